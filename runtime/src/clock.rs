@@ -1,0 +1,83 @@
+//! The only place that reads the time of day, so that a test can hand out another one.
+
+use std::fmt;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Nanoseconds in a second.
+pub const SECOND: i64 = 1_000_000_000;
+
+/// One moment on both clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Moment {
+    /// Nanoseconds since 1970 in UTC. Can be set, forwards and backwards.
+    pub wall: i64,
+    /// Nanoseconds on a clock that only runs forwards.
+    pub monotonic: u64,
+}
+
+/// Where the time comes from.
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// This moment.
+    fn now(&self) -> Moment;
+}
+
+/// The machine's clocks.
+#[derive(Debug)]
+pub struct SystemClock {
+    started: Instant,
+}
+
+/// A clock that a test moves.
+#[derive(Debug, Default)]
+pub struct ManualClock {
+    wall: AtomicI64,
+    monotonic: AtomicU64,
+}
+
+// === impl SystemClock ===
+
+impl Default for SystemClock {
+    #[allow(clippy::disallowed_methods, reason = "this is the injected clock")]
+    fn default() -> Self {
+        Self { started: Instant::now() }
+    }
+}
+
+impl Clock for SystemClock {
+    #[allow(clippy::disallowed_methods, reason = "this is the injected clock")]
+    fn now(&self) -> Moment {
+        let wall = match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
+            Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |n| -n),
+        };
+        let monotonic = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        Moment { wall, monotonic }
+    }
+}
+
+// === impl ManualClock ===
+
+impl ManualClock {
+    /// A clock that stands at this wall time.
+    pub fn at(wall: i64) -> Self {
+        Self { wall: AtomicI64::new(wall), monotonic: AtomicU64::new(0) }
+    }
+
+    /// Lets time pass on both clocks.
+    pub fn pass(&self, nanoseconds: u64) {
+        self.monotonic.fetch_add(nanoseconds, Ordering::SeqCst);
+        self.wall.fetch_add(i64::try_from(nanoseconds).unwrap_or(i64::MAX), Ordering::SeqCst);
+    }
+
+    /// Sets the wall clock as NTP or an operator would; the other one does not notice.
+    pub fn set(&self, wall: i64) {
+        self.wall.store(wall, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Moment {
+        Moment { wall: self.wall.load(Ordering::SeqCst), monotonic: self.monotonic.load(Ordering::SeqCst) }
+    }
+}

@@ -1,0 +1,172 @@
+//! The names of statistics: libvirt's keys with `*` for the number, and the groups in which libvirt reads them.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::BitOr;
+use std::sync::{LazyLock, RwLock};
+
+/// More names than any hypervisor has; what comes after is not kept.
+const NAMES: usize = 4096;
+
+/// A statistic's name as a number, the same for the whole life of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyId(u16);
+
+/// Groups of statistics that one call can ask for together.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub struct Groups(u16);
+
+#[derive(Default)]
+struct Names {
+    ids: HashMap<Box<str>, KeyId>,
+    names: Vec<Box<str>>,
+}
+
+static KNOWN: LazyLock<RwLock<Names>> = LazyLock::new(RwLock::default);
+
+// === impl KeyId ===
+
+impl KeyId {
+    /// The number of a name such as `block.*.rd.bytes`; `None` when there are too many names already.
+    pub fn of(name: &str) -> Option<Self> {
+        if let Some(id) = read().ids.get(name) {
+            return Some(*id);
+        }
+        let mut known = KNOWN.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(id) = known.ids.get(name) {
+            return Some(*id);
+        }
+        let next = u16::try_from(known.names.len()).ok().filter(|n| usize::from(*n) < NAMES)?;
+        known.names.push(name.into());
+        known.ids.insert(name.into(), KeyId(next));
+        Some(KeyId(next))
+    }
+
+    /// The name.
+    pub fn name(self) -> String {
+        read().names.get(usize::from(self.0)).map(|name| name.to_string()).unwrap_or_default()
+    }
+}
+
+fn read() -> std::sync::RwLockReadGuard<'static, Names> {
+    KNOWN.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+// === impl Groups ===
+
+impl Groups {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// Whether a guest runs.
+    pub const STATE: Self = Self(1);
+    /// CPU time of a whole guest.
+    pub const CPU_TOTAL: Self = Self(1 << 1);
+    /// Memory as the balloon driver sees it.
+    pub const BALLOON: Self = Self(1 << 2);
+    /// Each virtual CPU.
+    pub const VCPU: Self = Self(1 << 3);
+    /// Network devices.
+    pub const INTERFACE: Self = Self(1 << 4);
+    /// Block devices.
+    pub const BLOCK: Self = Self(1 << 5);
+    /// Hardware counters.
+    pub const PERF: Self = Self(1 << 6);
+    /// I/O threads.
+    pub const IOTHREAD: Self = Self(1 << 7);
+    /// Memory bandwidth.
+    pub const MEMORY: Self = Self(1 << 8);
+    /// How fast memory gets dirty.
+    pub const DIRTYRATE: Self = Self(1 << 9);
+    /// What the hypervisor counts for a whole guest.
+    pub const VM: Self = Self(1 << 10);
+
+    /// Every group with the first word of its keys, in libvirt's order.
+    const ALL: [(Self, &'static str); 11] = [
+        (Self::STATE, "state"),
+        (Self::CPU_TOTAL, "cpu"),
+        (Self::BALLOON, "balloon"),
+        (Self::VCPU, "vcpu"),
+        (Self::INTERFACE, "net"),
+        (Self::BLOCK, "block"),
+        (Self::PERF, "perf"),
+        (Self::IOTHREAD, "iothread"),
+        (Self::MEMORY, "memory"),
+        (Self::DIRTYRATE, "dirtyrate"),
+        (Self::VM, "vm"),
+    ];
+
+    /// Groups that are read without asking the guest's process.
+    const WITHOUT_MONITOR: Self = Self(Self::STATE.0 | Self::INTERFACE.0 | Self::PERF.0 | Self::MEMORY.0);
+
+    /// The group that a key belongs to; `None` if it is none of libvirt's.
+    pub fn of_key(key: &str) -> Option<Self> {
+        let word = key.split('.').next()?;
+        Self::ALL.iter().find(|(_, first)| *first == word).map(|(group, _)| *group)
+    }
+
+    /// Whether all of `other` are among these.
+    pub fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Those for which the guest's own process must answer, and which therefore may block.
+    #[must_use]
+    pub fn with_monitor(self) -> Self {
+        Self(self.0 & !Self::WITHOUT_MONITOR.0)
+    }
+
+    /// Those that never block.
+    #[must_use]
+    pub fn without_monitor(self) -> Self {
+        Self(self.0 & Self::WITHOUT_MONITOR.0)
+    }
+
+    /// The bits, which are libvirt's own (`VIR_DOMAIN_STATS_*`).
+    pub fn bits(self) -> u32 {
+        u32::from(self.0)
+    }
+}
+
+impl BitOr for Groups {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl fmt::Debug for Groups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = Self::ALL.iter().filter(|(group, _)| self.contains(*group)).map(|(_, name)| name);
+        f.debug_set().entries(names).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_keeps_its_number() {
+        let id = KeyId::of("block.*.rd.bytes").unwrap();
+        assert_eq!(KeyId::of("block.*.rd.bytes"), Some(id));
+        assert_ne!(KeyId::of("block.*.wr.bytes"), Some(id));
+        assert_eq!(id.name(), "block.*.rd.bytes");
+    }
+
+    #[test]
+    fn keys_belong_to_groups() {
+        assert_eq!(Groups::of_key("net.*.rx.bytes"), Some(Groups::INTERFACE));
+        assert_eq!(Groups::of_key("memory.bandwidth.monitor.count"), Some(Groups::MEMORY));
+        assert_eq!(Groups::of_key("flavor.disk"), None);
+        let both = Groups::STATE | Groups::BLOCK;
+        assert_eq!(both.with_monitor(), Groups::BLOCK);
+        assert_eq!(both.without_monitor(), Groups::STATE);
+        assert_eq!(format!("{both:?}"), r#"{"state", "block"}"#);
+    }
+}
