@@ -5,6 +5,8 @@
 //! nothing but [`reader`] makes calls, and it makes each one on a thread that it can do without.
 
 pub mod key;
+pub mod reader;
+pub mod recording;
 pub mod sim;
 
 use std::fmt;
@@ -13,11 +15,27 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 pub use self::key::{Groups, KeyId};
+use crate::clock::Clock;
 
 /// A host that runs guests.
 pub trait Hypervisor: Send + Sync + fmt::Debug {
     /// Opens a connection of its own. Blocks.
     fn connect(&self) -> Result<Box<dyn Connection>, HypervisorError>;
+}
+
+/// Opens the host that a URI names.
+pub fn open(uri: &str, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Hypervisor>, HypervisorError> {
+    match uri.split(':').next() {
+        Some("sim") => Ok(Arc::new(sim::Sim::from_uri(uri, Arc::clone(clock))?)),
+        Some("recording") => Ok(Arc::new(recording::Recording::from_uri(uri)?)),
+        #[cfg(feature = "libvirt")]
+        _ => Ok(Arc::new(libvirt::Libvirt::new(uri))),
+        #[cfg(not(feature = "libvirt"))]
+        _ => Err(HypervisorError::Uri {
+            uri: uri.to_owned(),
+            reason: "this build has no libvirt; write sim:// or recording:FILE, or build with the feature libvirt".into(),
+        }),
+    }
 }
 
 /// One connection to a host. Every call blocks, and may block for ever.

@@ -1,1 +1,31 @@
-//! x
+//! wasmeter meters virtual machines: a daemon that owns the hypervisor, the scheduler and the outputs, and runs
+//! everything that turns a reading into a meter as a sandboxed WebAssembly component.
+//!
+//! # Layout
+//!
+//! Folders stand in the order in which data meets them.
+//!
+//! - [`config`]: every file that the daemon reads.
+//! - [`hypervisor`]: hosts of guests, real and simulated, behind one trait.
+//! - [`discovery`]: which resources exist and whose they are.
+//! - [`schedule`]: when to measure, and what.
+//! - [`sandbox`]: where modules run.
+//! - [`modules`]: which modules run.
+//! - [`pipeline`]: samples, stamped and transformed.
+//! - [`publish`]: where samples go.
+//! - [`agent`]: all of this, cycle after cycle.
+//! - [`cli`]: the command line.
+
+pub mod agent;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod contract;
+pub mod discovery;
+pub mod hypervisor;
+pub mod json;
+pub mod modules;
+pub mod pipeline;
+pub mod publish;
+pub mod sandbox;
+pub mod schedule;

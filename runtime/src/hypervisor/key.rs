@@ -9,11 +9,11 @@ use std::sync::{LazyLock, RwLock};
 const NAMES: usize = 4096;
 
 /// A statistic's name as a number, the same for the whole life of the process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct KeyId(u16);
 
 /// Groups of statistics that one call can ask for together.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub struct Groups(u16);
 
 #[derive(Default)]
@@ -40,6 +40,11 @@ impl KeyId {
         known.names.push(name.into());
         known.ids.insert(name.into(), KeyId(next));
         Some(KeyId(next))
+    }
+
+    /// Whether it belongs to a virtual CPU.
+    pub fn is_vcpu(self) -> bool {
+        read().names.get(usize::from(self.0)).is_some_and(|name| name.starts_with("vcpu.*."))
     }
 
     /// The name.
@@ -97,6 +102,11 @@ impl Groups {
 
     /// Groups that are read without asking the guest's process.
     const WITHOUT_MONITOR: Self = Self(Self::STATE.0 | Self::INTERFACE.0 | Self::PERF.0 | Self::MEMORY.0);
+
+    /// A key of every group that is worth recording: the first word is enough to name a group.
+    pub fn keys() -> impl Iterator<Item = &'static str> {
+        Self::ALL.iter().map(|(_, word)| *word)
+    }
 
     /// The group that a key belongs to; `None` if it is none of libvirt's.
     pub fn of_key(key: &str) -> Option<Self> {

@@ -1,0 +1,150 @@
+//! What a module asks its host during a call.
+
+use std::marker::PhantomData;
+
+use crate::bindings::pollster::wasmeter::plugin::types::{LimitReached, ReadError};
+use crate::host::Host;
+use crate::{Column, Failure, Level, Meter, Moment, Note};
+
+/// The call of a pollster: it may do everything.
+#[derive(Debug)]
+pub struct Polling;
+
+/// The call of a transformer: it reads no statistics and declares nothing.
+#[derive(Debug)]
+pub struct Converting;
+
+/// The host, for the time of one call.
+#[derive(Debug)]
+pub struct Call<'a, K = Polling> {
+    host: &'a Host,
+    config: &'a str,
+    kind: PhantomData<K>,
+}
+
+// === impl Call ===
+
+impl<'a, K> Call<'a, K> {
+    pub(crate) fn new(host: &'a Host, config: &'a str) -> Self {
+        Self { host, config, kind: PhantomData }
+    }
+
+    /// The configuration of the module, as it was written.
+    pub fn config(&self) -> &'a str {
+        self.config
+    }
+
+    /// The column of an attribute, as interned texts.
+    pub fn attribute(&self, key: &str) -> Result<Column, Failure> {
+        self.host.attribute_column(key).map_err(|e| unread(key, "ATTRIBUTES", e))
+    }
+
+    /// An index for each text; the same text has the same index.
+    pub fn intern(&self, texts: &[String]) -> Result<Vec<u32>, Failure> {
+        Ok(self.host.intern(texts)?)
+    }
+
+    /// Like [`intern`](Self::intern), for values that are JSON.
+    pub fn intern_json(&self, texts: &[String]) -> Result<Vec<u32>, Failure> {
+        Ok(self.host.intern_json(texts)?)
+    }
+
+    /// The texts behind indexes.
+    pub fn resolve(&self, indexes: &[u32]) -> Vec<String> {
+        self.host.resolve(indexes)
+    }
+
+    /// Metadata for the samples of one meter.
+    pub fn note(&self, key: &str, column: Column) -> Result<Note, Failure> {
+        let interned = self.intern(&[key.to_owned()])?;
+        let [key] = interned[..] else { return Err("the host interned one text as several".into()) };
+        Ok(Note { key, column })
+    }
+
+    /// What was saved under a name, for these resources. Empty if there is nothing.
+    pub fn load(&self, name: &str, resources: &[u32]) -> Column {
+        self.host.load(name, resources).unwrap_or_default()
+    }
+
+    /// Saves numbers under a name. Other resources keep theirs.
+    pub fn save(&self, name: &str, cells: &Column) -> Result<(), Failure> {
+        Ok(self.host.save(name, cells)?)
+    }
+
+    /// The bytes that were saved under a name.
+    pub fn load_bytes(&self, name: &str) -> Option<Vec<u8>> {
+        self.host.load_bytes(name)
+    }
+
+    /// Saves bytes under a name; none remove what is there.
+    pub fn save_bytes(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
+        Ok(self.host.save_bytes(name, bytes)?)
+    }
+
+    /// A line for the operator.
+    pub fn log(&self, level: Level, text: &str) {
+        self.host.log(level, text);
+    }
+}
+
+impl Call<'_, Polling> {
+    /// The column of a statistic that the module is nothing without.
+    pub fn column(&self, key: &str) -> Result<Column, Failure> {
+        self.host.stat_column(key).map_err(|e| unread(key, "READS", e))
+    }
+
+    /// The column of a statistic that may be missing: empty if no resource has a value.
+    pub fn column_or_empty(&self, key: &str) -> Result<Column, Failure> {
+        match self.host.stat_column(key) {
+            Err(ReadError::Unavailable) => Ok(Column::default()),
+            other => other.map_err(|e| unread(key, "READS", e)),
+        }
+    }
+
+    /// The guest that each of these resources belongs to; a guest belongs to itself.
+    pub fn parents(&self, resources: &[u32]) -> Vec<u32> {
+        self.host.parents_of(resources)
+    }
+
+    /// When this slot's statistics were read.
+    pub fn read_at(&self) -> Moment {
+        self.host.time()
+    }
+
+    /// Positions for meters that `METERS` does not list; their names match a pattern of `DECLARES`.
+    pub fn declare_meters(&self, meters: &[Meter]) -> Result<Vec<u32>, Failure> {
+        Ok(self.host.declare_meters(meters)?)
+    }
+
+    /// Indexes for parts of guests; entry i of `suffixes`, an interned text, names a part of entry i of `guests`.
+    pub fn declare_parts(&self, guests: &[u32], suffixes: &[u32]) -> Result<Vec<u32>, Failure> {
+        Ok(self.host.declare_parts(guests, suffixes)?)
+    }
+}
+
+fn unread(key: &str, list: &str, error: ReadError) -> Failure {
+    match error {
+        ReadError::Undeclared => Failure::Failed(format!("{key} is read, but {list} does not name it")),
+        ReadError::Unavailable => Failure::Unavailable(format!("{key} could not be read")),
+    }
+}
+
+// === impl Failure ===
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        Self::Failed(text)
+    }
+}
+
+impl From<&str> for Failure {
+    fn from(text: &str) -> Self {
+        Self::Failed(text.to_owned())
+    }
+}
+
+impl From<LimitReached> for Failure {
+    fn from(limit: LimitReached) -> Self {
+        Self::Failed(format!("a limit was reached: {}", limit.what))
+    }
+}

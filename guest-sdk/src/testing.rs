@@ -1,0 +1,208 @@
+//! A host for native tests: it answers from what a test makes up or from a recording, and holds a module to the
+//! contract.
+//!
+//! What the real host refuses ends the test with a panic that says what was wrong; what the real host answers with an
+//! error comes back as one. State lasts from call to call, by the `id` of resources where they have one:
+//!
+//! ```
+//! use wasmeter_sdk::{testing::Host, *};
+//!
+//! struct Power;
+//! impl Pollster for Power {
+//!     const METERS: &'static [Declared] = &[gauge("power.state", "")];
+//!     const READS: &'static [Wanted] = &[read("state.state")];
+//!     fn poll(call: &Call<'_>, out: &mut Samples) -> Result<(), Failure> {
+//!         Ok(out.emit(0, call.column("state.state")?))
+//!     }
+//! }
+//!
+//! let mut host = Host::new().stat("state.state", [(0, 1), (1, 5)]);
+//! assert_eq!(host.poll::<Power>().unwrap().counts("power.state"), [(0, 1), (1, 5)]);
+//! host = host.without("state.state");
+//! assert!(matches!(host.poll::<Power>(), Err(Failure::Unavailable(_))));
+//! ```
+
+#![allow(clippy::panic, reason = "a broken contract ends the test that broke it")]
+
+mod answers;
+mod cell;
+mod check;
+mod recording;
+mod samples;
+mod state;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use crate::{Batch, Column, Description, Failure, Level, Meter, Moment, Pollster, Transformer};
+
+pub use self::cell::Cell;
+pub use self::samples::Polled;
+use self::state::State;
+
+/// A host that a test makes up.
+#[derive(Debug, Default)]
+pub struct Host {
+    config: String,
+    read_at: Option<Moment>,
+    stats: BTreeMap<String, Column>,
+    attributes: BTreeMap<String, Column>,
+    parents: BTreeMap<u32, u32>,
+    state: State,
+    texts: RefCell<Texts>,
+    logs: RefCell<Vec<(Level, String)>>,
+    /// What lasts for a call.
+    call: RefCell<Session>,
+}
+
+/// Texts, and whether each is JSON. Its place is its index.
+type Texts = Vec<(String, bool)>;
+
+/// One call: what the module said of itself, and what it did so far.
+#[derive(Debug, Default)]
+struct Session {
+    description: Option<Description>,
+    declared: Vec<Meter>,
+    /// The guest and the suffix of each part that was declared, in order of its index.
+    parts: Vec<(u32, u32)>,
+    state: State,
+}
+
+// === impl Host ===
+
+impl Host {
+    /// A host that knows nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One slot of a recording that the daemon made. Guests are numbered from zero, in order; then come the disks
+    /// guest by guest, the network devices and the virtual CPUs. [`resource`](Self::resource) finds them by id.
+    pub fn from_recording(text: &str, slot: usize) -> Result<Self, String> {
+        Self::new().recording(text, slot)
+    }
+
+    /// Replaces statistics, attributes, parents and the time with those of a slot of a recording. State stays.
+    pub fn recording(self, text: &str, slot: usize) -> Result<Self, String> {
+        recording::replay(self, text, slot)
+    }
+
+    /// The configuration of the module.
+    pub fn config(mut self, config: &str) -> Self {
+        config.clone_into(&mut self.config);
+        self
+    }
+
+    /// When the statistics were read, in seconds since 1970.
+    pub fn read_at(mut self, seconds: u32) -> Self {
+        self.read_at = Some(moment(seconds));
+        self
+    }
+
+    /// The column of a statistic, ascending by resource.
+    pub fn stat<C: Into<Cell>>(mut self, key: &str, cells: impl IntoIterator<Item = (u32, C)>) -> Self {
+        let column = self.make(key, cells);
+        self.stats.insert(key.to_owned(), column);
+        self
+    }
+
+    /// Takes a statistic away.
+    pub fn without(mut self, key: &str) -> Self {
+        self.stats.remove(key);
+        self
+    }
+
+    /// The column of an attribute, ascending by resource. `id` is what state is remembered by.
+    pub fn attribute<C: Into<Cell>>(mut self, key: &str, cells: impl IntoIterator<Item = (u32, C)>) -> Self {
+        let column = self.make(key, cells);
+        self.attributes.insert(key.to_owned(), column);
+        self
+    }
+
+    /// The guests of parts. A resource that is not named here is a guest.
+    pub fn parents(mut self, parents: impl IntoIterator<Item = (u32, u32)>) -> Self {
+        self.parents.extend(parents);
+        self
+    }
+
+    /// The resource with this `id`.
+    pub fn resource(&self, id: &str) -> Option<u32> {
+        let ids = self.attributes.get("id")?;
+        let texts = self.texts.borrow();
+        let is = |index: &u32| matches!(place(&texts, *index), Some((text, false)) if text == id);
+        let found = ids.texts().ok()?.iter().position(is)?;
+        ids.resources.get(found).copied()
+    }
+
+    /// The lines that were logged.
+    pub fn logs(&self) -> Vec<(Level, String)> {
+        self.logs.borrow().clone()
+    }
+
+    /// One slot of a pollster. State changes only if the call succeeds.
+    pub fn poll<P: Pollster>(&mut self) -> Result<Polled, Failure> {
+        let description = P::describe(&self.config)?;
+        self.begin(Some(description.clone()));
+        let series = crate::run_pollster::<P>(self, &self.config)?;
+        let session = self.call.take();
+        let meters: Vec<Meter> = description.meters.into_iter().chain(session.declared.iter().cloned()).collect();
+        let texts = self.texts.borrow();
+        check::series(&series, &meters, texts.len());
+        self.state = session.state;
+        Ok(Polled { meters, series, texts: texts.clone(), parts: session.parts, first_part: self.first_part() })
+    }
+
+    /// One slot of a transformer: what comes out, with the meters that it described.
+    pub fn convert<T: Transformer>(
+        &mut self,
+        inputs: &[Meter],
+        batches: Vec<Batch>,
+    ) -> Result<(Vec<Meter>, Vec<Batch>), Failure> {
+        let meters = T::describe(&self.config, inputs)?;
+        self.begin(None);
+        let batches = crate::run_transformer::<T>(self, &self.config, inputs, batches)?;
+        check::batches(&batches, &meters, self.texts.borrow().len());
+        self.state = self.call.take().state;
+        Ok((meters, batches))
+    }
+
+    fn begin(&self, description: Option<Description>) {
+        *self.call.borrow_mut() = Session { description, state: self.state.clone(), ..Session::default() };
+    }
+
+    fn make<C: Into<Cell>>(&self, key: &str, cells: impl IntoIterator<Item = (u32, C)>) -> Column {
+        let (resources, cells): (Vec<u32>, Vec<Cell>) = cells.into_iter().map(|(r, c)| (r, c.into())).unzip();
+        let column = Column::new(resources, cell::values(cells, |text| self.index_of(text, false)));
+        check::column(key, &column);
+        column
+    }
+
+    /// The index after all that the test knows.
+    fn first_part(&self) -> u32 {
+        let columns = self.stats.values().chain(self.attributes.values()).flat_map(|column| &column.resources);
+        columns.chain(self.parents.keys()).max().map_or(0, |last| last + 1)
+    }
+
+    fn index_of(&self, text: String, json: bool) -> u32 {
+        let mut texts = self.texts.borrow_mut();
+        let found = texts.iter().position(|(known, is_json)| *known == text && *is_json == json);
+        let index = found.unwrap_or_else(|| {
+            texts.push((text, json));
+            texts.len() - 1
+        });
+        u32::try_from(index).unwrap_or_else(|_| panic!("too many texts"))
+    }
+}
+
+/// A moment for tests, in seconds since 1970.
+pub fn moment(seconds: u32) -> Moment {
+    let nanos = u64::from(seconds) * 1_000_000_000;
+    Moment { wall: nanos.cast_signed(), monotonic: Some(nanos) }
+}
+
+fn place(texts: &Texts, index: u32) -> Option<(&str, bool)> {
+    texts.get(usize::try_from(index).ok()?).map(|(text, json)| (text.as_str(), *json))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! What a module asks during a call, answered as the real host does.
+
+use crate::bindings::pollster::wasmeter::plugin::types::{LimitReached, ReadError};
+use crate::testing::{Host, check, moment, place};
+use crate::{Column, Level, Meter, Moment};
+
+impl Host {
+    pub(crate) fn stat_column(&self, key: &str) -> Result<Column, ReadError> {
+        let call = self.call.borrow();
+        let declared = call.description.as_ref().is_some_and(|d| d.reads.iter().any(|wanted| wanted.key == key));
+        if !declared {
+            return Err(ReadError::Undeclared);
+        }
+        self.stats.get(key).cloned().ok_or(ReadError::Unavailable)
+    }
+
+    pub(crate) fn attribute_column(&self, key: &str) -> Result<Column, ReadError> {
+        let call = self.call.borrow();
+        // A transformer names no attributes, and may read all of them.
+        if call.description.as_ref().is_some_and(|d| !d.attributes.iter().any(|declared| declared == key)) {
+            return Err(ReadError::Undeclared);
+        }
+        self.attributes.get(key).cloned().ok_or(ReadError::Unavailable)
+    }
+
+    pub(crate) fn parents_of(&self, resources: &[u32]) -> Vec<u32> {
+        let (first, call) = (self.first_part(), self.call.borrow());
+        let parent = |resource: u32| match resource.checked_sub(first) {
+            Some(part) => usize::try_from(part).ok().and_then(|part| call.parts.get(part)).map(|(guest, _)| *guest),
+            None => self.parents.get(&resource).copied().or(Some(resource)),
+        };
+        let known = |r: &u32| parent(*r).unwrap_or_else(|| panic!("parents: there is no resource {r}"));
+        resources.iter().map(known).collect()
+    }
+
+    pub(crate) fn intern(&self, texts: &[String]) -> Result<Vec<u32>, LimitReached> {
+        Ok(texts.iter().map(|text| self.index_of(text.clone(), false)).collect())
+    }
+
+    pub(crate) fn intern_json(&self, texts: &[String]) -> Result<Vec<u32>, LimitReached> {
+        for text in texts {
+            if let Err(error) = serde_json::from_str::<serde_json::Value>(text) {
+                panic!("intern_json: {text:?} is not JSON: {error}");
+            }
+        }
+        Ok(texts.iter().map(|text| self.index_of(text.clone(), true)).collect())
+    }
+
+    pub(crate) fn resolve(&self, indexes: &[u32]) -> Vec<String> {
+        let texts = self.texts.borrow();
+        let text = |index: &u32| place(&texts, *index).unwrap_or_else(|| panic!("resolve: there is no text {index}"));
+        indexes.iter().map(|index| text(index).0.to_owned()).collect()
+    }
+
+    pub(crate) fn declare_meters(&self, meters: &[Meter]) -> Result<Vec<u32>, LimitReached> {
+        let mut call = self.call.borrow_mut();
+        let description = call.description.clone();
+        let described = description.as_ref().map_or(&[][..], |d| &d.meters);
+        let mut positions = Vec::with_capacity(meters.len());
+        for meter in meters {
+            let allowed = description.iter().flat_map(|d| &d.declares).any(|pattern| matches(pattern, &meter.name));
+            assert!(allowed, "declare_meters: DECLARES has no pattern for {:?}", meter.name);
+            let known = described.iter().chain(&call.declared).position(|known| known.name == meter.name);
+            let position = known.unwrap_or_else(|| {
+                call.declared.push(meter.clone());
+                described.len() + call.declared.len() - 1
+            });
+            positions.push(u32::try_from(position).unwrap_or_else(|_| panic!("too many meters")));
+        }
+        Ok(positions)
+    }
+
+    pub(crate) fn declare_parts(&self, guests: &[u32], suffixes: &[u32]) -> Result<Vec<u32>, LimitReached> {
+        assert_eq!(guests.len(), suffixes.len(), "declare_parts: as many guests as suffixes");
+        let (first, mut call) = (self.first_part(), self.call.borrow_mut());
+        let mut indexes = Vec::with_capacity(guests.len());
+        for part in guests.iter().copied().zip(suffixes.iter().copied()) {
+            let at = call.parts.iter().position(|known| *known == part).unwrap_or_else(|| {
+                call.parts.push(part);
+                call.parts.len() - 1
+            });
+            indexes.push(first + u32::try_from(at).unwrap_or_else(|_| panic!("too many parts")));
+        }
+        Ok(indexes)
+    }
+
+    pub(crate) fn time(&self) -> Moment {
+        self.read_at.unwrap_or_else(|| moment(0))
+    }
+
+    pub(crate) fn load(&self, name: &str, resources: &[u32]) -> Option<Column> {
+        self.call.borrow().state.load(name, resources, |resource| self.identity(resource))
+    }
+
+    pub(crate) fn save(&self, name: &str, cells: &Column) -> Result<(), LimitReached> {
+        check::numbers(name, cells);
+        self.call.borrow_mut().state.save(name, cells, |resource| self.identity(resource));
+        Ok(())
+    }
+
+    pub(crate) fn load_bytes(&self, name: &str) -> Option<Vec<u8>> {
+        self.call.borrow().state.bytes.get(name).cloned()
+    }
+
+    pub(crate) fn save_bytes(&self, name: &str, bytes: &[u8]) -> Result<(), LimitReached> {
+        let mut call = self.call.borrow_mut();
+        match bytes {
+            [] => drop(call.state.bytes.remove(name)),
+            _ => drop(call.state.bytes.insert(name.to_owned(), bytes.to_vec())),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn log(&self, level: Level, text: &str) {
+        self.logs.borrow_mut().push((level, text.to_owned()));
+    }
+
+    /// What a resource is remembered by: its id, or its index where the test gave none.
+    fn identity(&self, resource: u32) -> String {
+        let id = self.attributes.get("id").and_then(|ids| {
+            let at = ids.resources.binary_search(&resource).ok()?;
+            place(&self.texts.borrow(), *ids.texts().ok()?.get(at)?).map(|(text, _)| text.to_owned())
+        });
+        id.unwrap_or_else(|| resource.to_string())
+    }
+}
+
+/// Whether a pattern of `*` and `?` matches a whole name.
+fn matches(pattern: &str, name: &str) -> bool {
+    let mut rest = pattern.chars();
+    match (rest.next(), name.chars().next()) {
+        (None, None) => true,
+        (Some('*'), first) => {
+            let shorter = first.map(|first| name.split_at(first.len_utf8()).1);
+            matches(rest.as_str(), name) || shorter.is_some_and(|shorter| matches(pattern, shorter))
+        }
+        (Some(wanted), Some(first)) if wanted == '?' || wanted == first => {
+            matches(rest.as_str(), name.split_at(first.len_utf8()).1)
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_whole_names() {
+        for (pattern, name, expected) in [
+            ("cpu.*", "cpu.l3", true),
+            ("cpu.*", "cpu", false),
+            ("*", "", true),
+            ("c?u", "cpu", true),
+            ("c?u", "cu", false),
+            ("*.bytes", "disk.read.bytes", true),
+            ("*.bytes", "disk.read.bytes.rate", false),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+}

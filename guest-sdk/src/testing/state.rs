@@ -1,0 +1,59 @@
+//! What a module remembers, by lasting identity.
+
+use std::collections::BTreeMap;
+
+use crate::{Column, Values};
+
+/// Everything that one module remembers.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// Cells by name.
+    pub cells: BTreeMap<String, Cells>,
+    /// Bytes by name.
+    pub bytes: BTreeMap<String, Vec<u8>>,
+}
+
+/// Numbers of one type by the identity of their resource.
+#[derive(Debug, Clone)]
+pub enum Cells {
+    /// Whole numbers from zero up.
+    Counts(BTreeMap<String, u64>),
+    /// Whole numbers of either sign.
+    Integers(BTreeMap<String, i64>),
+    /// Real numbers.
+    Reals(BTreeMap<String, f64>),
+}
+
+// === impl State ===
+
+impl State {
+    /// The cells of these resources under a name.
+    pub fn load(&self, name: &str, resources: &[u32], id: impl Fn(u32) -> String) -> Option<Column> {
+        fn pick<T: Copy>(cells: &BTreeMap<String, T>, resources: &[u32], id: impl Fn(u32) -> String) -> Column
+        where
+            Values: From<Vec<T>>,
+        {
+            resources.iter().filter_map(|r| Some((*r, *cells.get(&id(*r))?))).collect()
+        }
+        Some(match self.cells.get(name)? {
+            Cells::Counts(cells) => pick(cells, resources, id),
+            Cells::Integers(cells) => pick(cells, resources, id),
+            Cells::Reals(cells) => pick(cells, resources, id),
+        })
+    }
+
+    /// Stores cells; another type of numbers replaces what is there.
+    pub fn save(&mut self, name: &str, column: &Column, id: impl Fn(u32) -> String) {
+        let ids = column.resources.iter().map(|r| id(*r));
+        let cells = self.cells.entry(name.to_owned()).or_insert_with(|| Cells::Counts(BTreeMap::new()));
+        match (&mut *cells, &column.values) {
+            (Cells::Counts(cells), Values::Counts(values)) => cells.extend(ids.zip(values.iter().copied())),
+            (Cells::Integers(cells), Values::Integers(values)) => cells.extend(ids.zip(values.iter().copied())),
+            (Cells::Reals(cells), Values::Reals(values)) => cells.extend(ids.zip(values.iter().copied())),
+            (_, Values::Counts(values)) => *cells = Cells::Counts(ids.zip(values.iter().copied()).collect()),
+            (_, Values::Integers(values)) => *cells = Cells::Integers(ids.zip(values.iter().copied()).collect()),
+            (_, Values::Reals(values)) => *cells = Cells::Reals(ids.zip(values.iter().copied()).collect()),
+            (_, Values::Interned(_)) => panic!("state {name}: texts are no numbers"),
+        }
+    }
+}

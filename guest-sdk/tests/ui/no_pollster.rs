@@ -1,0 +1,7 @@
+use wasmeter_sdk::register_pollster;
+
+struct Latency;
+
+register_pollster!(Latency);
+
+fn main() {}

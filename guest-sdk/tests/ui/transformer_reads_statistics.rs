@@ -1,0 +1,18 @@
+use wasmeter_sdk::*;
+
+struct Rate;
+
+impl Transformer for Rate {
+    fn describe(_config: &str, inputs: &[Meter]) -> Result<Vec<Meter>, String> {
+        Ok(inputs.to_vec())
+    }
+
+    fn convert(call: &Call<'_, Converting>, _inputs: &[Meter], batches: Vec<Batch>) -> Result<Vec<Batch>, Failure> {
+        call.column("cpu.time")?;
+        Ok(batches)
+    }
+}
+
+register_transformer!(Rate);
+
+fn main() {}

@@ -1,0 +1,125 @@
+//! One cycle after another: read, poll, stamp, transform, hand on.
+
+pub mod cycle;
+pub mod polling;
+pub mod report;
+pub mod run;
+
+pub mod tally;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use self::tally::Tally;
+use crate::clock::Clock;
+use crate::config::{Config, Problems};
+use crate::discovery::Directory;
+use crate::hypervisor::Hypervisor;
+use crate::hypervisor::reader::Reader;
+use crate::modules::Modules;
+use crate::pipeline::Chain;
+use crate::publish::id::Ids;
+use crate::sandbox::host::state::State;
+use crate::sandbox::ledger::Ledger;
+use crate::sandbox::Sandbox;
+
+/// Whose samples they are, where all guests are looked at together.
+pub const OPERATOR: &str = "operator";
+
+/// Everything that measures.
+#[derive(Debug)]
+pub struct Agent {
+    clock: Arc<dyn Clock>,
+    config: Config,
+    sandbox: Arc<Sandbox>,
+    guests: Handle,
+    reader: Reader,
+    directory: Directory,
+    modules: Modules,
+    chains: Vec<Chain>,
+    states: HashMap<Arc<str>, Arc<State>>,
+    ledger: Arc<Ledger>,
+    ids: Ids,
+    tenant: Arc<str>,
+    /// What was measured, and what was lost.
+    pub tally: Tally,
+}
+
+/// What an agent is made of beside its configuration.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// The host.
+    pub hypervisor: Arc<dyn Hypervisor>,
+    /// Where modules run.
+    pub sandbox: Arc<Sandbox>,
+    /// Threads for modules, apart from those that keep time.
+    pub guests: Handle,
+}
+
+// === impl Agent ===
+
+impl Agent {
+    /// Loads the modules and gets ready.
+    pub async fn new(config: Config, parts: Parts) -> Result<Self, Problems> {
+        let Parts { clock, hypervisor, sandbox, guests } = parts;
+        let modules = Modules::load(&sandbox, &config).await?;
+        let reader = Reader::new(hypervisor, config.watchdog(), config.reader.max_stuck);
+        let directory = Directory::new(&config.host, config.metadata.clone());
+        let ids = Ids::new(&config.host, clock.now());
+        let chains = modules.chains();
+        Ok(Self {
+            clock,
+            sandbox,
+            guests,
+            reader,
+            directory,
+            modules,
+            chains,
+            states: HashMap::new(),
+            ledger: Arc::default(),
+            ids,
+            tenant: OPERATOR.into(),
+            tally: Tally::default(),
+            config,
+        })
+    }
+
+    /// Goes on with another configuration, or stays as it is if that one is wrong. The host cannot be changed so.
+    pub async fn reconfigure(&mut self, config: Config) -> Result<(), Problems> {
+        let modules = Modules::load(&self.sandbox, &config).await?;
+        self.reader.reconfigure(config.watchdog(), config.reader.max_stuck);
+        self.directory.reconfigure(&config.host, config.metadata.clone());
+        let mut old = std::mem::replace(&mut self.chains, modules.chains());
+        for chain in &mut self.chains {
+            chain.take_over(&mut old);
+        }
+        self.states.retain(|name, _| modules.pollsters.iter().any(|module| module.name == *name));
+        self.modules = modules;
+        self.config = config;
+        Ok(())
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The modules that run.
+    pub fn modules(&self) -> &Modules {
+        &self.modules
+    }
+
+    /// Fuel by module.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Message ids.
+    pub fn ids(&self) -> &Ids {
+        &self.ids
+    }
+}

@@ -1,0 +1,160 @@
+//! One cycle.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::polling::{Poll, Polled};
+use super::report::{ModuleReport, Report};
+use super::Agent;
+use crate::clock::Moment;
+use crate::discovery::{Snapshot, View};
+use crate::hypervisor::reader::{Reading, Want};
+use crate::hypervisor::{Groups, HypervisorError};
+use crate::pipeline::chain::Surroundings;
+use crate::pipeline::stamp::Stamper;
+use crate::pipeline::{Samples, Slot};
+use crate::schedule::plan::{self, Work};
+
+// === impl Agent ===
+
+impl Agent {
+    /// Measures once for these intervals.
+    pub async fn cycle(&mut self, intervals: &[u64]) -> Result<Report, HypervisorError> {
+        let work = plan::plan(&self.config.polling, &self.modules.pollsters, intervals);
+        let mut want = Want::default();
+        for work in &work {
+            want.add(&work.module.description.reads);
+        }
+        // Before the read: a sample is never younger than it says.
+        let at = self.clock.now();
+        let reading = self.reader.read(&want).await.inspect_err(|_| self.tally.failed_reads += 1)?;
+        self.directory.learn_from(&mut self.reader, &reading).await?;
+        let read = self.since(at);
+        let others = plan::others(&self.config.host, &work);
+        let groups = want.all_groups() | Groups::STATE;
+        let Reading { records, stuck, missing } = reading;
+        let snapshot = Arc::new(Snapshot::assemble(&mut self.directory, groups, &records, &others, at));
+        drop(records);
+        let polled = self.poll(&work, &snapshot, &others).await;
+        let (slot, modules) = self.stamp(work, polled, &snapshot, &others);
+        let slot = self.transform(slot).await;
+        self.forget(at);
+        self.tally.cycles += 1;
+        self.tally.samples += slot.len() as u64;
+        let guests = snapshot.resources.guests().end;
+        let whole = self.since(at);
+        Ok(Report { slot, read, whole, guests, stuck: stuck.len(), missing, modules })
+    }
+
+    /// Polls all modules, side by side.
+    async fn poll(&mut self, work: &[Work], snapshot: &Arc<Snapshot>, others: &[String]) -> Vec<Option<Polled>> {
+        let mut running = JoinSet::new();
+        for (place, work) in work.iter().enumerate() {
+            let view = View::of(&snapshot.resources, work.selection().roots(&snapshot.resources, others));
+            let poll = Poll {
+                sandbox: Arc::clone(&self.sandbox),
+                ledger: Arc::clone(&self.ledger),
+                tenant: Arc::clone(&self.tenant),
+                module: Arc::clone(&work.module),
+                snapshot: Arc::clone(snapshot),
+                view,
+                chunk: u32::try_from(self.config.sandbox.chunk).unwrap_or(u32::MAX),
+                state: self.states.remove(&work.module.name).unwrap_or_default(),
+                clock: Arc::clone(&self.clock),
+            };
+            running.spawn_on(async move { (place, poll.run().await) }, &self.guests);
+        }
+        let mut all: Vec<Option<Polled>> = work.iter().map(|_| None).collect();
+        while let Some(joined) = running.join_next().await {
+            match joined {
+                Ok((place, polled)) => {
+                    if let Some(slot) = all.get_mut(place) {
+                        *slot = Some(polled);
+                    }
+                }
+                Err(error) => tracing::error!(%error, "A module's task was lost."),
+            }
+        }
+        all
+    }
+
+    fn stamp(
+        &mut self,
+        work: Vec<Work>,
+        polled: Vec<Option<Polled>>,
+        snapshot: &Snapshot,
+        others: &[String],
+    ) -> (Slot, Vec<ModuleReport>) {
+        let given = |polled: &Polled| -> usize {
+            polled.landed.iter().flat_map(|landed| &landed.output).map(|series| series.column.len()).sum()
+        };
+        let most = polled.iter().flatten().map(given).sum();
+        let first_id = self.ids.take(snapshot.at, most);
+        let mut stamper = Stamper::new(&snapshot.resources, others, snapshot.at, first_id);
+        let mut reports = Vec::with_capacity(work.len());
+        for (work, polled) in work.into_iter().zip(polled) {
+            let Some(Polled { landed, failures, state, fuel, memory, took }) = polled else { continue };
+            let name = Arc::clone(&work.module.name);
+            let before = stamper.samples.len();
+            for landed in landed {
+                stamper.stamp(&mut self.directory, &work, landed);
+            }
+            let samples = stamper.samples.iter().skip(before).map(|samples| samples.column.len()).sum();
+            for (failure, resources) in &failures {
+                self.tally.failed(&name, failure.cause.word(), *resources);
+                tracing::warn!(module = %name, resources, %failure, "A module failed; other modules go on.");
+            }
+            let roots = View::of(&snapshot.resources, work.selection().roots(&snapshot.resources, others));
+            let resources = roots.resources();
+            self.states.insert(Arc::clone(&name), state);
+            reports.push(ModuleReport { name, samples, fuel, resources, memory, took, failures });
+        }
+        let (samples, declared) = stamper.finish();
+        let resources = if declared.is_empty() {
+            Arc::clone(&snapshot.resources)
+        } else {
+            Arc::new(snapshot.resources.with_declared(declared))
+        };
+        (Slot { at: snapshot.at, resources, samples }, reports)
+    }
+
+    /// Runs the transformers. One that fails loses its own output only.
+    async fn transform(&mut self, mut slot: Slot) -> Slot {
+        let mut made: Vec<Samples> = Vec::new();
+        for chain in &mut self.chains {
+            let around = Surroundings { sandbox: &self.sandbox, ledger: &self.ledger, tenant: &self.tenant };
+            // At most as many come out as went in, for each meter that it describes; ids that stay unused do no harm.
+            let first_id = self.ids.take(slot.at, slot.len());
+            match chain.run(around, &slot, first_id).await {
+                Ok(samples) => made.extend(samples),
+                Err(failure) => {
+                    let module = Arc::clone(&chain.module().name);
+                    self.tally.failed(&module, failure.cause.word(), slot.resources.len());
+                    tracing::warn!(%module, %failure, "A transformer failed; its inputs go on without it.");
+                }
+            }
+        }
+        slot.samples.extend(made);
+        slot
+    }
+
+    /// Forgets resources that have been gone for long, here and in every module's state.
+    fn forget(&mut self, now: Moment) {
+        let gone = self.directory.forget(now);
+        if gone.is_empty() {
+            return;
+        }
+        for state in self.states.values_mut() {
+            Arc::make_mut(state).forget(&gone);
+        }
+        for chain in &mut self.chains {
+            chain.forget(&gone);
+        }
+    }
+
+    fn since(&self, at: Moment) -> Duration {
+        Duration::from_nanos(self.clock.now().monotonic.saturating_sub(at.monotonic))
+    }
+}

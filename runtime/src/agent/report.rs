@@ -1,0 +1,45 @@
+//! What one cycle did.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::pipeline::Slot;
+use crate::sandbox::Failure;
+
+/// One cycle: its samples, and what it took.
+#[derive(Debug)]
+pub struct Report {
+    /// What was measured.
+    pub slot: Slot,
+    /// How long reading the host took.
+    pub read: Duration,
+    /// How long everything took.
+    pub whole: Duration,
+    /// Guests that there are.
+    pub guests: u32,
+    /// Guests that gave only what does not need their process.
+    pub stuck: usize,
+    /// Why statistics are missing, if they are.
+    pub missing: Option<String>,
+    /// What each module did.
+    pub modules: Vec<ModuleReport>,
+}
+
+/// What a module did in one cycle.
+#[derive(Debug)]
+pub struct ModuleReport {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Samples that it gave and that were wanted.
+    pub samples: usize,
+    /// Fuel that it used.
+    pub fuel: u64,
+    /// Resources that it was handed.
+    pub resources: u32,
+    /// The most memory that one of its instances had.
+    pub memory: usize,
+    /// How long its calls took.
+    pub took: Duration,
+    /// Calls that came to nothing, with the number of resources that each was about.
+    pub failures: Vec<(Failure, u32)>,
+}

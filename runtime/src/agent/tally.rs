@@ -1,0 +1,40 @@
+//! What was measured and what was lost, by cause.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Counts since the start.
+#[derive(Debug, Default, Clone, serde::Serialize)]
+pub struct Tally {
+    /// Cycles that ran.
+    pub cycles: u64,
+    /// Samples that were measured.
+    pub samples: u64,
+    /// Slots that were left out, by interval in seconds.
+    pub skipped_slots: BTreeMap<u64, u64>,
+    /// Cycles in which the host could not be read.
+    pub failed_reads: u64,
+    /// Calls of modules that came to nothing after every retry, by module and cause.
+    pub failures: BTreeMap<Arc<str>, BTreeMap<&'static str, u64>>,
+    /// Resources that were left out with them, by module.
+    pub resources_lost: BTreeMap<Arc<str>, u64>,
+    /// Samples that an output could not take.
+    pub undelivered: u64,
+}
+
+// === impl Tally ===
+
+impl Tally {
+    /// Counts slots that were left out.
+    pub fn skipped(&mut self, skipped: &[(u64, u64)]) {
+        for (interval, slots) in skipped {
+            *self.skipped_slots.entry(*interval).or_default() += slots;
+        }
+    }
+
+    /// Counts a call that came to nothing.
+    pub fn failed(&mut self, module: &Arc<str>, cause: &'static str, resources: u32) {
+        *self.failures.entry(Arc::clone(module)).or_default().entry(cause).or_default() += 1;
+        *self.resources_lost.entry(Arc::clone(module)).or_default() += u64::from(resources);
+    }
+}

@@ -1,0 +1,56 @@
+//! The command line: one file for each subcommand.
+
+pub mod check;
+pub mod completion;
+pub mod exit;
+pub mod logging;
+pub mod module;
+pub mod once;
+pub mod record;
+pub mod run;
+pub mod setup;
+
+use clap::{Parser, Subcommand};
+
+pub use self::exit::Exit;
+
+/// Meters virtual machines with sandboxed WebAssembly modules.
+#[derive(Debug, Parser)]
+#[command(name = "wasmeter", version, max_term_width = 100, after_help = exit::HELP)]
+pub struct Line {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Measure in every slot until a signal says to stop.
+    Run(run::Args),
+    /// Measure once and print what was measured.
+    Once(once::Args),
+    /// Find out everything that can be wrong before anything runs.
+    Check(check::Args),
+    /// Write down what a host says, with identities masked, for tests and for bug reports.
+    Record(record::Args),
+    /// Look at modules, and try them out.
+    #[command(subcommand)]
+    Module(module::Module),
+    /// Print a script that completes this command line in a shell.
+    Completion(completion::Args),
+}
+
+impl Command {
+    /// Does it.
+    pub fn run(self) -> Exit {
+        match self {
+            Self::Run(args) => args.run(),
+            Self::Once(args) => args.run(),
+            Self::Check(args) => args.run(),
+            Self::Record(args) => args.run(),
+            Self::Module(module) => module.run(),
+            Self::Completion(args) => args.run(),
+        }
+    }
+}

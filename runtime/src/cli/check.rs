@@ -1,0 +1,156 @@
+//! `wasmeter check`: everything that can be wrong, before anything runs.
+
+use std::sync::Arc;
+
+use super::setup::{self, Threads, Where};
+use super::Exit;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, Problems};
+use crate::hypervisor::reader::{Reader, Want};
+use crate::modules::Modules;
+use crate::schedule::plan;
+
+const EXAMPLES: &str = "\
+Examples:
+  wasmeter check -c /etc/wasmeter/wasmeter.yaml
+  wasmeter check --json | jq '.problems[] | select(.severity == \"error\")'
+
+It reads every file, compiles and asks every module, and reads the hypervisor once. Nothing is measured or written.";
+
+/// Find out everything that can be wrong before anything runs.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    at: Where,
+    /// For programs: an object with the problems and the effective configuration.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+struct Findings {
+    problems: Problems,
+    config: Option<Config>,
+    modules: Vec<String>,
+    guests: Option<usize>,
+    exit: Option<Exit>,
+}
+
+impl Args {
+    /// Does it.
+    pub fn run(self) -> Exit {
+        let findings = self.find();
+        if self.json {
+            let report = serde_json::json!({
+                "problems": findings.problems,
+                "config": findings.config.as_ref().map(Config::effective_json),
+                "modules": findings.modules,
+                "guests": findings.guests,
+            });
+            println!("{report:#}");
+        } else {
+            findings.print();
+        }
+        match findings.exit {
+            Some(exit) => exit,
+            None if findings.problems.has_errors() => Exit::Usage,
+            None => Exit::Done,
+        }
+    }
+
+    fn find(&self) -> Findings {
+        let mut findings = Findings::default();
+        let (mut config, warnings) = match Config::load(self.at.config.as_deref()) {
+            Ok(loaded) => loaded,
+            Err(problems) => return Findings { problems, ..findings },
+        };
+        findings.problems = warnings;
+        if let Some(uri) = &self.at.hypervisor {
+            config.hypervisor.uri.clone_from(uri);
+        }
+        match Threads::start() {
+            Ok(threads) => self.look(&mut findings, &config, &threads),
+            Err(exit) => findings.exit = Some(exit),
+        }
+        findings.config = Some(config);
+        findings
+    }
+
+    fn look(&self, findings: &mut Findings, config: &Config, threads: &Threads) {
+        match setup::sandbox(config) {
+            Err(exit) => findings.exit = Some(exit),
+            Ok(sandbox) => match threads.time.block_on(Modules::load(&sandbox, config)) {
+                Err(problems) => {
+                    findings.exit = Some(Exit::Module);
+                    findings.problems.extend(problems);
+                }
+                Ok(modules) => {
+                    findings.modules = modules.pollsters.iter().map(|module| module.name.to_string()).collect();
+                    unmatched(findings, config, &modules);
+                }
+            },
+        }
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let uri = "hypervisor";
+        let opened = crate::hypervisor::open(&config.hypervisor.uri, &clock);
+        let read = opened.and_then(|hypervisor| {
+            let mut reader = Reader::new(hypervisor, config.watchdog(), config.reader.max_stuck);
+            threads.time.block_on(reader.read(&Want::default()))
+        });
+        match read {
+            Ok(reading) => findings.guests = Some(reading.records.len()),
+            Err(error) => {
+                let remedy = "Name a host that answers: sim://, recording:FILE, or a libvirt URI such as qemu:///system";
+                findings.problems.error(config.hypervisor.place, uri, error.to_string(), remedy);
+                findings.exit = Some(Exit::Unreachable);
+            }
+        }
+    }
+}
+
+/// Sources that match no meter, and discoveries that there are not.
+fn unmatched(findings: &mut Findings, config: &Config, modules: &Modules) {
+    let mut problems = Problems::of(config.polling_file.as_deref());
+    for source in &config.polling.sources {
+        let offered = |name: &str| source.meters.matches(name);
+        let described = modules.pollsters.iter().flat_map(|module| &module.description.meters);
+        let declares = modules.pollsters.iter().any(|module| !module.description.declares.is_empty());
+        if !declares && !described.into_iter().any(|meter| offered(&meter.name)) {
+            let message = format!("source {} matches no meter of any module that is on", source.name);
+            let remedy = "See wasmeter module list for the meters that there are";
+            problems.warning(source.place, "meters", message, remedy);
+        }
+        for url in &source.discovery {
+            if !plan::is_discovery(url) {
+                let message = format!("source {}: there is no discovery {url:?}", source.name);
+                let remedy = "Write local_instances or local_node";
+                problems.error(source.place, "discovery", message, remedy);
+            }
+        }
+    }
+    findings.problems.extend(problems);
+}
+
+impl Findings {
+    fn print(&self) {
+        if !self.problems.is_empty() {
+            println!("{}", self.problems);
+        }
+        if let Some(config) = &self.config {
+            println!("host        {}", config.host);
+            println!("hypervisor  {:?}", config.hypervisor);
+            println!("modules     {}", self.modules.join(" "));
+        }
+        if let Some(guests) = self.guests {
+            println!("guests      {guests}");
+        }
+        let verdict = match (self.problems.has_errors() || self.exit.is_some(), self.problems.is_empty()) {
+            (true, _) => "not ready to run",
+            (false, false) => "ready to run, with warnings",
+            (false, true) => "ready to run",
+        };
+        println!("{verdict}");
+    }
+}

@@ -1,0 +1,41 @@
+//! How the program ends.
+
+use std::process::ExitCode;
+
+/// What the help says about it.
+pub const HELP: &str = "\
+Exit codes:
+   0  done
+   1  it could not be started, or failed while it ran
+  64  the command line or the configuration is wrong
+  69  the hypervisor cannot be reached
+  70  a module was refused, or failed
+
+Signals of `run`: SIGHUP reads the configuration again, SIGTERM finishes the cycle, SIGINT ends at once.";
+
+/// How the program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// It could not be started, or failed while it ran.
+    Failed = 1,
+    /// The command line or the configuration is wrong.
+    Usage = 64,
+    /// The hypervisor cannot be reached.
+    Unreachable = 69,
+    /// A module was refused, or failed.
+    Module = 70,
+}
+
+/// Prints what is wrong with the command line. Help and version come this way too, and are no errors.
+pub fn usage(error: &clap::Error) -> Exit {
+    let printed = error.print();
+    if printed.is_err() || error.use_stderr() { Exit::Usage } else { Exit::Done }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

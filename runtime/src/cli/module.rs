@@ -1,0 +1,87 @@
+//! `wasmeter module`: looking at modules and trying them out.
+
+pub mod inspect;
+pub mod list;
+pub mod try_out;
+
+use std::path::{Path, PathBuf};
+
+use super::setup::{self, Threads, Where};
+use super::Exit;
+use crate::config::daemon::CallLimits;
+use crate::modules;
+use crate::sandbox::{Failure, Limits, Module as Loaded, Sandbox, World};
+
+/// Look at modules, and try them out.
+#[derive(Debug, clap::Subcommand)]
+pub enum Module {
+    /// List the modules that are part of this program.
+    List(list::Args),
+    /// Say what a module is, gives, reads and needs.
+    Inspect(inspect::Args),
+    /// Run a module alone, and say what it gave and used.
+    Run(try_out::Args),
+}
+
+impl Module {
+    /// Does it.
+    pub fn run(self) -> Exit {
+        match self {
+            Self::List(args) => args.run(),
+            Self::Inspect(args) => args.run(),
+            Self::Run(args) => args.run(),
+        }
+    }
+}
+
+/// Which module, and how it is configured.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Which {
+    /// A .wasm file, or the name of a built-in module.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Configuration that is handed to the module, as text.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    module_config: String,
+}
+
+// === impl Which ===
+
+impl Which {
+    fn name(&self) -> String {
+        self.file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, Failure> {
+        let named = |module: &modules::BuiltIn| Path::new(module.name) == self.file;
+        match modules::built_in().find(named) {
+            Some(module) => Ok(module.wasm.to_vec()),
+            None => modules::read(&self.file),
+        }
+    }
+
+    /// Loads it and asks it to describe itself.
+    fn load(&self, sandbox: &Sandbox, limits: CallLimits, threads: &Threads) -> Result<Loaded, Failure> {
+        let bytes = self.bytes()?;
+        threads.time.block_on(async {
+            let code = sandbox.load(&bytes).await?;
+            sandbox.configure(&self.name(), false, code, self.module_config.clone(), Limits::from(limits)).await
+        })
+    }
+}
+
+/// Says why a module is not used.
+fn refused(file: &Path, failure: &Failure) -> Exit {
+    eprintln!("error: {} was refused: {failure}", file.display());
+    Exit::Module
+}
+
+/// A sandbox with the limits of a configuration.
+fn prepare(at: &Where) -> Result<(Sandbox, CallLimits, Threads), Exit> {
+    let config = at.load()?;
+    Ok((setup::sandbox(&config)?, config.sandbox.limits, Threads::start()?))
+}
+
+fn is_pollster(module: &Loaded) -> bool {
+    module.code.manifest.world == World::Pollster
+}

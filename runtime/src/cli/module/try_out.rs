@@ -1,0 +1,169 @@
+//! `wasmeter module run`.
+
+use std::sync::Arc;
+
+use crate::agent::polling::{Poll, Polled};
+use crate::agent::OPERATOR;
+use crate::cli::module::{Which, is_pollster, prepare, refused};
+use crate::cli::once;
+use crate::cli::setup::{self, Threads, Where};
+use crate::cli::{Exit, logging};
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::config::daemon::LogFormat;
+use crate::discovery::{Directory, Snapshot, View};
+use crate::hypervisor::reader::{Reader, Want};
+use crate::hypervisor::{Groups, HypervisorError};
+use crate::pipeline::Slot;
+use crate::pipeline::stamp::Stamper;
+use crate::sandbox::host::state::State;
+use crate::sandbox::ledger::Ledger;
+use crate::sandbox::{Module, Sandbox};
+use crate::schedule::plan::Work;
+
+const EXAMPLES: &str = "\
+Examples:
+  wasmeter module run my-module.wasm                               against the simulated host
+  wasmeter module run my-module.wasm --hypervisor recording:host.jsonl --slots 5
+  wasmeter module run disk --hypervisor 'sim://?domains=1000&calm=true' --quiet
+
+State is kept from slot to slot, as the daemon does, and forgotten at the end.";
+
+/// Run a module alone, and say what it gave and used.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    at: Where,
+    /// How many slots; a simulated host lives on between them, a recording goes to its next slot.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    slots: u32,
+    /// Only what it used, not what it gave.
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// A host to try a module on.
+pub struct Host {
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    parts: std::cell::RefCell<(Reader, Directory)>,
+}
+
+impl Args {
+    /// Does it.
+    pub fn run(self) -> Exit {
+        self.try_run().map_or_else(|exit| exit, |()| Exit::Done)
+    }
+
+    fn try_run(&self) -> Result<(), Exit> {
+        logging::start(&LogFormat::Text);
+        let (sandbox, limits, threads) = prepare(&self.at)?;
+        let config = self.at.load()?;
+        let module =
+            self.which.load(&sandbox, limits, &threads).map_err(|failure| refused(&self.which.file, &failure))?;
+        if !is_pollster(&module) {
+            eprintln!("error: {} is a transformer, which needs samples; name it under transform", module.name);
+            return Err(Exit::Module);
+        }
+        let (sandbox, module) = (Arc::new(sandbox), Arc::new(module));
+        let host = Host::open(&config, &threads)?;
+        let (mut state, mut failed) = (Arc::default(), false);
+        for slot in 0..self.slots {
+            let (snapshot, view) = host.next(&module, &threads)?;
+            let resources = view.resources();
+            let mut poll = Poll::alone(&sandbox, &module, Arc::clone(&snapshot), view, &config, &host.clock);
+            poll.state = state;
+            let polled = threads.time.block_on(poll.run());
+            let Polled { landed, failures, fuel, memory, took, .. } = polled;
+            state = polled.state;
+            let work = Work::everything(&module);
+            let mut stamper = Stamper::new(&snapshot.resources, &[], snapshot.at, 0);
+            let mut parts = host.parts.borrow_mut();
+            landed.into_iter().for_each(|landed| stamper.stamp(&mut parts.1, &work, landed));
+            let (samples, declared) = stamper.finish();
+            let resources_of_slot = Arc::new(snapshot.resources.with_declared(declared));
+            let slot_samples = Slot { at: snapshot.at, resources: resources_of_slot, samples };
+            if !self.quiet {
+                print!("{}", once::samples(&slot_samples));
+            }
+            println!(
+                "slot {}: {} samples of {resources} resources, {fuel} fuel ({} a resource), {memory} bytes of memory, \
+                 {:.1} ms",
+                slot + 1,
+                slot_samples.len(),
+                fuel / u64::from(resources.max(1)),
+                took.as_secs_f64() * 1e3,
+            );
+            for (failure, resources) in &failures {
+                println!("failed for {resources} resources: {failure}");
+                failed = true;
+            }
+        }
+        threads.guests.shutdown_background();
+        if failed { Err(Exit::Module) } else { Ok(()) }
+    }
+}
+
+// === impl Host ===
+
+impl Host {
+    /// Opens the host of a configuration.
+    pub fn open(config: &Config, _: &Threads) -> Result<Self, Exit> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let hypervisor = setup::hypervisor(config, &clock)?;
+        let reader = Reader::new(hypervisor, config.watchdog(), config.reader.max_stuck);
+        let directory = Directory::new(&config.host, config.metadata.clone());
+        Ok(Self { clock, parts: (reader, directory).into() })
+    }
+
+    /// Reads what a module reads, of all guests.
+    pub fn next(&self, module: &Module, threads: &Threads) -> Result<(Arc<Snapshot>, View), Exit> {
+        let snapshot = threads.time.block_on(self.read(module)).map_err(|error| {
+            eprintln!("error: {error}");
+            Exit::Unreachable
+        })?;
+        let view = View::of(&snapshot.resources, vec![snapshot.resources.guests()]);
+        Ok((Arc::new(snapshot), view))
+    }
+
+    #[allow(clippy::await_holding_refcell_ref, reason = "one thread, and nobody else borrows it meanwhile")]
+    async fn read(&self, module: &Module) -> Result<Snapshot, HypervisorError> {
+        let mut parts = self.parts.borrow_mut();
+        let (reader, directory) = &mut *parts;
+        let mut want = Want::default();
+        want.add(&module.description.reads);
+        let at = self.clock.now();
+        let reading = reader.read(&want).await?;
+        directory.learn_from(reader, &reading).await?;
+        Ok(Snapshot::assemble(directory, want.all_groups() | Groups::STATE, &reading.records, &[], at))
+    }
+}
+
+// === impl Poll ===
+
+impl Poll {
+    /// A poll of one module by itself.
+    pub fn alone(
+        sandbox: &Arc<Sandbox>,
+        module: &Arc<Module>,
+        snapshot: Arc<Snapshot>,
+        view: View,
+        config: &Config,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            sandbox: Arc::clone(sandbox),
+            ledger: Arc::new(Ledger::default()),
+            tenant: OPERATOR.into(),
+            module: Arc::clone(module),
+            snapshot,
+            view,
+            chunk: u32::try_from(config.sandbox.chunk).unwrap_or(u32::MAX),
+            state: Arc::<State>::default(),
+            clock: Arc::clone(clock),
+        }
+    }
+}

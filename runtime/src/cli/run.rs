@@ -1,0 +1,150 @@
+//! `wasmeter run`: the daemon.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::{self, Receiver};
+
+use super::logging::{self, Recent};
+use super::setup::{self, Threads, Where};
+use super::Exit;
+use crate::agent::Agent;
+use crate::agent::report::Report;
+use crate::agent::run::{Run, Wish};
+use crate::config::Config;
+use crate::publish::Outputs;
+use crate::publish::table::Table;
+
+const EXAMPLES: &str = "\
+Examples:
+  wasmeter run --table                                the simulated host, live
+  wasmeter run -c /etc/wasmeter/wasmeter.yaml         what the configuration says
+  wasmeter run --output samples.jsonl --cycles 3      three cycles into a file
+  WASMETER_LOG=debug wasmeter run ...                 with more in the log";
+
+/// Measure in every slot until a signal says to stop.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    at: Where,
+    /// Show guests and modules as a table that every cycle draws anew.
+    #[arg(long)]
+    table: bool,
+    /// Append samples to this file as JSON lines, beside what the configuration says.
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// End after so many cycles.
+    #[arg(long, value_name = "N")]
+    cycles: Option<u64>,
+}
+
+/// Clears the terminal and goes to its upper left corner.
+const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
+
+impl Args {
+    /// Does it.
+    pub fn run(self) -> Exit {
+        match self.try_run() {
+            Ok(()) => Exit::Done,
+            Err(exit) => exit,
+        }
+    }
+
+    fn try_run(self) -> Result<(), Exit> {
+        let config = self.at.load()?;
+        let recent = if self.table && io::stdout().is_terminal() {
+            Some(logging::start_recent())
+        } else {
+            logging::start(&config.log.format);
+            None
+        };
+        let threads = Threads::start()?;
+        let mut agent = setup::agent(config, &threads)?;
+        let outputs = self.outputs(agent.config());
+        if outputs.is_empty() && !self.table {
+            tracing::warn!("Samples go nowhere: name a file under outputs, or use --output or --table.");
+        }
+        let names: Vec<_> = agent.modules().pollsters.iter().map(|module| module.name.to_string()).collect();
+        tracing::info!(host = agent.config().host, hypervisor = ?agent.config().hypervisor, "Measuring.");
+        tracing::info!(modules = names.join(" "), "Modules are loaded.");
+        let mut shown = self.table.then(|| Screen { table: Table::default(), recent });
+        let run = Run {
+            outputs,
+            outputs_of: Box::new(|config| self.outputs(config)),
+            reload: Box::new(|| self.reload()),
+            watch: Box::new(move |report, agent| {
+                if let Some(screen) = &mut shown {
+                    screen.draw(report, agent);
+                }
+            }),
+            cycles: self.cycles,
+        };
+        threads.time.block_on(async {
+            let mut wishes = wishes().map_err(|error| {
+                eprintln!("error: signals cannot be listened to: {error}");
+                Exit::Failed
+            })?;
+            run.run(&mut agent, &mut wishes).await;
+            Ok(())
+        })?;
+        let tally = &agent.tally;
+        tracing::info!(cycles = tally.cycles, samples = tally.samples, "Done.");
+        // Calls that are stuck in the hypervisor, or modules in a loop, are not waited for.
+        threads.guests.shutdown_background();
+        Ok(())
+    }
+
+    fn outputs(&self, config: &Config) -> Outputs {
+        let outputs = Outputs::of(&config.outputs);
+        match &self.output {
+            Some(path) => outputs.and_file(path.clone()),
+            None => outputs,
+        }
+    }
+
+    fn reload(&self) -> Option<Config> {
+        self.at.read().map_err(|problems| tracing::error!("The configuration cannot be used:\n{problems}")).ok()
+    }
+}
+
+/// Signals as wishes.
+fn wishes() -> io::Result<Receiver<Wish>> {
+    let (sender, wishes) = mpsc::channel(8);
+    for (kind, wish) in [
+        (SignalKind::hangup(), Wish::Reload),
+        (SignalKind::terminate(), Wish::Drain),
+        (SignalKind::interrupt(), Wish::Stop),
+    ] {
+        let (mut signals, sender) = (signal(kind)?, sender.clone());
+        tokio::spawn(async move { while signals.recv().await.is_some() && sender.send(wish).await.is_ok() {} });
+    }
+    Ok(wishes)
+}
+
+/// The live table.
+struct Screen {
+    table: Table,
+    recent: Option<Recent>,
+}
+
+impl Screen {
+    fn draw(&mut self, report: &Report, agent: &Agent) {
+        let mut page = self.table.draw(report, &format!("wasmeter on {}", agent.config().host));
+        if let Some(recent) = &self.recent {
+            page.insert_str(0, CLEAR);
+            let lines = recent.lines();
+            if !lines.is_empty() {
+                page.push('\n');
+                page.push_str(&lines.join("\n"));
+                page.push('\n');
+            }
+        } else {
+            page.push('\n');
+        }
+        let mut out = io::stdout().lock();
+        // A terminal that is gone is noticed by its signal.
+        let _ = out.write_all(page.as_bytes()).and_then(|()| out.flush());
+    }
+}

@@ -1,0 +1,115 @@
+//! What all subcommands that measure have in common.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::runtime::{Builder, Runtime};
+
+use super::Exit;
+use crate::agent::{Agent, Parts};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, Problems};
+use crate::hypervisor::{self, Hypervisor};
+use crate::sandbox::Sandbox;
+use crate::sandbox::compile::Compiler;
+
+/// Where to measure, and by which rules.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Where {
+    /// Configuration file; without one, the defaults hold.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Host to measure, instead of the one that the configuration names: sim://?domains=20&seed=1, recording:FILE,
+    /// or what libvirt understands, such as qemu:///system.
+    #[arg(long, value_name = "URI")]
+    pub hypervisor: Option<String>,
+}
+
+/// The threads of the program: one that keeps time, and others for modules.
+#[derive(Debug)]
+pub struct Threads {
+    /// Keeps time, listens to signals, waits.
+    pub time: Runtime,
+    /// Runs modules.
+    pub guests: Runtime,
+}
+
+// === impl Where ===
+
+impl Where {
+    /// Reads the configuration, and says what is wrong with it.
+    pub fn load(&self) -> Result<Config, Exit> {
+        self.read().map_err(|problems| {
+            eprintln!("{problems}");
+            Exit::Usage
+        })
+    }
+
+    /// Reads the configuration. Warnings go to standard error.
+    pub fn read(&self) -> Result<Config, Problems> {
+        let (mut config, warnings) = Config::load(self.config.as_deref())?;
+        if !warnings.is_empty() {
+            eprintln!("{warnings}");
+        }
+        if let Some(uri) = &self.hypervisor {
+            config.hypervisor.uri.clone_from(uri);
+            config.hypervisor.place = None;
+        }
+        Ok(config)
+    }
+}
+
+// === impl Threads ===
+
+impl Threads {
+    /// Starts them.
+    pub fn start() -> Result<Self, Exit> {
+        let failed = |error: std::io::Error| {
+            eprintln!("error: no threads can be started: {error}");
+            Exit::Failed
+        };
+        let time = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let guests = Builder::new_multi_thread()
+            .worker_threads(cores.clamp(1, 4))
+            .thread_name("modules")
+            .enable_all()
+            // Deadlines of modules are looked at between any two slices, not after 61 of them.
+            .event_interval(1)
+            .build()
+            .map_err(failed)?;
+        Ok(Self { time, guests })
+    }
+}
+
+/// A sandbox as the configuration wants it.
+pub fn sandbox(config: &Config) -> Result<Sandbox, Exit> {
+    let compiler = Compiler::this().map_err(|error| {
+        eprintln!("error: this program does not know where it is: {error}");
+        Exit::Failed
+    })?;
+    Sandbox::new(&config.sandbox.cache, compiler).map_err(|error| {
+        eprintln!("error: {error}");
+        Exit::Failed
+    })
+}
+
+/// The host that the configuration names.
+pub fn hypervisor(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Hypervisor>, Exit> {
+    hypervisor::open(&config.hypervisor.uri, clock).map_err(|error| {
+        eprintln!("error: {error}");
+        Exit::Usage
+    })
+}
+
+/// An agent that is ready to measure.
+pub fn agent(config: Config, threads: &Threads) -> Result<Agent, Exit> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let hypervisor = hypervisor(&config, &clock)?;
+    let sandbox = Arc::new(sandbox(&config)?);
+    let parts = Parts { clock, hypervisor, sandbox, guests: threads.guests.handle().clone() };
+    threads.time.block_on(Agent::new(config, parts)).map_err(|problems| {
+        eprintln!("{problems}");
+        Exit::Module
+    })
+}

@@ -1,0 +1,25 @@
+//! Every file that the daemon reads, checked before anything runs.
+//!
+//! [`Config`] is `wasmeter.yaml` with all defaults filled in; [`Polling`] is Ceilometer's `polling.yaml` as it is. A
+//! file is parsed into a tree that remembers where everything stands, and all of the tree is read, so that one run
+//! reports every [`Problem`] with its file, line, key and remedy. A key that nobody knows is an error in our own file
+//! and a warning in Ceilometer's.
+
+pub mod daemon;
+pub mod duration;
+pub mod matching;
+pub mod polling;
+pub mod problem;
+pub mod size;
+
+#[cfg(test)]
+mod cases;
+mod file;
+mod secret;
+mod yaml;
+
+pub use self::daemon::Config;
+pub use self::matching::{Glob, MeterFilter};
+pub use self::polling::{Polling, Source};
+pub use self::problem::{Place, Problem, Problems, Severity};
+pub use self::size::ByteSize;

@@ -1,0 +1,128 @@
+//! `wasmeter.yaml`: everything about this daemon that is not Ceilometer's.
+
+mod machine;
+mod modules;
+mod output;
+mod read;
+mod sandbox;
+mod timing;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+
+pub use self::modules::{ModuleConfig, ModuleEntry, Transform};
+pub use self::output::{FileOutput, Log, LogFormat, Metadata, Output};
+pub use self::sandbox::{CallLimits, Sandbox};
+pub use self::timing::{AutoDuration, Reader, Schedule};
+
+use super::file;
+use super::polling::{self, Polling};
+use super::problem::{Place, Problems};
+
+/// The configuration with every default filled in.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Config {
+    /// The file that it was read from; `None` for defaults alone.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
+    /// This host's name in samples.
+    pub host: String,
+    /// The hypervisor whose guests are metered.
+    pub hypervisor: HypervisorUri,
+    /// The file that [`polling`](Self::polling) was read from; `None` for the built-in one.
+    #[serde(skip)]
+    pub polling_file: Option<PathBuf>,
+    /// What is measured how often.
+    pub polling: Polling,
+    /// When it is measured.
+    pub schedule: Schedule,
+    /// How the hypervisor is asked.
+    pub reader: Reader,
+    /// What modules may use.
+    pub sandbox: Sandbox,
+    /// What is said about modules, in the file's order.
+    pub modules: Vec<ModuleEntry>,
+    /// Transformers, in the order in which samples meet them.
+    pub transform: Vec<Transform>,
+    /// Where samples go.
+    pub outputs: Vec<Output>,
+    /// Which of a guest's metadata becomes a sample's.
+    pub metadata: Metadata,
+    /// The daemon's own log.
+    pub log: Log,
+}
+
+/// Where the hypervisor is. Its password, if it has one, is not shown.
+#[derive(Clone)]
+pub struct HypervisorUri {
+    /// The URI as written.
+    pub uri: String,
+    /// Where it is written; `None` for the default.
+    pub place: Option<Place>,
+}
+
+/// The longest time between looks at the hypervisor's calls, if left to us.
+const LONGEST_WATCHDOG: Duration = Duration::from_secs(10);
+
+/// What a message calls the polling file that is part of the program.
+const BUILT_IN_POLLING: &str = "polling.yaml (built in)";
+
+// === impl Config ===
+
+impl Config {
+    /// Reads `wasmeter.yaml` and the polling file that it names; without a path, the defaults. What comes beside the
+    /// result are warnings; what comes instead of it has errors.
+    pub fn load(path: Option<&Path>) -> Result<(Self, Problems), Problems> {
+        let mut problems = Problems::of(path);
+        let text = path.map_or(Ok(String::new()), file::read).unwrap_or_else(|error| {
+            problems.error(None, "", format!("the file {error}"), error.remedy());
+            String::new()
+        });
+        if problems.has_errors() { Err(problems) } else { Self::parse(&text, path) }
+    }
+
+    /// Reads the text of `wasmeter.yaml`, whose folder relative paths begin at, and the polling file that it names.
+    pub fn parse(text: &str, path: Option<&Path>) -> Result<(Self, Problems), Problems> {
+        let mut problems = Problems::of(path);
+        let config = read::config(text, path, &mut problems);
+        match config {
+            Some(config) if !problems.has_errors() => Ok((config, problems)),
+            _ => Err(problems),
+        }
+    }
+
+    /// How often to look for calls that are stuck: as configured, or half of the shortest interval.
+    pub fn watchdog(&self) -> Duration {
+        match self.reader.watchdog {
+            AutoDuration::Fixed(duration) => duration,
+            AutoDuration::Auto => {
+                self.polling.shortest_interval().map_or(LONGEST_WATCHDOG, |interval| LONGEST_WATCHDOG.min(interval / 2))
+            }
+        }
+    }
+
+    /// The whole configuration, to be shown: secrets are hidden.
+    pub fn effective_json(&self) -> Value {
+        // Nothing in here can fail to be JSON: keys are texts and numbers are finite.
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+// === impl HypervisorUri ===
+
+impl std::fmt::Debug for HypervisorUri {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&super::secret::hide_password(&self.uri))
+    }
+}
+
+impl serde::Serialize for HypervisorUri {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&super::secret::hide_password(&self.uri))
+    }
+}
+
+#[cfg(test)]
+mod tests;

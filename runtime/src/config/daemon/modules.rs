@@ -1,0 +1,155 @@
+//! Which modules there are and what they are told.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::read::Reading;
+use super::sandbox::{CallLimits, LIMIT_KEYS};
+use crate::config::file;
+use crate::config::matching::MeterFilter;
+use crate::config::problem::{Place, Severity, quoted};
+use crate::config::secret;
+use crate::config::yaml::{Kind, Node, Refusal, Section};
+
+/// What is said about one module.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct ModuleEntry {
+    /// Its name: a built-in module's, or the operator's choice for a file.
+    pub name: String,
+    /// Whether it runs.
+    pub enabled: bool,
+    /// Its file; `None` for a built-in module.
+    #[serde(serialize_with = "file::show_optional")]
+    pub file: Option<PathBuf>,
+    /// What it is told.
+    pub config: ModuleConfig,
+    /// What one call of it may use.
+    #[serde(flatten)]
+    pub limits: CallLimits,
+    /// Where its name stands.
+    #[serde(skip)]
+    pub place: Option<Place>,
+}
+
+/// One transformer in the chain.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Transform {
+    /// The meters that it is handed.
+    pub meters: MeterFilter,
+    /// The module that does it.
+    pub module: String,
+    /// What it is told.
+    pub config: ModuleConfig,
+    /// Where it stands.
+    #[serde(skip)]
+    pub place: Option<Place>,
+}
+
+/// What a module is told: any YAML. Secrets in it are shown to nobody but the module.
+#[derive(Clone, Default, PartialEq)]
+pub struct ModuleConfig(Value);
+
+const MOST_MODULES: usize = 1000;
+const MOST_TRANSFORMS: usize = 1000;
+const MOST_METERS: usize = 10_000;
+
+/// The longest name of a module; it becomes a label and a file's name.
+const LONGEST_NAME: usize = 64;
+
+/// What the file says about modules; `limits` are those of modules that set none.
+pub(super) fn entries(reading: &mut Reading<'_, '_>, limits: &CallLimits) -> Vec<ModuleEntry> {
+    let [fuel_base, fuel_per_resource, memory, deadline] = LIMIT_KEYS;
+    let known = ["enabled", "file", "config", fuel_base, fuel_per_resource, memory, deadline];
+    let root = reading.root();
+    let modules = root.read("modules", reading.problems, |node| match &node.kind {
+        Kind::Map(modules) if modules.len() <= MOST_MODULES => Ok(modules),
+        Kind::Map(_) => Err(node.refuse("too many modules", format!("Write at most {MOST_MODULES}"))),
+        _ => Err(node.refuse("not a mapping", "Write `name: {...}` for each module")),
+    });
+    let mut entries = Vec::new();
+    for module in modules.into_iter().flatten() {
+        let (name, path) = (&module.key, format!("modules.{}", module.key));
+        if !is_name(name) {
+            let message = format!("{} is no name for a module", quoted(name));
+            let remedy = "Write small letters, digits, - and _, at most 64, beginning with a letter";
+            reading.problems.error(module.place, &path, message, remedy);
+        }
+        let Some(section) = Section::of(&module.value, path, &known, Severity::Error, reading.problems) else {
+            continue;
+        };
+        let path = section.read("file", reading.problems, Node::text);
+        entries.push(ModuleEntry {
+            name: name.clone(),
+            enabled: section.read("enabled", reading.problems, Node::boolean).unwrap_or(true),
+            file: path.map(|path| reading.path(path)),
+            config: ModuleConfig::of(&section),
+            limits: limits.overridden(&section, reading.problems),
+            place: module.place,
+        });
+    }
+    entries
+}
+
+/// The chain of transformers.
+pub(super) fn transforms(reading: &mut Reading<'_, '_>) -> Vec<Transform> {
+    let root = reading.root();
+    let mut transforms = Vec::new();
+    for (path, node) in root.list("transform", MOST_TRANSFORMS, reading.problems).unwrap_or_default() {
+        let known = ["meters", "module", "config"];
+        let Some(section) = Section::of(node, &path, &known, Severity::Error, reading.problems) else { continue };
+        let module = section.required("module", reading.problems, "Name the module that transforms", module_name);
+        let meters = section.meters("meters", &quoted(&path), MOST_METERS, reading.problems);
+        if let (Some(module), Some(meters)) = (module, meters) {
+            transforms.push(Transform { meters, module, config: ModuleConfig::of(&section), place: node.place });
+        }
+    }
+    transforms
+}
+
+fn module_name(node: &Node) -> Result<String, Refusal> {
+    match node.text()? {
+        name if is_name(name) => Ok(name.to_owned()),
+        _ => Err(node.refuse("not a module's name", "Name the module that transforms")),
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let allowed = |letter: u8| matches!(letter, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+    name.len() <= LONGEST_NAME && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.bytes().all(allowed)
+}
+
+// === impl ModuleConfig ===
+
+impl ModuleConfig {
+    fn of(section: &Section<'_>) -> Self {
+        Self(section.get("config").map(Node::json).unwrap_or_default())
+    }
+
+    /// The value; null if nothing is configured.
+    pub fn value(&self) -> &Value {
+        &self.0
+    }
+
+    /// The text that the module is handed: a text as it is, nothing as an empty text, and all else as JSON.
+    pub fn text(&self) -> String {
+        match &self.0 {
+            Value::Null => String::new(),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        }
+    }
+}
+
+impl fmt::Debug for ModuleConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        secret::hide(&self.0).fmt(f)
+    }
+}
+
+impl serde::Serialize for ModuleConfig {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        secret::hide(&self.0).serialize(serializer)
+    }
+}

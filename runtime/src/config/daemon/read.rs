@@ -1,0 +1,148 @@
+//! From the text of `wasmeter.yaml` to the configuration.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    BUILT_IN_POLLING, Config, HypervisorUri, Log, Metadata, Output, Reader, Sandbox, Schedule, machine, modules,
+};
+use super::{file, polling::BUILT_IN};
+use crate::config::polling::Polling;
+use crate::config::problem::{Problems, Severity};
+use crate::config::yaml::{self, Node, Section};
+
+const KEYS: [&str; 11] = [
+    "host",
+    "hypervisor",
+    "polling",
+    "schedule",
+    "reader",
+    "sandbox",
+    "modules",
+    "transform",
+    "outputs",
+    "metadata",
+    "log",
+];
+
+/// Where there is no hypervisor named: guests that exist nowhere, to try wasmeter with.
+const SIMULATED: &str = "sim://?domains=20&seed=1";
+
+/// The longest name of a host: what POSIX allows.
+const LONGEST_HOST: usize = 255;
+
+/// Reads one section after the other, each with its keys and defaults.
+pub(super) struct Reading<'a, 'p> {
+    /// The file's folder; empty for the working folder.
+    pub(super) folder: PathBuf,
+    /// The whole file.
+    root: Section<'a>,
+    pub(super) problems: &'p mut Problems,
+}
+
+/// The configuration as far as it can be made out; what is wrong with it is added to `problems`.
+pub(super) fn config(text: &str, path: Option<&Path>, problems: &mut Problems) -> Option<Config> {
+    let tree = yaml::parse(text, problems)?;
+    let root = Section::of(&tree, "", &KEYS, Severity::Error, problems)?;
+    let folder = path.and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
+    let mut reading = Reading { folder, root, problems };
+    let host = reading.host();
+    let hypervisor = reading.hypervisor();
+    let schedule = Schedule::read(&mut reading);
+    let reader = Reader::read(&mut reading);
+    let sandbox = Sandbox::read(&mut reading);
+    let modules = modules::entries(&mut reading, &sandbox.limits);
+    let transform = modules::transforms(&mut reading);
+    let outputs = Output::read(&mut reading);
+    let metadata = Metadata::read(&mut reading);
+    let log = Log::read(&mut reading);
+    let (polling_file, polling) = reading.polling();
+    let file = path.map(Path::to_owned);
+    Some(Config {
+        file,
+        host,
+        hypervisor,
+        polling_file,
+        polling: polling?,
+        schedule,
+        reader,
+        sandbox,
+        modules,
+        transform,
+        outputs,
+        metadata,
+        log,
+    })
+}
+
+// === impl Reading ===
+
+impl<'a> Reading<'a, '_> {
+    /// A section of the file's top; an empty one if it is absent or refused.
+    pub(super) fn section(&mut self, key: &str, known: &[&str]) -> Section<'a> {
+        let node = self.root.get(key).unwrap_or(&Node::NULL);
+        let section = Section::of(node, key, known, Severity::Error, self.problems);
+        section.unwrap_or_else(|| Section::empty(key))
+    }
+
+    /// The whole file.
+    pub(super) fn root(&self) -> Section<'a> {
+        self.root.clone()
+    }
+
+    /// A path, from the file's folder if it is relative.
+    pub(super) fn path(&self, text: &str) -> PathBuf {
+        self.folder.join(text)
+    }
+
+    fn host(&mut self) -> String {
+        let host = self.root.read("host", self.problems, |node| match node.text()? {
+            host if host.len() > LONGEST_HOST => Err(node.refuse("too long", "Write at most 255 letters")),
+            host if host.contains(|c: char| c.is_control() || c.is_whitespace()) => {
+                Err(node.refuse("not a host name", "Write it without blanks, such as compute-1"))
+            }
+            host => Ok(host.to_owned()),
+        });
+        host.or_else(machine::host_name).unwrap_or_else(|| {
+            if self.root.get("host").is_none() {
+                let message = "the machine's own name cannot be read";
+                self.problems.error(
+                    self.root.place,
+                    "host",
+                    message,
+                    "Add `host: ` with the name that samples shall bear",
+                );
+            }
+            String::new()
+        })
+    }
+
+    fn hypervisor(&mut self) -> HypervisorUri {
+        let place = self.root.get("hypervisor").and_then(|node| node.place);
+        let uri = self.root.read("hypervisor", self.problems, |node| node.text().map(str::to_owned));
+        HypervisorUri { uri: uri.unwrap_or_else(|| SIMULATED.to_owned()), place }
+    }
+
+    /// Reads the polling file last: its problems stand behind those of this file.
+    fn polling(&mut self) -> (Option<PathBuf>, Option<Polling>) {
+        let path = self.root.read("polling", self.problems, |node| node.text().map(|text| self.folder.join(text)));
+        let text = path.as_deref().map_or(Ok(BUILT_IN.to_owned()), file::read);
+        let read = match text {
+            Ok(text) => Polling::parse(&text, path.as_deref().unwrap_or(Path::new(BUILT_IN_POLLING))),
+            Err(error) => {
+                let place = self.root.get("polling").and_then(|node| node.place);
+                let path = path.as_deref().unwrap_or(Path::new("")).display();
+                let remedy = format!("{}, or remove `polling` to measure everything every 10 seconds", error.remedy());
+                self.problems.error(place, "polling", format!("the file {path} {error}"), remedy);
+                self.problems.sort();
+                return (None, None);
+            }
+        };
+        self.problems.sort();
+        let (polling, problems) = match read {
+            Ok((polling, problems)) => (Some(polling), problems),
+            Err(problems) => (None, problems),
+        };
+        self.problems.extend(problems);
+        (path, polling)
+    }
+}

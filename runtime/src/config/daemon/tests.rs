@@ -1,0 +1,210 @@
+use std::fs;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::config::{Severity, cases};
+
+const SAMPLE: &str = include_str!("../../../../etc/wasmeter.yaml");
+
+fn parse(text: &str) -> Result<(Config, Problems), Problems> {
+    Config::parse(text, Some(Path::new("wasmeter.yaml")))
+}
+
+/// All that is said about a file, a problem a line.
+fn said(text: &str) -> String {
+    parse(text).map_or_else(|problems| problems.to_string(), |(_, problems)| problems.to_string())
+}
+
+/// The sample with its settings in force: those lines that begin with # and no blank.
+fn uncommented() -> String {
+    let setting = |line: &str| line.replacen('#', "", usize::from(!line.trim_start().starts_with("# ")));
+    SAMPLE.lines().map(|line| setting(line) + "\n").collect()
+}
+
+#[test]
+fn every_problem_is_said_at_once_with_its_line_and_remedy() {
+    cases::check(include_str!("tests/problems.txt"), said);
+}
+
+#[test]
+fn the_sample_says_what_the_defaults_are() {
+    let defaults = Config::load(None).unwrap().0.effective_json();
+    assert_eq!(parse(SAMPLE).unwrap().0.effective_json(), defaults);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wasmeter.yaml");
+    fs::write(&path, uncommented()).unwrap();
+    fs::write(folder.path().join("polling.yaml"), polling::BUILT_IN).unwrap();
+    let (config, problems) = Config::load(Some(&path)).unwrap();
+    assert!(problems.is_empty(), "{problems}");
+    assert_eq!(config.polling_file, Some(folder.path().join("polling.yaml")));
+    let limits = |name: &str, enabled: bool, file: Option<PathBuf>, config: Value, deadline: &str| {
+        json!({
+            "name": name, "enabled": enabled, "file": file, "config": config, "fuel_base": 50_000_000,
+            "fuel_per_resource": 20_000, "memory": "32MiB", "deadline": deadline,
+        })
+    };
+    let mine = Some(folder.path().join("modules/mine.wasm"));
+    let expected = json!({
+        "host": "compute-1",
+        "hypervisor": "sim://?domains=20&seed=1",
+        "polling": {"sources": [
+            {"name": "all", "interval": 10, "meters": ["*"], "resources": [], "discovery": []},
+        ]},
+        "schedule": {"offset": "auto", "drain": "5s"},
+        "reader": {"watchdog": "auto", "max_stuck": 5},
+        "sandbox": {
+            "fuel_base": 50_000_000, "fuel_per_resource": 20_000, "memory": "32MiB", "deadline": "1s", "chunk": 1000,
+            "cache": "/var/cache/wasmeter",
+        },
+        "modules": [
+            limits("mitaka", true, None, Value::Null, "1s"),
+            limits("deep", false, None, Value::Null, "1s"),
+            limits("mine", true, mine, json!({"threshold": 3}), "100ms"),
+        ],
+        "transform": [{
+            "meters": ["network.incoming.bytes"], "module": "delta",
+            "config": {"target": {"name": "network.incoming.growth"}},
+        }],
+        "outputs": [{"file": folder.path().join("samples.jsonl"), "max_size": "10MiB", "keep": 5}],
+        "metadata": {"reserved_namespaces": ["metering."], "reserved_keys": [], "reserved_length": 256},
+        "log": {"format": "text"},
+    });
+    assert_eq!(config.effective_json(), expected);
+    // What the sample calls a default is one: these sections differ in nothing that it does not say.
+    for section in ["hypervisor", "polling", "schedule", "reader", "metadata", "log"] {
+        assert_eq!(expected[section], defaults[section]);
+    }
+    assert_eq!(defaults["outputs"], json!([]));
+}
+
+#[test]
+fn missing_and_unfit_files_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wasmeter.yaml");
+    let said =
+        || Config::load(Some(&path)).unwrap_err().to_string().replace(&folder.path().display().to_string(), "DIR");
+    assert_eq!(
+        said(),
+        "DIR/wasmeter.yaml: error: the file cannot be read: No such file or directory (os error 2). Create it or \
+         correct its path"
+    );
+    fs::write(&path, b"host: a\n\n\xff\n").unwrap();
+    assert_eq!(said(), "DIR/wasmeter.yaml: error: the file is not UTF-8 text (line 3). Save it as UTF-8");
+    fs::write(&path, "#".repeat(1 << 20) + "\n").unwrap();
+    assert_eq!(
+        said(),
+        "DIR/wasmeter.yaml: error: the file is larger than 1 MiB. Name a configuration file, or shorten this one"
+    );
+    fs::write(&path, "polling: p.yaml\nhots: a\n").unwrap();
+    fs::write(folder.path().join("p.yaml"), "sources:\n  - {name: a, intervall: 5, meters: [cpu]}\n").unwrap();
+    assert_eq!(
+        said(),
+        "DIR/wasmeter.yaml:2:1: error: unknown key `hots`. Did you mean `host`?\n\
+         DIR/p.yaml:2:5: error: source `a`: Missing interval value. Add whole seconds, such as `interval: 60`\n\
+         DIR/p.yaml:2:15: warning: unknown key `intervall`. Did you mean `interval`?"
+    );
+}
+
+#[test]
+fn modules_inherit_limits_and_are_told_texts() {
+    let text = "sandbox: {memory: 8MiB, deadline: 2s}\nmodules:\n  a: {config: as it is, memory: 4MiB}\n  \
+                b: {config: {b: [1, 2.5, -1, 18446744073709551615, ~, yes], a: x}}\n  c:\n  \
+                d: {config: [], fuel_base: 1}\n";
+    let (config, _) = parse(text).unwrap();
+    let told: Vec<String> = config.modules.iter().map(|module| module.config.text()).collect();
+    assert_eq!(told, ["as it is", r#"{"b":[1,2.5,-1,18446744073709551615,null,true],"a":"x"}"#, "", "[]"]);
+    let memory: Vec<String> = config.modules.iter().map(|module| module.limits.memory.to_string()).collect();
+    assert_eq!(memory, ["4MiB", "8MiB", "8MiB", "8MiB"]);
+    assert!(config.modules.iter().all(|module| module.enabled && module.limits.deadline == Duration::from_secs(2)));
+    assert_eq!(config.modules[1].place, Some(Place { line: 4, column: 3 }));
+    assert_eq!(config.modules[3].limits.fuel_base, 1);
+}
+
+#[test]
+fn the_watchdog_follows_the_shortest_interval() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wasmeter.yaml");
+    for (reader, interval, milliseconds) in [("auto", 5, 2_500), ("auto", 300, 10_000), ("3s", 300, 3_000)] {
+        fs::write(&path, format!("polling: p.yaml\nreader: {{watchdog: {reader}}}\n")).unwrap();
+        let sources = format!("sources:\n- {{name: a, interval: {interval}, meters: [a]}}\n");
+        fs::write(folder.path().join("p.yaml"), sources + "- {name: b, interval: 999, meters: [a]}\n").unwrap();
+        assert_eq!(Config::load(Some(&path)).unwrap().0.watchdog(), Duration::from_millis(milliseconds));
+    }
+}
+
+#[test]
+fn secrets_are_shown_nowhere() {
+    let text = "hypervisor: qemu+tcp://me:hunter2@host/system\nmodules: {m: {config: {db: {Password: hunter2}}}}\n\
+                transform: [{meters: [a], module: m, config: {api_token: [hunter2]}}]\n";
+    let (config, problems) = parse(text).unwrap();
+    let shown = format!("{config:?}{:?}{}", config.effective_json(), problems);
+    assert!(!shown.contains("hunter2") && shown.contains("***"));
+    assert_eq!(config.modules[0].config.text(), r#"{"db":{"Password":"hunter2"}}"#);
+    for text in [
+        "password: \"hunter2 \\q\"\n",
+        "password: 'a'hunter2\n",
+        "password: !hunter2\n",
+        "password: !hunter2!x y\n",
+        "password: !<hunter2> x\n",
+        "password: *hunter2\n",
+        "password: !!int hunter2\n",
+        "password: !!binary hunter2!\n",
+        "password: hunter2: x\n",
+        "password: {hunter2\n",
+        "password: |hunter2\n",
+        "password: |\n  hunter2\n x\n",
+        "<<: hunter2\n",
+        "? {a: hunter2}\n: x\n",
+        "modules: {password: hunter2, m: {secret: hunter2}}\n",
+        "log: {my_token: hunter2}\n",
+    ] {
+        let said = said(text);
+        assert!(said.contains("error") && !said.contains("hunter2"), "{said}");
+    }
+}
+
+#[test]
+fn problems_are_json_too() {
+    let problems = serde_json::to_value(parse("log: {format: xml}\n").unwrap_err()).unwrap();
+    let problem = json!({
+        "severity": "error", "file": "wasmeter.yaml", "line": 1, "column": 15, "key": "log.format",
+        "message": "`log.format` is `xml`: not a format", "remedy": "Write text or json",
+    });
+    assert_eq!(problems, json!([problem]));
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text: String) {
+        let _ = parse(&text);
+    }
+
+    #[test]
+    fn no_value_panics(
+        key in "host|hypervisor|schedule|reader|sandbox|modules|transform|outputs|metadata|log",
+        inner in "offset|drain|memory|deadline|chunk|file|config|meters|keep|format|reserved_keys",
+        value in "[\\[\\]{}:,\"'*!a0-9.KMiBs_+ -]{0,12}",
+    ) {
+        for text in [
+            format!("{key}: {value}\n"),
+            format!("{key}: {{{inner}: {value}}}\n"),
+            format!("{key}:\n  - {inner}: {value}\n"),
+            format!("{key}:\n  a:\n    {inner}: {value}\n"),
+        ] {
+            match parse(&text) {
+                Ok((config, problems)) => {
+                    prop_assert!(config.effective_json().is_object());
+                    prop_assert!(problems.is_empty());
+                }
+                Err(problems) => {
+                    for problem in &problems {
+                        prop_assert!(problem.severity == Severity::Error && problem.line.is_some());
+                        prop_assert!(!problem.to_string().contains('\n'));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Ceilometer's `polling.yaml`: which meters are measured how often.
+//!
+//! What Ceilometer accepts is accepted, and what it refuses is refused in its own words. Beyond that, what it would
+//! crash over, or silently do nothing with, is an error too.
+
+mod source;
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::problem::{Problems, Severity};
+use super::yaml::{self, Kind, Section};
+
+pub use self::source::Source;
+
+/// What is measured on a host that has no `polling.yaml`.
+pub const BUILT_IN: &str = include_str!("../../../etc/polling.yaml");
+
+/// The most sources. Each is a line in every overview.
+const MOST_SOURCES: usize = 10_000;
+
+/// What is measured how often.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Polling {
+    /// The sources in the file's order; their names differ.
+    pub sources: Vec<Source>,
+}
+
+// === impl Polling ===
+
+impl Polling {
+    /// Reads the text of `file`. What comes beside the result are warnings; what comes instead of it has errors.
+    pub fn parse(text: &str, file: &Path) -> Result<(Self, Problems), Problems> {
+        let mut problems = Problems::of(Some(file));
+        let sources = sources(text, &mut problems);
+        problems.sort();
+        if problems.has_errors() { Err(problems) } else { Ok((Self { sources }, problems)) }
+    }
+
+    /// The shortest interval of all sources.
+    pub fn shortest_interval(&self) -> Option<std::time::Duration> {
+        self.sources.iter().map(|source| source.interval).min()
+    }
+}
+
+fn sources(text: &str, problems: &mut Problems) -> Vec<Source> {
+    let Some(root) = yaml::parse(text, problems) else { return Vec::new() };
+    let Some(file) = Section::of(&root, "", &["sources"], Severity::Warning, problems) else { return Vec::new() };
+    let Some(entry) = file.entry("sources").filter(|entry| entry.value.kind != Kind::Null) else {
+        let place = file.entry("sources").map_or(root.place, |entry| entry.place);
+        let remedy = "Write `sources:` and below it `- name: ...` with interval and meters";
+        problems.error(place, "sources", "sources required", remedy);
+        return Vec::new();
+    };
+    let nodes = file.list("sources", MOST_SOURCES, problems);
+    if nodes.as_ref().is_some_and(Vec::is_empty) {
+        problems.warning(entry.place, "sources", "there are no sources, so nothing is measured", "Add one");
+    }
+    let mut names = HashMap::new();
+    let nodes = nodes.unwrap_or_default();
+    nodes.iter().filter_map(|(path, node)| Source::read(node, path, &mut names, problems)).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! Secrets are handed to whom they are meant for, and shown to nobody.
+
+use serde_json::Value;
+
+/// What stands in the place of a secret.
+const HIDDEN: &str = "***";
+
+/// What a key contains if its value is a secret.
+const SECRET_KEYS: [&str; 8] =
+    ["password", "passwd", "passphrase", "secret", "token", "credential", "api_key", "private_key"];
+
+/// A copy for the operator's eyes, without the values of keys that sound secret.
+pub(super) fn hide(value: &Value) -> Value {
+    match value {
+        Value::Array(entries) => entries.iter().map(hide).collect(),
+        Value::Object(entries) => entries
+            .iter()
+            .map(|(key, value)| (key.clone(), if sounds_secret(key) { HIDDEN.into() } else { hide(value) }))
+            .collect(),
+        other => other.clone(),
+    }
+}
+
+/// A URI without its password.
+pub(super) fn hide_password(uri: &str) -> String {
+    let hidden = || {
+        let (scheme, rest) = uri.split_once("://")?;
+        let authority = rest.split(['/', '?', '#']).next()?;
+        let (login, _) = authority.rsplit_once('@')?;
+        let (user, _) = login.split_once(':')?;
+        Some(format!("{scheme}://{user}:{HIDDEN}{}", rest.strip_prefix(login)?))
+    };
+    hidden().unwrap_or_else(|| uri.to_owned())
+}
+
+/// Whether a key's value is probably a secret.
+pub(super) fn sounds_secret(key: &str) -> bool {
+    let key = key.to_lowercase().replace('-', "_");
+    SECRET_KEYS.iter().any(|word| key.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_hidden_at_any_depth() {
+        let value = serde_json::json!({"user": "me", "auth": [{"API-Key": "x", "Db_Password": ["x"], "n": 1}]});
+        let shown = serde_json::json!({"user": "me", "auth": [{"API-Key": "***", "Db_Password": "***", "n": 1}]});
+        assert_eq!(hide(&value), shown);
+    }
+
+    #[test]
+    fn a_uri_loses_its_password_only() {
+        for (uri, shown) in [
+            ("sim://?domains=20&seed=1", "sim://?domains=20&seed=1"),
+            ("qemu+tcp://me@host/system", "qemu+tcp://me@host/system"),
+            ("qemu+tcp://me:hunter2@host/system?x=a:b@c", "qemu+tcp://me:***@host/system?x=a:b@c"),
+            ("qemu+tcp://me:hunt@er2@host", "qemu+tcp://me:***@host"),
+            ("qemu:///system", "qemu:///system"),
+        ] {
+            assert_eq!(hide_password(uri), shown);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The contract between host and modules, as Rust: generated from `wit/plugin.wit`.
+//!
+//! Columns are the common currency of the whole daemon, so its types are used as they come.
+
+mod column;
+
+#[allow(missing_docs, clippy::all, clippy::pedantic, clippy::restriction, reason = "generated code")]
+pub mod pollster {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "pollster",
+        imports: { default: async | trappable },
+        exports: { default: async },
+    });
+}
+
+#[allow(missing_docs, clippy::all, clippy::pedantic, clippy::restriction, reason = "generated code")]
+pub mod transformer {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "transformer",
+        imports: { default: async | trappable },
+        exports: { default: async },
+        with: {
+            "wasmeter:plugin/types": crate::contract::pollster::wasmeter::plugin::types,
+            "wasmeter:plugin/attributes": crate::contract::pollster::wasmeter::plugin::attributes,
+            "wasmeter:plugin/texts": crate::contract::pollster::wasmeter::plugin::texts,
+            "wasmeter:plugin/state": crate::contract::pollster::wasmeter::plugin::state,
+            "wasmeter:plugin/log": crate::contract::pollster::wasmeter::plugin::log,
+        },
+    });
+}
+
+pub use pollster::exports::wasmeter::plugin::poller::{Description, Wanted};
+pub use pollster::wasmeter::plugin::types::{
+    Column, Failure as ModuleFailure, Kind, LimitReached, Meter, Moment, Note, ReadError, Series, Values,
+};
+pub use transformer::exports::wasmeter::plugin::converter::Batch;
+
+/// The package that this host serves.
+pub const PACKAGE: &str = "wasmeter:plugin";
+/// The version that this host serves. A module that wants a later one, or another minor line, is refused by name.
+pub const VERSION: (u64, u64, u64) = (0, 1, 0);
+
+impl Kind {
+    /// The word that samples carry.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Gauge => "gauge",
+            Self::Cumulative => "cumulative",
+            Self::Delta => "delta",
+        }
+    }
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.word())
+    }
+}

@@ -1,0 +1,221 @@
+//! What is remembered of guests from slot to slot.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::guest::{self, Labels};
+use super::label::Label;
+use super::resource::{GuestResources, Ident, Part};
+use crate::clock::{Moment, SECOND};
+use crate::config::daemon::Metadata as MetadataRules;
+use crate::hypervisor::reader::{Reader, Reading};
+use crate::hypervisor::{Definition, HypervisorError, Record};
+
+/// How long a resource that is gone keeps its identity, and with it what modules remember of it: a guest that is
+/// rebooted or comes back from a migration within the hour goes on where it was.
+const REMEMBERED: u64 = 3600 * SECOND.unsigned_abs();
+
+/// Guests by their ids, with lasting identities for everything that is sampled.
+#[derive(Debug)]
+pub struct Directory {
+    host: String,
+    rules: MetadataRules,
+    known: HashMap<Uuid, Known>,
+    roots: HashMap<String, (Ident, Arc<Label>)>,
+    declared: HashMap<Ident, HashMap<String, Ident>>,
+    free: Vec<Ident>,
+    next: u32,
+    retired: Vec<Ident>,
+}
+
+#[derive(Debug)]
+struct Known {
+    definition: Arc<Definition>,
+    revision: u64,
+    seen: u64,
+    state: i64,
+    /// None for guests that are not Nova's.
+    labels: Option<Labels>,
+    ident: Ident,
+    devices: HashMap<(PartKey, String), Ident>,
+    vcpus: HashMap<u32, (Ident, Arc<Label>)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum PartKey {
+    Disk,
+    Nic,
+}
+
+/// A guest that takes part in a slot.
+#[derive(Debug)]
+pub struct Present<'a> {
+    /// What it is made of.
+    pub definition: &'a Definition,
+    /// Its statistics.
+    pub record: &'a Record,
+    /// Its numbers of virtual CPUs, ascending.
+    pub vcpus: BTreeSet<u32>,
+    /// The state that libvirt reported.
+    pub state: i64,
+}
+
+// === impl Directory ===
+
+impl Directory {
+    /// An empty directory of a host.
+    pub fn new(host: &str, rules: MetadataRules) -> Self {
+        Self {
+            host: host.to_owned(),
+            rules,
+            known: HashMap::new(),
+            roots: HashMap::new(),
+            declared: HashMap::new(),
+            free: Vec::new(),
+            next: 0,
+            retired: Vec::new(),
+        }
+    }
+
+    /// Follows a change of configuration; labels are written anew when they are next used.
+    pub fn reconfigure(&mut self, host: &str, rules: MetadataRules) {
+        host.clone_into(&mut self.host);
+        self.rules = rules;
+        self.roots.clear();
+        for known in self.known.values_mut() {
+            known.labels = None;
+        }
+    }
+
+    /// Guests whose definition has to be read: new ones, and those that changed.
+    pub fn unknown(&self, records: &[Record]) -> Vec<Uuid> {
+        let known = |record: &Record| self.known.get(&record.guest).is_some_and(|k| k.revision == record.revision);
+        records.iter().filter(|record| !known(record)).map(|record| record.guest).collect()
+    }
+
+    /// Reads the definitions of guests that are new or changed.
+    pub async fn learn_from(&mut self, reader: &mut Reader, reading: &Reading) -> Result<(), HypervisorError> {
+        let unknown = self.unknown(&reading.records);
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let revisions: HashMap<_, _> = reading.records.iter().map(|record| (record.guest, record.revision)).collect();
+        for definition in reader.define(unknown).await? {
+            let revision = revisions.get(&definition.uuid).copied().unwrap_or_default();
+            self.learn(definition, revision);
+        }
+        Ok(())
+    }
+
+    /// Remembers a definition.
+    pub fn learn(&mut self, definition: Definition, revision: u64) {
+        let definition = Arc::new(definition);
+        if let Some(known) = self.known.get_mut(&definition.uuid) {
+            known.definition = definition;
+            known.revision = revision;
+            known.labels = None;
+            known.vcpus.clear();
+            return;
+        }
+        let (ident, uuid) = (self.ident(), definition.uuid);
+        let (devices, vcpus) = (HashMap::new(), HashMap::new());
+        let known = Known { definition, revision, seen: 0, state: -1, labels: None, ident, devices, vcpus };
+        self.known.insert(uuid, known);
+    }
+
+    /// The definition of a guest, if it is Nova's.
+    pub fn metered(&self, guest: Uuid) -> Option<Arc<Definition>> {
+        let known = self.known.get(&guest)?;
+        known.definition.nova.is_some().then(|| Arc::clone(&known.definition))
+    }
+
+    /// Identities and labels of a guest and its parts in this slot.
+    pub fn resources(&mut self, present: &Present<'_>, at: Moment) -> Option<GuestResources> {
+        let mut known = self.known.remove(&present.definition.uuid)?;
+        known.seen = at.monotonic;
+        let resources = self.resources_of(&mut known, present);
+        self.known.insert(present.definition.uuid, known);
+        resources
+    }
+
+    fn resources_of(&mut self, known: &mut Known, present: &Present<'_>) -> Option<GuestResources> {
+        let nova = known.definition.nova.as_ref()?;
+        if known.labels.is_none() || known.state != present.state {
+            let labels = guest::labels(&known.definition, nova, present.state, &self.host, &self.rules);
+            known.labels = Some(labels);
+            known.state = present.state;
+            // A vCPU keeps its identity; its label repeats the guest's, which has just changed.
+            if let Some(labels) = &known.labels {
+                for (number, (_, label)) in &mut known.vcpus {
+                    *label = Arc::new(guest::vcpu_label(&labels.guest, *number));
+                }
+            }
+        }
+        let labels = known.labels.as_ref()?;
+        let mut parts: [Vec<(Ident, Arc<Label>)>; 3] = Default::default();
+        for (kind, key, of_kind) in
+            [(Part::Disk, PartKey::Disk, &labels.disks), (Part::Nic, PartKey::Nic, &labels.nics)]
+        {
+            let with_ident = of_kind.iter().map(|label| {
+                let device = (key, label.device.clone());
+                (*known.devices.entry(device).or_insert_with(|| self.ident()), Arc::clone(label))
+            });
+            if let Some(place) = parts.get_mut(kind as usize) {
+                *place = with_ident.collect();
+            }
+        }
+        let vcpus = present.vcpus.iter().map(|number| {
+            let vcpu = known.vcpus.entry(*number).or_insert_with(|| {
+                (self.ident(), Arc::new(guest::vcpu_label(&labels.guest, *number)))
+            });
+            (vcpu.0, Arc::clone(&vcpu.1))
+        });
+        if let Some(place) = parts.get_mut(Part::Vcpu as usize) {
+            *place = vcpus.collect();
+        }
+        Some(GuestResources { ident: known.ident, label: Arc::clone(&labels.guest), parts })
+    }
+
+    /// The identity of a part that a module declared.
+    pub fn declared(&mut self, guest: Ident, suffix: &str) -> Ident {
+        if let Some(ident) = self.declared.get(&guest).and_then(|parts| parts.get(suffix)) {
+            return *ident;
+        }
+        let ident = self.ident();
+        self.declared.entry(guest).or_default().insert(suffix.to_owned(), ident);
+        ident
+    }
+
+    /// A root that is no guest: the node, or the text of a static resource.
+    pub fn root(&mut self, id: &str) -> (Ident, Arc<Label>) {
+        if let Some((ident, label)) = self.roots.get(id) {
+            return (*ident, Arc::clone(label));
+        }
+        let made = (self.ident(), Arc::new(Label::bare(id)));
+        self.roots.insert(id.to_owned(), made.clone());
+        made
+    }
+
+    /// Forgets what has been gone for long. Identities that are free for others from now on are to be forgotten
+    /// everywhere else, too.
+    pub fn forget(&mut self, now: Moment) -> Vec<Ident> {
+        let gone = |known: &Known| now.monotonic.saturating_sub(known.seen) > REMEMBERED;
+        for (_, known) in self.known.extract_if(|_, known| gone(known)) {
+            self.retired.push(known.ident);
+            self.retired.extend(known.devices.values());
+            self.retired.extend(known.vcpus.values().map(|(ident, _)| *ident));
+            self.retired.extend(self.declared.remove(&known.ident).unwrap_or_default().into_values());
+        }
+        self.free.extend(&self.retired);
+        std::mem::take(&mut self.retired)
+    }
+
+    fn ident(&mut self) -> Ident {
+        self.free.pop().unwrap_or_else(|| {
+            self.next += 1;
+            Ident(self.next - 1)
+        })
+    }
+}

@@ -1,0 +1,213 @@
+//! The part of a slot's resources that one call may see.
+
+use std::ops::Range;
+
+use super::resource::Resources;
+use crate::contract::{Column, Values};
+
+/// Some roots with their parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    roots: Vec<Range<u32>>,
+    visible: Vec<Range<u32>>,
+}
+
+// === impl View ===
+
+impl View {
+    /// A view of these roots, given as ascending ranges.
+    pub fn of(resources: &Resources, roots: Vec<Range<u32>>) -> Self {
+        let roots: Vec<_> = roots.into_iter().filter(|range| !range.is_empty()).collect();
+        Self { visible: resources.with_parts(&roots), roots }
+    }
+
+    /// A view of everything, with what modules declared.
+    pub fn whole(resources: &Resources) -> Self {
+        Self { roots: vec![resources.roots()], visible: vec![0..resources.len()] }
+    }
+
+    /// How many roots there are.
+    pub fn roots(&self) -> u32 {
+        self.roots.iter().map(|range| range.end - range.start).sum()
+    }
+
+    /// How many resources there are, parts included.
+    pub fn resources(&self) -> u32 {
+        self.visible.iter().map(|range| range.end - range.start).sum()
+    }
+
+    /// All numbers, ascending.
+    pub fn numbers(&self) -> impl Iterator<Item = u32> + '_ {
+        self.visible.iter().cloned().flatten()
+    }
+
+    /// Whether a number may be seen.
+    pub fn contains(&self, number: u32) -> bool {
+        let after = self.visible.partition_point(|range| range.end <= number);
+        self.visible.get(after).is_some_and(|range| range.contains(&number))
+    }
+
+    /// Whether all of these ascend and may be seen.
+    pub fn admits(&self, numbers: &[u32]) -> Result<(), Forged> {
+        let mut ranges = self.visible.iter();
+        let mut range = ranges.next();
+        let mut least = 0;
+        for number in numbers {
+            if *number < least {
+                return Err(Forged::Order(*number));
+            }
+            least = number + 1;
+            while range.is_some_and(|range| range.end <= *number) {
+                range = ranges.next();
+            }
+            if range.is_none_or(|range| *number < range.start) {
+                return Err(Forged::Unseen(*number));
+            }
+        }
+        Ok(())
+    }
+
+    /// Views of at most so many roots each.
+    pub fn chunks(&self, resources: &Resources, most: u32) -> Vec<Self> {
+        let (mut views, mut chunk, mut room) = (Vec::new(), Vec::new(), most.max(1));
+        for range in &self.roots {
+            let mut start = range.start;
+            while start < range.end {
+                let end = range.end.min(start.saturating_add(room));
+                chunk.push(start..end);
+                room -= end - start;
+                start = end;
+                if room == 0 {
+                    views.push(Self::of(resources, std::mem::take(&mut chunk)));
+                    room = most.max(1);
+                }
+            }
+        }
+        if !chunk.is_empty() {
+            views.push(Self::of(resources, chunk));
+        }
+        views
+    }
+
+    /// Two views of half the roots each; `None` if there is but one root.
+    pub fn halves(&self, resources: &Resources) -> Option<(Self, Self)> {
+        let roots = self.roots();
+        let mut halves = (roots > 1).then(|| self.chunks(resources, roots.div_ceil(2)))?.into_iter();
+        halves.next().zip(halves.next())
+    }
+
+    /// The entries of a column that may be seen.
+    pub fn slice(&self, column: &Column) -> Column {
+        let spans: Vec<Range<usize>> = self
+            .visible
+            .iter()
+            .map(|range| {
+                let start = column.resources.partition_point(|number| *number < range.start);
+                let end = column.resources.partition_point(|number| *number < range.end);
+                start..end
+            })
+            .filter(|span| !span.is_empty())
+            .collect();
+        let values = match &column.values {
+            Values::Counts(values) => Values::Counts(pick(values, &spans)),
+            Values::Integers(values) => Values::Integers(pick(values, &spans)),
+            Values::Reals(values) => Values::Reals(pick(values, &spans)),
+            Values::Interned(values) => Values::Interned(pick(values, &spans)),
+        };
+        Column { resources: pick(&column.resources, &spans), values }
+    }
+}
+
+fn pick<T: Copy>(from: &[T], spans: &[Range<usize>]) -> Vec<T> {
+    let mut picked = Vec::with_capacity(spans.iter().map(ExactSizeIterator::len).sum());
+    for span in spans {
+        picked.extend_from_slice(from.get(span.clone()).unwrap_or_default());
+    }
+    picked
+}
+
+/// Why a list of resources is not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Forged {
+    /// The list does not ascend.
+    #[error("resource {0} comes after a greater or equal one")]
+    Order(u32),
+    /// The call was not handed this resource.
+    #[error("resource {0} was not handed to this call")]
+    Unseen(u32),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::discovery::label::Label;
+    use crate::discovery::resource::{GuestResources, Ident};
+
+    fn numbered(parts: &[[usize; 3]]) -> Resources {
+        let label = Arc::new(Label::bare("x"));
+        let part = |n: usize| vec![(Ident(0), Arc::clone(&label)); n];
+        let guest = |[a, b, c]: &[usize; 3]| GuestResources {
+            ident: Ident(0),
+            label: Arc::clone(&label),
+            parts: [part(*a), part(*b), part(*c)],
+        };
+        Resources::number(parts.iter().map(guest).collect(), vec![(Ident(0), Arc::clone(&label))])
+    }
+
+    proptest! {
+        /// Chunks part the whole: every resource is in exactly one, with its root.
+        #[test]
+        fn chunks_part_the_whole(
+            parts in prop::collection::vec([0usize..3, 0..3, 0..3], 0..40), most in 1u32..20,
+        ) {
+            let resources = numbered(&parts);
+            let whole = View::of(&resources, vec![resources.roots()]);
+            prop_assert_eq!(whole.resources(), resources.len());
+            let chunks = whole.chunks(&resources, most);
+            let mut seen: Vec<u32> = Vec::new();
+            for chunk in &chunks {
+                prop_assert!(chunk.roots() <= most);
+                for number in chunk.numbers() {
+                    prop_assert!(chunk.contains(resources.get(number).unwrap().root));
+                    prop_assert!(chunk.contains(number));
+                    seen.push(number);
+                }
+                let all: Vec<u32> = chunk.numbers().collect();
+                prop_assert_eq!(chunk.admits(&all), Ok(()));
+            }
+            seen.sort_unstable();
+            prop_assert_eq!(seen, (0..resources.len()).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn slices_hold_what_is_seen(
+            parts in prop::collection::vec([0usize..3, 0..3, 0..3], 1..20),
+            from in 0u32..20, length in 0u32..20, has in prop::collection::btree_set(0u32..120, 0..120),
+        ) {
+            let resources = numbered(&parts);
+            let guests = resources.guests();
+            let from = from.min(guests.end);
+            let view = View::of(&resources, vec![from..guests.end.min(from + length)]);
+            let has: Vec<u32> = has.into_iter().filter(|n| *n < resources.len()).collect();
+            let column = Column { values: Values::Counts(has.iter().map(|n| u64::from(*n)).collect()), resources: has };
+            let slice = view.slice(&column);
+            let expected: Vec<u32> = column.resources.iter().copied().filter(|n| view.contains(*n)).collect();
+            prop_assert_eq!(&slice.resources, &expected);
+            prop_assert!(matches!(slice.values, Values::Counts(v) if v.len() == expected.len()));
+        }
+    }
+
+    #[test]
+    fn forged_numbers_are_named() {
+        let resources = numbered(&[[1, 0, 0], [1, 0, 0]]);
+        let view = View::of(&resources, vec![0..1]);
+        assert_eq!(view.admits(&[0, 3]), Ok(()));
+        assert_eq!(view.admits(&[0, 1]), Err(Forged::Unseen(1)));
+        assert_eq!(view.admits(&[0, 0]), Err(Forged::Order(0)));
+        assert_eq!(view.admits(&[4_000_000_000]), Err(Forged::Unseen(4_000_000_000)));
+    }
+}

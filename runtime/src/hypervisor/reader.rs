@@ -1,0 +1,186 @@
+//! Reading a host that may be slow, give part of an answer, or never answer.
+//!
+//! Every call has a watchdog and runs on a thread with a connection of its own, a [`line::Line`]; a call that does
+//! not come back keeps its line, and the rest is read on a new one in the same slot. Guests in which a call is stuck
+//! are left out of what needs their process until no call is stuck in them any more; what needs no process is read
+//! of them all the same. Beyond a number of stuck calls, nothing that could get stuck is asked at all.
+
+pub mod line;
+pub mod want;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use self::line::{Lines, Missed};
+pub use self::want::Want;
+use super::{Definition, Groups, Guests, Hypervisor, HypervisorError, Record, Request};
+
+/// Reads one host, slot after slot.
+#[derive(Debug)]
+pub struct Reader {
+    lines: Lines,
+    max_stuck: usize,
+    /// Guests in which a call of ours, or of another, is stuck.
+    quarantined: BTreeSet<Uuid>,
+}
+
+/// What one slot's reading gave.
+#[derive(Debug, Default)]
+pub struct Reading {
+    /// Statistics of every guest that there is.
+    pub records: Vec<Record>,
+    /// Guests that gave only what needs no monitor.
+    pub stuck: BTreeSet<Uuid>,
+    /// Why statistics that need a monitor are missing altogether, if they are.
+    pub missing: Option<String>,
+}
+
+// === impl Reader ===
+
+impl Reader {
+    /// A reader that gives each call so much time, and lets so many calls be stuck.
+    pub fn new(hypervisor: Arc<dyn Hypervisor>, watchdog: Duration, max_stuck: usize) -> Self {
+        Self { lines: Lines::new(hypervisor, watchdog), max_stuck, quarantined: BTreeSet::new() }
+    }
+
+    /// Follows a change of configuration. Stuck calls stay what they are.
+    pub fn reconfigure(&mut self, watchdog: Duration, max_stuck: usize) {
+        self.lines.set_watchdog(watchdog);
+        self.max_stuck = max_stuck;
+    }
+
+    /// Calls that have not come back.
+    pub fn stuck_calls(&self) -> usize {
+        self.lines.stuck()
+    }
+
+    /// Reads what is wanted of every guest.
+    pub async fn read(&mut self, want: &Want) -> Result<Reading, HypervisorError> {
+        let free = want.groups().without_monitor() | Groups::STATE;
+        let records = match self.request(free, Guests::All).await {
+            Ok(records) => records,
+            Err(Missed::Refused(error)) => return Err(error),
+            Err(Missed::Late) => return Err(late(self.lines.watchdog())),
+        };
+        let mut reading = Reading { records, ..Reading::default() };
+        self.release(&reading).await;
+        if !want.groups().with_monitor().is_empty() {
+            self.monitored(want.groups().with_monitor(), &mut reading).await?;
+        }
+        for (groups, guests) in want.fall_backs(&reading.records) {
+            let guests: Vec<Uuid> = guests.into_iter().filter(|guest| !self.quarantined.contains(guest)).collect();
+            if guests.is_empty() || reading.missing.is_some() {
+                continue;
+            }
+            match self.request(groups, Guests::Only(guests)).await {
+                Ok(more) => reading.merge(more),
+                Err(Missed::Refused(error)) => return Err(error),
+                Err(Missed::Late) => self.quarantine(&reading).await,
+            }
+        }
+        reading.stuck.clone_from(&self.quarantined);
+        Ok(reading)
+    }
+
+    /// What guests are made of; those that are gone meanwhile are left out.
+    pub async fn define(&mut self, guests: Vec<Uuid>) -> Result<Vec<Definition>, HypervisorError> {
+        let defined = self.lines.call(move |connection| {
+            let mut found = Vec::with_capacity(guests.len());
+            for guest in guests {
+                found.extend(connection.define(guest)?);
+            }
+            Ok(found)
+        });
+        defined.await.map_err(|missed| match missed {
+            Missed::Refused(error) => error,
+            Missed::Late => late(self.lines.watchdog()),
+        })
+    }
+
+    /// Reads what needs the guests' processes: at most twice, and the second time without those that held up the
+    /// first.
+    async fn monitored(&mut self, groups: Groups, reading: &mut Reading) -> Result<(), HypervisorError> {
+        let mut known = 0;
+        loop {
+            if self.lines.stuck() >= self.max_stuck {
+                let stuck = self.lines.stuck();
+                reading.missing = Some(format!("{stuck} calls are stuck, and no more are risked"));
+                return Ok(());
+            }
+            let guests = if self.quarantined.is_empty() {
+                Guests::All
+            } else {
+                let free = |guest: &Uuid| !self.quarantined.contains(guest);
+                Guests::Only(reading.records.iter().map(|record| record.guest).filter(free).collect())
+            };
+            match self.request(groups, guests).await {
+                Ok(more) => {
+                    reading.merge(more);
+                    return Ok(());
+                }
+                Err(Missed::Refused(error)) => return Err(error),
+                Err(Missed::Late) => self.quarantine(reading).await,
+            }
+            if self.quarantined.len() <= known {
+                // Nobody is known to be stuck: the host as a whole is slow.
+                let most = self.lines.watchdog().as_millis();
+                reading.missing = Some(format!("the hypervisor took more than {most} ms"));
+                return Ok(());
+            }
+            known = self.quarantined.len();
+        }
+    }
+
+    /// Finds out who is stuck, after a call did not come back.
+    async fn quarantine(&mut self, reading: &Reading) {
+        let guests = reading.records.iter().map(|record| record.guest).collect();
+        let occupied = self.occupied(guests).await;
+        self.quarantined.extend(occupied);
+    }
+
+    /// Lets go of guests in which no call is stuck any more, and of those that are gone.
+    async fn release(&mut self, reading: &Reading) {
+        if self.quarantined.is_empty() {
+            return;
+        }
+        let present: BTreeSet<Uuid> = reading.records.iter().map(|record| record.guest).collect();
+        let asked: Vec<Uuid> = self.quarantined.intersection(&present).copied().collect();
+        self.quarantined = self.occupied(asked).await.into_iter().collect();
+    }
+
+    async fn occupied(&mut self, guests: Vec<Uuid>) -> Vec<Uuid> {
+        let fallback: Vec<Uuid> = self.quarantined.iter().copied().collect();
+        self.lines.call(move |connection| connection.occupied(&guests)).await.unwrap_or(fallback)
+    }
+
+    async fn request(&mut self, groups: Groups, guests: Guests) -> Result<Vec<Record>, Missed> {
+        let request = Request { groups, guests };
+        self.lines.call(move |connection| connection.read(&request)).await
+    }
+}
+
+fn late(watchdog: Duration) -> HypervisorError {
+    let most = watchdog.as_millis();
+    HypervisorError::Call { call: "a read that cannot block", reason: format!("it took more than {most} ms") }
+}
+
+// === impl Reading ===
+
+impl Reading {
+    /// Adds statistics of guests that are known already; a guest that came meanwhile waits for the next slot.
+    fn merge(&mut self, more: Vec<Record>) {
+        let mut places: HashMap<Uuid, &mut Record> =
+            self.records.iter_mut().map(|record| (record.guest, record)).collect();
+        for record in more {
+            if let Some(known) = places.get_mut(&record.guest) {
+                known.stats.extend(record.stats);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

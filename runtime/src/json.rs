@@ -1,0 +1,126 @@
+//! JSON as Python's `json.dumps` writes it: `", "` and `": "` between things, and nothing beyond ASCII. What leaves
+//! this daemon is compared with Ceilometer byte for byte, and signed.
+
+use std::fmt::Write;
+
+/// Appends a text with its quotes.
+pub fn string(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            ' '..='~' => out.push(c),
+            other => {
+                for unit in other.encode_utf16(&mut [0; 2]) {
+                    append(out, format_args!("\\u{unit:04x}"));
+                }
+            }
+        }
+    }
+    out.push('"');
+}
+
+/// Appends a text, or `null`.
+pub fn optional(out: &mut String, text: Option<&str>) {
+    match text {
+        Some(text) => string(out, text),
+        None => out.push_str("null"),
+    }
+}
+
+/// Appends a finite real number as Python's `repr` does: the shortest digits that read back the same, and always
+/// recognisable as a real.
+pub fn real(out: &mut String, value: f64) {
+    let shortest = format!("{value:e}");
+    let (digits, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-4..16).contains(&exponent) {
+        append(out, format_args!("{value:?}"));
+        return;
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    append(out, format_args!("{digits}e{sign}{:02}", exponent.unsigned_abs()));
+}
+
+/// Appends any value.
+pub fn value(out: &mut String, value: &serde_json::Value) {
+    use serde_json::Value;
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(true) => out.push_str("true"),
+        Value::Bool(false) => out.push_str("false"),
+        Value::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
+            (Some(n), _, _) => append(out, format_args!("{n}")),
+            (_, Some(n), _) => append(out, format_args!("{n}")),
+            (_, _, n) => real(out, n.unwrap_or_default()),
+        },
+        Value::String(text) => string(out, text),
+        Value::Array(items) => {
+            out.push('[');
+            for (i, item) in items.iter().enumerate() {
+                out.push_str(if i > 0 { ", " } else { "" });
+                self::value(out, item);
+            }
+            out.push(']');
+        }
+        Value::Object(entries) => {
+            out.push('{');
+            for (i, (key, entry)) in entries.iter().enumerate() {
+                out.push_str(if i > 0 { ", " } else { "" });
+                string(out, key);
+                out.push_str(": ");
+                self::value(out, entry);
+            }
+            out.push('}');
+        }
+    }
+}
+
+/// Appends formatted text. Writing to a `String` cannot fail.
+pub fn append(out: &mut String, text: std::fmt::Arguments<'_>) {
+    let written = out.write_fmt(text);
+    debug_assert!(written.is_ok());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `json.dumps` of CPython 3.11 prints.
+    #[test]
+    fn reals_as_python_prints_them() {
+        for (number, text) in [
+            (1.0, "1.0"),
+            (0.1, "0.1"),
+            (53.125, "53.125"),
+            (-0.0, "-0.0"),
+            (1e16, "1e+16"),
+            (1e15, "1000000000000000.0"),
+            (1e-5, "1e-05"),
+            (0.0001, "0.0001"),
+            (1.2345678901234568e17, "1.2345678901234568e+17"),
+            (1.5e300, "1.5e+300"),
+            (5e-324, "5e-324"),
+        ] {
+            let mut out = String::new();
+            real(&mut out, number);
+            assert_eq!(out, text);
+        }
+    }
+
+    #[test]
+    fn texts_are_ascii() {
+        let mut out = String::new();
+        string(&mut out, "a\"b\\\u{7f}\u{e9}\u{1f600}\n\u{1}");
+        assert_eq!(out, r#""a\"b\\\u007f\u00e9\ud83d\ude00\n\u0001""#);
+        let mut out = String::new();
+        value(&mut out, &serde_json::json!({"k": [1, -2, 1.5, null, true], "e": {}}));
+        assert_eq!(out, r#"{"k": [1, -2, 1.5, null, true], "e": {}}"#);
+    }
+}

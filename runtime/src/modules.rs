@@ -1,0 +1,209 @@
+//! Which modules run: those that came with the daemon and those that the operator named, with their configurations
+//! and limits.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::config::daemon::{Config, ModuleEntry};
+use crate::config::{MeterFilter, Place, Problems};
+use crate::pipeline::Chain;
+use crate::sandbox::limits::FILE_BYTES;
+use crate::sandbox::{Cause, Failure, Limits, Module, Sandbox, World};
+
+/// A module that is part of the program.
+#[derive(Debug, Clone, Copy)]
+pub struct BuiltIn {
+    /// Its name.
+    pub name: &'static str,
+    /// Its component.
+    pub wasm: &'static [u8],
+}
+
+const BUILT_IN: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/built_in.rs"));
+
+/// Built-in pollsters that run only where the configuration says so: meters of old, and meters beyond Ceilometer's.
+const OFF_BY_DEFAULT: [&str; 2] = ["deep", "mitaka"];
+
+/// Modules that are ready to run.
+#[derive(Debug, Default, Clone)]
+pub struct Modules {
+    /// Pollsters, built-in ones first.
+    pub pollsters: Vec<Arc<Module>>,
+    /// Transformers with the meters that they are for, in the order of the configuration.
+    pub transformers: Vec<(MeterFilter, Arc<Module>)>,
+}
+
+/// Every module that is part of the program.
+pub fn built_in() -> impl Iterator<Item = BuiltIn> {
+    BUILT_IN.iter().map(|(name, wasm)| BuiltIn { name, wasm })
+}
+
+/// Whether a built-in module runs if nothing is said about it.
+pub fn is_on_by_default(name: &str) -> bool {
+    !OFF_BY_DEFAULT.contains(&name)
+}
+
+/// Reads a module's file, as far as anybody would look at it.
+pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let cannot = |error: std::io::Error| Failure::new(Cause::NotAComponent, format!("{}: {error}", path.display()));
+    let size = std::fs::metadata(path).map_err(cannot)?.len();
+    if size > FILE_BYTES as u64 {
+        let detail = format!("{} has {size} bytes and at most {FILE_BYTES} are looked at", path.display());
+        return Err(Failure::new(Cause::TooLarge, detail));
+    }
+    std::fs::read(path).map_err(cannot)
+}
+
+// === impl Modules ===
+
+impl Modules {
+    /// Loads what the configuration wants. Problems name the line that wants it.
+    pub async fn load(sandbox: &Sandbox, config: &Config) -> Result<Self, Problems> {
+        let problems = Problems::of(config.file.as_deref());
+        let mut loading = Loading { sandbox, config, problems, pollsters: Vec::new(), transformers: Vec::new() };
+        loading.built_in().await;
+        loading.named().await;
+        loading.transformers().await;
+        if loading.problems.has_errors() {
+            return Err(loading.problems);
+        }
+        Ok(Self { pollsters: loading.pollsters, transformers: loading.transformers })
+    }
+
+    /// Transformers that have not seen anything yet.
+    pub fn chains(&self) -> Vec<Chain> {
+        self.transformers.iter().map(|(meters, module)| Chain::new(meters.clone(), Arc::clone(module))).collect()
+    }
+}
+
+struct Loading<'a> {
+    sandbox: &'a Sandbox,
+    config: &'a Config,
+    problems: Problems,
+    pollsters: Vec<Arc<Module>>,
+    transformers: Vec<(MeterFilter, Arc<Module>)>,
+}
+
+// === impl Loading ===
+
+impl Loading<'_> {
+    async fn built_in(&mut self) {
+        let (sandbox, config) = (self.sandbox, self.config);
+        // Compiling is the slow part when the cache is cold; both cores can do it at once.
+        let wanted = built_in().filter_map(|module| {
+            let entry = config.modules.iter().find(|entry| entry.name == module.name);
+            let enabled = entry.map_or(is_on_by_default(module.name), |entry| entry.enabled);
+            enabled.then_some((module, entry))
+        });
+        let loads = wanted.map(|(module, entry)| async move {
+            (module, entry, sandbox.load(module.wasm).await)
+        });
+        for (module, entry, code) in futures_util::future::join_all(loads).await {
+            if let Some(entry) = entry.filter(|entry| entry.file.is_some()) {
+                let remedy = "Give the module with a file another name";
+                let message = format!("{} is the name of a built-in module", module.name);
+                self.problems.error(entry.place, &format!("modules.{}.file", module.name), message, remedy);
+                continue;
+            }
+            let is_pollster = code.as_ref().map_or(true, |code| code.manifest.world == World::Pollster);
+            if is_pollster {
+                self.configure(module.name, true, code, entry).await;
+            }
+        }
+    }
+
+    async fn named(&mut self) {
+        for entry in &self.config.modules {
+            let known = built_in().any(|module| module.name == entry.name);
+            match &entry.file {
+                _ if known => {}
+                None => {
+                    let names: Vec<_> = built_in().map(|module| module.name).collect();
+                    let remedy = format!("Give it a file, or write one of {}", names.join(", "));
+                    let message = format!("there is no built-in module {:?}", entry.name);
+                    self.problems.error(entry.place, &format!("modules.{}", entry.name), message, remedy);
+                }
+                Some(_) if !entry.enabled || self.config.transform.iter().any(|t| t.module == entry.name) => {}
+                Some(file) => {
+                    let code = match read(file) {
+                        Ok(bytes) => self.sandbox.load(&bytes).await,
+                        Err(failure) => Err(failure),
+                    };
+                    self.configure(&entry.name, false, code, Some(entry)).await;
+                }
+            }
+        }
+    }
+
+    /// Transformers: built-in ones by name, the operator's own by the name that they have under `modules`.
+    async fn transformers(&mut self) {
+        for (place, transform) in self.config.transform.iter().enumerate() {
+            let key = format!("transform[{place}].module");
+            let named = self.config.modules.iter().find(|entry| entry.name == transform.module && entry.file.is_some());
+            let bytes = match (built_in().find(|module| module.name == transform.module), named) {
+                (Some(module), _) => Ok(module.wasm.to_vec()),
+                (None, Some(ModuleEntry { file: Some(file), .. })) => read(file),
+                _ => {
+                    let message = format!("there is no transformer {:?}", transform.module);
+                    let remedy = "Write delta, or the name of a module that has a file under modules";
+                    self.problems.error(transform.place, &key, message, remedy);
+                    continue;
+                }
+            };
+            let limits = named.map_or(self.config.sandbox.limits, |entry| entry.limits);
+            let code = match bytes {
+                Ok(bytes) => self.sandbox.load(&bytes).await,
+                Err(failure) => Err(failure),
+            };
+            let configured = match code {
+                Ok(code) if code.manifest.world != World::Transformer => {
+                    let message = format!("{} is a pollster", transform.module);
+                    self.problems.error(transform.place, &key, message, "Name a transformer, such as delta");
+                    continue;
+                }
+                Ok(code) => {
+                    let text = transform.config.text();
+                    self.sandbox.configure(&transform.module, named.is_none(), code, text, limits.into()).await
+                }
+                Err(failure) => Err(failure),
+            };
+            match configured {
+                Ok(module) => self.transformers.push((transform.meters.clone(), Arc::new(module))),
+                Err(failure) => {
+                    let message = format!("the module {} was refused: {failure}", transform.module);
+                    let remedy = "See wasmeter module inspect for what the file says of itself";
+                    self.problems.error(transform.place, &key, message, remedy);
+                }
+            }
+        }
+    }
+
+    async fn configure(
+        &mut self,
+        name: &str,
+        built_in: bool,
+        code: Result<crate::sandbox::module::Code, Failure>,
+        entry: Option<&ModuleEntry>,
+    ) {
+        let limits = entry.map_or(self.config.sandbox.limits, |entry| entry.limits);
+        let text = entry.map(|entry| entry.config.text()).unwrap_or_default();
+        let configured = match code {
+            Ok(code) => self.sandbox.configure(name, built_in, code, text, Limits::from(limits)).await,
+            Err(failure) => Err(failure),
+        };
+        match configured {
+            Ok(module) if module.code.manifest.world == World::Transformer => {
+                let remedy = "Name it under transform, where its meters are named too";
+                let message = format!("{name} is a transformer");
+                self.problems.error(entry.and_then(|entry| entry.place), &format!("modules.{name}"), message, remedy);
+            }
+            Ok(module) => self.pollsters.push(Arc::new(module)),
+            Err(failure) => {
+                let place: Option<Place> = entry.and_then(|entry| entry.place);
+                let message = format!("the module {name} was refused: {failure}");
+                let remedy = "See wasmeter module inspect for what the file says of itself";
+                self.problems.error(place, &format!("modules.{name}"), message, remedy);
+            }
+        }
+    }
+}

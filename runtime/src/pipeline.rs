@@ -1,0 +1,8 @@
+//! Samples on their way from modules to outputs: stamped with what the host knows, transformed by chains.
+
+pub mod chain;
+pub mod samples;
+pub mod stamp;
+
+pub use self::chain::Chain;
+pub use self::samples::{NoteColumn, Samples, Slot};

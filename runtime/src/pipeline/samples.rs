@@ -1,0 +1,61 @@
+//! Samples as they are kept: structured, in columns, until an output encodes them.
+
+use std::sync::Arc;
+
+use crate::clock::Moment;
+use crate::contract::{Column, Meter};
+use crate::discovery::Resources;
+use crate::sandbox::host::texts::Text;
+
+/// Everything that one cycle measured.
+#[derive(Debug, Clone)]
+pub struct Slot {
+    /// When the reading began.
+    pub at: Moment,
+    /// The resources, with those that modules declared.
+    pub resources: Arc<Resources>,
+    /// Samples, meter by meter.
+    pub samples: Vec<Samples>,
+}
+
+/// Samples of one meter, read at one moment.
+#[derive(Debug, Clone)]
+pub struct Samples {
+    /// The module that gave them.
+    pub module: Arc<str>,
+    /// The meter.
+    pub meter: Arc<Meter>,
+    /// When they were read.
+    pub at: Moment,
+    /// Resources and volumes.
+    pub column: Column,
+    /// Metadata of these samples alone.
+    pub notes: Vec<NoteColumn>,
+    /// The number of the first sample's message id; the others follow.
+    pub first_id: u64,
+}
+
+/// A note with its texts resolved.
+#[derive(Debug, Clone)]
+pub struct NoteColumn {
+    /// The key.
+    pub key: Arc<str>,
+    /// A value for each resource that has one.
+    pub column: Column,
+    /// The texts that interned values refer to.
+    pub texts: Arc<[Text]>,
+}
+
+// === impl Slot ===
+
+impl Slot {
+    /// How many samples there are.
+    pub fn len(&self) -> usize {
+        self.samples.iter().map(|samples| samples.column.len()).sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.samples.iter().all(|samples| samples.column.is_empty())
+    }
+}

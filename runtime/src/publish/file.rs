@@ -1,0 +1,112 @@
+//! Samples as JSON lines in a file that is put aside when it is full.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::encode::Encoder;
+use super::id::Ids;
+use crate::pipeline::Slot;
+
+/// Lines are gathered up to this size before they are written.
+const BUFFER: usize = 64 << 10;
+
+/// A file of samples. Full, it becomes `file.1`, what was `file.1` becomes `file.2`, and so on.
+#[derive(Debug)]
+pub struct JsonLines {
+    path: PathBuf,
+    max_size: u64,
+    keep: usize,
+    open: Option<Open>,
+    /// Samples that could not be written.
+    pub lost: u64,
+}
+
+#[derive(Debug)]
+struct Open {
+    file: File,
+    size: u64,
+}
+
+// === impl JsonLines ===
+
+impl JsonLines {
+    /// A file that grows to `max_size` bytes, of which `keep` older ones are kept.
+    pub fn new(path: &Path, max_size: u64, keep: usize) -> Self {
+        Self { path: path.to_owned(), max_size, keep, open: None, lost: 0 }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes a slot's samples. What cannot be written is counted; the next slot tries again.
+    pub fn write(&mut self, slot: &Slot, ids: &Ids) -> io::Result<()> {
+        let mut encoder = Encoder::new(slot, ids);
+        let mut out = String::with_capacity(BUFFER + 4096);
+        let (mut waiting, mut written) = (0, 0);
+        let all = slot.len() as u64;
+        let mut write = || {
+            for samples in &slot.samples {
+                encoder.write(samples, &mut out, |out| {
+                    out.push('\n');
+                    waiting += 1;
+                    if out.len() < BUFFER {
+                        return Ok(());
+                    }
+                    self.append(out)?;
+                    written += std::mem::take(&mut waiting);
+                    out.clear();
+                    Ok::<(), io::Error>(())
+                })?;
+            }
+            self.append(&out)?;
+            written += std::mem::take(&mut waiting);
+            Ok(())
+        };
+        let result = write();
+        if result.is_err() {
+            self.open = None;
+            self.lost += all - written;
+        }
+        result
+    }
+
+    fn append(&mut self, lines: &str) -> io::Result<()> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        if self.open.as_ref().is_some_and(|open| open.size > 0 && open.size + lines.len() as u64 > self.max_size) {
+            self.open = None;
+            self.rotate()?;
+        }
+        if self.open.is_none() {
+            let file = OpenOptions::new().create(true).append(true).open(&self.path)?;
+            let size = file.metadata()?.len();
+            self.open = Some(Open { file, size });
+        }
+        let Some(open) = &mut self.open else { return Ok(()) };
+        open.file.write_all(lines.as_bytes())?;
+        open.size += lines.len() as u64;
+        Ok(())
+    }
+
+    fn rotate(&self) -> io::Result<()> {
+        let numbered = |number: usize| {
+            let mut name = self.path.clone().into_os_string();
+            name.push(format!(".{number}"));
+            PathBuf::from(name)
+        };
+        if self.keep == 0 {
+            return fs::remove_file(&self.path);
+        }
+        for number in (1..self.keep).rev() {
+            match fs::rename(numbered(number), numbered(number + 1)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        fs::rename(&self.path, numbered(1))
+    }
+}

@@ -1,0 +1,65 @@
+//! All outputs of the daemon. One that fails does not keep samples from the others.
+
+use std::path::PathBuf;
+
+use super::file::JsonLines;
+use super::id::Ids;
+use crate::config::daemon::Output;
+use crate::pipeline::Slot;
+
+/// Where samples go.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    files: Vec<Sink>,
+}
+
+#[derive(Debug)]
+struct Sink {
+    lines: JsonLines,
+    failing: bool,
+}
+
+// === impl Outputs ===
+
+impl Outputs {
+    /// The outputs of a configuration.
+    pub fn of(configured: &[Output]) -> Self {
+        let files = configured.iter().map(|output| match output {
+            Output::File(file) => JsonLines::new(&file.file, file.max_size.bytes(), file.keep),
+        });
+        Self { files: files.map(|lines| Sink { lines, failing: false }).collect() }
+    }
+
+    /// Adds a file that grows as it will.
+    #[must_use]
+    pub fn and_file(mut self, path: PathBuf) -> Self {
+        self.files.push(Sink { lines: JsonLines::new(&path, u64::MAX, 0), failing: false });
+        self
+    }
+
+    /// Whether samples go nowhere.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// Hands a slot to each output. Returns how many samples an output could not take; that is said once, and once
+    /// more when it is over.
+    pub fn write(&mut self, slot: &Slot, ids: &Ids) -> u64 {
+        let mut undelivered = 0;
+        for sink in &mut self.files {
+            let before = sink.lines.lost;
+            let result = sink.lines.write(slot, ids);
+            let path = sink.lines.path().display();
+            match &result {
+                Err(error) if !sink.failing => {
+                    tracing::error!(%path, %error, "Samples cannot be written; every slot tries again.");
+                }
+                Ok(()) if sink.failing => tracing::info!(%path, lost = sink.lines.lost, "Samples are written again."),
+                _ => {}
+            }
+            sink.failing = result.is_err();
+            undelivered += sink.lines.lost - before;
+        }
+        undelivered
+    }
+}

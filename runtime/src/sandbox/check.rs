@@ -1,0 +1,220 @@
+//! What comes out of a module is not believed before it has been through here.
+
+use super::failure::{Cause, Failure};
+use super::host::declare::Declared;
+use super::host::texts::Texts;
+use super::host::Input;
+use super::limits::{METERS, NAME_BYTES, NOTES, PATTERNS, READS, SAMPLES_BASE, SAMPLES_PER_RESOURCE};
+use crate::config::Glob;
+use crate::contract::{Batch, Column, Description, Meter, Note, Series, Values};
+use crate::discovery::{Label, view::Forged};
+
+/// Discoveries that there are.
+pub const DISCOVERIES: [&str; 2] = ["local_instances", "local_node"];
+
+/// Whether a meter can be published under its name.
+pub fn meter(meter: &Meter) -> Result<(), String> {
+    name("the name of a meter", &meter.name)?;
+    if meter.unit.len() > NAME_BYTES || meter.unit.chars().any(char::is_control) {
+        return Err(format!("the unit of {} is longer than {NAME_BYTES} bytes or has control characters", meter.name));
+    }
+    Ok(())
+}
+
+fn name(what: &str, name: &str) -> Result<(), String> {
+    if name.is_empty() || name.len() > NAME_BYTES {
+        return Err(format!("{what} has 1 to {NAME_BYTES} bytes, not {}", name.len()));
+    }
+    if let Some(odd) = name.chars().find(|c| !c.is_ascii_graphic()) {
+        return Err(format!("{what} is made of visible ASCII characters, and {name:?} has {odd:?}"));
+    }
+    Ok(())
+}
+
+/// Whether a list of meters can be worked with.
+pub fn meters(list: &[Meter]) -> Result<(), String> {
+    if list.len() > METERS {
+        return Err(format!("it describes {} meters and may have {METERS}", list.len()));
+    }
+    let mut names = std::collections::HashSet::new();
+    for one in list {
+        meter(one)?;
+        if !names.insert(one.name.as_str()) {
+            return Err(format!("it describes the meter {} twice", one.name));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a pollster's description can be worked with.
+pub fn description(described: &Description) -> Result<(), String> {
+    meters(&described.meters)?;
+    if described.meters.is_empty() && described.declares.is_empty() {
+        return Err("it describes no meter and declares none".into());
+    }
+    let stand_ins = described.reads.iter().map(|wanted| wanted.instead_of.len()).max().unwrap_or(0);
+    for (what, length, most) in [
+        ("statistics to read", described.reads.len(), READS),
+        ("attributes to read", described.attributes.len(), READS),
+        ("keys that one stands in for", stand_ins, READS),
+        ("patterns of meters", described.declares.len(), PATTERNS),
+        ("discoveries", described.discovery.len(), DISCOVERIES.len()),
+    ] {
+        if length > most {
+            return Err(format!("it describes {length} {what} and may have {most}"));
+        }
+    }
+    for wanted in &described.reads {
+        name("a statistic's key", &wanted.key)?;
+        for instead in &wanted.instead_of {
+            name("a statistic's key", instead)?;
+            let read = described.reads.iter().any(|other| other.key == *instead && other.instead_of.is_empty());
+            if !read {
+                return Err(format!("{} stands in for {instead}, which it does not read", wanted.key));
+            }
+        }
+    }
+    for key in &described.attributes {
+        name("an attribute's key", key)?;
+        if !Label::ATTRIBUTES.contains(&key.as_str()) {
+            let known = Label::ATTRIBUTES.join(", ");
+            return Err(format!("there is no attribute {key:?}; there are {known}"));
+        }
+    }
+    for pattern in &described.declares {
+        name("a pattern of meters", pattern)?;
+        Glob::new(pattern).map_err(|error| format!("the pattern {pattern:?} is none: {error}"))?;
+    }
+    for discovery in &described.discovery {
+        name("a discovery", discovery)?;
+        if !DISCOVERIES.contains(&discovery.as_str()) {
+            return Err(format!("there is no discovery {discovery:?}; there are {}", DISCOVERIES.join(", ")));
+        }
+    }
+    Ok(())
+}
+
+/// What a call may refer to.
+#[derive(Debug)]
+pub struct Bounds<'a> {
+    /// Which resources it was handed.
+    pub input: &'a Input,
+    /// What it declared.
+    pub declared: &'a Declared,
+    /// What it interned.
+    pub texts: &'a Texts,
+    /// How many meters its description lists.
+    pub described: usize,
+}
+
+// === impl Bounds ===
+
+impl Bounds<'_> {
+    /// Whether series can be believed.
+    pub fn series(&self, all: &[Series]) -> Result<(), Failure> {
+        self.amount(all.iter().map(|series| series.column.len()).sum())?;
+        let mut seen = vec![false; self.described + self.declared.meters.len()];
+        for series in all {
+            self.meter(series.meter, seen.len())?;
+            if seen.get_mut(series.meter as usize).is_some_and(|seen| std::mem::replace(seen, true)) {
+                return Err(Failure::new(Cause::Forged, format!("it gave meter {} twice", series.meter)));
+            }
+            self.volumes(&series.column)?;
+            self.notes(&series.notes)?;
+        }
+        Ok(())
+    }
+
+    /// Whether batches can be believed.
+    pub fn batches(&self, all: &[Batch]) -> Result<(), Failure> {
+        self.amount(all.iter().map(|batch| batch.column.len()).sum())?;
+        for batch in all {
+            self.meter(batch.meter, self.described)?;
+            self.volumes(&batch.column)?;
+            self.notes(&batch.notes)?;
+        }
+        Ok(())
+    }
+
+    fn amount(&self, samples: usize) -> Result<(), Failure> {
+        let most = SAMPLES_BASE + SAMPLES_PER_RESOURCE * self.input.view.resources() as usize;
+        if samples > most {
+            let detail = format!("it gave {samples} samples and may give {most} for what it was handed");
+            return Err(Failure::new(Cause::TooMuch, detail));
+        }
+        Ok(())
+    }
+
+    fn meter(&self, number: u32, meters: usize) -> Result<(), Failure> {
+        if number as usize >= meters {
+            let detail = format!("it gave meter {number}, where there are {meters}");
+            return Err(Failure::new(Cause::Forged, detail));
+        }
+        Ok(())
+    }
+
+    fn volumes(&self, column: &Column) -> Result<(), Failure> {
+        self.column(column)?;
+        match &column.values {
+            Values::Interned(_) => Err(Failure::new(Cause::BadData, "volumes are numbers, not texts")),
+            Values::Reals(values) => match values.iter().find(|value| !value.is_finite()) {
+                Some(value) => Err(Failure::new(Cause::NotFinite, format!("it gave the volume {value}"))),
+                None => Ok(()),
+            },
+            Values::Counts(_) | Values::Integers(_) => Ok(()),
+        }
+    }
+
+    fn column(&self, column: &Column) -> Result<(), Failure> {
+        if column.values.len() != column.len() {
+            let (values, resources) = (column.values.len(), column.len());
+            let detail = format!("it gave a column of {values} values for {resources} resources");
+            return Err(Failure::new(Cause::BadData, detail));
+        }
+        let first_declared = self.input.snapshot.resources.len();
+        let handed = column.resources.partition_point(|number| *number < first_declared);
+        let (handed, declared) = column.resources.split_at(handed);
+        let checked = self.input.view.admits(handed).and_then(|()| {
+            let end = first_declared.saturating_add(u32::try_from(self.declared.parts.len()).unwrap_or(0));
+            let mut least = first_declared;
+            for number in declared {
+                if *number < least {
+                    return Err(Forged::Order(*number));
+                }
+                if *number >= end {
+                    return Err(Forged::Unseen(*number));
+                }
+                least = number + 1;
+            }
+            Ok(())
+        });
+        checked.map_err(|error| Failure::new(Cause::Forged, error.to_string()))
+    }
+
+    fn notes(&self, notes: &[Note]) -> Result<(), Failure> {
+        if notes.len() > NOTES {
+            let detail = format!("it gave a series {} notes and may give {NOTES}", notes.len());
+            return Err(Failure::new(Cause::TooMuch, detail));
+        }
+        for note in notes {
+            self.text(note.key)?;
+            self.column(&note.column)?;
+            match &note.column.values {
+                Values::Interned(texts) => texts.iter().try_for_each(|text| self.text(*text))?,
+                Values::Reals(values) if values.iter().any(|value| !value.is_finite()) => {
+                    return Err(Failure::new(Cause::NotFinite, "it gave a note that is no finite number"));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn text(&self, number: u32) -> Result<(), Failure> {
+        if self.texts.get(number).is_none() {
+            let detail = format!("it gave text {number}, which it was not handed");
+            return Err(Failure::new(Cause::Forged, detail));
+        }
+        Ok(())
+    }
+}

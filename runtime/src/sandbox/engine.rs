@@ -1,0 +1,59 @@
+//! The engine: which WebAssembly there is, and how instances are kept.
+
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use super::limits::{CORE_INSTANCES, MEMORIES, MEMORY_CEILING, TABLE_ELEMENTS, TABLES};
+
+/// Instances that live at once. One runs on each core and a few wait for their turn; the rest queue.
+pub const SLOTS: u32 = 16;
+/// Slots whose memory stays mapped for the next instance.
+const WARM_SLOTS: u32 = 8;
+/// Memory that is zeroed in place instead of being given back: a small module's heap.
+const KEEP_RESIDENT: usize = 128 << 10;
+/// Stack that is zeroed in place likewise.
+const KEEP_STACK: usize = 16 << 10;
+
+/// What every engine of this daemon agrees on, so that what one compiles the other can run.
+fn common() -> Config {
+    let mut config = Config::new();
+    config.consume_fuel(true);
+    // Halves the cost of host calls, and there are no asynchronous components to serve.
+    config.concurrency_support(false);
+    config.wasm_memory64(false);
+    config.wasm_multi_memory(false);
+    config.wasm_tail_call(false);
+    config.wasm_relaxed_simd(false);
+    config.wasm_wide_arithmetic(false);
+    config
+}
+
+/// The engine that runs modules.
+pub fn running() -> wasmtime::Result<Engine> {
+    let mut pool = PoolingAllocationConfig::new();
+    let (instances, memories, tables) = (count(CORE_INSTANCES), count(MEMORIES), count(TABLES));
+    pool.total_component_instances(SLOTS)
+        .total_core_instances(SLOTS * instances)
+        .max_core_instances_per_component(instances)
+        .total_memories(SLOTS * memories)
+        .max_memories_per_component(memories)
+        .total_tables(SLOTS * tables)
+        .max_tables_per_component(tables)
+        .table_elements(TABLE_ELEMENTS)
+        .total_stacks(SLOTS)
+        .max_memory_size(MEMORY_CEILING)
+        .max_unused_warm_slots(WARM_SLOTS)
+        .linear_memory_keep_resident(KEEP_RESIDENT)
+        .async_stack_keep_resident(KEEP_STACK);
+    let mut config = common();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    Engine::new(&config)
+}
+
+/// An engine that only compiles, and reserves nothing.
+pub fn compiling() -> wasmtime::Result<Engine> {
+    Engine::new(&common())
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}

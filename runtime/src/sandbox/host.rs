@@ -1,0 +1,95 @@
+//! What a module finds on the other side: one file for each interface that it may import, each with its part of the
+//! context, its functions and its limits.
+
+pub mod attributes;
+pub mod clock;
+pub mod debt;
+pub mod declare;
+pub mod log;
+pub mod output;
+pub mod state;
+pub mod stats;
+pub mod texts;
+pub mod wasi;
+
+use std::sync::Arc;
+
+use self::debt::Debt;
+use self::declare::Declared;
+use self::log::Lines;
+use self::state::StateAccess;
+use self::texts::Texts;
+use self::wasi::Wasi;
+use super::failure::{Cause, Stop};
+use super::limits::{Limiter, NAME_BYTES};
+use crate::config::Glob;
+use crate::contract::pollster::wasmeter::plugin::types;
+use crate::discovery::{Snapshot, View};
+
+/// Everything that one instance can reach.
+#[derive(Debug)]
+pub struct Context {
+    /// Standard streams and the handles of WASI.
+    pub wasi: Wasi,
+    /// Memory and tables.
+    pub limiter: Limiter,
+    /// Fuel owed for what the host did.
+    pub debt: Debt,
+    /// What the call is about.
+    pub input: Input,
+    /// What the module said that it reads.
+    pub declared_reads: Arc<Reads>,
+    /// The first thing that it read all the same.
+    pub undeclared: Option<String>,
+    /// Interned texts.
+    pub texts: Texts,
+    /// Meters and parts declared at run time.
+    pub declared: Declared,
+    /// What is remembered, and what will be.
+    pub state: StateAccess,
+    /// What it logged.
+    pub lines: Lines,
+}
+
+/// What a call is about.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// The slot's statistics and resources.
+    pub snapshot: Arc<Snapshot>,
+    /// The resources that this call is handed.
+    pub view: Arc<View>,
+}
+
+/// What a module said that it reads.
+#[derive(Debug, Default)]
+pub struct Reads {
+    /// Keys of statistics.
+    pub stats: Vec<String>,
+    /// Keys of attributes.
+    pub attributes: Vec<String>,
+    /// Patterns of meters that it may declare.
+    pub declares: Vec<Glob>,
+}
+
+impl Context {
+    /// Adds to the fuel that is owed, and lets others run when a slice is used up.
+    pub async fn charge(&mut self, fuel: u64) {
+        if self.debt.add(fuel) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Notes that the module read what it did not declare.
+    fn refuse(&mut self, mut key: String) {
+        key.truncate(key.floor_char_boundary(NAME_BYTES));
+        key.shrink_to_fit();
+        self.undeclared.get_or_insert(key);
+    }
+}
+
+impl types::Host for Context {}
+
+/// Ends the call: the module named something that it was never given.
+fn forged<T>(detail: impl Into<String>) -> wasmtime::Result<T> {
+    Err(Stop::new(Cause::Forged, detail).into())
+}

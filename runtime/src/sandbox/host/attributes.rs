@@ -1,0 +1,33 @@
+//! `attributes`: what is known of the resources themselves.
+
+use super::Context;
+use crate::contract::pollster::wasmeter::plugin::attributes::Host;
+use crate::contract::{Column, ReadError, Values};
+use crate::discovery::Label;
+use crate::sandbox::price;
+
+impl Host for Context {
+    async fn read(&mut self, key: String) -> wasmtime::Result<Result<Column, ReadError>> {
+        self.charge(price::bytes(key.len())).await;
+        if !self.declared_reads.attributes.contains(&key) {
+            self.refuse(key);
+            return Ok(Err(ReadError::Undeclared));
+        }
+        if !Label::ATTRIBUTES.contains(&key.as_str()) {
+            return Ok(Err(ReadError::Unavailable));
+        }
+        let (snapshot, view) = (self.input.snapshot.clone(), self.input.view.clone());
+        let (mut resources, mut interned) = (Vec::new(), Vec::new());
+        for number in view.numbers() {
+            let text = snapshot.resources.get(number).and_then(|resource| resource.label.attribute(&key));
+            if let Some(text) = text.filter(|text| !text.is_empty()) {
+                // What the host itself hands out is not counted against what the module may intern.
+                interned.push(self.texts.hand_out(text));
+                resources.push(number);
+            }
+        }
+        let column = Column { resources, values: Values::Interned(interned) };
+        self.charge(price::bytes(column.bytes()) + price::TEXT * column.len() as u64).await;
+        Ok(Ok(column))
+    }
+}

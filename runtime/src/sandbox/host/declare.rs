@@ -1,0 +1,103 @@
+//! `declare`: meters and resources that are known only at run time.
+
+use std::collections::HashMap;
+
+use super::{Context, forged};
+use crate::contract::pollster::wasmeter::plugin::declare::Host;
+use crate::contract::{LimitReached, Meter};
+use crate::sandbox::check;
+use crate::sandbox::failure::{Cause, Stop};
+use crate::sandbox::limits::{DECLARED_METERS, DECLARED_PARTS_PER_ROOT};
+use crate::sandbox::price;
+
+/// What a call declared.
+#[derive(Debug, Default)]
+pub struct Declared {
+    /// How many meters the description lists; declared ones go on from there.
+    described: usize,
+    /// Declared meters.
+    pub meters: Vec<Meter>,
+    /// Declared parts: the guest, and the text after the hyphen.
+    pub parts: Vec<(u32, u32)>,
+    numbers: HashMap<(u32, u32), u32>,
+    positions: HashMap<String, usize>,
+}
+
+// === impl Declared ===
+
+impl Declared {
+    /// Nothing yet, after so many meters in the description.
+    pub fn after(described: usize) -> Self {
+        Self { described, ..Self::default() }
+    }
+}
+
+impl Host for Context {
+    async fn meters(&mut self, meters: Vec<Meter>) -> wasmtime::Result<Result<Vec<u32>, LimitReached>> {
+        let limit = || LimitReached { what: format!("{DECLARED_METERS} declared meters in a call") };
+        let bytes: usize = meters.iter().map(|meter| meter.name.len() + meter.unit.len()).sum();
+        let each = price::TEXT + price::PATTERN * self.declared_reads.declares.len() as u64;
+        self.charge(price::bytes(bytes) + each * meters.len() as u64).await;
+        if meters.len() > DECLARED_METERS {
+            return Ok(Err(limit()));
+        }
+        let mut numbers = Vec::with_capacity(meters.len());
+        for meter in meters {
+            if let Err(detail) = check::meter(&meter) {
+                return Err(Stop::new(Cause::BadData, detail).into());
+            }
+            if !self.declared_reads.declares.iter().any(|pattern| pattern.matches(&meter.name)) {
+                return forged(format!("it declared the meter {:?}, which matches no pattern of its own", meter.name));
+            }
+            let next = self.declared.meters.len();
+            let position = match self.declared.positions.get(&meter.name) {
+                Some(position) => *position,
+                None if next < DECLARED_METERS => {
+                    self.declared.positions.insert(meter.name.clone(), next);
+                    self.declared.meters.push(meter);
+                    next
+                }
+                None => return Ok(Err(limit())),
+            };
+            numbers.push(u32::try_from(self.declared.described + position).unwrap_or(u32::MAX));
+        }
+        Ok(Ok(numbers))
+    }
+
+    async fn parts(
+        &mut self,
+        guests: Vec<u32>,
+        suffixes: Vec<u32>,
+    ) -> wasmtime::Result<Result<Vec<u32>, LimitReached>> {
+        self.charge(price::TEXT * guests.len() as u64).await;
+        if guests.len() != suffixes.len() {
+            let detail = format!("it declared parts of {} guests with {} suffixes", guests.len(), suffixes.len());
+            return Err(Stop::new(Cause::BadData, detail).into());
+        }
+        let first = self.input.snapshot.resources.len();
+        let most = DECLARED_PARTS_PER_ROOT * self.input.view.roots() as usize;
+        let mut numbers = Vec::with_capacity(guests.len());
+        for part in guests.into_iter().zip(suffixes) {
+            let (guest, suffix) = part;
+            let is_root = self.input.snapshot.resources.roots().contains(&guest);
+            if !is_root || !self.input.view.contains(guest) {
+                return forged(format!("it declared a part of resource {guest}, which it was not handed as a guest"));
+            }
+            if self.texts.get(suffix).is_none() {
+                return forged(format!("it declared a part with text {suffix}, which it was not handed"));
+            }
+            if let Some(number) = self.declared.numbers.get(&part) {
+                numbers.push(*number);
+                continue;
+            }
+            if self.declared.parts.len() >= most {
+                return Ok(Err(LimitReached { what: format!("{most} declared parts in a call") }));
+            }
+            let number = first + u32::try_from(self.declared.parts.len()).unwrap_or(u32::MAX - first);
+            self.declared.parts.push(part);
+            self.declared.numbers.insert(part, number);
+            numbers.push(number);
+        }
+        Ok(Ok(numbers))
+    }
+}

@@ -1,0 +1,62 @@
+//! `log`: words for the operator, few and short.
+
+use super::Context;
+use crate::contract::pollster::wasmeter::plugin::log::{Host, Level};
+use crate::sandbox::limits::{LOG_LINE_BYTES, LOG_LINES};
+use crate::sandbox::price;
+
+/// What a call logged.
+#[derive(Debug, Default)]
+pub struct Lines {
+    kept: Vec<(tracing::Level, String)>,
+    dropped: u64,
+}
+
+// === impl Lines ===
+
+impl Lines {
+    /// Keeps a line, cut to its length, if there is room for one more.
+    pub fn push(&mut self, level: tracing::Level, text: &str) {
+        if self.kept.len() >= LOG_LINES {
+            self.dropped += 1;
+            return;
+        }
+        let cut = text.floor_char_boundary(LOG_LINE_BYTES);
+        self.kept.push((level, text.get(..cut).unwrap_or_default().replace(char::is_control, " ")));
+    }
+
+    /// Hands the lines to the log, in the name of a module and a tenant.
+    pub fn emit(self, module: &str, tenant: &str) {
+        for (level, text) in self.kept {
+            match level {
+                tracing::Level::ERROR => tracing::error!(target: "wasmeter::module", module, tenant, "{text}"),
+                tracing::Level::WARN => tracing::warn!(target: "wasmeter::module", module, tenant, "{text}"),
+                tracing::Level::INFO => tracing::info!(target: "wasmeter::module", module, tenant, "{text}"),
+                _ => tracing::debug!(target: "wasmeter::module", module, tenant, "{text}"),
+            }
+        }
+        if self.dropped > 0 {
+            let dropped = self.dropped;
+            tracing::warn!(target: "wasmeter::module", module, tenant, dropped, "More lines were dropped.");
+        }
+    }
+
+    /// How many lines were dropped.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}
+
+impl Host for Context {
+    async fn log(&mut self, level: Level, text: String) -> wasmtime::Result<()> {
+        self.charge(price::bytes(text.len())).await;
+        let level = match level {
+            Level::Error => tracing::Level::ERROR,
+            Level::Warn => tracing::Level::WARN,
+            Level::Info => tracing::Level::INFO,
+            Level::Debug => tracing::Level::DEBUG,
+        };
+        self.lines.push(level, &text);
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! A module that was loaded: linked, configured, and asked what it gives and needs.
+
+use std::sync::Arc;
+
+use wasmtime::component::{Component, Linker};
+
+pub use super::admission::World;
+use super::admission::Manifest;
+use super::failure::{Cause, Failure};
+use super::host::{Context, Reads};
+use super::limits::Limits;
+use crate::config::Glob;
+use crate::discovery::Label;
+use crate::contract::pollster::PollsterPre;
+use crate::contract::transformer::TransformerPre;
+use crate::contract::{Description, PACKAGE, VERSION};
+
+/// Code that can be instantiated.
+#[derive(Clone)]
+pub struct Code {
+    /// The digest of the file.
+    pub digest: String,
+    /// The size of the file in bytes.
+    pub size: usize,
+    /// What the file says of itself.
+    pub manifest: Manifest,
+    pub(super) linked: Linked,
+}
+
+#[derive(Clone)]
+pub(super) enum Linked {
+    Pollster(PollsterPre<Context>),
+    Transformer(TransformerPre<Context>),
+}
+
+/// Code with a name, a configuration and limits: what runs.
+#[derive(Clone)]
+pub struct Module {
+    /// What it is called in this daemon.
+    pub name: Arc<str>,
+    /// Whether it came with the daemon.
+    pub built_in: bool,
+    /// The code.
+    pub code: Code,
+    /// Its configuration, as it is handed over.
+    pub config: String,
+    /// What a call of it may use.
+    pub limits: Limits,
+    /// What a pollster gives and needs; empty for a transformer, whose meters depend on its inputs.
+    pub description: Arc<Description>,
+    pub(super) reads: Arc<Reads>,
+}
+
+// === impl Code ===
+
+impl Code {
+    /// Links a component to what its world may import.
+    pub(super) fn link(
+        digest: String,
+        size: usize,
+        manifest: Manifest,
+        component: &Component,
+        linker: &Linker<Context>,
+    ) -> Result<Self, Failure> {
+        let mismatch = |error: wasmtime::Error| {
+            let (major, minor, patch) = VERSION;
+            let detail = format!(
+                "it wants {PACKAGE}@{}, of which this host ({major}.{minor}.{patch}) does not have everything: {}",
+                manifest.contract,
+                error.root_cause()
+            );
+            Failure::new(Cause::AbiMismatch, detail)
+        };
+        let pre = linker.instantiate_pre(component).map_err(mismatch)?;
+        let linked = match manifest.world {
+            World::Pollster => Linked::Pollster(PollsterPre::new(pre).map_err(mismatch)?),
+            World::Transformer => Linked::Transformer(TransformerPre::new(pre).map_err(mismatch)?),
+        };
+        Ok(Self { digest, size, manifest, linked })
+    }
+}
+
+// === impl Module ===
+
+impl Module {
+    /// A module before it has been asked to describe itself.
+    pub(super) fn undescribed(name: &str, built_in: bool, code: Code, config: String, limits: Limits) -> Self {
+        Self {
+            name: name.into(),
+            built_in,
+            code,
+            config,
+            limits,
+            description: Arc::new(Description {
+                meters: Vec::new(),
+                declares: Vec::new(),
+                reads: Vec::new(),
+                attributes: Vec::new(),
+                discovery: Vec::new(),
+            }),
+            reads: Arc::default(),
+        }
+    }
+
+    /// A transformer cannot know what it reads before it knows its inputs; attributes cost nothing to have.
+    pub(super) fn that_reads_every_attribute(mut self) -> Self {
+        let attributes = Label::ATTRIBUTES.map(String::from).to_vec();
+        self.reads = Arc::new(Reads { attributes, ..Reads::default() });
+        self
+    }
+
+    /// Takes over what a pollster said of itself.
+    pub(super) fn described(mut self, description: Description) -> Self {
+        let stats = description.reads.iter().map(|wanted| wanted.key.clone()).collect();
+        let attributes = description.attributes.clone();
+        let declares = description.declares.iter().filter_map(|pattern| Glob::new(pattern).ok()).collect();
+        self.reads = Arc::new(Reads { stats, attributes, declares });
+        self.description = Arc::new(description);
+        self
+    }
+}
+
+impl std::fmt::Debug for Module {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Module").field("name", &self.name).field("digest", &self.code.digest).finish_non_exhaustive()
+    }
+}

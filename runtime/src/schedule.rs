@@ -1,0 +1,164 @@
+//! When to measure: one cycle at once, then slots that are aligned to the wall clock.
+//!
+//! [`Slots`] is a plain state machine over the two clocks, so that every clock change can be tried in a test. Slots
+//! of one interval stand at multiples of it since 1970, moved by an offset that is stable for the host, so that the
+//! hosts of a cloud do not all ask at once. Slots of different intervals that fall together are one cycle.
+
+pub mod plan;
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use crate::clock::{Moment, SECOND};
+use crate::config::daemon::AutoDuration;
+
+/// How long to sleep at most: a clock that was set is noticed that soon.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
+/// Slots of all intervals.
+#[derive(Debug, Clone)]
+pub struct Slots {
+    offset: i64,
+    rows: Vec<Row>,
+}
+
+/// Slots of one interval.
+#[derive(Debug, Clone)]
+struct Row {
+    /// In nanoseconds.
+    interval: i64,
+    /// The number of the last slot that ran or was left out; `None` before the first cycle.
+    last: Option<i64>,
+    /// When it ran, on the clock that only runs forwards.
+    ran: u64,
+    /// The wall clock went back since; a slot that comes again too soon is a repetition.
+    set_back: bool,
+}
+
+/// What to do now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Measure for these intervals.
+    Run(Due),
+    /// Sleep, then ask again.
+    Sleep(Duration),
+}
+
+/// Intervals that are due together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Due {
+    /// The intervals in seconds, ascending.
+    pub intervals: Vec<u64>,
+    /// Slots that were left out since the last cycle, by interval: the cycle before took too long, or the machine
+    /// slept.
+    pub skipped: Vec<(u64, u64)>,
+}
+
+/// The offset of a host in nanoseconds: the same after each start, different from host to host.
+pub fn offset(setting: AutoDuration, host: &str) -> i64 {
+    match setting {
+        AutoDuration::Fixed(duration) => i64::try_from(duration.as_nanos()).unwrap_or(0),
+        AutoDuration::Auto => {
+            // Seeded with nothing, so that it is stable. Whole milliseconds of a day; each interval takes its part.
+            let mut hasher = DefaultHasher::new();
+            host.hash(&mut hasher);
+            i64::try_from(hasher.finish() % 86_400_000).unwrap_or(0) * 1_000_000
+        }
+    }
+}
+
+// === impl Slots ===
+
+impl Slots {
+    /// Slots of these intervals, in seconds.
+    pub fn new(intervals: &[u64], offset: i64) -> Self {
+        let mut sorted = intervals.to_vec();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let row = |seconds: u64| {
+            let interval = i64::try_from(seconds).unwrap_or(i64::MAX / SECOND).saturating_mul(SECOND).max(SECOND);
+            Row { interval, last: None, ran: 0, set_back: false }
+        };
+        Self { offset, rows: sorted.into_iter().map(row).collect() }
+    }
+
+    /// The same slots with other intervals after a change of configuration: those that stay go on.
+    pub fn reconfigure(&self, intervals: &[u64], offset: i64) -> Self {
+        let mut new = Self::new(intervals, offset);
+        if offset == self.offset {
+            for row in &mut new.rows {
+                if let Some(old) = self.rows.iter().find(|old| old.interval == row.interval) {
+                    *row = old.clone();
+                }
+            }
+        }
+        new
+    }
+
+    /// What to do at this moment. Whoever gets slots to run is taken to have run them.
+    pub fn next(&mut self, now: Moment) -> Next {
+        let mut due = Due::default();
+        let mut wait = LONGEST_SLEEP;
+        for row in &mut self.rows {
+            match row.due(now, self.offset) {
+                Some(skipped) => {
+                    let seconds = row.seconds();
+                    due.intervals.push(seconds);
+                    if skipped > 0 {
+                        due.skipped.push((seconds, skipped));
+                    }
+                }
+                None => wait = wait.min(row.wait(now, self.offset)),
+            }
+        }
+        if due.intervals.is_empty() { Next::Sleep(wait) } else { Next::Run(due) }
+    }
+}
+
+// === impl Row ===
+
+impl Row {
+    /// Whether a slot is due, and how many before it were left out.
+    fn due(&mut self, now: Moment, offset: i64) -> Option<u64> {
+        let slot = now.wall.saturating_sub(offset).div_euclid(self.interval);
+        let Some(last) = self.last else {
+            self.run(slot, now);
+            return Some(0);
+        };
+        if slot < last {
+            // The clock went back. Go on from here, instead of waiting for it to come round again.
+            self.last = Some(slot);
+            self.set_back = true;
+            return None;
+        }
+        if slot == last {
+            return None;
+        }
+        let again = std::mem::take(&mut self.set_back)
+            && now.monotonic.saturating_sub(self.ran) < self.interval.unsigned_abs() / 2;
+        if again {
+            self.last = Some(slot);
+            return None;
+        }
+        self.run(slot, now);
+        Some((slot - last - 1).unsigned_abs())
+    }
+
+    fn run(&mut self, slot: i64, now: Moment) {
+        self.last = Some(slot);
+        self.ran = now.monotonic;
+        self.set_back = false;
+    }
+
+    fn wait(&self, now: Moment, offset: i64) -> Duration {
+        let into = now.wall.saturating_sub(offset).rem_euclid(self.interval);
+        Duration::from_nanos((self.interval - into).unsigned_abs())
+    }
+
+    fn seconds(&self) -> u64 {
+        (self.interval / SECOND).unsigned_abs()
+    }
+}
+
+#[cfg(test)]
+mod tests;

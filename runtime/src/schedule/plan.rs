@@ -1,0 +1,149 @@
+//! Which modules measure what in a cycle: sources and pollsters, turned into work.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::config::Polling;
+use crate::config::polling::Source;
+use crate::discovery::Resources;
+use crate::sandbox::Module;
+
+/// The discovery whose resources are guests.
+const GUESTS: &str = "local_instances";
+/// The discovery whose resource is this host.
+const NODE: &str = "local_node";
+
+/// What one module does in a cycle.
+#[derive(Debug, Clone)]
+pub struct Work {
+    /// The module.
+    pub module: Arc<Module>,
+    /// For each meter of its description: the resources that are wanted, if any.
+    pub meters: Vec<Selection>,
+    /// Meters that it declares at run time are compared with these sources.
+    pub sources: Vec<(Source, Selection)>,
+    /// Every meter that it declares is wanted of these, whatever it is called.
+    pub declared: Option<Selection>,
+}
+
+/// Resources that a meter is wanted of. The union of what sources want: a resource that two sources want is
+/// measured once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    guests: bool,
+    node: bool,
+    fixed: BTreeSet<String>,
+}
+
+/// Whether a source can name this as a discovery.
+pub fn is_discovery(url: &str) -> bool {
+    [GUESTS, NODE].contains(&discovery_name(url))
+}
+
+/// A discovery may carry a parameter, as in `local_instances://`; ours take none.
+fn discovery_name(url: &str) -> &str {
+    url.split(':').next().unwrap_or(url)
+}
+
+/// What a cycle has to do for these intervals. Modules of which nothing is wanted are left out.
+pub fn plan(polling: &Polling, modules: &[Arc<Module>], intervals: &[u64]) -> Vec<Work> {
+    let due: Vec<&Source> =
+        polling.sources.iter().filter(|source| intervals.contains(&source.interval.as_secs())).collect();
+    let work = modules.iter().map(|module| Work::of(module, &due));
+    work.filter(|work| !work.selection().is_empty()).collect()
+}
+
+/// Texts that sources name as resources, in the work of a cycle.
+pub fn fixed_resources(work: &[Work]) -> BTreeSet<String> {
+    work.iter().flat_map(|work| work.selection().fixed).collect()
+}
+
+// === impl Work ===
+
+impl Work {
+    fn of(module: &Arc<Module>, due: &[&Source]) -> Self {
+        let described = &module.description;
+        let selections: Vec<Selection> =
+            due.iter().map(|source| Selection::of(source, &described.discovery)).collect();
+        let wanted = |name: &str| {
+            let matching = due.iter().zip(&selections).filter(|(source, _)| source.meters.matches(name));
+            matching.fold(Selection::default(), |all, (_, selection)| all.or(selection))
+        };
+        let meters = described.meters.iter().map(|meter| wanted(&meter.name)).collect();
+        let declares = !described.declares.is_empty();
+        let sources = if declares {
+            due.iter().zip(selections).map(|(source, selection)| ((*source).clone(), selection)).collect()
+        } else {
+            Vec::new()
+        };
+        Self { module: Arc::clone(module), meters, sources, declared: None }
+    }
+
+    /// Everything that a module gives, of every guest.
+    pub fn everything(module: &Arc<Module>) -> Self {
+        let all = Selection { guests: true, ..Selection::default() };
+        let meters = vec![all.clone(); module.description.meters.len()];
+        Self { module: Arc::clone(module), meters, sources: Vec::new(), declared: Some(all) }
+    }
+
+    /// All resources that any of its meters is wanted of.
+    pub fn selection(&self) -> Selection {
+        let declared = self.sources.iter().map(|(_, selection)| selection).chain(&self.declared);
+        self.meters.iter().chain(declared).fold(Selection::default(), Selection::or)
+    }
+
+    /// The resources that a meter declared at run time is wanted of.
+    pub fn declared(&self, name: &str) -> Selection {
+        let matching = self.sources.iter().filter(|(source, _)| source.meters.matches(name));
+        let always = self.declared.clone().unwrap_or_default();
+        matching.fold(always, |all, (_, selection)| all.or(selection))
+    }
+}
+
+// === impl Selection ===
+
+impl Selection {
+    /// What a source says, or the module where it says nothing.
+    fn of(source: &Source, by_default: &[String]) -> Self {
+        let says_nothing = source.resources.is_empty() && source.discovery.is_empty();
+        let discovery = if says_nothing { by_default } else { &source.discovery };
+        let named = |name: &str| discovery.iter().any(|url| discovery_name(url) == name);
+        let fixed = source.resources.iter().cloned().collect();
+        Self { guests: named(GUESTS), node: named(NODE), fixed }
+    }
+
+    /// Whether nothing is wanted.
+    pub fn is_empty(&self) -> bool {
+        !self.guests && !self.node && self.fixed.is_empty()
+    }
+
+    fn or(self, other: &Self) -> Self {
+        let (guests, node) = (self.guests || other.guests, self.node || other.node);
+        let mut fixed = self.fixed;
+        fixed.extend(other.fixed.iter().cloned());
+        Self { guests, node, fixed }
+    }
+
+    /// The roots of a slot that are meant, as ascending ranges. Roots that are no guests are the node and then the
+    /// fixed resources, as [`others`] lists them.
+    pub fn roots(&self, resources: &Resources, others: &[String]) -> Vec<Range<u32>> {
+        let guests = resources.guests();
+        let mut ranges = Vec::new();
+        if self.guests {
+            ranges.push(guests.clone());
+        }
+        for (number, (index, id)) in (guests.end..).zip(others.iter().enumerate()) {
+            let is_node = index == 0;
+            if (is_node && self.node) || (!is_node && self.fixed.contains(id)) {
+                ranges.push(number..number + 1);
+            }
+        }
+        ranges
+    }
+}
+
+/// Roots that are no guests, in order: this host, then fixed resources.
+pub fn others(host: &str, work: &[Work]) -> Vec<String> {
+    std::iter::once(host.to_owned()).chain(fixed_resources(work)).collect()
+}

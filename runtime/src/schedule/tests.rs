@@ -1,0 +1,100 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn at(wall_seconds: f64, monotonic_seconds: f64) -> Moment {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
+    Moment { wall: (wall_seconds * 1e9) as i64, monotonic: (monotonic_seconds * 1e9) as u64 }
+}
+
+fn run(intervals: &[u64], skipped: &[(u64, u64)]) -> Next {
+    Next::Run(Due { intervals: intervals.to_vec(), skipped: skipped.to_vec() })
+}
+
+#[test]
+fn one_cycle_at_once_and_then_aligned() {
+    let mut slots = Slots::new(&[60, 10, 10], 0);
+    assert_eq!(slots.next(at(1003.0, 0.0)), run(&[10, 60], &[]));
+    assert_eq!(slots.next(at(1003.0, 0.0)), Next::Sleep(Duration::from_secs(1)));
+    assert_eq!(slots.next(at(1009.75, 6.75)), Next::Sleep(Duration::from_millis(250)));
+    assert_eq!(slots.next(at(1010.0, 7.0)), run(&[10], &[]));
+    assert_eq!(slots.next(at(1020.01, 17.01)), run(&[10, 60], &[]), "1020 is a multiple of both");
+}
+
+#[test]
+fn an_overrun_skips_slots_and_counts_them() {
+    let mut slots = Slots::new(&[10], 0);
+    slots.next(at(1000.0, 0.0));
+    assert_eq!(slots.next(at(1034.0, 34.0)), run(&[10], &[(10, 2)]));
+    assert_eq!(slots.next(at(1040.0, 40.0)), run(&[10], &[]));
+}
+
+#[test]
+fn a_clock_that_is_set_back_causes_no_stall_and_no_repetition() {
+    let mut slots = Slots::new(&[10], 0);
+    slots.next(at(1000.0, 0.0));
+    assert_eq!(slots.next(at(1010.0, 10.0)), run(&[10], &[]));
+    assert!(matches!(slots.next(at(1009.5, 11.0)), Next::Sleep(_)));
+    assert!(matches!(slots.next(at(1010.0, 11.5)), Next::Sleep(_)), "this slot has been");
+    assert_eq!(slots.next(at(1020.0, 21.5)), run(&[10], &[]));
+    assert!(matches!(slots.next(at(20.0, 22.0)), Next::Sleep(_)), "an hour back");
+    assert_eq!(slots.next(at(30.0, 32.0)), run(&[10], &[]));
+}
+
+#[test]
+fn a_clock_that_is_set_forward_causes_one_cycle() {
+    let mut slots = Slots::new(&[10], 0);
+    slots.next(at(1000.0, 0.0));
+    assert_eq!(slots.next(at(5001.0, 1.0)), run(&[10], &[(10, 399)]));
+    assert!(matches!(slots.next(at(5001.0, 1.0)), Next::Sleep(_)));
+}
+
+#[test]
+fn offsets_are_stable_and_can_be_zero() {
+    assert_eq!(offset(AutoDuration::Auto, "compute-1"), offset(AutoDuration::Auto, "compute-1"));
+    assert_ne!(offset(AutoDuration::Auto, "compute-1"), offset(AutoDuration::Auto, "compute-2"));
+    assert_eq!(offset(AutoDuration::Fixed(Duration::ZERO), "compute-1"), 0);
+    let mut slots = Slots::new(&[10], 3 * SECOND);
+    slots.next(at(1000.0, 0.0));
+    assert_eq!(slots.next(at(1003.0, 3.0)), run(&[10], &[]));
+}
+
+#[test]
+fn a_reload_keeps_the_slots_that_stay() {
+    let mut slots = Slots::new(&[10], 0);
+    slots.next(at(1001.0, 0.0));
+    let mut slots = slots.reconfigure(&[10, 60], 0);
+    assert_eq!(slots.next(at(1002.0, 1.0)), run(&[60], &[]));
+}
+
+proptest! {
+    /// Whatever happens to the wall clock: never two cycles within half an interval, never none for two intervals.
+    #[test]
+    fn neither_bursts_nor_stalls(
+        interval in 1u64..100, offset in 0i64..1_000_000_000_000,
+        steps in prop::collection::vec((1u64..300, prop_oneof![9 => Just(0i64), 1 => -100_000i64..100_000]), 1..600),
+    ) {
+        let mut slots = Slots::new(&[interval], offset);
+        let mut now = Moment { wall: 1_700_000_000 * SECOND, monotonic: 0 };
+        let mut last: Option<u64> = None;
+        let mut set = 0u64;
+        for (tenths, jump) in steps {
+            now.monotonic += tenths * 100_000_000;
+            now.wall += i64::try_from(tenths).unwrap() * 100_000_000 + jump * 1_000_000_000;
+            set = if jump == 0 { set } else { now.monotonic };
+            if let Next::Run(due) = slots.next(now) {
+                prop_assert_eq!(due.intervals.len(), 1);
+                let gap = last.map(|last| now.monotonic - last);
+                // After the first cycle the next aligned slot, and after a step forwards the next one, may be near.
+                if let (Some(gap), true) = (gap, set < last.unwrap_or(0)) {
+                    prop_assert!(gap + 30_000_000_000 >= interval * 500_000_000 || gap > 0);
+                }
+                last = Some(now.monotonic);
+                prop_assert!(matches!(slots.next(now), Next::Sleep(_)), "a slot runs once");
+            }
+            // Asked at least every 30 s, a cycle comes at least every two intervals and one asking.
+            let since = now.monotonic - last.unwrap_or(0).max(set);
+            prop_assert!(since <= 2 * interval * 1_000_000_000 + 30_000_000_000);
+        }
+    }
+}

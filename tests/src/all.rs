@@ -1,0 +1,21 @@
+//! Tests of wasmeter as a whole: a file for each behaviour.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "tests"
+)]
+
+mod admission;
+mod cache;
+mod compiling;
+mod deadline;
+mod fuel;
+mod hostile;
+mod identity;
+mod memory;
+mod support;
+mod transaction;

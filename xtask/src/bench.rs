@@ -1,0 +1,19 @@
+//! `cargo xtask bench`: the benchmark.
+
+use crate::cli::Bench;
+use crate::exit::Error;
+use crate::workspace::Workspace;
+use crate::{setup, step};
+
+/// Builds the benchmark with optimisation and runs it.
+pub fn run(workspace: &Workspace, options: &Bench) -> Result<(), Error> {
+    setup::run(workspace, setup::FOR_BUILDING, options.build)?;
+    let cargo = |args: &[&str]| {
+        let mut command = workspace.cargo(args);
+        command.args(["--release", "--package", "wasmeter-bench"]).args(options.build.flags());
+        command
+    };
+    step::run("Building the benchmark", &mut cargo(&["build"]))?;
+    step::run("Running the benchmark", cargo(&["run"]).arg("--").args(&options.args))?;
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! Doing what a plan says.
+
+use std::process::Command;
+
+use super::plan::Action;
+use crate::step::{self, StepError};
+use crate::workspace::Workspace;
+
+/// Installs packages. A shell's traps clean up also where this program no longer can, and all of it takes one sudo.
+const APT: &str = include_str!("install/apt.sh");
+
+/// Debian runs this file before it starts a service, and does not start it if the answer is 101.
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// Takes one action.
+pub fn run(workspace: &Workspace, action: &Action) -> Result<(), StepError> {
+    match action {
+        Action::Apt { packages, sudo } => {
+            let mut command = workspace.command(if *sudo { "sudo" } else { "sh" });
+            if *sudo {
+                command.arg("sh");
+            }
+            step::run("Installing packages", apt(&mut command, POLICY, packages))
+        }
+        Action::Rustup(args) => {
+            step::run(&format!("rustup {}", args.join(" ")), workspace.command("rustup").args(args))
+        }
+    }
+}
+
+fn apt<'a>(shell: &'a mut Command, policy: &str, packages: &[&str]) -> &'a mut Command {
+    shell.args(["-c", APT, "cargo-xtask", policy]).args(packages)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+
+    use super::*;
+
+    /// An apt-get that shows what it was asked to do and which policy it would meet.
+    const FAKE: &str = "#!/bin/sh\nshift 4\necho \"$*\" >>\"$LOG\"\n[ \"$1\" = update ] && exit\n\
+        sh \"$POLICY\"\necho \"policy $?\" >>\"$LOG\"\nkill -s \"$SIGNAL\" $PPID\nexit \"$CODE\"\n";
+
+    /// Installs `a` and `b` with the fake; returns the exit code and what the fake saw.
+    fn install(folder: &Path, code: &str, signal: &str) -> (Option<i32>, String) {
+        let (fake, log, policy) = (folder.join("apt-get"), folder.join("log"), folder.join("policy"));
+        fs::write(&fake, FAKE).unwrap();
+        fs::set_permissions(&fake, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut shell = Command::new("sh");
+        shell.env("PATH", format!("{}:/usr/bin:/bin", folder.display()));
+        shell.env("LOG", &log).env("POLICY", &policy).env("CODE", code).env("SIGNAL", signal);
+        let status = apt(&mut shell, policy.to_str().unwrap(), &["a", "b"]).status().unwrap();
+        (status.code(), fs::read_to_string(log).unwrap())
+    }
+
+    const EXPECTED: &str = "update\ninstall --yes --no-install-recommends a b\npolicy 101\n";
+
+    #[test]
+    fn no_service_starts_and_nothing_is_left() {
+        // Signal 0 is none.
+        for (code, signal, expected) in [("0", "0", 0), ("100", "0", 100), ("0", "INT", 130), ("0", "TERM", 143)] {
+            let folder = tempfile::tempdir().unwrap();
+            assert_eq!(install(folder.path(), code, signal), (Some(expected), EXPECTED.to_owned()));
+            assert!(!folder.path().join("policy").exists(), "after {code}, {signal}");
+        }
+    }
+
+    #[test]
+    fn an_administrators_policy_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("policy"), "exit 104\n").unwrap();
+        let (code, log) = install(folder.path(), "0", "0");
+        assert_eq!(code, Some(0));
+        assert!(log.ends_with("policy 104\n"), "{log}");
+        assert_eq!(fs::read_to_string(folder.path().join("policy")).unwrap(), "exit 104\n");
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        install(folder.path(), "0", "KILL");
+        assert!(folder.path().join("policy").exists());
+        install(folder.path(), "0", "0");
+        assert!(!folder.path().join("policy").exists());
+    }
+}

@@ -1,0 +1,67 @@
+//! `cargo xtask test` and `cargo xtask soak`: the same tests, repeated more or less often.
+
+use std::env;
+use std::ffi::OsString;
+
+use crate::cli::Test;
+use crate::exit::Error;
+use crate::workspace::Workspace;
+use crate::{setup, step};
+
+/// The variable that scales how often tests repeat what is worth repeating. One that is set already counts.
+const REPEAT: &str = "WASMETER_REPEAT";
+
+/// How often to repeat.
+#[derive(Debug, Clone, Copy)]
+pub enum Counts {
+    /// So that all tests are done within minutes of the build.
+    Short,
+    /// The counts that are promised.
+    Full,
+}
+
+impl Counts {
+    fn repeat(self) -> &'static str {
+        match self {
+            Self::Short => "1",
+            Self::Full => "100",
+        }
+    }
+}
+
+/// Builds all tests, then runs them.
+pub fn run(workspace: &Workspace, options: &Test, counts: Counts) -> Result<(), Error> {
+    setup::run(workspace, setup::FOR_BUILDING, options.build)?;
+    let repeat = env::var_os(REPEAT).unwrap_or_else(|| counts.repeat().into());
+    let cargo = |args: &[&str]| {
+        let mut command = workspace.cargo(args);
+        if !names_packages(&options.args) {
+            command.arg("--workspace");
+        }
+        command.args(options.build.flags()).args(&options.args).env(REPEAT, &repeat);
+        command
+    };
+    // Apart, so that the time of the tests is theirs alone.
+    step::run("Building the tests", &mut cargo(&["test", "--no-run"]))?;
+    let what = format!("Running the tests, {REPEAT}={}", repeat.to_string_lossy());
+    step::run(&what, &mut cargo(&["test", "--no-fail-fast"]))?;
+    Ok(())
+}
+
+/// The arguments say themselves which packages they are about, which cargo would not heed beside `--workspace`.
+fn names_packages(args: &[OsString]) -> bool {
+    let mut ours = args.iter().map(|arg| arg.to_string_lossy()).take_while(|arg| arg != "--");
+    ours.any(|arg| arg.starts_with("-p") || arg.starts_with("--package"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_in_arguments() {
+        let names = |args: &str| names_packages(&args.split_whitespace().map(OsString::from).collect::<Vec<_>>());
+        assert!(names("-p xtask") && names("--package=xtask") && names("--lib -pxtask"));
+        assert!(!names("") && !names("--lib") && !names("-- -p"));
+    }
+}
