@@ -50,7 +50,8 @@ fn crates(folder: &Path, kind: &str) -> Result<Vec<Guest>, Box<dyn Error>> {
 
 /// A folder that all profiles share, so that modules are built once; not cargo's own, whose lock is taken.
 fn target_folder(out: &Path) -> Result<PathBuf, Box<dyn Error>> {
-    let build = out.ancestors().find(|folder| folder.ends_with("build")).ok_or("OUT_DIR is not inside a build folder")?;
+    let build =
+        out.ancestors().find(|folder| folder.ends_with("build")).ok_or("OUT_DIR is not inside a build folder")?;
     let target = build.parent().and_then(Path::parent).ok_or("OUT_DIR is not inside a target folder")?;
     Ok(target.join("guests"))
 }

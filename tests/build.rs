@@ -37,6 +37,9 @@ fn build(root: &Path) -> PathBuf {
         }
     }
     let status = cargo.status().expect("cargo starts");
-    assert!(status.success(), "the modules cannot be built; `rustup target add wasm32-wasip2` if the target is missing");
+    assert!(
+        status.success(),
+        "the modules cannot be built; `rustup target add wasm32-wasip2` if the target is missing"
+    );
     target.join("wasm32-wasip2/guest")
 }

@@ -60,7 +60,13 @@ mod transformer;
 #[path = "imports.rs"]
 mod host;
 #[cfg(not(target_arch = "wasm32"))]
-use self::testing as host;
+mod host {
+    /// Whichever host a module is linked with.
+    pub type Host = dyn super::answers::Answers;
+}
+#[cfg(not(target_arch = "wasm32"))]
+#[doc(hidden)]
+pub mod answers;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 

@@ -21,9 +21,9 @@ use crate::hypervisor::reader::Reader;
 use crate::modules::Modules;
 use crate::pipeline::Chain;
 use crate::publish::id::Ids;
+use crate::sandbox::Sandbox;
 use crate::sandbox::host::state::State;
 use crate::sandbox::ledger::Ledger;
-use crate::sandbox::Sandbox;
 
 /// Whose samples they are, where all guests are looked at together.
 pub const OPERATOR: &str = "operator";

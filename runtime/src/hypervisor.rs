@@ -33,7 +33,8 @@ pub fn open(uri: &str, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Hypervisor>, Hy
         #[cfg(not(feature = "libvirt"))]
         _ => Err(HypervisorError::Uri {
             uri: uri.to_owned(),
-            reason: "this build has no libvirt; write sim:// or recording:FILE, or build with the feature libvirt".into(),
+            reason: "this build has no libvirt; write sim:// or recording:FILE, or build with the feature libvirt"
+                .into(),
         }),
     }
 }

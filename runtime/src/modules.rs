@@ -95,9 +95,7 @@ impl Loading<'_> {
             let enabled = entry.map_or(is_on_by_default(module.name), |entry| entry.enabled);
             enabled.then_some((module, entry))
         });
-        let loads = wanted.map(|(module, entry)| async move {
-            (module, entry, sandbox.load(module.wasm).await)
-        });
+        let loads = wanted.map(|(module, entry)| async move { (module, entry, sandbox.load(module.wasm).await) });
         for (module, entry, code) in futures_util::future::join_all(loads).await {
             if let Some(entry) = entry.filter(|entry| entry.file.is_some()) {
                 let remedy = "Give the module with a file another name";

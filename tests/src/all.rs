@@ -19,3 +19,4 @@ mod identity;
 mod memory;
 mod support;
 mod transaction;
+mod transformers;

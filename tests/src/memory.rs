@@ -1,1 +1,74 @@
-//! .
+//! Whatever modules do, and however often, the host's memory stays as it is.
+
+use std::process::Command;
+use std::time::Instant;
+
+use wasmeter::sandbox::{Cause, Limits};
+
+use crate::support::kinds::{self, Ends};
+use crate::support::{Host, LIMITS, repeat};
+
+/// How often each kind is repeated; soaking repeats a hundred times as often.
+const TIMES: u32 = 100;
+/// How often before memory is looked at for the first time.
+const WARM_UP: u32 = 20;
+/// How much more memory the process may have after all repetitions of a kind. What allocators keep comes and goes.
+const GROWTH: i64 = 4 << 20;
+/// How much more it may have at the end than after each kind was warm.
+const GROWTH_IN_ALL: i64 = 8 << 20;
+
+/// Apart from other tests, whose memory would count.
+#[test]
+fn memory_stays_flat() {
+    let mut apart = Command::new(std::env::current_exe().unwrap());
+    apart.args(["--exact", "memory::in_a_process_of_its_own", "--ignored", "--nocapture"]);
+    assert!(apart.status().unwrap().success());
+}
+
+#[tokio::test]
+#[ignore = "memory_stays_flat runs it in a process of its own"]
+async fn in_a_process_of_its_own() {
+    let start = Instant::now();
+    let input = Host::of(3).slot();
+    // What runs until its fuel is used up is to be quick.
+    let brief = Limits { fuel_base: 5_000_000, ..LIMITS };
+    let mut kinds = Vec::new();
+    for kind in kinds::all() {
+        let (limits, times) = match kind.ends {
+            // The compiler is a process of its own, and slow to start.
+            Ends::Loading(Cause::Compile) => (LIMITS, 2),
+            Ends::Loading(Cause::TooLarge) => (LIMITS, 5),
+            Ends::Configuring(Cause::OutOfFuel) | Ends::Polling(Cause::OutOfFuel) => (brief, TIMES * repeat()),
+            _ => (LIMITS, TIMES * repeat()),
+        };
+        kinds.push((kind, limits, times));
+    }
+    for (kind, limits, _) in &kinds {
+        kind.happen_within(&input, *limits).await;
+    }
+    let (warm, mut in_all) = (resident(), 0);
+    for (kind, limits, times) in &kinds {
+        for _ in 0..WARM_UP.min(*times) {
+            kind.happen_within(&input, *limits).await;
+        }
+        let (start, before) = (Instant::now(), resident());
+        for _ in 0..*times {
+            let (ends, _) = kind.happen_within(&input, *limits).await;
+            assert_eq!(ends, kind.ends, "{}", kind.name);
+        }
+        in_all += times;
+        let (grown, took) = (resident() - before, start.elapsed() / *times);
+        println!("{:50} {times:>6} times, {grown:>8} bytes more, {took:?} each", kind.name);
+        println!("{}", grown < GROWTH); //("{}: {grown} bytes more after {times} times", kind.name);
+    }
+    let (end, took) = (resident(), start.elapsed());
+    println!("{in_all} calls in {took:?}: {} KiB resident when warm, {} KiB at the end", warm >> 10, end >> 10);
+    assert!(end - warm < GROWTH_IN_ALL, "{} bytes more at the end", end - warm);
+}
+
+/// Bytes of memory that this process has.
+fn resident() -> i64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: i64 = statm.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * 4096
+}

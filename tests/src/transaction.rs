@@ -1,1 +1,62 @@
-//! .
+//! A call lands whole or leaves nothing.
+
+use std::sync::Arc;
+
+use wasmeter::sandbox::host::state::State;
+use wasmeter::sandbox::{Cause, Failure, Landed, Module};
+
+use crate::support::{Host, LIMITS, hostile, module, poll_with};
+
+async fn hostile_with(config: &str) -> Module {
+    module(&hostile(), config, LIMITS).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_lands_brings_everything() {
+    let input = Host::of(3).slot();
+    let mut state = State::default();
+    let landed = poll_with(&hostile_with("ask: leave everything").await, &input, &Arc::default()).await.result.unwrap();
+    let Landed { output, meters, parts, texts, writes } = landed;
+    assert_eq!(output[0].column.len(), 3);
+    assert_eq!(meters.iter().map(|meter| meter.name.as_str()).collect::<Vec<_>>(), ["hostile.declared.left"]);
+    let [(guest, text)] = parts[..] else { panic!("{parts:?}") };
+    assert_eq!((guest, &*texts[text as usize].text), (0, "left behind"));
+    assert_eq!(state.size(), 0);
+    state.commit(writes);
+    assert!(state.size() > 0);
+}
+
+/// The same, and then it fails: what it wrote, declared and interned goes with it.
+#[tokio::test]
+async fn what_fails_leaves_nothing() {
+    let mut host = Host::of(3);
+    for (config, cause) in [
+        ("ask: leave everything and panic", Cause::Trap),
+        ("ask: leave everything and fail", Cause::ModuleError),
+        ("give: NaN and leave everything", Cause::NotFinite),
+    ] {
+        let state = Arc::new(State::default());
+        let called = poll_with(&hostile_with(config).await, &host.slot(), &state).await;
+        // A failure has no place for writes, meters, parts or texts; what was remembered is as before.
+        let Failure { cause: ends, .. } = called.result.unwrap_err();
+        assert_eq!(ends, cause, "{config}");
+        assert_eq!(state.size(), 0, "{config}");
+        let recalled = poll_with(&hostile_with("give: what was remembered").await, &host.slot(), &state).await;
+        assert!(recalled.result.unwrap().output.is_empty(), "{config}");
+    }
+}
+
+/// What a call writes is not there for itself, nor for another that runs beside it, before it is committed.
+#[tokio::test]
+async fn writes_are_seen_once_they_are_committed() {
+    let mut host = Host::of(3);
+    let module = hostile_with("give: what was remembered").await;
+    let (input, mut state) = (host.slot(), Arc::new(State::default()));
+    let (first, beside) = tokio::join!(poll_with(&module, &input, &state), poll_with(&module, &input, &state));
+    assert!(beside.result.unwrap().output.is_empty());
+    let first = first.result.unwrap();
+    assert!(first.output.is_empty());
+    Arc::make_mut(&mut state).commit(first.writes);
+    let next = poll_with(&module, &host.slot(), &state).await.result.unwrap();
+    assert_eq!(next.output[0].column.len(), 3);
+}

@@ -1,11 +1,12 @@
 //! What a module asks during a call, answered as the real host does.
 
+use crate::answers::Answers;
 use crate::bindings::pollster::wasmeter::plugin::types::{LimitReached, ReadError};
 use crate::testing::{Host, check, moment, place};
 use crate::{Column, Level, Meter, Moment};
 
-impl Host {
-    pub(crate) fn stat_column(&self, key: &str) -> Result<Column, ReadError> {
+impl Answers for Host {
+    fn stat_column(&self, key: &str) -> Result<Column, ReadError> {
         let call = self.call.borrow();
         let declared = call.description.as_ref().is_some_and(|d| d.reads.iter().any(|wanted| wanted.key == key));
         if !declared {
@@ -14,7 +15,7 @@ impl Host {
         self.stats.get(key).cloned().ok_or(ReadError::Unavailable)
     }
 
-    pub(crate) fn attribute_column(&self, key: &str) -> Result<Column, ReadError> {
+    fn attribute_column(&self, key: &str) -> Result<Column, ReadError> {
         let call = self.call.borrow();
         // A transformer names no attributes, and may read all of them.
         if call.description.as_ref().is_some_and(|d| !d.attributes.iter().any(|declared| declared == key)) {
@@ -23,7 +24,7 @@ impl Host {
         self.attributes.get(key).cloned().ok_or(ReadError::Unavailable)
     }
 
-    pub(crate) fn parents_of(&self, resources: &[u32]) -> Vec<u32> {
+    fn parents_of(&self, resources: &[u32]) -> Vec<u32> {
         let (first, call) = (self.first_part(), self.call.borrow());
         let parent = |resource: u32| match resource.checked_sub(first) {
             Some(part) => usize::try_from(part).ok().and_then(|part| call.parts.get(part)).map(|(guest, _)| *guest),
@@ -33,11 +34,11 @@ impl Host {
         resources.iter().map(known).collect()
     }
 
-    pub(crate) fn intern(&self, texts: &[String]) -> Result<Vec<u32>, LimitReached> {
+    fn intern(&self, texts: &[String]) -> Result<Vec<u32>, LimitReached> {
         Ok(texts.iter().map(|text| self.index_of(text.clone(), false)).collect())
     }
 
-    pub(crate) fn intern_json(&self, texts: &[String]) -> Result<Vec<u32>, LimitReached> {
+    fn intern_json(&self, texts: &[String]) -> Result<Vec<u32>, LimitReached> {
         for text in texts {
             if let Err(error) = serde_json::from_str::<serde_json::Value>(text) {
                 panic!("intern_json: {text:?} is not JSON: {error}");
@@ -46,13 +47,13 @@ impl Host {
         Ok(texts.iter().map(|text| self.index_of(text.clone(), true)).collect())
     }
 
-    pub(crate) fn resolve(&self, indexes: &[u32]) -> Vec<String> {
+    fn resolve(&self, indexes: &[u32]) -> Vec<String> {
         let texts = self.texts.borrow();
         let text = |index: &u32| place(&texts, *index).unwrap_or_else(|| panic!("resolve: there is no text {index}"));
         indexes.iter().map(|index| text(index).0.to_owned()).collect()
     }
 
-    pub(crate) fn declare_meters(&self, meters: &[Meter]) -> Result<Vec<u32>, LimitReached> {
+    fn declare_meters(&self, meters: &[Meter]) -> Result<Vec<u32>, LimitReached> {
         let mut call = self.call.borrow_mut();
         let description = call.description.clone();
         let described = description.as_ref().map_or(&[][..], |d| &d.meters);
@@ -70,7 +71,7 @@ impl Host {
         Ok(positions)
     }
 
-    pub(crate) fn declare_parts(&self, guests: &[u32], suffixes: &[u32]) -> Result<Vec<u32>, LimitReached> {
+    fn declare_parts(&self, guests: &[u32], suffixes: &[u32]) -> Result<Vec<u32>, LimitReached> {
         assert_eq!(guests.len(), suffixes.len(), "declare_parts: as many guests as suffixes");
         let (first, mut call) = (self.first_part(), self.call.borrow_mut());
         let mut indexes = Vec::with_capacity(guests.len());
@@ -84,25 +85,25 @@ impl Host {
         Ok(indexes)
     }
 
-    pub(crate) fn time(&self) -> Moment {
+    fn time(&self) -> Moment {
         self.read_at.unwrap_or_else(|| moment(0))
     }
 
-    pub(crate) fn load(&self, name: &str, resources: &[u32]) -> Option<Column> {
+    fn load(&self, name: &str, resources: &[u32]) -> Option<Column> {
         self.call.borrow().state.load(name, resources, |resource| self.identity(resource))
     }
 
-    pub(crate) fn save(&self, name: &str, cells: &Column) -> Result<(), LimitReached> {
+    fn save(&self, name: &str, cells: &Column) -> Result<(), LimitReached> {
         check::numbers(name, cells);
         self.call.borrow_mut().state.save(name, cells, |resource| self.identity(resource));
         Ok(())
     }
 
-    pub(crate) fn load_bytes(&self, name: &str) -> Option<Vec<u8>> {
+    fn load_bytes(&self, name: &str) -> Option<Vec<u8>> {
         self.call.borrow().state.bytes.get(name).cloned()
     }
 
-    pub(crate) fn save_bytes(&self, name: &str, bytes: &[u8]) -> Result<(), LimitReached> {
+    fn save_bytes(&self, name: &str, bytes: &[u8]) -> Result<(), LimitReached> {
         let mut call = self.call.borrow_mut();
         match bytes {
             [] => drop(call.state.bytes.remove(name)),
@@ -111,10 +112,12 @@ impl Host {
         Ok(())
     }
 
-    pub(crate) fn log(&self, level: Level, text: &str) {
+    fn log(&self, level: Level, text: &str) {
         self.logs.borrow_mut().push((level, text.to_owned()));
     }
+}
 
+impl Host {
     /// What a resource is remembered by: its id, or its index where the test gave none.
     fn identity(&self, resource: u32) -> String {
         let id = self.attributes.get("id").and_then(|ids| {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::answers::Answers;
 use crate::{Call, Converting, Declared, Kind, Note, Samples, Wanted, cumulative, gauge, read};
 
 const RECORDING: &str = concat!(

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use super::Agent;
 use super::polling::{Poll, Polled};
 use super::report::{ModuleReport, Report};
-use super::Agent;
 use crate::clock::Moment;
 use crate::discovery::{Snapshot, View};
 use crate::hypervisor::reader::{Reading, Want};

@@ -129,14 +129,8 @@ async fn cycle(
     }
 }
 
-async fn within<T>(
-    drain: Duration,
-    running: impl Future<Output = T>,
-    wishes: &mut Receiver<Wish>,
-) -> Option<T> {
-    let stopped = async {
-        while wishes.recv().await.is_some_and(|wish| wish == Wish::Reload) {}
-    };
+async fn within<T>(drain: Duration, running: impl Future<Output = T>, wishes: &mut Receiver<Wish>) -> Option<T> {
+    let stopped = async { while wishes.recv().await.is_some_and(|wish| wish == Wish::Reload) {} };
     tokio::select! {
         result = timeout(drain, running) => result.ok(),
         () = stopped => None,

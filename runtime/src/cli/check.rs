@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::setup::{self, Threads, Where};
 use super::Exit;
+use super::setup::{self, Threads, Where};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Problems};
 use crate::hypervisor::reader::{Reader, Want};
@@ -102,7 +102,8 @@ impl Args {
         match read {
             Ok(reading) => findings.guests = Some(reading.records.len()),
             Err(error) => {
-                let remedy = "Name a host that answers: sim://, recording:FILE, or a libvirt URI such as qemu:///system";
+                let remedy =
+                    "Name a host that answers: sim://, recording:FILE, or a libvirt URI such as qemu:///system";
                 findings.problems.error(config.hypervisor.place, uri, error.to_string(), remedy);
                 findings.exit = Some(Exit::Unreachable);
             }

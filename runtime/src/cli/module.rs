@@ -6,8 +6,8 @@ pub mod try_out;
 
 use std::path::{Path, PathBuf};
 
-use super::setup::{self, Threads, Where};
 use super::Exit;
+use super::setup::{self, Threads, Where};
 use crate::config::daemon::CallLimits;
 use crate::modules;
 use crate::sandbox::{Failure, Limits, Module as Loaded, Sandbox, World};

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use super::setup::{self, Threads, Where};
 use super::{Exit, logging};
-use crate::agent::report::Report;
 use crate::agent::Agent;
+use crate::agent::report::Report;
 use crate::config::Glob;
 use crate::config::daemon::LogFormat;
 use crate::pipeline::Slot;

@@ -82,8 +82,7 @@ impl Args {
 /// Reads everything of every guest.
 async fn read(reader: &mut Reader, clock: &Arc<dyn Clock>) -> Result<Recorded, HypervisorError> {
     let mut want = Want::default();
-    let every: Vec<Wanted> =
-        Groups::keys().map(|key| Wanted { key: key.to_owned(), instead_of: Vec::new() }).collect();
+    let every: Vec<Wanted> = Groups::keys().map(|key| Wanted { key: key.to_owned(), instead_of: Vec::new() }).collect();
     want.add(&every);
     let at = clock.now();
     let reading = reader.read(&want).await?;

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{self, Receiver};
 
+use super::Exit;
 use super::logging::{self, Recent};
 use super::setup::{self, Threads, Where};
-use super::Exit;
 use crate::agent::Agent;
 use crate::agent::report::Report;
 use crate::agent::run::{Run, Wish};

@@ -167,9 +167,10 @@ impl Directory {
             }
         }
         let vcpus = present.vcpus.iter().map(|number| {
-            let vcpu = known.vcpus.entry(*number).or_insert_with(|| {
-                (self.ident(), Arc::new(guest::vcpu_label(&labels.guest, *number)))
-            });
+            let vcpu = known
+                .vcpus
+                .entry(*number)
+                .or_insert_with(|| (self.ident(), Arc::new(guest::vcpu_label(&labels.guest, *number))));
             (vcpu.0, Arc::clone(&vcpu.1))
         });
         if let Some(place) = parts.get_mut(Part::Vcpu as usize) {

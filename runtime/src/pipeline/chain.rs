@@ -86,7 +86,8 @@ impl Chain {
         }
         let outputs = self.outputs(around.sandbox, &inputs).await?;
         let view = Arc::new(View::whole(&slot.resources));
-        let entries = u32::try_from(taken.iter().map(|samples| samples.column.len()).sum::<usize>()).unwrap_or(u32::MAX);
+        let entries =
+            u32::try_from(taken.iter().map(|samples| samples.column.len()).sum::<usize>()).unwrap_or(u32::MAX);
         let limits: &Limits = &self.module.limits;
         around.ledger.open(&self.module.name, around.tenant, ledger::allowance(limits, 1, entries));
         let Some(fuel) = around.ledger.draw(&self.module.name, around.tenant, limits.fuel(entries)) else {

@@ -116,7 +116,7 @@ mod tests {
         columns.row(["\u{65e5}\u{672c}".into(), bytes(1536.0)]);
         columns.row(["a\u{1b}[2J".into(), bytes(7.0)]);
         let lines = columns.render();
-        assert_eq!(lines, "NAME    BYTES\n\u{65e5}\u{672c}     1.5K\na\u{fffd}[2J      7B\n");
+        assert_eq!(lines, "NAME   BYTES\n\u{65e5}\u{672c}    1.5K\na\u{fffd}[2J     7B\n");
         columns.row(["x".repeat(100), String::new()]);
         assert!(columns.render().lines().all(|line| line.width() <= WIDEST + 7));
     }

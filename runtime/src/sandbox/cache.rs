@@ -116,9 +116,7 @@ impl Cache {
     pub fn store(&self, digest: &str, code: &[u8]) -> Result<Component, CacheError> {
         let path = self.path(digest);
         let at = |source| CacheError::Io { path: path.clone(), source };
-        let component = self
-            .deserialize(code)
-            .map_err(|source| CacheError::Refused { path: path.clone(), source })?;
+        let component = self.deserialize(code).map_err(|source| CacheError::Refused { path: path.clone(), source })?;
         // One file for each writer: two may be at the same module.
         static WRITER: AtomicU64 = AtomicU64::new(0);
         let writer = WRITER.fetch_add(1, Ordering::Relaxed);

@@ -124,13 +124,14 @@ impl Sandbox {
         if matches!(module.code.linked, Linked::Transformer(_)) {
             return Ok(module.that_reads_every_attribute());
         }
+        let bad = |detail: String| Failure::new(Cause::BadDescription, detail);
         let first = self.describe_pollster(&module).await?;
+        // What is compared and kept is of a size that was checked.
+        check::description(&first).map_err(bad)?;
         let second = self.describe_pollster(&module).await?;
         if format!("{first:?}") != format!("{second:?}") {
-            let detail = "its description changes from call to call";
-            return Err(Failure::new(Cause::BadDescription, detail));
+            return Err(bad("its description changes from call to call".into()));
         }
-        check::description(&first).map_err(|detail| Failure::new(Cause::BadDescription, detail))?;
         Ok(module.described(first))
     }
 
@@ -156,8 +157,7 @@ impl Sandbox {
             instance.wasmeter_plugin_converter().call_describe(&mut store, &module.config, inputs).await
         })
         .await;
-        let meters =
-            finish(store, module, answer, module.limits.fuel(0), |error| error, |_, _| Ok(0)).into_output()?;
+        let meters = finish(store, module, answer, module.limits.fuel(0), |error| error, |_, _| Ok(0)).into_output()?;
         check::meters(&meters).map_err(|detail| Failure::new(Cause::BadDescription, detail))?;
         Ok(meters)
     }

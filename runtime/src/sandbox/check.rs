@@ -1,9 +1,9 @@
 //! What comes out of a module is not believed before it has been through here.
 
 use super::failure::{Cause, Failure};
+use super::host::Input;
 use super::host::declare::Declared;
 use super::host::texts::Texts;
-use super::host::Input;
 use super::limits::{METERS, NAME_BYTES, NOTES, PATTERNS, READS, SAMPLES_BASE, SAMPLES_PER_RESOURCE};
 use crate::config::Glob;
 use crate::contract::{Batch, Column, Description, Meter, Note, Series, Values};

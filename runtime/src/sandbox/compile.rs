@@ -77,7 +77,8 @@ impl Compiler {
             .map_err(|error| failed(format!("cannot start the compiler {}: {error}", self.program.display())))?;
         // It does nothing before it is sent something.
         self.effort.bound(&child).map_err(|error| failed(format!("cannot limit the compiler: {error}")))?;
-        let (Some(mut stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        let (Some(mut stdin), Some(stdout), Some(stderr)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
             return Err(failed("the compiler has no pipes".into()));
         };
@@ -99,8 +100,9 @@ impl Compiler {
             .map_err(|_| failed(format!("compiling took more than {} s", WALL.as_secs())))?
             .map_err(|error| failed(format!("lost the compiler: {error}")))?;
         if !status.success() {
-            let words = String::from_utf8_lossy(&words);
-            return Err(failed(format!("{}: {}", self.effort.describe(status), words.trim())));
+            // More lines are advice for whoever debugs this program.
+            let words = String::from_utf8_lossy(&words).lines().next().map(|line| format!(": {line}"));
+            return Err(failed(self.effort.describe(status) + &words.unwrap_or_default()));
         }
         if code.len() as u64 > CODE_BYTES {
             return Err(failed(format!("it compiles to more than {CODE_BYTES} bytes")));

@@ -159,9 +159,13 @@ fn by_words(error: &wasmtime::Error) -> Cause {
     let has = |part: &str| words.contains(part);
     if has("fuel allocated for hostcalls") {
         Cause::TooMuch
+    } else if has("failed to convert function to given type") {
+        // Exports are compared with the contract when there is an instance, and not before.
+        Cause::AbiMismatch
     } else if has("unknown handle") {
         Cause::Forged
-    } else if has("utf-8") || has("out of bounds") || has("not aligned") || has("realloc return") || has("discriminant") {
+    } else if has("utf-8") || has("out of bounds") || has("not aligned") || has("realloc return") || has("discriminant")
+    {
         Cause::BadData
     } else if has("handle") || has("resource") {
         Cause::TooMuch

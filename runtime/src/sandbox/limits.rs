@@ -122,14 +122,14 @@ impl Limiter {
 
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, declared: Option<usize>) -> wasmtime::Result<bool> {
-        if beyond(desired, declared) {
-            return Ok(false);
-        }
         let grown = desired.saturating_sub(current);
         let total = self.memory_used.saturating_add(grown);
         if total > self.memory {
             let detail = format!("it wanted {total} bytes of memory and may have {}", self.memory);
             return Err(Stop::new(Cause::Memory, detail).into());
+        }
+        if beyond(desired, declared) {
+            return Ok(false);
         }
         if current > 0 {
             self.debt = self.debt.saturating_add(price::memory(grown));
@@ -139,13 +139,13 @@ impl ResourceLimiter for Limiter {
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, declared: Option<usize>) -> wasmtime::Result<bool> {
-        if beyond(desired, declared) {
-            return Ok(false);
-        }
         let total = self.tables_used.saturating_add(desired.saturating_sub(current));
         if total > TABLE_ELEMENTS {
             let detail = format!("it wanted {total} elements in tables and may have {TABLE_ELEMENTS}");
             return Err(Stop::new(Cause::Table, detail).into());
+        }
+        if beyond(desired, declared) {
+            return Ok(false);
         }
         self.tables_used = total;
         Ok(true)

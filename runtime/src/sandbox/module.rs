@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use wasmtime::component::{Component, Linker};
 
-pub use super::admission::World;
 use super::admission::Manifest;
+pub use super::admission::World;
 use super::failure::{Cause, Failure};
 use super::host::{Context, Reads};
 use super::limits::Limits;
 use crate::config::Glob;
-use crate::discovery::Label;
 use crate::contract::pollster::PollsterPre;
 use crate::contract::transformer::TransformerPre;
 use crate::contract::{Description, PACKAGE, VERSION};
+use crate::discovery::Label;
 
 /// Code that can be instantiated.
 #[derive(Clone)]

@@ -64,8 +64,7 @@ pub fn fixed_resources(work: &[Work]) -> BTreeSet<String> {
 impl Work {
     fn of(module: &Arc<Module>, due: &[&Source]) -> Self {
         let described = &module.description;
-        let selections: Vec<Selection> =
-            due.iter().map(|source| Selection::of(source, &described.discovery)).collect();
+        let selections: Vec<Selection> = due.iter().map(|source| Selection::of(source, &described.discovery)).collect();
         let wanted = |name: &str| {
             let matching = due.iter().zip(&selections).filter(|(source, _)| source.meters.matches(name));
             matching.fold(Selection::default(), |all, (_, selection)| all.or(selection))

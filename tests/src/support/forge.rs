@@ -21,6 +21,8 @@ const HEAP: u32 = 4096;
 pub struct Forge {
     contract: String,
     wit: String,
+    /// The interface that it exports, its two functions, and how many parameters of the core type they have.
+    exports: (&'static str, [(&'static str, usize); 2]),
     imports: String,
     memory: String,
     realloc: String,
@@ -36,6 +38,7 @@ impl Forge {
         Self {
             contract: CONTRACT.to_owned(),
             wit: "include wasmeter:plugin/pollster@VERSION;".into(),
+            exports: ("poller", [("describe", 2), ("poll", 2)]),
             imports: String::new(),
             memory: "1".into(),
             realloc: format!(
@@ -49,6 +52,14 @@ impl Forge {
         }
         .words(METER, &[NAME, 12])
         .words(DESCRIBED, &[0, METER, 1])
+    }
+
+    pub fn transformer() -> Self {
+        Self {
+            wit: "include wasmeter:plugin/transformer@VERSION;".into(),
+            exports: ("converter", [("describe", 4), ("convert", 6)]),
+            ..Self::pollster()
+        }
     }
 
     /// Built for another version of the contract.
@@ -95,7 +106,7 @@ impl Forge {
         self
     }
 
-    /// The body of `poll`.
+    /// The body of `poll` or `convert`.
     pub fn poll(mut self, body: &str) -> Self {
         body.clone_into(&mut self.poll);
         self
@@ -109,7 +120,8 @@ impl Forge {
 
     /// Words in memory.
     pub fn words(mut self, at: u32, words: &[u32]) -> Self {
-        let bytes: String = words.iter().flat_map(|word| word.to_le_bytes()).map(|byte| format!("\\{byte:02x}")).collect();
+        let bytes: String =
+            words.iter().flat_map(|word| word.to_le_bytes()).map(|byte| format!("\\{byte:02x}")).collect();
         self.items.push_str(&format!("(data (i32.const {at}) \"{bytes}\")\n"));
         self
     }
@@ -124,7 +136,7 @@ impl Forge {
         self.words(DESCRIBED, &[0, at, length])
     }
 
-    /// The series that it gives, wherever those are.
+    /// The series or batches that it gives, wherever those are.
     pub fn series(self, at: u32, length: u32) -> Self {
         self.words(POLLED, &[0, at, length])
     }
@@ -132,20 +144,25 @@ impl Forge {
     /// The component.
     pub fn component(&self) -> Vec<u8> {
         let version = self.version_of_contract();
+        let (interface, functions) = self.exports;
+        let [describe, poll] = functions.map(|(name, params)| {
+            let params = "i32 ".repeat(params);
+            format!("(func (export \"wasmeter:plugin/{interface}@{version}#{name}\") (param {params}) (result i32)")
+        });
         let core = format!(
             "(module
                 {imports}
                 (memory (export \"memory\") {memory})
                 (func (export \"cabi_realloc\") (param $old i32) (param $old_size i32) (param $align i32)
                     (param $size i32) (result i32) {realloc})
-                (func (export \"wasmeter:plugin/poller@{version}#describe\") (param i32 i32) (result i32) {describe})
-                (func (export \"wasmeter:plugin/poller@{version}#poll\") (param i32 i32) (result i32) {poll})
+                {describe} {described})
+                {poll} {polled})
                 {items})",
             imports = self.imports,
             memory = self.memory,
             realloc = self.realloc,
-            describe = self.describe,
-            poll = self.poll,
+            described = self.describe,
+            polled = self.poll,
             items = self.items,
         );
         let mut module = wat::parse_str(&core).unwrap_or_else(|error| panic!("{error}\n{core}"));

@@ -1,8 +1,9 @@
 //! Every kind of hostile module, and how each has to end.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use wasmeter::sandbox::host::Input;
+use wasmeter::sandbox::module::Code;
 use wasmeter::sandbox::{Cause, Failure, Limits, Module};
 
 use super::{Forge, LIMITS, hostile, poll};
@@ -17,6 +18,8 @@ pub struct Kind {
     pub config: String,
     /// Where it ends, and how.
     pub ends: Ends,
+    /// The file, once it is loaded.
+    code: OnceLock<Code>,
 }
 
 /// Where a module ends.
@@ -36,7 +39,7 @@ pub enum Ends {
 
 impl Kind {
     fn of(name: &str, bytes: impl Into<Arc<[u8]>>, config: &str, ends: Ends) -> Self {
-        Self { name: name.into(), bytes: bytes.into(), config: config.into(), ends }
+        Self { name: name.into(), bytes: bytes.into(), config: config.into(), ends, code: OnceLock::new() }
     }
 
     /// Does it, to the end.
@@ -50,7 +53,11 @@ impl Kind {
             Err((ends, failure)) => (ends, Some(failure)),
             Ok(module) => {
                 let called = poll(&module, input).await;
-                assert!(called.fuel <= limits.fuel(input.view.resources()), "{} used more than it was granted", self.name);
+                assert!(
+                    called.fuel <= limits.fuel(input.view.resources()),
+                    "{} used more than it was granted",
+                    self.name
+                );
                 match called.result {
                     Err(failure) => (Ends::Polling(failure.cause), Some(failure)),
                     Ok(_) => (Ends::Landing, None),
@@ -60,7 +67,13 @@ impl Kind {
     }
 
     async fn configured(&self, limits: Limits) -> Result<Module, (Ends, Failure)> {
-        let code = super::sandbox().load(&self.bytes).await.map_err(|f| (Ends::Loading(f.cause), f))?;
+        let code = match self.code.get() {
+            Some(code) => code.clone(),
+            None => {
+                let code = super::sandbox().load(&self.bytes).await.map_err(|f| (Ends::Loading(f.cause), f))?;
+                self.code.get_or_init(|| code).clone()
+            }
+        };
         let configured = super::sandbox().configure(&self.name, false, code, self.config.clone(), limits).await;
         configured.map_err(|f| (Ends::Configuring(f.cause), f))
     }
@@ -69,7 +82,8 @@ impl Kind {
 /// All of them.
 pub fn all() -> Vec<Kind> {
     let guest: Arc<[u8]> = hostile().into();
-    let mut kinds: Vec<_> = GUEST.iter().map(|(config, ends)| Kind::of(config, Arc::clone(&guest), config, *ends)).collect();
+    let mut kinds: Vec<_> =
+        GUEST.iter().map(|(config, ends)| Kind::of(config, Arc::clone(&guest), config, *ends)).collect();
     // The configuration is what makes the host call `cabi_realloc`.
     kinds.extend(forged().into_iter().map(|(name, forge, ends)| Kind::of(name, forge.component(), "config", ends)));
     kinds.extend(SHAPES.iter().map(|(name, text, ends)| {
@@ -205,16 +219,20 @@ fn forged() -> Vec<(&'static str, Forge, Ends)> {
     let forge = Forge::pollster;
     let log = "wasmeter:plugin/log@0.1.0";
     let logs = |call: &str| {
-        let forge = forge().import(log, "log", "$log (param i32 i32 i32)").item("(data (i32.const 1000) \"\\ff\\fe\\80\")");
+        let forge =
+            forge().import(log, "log", "$log (param i32 i32 i32)").item("(data (i32.const 1000) \"\\ff\\fe\\80\")");
         forge.poll(&format!("(call $log {call}) (i32.const 512)"))
     };
     let interns = |list: &str| {
         let texts = "wasmeter:plugin/texts@0.1.0";
         let forge = forge().memory("32").import(texts, "intern", "$intern (param i32 i32 i32)");
         // A thousand times the same text of 1 MiB.
-        let fill = "(loop (i32.store (local.get 0) (i32.const 65536)) (i32.store offset=4 (local.get 0) (i32.const 1048576))
+        let fill =
+            "(loop (i32.store (local.get 0) (i32.const 65536)) (i32.store offset=4 (local.get 0) (i32.const 1048576))
             (br_if 0 (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 8))) (i32.const 16192))))";
-        forge.poll(&format!("(local.set 0 (i32.const 8192)) {fill} (call $intern {list} (i32.const 40960)) (i32.const 512)"))
+        forge.poll(&format!(
+            "(local.set 0 (i32.const 8192)) {fill} (call $intern {list} (i32.const 40960)) (i32.const 512)"
+        ))
     };
     let forever = "(loop (br 0)) (unreachable)";
     let post = |body: &str| {
@@ -223,9 +241,17 @@ fn forged() -> Vec<(&'static str, Forge, Ends)> {
     };
     let clock = |forge: Forge| forge.import("wasmeter:plugin/clock@0.1.0", "read-at", "$read_at (param i32)");
     vec![
-        ("loop in the start function", forge().item("(func $start (loop (br 0))) (start $start)"), Configuring(OutOfFuel)),
+        (
+            "loop in the start function",
+            forge().item("(func $start (loop (br 0))) (start $start)"),
+            Configuring(OutOfFuel),
+        ),
         ("trap in the start function", forge().item("(func $start (unreachable)) (start $start)"), Configuring(Trap)),
-        ("recurse in the start function", forge().item("(func $start (call $start)) (start $start)"), Configuring(StackOverflow)),
+        (
+            "recurse in the start function",
+            forge().item("(func $start (call $start)) (start $start)"),
+            Configuring(StackOverflow),
+        ),
         ("loop in cabi_realloc", forge().realloc(forever), Configuring(OutOfFuel)),
         ("trap in cabi_realloc", forge().realloc("(unreachable)"), Configuring(Trap)),
         (
@@ -239,11 +265,23 @@ fn forged() -> Vec<(&'static str, Forge, Ends)> {
         ("loop after poll", post("(loop (br 0))"), Polling(OutOfFuel)),
         ("trap after poll", post("(unreachable)"), Polling(Trap)),
         ("call the host after poll", clock(post("(call $read_at (i32.const 2048))")), Polling(Trap)),
-        ("recurse in poll", forge().item("(func $f (call $f))").poll("(call $f) (unreachable)"), Polling(StackOverflow)),
-        ("call nothing", forge().item("(table 1 funcref)").poll("(call_indirect (i32.const 0)) (unreachable)"), Polling(Trap)),
+        (
+            "recurse in poll",
+            forge().item("(func $f (call $f))").poll("(call $f) (unreachable)"),
+            Polling(StackOverflow),
+        ),
+        (
+            "call nothing",
+            forge().item("(table 1 funcref)").poll("(call_indirect (i32.const 0)) (unreachable)"),
+            Polling(Trap),
+        ),
         ("start with more memory than it may have", forge().memory("600"), Configuring(Memory)),
         ("grow memory", forge().poll("(memory.grow (i32.const 600))"), Polling(Memory)),
-        ("grow memory without end", forge().poll("(loop (drop (memory.grow (i32.const 1))) (br 0)) (unreachable)"), Polling(Memory)),
+        (
+            "grow memory without end",
+            forge().poll("(loop (drop (memory.grow (i32.const 1))) (br 0)) (unreachable)"),
+            Polling(Memory),
+        ),
         (
             "grow memory beyond what it declared without end",
             forge().memory("1 1").poll("(loop (drop (memory.grow (i32.const 1))) (br 0)) (unreachable)"),
@@ -268,30 +306,34 @@ fn forged() -> Vec<(&'static str, Forge, Ends)> {
         ),
         (
             "fill without end",
-            forge().memory("256").poll(
-                "(loop (memory.fill (i32.const 65536) (i32.const 1) (i32.const 16000000)) (br 0)) (unreachable)",
-            ),
+            forge()
+                .memory("256")
+                .poll("(loop (memory.fill (i32.const 65536) (i32.const 1) (i32.const 16000000)) (br 0)) (unreachable)"),
             Polling(OutOfFuel),
         ),
         (
             "fill a table without end",
-            forge().item("(table $t 9000 funcref)").poll(
-                "(loop (table.fill $t (i32.const 0) (ref.null func) (i32.const 9000)) (br 0)) (unreachable)",
-            ),
+            forge()
+                .item("(table $t 9000 funcref)")
+                .poll("(loop (table.fill $t (i32.const 0) (ref.null func) (i32.const 9000)) (br 0)) (unreachable)"),
             Polling(OutOfFuel),
         ),
         ("describe a list longer than memory", forge().meters(0, u32::MAX), Configuring(BadData)),
         ("describe a million meters", forge().memory("400").meters(65536, 1_000_000), Configuring(TooMuch)),
         (
             "describe meters whose names are all of memory",
-            forge().memory("256").meters(65536, 100).words(65536, &[0, 16 << 20].repeat(1)).describe(
+            forge().memory("256").meters(65536, 100).words(65536, &[0, 16_000_000]).describe(
                 "(loop (i32.store offset=65540 (local.get 0) (i32.const 16000000))
                     (br_if 0 (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 20))) (i32.const 2000))))
                  (i32.const 256)",
             ),
             Configuring(TooMuch),
         ),
-        ("describe a name that is not UTF-8", forge().item("(data (i32.const 1000) \"\\ff\\fe\\80\")").name(1000, 3), Configuring(BadData)),
+        (
+            "describe a name that is not UTF-8",
+            forge().item("(data (i32.const 1000) \"\\ff\\fe\\80\")").name(1000, 3),
+            Configuring(BadData),
+        ),
         ("describe a name outside of memory", forge().name(65_530, 100), Configuring(BadData)),
         ("describe from outside of memory", forge().describe("(i32.const -16)"), Configuring(BadData)),
         ("describe what is neither answer nor error", forge().words(256, &[7]), Configuring(BadData)),

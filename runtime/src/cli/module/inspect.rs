@@ -82,12 +82,12 @@ impl Args {
 
 fn json(module: &Module, measured: Option<&Measured>) -> serde_json::Value {
     let described: &Description = &module.description;
-    let meters = described.meters.iter().map(|meter| {
-        serde_json::json!({ "name": meter.name, "kind": meter.kind.word(), "unit": meter.unit })
-    });
-    let reads = described.reads.iter().map(|wanted| {
-        serde_json::json!({ "key": wanted.key, "instead_of": wanted.instead_of })
-    });
+    let meters = described
+        .meters
+        .iter()
+        .map(|meter| serde_json::json!({ "name": meter.name, "kind": meter.kind.word(), "unit": meter.unit }));
+    let reads =
+        described.reads.iter().map(|wanted| serde_json::json!({ "key": wanted.key, "instead_of": wanted.instead_of }));
     serde_json::json!({
         "world": module.code.manifest.world,
         "contract": module.code.manifest.contract,

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::agent::polling::{Poll, Polled};
 use crate::agent::OPERATOR;
+use crate::agent::polling::{Poll, Polled};
 use crate::cli::module::{Which, is_pollster, prepare, refused};
 use crate::cli::once;
 use crate::cli::setup::{self, Threads, Where};

@@ -83,11 +83,7 @@ impl Texts {
 }
 
 impl Context {
-    async fn intern_all(
-        &mut self,
-        texts: Vec<String>,
-        json: bool,
-    ) -> wasmtime::Result<Result<Vec<u32>, LimitReached>> {
+    async fn intern_all(&mut self, texts: Vec<String>, json: bool) -> wasmtime::Result<Result<Vec<u32>, LimitReached>> {
         let bytes: usize = texts.iter().map(String::len).sum();
         self.charge(price::bytes(bytes) + price::TEXT * texts.len() as u64).await;
         Ok(texts.into_iter().map(|text| self.texts.intern(text, json)).collect())

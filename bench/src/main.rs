@@ -1,0 +1,45 @@
+//! The numbers that wasmeter promises, measured: `cargo xtask bench`.
+//!
+//! Times are CPU time of this process beside a fixed loop of the same run, so that machines can be compared, and
+//! medians of many rounds. A bar that is not met ends the program with 1.
+
+mod cycle;
+mod measure;
+mod native;
+mod sandbox;
+mod start;
+
+use clap::Parser;
+
+use crate::measure::Bars;
+
+/// Measure what wasmeter promises, and compare it with the bars.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Only parts whose names contain this: cycle, sandbox, start.
+    part: Option<String>,
+    /// Rounds of each measurement.
+    #[arg(long, default_value_t = 21)]
+    rounds: usize,
+}
+
+fn main() -> std::process::ExitCode {
+    let args = Args::parse();
+    let wanted = |name: &str| args.part.as_ref().is_none_or(|part| name.contains(part.as_str()));
+    println!("calibration loop: {:.1} ms of CPU time (10^8 steps of xorshift)\n", measure::calibrate() * 1e3);
+    let mut bars = Bars::default();
+    let parts: [(&str, fn(usize, &mut Bars) -> measure::Outcome); 3] =
+        [("cycle", cycle::run), ("sandbox", sandbox::run), ("start", start::run)];
+    for (name, run) in parts {
+        if wanted(name) {
+            println!("== {name}");
+            if let Err(error) = run(args.rounds, &mut bars) {
+                eprintln!("error: {name}: {error}");
+                return std::process::ExitCode::FAILURE;
+            }
+            println!();
+        }
+    }
+    println!("calibration loop: {:.1} ms of CPU time at the end", measure::calibrate() * 1e3);
+    bars.verdict()
+}

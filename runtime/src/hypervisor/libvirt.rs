@@ -1,0 +1,188 @@
+//! Hosts with libvirt.
+//!
+//! Everything is read over connections that can change nothing. Statistics come in bulk, never wait for a call of
+//! somebody else's, and bring along what tells whether a guest's definition must be read again, so that a steady host
+//! costs one call per slot and group, whatever its size.
+
+mod failure;
+mod ffi;
+mod keys;
+mod revision;
+#[cfg(test)]
+mod tests;
+mod xml;
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::CString;
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use self::ffi::{Control, Domain, Kind, Scalar, Stats};
+use self::keys::Keys;
+use self::revision::Revisions;
+use super::{Connection, Definition, Groups, Guests, Hypervisor, HypervisorError, Record, Request, Stat, Value};
+
+/// A command that a guest's process has not answered for so long is stuck. Healthy ones answer in a few milliseconds,
+/// and somebody is always asking: without this, guests would be taken for stuck by mere chance.
+const STUCK: Duration = Duration::from_millis(100);
+
+/// A host, by libvirt's URI for it.
+#[derive(Debug, Clone)]
+pub struct Libvirt {
+    uri: Arc<str>,
+    revisions: Revisions,
+}
+
+#[derive(Debug)]
+struct Session {
+    uri: Arc<str>,
+    revisions: Revisions,
+    connection: ffi::Connection,
+    /// Guests that were asked for one by one.
+    domains: HashMap<Uuid, Domain>,
+    keys: Keys,
+}
+
+// === impl Libvirt ===
+
+impl Libvirt {
+    /// The host of a URI such as `qemu:///system`. Nothing is opened yet.
+    pub fn new(uri: &str) -> Self {
+        Self { uri: uri.into(), revisions: Revisions::new() }
+    }
+}
+
+impl Hypervisor for Libvirt {
+    fn connect(&self) -> Result<Box<dyn Connection>, HypervisorError> {
+        let uri = CString::new(&*self.uri).map_err(|_| HypervisorError::Uri {
+            uri: self.uri.to_string(),
+            reason: "there is a zero byte in it; write one such as qemu:///system".to_owned(),
+        })?;
+        let connection =
+            ffi::Connection::open_read_only(&uri).map_err(|error| failure::connecting(&self.uri, &error))?;
+        Ok(Box::new(Session {
+            uri: Arc::clone(&self.uri),
+            revisions: self.revisions,
+            connection,
+            domains: HashMap::new(),
+            keys: Keys::default(),
+        }))
+    }
+}
+
+// === impl Session ===
+
+impl Session {
+    fn refused(&self, call: &'static str, error: &ffi::Error) -> HypervisorError {
+        if self.connection.is_alive() { failure::calling(call, error) } else { failure::lost(&self.uri, error) }
+    }
+
+    /// Looks guests up that are not known yet. Those that there are none of stay unknown.
+    fn find(&mut self, guests: &[Uuid]) -> Result<(), ffi::Error> {
+        for guest in guests {
+            if !self.domains.contains_key(guest)
+                && let Some(domain) = self.connection.find(*guest)?
+            {
+                self.domains.insert(*guest, domain);
+            }
+        }
+        Ok(())
+    }
+
+    fn stats_of(&mut self, guests: &[Uuid], groups: Groups) -> Result<Stats, ffi::Error> {
+        self.find(guests)?;
+        let found: Vec<&Domain> = guests.iter().filter_map(|guest| self.domains.get(guest)).collect();
+        self.connection.list_stats(&found, groups.bits())
+    }
+
+    fn stats(&mut self, guests: &Guests, groups: Groups) -> Result<Stats, ffi::Error> {
+        match guests {
+            Guests::All => self.connection.all_stats(groups.bits()),
+            Guests::Only(guests) => self.stats_of(guests, groups).or_else(|error| match error.kind() {
+                // Most drivers leave out who is gone; for the others, find out who that is.
+                Kind::Gone => {
+                    guests.iter().for_each(|guest| drop(self.domains.remove(guest)));
+                    self.stats_of(guests, groups)
+                }
+                _ => Err(error),
+            }),
+        }
+    }
+
+    fn record(&mut self, answer: &ffi::Record<'_>, groups: Groups) -> Option<Record> {
+        let guest = answer.guest()?;
+        let parameters = answer.parameters();
+        let mut stats = Vec::with_capacity(if groups.is_empty() { 0 } else { parameters.len() });
+        for parameter in parameters.filter(|_| !groups.is_empty()) {
+            if let (Some(value), Some(key)) = (parameter.value(), self.keys.get(parameter.key())) {
+                stats.push(Stat { key: key.id, number: key.number, value: value.into() });
+            }
+        }
+        Some(Record { guest, revision: self.revisions.now(guest, answer.run()), stats })
+    }
+}
+
+impl Connection for Session {
+    fn read(&mut self, request: &Request) -> Result<Vec<Record>, HypervisorError> {
+        // To libvirt, no group means every group.
+        let groups = if request.groups.is_empty() { Groups::STATE } else { request.groups };
+        let stats = self.stats(&request.guests, groups).map_err(|error| self.refused("read", &error))?;
+        let records: Vec<Record> =
+            stats.records().filter_map(|answer| self.record(&answer, request.groups)).collect();
+        if request.guests == Guests::All && !self.domains.is_empty() {
+            let present: HashSet<Uuid> = records.iter().map(|record| record.guest).collect();
+            self.domains.retain(|guest, _| present.contains(guest));
+        }
+        Ok(records)
+    }
+
+    fn define(&mut self, guest: Uuid) -> Result<Option<Definition>, HypervisorError> {
+        self.find(&[guest]).map_err(|error| self.refused("define", &error))?;
+        let Some(domain) = self.domains.get(&guest) else { return Ok(None) };
+        match domain.xml() {
+            Ok(text) => match xml::definition(guest, &text) {
+                Ok(definition) => Ok(Some(definition)),
+                Err(error) => Err(HypervisorError::Call { call: "define", reason: error.to_string() }),
+            },
+            Err(error) if error.kind() == Kind::Gone => {
+                self.domains.remove(&guest);
+                Ok(None)
+            }
+            Err(error) => Err(self.refused("define", &error)),
+        }
+    }
+
+    fn occupied(&mut self, guests: &[Uuid]) -> Result<Vec<Uuid>, HypervisorError> {
+        self.find(guests).map_err(|error| self.refused("occupied", &error))?;
+        let mut occupied = Vec::new();
+        for guest in guests {
+            let Some(domain) = self.domains.get(guest) else { continue };
+            match domain.control() {
+                Ok(Control::Occupied(since)) if since >= STUCK => occupied.push(*guest),
+                Ok(_) => {}
+                Err(error) => match error.kind() {
+                    // No guest's process, nobody who could be stuck in it.
+                    Kind::Stopped | Kind::Unsupported => {}
+                    Kind::Gone => drop(self.domains.remove(guest)),
+                    _ => return Err(self.refused("occupied", &error)),
+                },
+            }
+        }
+        Ok(occupied)
+    }
+}
+
+// === impl Value ===
+
+impl From<Scalar<'_>> for Value {
+    fn from(scalar: Scalar<'_>) -> Self {
+        match scalar {
+            Scalar::Signed(number) => Self::Integer(number),
+            Scalar::Unsigned(number) => Self::Count(number),
+            Scalar::Real(number) => Self::Real(number),
+            Scalar::Text(text) => Self::Text(text.to_string_lossy().into()),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Transformers are believed as little as pollsters.
+
+use std::sync::Arc;
+
+use wasmeter::contract::{Batch, Column, Kind, Meter, Moment, Values};
+use wasmeter::sandbox::call::Conversion;
+use wasmeter::sandbox::{Cause, Failure, World};
+
+use crate::support::{Forge, Host, LIMITS, module, poll, sandbox};
+
+/// Where the batch, its numbers and its values are in the memory of a transformer that gives one.
+const BATCH: u32 = 1024;
+const NUMBERS: u32 = 2048;
+const VALUES: u32 = 2056;
+/// A quiet NaN, by halves.
+const NAN: [u32; 2] = [0, 0x7ff8_0000];
+
+/// Gives one real of one resource under one meter.
+fn giving(meter: u32, resource: u32, value: [u32; 2]) -> Forge {
+    let [at, monotonic, column, notes] = [[0, 0], [0, 0], [NUMBERS, 1], [0, 0]];
+    let batch = [&[meter, 0], &at[..], &[0, 0], &monotonic, &column, &[2, VALUES, 1], &notes].concat();
+    Forge::transformer().series(BATCH, 1).words(BATCH, &batch).words(NUMBERS, &[resource, 0]).words(VALUES, &value)
+}
+
+/// Describes, and converts one batch of one count.
+async fn converted(forge: &Forge) -> Result<usize, Failure> {
+    let input = Host::of(2).slot();
+    let module = module(&forge.component(), "config", LIMITS).await?;
+    assert_eq!(module.code.manifest.world, World::Transformer);
+    let inputs = [Meter { name: "cpu".into(), kind: Kind::Cumulative, unit: "ns".into() }];
+    let outputs = sandbox().describe_transformer(&module, &inputs).await?;
+    let column = Column { resources: vec![0], values: Values::Counts(vec![7]) };
+    let batch = Batch { meter: 0, at: Moment { wall: 1, monotonic: None }, column, notes: vec![] };
+    let work = Conversion { inputs: &inputs, outputs: outputs.len(), batches: &[batch], texts: &[] };
+    let fuel = LIMITS.fuel(2);
+    let called = sandbox().convert(&module, input, Arc::default(), fuel, work).await;
+    assert!(called.fuel > 0 && called.fuel <= fuel);
+    Ok(called.result?.output.len())
+}
+
+#[tokio::test]
+async fn an_honest_one_converts() {
+    assert_eq!(converted(&Forge::transformer()).await.unwrap(), 0);
+    assert_eq!(converted(&giving(0, 1, [0, 0])).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_hostile_one_ends_in_its_own_cause() {
+    let same = [64, 12, 0, 0, 0].repeat(2);
+    let stats = Forge::transformer()
+        .beyond("", "import wasmeter:plugin/stats@0.1.0;")
+        .import("wasmeter:plugin/stats@0.1.0", "read", "$read (param i32 i32 i32)")
+        .poll("(call $read (i32.const 64) (i32.const 5) (i32.const 2048)) (i32.const 512)");
+    for (what, forge, cause) in [
+        ("loop in describe", Forge::transformer().describe("(loop (br 0)) (unreachable)"), Cause::OutOfFuel),
+        ("describe a meter twice", Forge::transformer().meters(BATCH, 2).words(BATCH, &same), Cause::BadDescription),
+        ("loop in convert", Forge::transformer().poll("(loop (br 0)) (unreachable)"), Cause::OutOfFuel),
+        ("trap in convert", Forge::transformer().poll("(unreachable)"), Cause::Trap),
+        ("loop in cabi_realloc", Forge::transformer().realloc("(loop (br 0)) (unreachable)"), Cause::OutOfFuel),
+        ("give a meter of nobody", giving(1, 0, [0, 0]), Cause::Forged),
+        ("give a resource of nobody", giving(0, 1_000, [0, 0]), Cause::Forged),
+        ("give NaN", giving(0, 0, NAN), Cause::NotFinite),
+        ("give a list longer than memory", Forge::transformer().series(0, u32::MAX), Cause::BadData),
+        ("give what is not aligned", giving(0, 0, [0, 0]).series(BATCH + 4, 1), Cause::BadData),
+        ("read statistics", stats, Cause::NotGranted),
+    ] {
+        let failure = converted(&forge).await.unwrap_err();
+        assert_eq!(failure.cause, cause, "{what}: {failure}");
+    }
+}
+
+#[tokio::test]
+async fn one_is_not_taken_for_the_other() {
+    let input = Host::of(2).slot();
+    let transformer = module(&Forge::transformer().component(), "", LIMITS).await.unwrap();
+    let failure = poll(&transformer, &input).await.result.unwrap_err();
+    assert_eq!(failure.cause, Cause::AbiMismatch);
+    let pollster = module(&Forge::pollster().component(), "", LIMITS).await.unwrap();
+    let failure = sandbox().describe_transformer(&pollster, &[]).await.unwrap_err();
+    assert_eq!(failure.cause, Cause::AbiMismatch);
+}
