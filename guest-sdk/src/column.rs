@@ -134,7 +134,7 @@ impl Column {
 
     /// My values, and the other's for resources that have none of mine. Values of two types come out as reals.
     pub fn or(self, other: &Self) -> Self {
-        if other.is_empty() || self.resources == other.resources {
+        if other.is_empty() || same(&self.resources, &other.resources) {
             return self;
         }
         if self.is_empty() {
@@ -241,24 +241,35 @@ where
 {
     let room = left.0.len().min(right.0.len());
     let (mut resources, mut values) = (Vec::with_capacity(room), Vec::with_capacity(room));
-    let mut push = |resource, a, b| {
-        if let Some(value) = f(a, b) {
-            resources.push(resource);
-            values.push(value);
-        }
-    };
-    if left.0 == right.0 {
-        left.0.iter().zip(left.1).zip(right.1).for_each(|((resource, a), b)| push(*resource, *a, *b));
-    } else {
-        let mut right = right.0.iter().zip(right.1).peekable();
-        for (resource, a) in left.0.iter().zip(left.1) {
-            while right.next_if(|(other, _)| *other < resource).is_some() {}
-            if let Some((_, b)) = right.next_if(|(other, _)| *other == resource) {
-                push(*resource, *a, *b);
+    if same(left.0, right.0) {
+        let mut cells = left.0.iter().zip(left.1.iter().zip(right.1));
+        // As long as every cell gives a value, their resources are known.
+        values.extend(cells.by_ref().map_while(|(_, (a, b))| f(*a, *b)));
+        resources.extend_from_slice(left.0.get(..values.len()).unwrap_or_default());
+        for (resource, (a, b)) in cells {
+            if let Some(value) = f(*a, *b) {
+                resources.push(*resource);
+                values.push(value);
             }
+        }
+        return Column::new(resources, values);
+    }
+    let mut right = right.0.iter().zip(right.1).peekable();
+    for (resource, a) in left.0.iter().zip(left.1) {
+        while right.next_if(|(other, _)| *other < resource).is_some() {}
+        if let Some((_, b)) = right.next_if(|(other, _)| *other == resource)
+            && let Some(value) = f(*a, *b)
+        {
+            resources.push(*resource);
+            values.push(value);
         }
     }
     Column::new(resources, values)
+}
+
+/// Word by word: the comparison of slices goes byte by byte in the sandbox.
+fn same(a: &[u32], b: &[u32]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b)
 }
 
 fn union<T: Copy>(left: Cells<'_, T>, right: Cells<'_, T>) -> Column
@@ -283,7 +294,7 @@ where
     Column::new(resources, values)
 }
 
-fn sum<T>(groups: &[u32], values: impl Iterator<Item = T>, add: impl Fn(T, T) -> Option<T>) -> Column
+fn sum<T: Copy>(groups: &[u32], values: impl ExactSizeIterator<Item = T>, add: impl Fn(T, T) -> Option<T>) -> Column
 where
     Values: From<Vec<T>>,
 {
@@ -296,20 +307,29 @@ where
     sum_runs(cells.into_iter(), add)
 }
 
-fn sum_runs<T>(cells: impl Iterator<Item = (u32, T)>, add: impl Fn(T, T) -> Option<T>) -> Column
+/// Groups come in runs. Each run's total is pushed when the next begins, so that there is room from the start and
+/// nothing is looked at twice.
+fn sum_runs<T: Copy>(cells: impl ExactSizeIterator<Item = (u32, T)>, add: impl Fn(T, T) -> Option<T>) -> Column
 where
     Values: From<Vec<T>>,
 {
-    let mut cells = cells.peekable();
-    let runs = std::iter::from_fn(|| {
-        let (group, first) = cells.next()?;
-        let mut total = Some(first);
-        while let Some((_, value)) = cells.next_if(|(other, _)| *other == group) {
-            total = total.and_then(|total| add(total, value));
+    let room = cells.len();
+    let (mut groups, mut totals) = (Vec::with_capacity(room), Vec::with_capacity(room));
+    let mut run: Option<(u32, Option<T>)> = None;
+    let mut push = |run: Option<(u32, Option<T>)>| {
+        if let Some((group, Some(total))) = run {
+            groups.push(group);
+            totals.push(total);
         }
-        Some((group, total))
-    });
-    runs.filter_map(|(group, total)| Some((group, total?))).collect()
+    };
+    for (group, value) in cells {
+        match &mut run {
+            Some((same, total)) if *same == group => *total = total.and_then(|total| add(total, value)),
+            _ => push(run.replace((group, Some(value)))),
+        }
+    }
+    push(run);
+    Column::new(groups, totals)
 }
 
 fn difference(now: u64, before: u64) -> Option<i64> {

@@ -73,7 +73,7 @@ pub mod testing;
 pub use self::bindings::pollster::exports::wasmeter::plugin::poller::Description;
 pub use self::bindings::pollster::wasmeter::plugin::log::Level;
 pub use self::bindings::pollster::wasmeter::plugin::types::{
-    Column, Failure, Kind, Meter, Moment, Note, Series, Values,
+    Column, Failure, Kind, LimitReached, Meter, Moment, Note, ReadError, Series, Values,
 };
 pub use self::bindings::transformer::exports::wasmeter::plugin::converter::Batch;
 pub use self::call::{Call, Converting, Polling};

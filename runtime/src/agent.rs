@@ -24,6 +24,7 @@ use crate::publish::id::Ids;
 use crate::sandbox::Sandbox;
 use crate::sandbox::host::state::State;
 use crate::sandbox::ledger::Ledger;
+use crate::schedule::plan;
 
 /// Whose samples they are, where all guests are looked at together.
 pub const OPERATOR: &str = "operator";
@@ -60,13 +61,26 @@ pub struct Parts {
     pub guests: Handle,
 }
 
+/// Modules that fit the sources. What is odd is said, what is wrong is refused.
+async fn load(sandbox: &Sandbox, config: &Config) -> Result<Modules, Problems> {
+    let modules = Modules::load(sandbox, config).await?;
+    let problems = plan::check(config, &modules.pollsters);
+    if problems.has_errors() {
+        return Err(problems);
+    }
+    if !problems.is_empty() {
+        tracing::warn!("The configuration is odd:\n{problems}");
+    }
+    Ok(modules)
+}
+
 // === impl Agent ===
 
 impl Agent {
     /// Loads the modules and gets ready.
     pub async fn new(config: Config, parts: Parts) -> Result<Self, Problems> {
         let Parts { clock, hypervisor, sandbox, guests } = parts;
-        let modules = Modules::load(&sandbox, &config).await?;
+        let modules = load(&sandbox, &config).await?;
         let reader = Reader::new(hypervisor, config.watchdog(), config.reader.max_stuck);
         let directory = Directory::new(&config.host, config.metadata.clone());
         let ids = Ids::new(&config.host, clock.now());
@@ -90,7 +104,7 @@ impl Agent {
 
     /// Goes on with another configuration, or stays as it is if that one is wrong. The host cannot be changed so.
     pub async fn reconfigure(&mut self, config: Config) -> Result<(), Problems> {
-        let modules = Modules::load(&self.sandbox, &config).await?;
+        let modules = load(&self.sandbox, &config).await?;
         self.reader.reconfigure(config.watchdog(), config.reader.max_stuck);
         self.directory.reconfigure(&config.host, config.metadata.clone());
         let mut old = std::mem::replace(&mut self.chains, modules.chains());

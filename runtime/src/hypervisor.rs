@@ -5,6 +5,8 @@
 //! nothing but [`reader`] makes calls, and it makes each one on a thread that it can do without.
 
 pub mod key;
+#[cfg(feature = "libvirt")]
+pub mod libvirt;
 pub mod reader;
 pub mod recording;
 pub mod sim;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::config::daemon::{Config, ModuleEntry};
 use crate::config::{MeterFilter, Place, Problems};
+use crate::contract::Meter;
 use crate::pipeline::Chain;
 use crate::sandbox::limits::FILE_BYTES;
 use crate::sandbox::{Cause, Failure, Limits, Module, Sandbox, World};
@@ -161,14 +162,23 @@ impl Loading<'_> {
                 }
                 Ok(code) => {
                     let text = transform.config.text();
-                    self.sandbox.configure(&transform.module, named.is_none(), code, text, limits.into()).await
+                    // The second of a name is told apart, in the ledger and in the log.
+                    let earlier = self.config.transform.iter().take(place).filter(|t| t.module == transform.module);
+                    let name = match earlier.count() {
+                        0 => transform.module.clone(),
+                        n => format!("{}-{}", transform.module, n + 1),
+                    };
+                    let described = self.pollsters.iter().flat_map(|module| &module.description.meters);
+                    let inputs: Vec<Meter> =
+                        described.filter(|meter| transform.meters.matches(&meter.name)).cloned().collect();
+                    self.sandbox.configure_for(&name, named.is_none(), code, text, limits.into(), &inputs).await
                 }
                 Err(failure) => Err(failure),
             };
             match configured {
                 Ok(module) => self.transformers.push((transform.meters.clone(), Arc::new(module))),
                 Err(failure) => {
-                    let message = format!("the module {} was refused: {failure}", transform.module);
+                    let message = format!("the module {} was refused: {}", transform.module, failure.on_one_line());
                     let remedy = "See wasmeter module inspect for what the file says of itself";
                     self.problems.error(transform.place, &key, message, remedy);
                 }
@@ -198,7 +208,7 @@ impl Loading<'_> {
             Ok(module) => self.pollsters.push(Arc::new(module)),
             Err(failure) => {
                 let place: Option<Place> = entry.and_then(|entry| entry.place);
-                let message = format!("the module {name} was refused: {failure}");
+                let message = format!("the module {name} was refused: {}", failure.on_one_line());
                 let remedy = "See wasmeter module inspect for what the file says of itself";
                 self.problems.error(place, &format!("modules.{name}"), message, remedy);
             }

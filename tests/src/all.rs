@@ -11,8 +11,11 @@
 
 mod admission;
 mod cache;
+mod commandline;
 mod compiling;
+mod daemon;
 mod deadline;
+mod docs;
 mod fuel;
 mod hostile;
 mod identity;

@@ -1,7 +1,8 @@
-//! What tests share: a sandbox, a simulated host's slots, modules.
+//! What tests share: a sandbox, a simulated host's slots, modules, the program itself.
 
 pub mod forge;
 pub mod kinds;
+pub mod program;
 pub mod slots;
 
 use std::path::PathBuf;
@@ -53,6 +54,11 @@ pub fn hostile() -> Vec<u8> {
 /// An honest pollster.
 pub fn disk() -> Vec<u8> {
     std::fs::read(env!("DISK_WASM")).unwrap()
+}
+
+/// The pollster that gives samples of whatever it is handed.
+pub fn resources() -> &'static str {
+    env!("RESOURCES_WASM")
 }
 
 /// Loads and configures.

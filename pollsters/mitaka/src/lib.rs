@@ -1,6 +1,8 @@
-//! Meters that Ceilometer had in its Mitaka release and lost since: that a guest exists, and what all its disks do
-//! together. Units are those of that release.
+//! Meters that Ceilometer had in its Mitaka release, or got soon after, and lost since: that a guest exists, what all
+//! its disks do together, and what it takes of the processor's cache and of the memory's bandwidth. Units are those
+//! of these releases.
 //!
+//! `instance` is given of every guest, also of one that is off: its flavour is all that it needs.
 //! Samples of traffic name the disks that they are a sum of, in the metadata `device`.
 
 use std::collections::BTreeMap;
@@ -21,9 +23,12 @@ impl Pollster for Mitaka {
         gauge("disk.capacity", "B"),
         gauge("disk.allocation", "B"),
         gauge("disk.usage", "B"),
+        gauge("memory.bandwidth.total", "B/s"),
+        gauge("memory.bandwidth.local", "B/s"),
+        gauge("cpu_l3_cache", "B"),
         gauge("instance", "instance"),
     ];
-    /// The sums in the order of the meters, then what tells that a guest exists.
+    /// In the order of the meters; the last tells that a guest exists.
     const READS: &'static [Wanted] = &[
         read("block.*.rd.reqs"),
         read("block.*.rd.bytes"),
@@ -32,7 +37,10 @@ impl Pollster for Mitaka {
         read("block.*.capacity"),
         read("block.*.allocation"),
         read("block.*.physical"),
-        read("state.state"),
+        read("perf.mbmt"),
+        read("perf.mbml"),
+        read("perf.cmt"),
+        read("flavor.vcpus"),
     ];
     const ATTRIBUTES: &'static [&'static str] = &["device"];
 
@@ -44,6 +52,7 @@ impl Pollster for Mitaka {
             match meter {
                 0..4 => out.emit_with(meter, column.sum_by_parent(call), vec![device.clone()]),
                 4..7 => out.emit(meter, column.sum_by_parent(call)),
+                7..10 => out.emit(meter, column),
                 _ => out.emit(meter, column.map(|_| Some(1_u64))),
             }
         }
@@ -107,7 +116,7 @@ mod tests {
     /// Guest 0 has disks 3 and 4, guest 1 has disk 5, guest 2 has disks 6 and 7; 8 is a network device.
     fn host() -> Host {
         Host::new()
-            .stat("state.state", [(0, 1), (1, 1), (2, 5)])
+            .stat("flavor.vcpus", [(0, 1), (1, 1), (2, 5)])
             .parents([(3, 0), (4, 0), (5, 1), (6, 2), (7, 2), (8, 0)])
             .attribute("device", [(3, "vda"), (4, "vdb"), (5, "vda"), (6, "vda"), (7, "vdb"), (8, "tap0")])
     }

@@ -10,12 +10,16 @@ use super::polling::{Poll, Polled};
 use super::report::{ModuleReport, Report};
 use crate::clock::Moment;
 use crate::discovery::{Snapshot, View};
+use crate::hypervisor::HypervisorError;
 use crate::hypervisor::reader::{Reading, Want};
-use crate::hypervisor::{Groups, HypervisorError};
+use crate::pipeline::Slot;
 use crate::pipeline::chain::Surroundings;
 use crate::pipeline::stamp::Stamper;
-use crate::pipeline::{Samples, Slot};
+use crate::sandbox::Failure;
 use crate::schedule::plan::{self, Work};
+
+/// Failures of a module in a cycle that the log says one by one.
+const FAILURES_SAID: usize = 3;
 
 // === impl Agent ===
 
@@ -33,13 +37,12 @@ impl Agent {
         self.directory.learn_from(&mut self.reader, &reading).await?;
         let read = self.since(at);
         let others = plan::others(&self.config.host, &work);
-        let groups = want.all_groups() | Groups::STATE;
-        let Reading { records, stuck, missing } = reading;
+        let Reading { groups, records, stuck, missing } = reading;
         let snapshot = Arc::new(Snapshot::assemble(&mut self.directory, groups, &records, &others, at));
         drop(records);
         let polled = self.poll(&work, &snapshot, &others).await;
-        let (slot, modules) = self.stamp(work, polled, &snapshot, &others);
-        let slot = self.transform(slot).await;
+        let (mut slot, mut modules) = self.stamp(work, polled, &snapshot, &others);
+        self.transform(&mut slot, &mut modules).await;
         self.forget(at);
         self.tally.cycles += 1;
         self.tally.samples += slot.len() as u64;
@@ -102,10 +105,7 @@ impl Agent {
                 stamper.stamp(&mut self.directory, &work, landed);
             }
             let samples = stamper.samples.iter().skip(before).map(|samples| samples.column.len()).sum();
-            for (failure, resources) in &failures {
-                self.tally.failed(&name, failure.cause.word(), *resources);
-                tracing::warn!(module = %name, resources, %failure, "A module failed; other modules go on.");
-            }
+            self.failed(&name, &failures);
             let roots = View::of(&snapshot.resources, work.selection().roots(&snapshot.resources, others));
             let resources = roots.resources();
             self.states.insert(Arc::clone(&name), state);
@@ -120,24 +120,39 @@ impl Agent {
         (Slot { at: snapshot.at, resources, samples }, reports)
     }
 
-    /// Runs the transformers. One that fails loses its own output only.
-    async fn transform(&mut self, mut slot: Slot) -> Slot {
-        let mut made: Vec<Samples> = Vec::new();
-        for chain in &mut self.chains {
-            let around = Surroundings { sandbox: &self.sandbox, ledger: &self.ledger, tenant: &self.tenant };
-            // At most as many come out as went in, for each meter that it describes; ids that stay unused do no harm.
-            let first_id = self.ids.take(slot.at, slot.len());
-            match chain.run(around, &slot, first_id).await {
-                Ok(samples) => made.extend(samples),
-                Err(failure) => {
-                    let module = Arc::clone(&chain.module().name);
-                    self.tally.failed(&module, failure.cause.word(), slot.resources.len());
-                    tracing::warn!(%module, %failure, "A transformer failed; its inputs go on without it.");
-                }
-            }
+    /// Counts what came to nothing, and says the first of it.
+    fn failed(&mut self, module: &Arc<str>, failures: &[(Failure, u32)]) {
+        for (failure, resources) in failures {
+            self.tally.failed(module, failure.cause.word(), *resources);
         }
-        slot.samples.extend(made);
-        slot
+        for (failure, resources) in failures.iter().take(FAILURES_SAID) {
+            let failure = failure.on_one_line();
+            tracing::warn!(%module, resources, %failure, "A module failed; other modules go on.");
+        }
+        let more = failures.len().saturating_sub(FAILURES_SAID);
+        if more > 0 {
+            tracing::warn!(%module, more, "It failed for more resources; they are counted.");
+        }
+    }
+
+    /// Runs the transformers in their order; each sees also what those before it made. One that fails loses its own
+    /// output only.
+    async fn transform(&mut self, slot: &mut Slot, reports: &mut Vec<ModuleReport>) {
+        let mut chains = std::mem::take(&mut self.chains);
+        for chain in &mut chains {
+            let around =
+                Surroundings { sandbox: &self.sandbox, ledger: &self.ledger, tenant: &self.tenant, clock: &self.clock };
+            let Some((report, mut made)) = chain.run(around, slot).await else { continue };
+            let mut first_id = self.ids.take(slot.at, report.samples);
+            for samples in &mut made {
+                samples.first_id = first_id;
+                first_id += samples.column.len() as u64;
+            }
+            slot.samples.extend(made);
+            self.failed(&report.name, &report.failures);
+            reports.push(report);
+        }
+        self.chains = chains;
     }
 
     /// Forgets resources that have been gone for long, here and in every module's state.

@@ -75,22 +75,25 @@ impl Poll {
             let view = Arc::new(view);
             let input = Input { snapshot: Arc::clone(&snapshot), view: Arc::clone(&view) };
             let called = sandbox.poll(&module, input, Arc::clone(&polled.state), fuel).await;
-            called.lines.emit(&module.name, &tenant);
             polled.fuel += called.fuel;
             polled.memory = polled.memory.max(called.memory);
             let cause = called.result.as_ref().err().map(|failure| failure.cause);
             ledger.book(&module.name, &tenant, called.fuel, cause);
             match called.result {
                 Ok(mut landed) => {
+                    called.lines.emit(&module.name, &tenant);
                     let writes = std::mem::take(&mut landed.writes);
                     Arc::make_mut(&mut polled.state).commit(writes);
                     polled.landed.push(landed);
                 }
-                Err(failure) if failure.cause.may_be_one_resource() => match view.halves(resources) {
+                Err(failure) => match view.halves(resources).filter(|_| failure.cause.may_be_one_resource()) {
+                    // What is tried again says it again.
                     Some((first, second)) => waiting.extend([second, first]),
-                    None => polled.failures.push((failure, size)),
+                    None => {
+                        called.lines.emit(&module.name, &tenant);
+                        polled.failures.push((failure, size));
+                    }
                 },
-                Err(failure) => polled.failures.push((failure, size)),
             }
         }
         polled.took = Duration::from_nanos(clock.now().monotonic.saturating_sub(began));

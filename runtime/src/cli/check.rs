@@ -69,6 +69,7 @@ impl Args {
         findings.problems = warnings;
         if let Some(uri) = &self.at.hypervisor {
             config.hypervisor.uri.clone_from(uri);
+            config.hypervisor.place = None;
         }
         match Threads::start() {
             Ok(threads) => self.look(&mut findings, &config, &threads),
@@ -88,7 +89,7 @@ impl Args {
                 }
                 Ok(modules) => {
                     findings.modules = modules.pollsters.iter().map(|module| module.name.to_string()).collect();
-                    unmatched(findings, config, &modules);
+                    findings.problems.extend(plan::check(config, &modules.pollsters));
                 }
             },
         }
@@ -104,34 +105,15 @@ impl Args {
             Err(error) => {
                 let remedy =
                     "Name a host that answers: sim://, recording:FILE, or a libvirt URI such as qemu:///system";
-                findings.problems.error(config.hypervisor.place, uri, error.to_string(), remedy);
-                findings.exit = Some(Exit::Unreachable);
+                // What the command line names is in no file.
+                let file = config.file.as_deref().filter(|_| self.at.hypervisor.is_none());
+                let mut problems = Problems::of(file);
+                problems.error(config.hypervisor.place, uri, error.to_string(), remedy);
+                findings.problems.extend(problems);
+                findings.exit = Some(Exit::without_host(&error));
             }
         }
     }
-}
-
-/// Sources that match no meter, and discoveries that there are not.
-fn unmatched(findings: &mut Findings, config: &Config, modules: &Modules) {
-    let mut problems = Problems::of(config.polling_file.as_deref());
-    for source in &config.polling.sources {
-        let offered = |name: &str| source.meters.matches(name);
-        let described = modules.pollsters.iter().flat_map(|module| &module.description.meters);
-        let declares = modules.pollsters.iter().any(|module| !module.description.declares.is_empty());
-        if !declares && !described.into_iter().any(|meter| offered(&meter.name)) {
-            let message = format!("source {} matches no meter of any module that is on", source.name);
-            let remedy = "See wasmeter module list for the meters that there are";
-            problems.warning(source.place, "meters", message, remedy);
-        }
-        for url in &source.discovery {
-            if !plan::is_discovery(url) {
-                let message = format!("source {}: there is no discovery {url:?}", source.name);
-                let remedy = "Write local_instances or local_node";
-                problems.error(source.place, "discovery", message, remedy);
-            }
-        }
-    }
-    findings.problems.extend(problems);
 }
 
 impl Findings {

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::hypervisor::HypervisorError;
+
 /// What the help says about it.
 pub const HELP: &str = "\
 Exit codes:
@@ -32,6 +34,18 @@ pub enum Exit {
 pub fn usage(error: &clap::Error) -> Exit {
     let printed = error.print();
     if printed.is_err() || error.use_stderr() { Exit::Usage } else { Exit::Done }
+}
+
+// === impl Exit ===
+
+impl Exit {
+    /// How it ends without a host.
+    pub fn without_host(error: &HypervisorError) -> Self {
+        match error {
+            HypervisorError::Uri { .. } => Self::Usage,
+            HypervisorError::Unreachable { .. } | HypervisorError::Call { .. } => Self::Unreachable,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {

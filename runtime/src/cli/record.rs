@@ -65,7 +65,7 @@ impl Args {
         let mut reader = Reader::new(hypervisor, config.watchdog(), config.reader.max_stuck);
         for slot in 1..=self.slots {
             if slot > 1 {
-                threads.time.block_on(tokio::time::sleep(self.interval));
+                threads.time.block_on(async { tokio::time::sleep(self.interval).await });
             }
             let mut recorded = threads.time.block_on(read(&mut reader, &clock)).map_err(|error| {
                 eprintln!("error: {error}");
@@ -87,6 +87,6 @@ async fn read(reader: &mut Reader, clock: &Arc<dyn Clock>) -> Result<Recorded, H
     let at = clock.now();
     let reading = reader.read(&want).await?;
     let guests = reading.records.iter().map(|record| record.guest).collect();
-    let definitions = reader.define(guests).await?;
+    let definitions = reader.define(guests).await?.into_iter().filter_map(|(_, definition)| definition).collect();
     Ok(Recorded::new(at, reading.records, definitions))
 }

@@ -12,7 +12,7 @@ use super::setup::{self, Threads, Where};
 use crate::agent::Agent;
 use crate::agent::report::Report;
 use crate::agent::run::{Run, Wish};
-use crate::config::Config;
+use crate::config::{Config, Problems};
 use crate::publish::Outputs;
 use crate::publish::table::Table;
 
@@ -53,13 +53,17 @@ impl Args {
     }
 
     fn try_run(self) -> Result<(), Exit> {
-        let config = self.at.load()?;
+        let (config, warnings) = self.at.read().map_err(|problems| {
+            eprintln!("{problems}");
+            Exit::Usage
+        })?;
         let recent = if self.table && io::stdout().is_terminal() {
             Some(logging::start_recent())
         } else {
             logging::start(&config.log.format);
             None
         };
+        warn(&warnings);
         let threads = Threads::start()?;
         let mut agent = setup::agent(config, &threads)?;
         let outputs = self.outputs(agent.config());
@@ -105,8 +109,15 @@ impl Args {
     }
 
     fn reload(&self) -> Option<Config> {
-        self.at.read().map_err(|problems| tracing::error!("The configuration cannot be used:\n{problems}")).ok()
+        let read = self.at.read().inspect(|(_, warnings)| warn(warnings));
+        let read = read.map_err(|problems| tracing::error!("The configuration cannot be used:\n{problems}"));
+        read.ok().map(|(config, _)| config)
     }
+}
+
+/// What is wrong with a configuration that is used all the same, in the log like everything else.
+fn warn(warnings: &Problems) {
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
 }
 
 /// Signals as wishes.

@@ -37,25 +37,26 @@ pub struct Threads {
 // === impl Where ===
 
 impl Where {
-    /// Reads the configuration, and says what is wrong with it.
+    /// Reads the configuration, and says on standard error what is wrong with it or may be.
     pub fn load(&self) -> Result<Config, Exit> {
-        self.read().map_err(|problems| {
+        let (config, warnings) = self.read().map_err(|problems| {
             eprintln!("{problems}");
             Exit::Usage
-        })
-    }
-
-    /// Reads the configuration. Warnings go to standard error.
-    pub fn read(&self) -> Result<Config, Problems> {
-        let (mut config, warnings) = Config::load(self.config.as_deref())?;
+        })?;
         if !warnings.is_empty() {
             eprintln!("{warnings}");
         }
+        Ok(config)
+    }
+
+    /// Reads the configuration. What comes beside it are warnings.
+    pub fn read(&self) -> Result<(Config, Problems), Problems> {
+        let (mut config, warnings) = Config::load(self.config.as_deref())?;
         if let Some(uri) = &self.hypervisor {
             config.hypervisor.uri.clone_from(uri);
             config.hypervisor.place = None;
         }
-        Ok(config)
+        Ok((config, warnings))
     }
 }
 
@@ -98,7 +99,7 @@ pub fn sandbox(config: &Config) -> Result<Sandbox, Exit> {
 pub fn hypervisor(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Hypervisor>, Exit> {
     hypervisor::open(&config.hypervisor.uri, clock).map_err(|error| {
         eprintln!("error: {error}");
-        Exit::Usage
+        Exit::without_host(&error)
     })
 }
 

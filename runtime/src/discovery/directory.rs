@@ -1,6 +1,6 @@
 //! What is remembered of guests from slot to slot.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -23,6 +23,8 @@ pub struct Directory {
     host: String,
     rules: MetadataRules,
     known: HashMap<Uuid, Known>,
+    /// Guests that nothing could be learned about, in this revision.
+    undefined: HashMap<Uuid, u64>,
     roots: HashMap<String, (Ident, Arc<Label>)>,
     declared: HashMap<Ident, HashMap<String, Ident>>,
     free: Vec<Ident>,
@@ -57,7 +59,7 @@ pub struct Present<'a> {
     /// Its statistics.
     pub record: &'a Record,
     /// Its numbers of virtual CPUs, ascending.
-    pub vcpus: BTreeSet<u32>,
+    pub vcpus: Vec<u32>,
     /// The state that libvirt reported.
     pub state: i64,
 }
@@ -71,6 +73,7 @@ impl Directory {
             host: host.to_owned(),
             rules,
             known: HashMap::new(),
+            undefined: HashMap::new(),
             roots: HashMap::new(),
             declared: HashMap::new(),
             free: Vec::new(),
@@ -91,7 +94,10 @@ impl Directory {
 
     /// Guests whose definition has to be read: new ones, and those that changed.
     pub fn unknown(&self, records: &[Record]) -> Vec<Uuid> {
-        let known = |record: &Record| self.known.get(&record.guest).is_some_and(|k| k.revision == record.revision);
+        let known = |record: &Record| {
+            self.known.get(&record.guest).is_some_and(|known| known.revision == record.revision)
+                || self.undefined.get(&record.guest) == Some(&record.revision)
+        };
         records.iter().filter(|record| !known(record)).map(|record| record.guest).collect()
     }
 
@@ -102,10 +108,15 @@ impl Directory {
             return Ok(());
         }
         let revisions: HashMap<_, _> = reading.records.iter().map(|record| (record.guest, record.revision)).collect();
-        for definition in reader.define(unknown).await? {
-            let revision = revisions.get(&definition.uuid).copied().unwrap_or_default();
-            self.learn(definition, revision);
+        for (guest, definition) in reader.define(unknown).await? {
+            let revision = revisions.get(&guest).copied().unwrap_or_default();
+            match definition {
+                Some(definition) => self.learn(definition, revision),
+                None => drop(self.undefined.insert(guest, revision)),
+            }
         }
+        // What is gone need not be remembered.
+        self.undefined.retain(|guest, _| revisions.contains_key(guest));
         Ok(())
     }
 

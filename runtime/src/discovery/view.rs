@@ -56,7 +56,7 @@ impl View {
             if *number < least {
                 return Err(Forged::Order(*number));
             }
-            least = number + 1;
+            least = number.saturating_add(1);
             while range.is_some_and(|range| range.end <= *number) {
                 range = ranges.next();
             }
@@ -65,6 +65,17 @@ impl View {
             }
         }
         Ok(())
+    }
+
+    /// Whether all of these may be seen, in whatever order.
+    pub fn admits_any_order(&self, numbers: &[u32]) -> Result<(), Forged> {
+        match self.admits(numbers) {
+            Err(Forged::Order(_)) => {
+                let unseen = numbers.iter().find(|number| !self.contains(**number));
+                unseen.map_or(Ok(()), |number| Err(Forged::Unseen(*number)))
+            }
+            other => other,
+        }
     }
 
     /// Views of at most so many roots each.

@@ -42,9 +42,14 @@ impl KeyId {
         Some(KeyId(next))
     }
 
-    /// Whether it belongs to a virtual CPU.
-    pub fn is_vcpu(self) -> bool {
-        read().names.get(usize::from(self.0)).is_some_and(|name| name.starts_with("vcpu.*."))
+    /// Its place among all keys.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+
+    /// Something about every key, by place.
+    pub fn map_all<T>(f: impl Fn(&str) -> T) -> Vec<T> {
+        read().names.iter().map(|name| f(name)).collect()
     }
 
     /// The name.

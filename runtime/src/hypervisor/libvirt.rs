@@ -129,8 +129,7 @@ impl Connection for Session {
         // To libvirt, no group means every group.
         let groups = if request.groups.is_empty() { Groups::STATE } else { request.groups };
         let stats = self.stats(&request.guests, groups).map_err(|error| self.refused("read", &error))?;
-        let records: Vec<Record> =
-            stats.records().filter_map(|answer| self.record(&answer, request.groups)).collect();
+        let records: Vec<Record> = stats.records().filter_map(|answer| self.record(&answer, request.groups)).collect();
         if request.guests == Guests::All && !self.domains.is_empty() {
             let present: HashSet<Uuid> = records.iter().map(|record| record.guest).collect();
             self.domains.retain(|guest, _| present.contains(guest));

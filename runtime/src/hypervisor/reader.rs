@@ -18,6 +18,9 @@ use self::line::{Lines, Missed};
 pub use self::want::Want;
 use super::{Definition, Groups, Guests, Hypervisor, HypervisorError, Record, Request};
 
+/// Definitions that are read in one call, whose watchdog is the same as that of others.
+const DEFINITIONS: usize = 50;
+
 /// Reads one host, slot after slot.
 #[derive(Debug)]
 pub struct Reader {
@@ -30,6 +33,8 @@ pub struct Reader {
 /// What one slot's reading gave.
 #[derive(Debug, Default)]
 pub struct Reading {
+    /// Groups that were read.
+    pub groups: Groups,
     /// Statistics of every guest that there is.
     pub records: Vec<Record>,
     /// Guests that gave only what needs no monitor.
@@ -65,7 +70,7 @@ impl Reader {
             Err(Missed::Refused(error)) => return Err(error),
             Err(Missed::Late) => return Err(late(self.lines.watchdog())),
         };
-        let mut reading = Reading { records, ..Reading::default() };
+        let mut reading = Reading { groups: free, records, ..Reading::default() };
         self.release(&reading).await;
         if !want.groups().with_monitor().is_empty() {
             self.monitored(want.groups().with_monitor(), &mut reading).await?;
@@ -81,23 +86,40 @@ impl Reader {
                 Err(Missed::Late) => self.quarantine(&reading).await,
             }
         }
+        if reading.missing.is_none() {
+            reading.groups = reading.groups | want.all_groups();
+        }
         reading.stuck.clone_from(&self.quarantined);
         Ok(reading)
     }
 
-    /// What guests are made of; those that are gone meanwhile are left out.
-    pub async fn define(&mut self, guests: Vec<Uuid>) -> Result<Vec<Definition>, HypervisorError> {
-        let defined = self.lines.call(move |connection| {
-            let mut found = Vec::with_capacity(guests.len());
-            for guest in guests {
-                found.extend(connection.define(guest)?);
+    /// What guests are made of; `None` for those that are gone meanwhile or that the hypervisor says nothing about,
+    /// with a word in the log. What is not had in time is left out, and asked for again in the next slot.
+    pub async fn define(&mut self, guests: Vec<Uuid>) -> Result<Vec<(Uuid, Option<Definition>)>, HypervisorError> {
+        let mut defined = Vec::with_capacity(guests.len());
+        for some in guests.chunks(DEFINITIONS) {
+            let some = some.to_vec();
+            let define_some = move |connection: &mut dyn super::Connection| {
+                let define = |guest: Uuid| match connection.define(guest) {
+                    Err(HypervisorError::Call { call, reason }) => {
+                        tracing::warn!(%guest, call, reason, "A guest is left out until its definition changes.");
+                        Ok((guest, None))
+                    }
+                    other => other.map(|definition| (guest, definition)),
+                };
+                some.into_iter().map(define).collect::<Result<Vec<_>, _>>()
+            };
+            match self.lines.call(define_some).await {
+                Ok(some) => defined.extend(some),
+                Err(Missed::Refused(error)) => return Err(error),
+                Err(Missed::Late) => {
+                    let left = guests.len() - defined.len();
+                    tracing::warn!(left, "Definitions take too long; the rest is read in the next slot.");
+                    break;
+                }
             }
-            Ok(found)
-        });
-        defined.await.map_err(|missed| match missed {
-            Missed::Refused(error) => error,
-            Missed::Late => late(self.lines.watchdog()),
-        })
+        }
+        Ok(defined)
     }
 
     /// Reads what needs the guests' processes: at most twice, and the second time without those that held up the

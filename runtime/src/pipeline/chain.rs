@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::samples::{NoteColumn, Samples, Slot};
-use crate::clock::Moment;
+use crate::agent::report::ModuleReport;
+use crate::clock::{Clock, Moment};
 use crate::config::MeterFilter;
 use crate::contract::{Batch, Meter, Moment as ModuleMoment, Note, Values};
 use crate::discovery::{Ident, Snapshot, View};
@@ -33,6 +35,8 @@ pub struct Surroundings<'a> {
     pub ledger: &'a ledger::Ledger,
     /// Whose samples these are.
     pub tenant: &'a Arc<str>,
+    /// How long it takes is measured with this.
+    pub clock: &'a Arc<dyn Clock>,
 }
 
 // === impl Chain ===
@@ -67,16 +71,43 @@ impl Chain {
         }
     }
 
-    /// Transforms a slot's samples. `first_id` counts the message ids of what comes out.
-    pub async fn run(&mut self, around: Surroundings<'_>, slot: &Slot, first_id: u64) -> Result<Vec<Samples>, Failure> {
+    /// Transforms those of a slot's samples that match, if there are any. What comes out has no message ids yet.
+    pub async fn run(&mut self, around: Surroundings<'_>, slot: &Slot) -> Option<(ModuleReport, Vec<Samples>)> {
         let taken: Vec<&Samples> = slot.samples.iter().filter(|s| self.meters.matches(&s.meter.name)).collect();
         if taken.is_empty() {
-            return Ok(Vec::new());
+            return None;
         }
+        let began = around.clock.now().monotonic;
+        let resources = u32::try_from(taken.iter().map(|samples| samples.column.len()).sum::<usize>());
+        let mut report = ModuleReport {
+            name: Arc::clone(&self.module.name),
+            samples: 0,
+            fuel: 0,
+            resources: resources.unwrap_or(u32::MAX),
+            memory: 0,
+            took: Duration::ZERO,
+            failures: Vec::new(),
+        };
+        let made = self.convert(around, slot, &taken, &mut report).await.unwrap_or_else(|failure| {
+            report.failures.push((failure, report.resources));
+            Vec::new()
+        });
+        report.samples = made.iter().map(|samples| samples.column.len()).sum();
+        report.took = Duration::from_nanos(around.clock.now().monotonic.saturating_sub(began));
+        Some((report, made))
+    }
+
+    async fn convert(
+        &mut self,
+        around: Surroundings<'_>,
+        slot: &Slot,
+        taken: &[&Samples],
+        report: &mut ModuleReport,
+    ) -> Result<Vec<Samples>, Failure> {
         let mut inputs: Vec<Meter> = Vec::new();
         let mut texts = Table::default();
         let mut batches = Vec::with_capacity(taken.len());
-        for samples in &taken {
+        for samples in taken {
             let known = inputs.iter().position(|meter| meter.name == samples.meter.name);
             let place = known.unwrap_or_else(|| {
                 inputs.push((*samples.meter).clone());
@@ -86,8 +117,7 @@ impl Chain {
         }
         let outputs = self.outputs(around.sandbox, &inputs).await?;
         let view = Arc::new(View::whole(&slot.resources));
-        let entries =
-            u32::try_from(taken.iter().map(|samples| samples.column.len()).sum::<usize>()).unwrap_or(u32::MAX);
+        let entries = report.resources;
         let limits: &Limits = &self.module.limits;
         around.ledger.open(&self.module.name, around.tenant, ledger::allowance(limits, 1, entries));
         let Some(fuel) = around.ledger.draw(&self.module.name, around.tenant, limits.fuel(entries)) else {
@@ -97,11 +127,12 @@ impl Chain {
         let work = Conversion { inputs: &inputs, outputs: outputs.len(), batches: &batches, texts: &texts.texts };
         let called = around.sandbox.convert(&self.module, input, Arc::clone(&self.state), fuel, work).await;
         called.lines.emit(&self.module.name, around.tenant);
+        (report.fuel, report.memory) = (called.fuel, called.memory);
         let cause = called.result.as_ref().err().map(|failure| failure.cause);
         around.ledger.book(&self.module.name, around.tenant, called.fuel, cause);
         let Landed { output, texts, writes, .. } = called.result?;
         Arc::make_mut(&mut self.state).commit(writes);
-        Ok(self.samples(output, &outputs, &texts.into(), first_id))
+        Ok(self.samples(output, &outputs, &texts.into()))
     }
 
     async fn outputs(&mut self, sandbox: &Sandbox, inputs: &[Meter]) -> Result<Arc<Vec<Meter>>, Failure> {
@@ -118,7 +149,7 @@ impl Chain {
         Ok(described)
     }
 
-    fn samples(&self, output: Vec<Batch>, meters: &[Meter], texts: &Arc<[Text]>, mut first_id: u64) -> Vec<Samples> {
+    fn samples(&self, output: Vec<Batch>, meters: &[Meter], texts: &Arc<[Text]>) -> Vec<Samples> {
         let mut all = Vec::with_capacity(output.len());
         for Batch { meter, at, column, notes } in output {
             let Some(meter) = meters.get(meter as usize).filter(|_| !column.is_empty()) else { continue };
@@ -128,9 +159,7 @@ impl Chain {
                 Some(NoteColumn { key, column, texts: Arc::clone(texts) })
             };
             let (notes, module) = (notes.into_iter().filter_map(note).collect(), Arc::clone(&self.module.name));
-            let count = column.len() as u64;
-            all.push(Samples { module, meter: Arc::new(meter.clone()), at, column, notes, first_id });
-            first_id += count;
+            all.push(Samples { module, meter: Arc::new(meter.clone()), at, column, notes, first_id: 0 });
         }
         all
     }

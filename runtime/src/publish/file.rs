@@ -44,20 +44,22 @@ impl JsonLines {
     /// Writes a slot's samples. What cannot be written is counted; the next slot tries again.
     pub fn write(&mut self, slot: &Slot, ids: &Ids) -> io::Result<()> {
         let mut encoder = Encoder::new(slot, ids);
-        let mut out = String::with_capacity(BUFFER + 4096);
-        let (mut waiting, mut written) = (0, 0);
+        let most = usize::try_from(self.max_size).map_or(BUFFER, |max_size| max_size.min(BUFFER));
+        let mut out = String::with_capacity(most + 4096);
+        let (mut waiting, mut written, mut end) = (0, 0, 0);
         let all = slot.len() as u64;
         let mut write = || {
             for samples in &slot.samples {
                 encoder.write(samples, &mut out, |out| {
                     out.push('\n');
-                    waiting += 1;
-                    if out.len() < BUFFER {
-                        return Ok(());
+                    if out.len() > most {
+                        // All but this line, with which it would be too much.
+                        self.append(out.get(..end).unwrap_or_default())?;
+                        written += std::mem::take(&mut waiting);
+                        out.drain(..end);
                     }
-                    self.append(out)?;
-                    written += std::mem::take(&mut waiting);
-                    out.clear();
+                    waiting += 1;
+                    end = out.len();
                     Ok::<(), io::Error>(())
                 })?;
             }
@@ -87,8 +89,15 @@ impl JsonLines {
             self.open = Some(Open { file, size });
         }
         let Some(open) = &mut self.open else { return Ok(()) };
-        open.file.write_all(lines.as_bytes())?;
-        open.size += lines.len() as u64;
+        let size = open.size + lines.len() as u64;
+        if let Err(error) = open.file.write_all(lines.as_bytes()) {
+            // A part of a line would spoil the line after it. A file that others changed meanwhile stays as it is.
+            if open.file.metadata().is_ok_and(|now| (open.size..=size).contains(&now.len())) {
+                let _ = open.file.set_len(open.size);
+            }
+            return Err(error);
+        }
+        open.size = size;
         Ok(())
     }
 

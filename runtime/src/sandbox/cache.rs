@@ -106,7 +106,7 @@ impl Cache {
         let damaged = || CacheError::Damaged { path: path.to_owned() };
         let (magic, rest) = bytes.split_at_checked(MAGIC.len()).ok_or_else(damaged)?;
         let (checksum, code) = rest.split_at_checked(CHECKSUM).ok_or_else(damaged)?;
-        if magic != MAGIC || Sha256::digest(code).as_slice() != checksum {
+        if magic != MAGIC || self.checksum(path, code) != checksum {
             return Err(damaged());
         }
         self.deserialize(code).map(Some).map_err(|source| CacheError::Refused { path: path.to_owned(), source })
@@ -123,13 +123,21 @@ impl Cache {
         let unfinished = path.with_extension(format!("new-{}-{writer}", std::process::id()));
         let write = |mut file: File| {
             file.write_all(MAGIC)?;
-            file.write_all(&Sha256::digest(code))?;
+            file.write_all(&self.checksum(&path, code))?;
             file.write_all(code)?;
             fs::rename(&unfinished, &path)
         };
         let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished);
         opened.and_then(write).inspect_err(|_| drop(fs::remove_file(&unfinished))).map_err(at)?;
         Ok(component)
+    }
+
+    /// Over the code and the name that it goes by, so that no file can pass for another.
+    fn checksum(&self, path: &Path, code: &[u8]) -> [u8; CHECKSUM] {
+        let mut hash = Sha256::new();
+        hash.update(path.file_name().unwrap_or_default().as_encoded_bytes());
+        hash.update(code);
+        hash.finalize().into()
     }
 
     /// The one place where compiled code is believed.

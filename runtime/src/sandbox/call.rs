@@ -135,6 +135,21 @@ impl Sandbox {
         Ok(module.described(first))
     }
 
+    /// Configures a transformer, and asks it what it makes of the inputs that are known beforehand.
+    pub async fn configure_for(
+        &self,
+        name: &str,
+        built_in: bool,
+        code: Code,
+        config: String,
+        limits: Limits,
+        inputs: &[Meter],
+    ) -> Result<Module, Failure> {
+        let module = self.configure(name, built_in, code, config, limits).await?;
+        self.describe_transformer(&module, inputs).await?;
+        Ok(module)
+    }
+
     async fn describe_pollster(&self, module: &Module) -> Result<Description, Failure> {
         let Linked::Pollster(pre) = &module.code.linked else { return Err(wrong_world(module)) };
         let _slot = self.slot().await;

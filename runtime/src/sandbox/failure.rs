@@ -128,6 +128,11 @@ impl Failure {
         Self { cause, detail, fuel_used: 0, stderr: String::new() }
     }
 
+    /// All of it on one line, for a log in which a line is an entry.
+    pub fn on_one_line(&self) -> String {
+        self.to_string().replace(char::is_control, " ")
+    }
+
     /// What the engine's error means.
     pub fn from_engine(error: &wasmtime::Error) -> Self {
         if let Some(stop) = error.downcast_ref::<Stop>() {
@@ -180,12 +185,14 @@ fn brief(error: &wasmtime::Error) -> String {
     root.lines().next().unwrap_or_default().to_owned()
 }
 
+/// What a module wrote is in it, without what would move a terminal's cursor.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.cause, self.detail)?;
+        let shown = |text: &str| text.replace(|c: char| c.is_control() && c != '\n', " ");
+        write!(f, "{}: {}", self.cause, shown(&self.detail))?;
         match self.stderr.trim() {
             "" => Ok(()),
-            stderr => write!(f, " (stderr: {stderr})"),
+            stderr => write!(f, " (stderr: {})", shown(stderr)),
         }
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::config::Polling;
 use crate::config::polling::Source;
+use crate::config::{Config, Polling, Problems};
 use crate::discovery::Resources;
 use crate::sandbox::Module;
 
@@ -37,13 +37,32 @@ pub struct Selection {
 }
 
 /// Whether a source can name this as a discovery.
-pub fn is_discovery(url: &str) -> bool {
+fn is_discovery(url: &str) -> bool {
     [GUESTS, NODE].contains(&discovery_name(url))
 }
 
 /// A discovery may carry a parameter, as in `local_instances://`; ours take none.
 fn discovery_name(url: &str) -> &str {
     url.split(':').next().unwrap_or(url)
+}
+
+/// What sources want that is not there: meters that no module has, and discoveries that there are not.
+pub fn check(config: &Config, modules: &[Arc<Module>]) -> Problems {
+    let mut problems = Problems::of(config.polling_file.as_deref());
+    let declares = modules.iter().any(|module| !module.description.declares.is_empty());
+    for source in &config.polling.sources {
+        let mut described = modules.iter().flat_map(|module| &module.description.meters);
+        if !declares && !described.any(|meter| source.meters.matches(&meter.name)) {
+            let message = format!("source {} matches no meter of any module that is on", source.name);
+            let remedy = "See wasmeter module list for the meters that there are";
+            problems.warning(source.place, "meters", message, remedy);
+        }
+        for url in source.discovery.iter().filter(|url| !is_discovery(url)) {
+            let message = format!("source {}: there is no discovery {url:?}", source.name);
+            problems.error(source.place, "discovery", message, "Write local_instances or local_node");
+        }
+    }
+    problems
 }
 
 /// What a cycle has to do for these intervals. Modules of which nothing is wanted are left out.

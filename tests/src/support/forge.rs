@@ -41,11 +41,10 @@ impl Forge {
             exports: ("poller", [("describe", 2), ("poll", 2)]),
             imports: String::new(),
             memory: "1".into(),
-            realloc: format!(
-                "(global.set $next (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+            realloc: "(global.set $next (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
                  (global.get $next)
                  (global.set $next (i32.add (global.get $next) (local.get $size)))"
-            ),
+                .into(),
             describe: format!("(i32.const {DESCRIBED})"),
             poll: format!("(i32.const {POLLED})"),
             items: format!("(global $next (mut i32) (i32.const {HEAP})) (data (i32.const {NAME}) \"forged.meter\")"),

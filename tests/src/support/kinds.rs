@@ -322,9 +322,10 @@ fn forged() -> Vec<(&'static str, Forge, Ends)> {
         ("describe a million meters", forge().memory("400").meters(65536, 1_000_000), Configuring(TooMuch)),
         (
             "describe meters whose names are all of memory",
-            forge().memory("256").meters(65536, 100).words(65536, &[0, 16_000_000]).describe(
-                "(loop (i32.store offset=65540 (local.get 0) (i32.const 16000000))
-                    (br_if 0 (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 20))) (i32.const 2000))))
+            forge().memory("256").meters(65536, 100).describe(
+                "(local.set 0 (i32.const 65536))
+                 (loop (i32.store (local.get 0) (i32.const 131072)) (i32.store offset=4 (local.get 0) (i32.const 16000000))
+                    (br_if 0 (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 20))) (i32.const 67536))))
                  (i32.const 256)",
             ),
             Configuring(TooMuch),

@@ -12,8 +12,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::config::daemon::LogFormat;
 use crate::discovery::{Directory, Snapshot, View};
+use crate::hypervisor::HypervisorError;
 use crate::hypervisor::reader::{Reader, Want};
-use crate::hypervisor::{Groups, HypervisorError};
 use crate::pipeline::Slot;
 use crate::pipeline::stamp::Stamper;
 use crate::sandbox::host::state::State;
@@ -138,7 +138,7 @@ impl Host {
         let at = self.clock.now();
         let reading = reader.read(&want).await?;
         directory.learn_from(reader, &reading).await?;
-        Ok(Snapshot::assemble(directory, want.all_groups() | Groups::STATE, &reading.records, &[], at))
+        Ok(Snapshot::assemble(directory, reading.groups, &reading.records, &[], at))
     }
 }
 

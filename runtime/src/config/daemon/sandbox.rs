@@ -30,7 +30,7 @@ pub struct Sandbox {
 pub struct CallLimits {
     /// Fuel that every call has.
     pub fuel_base: u64,
-    /// Fuel that it has for each guest handed over, on top.
+    /// Fuel that it has for each resource handed over, on top: a guest, a device, a virtual CPU.
     pub fuel_per_resource: u64,
     /// All memories of an instance together.
     pub memory: ByteSize,

@@ -46,31 +46,48 @@ impl Want {
         let wanted = self.instead.iter().filter(|(group, _)| !self.always.contains(**group));
         wanted
             .map(|(group, keys)| {
-                let needs = |record: &&Record| runs(record) && keys.iter().any(|keys| lacks(record, keys));
+                let tests: Vec<Lack<'_>> = keys.iter().map(|keys| Lack::of(keys)).collect();
+                let needs = |record: &&Record| tests.iter().any(|lack| lack.is_in(record));
                 (*group, records.iter().filter(needs).map(|record| record.guest).collect())
             })
             .collect()
     }
 }
 
-fn runs(record: &Record) -> bool {
-    let state = KeyId::of("state.state");
-    let off = |value: &Value| matches!(value, Value::Integer(5) | Value::Count(5));
-    !record.stats.iter().any(|stat| Some(stat.key) == state && off(&stat.value))
+/// libvirt's number of the state in which a guest is off.
+const OFF: u64 = 5;
+
+/// Finds guests that lack a value under one of some keys: altogether, or for some of their vCPUs.
+struct Lack<'a> {
+    keys: &'a [KeyId],
+    of_vcpus: bool,
+    state: Option<KeyId>,
+    vcpus: Option<KeyId>,
 }
 
-/// Whether a value is missing under one of these keys: altogether, or for some of the vCPUs that the guest has.
-fn lacks(record: &Record, keys: &[KeyId]) -> bool {
-    let count = |key: &KeyId| record.stats.iter().filter(|stat| stat.key == *key).count();
-    let all = if keys.iter().any(|key| key.is_vcpu()) { vcpus(record) } else { 1 };
-    keys.iter().any(|key| count(key) < all.max(1))
+// === impl Lack ===
+
+impl<'a> Lack<'a> {
+    fn of(keys: &'a [KeyId]) -> Self {
+        let of_vcpus = keys.iter().any(|key| key.name().starts_with("vcpu."));
+        Self { keys, of_vcpus, state: KeyId::of("state.state"), vcpus: KeyId::of("vcpu.current") }
+    }
+
+    fn is_in(&self, record: &Record) -> bool {
+        if number(record, self.state) == Some(OFF) {
+            return false;
+        }
+        let vcpus = number(record, self.vcpus).filter(|_| self.of_vcpus).unwrap_or(1).max(1);
+        let count = |key: &KeyId| record.stats.iter().filter(|stat| stat.key == *key).count() as u64;
+        self.keys.iter().any(|key| count(key) < vcpus)
+    }
 }
 
-fn vcpus(record: &Record) -> usize {
-    let current = KeyId::of("vcpu.current");
-    let found = record.stats.iter().find(|stat| Some(stat.key) == current);
-    match found.map(|stat| &stat.value) {
-        Some(Value::Count(vcpus)) => usize::try_from(*vcpus).unwrap_or(usize::MAX),
-        _ => 1,
+fn number(record: &Record, key: Option<KeyId>) -> Option<u64> {
+    let found = record.stats.iter().find(|stat| Some(stat.key) == key)?;
+    match found.value {
+        Value::Count(number) => Some(number),
+        Value::Integer(number) => u64::try_from(number).ok(),
+        Value::Real(_) | Value::Text(_) => None,
     }
 }

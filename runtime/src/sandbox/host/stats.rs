@@ -23,13 +23,10 @@ impl Host for Context {
 
     async fn parents(&mut self, resources: Vec<u32>) -> wasmtime::Result<Vec<u32>> {
         self.charge(price::bytes(resources.len() * 8)).await;
-        let mut parents = Vec::with_capacity(resources.len());
-        for number in resources {
-            match self.input.snapshot.resources.get(number) {
-                Some(resource) if self.input.view.contains(number) => parents.push(resource.root),
-                _ => return forged(format!("it asked for the parent of resource {number}, which it was not handed")),
-            }
+        if let Err(error) = self.input.view.admits_any_order(&resources) {
+            return forged(format!("parents: {error}"));
         }
-        Ok(parents)
+        let all = &self.input.snapshot.resources;
+        Ok(resources.into_iter().map(|number| all.get(number).map_or(number, |resource| resource.root)).collect())
     }
 }

@@ -4,6 +4,8 @@
 //! what it asks of the host ([`asking`]), `give: ...` in what it answers ([`giving`]). Without a configuration it is
 //! honest: it gives the CPU time of each guest.
 
+#![allow(clippy::panic, clippy::infinite_iter, reason = "that is its purpose")]
+
 mod asking;
 mod giving;
 mod running;

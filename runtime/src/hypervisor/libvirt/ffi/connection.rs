@@ -39,8 +39,7 @@ impl Connection {
     /// A guest; `None` if there is none of that UUID.
     pub fn find(&self, guest: Uuid) -> Result<Option<Domain>, Error> {
         // SAFETY: the connection is open as long as this value is, and the call reads the 16 bytes that a UUID has.
-        let domain =
-            unsafe { virt_sys::virDomainLookupByUUID(self.connect.as_ptr(), guest.as_bytes().as_ptr()) };
+        let domain = unsafe { virt_sys::virDomainLookupByUUID(self.connect.as_ptr(), guest.as_bytes().as_ptr()) };
         match NonNull::new(domain) {
             // SAFETY: the call gave it, and with it the duty to free it, to nobody else.
             Some(domain) => Ok(Some(unsafe { Domain::own(domain) })),
@@ -55,9 +54,8 @@ impl Connection {
     pub fn all_stats(&self, groups: u32) -> Result<Stats, Error> {
         let mut list = ptr::null_mut();
         // SAFETY: the connection is open as long as this value is; the call writes one pointer, to a place that lives.
-        let count = unsafe {
-            virt_sys::virConnectGetAllDomainStats(self.connect.as_ptr(), groups, &raw mut list, NOWAIT)
-        };
+        let count =
+            unsafe { virt_sys::virConnectGetAllDomainStats(self.connect.as_ptr(), groups, &raw mut list, NOWAIT) };
         let count = usize::try_from(count).map_err(|_| Error::last())?;
         // SAFETY: both are from one call, which succeeded and gave the list to nobody else.
         Ok(unsafe { Stats::own(list, count) })
@@ -72,8 +70,7 @@ impl Connection {
         let mut list = ptr::null_mut();
         // SAFETY: the array ends with a null and lives during the call, as do the borrowed domains in it; the call
         // checks that they are of one connection, and writes one pointer, to a place that lives.
-        let count =
-            unsafe { virt_sys::virDomainListGetStats(domains.as_mut_ptr(), groups, &raw mut list, NOWAIT) };
+        let count = unsafe { virt_sys::virDomainListGetStats(domains.as_mut_ptr(), groups, &raw mut list, NOWAIT) };
         let count = usize::try_from(count).map_err(|_| Error::last())?;
         // SAFETY: both are from one call, which succeeded and gave the list to nobody else.
         Ok(unsafe { Stats::own(list, count) })

@@ -41,7 +41,8 @@ pub enum Kind {
 impl Error {
     /// The error of the call that this thread has just made.
     pub(super) fn last() -> Self {
-        // SAFETY: takes nothing; gives null or this thread's own error.
+        // SAFETY: takes nothing, and gives null or this thread's own error. The library is started, or there would
+        // have been nothing to make a call on.
         let last = unsafe { virt_sys::virGetLastError() };
         // SAFETY: null, or an error that stays as it is until this thread's next call, which is after this function.
         let Some(last) = (unsafe { last.as_ref() }) else {
@@ -87,8 +88,7 @@ const DENIED: [u32; 5] = [
     virt_sys::VIR_ERR_ACCESS_DENIED,
     virt_sys::VIR_ERR_AUTH_UNAVAILABLE,
 ];
-const ADDRESS: [u32; 3] =
-    [virt_sys::VIR_ERR_NO_CONNECT, virt_sys::VIR_ERR_INVALID_ARG, virt_sys::VIR_ERR_UNKNOWN_HOST];
+const ADDRESS: [u32; 3] = [virt_sys::VIR_ERR_NO_CONNECT, virt_sys::VIR_ERR_INVALID_ARG, virt_sys::VIR_ERR_UNKNOWN_HOST];
 /// The parser of URIs, and the test driver, whose URI names a file.
 const ADDRESS_FROM: [u32; 2] = [virt_sys::VIR_FROM_URI, virt_sys::VIR_FROM_TEST];
 

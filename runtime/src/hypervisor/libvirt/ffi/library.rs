@@ -18,10 +18,11 @@ fn start() -> Result<(), Error> {
     // lives for ever, takes any arguments and never unwinds. Nothing else here sets them, and this runs once.
     unsafe { virt_sys::virSetErrorFunc(ptr::null_mut(), Some(keep_quiet)) };
     // SAFETY: it takes nothing, and may be called at any time, by any thread, and more than once.
-    match unsafe { virt_sys::virInitialize() } {
-        0 => Ok(()),
-        _ => Err(Error::last()),
+    if unsafe { virt_sys::virInitialize() } == 0 {
+        return Ok(());
     }
+    // Its errors cannot be asked for either.
+    Err(Error { code: 0, domain: 0, errno: None, message: "libvirt's library does not start".to_owned() })
 }
 
 /// Stands in for libvirt's own handler, which prints.

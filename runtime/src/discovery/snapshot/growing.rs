@@ -1,0 +1,169 @@
+//! Columns that grow guest by guest, out of statistics in no order.
+
+use std::collections::HashMap;
+
+use crate::contract::{Column, Values};
+use crate::discovery::directory::Present;
+use crate::discovery::resource::{Part, Resources};
+use crate::hypervisor::{Definition, KeyId, Record, Stat, Value};
+
+/// What keys mean, looked up once for all guests.
+#[derive(Debug)]
+pub struct Keys {
+    state: KeyId,
+    disk_name: KeyId,
+    nic_name: KeyId,
+    flavor: [KeyId; 5],
+    /// For each key: the kind of part that has a value under it; none for a guest's own.
+    parts: Vec<Option<Part>>,
+}
+
+/// Columns of all keys.
+#[derive(Debug)]
+pub struct Columns {
+    keys: Keys,
+    by_key: Vec<Column>,
+    /// The devices of the guest at hand: the key of their names, their number in statistics, their resource.
+    devices: Vec<(KeyId, u32, u32)>,
+}
+
+// === impl Keys ===
+
+impl Keys {
+    /// Looks up what there is to know.
+    pub fn find() -> Self {
+        let known = |name: &str| KeyId::of(name).unwrap_or_default();
+        let flavor = ["vcpus", "ram", "disk", "ephemeral", "swap"].map(|name| known(&format!("flavor.{name}")));
+        let (state, disk_name, nic_name) = (known("state.state"), known("block.*.name"), known("net.*.name"));
+        let part = |name: &str| match name.split_once(".*") {
+            Some(("block", _)) => Some(Part::Disk),
+            Some(("net", _)) => Some(Part::Nic),
+            Some(("vcpu", _)) => Some(Part::Vcpu),
+            _ => None,
+        };
+        Self { state, disk_name, nic_name, flavor, parts: KeyId::map_all(part) }
+    }
+
+    fn part(&self, key: KeyId) -> Option<Part> {
+        self.parts.get(key.index()).copied().flatten()
+    }
+
+    /// Virtual CPUs as the statistics number them, ascending; some may be left out.
+    pub fn vcpus(&self, record: &Record) -> Vec<u32> {
+        let numbered = record.stats.iter().filter(|stat| self.part(stat.key) == Some(Part::Vcpu));
+        let mut numbers: Vec<u32> = numbered.map(|stat| stat.number).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+    }
+
+    /// The state that the hypervisor reports; -1 if it does not.
+    pub fn state_of(&self, record: &Record) -> i64 {
+        let found = record.stats.iter().find(|stat| stat.key == self.state);
+        match found.map(|stat| &stat.value) {
+            Some(Value::Integer(state)) => *state,
+            Some(Value::Count(state)) => i64::try_from(*state).unwrap_or(-1),
+            _ => -1,
+        }
+    }
+}
+
+// === impl Columns ===
+
+impl Columns {
+    /// Empty columns.
+    pub fn of(keys: Keys) -> Self {
+        let by_key = keys.parts.iter().map(|_| Column::empty()).collect();
+        Self { keys, by_key, devices: Vec::new() }
+    }
+
+    /// Adds the statistics of a guest.
+    pub fn guest(&mut self, root: u32, one: &Present<'_>, resources: &Resources) {
+        self.find_devices(root, one.record, resources);
+        let first_vcpu = resources.parts(Part::Vcpu, &(root..root + 1)).start;
+        for stat in &one.record.stats {
+            let resource = match self.keys.part(stat.key) {
+                None => Some(root),
+                Some(Part::Disk) => self.device(self.keys.disk_name, stat.number),
+                Some(Part::Nic) => self.device(self.keys.nic_name, stat.number),
+                Some(Part::Vcpu) => (first_vcpu..).zip(&one.vcpus).find(|(_, n)| **n == stat.number).map(|(at, _)| at),
+            };
+            if let Some(resource) = resource {
+                self.push(resource, stat);
+            }
+        }
+    }
+
+    /// Adds what its flavour says.
+    pub fn flavor(&mut self, root: u32, definition: &Definition) {
+        let Some(nova) = &definition.nova else { return };
+        let flavor = &nova.flavor;
+        let values = [flavor.vcpus, flavor.ram, flavor.disk, flavor.ephemeral, flavor.swap];
+        for (key, value) in self.keys.flavor.into_iter().zip(values) {
+            self.push(root, &Stat { key, number: 0, value: Value::Count(value) });
+        }
+    }
+
+    /// The columns by name, without those that nobody has a value in.
+    pub fn finish(self) -> HashMap<String, Column> {
+        let names = KeyId::map_all(str::to_owned);
+        let filled = names.into_iter().zip(self.by_key).filter(|(_, column)| !column.is_empty());
+        filled
+            .map(|(name, mut column)| {
+                column.ascend();
+                (name, column)
+            })
+            .collect()
+    }
+
+    /// Statistics number devices; their names tell which of the definition's they are.
+    fn find_devices(&mut self, root: u32, record: &Record, resources: &Resources) {
+        self.devices.clear();
+        for stat in &record.stats {
+            let Value::Text(name) = &stat.value else { continue };
+            let part = match stat.key {
+                key if key == self.keys.disk_name => Part::Disk,
+                key if key == self.keys.nic_name => Part::Nic,
+                _ => continue,
+            };
+            let mut places = resources.parts(part, &(root..root + 1));
+            let named = |place: &u32| resources.get(*place).is_some_and(|r| *r.label.device == **name);
+            if let Some(place) = places.find(named) {
+                self.devices.push((stat.key, stat.number, place));
+            }
+        }
+    }
+
+    fn device(&self, key: KeyId, number: u32) -> Option<u32> {
+        self.devices.iter().find(|(of, of_number, _)| *of == key && *of_number == number).map(|(.., place)| *place)
+    }
+
+    /// Adds a value. The first decides the column's type; a later one of another type is converted if it is the
+    /// same number, and left out otherwise.
+    fn push(&mut self, resource: u32, stat: &Stat) {
+        let Some(column) = self.by_key.get_mut(stat.key.index()) else { return };
+        if column.is_empty() {
+            column.values = match stat.value {
+                Value::Count(_) => Values::Counts(Vec::new()),
+                Value::Integer(_) => Values::Integers(Vec::new()),
+                Value::Real(_) => Values::Reals(Vec::new()),
+                Value::Text(_) => return,
+            };
+        }
+        match (&mut column.values, &stat.value) {
+            (Values::Counts(values), Value::Count(value)) => values.push(*value),
+            (Values::Integers(values), Value::Integer(value)) => values.push(*value),
+            (Values::Reals(values), Value::Real(value)) if value.is_finite() => values.push(*value),
+            (Values::Counts(values), Value::Integer(value)) => match u64::try_from(*value) {
+                Ok(value) => values.push(value),
+                Err(_) => return,
+            },
+            (Values::Integers(values), Value::Count(value)) => match i64::try_from(*value) {
+                Ok(value) => values.push(value),
+                Err(_) => return,
+            },
+            _ => return,
+        }
+        column.resources.push(resource);
+    }
+}

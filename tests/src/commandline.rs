@@ -1,0 +1,87 @@
+//! Everything but the daemon: what each subcommand prints, and how it ends.
+
+mod check;
+mod inspect;
+mod once;
+mod prometheus;
+mod record;
+
+use crate::support::program::{Folder, run};
+
+#[test]
+fn every_subcommand_has_examples() {
+    for line in ["run", "once", "check", "record", "completion", "module list", "module inspect", "module run"] {
+        run(&format!("{line} --help")).is(0).says("Examples:\n  wasmeter ").says("Usage: wasmeter ");
+    }
+    run("--help").is(0).says("Exit codes:").says("SIGHUP");
+    run("--version").is(0).says("wasmeter 0.");
+}
+
+#[test]
+fn wrong_command_lines_are_told_from_everything_else() {
+    for (line, words) in [
+        ("", "Usage: wasmeter"),
+        ("ruin", "similar"),
+        ("run --cycles many", "'many'"),
+        ("run --cycles -1", "'-1'"),
+        ("run --nonsense", "--nonsense"),
+        ("once --format xml", "possible values: table, json, prometheus"),
+        ("once --hypervisor", "--hypervisor"),
+        ("record", "FILE"),
+        ("record x --interval 10", "not a duration such as 500ms, 2.5s, 2m or 1h"),
+        ("module", "Usage: wasmeter module"),
+        ("module inspect", "FILE"),
+        ("module run disk --slots x", "'x'"),
+        ("completion tcsh", "possible values: bash"),
+    ] {
+        let ran = run(line).is(64).complains(words);
+        assert_eq!(ran.stdout, "", "{line}");
+    }
+}
+
+#[test]
+fn completions_are_made_for_each_shell() {
+    for (shell, words) in [("bash", "complete -F"), ("zsh", "#compdef wasmeter"), ("fish", "complete -c wasmeter")] {
+        run(&format!("completion {shell}")).is(0).says(words).says("inspect");
+    }
+}
+
+/// A host that cannot be is a mistake of whoever wrote it; a host that does not answer is not.
+#[test]
+fn hosts_that_cannot_be_and_hosts_that_do_not_answer() {
+    let folder = Folder::new("");
+    for line in ["run --cycles 1", "once", "check", "record new", "module run disk", "module inspect disk"] {
+        for (uri, code, words) in [
+            ("sim://?domain=3", 64, "no parameter \"domain\"; write one of domains"),
+            ("recording:", 64, "recording:FILE"),
+            ("recording:nowhere", 69, "nowhere"),
+        ] {
+            let ran = folder.run(&format!("{line} --hypervisor {uri}"));
+            assert_eq!(ran.code, Some(code), "{line} {uri}: {}{}", ran.stdout, ran.stderr);
+            assert!(ran.stderr.contains(words) || ran.stdout.contains(words), "{line} {uri}: {}", ran.stderr);
+        }
+    }
+}
+
+#[test]
+fn configurations_that_cannot_be_are_named_with_their_lines() {
+    for (config, polling, words) in [
+        ("hots: a", "", "wasmeter.yaml:2:1: error: unknown key `hots`. Did you mean `host`?"),
+        ("reader:\n  watchdog: 5", "", "wasmeter.yaml:3:13: error: `reader.watchdog` is `5`: no unit"),
+        ("", "sources: [", "polling.yaml:1:10: error: not valid YAML: unclosed bracket"),
+        ("", "sources:\n  - {name: a, interval: 0, meters: [cpu]}\n", "polling.yaml:2:25: error: source `a`: Interval"),
+        ("", "sources:\n  - {name: a, interval: 9}\n", "polling.yaml:2:5: error: source `a`: Missing meters value"),
+        ("", "sources:\n  - {name: a, interval: 9, meters: [*]}\n", "polling.yaml:2:37: error: not valid YAML"),
+    ] {
+        let folder = Folder::new(&format!("polling: polling.yaml\n{config}"));
+        folder.write("polling.yaml", polling);
+        if polling.is_empty() {
+            folder.poll(&["*"]);
+        }
+        for line in ["run --cycles 1", "once", "record new", "module run disk", "module list"] {
+            folder.run(line).is(64).complains(words);
+        }
+        folder.run("check").is(64).says(words);
+    }
+    run("once -c nowhere.yaml").is(64).complains("nowhere.yaml: error: the file cannot be read");
+}

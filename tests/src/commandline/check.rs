@@ -1,0 +1,102 @@
+//! `wasmeter check`: everything that can be wrong, before anything runs.
+
+use crate::support::program::Folder;
+use crate::support::resources;
+
+const SIM: &str = "sim://?domains=3&calm=true";
+
+/// A folder whose source has meters, and whatever else.
+fn folder(config: &str, source: &str) -> Folder {
+    let folder = Folder::measuring(SIM, config);
+    folder.write("polling.yaml", format!("sources:\n  - name: a\n    interval: 9\n    {source}\n"));
+    folder
+}
+
+#[test]
+fn what_is_right_is_ready() {
+    let folder = folder("", "meters: ['*']");
+    let ran = folder.run("check").is(0).says("guests      3").says("ready to run\n");
+    assert!(!ran.stdout.contains("warning") && !ran.stdout.contains("not ready"), "{}", ran.stdout);
+    let report = folder.run("check --json").is(0).json();
+    assert_eq!(report["problems"], serde_json::json!([]));
+    assert_eq!(report["guests"], 3);
+    assert_eq!(report["config"]["hypervisor"], SIM);
+    assert!(report["modules"].as_array().unwrap().iter().any(|name| name == "disk"));
+}
+
+#[test]
+fn what_may_not_be_meant_is_a_warning() {
+    let folder = folder("", "meters: [cpu_util]\n    metres: []");
+    let ran = folder.run("check").is(0).says("ready to run, with warnings");
+    assert!(ran.stdout.contains("polling.yaml:5:5: warning: unknown key `metres`. Did you mean `meters`?"));
+    assert!(ran.stdout.contains("polling.yaml:2:5: warning: source a matches no meter of any module that is on. See "));
+}
+
+#[test]
+fn what_cannot_be_is_an_error() {
+    for (config, source, words) in [
+        ("host: a b", "meters: [cpu]", "wasmeter.yaml:3:7: error: `host` is `a b`: not a host name. Write it without"),
+        ("", "meters: []", "polling.yaml:4:13: error: source `a`: No meters specified. Name some, or write"),
+        (
+            "",
+            "meters: [cpu]\n    discovery: [nova]",
+            "polling.yaml:2:5: error: source a: there is no discovery \"nova\". Write local_instances or local_node",
+        ),
+    ] {
+        let folder = folder(config, source);
+        folder.run("check").is(64).says(words).says("not ready to run");
+        let report = folder.run("check --json").is(64).json();
+        let problem = &report["problems"][0];
+        assert_eq!(problem["severity"], "error");
+        let file = words.split(':').next().unwrap();
+        assert_eq!(problem["file"], file);
+        assert_eq!(problem["line"].to_string(), words.split(':').nth(1).unwrap());
+        for key in ["message", "remedy", "key"] {
+            assert!(problem[key].as_str().is_some_and(|text| !text.is_empty()), "{key}: {problem}");
+        }
+    }
+}
+
+#[test]
+fn modules_that_are_refused_are_named_with_their_lines() {
+    let core = wat::parse_str("(module (func (export \"poll\")))").unwrap();
+    for (module, content, words) in [
+        ("core.wasm", &core[..], "this is a core module, not a component; build it with --target wasm32-wasip2"),
+        ("text.wasm", b"#!/bin/sh", "this is not WebAssembly"),
+        ("cut.wasm", b"\0as", "cut short"),
+    ] {
+        let folder = folder(
+            &format!("modules:\n  good: {{file: {}}}\n  mine: {{file: {module}}}", resources()),
+            "meters: ['*']",
+        );
+        folder.write(module, content);
+        let place = "wasmeter.yaml:5:3: error: the module mine was refused: ";
+        folder.run("check").is(70).says(place).says(words).says("See wasmeter module inspect");
+        let problems = folder.run("check --json").is(70).json()["problems"].clone();
+        assert_eq!((&problems[0]["line"], &problems[1]), (&5.into(), &serde_json::Value::Null));
+        folder.run("run --cycles 1").is(70).complains(place).complains(words);
+        folder.run("once").is(70).complains(place).complains(words);
+    }
+    let missing = folder("modules:\n  mine: {file: nowhere.wasm}", "meters: ['*']");
+    missing.run("check").is(70).says("nowhere.wasm: No such file");
+}
+
+/// A host that the command line names stands in no file.
+#[test]
+fn what_the_command_line_names_is_in_no_file() {
+    let folder = folder("", "meters: ['*']");
+    let uri = "recording:nowhere";
+    let problem = folder.run(&format!("check --json --hypervisor {uri}")).is(69).json()["problems"][0].clone();
+    assert_eq!((&problem["file"], &problem["line"]), (&serde_json::Value::Null, &serde_json::Value::Null), "{problem}");
+    folder.write("wasmeter.yaml", folder.read("wasmeter.yaml").replace(SIM, uri));
+    folder.run("check").is(69).says("wasmeter.yaml:1:13: error: ");
+}
+
+#[test]
+fn passwords_are_not_shown() {
+    let folder = folder("modules: {disk: {config: {password: hush}}}", "meters: [cpu]");
+    for line in ["check --json", "check"] {
+        let ran = folder.run(line).is(0);
+        assert!(!ran.stdout.contains("hush") && !ran.stderr.contains("hush"), "{}", ran.stdout);
+    }
+}

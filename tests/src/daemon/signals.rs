@@ -1,0 +1,75 @@
+//! Signals end the daemon, soon and in order.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::support::program::{Folder, of_meter, until};
+
+/// A read is stuck, and its watchdog takes its time.
+const STUCK: &str = "sim://?domains=6&calm=true&freeze=3&disks=1&nics=1";
+
+/// Far less than any deadline that must not be waited for.
+const SOON: Duration = Duration::from_secs(15);
+
+/// There is one cycle, at the start.
+fn once_a_year(hypervisor: &str, config: &str) -> Folder {
+    let folder = Folder::measuring(hypervisor, config);
+    folder.write("polling.yaml", "sources: [{name: a, interval: 31536000, meters: ['*']}]");
+    folder
+}
+
+/// The cycle is in a call that is stuck when the signal comes, and goes on without the frozen guests.
+#[test]
+fn terminated_it_finishes_the_cycle() {
+    let folder = once_a_year(STUCK, "reader: {watchdog: 2s}\nschedule: {drain: 10m}");
+    let daemon = folder.start("run --output samples");
+    let log = daemon.end();
+    let samples = folder.samples("samples");
+    assert_eq!(of_meter(&samples, "disk.device.read.bytes").len(), 3, "{log}");
+    assert_eq!(of_meter(&samples, "network.incoming.bytes").len(), 6, "{log}");
+    assert!(log.contains("Done. cycles=1"), "{log}");
+}
+
+#[test]
+fn terminated_it_waits_no_longer_than_it_may() {
+    let folder = once_a_year(STUCK, "reader: {watchdog: 1m}\nschedule: {drain: 1s}");
+    let daemon = folder.start("run --output samples");
+    let began = Instant::now();
+    let log = daemon.end();
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    assert!(log.contains("The cycle that ran was given up"), "{log}");
+    assert_eq!(folder.read("samples"), "");
+}
+
+#[test]
+fn interrupted_it_ends_at_once() {
+    let folder = once_a_year(STUCK, "reader: {watchdog: 1m}\nschedule: {drain: 10m}");
+    let daemon = folder.start("run --output samples");
+    let began = Instant::now();
+    daemon.signal(Signal::INT);
+    let log = daemon.wait(0);
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    assert!(log.contains("The cycle that ran was given up"), "{log}");
+}
+
+#[test]
+fn interrupted_it_does_not_wait_for_a_cycle_that_drains() {
+    let folder = once_a_year(STUCK, "reader: {watchdog: 1m}\nschedule: {drain: 10m}");
+    let daemon = folder.start("run --output samples");
+    let began = Instant::now();
+    daemon.signal(Signal::TERM);
+    daemon.signal(Signal::INT);
+    daemon.wait(0);
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+}
+
+#[test]
+fn between_two_cycles_it_ends_at_once() {
+    let folder = once_a_year("sim://?domains=2", "log: {format: json}");
+    let daemon = folder.start("run --output samples");
+    until("a cycle", || (!folder.read("samples").is_empty()).then_some(()));
+    let began = Instant::now();
+    let log = daemon.end();
+    assert!(began.elapsed() < SOON && log.contains("\"cycles\":1,"), "{log}");
+}
