@@ -20,7 +20,7 @@ pub fn run(rounds: usize, bars: &mut Bars) -> Outcome {
     let cache = folder.path().join("cache");
     std::fs::write(&polling, "sources: [{name: all, interval: 1, meters: ['*']}]\n")?;
     let text = format!(
-        "polling: {}\nsandbox: {{cache: {}}}\nmodules: {{mitaka: {{enabled: true}}, deep: {{enabled: true}}}}\n\
+        "hypervisor: sim://?domains=20&calm=true\npolling: {}\nsandbox: {{cache: {}}}\nmodules: {{mitaka: {{enabled: true}}, deep: {{enabled: true}}}}\n\
          outputs: [{{file: {}}}]\n",
         polling.display(),
         cache.display(),

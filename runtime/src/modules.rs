@@ -46,7 +46,7 @@ pub fn is_on_by_default(name: &str) -> bool {
 
 /// Reads a module's file, as far as anybody would look at it.
 pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let cannot = |error: std::io::Error| Failure::new(Cause::NotAComponent, format!("{}: {error}", path.display()));
+    let cannot = |error: std::io::Error| Failure::new(Cause::Unreadable, format!("{}: {error}", path.display()));
     let size = std::fs::metadata(path).map_err(cannot)?.len();
     if size > FILE_BYTES as u64 {
         let detail = format!("{} has {size} bytes and at most {FILE_BYTES} are looked at", path.display());
@@ -74,6 +74,14 @@ impl Modules {
     /// Transformers that have not seen anything yet.
     pub fn chains(&self) -> Vec<Chain> {
         self.transformers.iter().map(|(meters, module)| Chain::new(meters.clone(), Arc::clone(module))).collect()
+    }
+}
+
+fn remedy(failure: &Failure) -> &'static str {
+    match failure.cause {
+        Cause::Unreadable => "Write where the file is; a relative path begins at the configuration's folder",
+        Cause::BadDescription => "See the module's documentation for what its config may say",
+        _ => "See wasmeter module inspect for what the file says of itself",
     }
 }
 
@@ -179,7 +187,7 @@ impl Loading<'_> {
                 Ok(module) => self.transformers.push((transform.meters.clone(), Arc::new(module))),
                 Err(failure) => {
                     let message = format!("the module {} was refused: {}", transform.module, failure.on_one_line());
-                    let remedy = "See wasmeter module inspect for what the file says of itself";
+                    let remedy = remedy(&failure);
                     self.problems.error(transform.place, &key, message, remedy);
                 }
             }
@@ -209,7 +217,7 @@ impl Loading<'_> {
             Err(failure) => {
                 let place: Option<Place> = entry.and_then(|entry| entry.place);
                 let message = format!("the module {name} was refused: {}", failure.on_one_line());
-                let remedy = "See wasmeter module inspect for what the file says of itself";
+                let remedy = remedy(&failure);
                 self.problems.error(place, &format!("modules.{name}"), message, remedy);
             }
         }

@@ -21,10 +21,18 @@ pub enum Counts {
 }
 
 impl Counts {
+    /// Many repetitions are worth an optimised build.
+    fn profile(self) -> &'static [&'static str] {
+        match self {
+            Self::Short => &[],
+            Self::Full => &["--release"],
+        }
+    }
+
     fn repeat(self) -> &'static str {
         match self {
             Self::Short => "1",
-            Self::Full => "100",
+            Self::Full => "500",
         }
     }
 }
@@ -38,9 +46,12 @@ pub fn run(workspace: &Workspace, options: &Test, counts: Counts) -> Result<(), 
         if !names_packages(&options.args) {
             command.arg("--workspace");
         }
-        command.args(options.build.flags()).args(&options.args).env(REPEAT, &repeat);
+        command.args(counts.profile()).args(options.build.flags()).args(&options.args).env(REPEAT, &repeat);
         command
     };
+    // Tests of the whole run the daemon as it is.
+    let mut daemon = workspace.cargo(&["build", "--package", "wasmeter"]);
+    step::run("Building the daemon", daemon.args(counts.profile()).args(options.build.flags()))?;
     // Apart, so that the time of the tests is theirs alone.
     step::run("Building the tests", &mut cargo(&["test", "--no-run"]))?;
     let what = format!("Running the tests, {REPEAT}={}", repeat.to_string_lossy());

@@ -92,6 +92,9 @@ impl Run<'_> {
         if config.hypervisor.uri != agent.config().hypervisor.uri {
             tracing::warn!("The hypervisor cannot be changed without a restart; the rest is taken over.");
         }
+        if config.sandbox.cache != agent.config().sandbox.cache || config.log != agent.config().log {
+            tracing::warn!("Log format and cache folder cannot be changed without a restart; the rest is taken over.");
+        }
         let outputs = (self.outputs_of)(&config);
         match agent.reconfigure(config).await {
             Ok(()) => {

@@ -21,7 +21,13 @@ Examples:
   wasmeter run --table                                the simulated host, live
   wasmeter run -c /etc/wasmeter/wasmeter.yaml         what the configuration says
   wasmeter run --output samples.jsonl --cycles 3      three cycles into a file
-  WASMETER_LOG=debug wasmeter run ...                 with more in the log";
+  WASMETER_LOG=debug wasmeter run ...                 with more in the log
+
+Environment: WASMETER_LOG says how much is logged to standard error: error, warn, info (if nothing is said), debug or
+trace, also by part, as in info,wasmeter::module=debug.
+
+Compiled modules are kept in sandbox.cache: /var/cache/wasmeter for root, else $XDG_CACHE_HOME/wasmeter or
+~/.cache/wasmeter.";
 
 /// Measure in every slot until a signal says to stop.
 #[derive(Debug, clap::Args)]

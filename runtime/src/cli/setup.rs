@@ -19,8 +19,12 @@ pub struct Where {
     /// Configuration file; without one, the defaults hold.
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Host to measure, instead of the one that the configuration names: sim://?domains=20&seed=1, recording:FILE,
-    /// or what libvirt understands, such as qemu:///system.
+    /// Host to measure, instead of the one that the configuration names: sim://, recording:FILE, or what libvirt
+    /// understands, such as qemu:///system.
+    ///
+    /// The simulated host takes parameters, as in sim://?domains=20&seed=1: domains (how many guests), seed (which
+    /// ones), disks and nics (as many of each guest), calm=true (nothing but work: no stop, migration, hot-plug, reset
+    /// or freeze), freeze=N (the first N guests are frozen for ever).
     #[arg(long, value_name = "URI")]
     pub hypervisor: Option<String>,
 }

@@ -23,6 +23,8 @@ pub struct Failure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
+    /// The file cannot be read.
+    Unreadable,
     /// The file is no component, or is broken.
     NotAComponent,
     /// It is a component of another world or version.
@@ -80,6 +82,7 @@ impl Cause {
     /// The word for logs and metrics.
     pub fn word(self) -> &'static str {
         match self {
+            Self::Unreadable => "unreadable",
             Self::NotAComponent => "not-a-component",
             Self::AbiMismatch => "abi-mismatch",
             Self::NotGranted => "not-granted",

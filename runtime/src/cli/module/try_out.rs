@@ -1,6 +1,7 @@
 //! `wasmeter module run`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::agent::OPERATOR;
 use crate::agent::polling::{Poll, Polled};
@@ -9,8 +10,8 @@ use crate::cli::once;
 use crate::cli::setup::{self, Threads, Where};
 use crate::cli::{Exit, logging};
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
 use crate::config::daemon::LogFormat;
+use crate::config::{Config, duration};
 use crate::discovery::{Directory, Snapshot, View};
 use crate::hypervisor::HypervisorError;
 use crate::hypervisor::reader::{Reader, Want};
@@ -40,6 +41,9 @@ pub struct Args {
     /// How many slots; a simulated host lives on between them, a recording goes to its next slot.
     #[arg(long, value_name = "N", default_value_t = 1)]
     slots: u32,
+    /// The time between two slots of a host that lives; a recording goes on at once.
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration::parse)]
+    interval: Duration,
     /// Only what it used, not what it gave.
     #[arg(long)]
     quiet: bool,
@@ -71,7 +75,11 @@ impl Args {
         let (sandbox, module) = (Arc::new(sandbox), Arc::new(module));
         let host = Host::open(&config, &threads)?;
         let (mut state, mut failed) = (Arc::default(), false);
+        let lives = !config.hypervisor.uri.starts_with("recording:");
         for slot in 0..self.slots {
+            if slot > 0 && lives {
+                threads.time.block_on(async { tokio::time::sleep(self.interval).await });
+            }
             let (snapshot, view) = host.next(&module, &threads)?;
             let resources = view.resources();
             let mut poll = Poll::alone(&sandbox, &module, Arc::clone(&snapshot), view, &config, &host.clock);
