@@ -87,11 +87,16 @@ fn it_remembers_over_a_reload() {
 
 #[test]
 fn one_that_is_refused_is_named_with_its_line() {
-    let folder =
-        Folder::measuring(CALM, "transform:\n  - {meters: ['*'], module: disk}\n  - {meters: ['*'], module: nothing}");
-    let ran = folder.run("run --cycles 1");
-    assert_eq!(ran.code, Some(70), "{}", ran.stderr);
-    ran.complains("wasmeter.yaml:4:5: error: disk is a pollster").complains("wasmeter.yaml:5:5: error: there is no");
+    let config = "transform:
+  - {meters: ['*'], module: disk}
+  - {meters: ['*'], module: nothing}
+  - {meters: [cpu, memory], module: delta, config: {target: {name: both}}}";
+    let ran = Folder::measuring(CALM, config).run("run --cycles 1").is(70);
+    ran.complains("wasmeter.yaml:4:5: error: disk is a pollster")
+        .complains("wasmeter.yaml:5:5: error: there is no transformer \"nothing\"")
+        .complains(
+            "wasmeter.yaml:6:5: error: the module delta was refused: bad-description: delta: target.name is both",
+        );
 }
 
 /// One that fails costs its own output. Which meters are declared is known no sooner.
@@ -104,7 +109,7 @@ transform: [{{meters: [probe.dynamic.*], module: delta, config: {{target: {{name
     );
     let folder = Folder::measuring(CALM, &config);
     let ran = folder.run("run --cycles 2 --output samples").is(0);
-    ran.complains("target.name is both, but probe.dynamic.one, probe.dynamic.two").complains("A transformer failed");
+    ran.complains("target.name is both, but probe.dynamic.one, probe.dynamic.two").complains("module=delta");
     let samples = folder.samples("samples");
     assert_eq!((of_meter(&samples, "cpu").len(), of_meter(&samples, "probe.dynamic.one").len()), (10, 10));
     assert!(of_meter(&samples, "both").is_empty());
