@@ -14,11 +14,11 @@ use tokio::runtime::Handle;
 
 use self::tally::Tally;
 use crate::clock::Clock;
-use crate::config::{Config, Problems};
+use crate::config::Config;
 use crate::discovery::Directory;
 use crate::hypervisor::Hypervisor;
 use crate::hypervisor::reader::Reader;
-use crate::modules::Modules;
+use crate::modules::{Modules, NotLoaded};
 use crate::pipeline::Chain;
 use crate::publish::id::Ids;
 use crate::sandbox::Sandbox;
@@ -62,11 +62,11 @@ pub struct Parts {
 }
 
 /// Modules that fit the sources. What is odd is said, what is wrong is refused.
-async fn load(sandbox: &Sandbox, config: &Config) -> Result<Modules, Problems> {
+async fn load(sandbox: &Sandbox, config: &Config) -> Result<Modules, NotLoaded> {
     let modules = Modules::load(sandbox, config).await?;
     let problems = plan::check(config, &modules.pollsters);
     if problems.has_errors() {
-        return Err(problems);
+        return Err(NotLoaded { problems, refused: false });
     }
     if !problems.is_empty() {
         tracing::warn!("The configuration is odd:\n{problems}");
@@ -78,7 +78,7 @@ async fn load(sandbox: &Sandbox, config: &Config) -> Result<Modules, Problems> {
 
 impl Agent {
     /// Loads the modules and gets ready.
-    pub async fn new(config: Config, parts: Parts) -> Result<Self, Problems> {
+    pub async fn new(config: Config, parts: Parts) -> Result<Self, NotLoaded> {
         let Parts { clock, hypervisor, sandbox, guests } = parts;
         let modules = load(&sandbox, &config).await?;
         let reader = Reader::new(hypervisor, config.watchdog(), config.reader.max_stuck);
@@ -103,7 +103,7 @@ impl Agent {
     }
 
     /// Goes on with another configuration, or stays as it is if that one is wrong. The host cannot be changed so.
-    pub async fn reconfigure(&mut self, config: Config) -> Result<(), Problems> {
+    pub async fn reconfigure(&mut self, config: Config) -> Result<(), NotLoaded> {
         let modules = load(&self.sandbox, &config).await?;
         self.reader.reconfigure(config.watchdog(), config.reader.max_stuck);
         self.directory.reconfigure(&config.host, config.metadata.clone());

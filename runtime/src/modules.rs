@@ -34,6 +34,16 @@ pub struct Modules {
     pub transformers: Vec<(MeterFilter, Arc<Module>)>,
 }
 
+/// Why modules were not loaded.
+#[derive(Debug, thiserror::Error)]
+#[error("{problems}")]
+pub struct NotLoaded {
+    /// What is wrong, and where it is written.
+    pub problems: Problems,
+    /// Whether a module was refused, rather than the configuration wrong.
+    pub refused: bool,
+}
+
 /// Every module that is part of the program.
 pub fn built_in() -> impl Iterator<Item = BuiltIn> {
     BUILT_IN.iter().map(|(name, wasm)| BuiltIn { name, wasm })
@@ -59,14 +69,15 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 
 impl Modules {
     /// Loads what the configuration wants. Problems name the line that wants it.
-    pub async fn load(sandbox: &Sandbox, config: &Config) -> Result<Self, Problems> {
+    pub async fn load(sandbox: &Sandbox, config: &Config) -> Result<Self, NotLoaded> {
         let problems = Problems::of(config.file.as_deref());
-        let mut loading = Loading { sandbox, config, problems, pollsters: Vec::new(), transformers: Vec::new() };
+        let (pollsters, transformers) = (Vec::new(), Vec::new());
+        let mut loading = Loading { sandbox, config, problems, refused: false, pollsters, transformers };
         loading.built_in().await;
         loading.named().await;
         loading.transformers().await;
         if loading.problems.has_errors() {
-            return Err(loading.problems);
+            return Err(NotLoaded { problems: loading.problems, refused: loading.refused });
         }
         Ok(Self { pollsters: loading.pollsters, transformers: loading.transformers })
     }
@@ -89,6 +100,7 @@ struct Loading<'a> {
     sandbox: &'a Sandbox,
     config: &'a Config,
     problems: Problems,
+    refused: bool,
     pollsters: Vec<Arc<Module>>,
     transformers: Vec<(MeterFilter, Arc<Module>)>,
 }
@@ -186,6 +198,7 @@ impl Loading<'_> {
             match configured {
                 Ok(module) => self.transformers.push((transform.meters.clone(), Arc::new(module))),
                 Err(failure) => {
+                    self.refused = true;
                     let message = format!("the module {} was refused: {}", transform.module, failure.on_one_line());
                     let remedy = remedy(&failure);
                     self.problems.error(transform.place, &key, message, remedy);
@@ -215,6 +228,7 @@ impl Loading<'_> {
             }
             Ok(module) => self.pollsters.push(Arc::new(module)),
             Err(failure) => {
+                self.refused = true;
                 let place: Option<Place> = entry.and_then(|entry| entry.place);
                 let message = format!("the module {name} was refused: {}", failure.on_one_line());
                 let remedy = remedy(&failure);

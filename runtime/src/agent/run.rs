@@ -10,6 +10,7 @@ use super::Agent;
 use super::report::Report;
 use crate::config::Config;
 use crate::hypervisor::HypervisorError;
+use crate::modules::NotLoaded;
 use crate::publish::Outputs;
 use crate::schedule::{self, Due, Next, Slots};
 
@@ -102,7 +103,7 @@ impl Run<'_> {
                 *slots = slots.reconfigure(&intervals(agent.config()), offset(agent.config()));
                 tracing::info!("The configuration was read again and is in force.");
             }
-            Err(problems) => tracing::error!("The configuration stays as it was:\n{problems}"),
+            Err(NotLoaded { problems, .. }) => tracing::error!("The configuration stays as it was:\n{problems}"),
         }
     }
 }

@@ -83,9 +83,9 @@ impl Args {
         match setup::sandbox(config) {
             Err(exit) => findings.exit = Some(exit),
             Ok(sandbox) => match threads.time.block_on(Modules::load(&sandbox, config)) {
-                Err(problems) => {
-                    findings.exit = Some(Exit::Module);
-                    findings.problems.extend(problems);
+                Err(not_loaded) => {
+                    findings.exit = Some(Exit::without_modules(&not_loaded));
+                    findings.problems.extend(not_loaded.problems);
                 }
                 Ok(modules) => {
                     findings.modules = modules.pollsters.iter().map(|module| module.name.to_string()).collect();

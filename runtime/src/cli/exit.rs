@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::hypervisor::HypervisorError;
+use crate::modules::NotLoaded;
 
 /// What the help says about it.
 pub const HELP: &str = "\
@@ -39,6 +40,11 @@ pub fn usage(error: &clap::Error) -> Exit {
 // === impl Exit ===
 
 impl Exit {
+    /// How it ends without modules.
+    pub fn without_modules(not_loaded: &NotLoaded) -> Self {
+        if not_loaded.refused { Self::Module } else { Self::Usage }
+    }
+
     /// How it ends without a host.
     pub fn without_host(error: &HypervisorError) -> Self {
         match error {

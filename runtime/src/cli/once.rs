@@ -57,7 +57,7 @@ impl Args {
         let config = self.at.load()?;
         let intervals: Vec<u64> = config.polling.sources.iter().map(|source| source.interval.as_secs()).collect();
         let threads = Threads::start()?;
-        let mut agent = setup::agent(config, &threads)?;
+        let mut agent = threads.time.block_on(setup::agent(config, &threads))?;
         let mut report = threads.time.block_on(agent.cycle(&intervals)).map_err(|error| {
             eprintln!("error: {error}");
             Exit::Unreachable

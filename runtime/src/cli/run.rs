@@ -71,7 +71,18 @@ impl Args {
         };
         warn(&warnings);
         let threads = Threads::start()?;
-        let mut agent = setup::agent(config, &threads)?;
+        // From the first moment on: modules may take a while to compile, and a signal is not to be missed.
+        let mut wishes = threads.time.block_on(async { wishes() }).map_err(|error| {
+            eprintln!("error: signals cannot be listened to: {error}");
+            Exit::Failed
+        })?;
+        let ready = threads.time.block_on(async {
+            tokio::select! {
+                agent = setup::agent(config, &threads) => agent.map(Some),
+                () = ended(&mut wishes) => Ok(None),
+            }
+        })?;
+        let Some(mut agent) = ready else { return Ok(()) };
         let outputs = self.outputs(agent.config());
         if outputs.is_empty() && !self.table {
             tracing::warn!("Samples go nowhere: name a file under outputs, or use --output or --table.");
@@ -91,14 +102,7 @@ impl Args {
             }),
             cycles: self.cycles,
         };
-        threads.time.block_on(async {
-            let mut wishes = wishes().map_err(|error| {
-                eprintln!("error: signals cannot be listened to: {error}");
-                Exit::Failed
-            })?;
-            run.run(&mut agent, &mut wishes).await;
-            Ok(())
-        })?;
+        threads.time.block_on(run.run(&mut agent, &mut wishes));
         let tally = &agent.tally;
         tracing::info!(cycles = tally.cycles, samples = tally.samples, "Done.");
         // Calls that are stuck in the hypervisor, or modules in a loop, are not waited for.
@@ -124,6 +128,11 @@ impl Args {
 /// What is wrong with a configuration that is used all the same, in the log like everything else.
 fn warn(warnings: &Problems) {
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+}
+
+/// Waits for a wish to end. What is loaded is read just now, so that there is nothing to read again.
+async fn ended(wishes: &mut Receiver<Wish>) {
+    while wishes.recv().await == Some(Wish::Reload) {}
 }
 
 /// Signals as wishes.

@@ -108,13 +108,13 @@ pub fn hypervisor(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Hyp
 }
 
 /// An agent that is ready to measure.
-pub fn agent(config: Config, threads: &Threads) -> Result<Agent, Exit> {
+pub async fn agent(config: Config, threads: &Threads) -> Result<Agent, Exit> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let hypervisor = hypervisor(&config, &clock)?;
     let sandbox = Arc::new(sandbox(&config)?);
     let parts = Parts { clock, hypervisor, sandbox, guests: threads.guests.handle().clone() };
-    threads.time.block_on(Agent::new(config, parts)).map_err(|problems| {
-        eprintln!("{problems}");
-        Exit::Module
+    Agent::new(config, parts).await.map_err(|not_loaded| {
+        eprintln!("{}", not_loaded.problems);
+        Exit::without_modules(&not_loaded)
     })
 }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::encode::Encoder;
@@ -26,6 +27,25 @@ pub struct JsonLines {
 struct Open {
     file: File,
     size: u64,
+}
+
+// === impl Open ===
+
+impl Open {
+    fn at(path: &Path) -> io::Result<Self> {
+        let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
+        let mut size = file.metadata()?.len();
+        let mut last = [b'\n'];
+        if size > 0 {
+            file.read_exact_at(&mut last, size - 1)?;
+        }
+        // A daemon that was killed may have left a part of a line, which must not spoil the next one.
+        if last != [b'\n'] {
+            file.write_all(b"\n")?;
+            size += 1;
+        }
+        Ok(Self { file, size })
+    }
 }
 
 // === impl JsonLines ===
@@ -84,9 +104,7 @@ impl JsonLines {
             self.rotate()?;
         }
         if self.open.is_none() {
-            let file = OpenOptions::new().create(true).append(true).open(&self.path)?;
-            let size = file.metadata()?.len();
-            self.open = Some(Open { file, size });
+            self.open = Some(Open::at(&self.path)?);
         }
         let Some(open) = &mut self.open else { return Ok(()) };
         let size = open.size + lines.len() as u64;

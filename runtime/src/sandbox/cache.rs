@@ -17,7 +17,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 /// Marks our files, and their layout.
-const MAGIC: &[u8; 8] = b"wasmetr1";
+const MAGIC: &[u8; 8] = b"wasmetr2";
 const CHECKSUM: usize = 32;
 
 /// Compiled modules in a folder.

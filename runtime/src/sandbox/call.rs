@@ -331,10 +331,16 @@ fn finish<T, E>(
         }),
     };
     let used = used.min(fuel);
-    let (stdout, stderr) = (context.wasi.stdout.text(), context.wasi.stderr.text());
+    let ((stdout, unseen), (stderr, unseen_errors)) = (context.wasi.stdout.text(), context.wasi.stderr.text());
     let mut lines = std::mem::take(&mut context.lines);
+    if unseen + unseen_errors > 0 {
+        let dropped = format!("{} bytes that it printed before were dropped.", unseen + unseen_errors);
+        lines.push(tracing::Level::WARN, &dropped);
+    }
     stdout.lines().for_each(|line| lines.push(tracing::Level::INFO, line));
-    stderr.lines().for_each(|line| lines.push(tracing::Level::WARN, line));
+    // A failure carries its standard error with it.
+    let said = outcome.as_ref().map_or("", |_| stderr.as_str());
+    said.lines().for_each(|line| lines.push(tracing::Level::WARN, line));
     let memory = context.limiter.memory_used();
     let result = match outcome {
         Ok(output) => Ok(Landed {

@@ -17,6 +17,9 @@ pub struct Lines {
 impl Lines {
     /// Keeps a line, cut to its length, if there is room for one more.
     pub fn push(&mut self, level: tracing::Level, text: &str) {
+        if text.trim().is_empty() {
+            return;
+        }
         if self.kept.len() >= LOG_LINES {
             self.dropped += 1;
             return;

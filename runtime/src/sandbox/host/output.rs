@@ -15,26 +15,39 @@ const PIECE: usize = 4 << 10;
 
 /// The last of what was written.
 #[derive(Debug, Clone, Default)]
-pub struct Tail(Arc<Mutex<Vec<u8>>>);
+pub struct Tail(Arc<Mutex<Kept>>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    bytes: Vec<u8>,
+    dropped: usize,
+}
 
 // === impl Tail ===
 
 impl Tail {
-    /// What is kept, as text.
-    pub fn text(&self) -> String {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let start = kept.len().saturating_sub(STDERR_TAIL);
-        String::from_utf8_lossy(kept.get(start..).unwrap_or_default()).into_owned()
+    /// What is kept, as text, and how many bytes before it are not.
+    pub fn text(&self) -> (String, usize) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.cut();
+        (String::from_utf8_lossy(&kept.bytes).into_owned(), kept.dropped)
     }
 
     fn push(&self, piece: &[u8]) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.extend_from_slice(piece);
+        kept.bytes.extend_from_slice(piece);
         // Cut seldom, so that many small writes stay cheap.
-        if kept.len() > 4 * STDERR_TAIL {
-            let start = kept.len() - STDERR_TAIL;
-            kept.drain(..start);
+        if kept.bytes.len() > 4 * STDERR_TAIL {
+            kept.cut();
         }
+    }
+}
+
+impl Kept {
+    fn cut(&mut self) {
+        let over = self.bytes.len().saturating_sub(STDERR_TAIL);
+        self.bytes.drain(..over);
+        self.dropped += over;
     }
 }
 
