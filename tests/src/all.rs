@@ -10,6 +10,7 @@
 )]
 
 mod admission;
+mod agent;
 mod cache;
 mod commandline;
 mod compiling;
@@ -23,3 +24,4 @@ mod memory;
 mod support;
 mod transaction;
 mod transformers;
+mod versions;

@@ -1,0 +1,111 @@
+//! The agent's promises, seen from inside: when samples say they were measured, and that what is lost is counted.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use uuid::Uuid;
+use wasmeter::agent::{Agent, Parts};
+use wasmeter::clock::{Clock, ManualClock, SECOND};
+use wasmeter::config::Config;
+use wasmeter::hypervisor::{self, Connection, Definition, Hypervisor, HypervisorError, Record, Request};
+use wasmeter::sandbox::Sandbox;
+use wasmeter::sandbox::compile::Compiler;
+
+use crate::support::daemon;
+
+const START: i64 = 1_763_632_800 * SECOND;
+
+/// A host that takes its time, which the clock shows.
+#[derive(Debug)]
+struct Slow {
+    host: Arc<dyn Hypervisor>,
+    clock: Arc<ManualClock>,
+    refuses: Option<HypervisorError>,
+}
+
+struct SlowConnection {
+    connection: Box<dyn Connection>,
+    clock: Arc<ManualClock>,
+}
+
+impl Hypervisor for Slow {
+    fn connect(&self) -> Result<Box<dyn Connection>, HypervisorError> {
+        if let Some(error) = &self.refuses {
+            return Err(error.clone());
+        }
+        Ok(Box::new(SlowConnection { connection: self.host.connect()?, clock: Arc::clone(&self.clock) }))
+    }
+}
+
+impl Connection for SlowConnection {
+    fn read(&mut self, request: &Request) -> Result<Vec<Record>, HypervisorError> {
+        self.clock.pass(SECOND.unsigned_abs());
+        self.connection.read(request)
+    }
+
+    fn define(&mut self, guest: Uuid) -> Result<Option<Definition>, HypervisorError> {
+        self.connection.define(guest)
+    }
+
+    fn occupied(&mut self, guests: &[Uuid]) -> Result<Vec<Uuid>, HypervisorError> {
+        self.connection.occupied(guests)
+    }
+}
+
+struct Measuring {
+    agent: Agent,
+    clock: Arc<ManualClock>,
+    _folder: TempDir,
+}
+
+async fn measuring(modules: &str, refuses: Option<HypervisorError>) -> Measuring {
+    let folder = TempDir::new().unwrap();
+    let clock = Arc::new(ManualClock::at(START));
+    let shared: Arc<dyn Clock> = clock.clone();
+    let (config, _) = Config::parse(&format!("modules: {{{modules}}}"), None).unwrap();
+    let host = hypervisor::open("sim://?domains=7&calm=true&disks=1&nics=1", &shared).unwrap();
+    let hypervisor = Arc::new(Slow { host, clock: Arc::clone(&clock), refuses });
+    let sandbox = Arc::new(Sandbox::new(&folder.path().join("cache"), Compiler::at(daemon())).unwrap());
+    let parts = Parts { clock: shared, hypervisor, sandbox, guests: tokio::runtime::Handle::current() };
+    Measuring { agent: Agent::new(config, parts).await.unwrap(), clock, _folder: folder }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sample_carries_the_time_before_its_read() {
+    let mut measuring = measuring("", None).await;
+    for _ in 0..2 {
+        let before = measuring.clock.now();
+        let report = measuring.agent.cycle(&[10]).await.unwrap();
+        assert!(measuring.clock.now().wall >= before.wall + SECOND, "the read took time");
+        let times: BTreeSet<i64> = report.slot.samples.iter().map(|samples| samples.at.wall).collect();
+        assert_eq!(times, BTreeSet::from([before.wall]));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_module_loses_is_counted_by_cause() {
+    let hostile = env!("HOSTILE_WASM");
+    let mut measuring = measuring(&format!("broken: {{file: {hostile:?}, config: 'run: panic'}}"), None).await;
+    let report = measuring.agent.cycle(&[10]).await.unwrap();
+    let tally = &measuring.agent.tally;
+    assert_eq!(tally.samples, report.slot.len() as u64, "what was measured is counted");
+    assert!(tally.samples > 100, "the others go on");
+    let name: Arc<str> = "broken".into();
+    assert_eq!(tally.failures[&name].values().sum::<u64>(), 7, "one for each guest, found by halves");
+    assert_eq!(tally.failures[&name]["trap"], 7);
+    let handed: u64 = report.modules.iter().find(|m| m.name == name).map(|m| m.resources.into()).unwrap();
+    assert_eq!(tally.resources_lost[&name], handed, "all that it was handed");
+    assert!(tally.failures.keys().all(|module| *module == name));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_not_there_costs_the_slot_and_is_counted() {
+    let error = HypervisorError::Unreachable { uri: "x".into(), reason: "gone".into() };
+    let mut measuring = measuring("", Some(error)).await;
+    for slot in 1..=3 {
+        measuring.agent.cycle(&[10]).await.unwrap_err();
+        assert_eq!(measuring.agent.tally.failed_reads, slot);
+    }
+    assert_eq!(measuring.agent.tally.samples, 0);
+}
