@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::contract::Series;
 use crate::discovery::{Snapshot, View};
 use crate::sandbox::host::Input;
+use crate::sandbox::host::log::Lines;
 use crate::sandbox::host::state::State;
 use crate::sandbox::ledger::{self, Ledger};
 use crate::sandbox::{Cause, Failure, Landed, Module, Sandbox};
@@ -65,6 +66,7 @@ impl Poll {
         ledger.open(&module.name, &tenant, allowance);
         let mut polled =
             Polled { landed: Vec::new(), failures: Vec::new(), state, fuel: 0, memory: 0, took: Duration::ZERO };
+        let mut said = Lines::default();
         while let Some(view) = waiting.pop() {
             let size = view.resources();
             let Some(fuel) = ledger.draw(&module.name, &tenant, module.limits.fuel(size)) else {
@@ -81,7 +83,7 @@ impl Poll {
             ledger.book(&module.name, &tenant, called.fuel, cause);
             match called.result {
                 Ok(mut landed) => {
-                    called.lines.emit(&module.name, &tenant);
+                    said.append(called.lines);
                     let writes = std::mem::take(&mut landed.writes);
                     Arc::make_mut(&mut polled.state).commit(writes);
                     polled.landed.push(landed);
@@ -90,12 +92,13 @@ impl Poll {
                     // What is tried again says it again.
                     Some((first, second)) => waiting.extend([second, first]),
                     None => {
-                        called.lines.emit(&module.name, &tenant);
+                        said.append(called.lines);
                         polled.failures.push((failure, size));
                     }
                 },
             }
         }
+        said.emit(&module.name, &tenant);
         polled.took = Duration::from_nanos(clock.now().monotonic.saturating_sub(began));
         polled
     }

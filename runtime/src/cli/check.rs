@@ -8,6 +8,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Problems};
 use crate::hypervisor::reader::{Reader, Want};
 use crate::modules::Modules;
+use crate::publish::outputs;
 use crate::schedule::plan;
 
 const EXAMPLES: &str = "\
@@ -80,6 +81,7 @@ impl Args {
     }
 
     fn look(&self, findings: &mut Findings, config: &Config, threads: &Threads) {
+        findings.problems.extend(outputs::check(config));
         match setup::sandbox(config) {
             Err(exit) => findings.exit = Some(exit),
             Ok(sandbox) => match threads.time.block_on(Modules::load(&sandbox, config)) {

@@ -13,8 +13,8 @@ use crate::agent::Agent;
 use crate::agent::report::Report;
 use crate::agent::run::{Run, Wish};
 use crate::config::{Config, Problems};
-use crate::publish::Outputs;
 use crate::publish::table::Table;
+use crate::publish::{Outputs, outputs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,6 +70,11 @@ impl Args {
             None
         };
         warn(&warnings);
+        let problems = outputs::check(&config);
+        if problems.has_errors() {
+            eprintln!("{problems}");
+            return Err(Exit::Usage);
+        }
         let threads = Threads::start()?;
         // From the first moment on: modules may take a while to compile, and a signal is not to be missed.
         let mut wishes = threads.time.block_on(async { wishes() }).map_err(|error| {

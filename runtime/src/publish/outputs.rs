@@ -1,10 +1,13 @@
 //! All outputs of the daemon. One that fails does not keep samples from the others.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Access;
 
 use super::file::JsonLines;
 use super::id::Ids;
 use crate::config::daemon::Output;
+use crate::config::{Config, Problems};
 use crate::pipeline::Slot;
 
 /// Where samples go.
@@ -17,6 +20,29 @@ pub struct Outputs {
 struct Sink {
     lines: JsonLines,
     failing: bool,
+}
+
+/// What is wrong with outputs, as far as can be told without writing.
+pub fn check(config: &Config) -> Problems {
+    let mut problems = Problems::of(config.file.as_deref());
+    for (place, output) in config.outputs.iter().enumerate() {
+        let Output::File(file) = output;
+        let key = format!("outputs[{place}].file");
+        let folder = file.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let shown = folder.display();
+        if !folder.is_dir() {
+            problems.error(file.place, &key, format!("there is no folder {shown}"), "Make it, or write another one");
+        } else if rustix::fs::access(folder, Access::WRITE_OK).is_err() {
+            let message = format!("this user cannot write in {shown}");
+            problems.error(file.place, &key, message, "Give the daemon a folder of its own");
+        }
+        let earlier = config.outputs.iter().take(place);
+        if earlier.clone().any(|Output::File(other)| other.file == file.file) {
+            let message = format!("{} is the file of two outputs", file.file.display());
+            problems.error(file.place, &key, message, "Give each output a file of its own");
+        }
+    }
+    problems
 }
 
 // === impl Outputs ===

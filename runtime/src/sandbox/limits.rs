@@ -67,7 +67,7 @@ pub const NOTES: usize = 16;
 pub const STATE_NAMES: usize = 64;
 /// Bytes of a module's state in one tenant.
 pub const STATE_BYTES: usize = 16 << 20;
-/// Lines that a call may log.
+/// Lines that a call may log, and all calls of a module in a cycle.
 pub const LOG_LINES: usize = 32;
 /// Bytes of a line that is logged.
 pub const LOG_LINE_BYTES: usize = 1_024;

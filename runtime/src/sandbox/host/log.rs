@@ -5,7 +5,7 @@ use crate::contract::pollster::wasmeter::plugin::log::{Host, Level};
 use crate::sandbox::limits::{LOG_LINE_BYTES, LOG_LINES};
 use crate::sandbox::price;
 
-/// What a call logged.
+/// What a call logged, or all calls of a cycle.
 #[derive(Debug, Default)]
 pub struct Lines {
     kept: Vec<(tracing::Level, String)>,
@@ -26,6 +26,13 @@ impl Lines {
         }
         let cut = text.floor_char_boundary(LOG_LINE_BYTES);
         self.kept.push((level, text.get(..cut).unwrap_or_default().replace(char::is_control, " ")));
+    }
+
+    /// Adds what another call of the same cycle logged, as far as there is room.
+    pub fn append(&mut self, more: Self) {
+        let room = LOG_LINES.saturating_sub(self.kept.len());
+        self.dropped += more.dropped + more.kept.len().saturating_sub(room) as u64;
+        self.kept.extend(more.kept.into_iter().take(room));
     }
 
     /// Hands the lines to the log, in the name of a module and a tenant.
