@@ -23,13 +23,15 @@ struct Args {
     rounds: usize,
 }
 
+/// Measures for so many rounds.
+type Part = fn(usize, &mut Bars) -> measure::Outcome;
+
 fn main() -> std::process::ExitCode {
     let args = Args::parse();
     let wanted = |name: &str| args.part.as_ref().is_none_or(|part| name.contains(part.as_str()));
     println!("calibration loop: {:.1} ms of CPU time (10^8 steps of xorshift)\n", measure::calibrate() * 1e3);
     let mut bars = Bars::default();
-    let parts: [(&str, fn(usize, &mut Bars) -> measure::Outcome); 3] =
-        [("cycle", cycle::run), ("sandbox", sandbox::run), ("start", start::run)];
+    let parts: [(&str, Part); 3] = [("cycle", cycle::run), ("sandbox", sandbox::run), ("start", start::run)];
     for (name, run) in parts {
         if wanted(name) {
             println!("== {name}");

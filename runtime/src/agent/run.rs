@@ -25,6 +25,9 @@ pub enum Wish {
     Stop,
 }
 
+/// Is shown every cycle.
+pub type Watch<'a> = Box<dyn FnMut(&Report, &Agent) + 'a>;
+
 /// Everything that the loop needs beside the agent.
 pub struct Run<'a> {
     /// Where samples go.
@@ -34,7 +37,7 @@ pub struct Run<'a> {
     /// Reads the configuration again.
     pub reload: Box<dyn Fn() -> Option<Config> + 'a>,
     /// Is shown every cycle.
-    pub watch: Box<dyn FnMut(&Report, &Agent) + 'a>,
+    pub watch: Watch<'a>,
     /// Ends after so many cycles.
     pub cycles: Option<u64>,
 }

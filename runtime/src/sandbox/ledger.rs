@@ -12,8 +12,11 @@ const HALVINGS: u64 = 14;
 /// All accounts.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    accounts: Mutex<BTreeMap<(Arc<str>, Arc<str>), Account>>,
+    accounts: Mutex<Accounts>,
 }
+
+/// Accounts by module and tenant.
+pub type Accounts = BTreeMap<(Arc<str>, Arc<str>), Account>;
 
 /// One module's fuel in one tenant.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -73,12 +76,12 @@ impl Ledger {
         }
     }
 
-    /// All accounts by module and tenant.
-    pub fn accounts(&self) -> Vec<((Arc<str>, Arc<str>), Account)> {
-        self.lock().iter().map(|(key, account)| (key.clone(), account.clone())).collect()
+    /// All accounts.
+    pub fn accounts(&self) -> Accounts {
+        self.lock().clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(Arc<str>, Arc<str>), Account>> {
+    fn lock(&self) -> MutexGuard<'_, Accounts> {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -97,7 +100,7 @@ mod tests {
         assert_eq!(ledger.draw(&module, &tenant, 7), Some(3));
         ledger.book(&module, &tenant, 3, Some(Cause::OutOfFuel));
         assert_eq!(ledger.draw(&module, &tenant, 7), None);
-        let (_, account) = &ledger.accounts()[0];
+        let account = &ledger.accounts()[&(module.clone(), tenant.clone())];
         assert!(account.stopped);
         assert_eq!((account.used_in_all, account.calls, account.failures["out-of-fuel"]), (10, 2, 1));
         ledger.open(&module, &tenant, 10);
