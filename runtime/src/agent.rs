@@ -64,7 +64,8 @@ pub struct Parts {
 /// Modules that fit the sources. What is odd is said, what is wrong is refused.
 async fn load(sandbox: &Sandbox, config: &Config) -> Result<Modules, NotLoaded> {
     let modules = Modules::load(sandbox, config).await?;
-    let problems = plan::check(config, &modules.pollsters);
+    let mut problems = plan::check(config, &modules.pollsters);
+    problems.extend(modules.warnings.clone());
     if problems.has_errors() {
         return Err(NotLoaded { problems, refused: false });
     }
@@ -111,7 +112,14 @@ impl Agent {
         for chain in &mut self.chains {
             chain.take_over(&mut old);
         }
-        self.states.retain(|name, _| modules.pollsters.iter().any(|module| module.name == *name));
+        // Another module, or another configuration, would not know what to make of what the old one remembers.
+        self.states.retain(|name, _| {
+            let of = |modules: &Modules| {
+                let module = modules.pollsters.iter().find(|module| module.name == *name)?;
+                Some((module.code.digest.clone(), module.config.clone()))
+            };
+            of(&modules).is_some_and(|new| of(&self.modules) == Some(new))
+        });
         self.modules = modules;
         self.config = config;
         Ok(())

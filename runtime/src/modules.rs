@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::config::daemon::{Config, ModuleEntry};
+use crate::config::daemon::{Config, ModuleEntry, Transform};
 use crate::config::{MeterFilter, Place, Problems};
 use crate::contract::Meter;
 use crate::pipeline::Chain;
@@ -32,6 +32,8 @@ pub struct Modules {
     pub pollsters: Vec<Arc<Module>>,
     /// Transformers with the meters that they are for, in the order of the configuration.
     pub transformers: Vec<(MeterFilter, Arc<Module>)>,
+    /// What is odd about how they are configured.
+    pub warnings: Problems,
 }
 
 /// Why modules were not loaded.
@@ -79,7 +81,8 @@ impl Modules {
         if loading.problems.has_errors() {
             return Err(NotLoaded { problems: loading.problems, refused: loading.refused });
         }
-        Ok(Self { pollsters: loading.pollsters, transformers: loading.transformers })
+        let Loading { pollsters, transformers, problems, .. } = loading;
+        Ok(Self { pollsters, transformers, warnings: problems })
     }
 
     /// Transformers that have not seen anything yet.
@@ -196,7 +199,10 @@ impl Loading<'_> {
                 Err(failure) => Err(failure),
             };
             match configured {
-                Ok(module) => self.transformers.push((transform.meters.clone(), Arc::new(module))),
+                Ok((module, outputs)) => {
+                    self.check_outputs(transform, &key, &outputs);
+                    self.transformers.push((transform.meters.clone(), Arc::new(module)));
+                }
                 Err(failure) => {
                     self.refused = true;
                     let message = format!("the module {} was refused: {}", transform.module, failure.on_one_line());
@@ -204,6 +210,26 @@ impl Loading<'_> {
                     self.problems.error(transform.place, &key, message, remedy);
                 }
             }
+        }
+    }
+
+    /// What comes out stands beside what went in, so it needs a name of its own.
+    fn check_outputs(&mut self, transform: &Transform, key: &str, outputs: &[Meter]) {
+        let known = |name: &str| {
+            let described = self.pollsters.iter().flat_map(|module| &module.description.meters);
+            described.into_iter().any(|meter| meter.name == name)
+        };
+        if let Some(output) = outputs.iter().find(|output| known(&output.name)) {
+            let message = format!("{} would give a second meter {}", transform.module, output.name);
+            let remedy = "Give what comes out a name of its own, such as target: {name: cpu.delta}";
+            self.problems.error(transform.place, key, message, remedy);
+        }
+        let declares = self.pollsters.iter().any(|module| !module.description.declares.is_empty());
+        let described = self.pollsters.iter().flat_map(|module| &module.description.meters);
+        if !declares && !described.into_iter().any(|meter| transform.meters.matches(&meter.name)) {
+            let message = format!("{} matches no meter of any module that is on", transform.module);
+            let remedy = "See wasmeter module list for the meters that there are";
+            self.problems.warning(transform.place, key, message, remedy);
         }
     }
 

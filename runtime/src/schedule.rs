@@ -33,6 +33,8 @@ struct Row {
     ran: u64,
     /// The wall clock went back since; a slot that comes again too soon is a repetition.
     set_back: bool,
+    /// Its cycle is running.
+    running: bool,
 }
 
 /// What to do now.
@@ -49,8 +51,7 @@ pub enum Next {
 pub struct Due {
     /// The intervals in seconds, ascending.
     pub intervals: Vec<u64>,
-    /// Slots that were left out since the last cycle, by interval: the cycle before took too long, or the machine
-    /// slept.
+    /// Slots that were left out since the last cycle, by interval: the machine slept, or its clock was set.
     pub skipped: Vec<(u64, u64)>,
 }
 
@@ -77,7 +78,7 @@ impl Slots {
         sorted.dedup();
         let row = |seconds: u64| {
             let interval = i64::try_from(seconds).unwrap_or(i64::MAX / SECOND).saturating_mul(SECOND).max(SECOND);
-            Row { interval, last: None, ran: 0, set_back: false }
+            Row { interval, last: None, ran: 0, set_back: false, running: false }
         };
         Self { offset, rows: sorted.into_iter().map(row).collect() }
     }
@@ -95,7 +96,25 @@ impl Slots {
         new
     }
 
-    /// What to do at this moment. Whoever gets slots to run is taken to have run them.
+    /// The cycle that ran is over. Slots that began meanwhile are left out, by interval: the next cycle comes in its
+    /// slot, not late in this one.
+    pub fn finished(&mut self, now: Moment) -> Vec<(u64, u64)> {
+        let mut skipped = Vec::new();
+        for row in &mut self.rows {
+            if !std::mem::take(&mut row.running) {
+                continue;
+            }
+            let slot = row.slot(now, self.offset);
+            let overrun = row.last.map_or(0, |last| slot.saturating_sub(last));
+            if overrun > 0 {
+                row.last = Some(slot);
+                skipped.push((row.seconds(), overrun.unsigned_abs()));
+            }
+        }
+        skipped
+    }
+
+    /// What to do at this moment. Whoever gets slots to run says when they are finished.
     pub fn next(&mut self, now: Moment) -> Next {
         let mut due = Due::default();
         let mut wait = LONGEST_SLEEP;
@@ -120,7 +139,7 @@ impl Slots {
 impl Row {
     /// Whether a slot is due, and how many before it were left out.
     fn due(&mut self, now: Moment, offset: i64) -> Option<u64> {
-        let slot = now.wall.saturating_sub(offset).div_euclid(self.interval);
+        let slot = self.slot(now, offset);
         let Some(last) = self.last else {
             self.run(slot, now);
             return Some(0);
@@ -148,6 +167,11 @@ impl Row {
         self.last = Some(slot);
         self.ran = now.monotonic;
         self.set_back = false;
+        self.running = true;
+    }
+
+    fn slot(&self, now: Moment, offset: i64) -> i64 {
+        now.wall.saturating_sub(offset).div_euclid(self.interval)
     }
 
     fn wait(&self, now: Moment, offset: i64) -> Duration {

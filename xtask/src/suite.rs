@@ -49,9 +49,6 @@ pub fn run(workspace: &Workspace, options: &Test, counts: Counts) -> Result<(), 
         command.args(counts.profile()).args(options.build.flags()).args(&options.args).env(REPEAT, &repeat);
         command
     };
-    // Tests of the whole run the daemon as it is.
-    let mut daemon = workspace.cargo(&["build", "--package", "wasmeter"]);
-    step::run("Building the daemon", daemon.args(counts.profile()).args(options.build.flags()))?;
     // Apart, so that the time of the tests is theirs alone.
     step::run("Building the tests", &mut cargo(&["test", "--no-run"]))?;
     let what = format!("Running the tests, {REPEAT}={}", repeat.to_string_lossy());

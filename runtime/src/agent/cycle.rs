@@ -15,7 +15,7 @@ use crate::hypervisor::reader::{Reading, Want};
 use crate::pipeline::Slot;
 use crate::pipeline::chain::Surroundings;
 use crate::pipeline::stamp::Stamper;
-use crate::sandbox::Failure;
+use crate::sandbox::{Cause, Failure};
 use crate::schedule::plan::{self, Work};
 
 /// Failures of a module in a cycle that the log says one by one.
@@ -48,7 +48,7 @@ impl Agent {
         self.tally.samples += slot.len() as u64;
         let guests = snapshot.resources.guests().end;
         let whole = self.since(at);
-        Ok(Report { slot, read, whole, guests, stuck: stuck.len(), missing, modules })
+        Ok(Report { slot, read, whole, guests, stuck, missing, modules })
     }
 
     /// Polls all modules, side by side.
@@ -104,6 +104,11 @@ impl Agent {
             for landed in landed {
                 stamper.stamp(&mut self.directory, &work, landed);
             }
+            let refused = std::mem::take(&mut stamper.refused);
+            if refused > 0 {
+                self.tally.failed(&name, Cause::TooMuch.word(), refused);
+                tracing::warn!(module = %name, refused, "It declared more parts of guests than are kept.");
+            }
             let samples = stamper.samples.iter().skip(before).map(|samples| samples.column.len()).sum();
             self.failed(&name, &failures);
             let roots = View::of(&snapshot.resources, work.selection().roots(&snapshot.resources, others));
@@ -135,14 +140,21 @@ impl Agent {
         }
     }
 
-    /// Runs the transformers in their order; each sees also what those before it made. One that fails loses its own
+    /// Runs the transformers over what pollsters measured; none sees what another made. One that fails loses its own
     /// output only.
     async fn transform(&mut self, slot: &mut Slot, reports: &mut Vec<ModuleReport>) {
+        let around = Surroundings {
+            sandbox: Arc::clone(&self.sandbox),
+            guests: self.guests.clone(),
+            ledger: Arc::clone(&self.ledger),
+            tenant: Arc::clone(&self.tenant),
+            clock: Arc::clone(&self.clock),
+        };
+        let measured = slot.samples.len();
         let mut chains = std::mem::take(&mut self.chains);
         for chain in &mut chains {
-            let around =
-                Surroundings { sandbox: &self.sandbox, ledger: &self.ledger, tenant: &self.tenant, clock: &self.clock };
-            let Some((report, mut made)) = chain.run(around, slot).await else { continue };
+            let samples = slot.samples.get(..measured).unwrap_or_default();
+            let Some((report, mut made)) = chain.run(&around, slot, samples).await else { continue };
             let mut first_id = self.ids.take(slot.at, report.samples);
             for samples in &mut made {
                 samples.first_id = first_id;

@@ -1,7 +1,10 @@
 //! What one cycle did.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+
+use uuid::Uuid;
 
 use crate::pipeline::Slot;
 use crate::sandbox::Failure;
@@ -18,7 +21,7 @@ pub struct Report {
     /// Guests that there are.
     pub guests: u32,
     /// Guests that gave only what does not need their process.
-    pub stuck: usize,
+    pub stuck: BTreeSet<Uuid>,
     /// Why statistics are missing, if they are.
     pub missing: Option<String>,
     /// What each module did.

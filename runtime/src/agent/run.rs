@@ -57,7 +57,9 @@ impl Run<'_> {
                 },
                 Next::Run(due) => {
                     done += 1;
+                    skipped(agent, &due.skipped);
                     let (result, wish) = cycle(agent, &due, wishes).await;
+                    skipped(agent, &slots.finished(agent.clock.now()));
                     self.finish(agent, result, &mut unreachable);
                     wish
                 }
@@ -111,16 +113,20 @@ impl Run<'_> {
     }
 }
 
+/// Counts slots that were left out, and says so.
+fn skipped(agent: &mut Agent, skipped: &[(u64, u64)]) {
+    agent.tally.skipped(skipped);
+    for (interval, slots) in skipped {
+        tracing::warn!(interval, slots, "Slots were left out: a cycle took too long, or the machine slept.");
+    }
+}
+
 /// Runs one cycle while listening. A cycle that is given up gives nothing.
 async fn cycle(
     agent: &mut Agent,
     due: &Due,
     wishes: &mut Receiver<Wish>,
 ) -> (Option<Result<Report, HypervisorError>>, Option<Wish>) {
-    agent.tally.skipped(&due.skipped);
-    for (interval, slots) in &due.skipped {
-        tracing::warn!(interval, slots, "Slots were left out: a cycle took too long, or the machine slept.");
-    }
     let drain = agent.config().schedule.drain;
     let mut later = None;
     let mut running = pin!(agent.cycle(&due.intervals));

@@ -92,6 +92,7 @@ impl Args {
                 Ok(modules) => {
                     findings.modules = modules.pollsters.iter().map(|module| module.name.to_string()).collect();
                     findings.problems.extend(plan::check(config, &modules.pollsters));
+                    findings.problems.extend(modules.warnings);
                 }
             },
         }

@@ -17,6 +17,9 @@ use crate::hypervisor::{Definition, HypervisorError, Record};
 /// rebooted or comes back from a migration within the hour goes on where it was.
 const REMEMBERED: u64 = 3600 * SECOND.unsigned_abs();
 
+/// Parts that modules may declare of one guest, and that are remembered at once.
+pub const DECLARED_PARTS: usize = 128;
+
 /// Guests by their ids, with lasting identities for everything that is sampled.
 #[derive(Debug)]
 pub struct Directory {
@@ -26,7 +29,10 @@ pub struct Directory {
     /// Guests that nothing could be learned about, in this revision.
     undefined: HashMap<Uuid, u64>,
     roots: HashMap<String, (Ident, Arc<Label>)>,
-    declared: HashMap<Ident, HashMap<String, Ident>>,
+    /// Parts that modules declared, by guest and suffix, with the time of their last declaration.
+    declared: HashMap<Ident, HashMap<String, (Ident, u64)>>,
+    /// When the slot at hand was read.
+    now: u64,
     free: Vec<Ident>,
     next: u32,
     retired: Vec<Ident>,
@@ -76,6 +82,7 @@ impl Directory {
             undefined: HashMap::new(),
             roots: HashMap::new(),
             declared: HashMap::new(),
+            now: 0,
             free: Vec::new(),
             next: 0,
             retired: Vec::new(),
@@ -86,7 +93,6 @@ impl Directory {
     pub fn reconfigure(&mut self, host: &str, rules: MetadataRules) {
         host.clone_into(&mut self.host);
         self.rules = rules;
-        self.roots.clear();
         for known in self.known.values_mut() {
             known.labels = None;
         }
@@ -127,7 +133,6 @@ impl Directory {
             known.definition = definition;
             known.revision = revision;
             known.labels = None;
-            known.vcpus.clear();
             return;
         }
         let (ident, uuid) = (self.ident(), definition.uuid);
@@ -142,10 +147,19 @@ impl Directory {
         known.definition.nova.is_some().then(|| Arc::clone(&known.definition))
     }
 
+    /// Notes who is there.
+    pub fn saw(&mut self, records: &[Record], at: Moment) {
+        self.now = at.monotonic;
+        for record in records {
+            if let Some(known) = self.known.get_mut(&record.guest) {
+                known.seen = at.monotonic;
+            }
+        }
+    }
+
     /// Identities and labels of a guest and its parts in this slot.
-    pub fn resources(&mut self, present: &Present<'_>, at: Moment) -> Option<GuestResources> {
+    pub fn resources(&mut self, present: &Present<'_>) -> Option<GuestResources> {
         let mut known = self.known.remove(&present.definition.uuid)?;
-        known.seen = at.monotonic;
         let resources = self.resources_of(&mut known, present);
         self.known.insert(present.definition.uuid, known);
         resources
@@ -190,13 +204,21 @@ impl Directory {
         Some(GuestResources { ident: known.ident, label: Arc::clone(&labels.guest), parts })
     }
 
-    /// The identity of a part that a module declared.
-    pub fn declared(&mut self, guest: Ident, suffix: &str) -> Ident {
-        if let Some(ident) = self.declared.get(&guest).and_then(|parts| parts.get(suffix)) {
-            return *ident;
-        }
-        let ident = self.ident();
-        self.declared.entry(guest).or_default().insert(suffix.to_owned(), ident);
+    /// The identity of a part that a module declared; `None` if the guest has too many already.
+    pub fn declared(&mut self, guest: Ident, suffix: &str) -> Option<Ident> {
+        let mut parts = self.declared.remove(&guest).unwrap_or_default();
+        let ident = match parts.get_mut(suffix) {
+            Some((ident, seen)) => {
+                *seen = self.now;
+                Some(*ident)
+            }
+            None => (parts.len() < DECLARED_PARTS).then(|| {
+                let ident = self.ident();
+                parts.insert(suffix.to_owned(), (ident, self.now));
+                ident
+            }),
+        };
+        self.declared.insert(guest, parts);
         ident
     }
 
@@ -218,7 +240,12 @@ impl Directory {
             self.retired.push(known.ident);
             self.retired.extend(known.devices.values());
             self.retired.extend(known.vcpus.values().map(|(ident, _)| *ident));
-            self.retired.extend(self.declared.remove(&known.ident).unwrap_or_default().into_values());
+            let parts = self.declared.remove(&known.ident).unwrap_or_default();
+            self.retired.extend(parts.into_values().map(|(ident, _)| ident));
+        }
+        for parts in self.declared.values_mut() {
+            let old = parts.extract_if(|_, (_, seen)| now.monotonic.saturating_sub(*seen) > REMEMBERED);
+            self.retired.extend(old.map(|(_, (ident, _))| ident));
         }
         self.free.extend(&self.retired);
         std::mem::take(&mut self.retired)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha224};
 
-use super::label::{About, Entries, Label, Metadata};
+use super::label::{About, Entries, Label, Metadata, OWN_KEYS};
 use crate::config::daemon::Metadata as MetadataRules;
 use crate::hypervisor::{Definition, Flavor, Nic, Nova};
 use crate::json;
@@ -78,8 +78,14 @@ fn nic_entries(nic: &Nic) -> Entries {
     entries.text("mac", &nic.mac);
     entries.optional("fref", nic.filter.as_deref());
     entries.object("parameters", |inner| {
-        for (key, value) in &nic.parameters {
-            inner.text(&key.to_lowercase(), value);
+        // A filter may be given several values under one name; of those, Ceilometer keeps the last.
+        let lower: Vec<(String, &String)> = nic.parameters.iter().map(|(key, v)| (key.to_lowercase(), v)).collect();
+        for (place, (key, _)) in lower.iter().enumerate() {
+            let first = lower.iter().take(place).all(|(earlier, _)| earlier != key);
+            let last = lower.iter().rev().find(|(other, _)| other == key);
+            if let Some((_, value)) = last.filter(|_| first) {
+                inner.text(key, value);
+            }
         }
         inner.optional("interfaceid", nic.interface_id.as_deref());
         inner.optional("bridge", nic.bridge.as_deref());
@@ -168,24 +174,46 @@ impl Writer<'_> {
         entries.text.into()
     }
 
-    /// What the owner wrote under a reserved prefix, without the prefix.
+    /// What the owner wrote under reserved prefixes, without the prefix, and under reserved keys. As Ceilometer does:
+    /// dots become underscores, names that metadata has already are left out, and of two equal names the later wins.
     fn user_metadata(&self) -> Vec<(String, String)> {
         let mut found: Vec<(String, String)> = Vec::new();
-        let cut = |value: &str| value.chars().take(self.rules.reserved_length).collect::<String>();
-        for (key, value) in &self.nova.metadata {
-            let prefixed = self.rules.reserved_namespaces.iter().find_map(|prefix| key.strip_prefix(prefix.as_str()));
-            let name = match prefixed {
-                Some(rest) => rest.replace('.', "_"),
-                None if self.rules.reserved_keys.contains(key) => key.clone(),
-                None => continue,
-            };
-            if !found.iter().any(|(known, _)| *known == name) {
-                found.push((name, cut(value)));
+        let mut add = |name: &str, value: &str| {
+            let (name, value) = (name.replace('.', "_"), value.chars().take(self.rules.reserved_length).collect());
+            if self.has(&name) {
+                return;
             }
+            match found.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, known)) => *known = value,
+                None => found.push((name, value)),
+            }
+        };
+        for prefix in &self.rules.reserved_namespaces {
+            for (key, value) in &self.nova.metadata {
+                key.strip_prefix(prefix.as_str()).into_iter().for_each(|rest| add(rest, value));
+            }
+        }
+        for reserved in &self.rules.reserved_keys {
+            self.nova.metadata.iter().filter(|(key, _)| key == reserved).for_each(|(key, value)| add(key, value));
         }
         found
     }
+
+    /// Whether a guest's metadata has an entry of this name already.
+    fn has(&self, name: &str) -> bool {
+        let absent = match name {
+            "image_meta" => self.nova.image_meta.is_empty(),
+            "user_metadata" => true,
+            _ => OF_DEVICES.contains(&name) || NEVER_HERE.contains(&name),
+        };
+        OWN_KEYS.contains(&name) && !absent
+    }
 }
+
+/// Keys that only devices have.
+const OF_DEVICES: [&str; 5] = ["disk_name", "mac", "fref", "parameters", "vnic_name"];
+/// Keys that Ceilometer has from Nova's interface, and nobody who asks libvirt alone.
+const NEVER_HERE: [&str; 4] = ["reservation_id", "OS-EXT-AZ:availability_zone", "kernel_id", "ramdisk_id"];
 
 /// What Nova calls `hostId`: which host it is, without telling the tenant.
 fn host_id(project: &str, host: &str) -> String {

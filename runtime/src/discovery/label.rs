@@ -59,6 +59,42 @@ pub struct Metadata {
     pub extra: Box<str>,
 }
 
+/// Keys of metadata that are the host's to write, whether a resource has them or not. What identifies a sample comes
+/// from the host alone.
+pub const OWN_KEYS: [&str; 31] = [
+    "display_name",
+    "name",
+    "instance_id",
+    "instance_type",
+    "host",
+    "instance_host",
+    "flavor",
+    "status",
+    "state",
+    "task_state",
+    "image",
+    "image_ref",
+    "image_ref_url",
+    "image_meta",
+    "reservation_id",
+    "architecture",
+    "OS-EXT-AZ:availability_zone",
+    "kernel_id",
+    "os_type",
+    "ramdisk_id",
+    "vcpus",
+    "memory_mb",
+    "disk_gb",
+    "ephemeral_gb",
+    "root_gb",
+    "user_metadata",
+    "disk_name",
+    "mac",
+    "fref",
+    "parameters",
+    "vnic_name",
+];
+
 // === impl Label ===
 
 impl Label {

@@ -123,6 +123,12 @@ impl Resources {
         at(guests.start)..at(guests.end)
     }
 
+    /// The part of a guest that has this name among its devices.
+    pub fn part_named(&self, guest: u32, device: &str) -> Option<u32> {
+        let mut parts = KINDS.into_iter().flat_map(|kind| self.parts(kind, &(guest..guest.saturating_add(1))));
+        parts.find(|number| self.get(*number).is_some_and(|part| part.label.device == device))
+    }
+
     /// The numbers of some roots and of all their parts, as ascending ranges.
     pub fn with_parts(&self, roots: &[Range<u32>]) -> Vec<Range<u32>> {
         let mut ranges: Vec<Range<u32>> = roots.to_vec();

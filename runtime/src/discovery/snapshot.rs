@@ -41,13 +41,14 @@ impl Snapshot {
         at: Moment,
     ) -> Self {
         let keys = Keys::find();
+        directory.saw(records, at);
         let definitions: Vec<(Arc<Definition>, &Record)> =
             records.iter().filter_map(|record| Some((directory.metered(record.guest)?, record))).collect();
         let mut guests = Vec::with_capacity(definitions.len());
         let mut present = Vec::with_capacity(definitions.len());
         for (definition, record) in &definitions {
             let one = Present { definition, record, vcpus: keys.vcpus(record), state: keys.state_of(record) };
-            if let Some(resources) = directory.resources(&one, at) {
+            if let Some(resources) = directory.resources(&one) {
                 guests.push(resources);
                 present.push(one);
             }

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 use super::samples::{NoteColumn, Samples, Slot};
 use crate::agent::report::ModuleReport;
 use crate::clock::{Clock, Moment};
@@ -14,7 +16,8 @@ use crate::sandbox::call::Conversion;
 use crate::sandbox::host::Input;
 use crate::sandbox::host::state::State;
 use crate::sandbox::host::texts::Text;
-use crate::sandbox::{Failure, Landed, Limits, Module, Sandbox, ledger};
+use crate::sandbox::ledger::{self, Ledger};
+use crate::sandbox::{Cause, Failure, Landed, Module, Sandbox};
 
 /// One transformer and the meters that it is for.
 #[derive(Debug)]
@@ -27,16 +30,18 @@ pub struct Chain {
 }
 
 /// What a chain is called with.
-#[derive(Debug, Clone, Copy)]
-pub struct Surroundings<'a> {
+#[derive(Debug, Clone)]
+pub struct Surroundings {
     /// Where it runs.
-    pub sandbox: &'a Sandbox,
+    pub sandbox: Arc<Sandbox>,
+    /// Threads for modules.
+    pub guests: Handle,
     /// Where its fuel is booked.
-    pub ledger: &'a ledger::Ledger,
+    pub ledger: Arc<Ledger>,
     /// Whose samples these are.
-    pub tenant: &'a Arc<str>,
+    pub tenant: Arc<str>,
     /// How long it takes is measured with this.
-    pub clock: &'a Arc<dyn Clock>,
+    pub clock: Arc<dyn Clock>,
 }
 
 // === impl Chain ===
@@ -71,9 +76,14 @@ impl Chain {
         }
     }
 
-    /// Transforms those of a slot's samples that match, if there are any. What comes out has no message ids yet.
-    pub async fn run(&mut self, around: Surroundings<'_>, slot: &Slot) -> Option<(ModuleReport, Vec<Samples>)> {
-        let taken: Vec<&Samples> = slot.samples.iter().filter(|s| self.meters.matches(&s.meter.name)).collect();
+    /// Transforms those of some samples of a slot that match, if there are any. What comes out has no message ids yet.
+    pub async fn run(
+        &mut self,
+        around: &Surroundings,
+        slot: &Slot,
+        samples: &[Samples],
+    ) -> Option<(ModuleReport, Vec<Samples>)> {
+        let taken: Vec<&Samples> = samples.iter().filter(|s| self.meters.matches(&s.meter.name)).collect();
         if taken.is_empty() {
             return None;
         }
@@ -88,65 +98,75 @@ impl Chain {
             took: Duration::ZERO,
             failures: Vec::new(),
         };
-        let made = self.convert(around, slot, &taken, &mut report).await.unwrap_or_else(|failure| {
-            report.failures.push((failure, report.resources));
-            Vec::new()
-        });
+        let work = self.work(around, slot, &taken, report.resources);
+        let made = match around.guests.spawn(work.run()).await {
+            Ok(done) => self.land(done, &mut report),
+            Err(error) => {
+                let failure = Failure::new(Cause::Host, format!("its task was lost: {error}"));
+                report.failures.push((failure, report.resources));
+                Vec::new()
+            }
+        };
         report.samples = made.iter().map(|samples| samples.column.len()).sum();
         report.took = Duration::from_nanos(around.clock.now().monotonic.saturating_sub(began));
         Some((report, made))
     }
 
-    async fn convert(
-        &mut self,
-        around: Surroundings<'_>,
-        slot: &Slot,
-        taken: &[&Samples],
-        report: &mut ModuleReport,
-    ) -> Result<Vec<Samples>, Failure> {
+    /// Makes batches of samples. Inputs are meters, and two meters of one name are two.
+    fn work(&mut self, around: &Surroundings, slot: &Slot, taken: &[&Samples], entries: u32) -> Work {
         let mut inputs: Vec<Meter> = Vec::new();
         let mut texts = Table::default();
         let mut batches = Vec::with_capacity(taken.len());
         for samples in taken {
-            let known = inputs.iter().position(|meter| meter.name == samples.meter.name);
+            let known = inputs.iter().position(|meter| same(meter, &samples.meter));
             let place = known.unwrap_or_else(|| {
                 inputs.push((*samples.meter).clone());
                 inputs.len() - 1
             });
             batches.push(batch(samples, u32::try_from(place).unwrap_or(u32::MAX), &mut texts));
         }
-        let outputs = self.outputs(around.sandbox, &inputs).await?;
-        let view = Arc::new(View::whole(&slot.resources));
-        let entries = report.resources;
-        let limits: &Limits = &self.module.limits;
-        around.ledger.open(&self.module.name, around.tenant, ledger::allowance(limits, 1, entries));
-        let Some(fuel) = around.ledger.draw(&self.module.name, around.tenant, limits.fuel(entries)) else {
-            return Ok(Vec::new());
-        };
-        let input = Input { snapshot: Arc::new(Snapshot::empty(Arc::clone(&slot.resources), slot.at)), view };
-        let work = Conversion { inputs: &inputs, outputs: outputs.len(), batches: &batches, texts: &texts.texts };
-        let called = around.sandbox.convert(&self.module, input, Arc::clone(&self.state), fuel, work).await;
-        called.lines.emit(&self.module.name, around.tenant);
-        (report.fuel, report.memory) = (called.fuel, called.memory);
-        let cause = called.result.as_ref().err().map(|failure| failure.cause);
-        around.ledger.book(&self.module.name, around.tenant, called.fuel, cause);
-        let Landed { output, texts, writes, .. } = called.result?;
-        Arc::make_mut(&mut self.state).commit(writes);
-        Ok(self.samples(output, &outputs, &texts.into()))
+        let key: Vec<String> = inputs.iter().map(|meter| format!("{meter:?}")).collect();
+        let resources = Arc::clone(&slot.resources);
+        Work {
+            sandbox: Arc::clone(&around.sandbox),
+            ledger: Arc::clone(&around.ledger),
+            tenant: Arc::clone(&around.tenant),
+            module: Arc::clone(&self.module),
+            state: std::mem::take(&mut self.state),
+            outputs: self.described.get(&key).cloned(),
+            key,
+            inputs,
+            batches,
+            texts: texts.texts,
+            input: Input {
+                view: Arc::new(View::whole(&resources)),
+                snapshot: Arc::new(Snapshot::empty(resources, slot.at)),
+            },
+            entries,
+        }
     }
 
-    async fn outputs(&mut self, sandbox: &Sandbox, inputs: &[Meter]) -> Result<Arc<Vec<Meter>>, Failure> {
-        let key: Vec<String> = inputs.iter().map(|meter| format!("{meter:?}")).collect();
-        if let Some(known) = self.described.get(&key) {
-            return Ok(Arc::clone(known));
+    fn land(&mut self, done: Done, report: &mut ModuleReport) -> Vec<Samples> {
+        let Done { key, outputs, mut state, fuel, memory, result } = done;
+        (report.fuel, report.memory) = (fuel, memory);
+        if let Some(outputs) = &outputs {
+            // Inputs change when guests or devices come and go; a few sets of them go round.
+            if self.described.len() >= 64 {
+                self.described.clear();
+            }
+            self.described.insert(key, Arc::clone(outputs));
         }
-        let described = Arc::new(sandbox.describe_transformer(&self.module, inputs).await?);
-        // Inputs change when guests or devices come and go; a few sets of them go round.
-        if self.described.len() >= 64 {
-            self.described.clear();
-        }
-        self.described.insert(key, Arc::clone(&described));
-        Ok(described)
+        let landed = match result {
+            Ok(landed) => landed,
+            Err(failure) => {
+                report.failures.push((failure, report.resources));
+                self.state = state;
+                return Vec::new();
+            }
+        };
+        Arc::make_mut(&mut state).commit(landed.writes);
+        self.state = state;
+        self.samples(landed.output, &outputs.unwrap_or_default(), &landed.texts.into())
     }
 
     fn samples(&self, output: Vec<Batch>, meters: &[Meter], texts: &Arc<[Text]>) -> Vec<Samples> {
@@ -163,6 +183,68 @@ impl Chain {
         }
         all
     }
+}
+
+/// One call of a transformer, to be made on the modules' threads.
+struct Work {
+    sandbox: Arc<Sandbox>,
+    ledger: Arc<Ledger>,
+    tenant: Arc<str>,
+    module: Arc<Module>,
+    state: Arc<State>,
+    key: Vec<String>,
+    outputs: Option<Arc<Vec<Meter>>>,
+    inputs: Vec<Meter>,
+    batches: Vec<Batch>,
+    texts: Vec<Text>,
+    input: Input,
+    entries: u32,
+}
+
+/// What came of it.
+struct Done {
+    key: Vec<String>,
+    outputs: Option<Arc<Vec<Meter>>>,
+    state: Arc<State>,
+    fuel: u64,
+    memory: usize,
+    result: Result<Landed<Vec<Batch>>, Failure>,
+}
+
+// === impl Work ===
+
+impl Work {
+    async fn run(self) -> Done {
+        let Self { sandbox, ledger, tenant, module, state, key, outputs, inputs, batches, texts, input, entries } = self;
+        let mut done = Done { key, outputs, state, fuel: 0, memory: 0, result: Err(nothing_left()) };
+        ledger.open(&module.name, &tenant, ledger::allowance(&module.limits, 1, entries));
+        let outputs = match &done.outputs {
+            Some(outputs) => Arc::clone(outputs),
+            None => match sandbox.describe_transformer(&module, &inputs).await {
+                Ok(outputs) => Arc::clone(done.outputs.insert(Arc::new(outputs))),
+                Err(failure) => {
+                    ledger.book(&module.name, &tenant, failure.fuel_used, Some(failure.cause));
+                    return Done { fuel: failure.fuel_used, result: Err(failure), ..done };
+                }
+            },
+        };
+        let Some(fuel) = ledger.draw(&module.name, &tenant, module.limits.fuel(entries)) else { return done };
+        let work = Conversion { inputs: &inputs, outputs: outputs.len(), batches: &batches, texts: &texts };
+        let called = sandbox.convert(&module, input, Arc::clone(&done.state), fuel, work).await;
+        called.lines.emit(&module.name, &tenant);
+        let cause = called.result.as_ref().err().map(|failure| failure.cause);
+        ledger.book(&module.name, &tenant, called.fuel, cause);
+        (done.fuel, done.memory, done.result) = (called.fuel, called.memory, called.result);
+        done
+    }
+}
+
+fn nothing_left() -> Failure {
+    Failure::new(Cause::OutOfFuel, "its fuel for this interval is used up")
+}
+
+fn same(a: &Meter, b: &Meter) -> bool {
+    a.name == b.name && a.kind == b.kind && a.unit == b.unit
 }
 
 /// Texts of notes, each once.

@@ -13,6 +13,9 @@ use crate::sandbox::Landed;
 use crate::sandbox::host::texts::Text;
 use crate::schedule::plan::{Selection, Work};
 
+/// The number of a part that was refused.
+const REFUSED: u32 = u32::MAX;
+
 /// Stamps what modules gave in one slot.
 #[derive(Debug)]
 pub struct Stamper<'a> {
@@ -25,6 +28,8 @@ pub struct Stamper<'a> {
     views: Vec<(Selection, View)>,
     /// What was stamped.
     pub samples: Vec<Samples>,
+    /// Parts that were declared beyond what a guest may have; their samples are left out.
+    pub refused: u32,
     next_id: u64,
 }
 
@@ -41,6 +46,7 @@ impl<'a> Stamper<'a> {
             known: HashMap::new(),
             views: Vec::new(),
             samples: Vec::new(),
+            refused: 0,
             next_id: first_id,
         }
     }
@@ -116,22 +122,28 @@ impl<'a> Stamper<'a> {
         }
     }
 
-    /// The slot's numbers of parts that a call declared. A part that two calls declared is the same part.
+    /// The slot's numbers of parts that a call declared. A part that two calls declared is the same part, and one that
+    /// has the name of a device is the device.
     fn declare(&mut self, directory: &mut Directory, parts: &[(u32, u32)], texts: &[Text]) -> Vec<u32> {
         let mut numbers = Vec::with_capacity(parts.len());
         for (guest, suffix) in parts {
             let Some(text) = texts.get(*suffix as usize) else { continue };
             let Some(root) = self.resources.get(*guest) else { continue };
             let key = (*guest, Arc::clone(&text.text));
-            let next = self.resources.len() + u32::try_from(self.declared.len()).unwrap_or(0);
-            let number = *self.known.entry(key).or_insert(next);
-            if number == next {
+            let known = self.known.get(&key).copied().or_else(|| self.resources.part_named(*guest, &text.text));
+            let number = known.or_else(|| {
                 let (id, device) = (format!("{}-{}", root.label.id, text.text), text.text.to_string());
-                let label = Label { id, device, ..(*root.label).clone() };
-                let ident = directory.declared(root.ident, &text.text);
-                self.declared.push(Resource { ident, root: *guest, label: Arc::new(label) });
+                let label = Arc::new(Label { id, device, ..(*root.label).clone() });
+                let ident = directory.declared(root.ident, &text.text)?;
+                let next = self.resources.len() + u32::try_from(self.declared.len()).ok()?;
+                self.declared.push(Resource { ident, root: *guest, label });
+                Some(next)
+            });
+            match number {
+                Some(number) => drop(self.known.insert(key, number)),
+                None => self.refused += 1,
             }
-            numbers.push(number);
+            numbers.push(number.unwrap_or(REFUSED));
         }
         numbers
     }
@@ -148,7 +160,8 @@ fn renumber(column: &mut Column, first: u32, numbers: &[u32]) {
         return;
     }
     for number in column.resources.iter_mut().filter(|number| **number >= first) {
-        *number = numbers.get((*number - first) as usize).copied().unwrap_or(*number);
+        *number = numbers.get((*number - first) as usize).copied().unwrap_or(REFUSED);
     }
+    column.retain(|number| number != REFUSED);
     column.ascend();
 }

@@ -117,7 +117,10 @@ fn rate_of(now: f64, before: Option<f64>, seconds: Option<f64>) -> Option<f64> {
 
 fn heading(report: &Report, title: &str) -> String {
     let slot = &report.slot;
-    let stuck = if report.stuck > 0 { format!(", {} stuck", report.stuck) } else { String::new() };
+    let stuck = match report.stuck.len() {
+        0 => String::new(),
+        stuck => format!(", {stuck} stuck"),
+    };
     let missing = report.missing.as_ref().map(|why| format!(", incomplete: {why}")).unwrap_or_default();
     format!(
         "{title}  {}  {} guests{stuck}, {} samples in {:.1} ms (of which reading {:.1} ms){missing}\n",

@@ -144,10 +144,10 @@ impl Sandbox {
         config: String,
         limits: Limits,
         inputs: &[Meter],
-    ) -> Result<Module, Failure> {
+    ) -> Result<(Module, Vec<Meter>), Failure> {
         let module = self.configure(name, built_in, code, config, limits).await?;
-        self.describe_transformer(&module, inputs).await?;
-        Ok(module)
+        let outputs = self.describe_transformer(&module, inputs).await?;
+        Ok((module, outputs))
     }
 
     async fn describe_pollster(&self, module: &Module) -> Result<Description, Failure> {
@@ -192,8 +192,7 @@ impl Sandbox {
         .await;
         let described = module.description.meters.len();
         finish(store, module, answer, fuel, said, |context, series: &Vec<Series>| {
-            context.bounds(described).series(series)?;
-            Ok(series.iter().map(|series| series.column.bytes()).sum())
+            context.bounds(described).series(series)
         })
     }
 
@@ -224,8 +223,7 @@ impl Sandbox {
         })
         .await;
         finish(store, module, answer, fuel, said, |context, batches: &Vec<Batch>| {
-            context.bounds(work.outputs).batches(batches)?;
-            Ok(batches.iter().map(|batch| batch.column.bytes()).sum())
+            context.bounds(work.outputs).batches(batches)
         })
     }
 

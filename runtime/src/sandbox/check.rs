@@ -1,12 +1,18 @@
 //! What comes out of a module is not believed before it has been through here.
 
+use std::collections::HashSet;
+
 use super::failure::{Cause, Failure};
 use super::host::Input;
 use super::host::declare::Declared;
-use super::host::texts::Texts;
-use super::limits::{METERS, NAME_BYTES, NOTES, PATTERNS, READS, SAMPLES_BASE, SAMPLES_PER_RESOURCE};
+use super::host::texts::{Text, Texts};
+use super::limits::{
+    METERS, NAME_BYTES, NOTE_BYTES, NOTES, PATTERNS, READS, RESULT_BYTES, SAMPLES_BASE, SAMPLES_PER_RESOURCE,
+};
+use crate::clock::SECOND;
 use crate::config::Glob;
-use crate::contract::{Batch, Column, Description, Meter, Note, Series, Values};
+use crate::contract::{Batch, Column, Description, Meter, Moment, Note, Series, Values};
+use crate::discovery::label::OWN_KEYS;
 use crate::discovery::{Label, view::Forged};
 
 /// Discoveries that there are.
@@ -21,7 +27,8 @@ pub fn meter(meter: &Meter) -> Result<(), String> {
     Ok(())
 }
 
-fn name(what: &str, name: &str) -> Result<(), String> {
+/// Whether a text can be a name: short, and made of characters that can be seen.
+pub fn name(what: &str, name: &str) -> Result<(), String> {
     if name.is_empty() || name.len() > NAME_BYTES {
         return Err(format!("{what} has 1 to {NAME_BYTES} bytes, not {}", name.len()));
     }
@@ -36,7 +43,7 @@ pub fn meters(list: &[Meter]) -> Result<(), String> {
     if list.len() > METERS {
         return Err(format!("it describes {} meters and may have {METERS}", list.len()));
     }
-    let mut names = std::collections::HashSet::new();
+    let mut names = HashSet::new();
     for one in list {
         meter(one)?;
         if !names.insert(one.name.as_str()) {
@@ -94,6 +101,20 @@ pub fn description(described: &Description) -> Result<(), String> {
     Ok(())
 }
 
+/// What a number takes in a sample, about.
+const NUMBER_BYTES: usize = 24;
+/// How far back a transformer may remember the times of readings, in nanoseconds: a day.
+const OLDEST: i64 = 86_400 * SECOND;
+
+/// Results grow when they become samples; what they grow to is bounded like what crosses.
+fn within(bytes: usize) -> Result<usize, Failure> {
+    if bytes > RESULT_BYTES {
+        let detail = format!("its results make {bytes} bytes of samples and may make {RESULT_BYTES}");
+        return Err(Failure::new(Cause::TooMuch, detail));
+    }
+    Ok(bytes)
+}
+
 /// What a call may refer to.
 #[derive(Debug)]
 pub struct Bounds<'a> {
@@ -110,30 +131,33 @@ pub struct Bounds<'a> {
 // === impl Bounds ===
 
 impl Bounds<'_> {
-    /// Whether series can be believed.
-    pub fn series(&self, all: &[Series]) -> Result<(), Failure> {
+    /// Whether series can be believed, and how many bytes they are.
+    pub fn series(&self, all: &[Series]) -> Result<usize, Failure> {
         self.amount(all.iter().map(|series| series.column.len()).sum())?;
         let mut seen = vec![false; self.described + self.declared.meters.len()];
+        let mut bytes = 0_usize;
         for series in all {
             self.meter(series.meter, seen.len())?;
             if seen.get_mut(series.meter as usize).is_some_and(|seen| std::mem::replace(seen, true)) {
                 return Err(Failure::new(Cause::Forged, format!("it gave meter {} twice", series.meter)));
             }
             self.volumes(&series.column)?;
-            self.notes(&series.notes)?;
+            bytes = bytes.saturating_add(series.column.bytes()).saturating_add(self.notes(&series.notes)?);
         }
-        Ok(())
+        within(bytes)
     }
 
-    /// Whether batches can be believed.
-    pub fn batches(&self, all: &[Batch]) -> Result<(), Failure> {
+    /// Whether batches can be believed, and how many bytes they are.
+    pub fn batches(&self, all: &[Batch]) -> Result<usize, Failure> {
         self.amount(all.iter().map(|batch| batch.column.len()).sum())?;
+        let mut bytes = 0_usize;
         for batch in all {
             self.meter(batch.meter, self.described)?;
+            self.moment(&batch.at)?;
             self.volumes(&batch.column)?;
-            self.notes(&batch.notes)?;
+            bytes = bytes.saturating_add(batch.column.bytes()).saturating_add(self.notes(&batch.notes)?);
         }
-        Ok(())
+        within(bytes)
     }
 
     fn amount(&self, samples: usize) -> Result<(), Failure> {
@@ -191,30 +215,59 @@ impl Bounds<'_> {
         checked.map_err(|error| Failure::new(Cause::Forged, error.to_string()))
     }
 
-    fn notes(&self, notes: &[Note]) -> Result<(), Failure> {
+    /// Whether notes can be believed, and how many bytes they make of samples.
+    fn notes(&self, notes: &[Note]) -> Result<usize, Failure> {
         if notes.len() > NOTES {
             let detail = format!("it gave a series {} notes and may give {NOTES}", notes.len());
             return Err(Failure::new(Cause::TooMuch, detail));
         }
+        let (mut keys, mut bytes) = (HashSet::new(), 0_usize);
         for note in notes {
-            self.text(note.key)?;
+            let key = self.text(note.key)?;
+            name("the key of a note", &key.text).map_err(|detail| Failure::new(Cause::BadData, detail))?;
+            if OWN_KEYS.contains(&&*key.text) || !keys.insert(&key.text) {
+                let detail = format!("it gave a note {:?}, which is the host's to write or was given already", key.text);
+                return Err(Failure::new(Cause::Forged, detail));
+            }
             self.column(&note.column)?;
+            bytes = bytes.saturating_add(note.column.len() * (key.text.len() + NUMBER_BYTES));
             match &note.column.values {
-                Values::Interned(texts) => texts.iter().try_for_each(|text| self.text(*text))?,
+                Values::Interned(texts) => {
+                    for text in texts {
+                        bytes = bytes.saturating_add(self.note_text(*text)?);
+                    }
+                }
                 Values::Reals(values) if values.iter().any(|value| !value.is_finite()) => {
                     return Err(Failure::new(Cause::NotFinite, "it gave a note that is no finite number"));
                 }
                 _ => {}
             }
         }
-        Ok(())
+        Ok(bytes)
     }
 
-    fn text(&self, number: u32) -> Result<(), Failure> {
-        if self.texts.get(number).is_none() {
-            let detail = format!("it gave text {number}, which it was not handed");
+    fn note_text(&self, number: u32) -> Result<usize, Failure> {
+        let length = self.text(number)?.text.len();
+        if length > NOTE_BYTES {
+            let detail = format!("it gave a note of {length} bytes and may give {NOTE_BYTES}");
+            return Err(Failure::new(Cause::TooMuch, detail));
+        }
+        Ok(length)
+    }
+
+    /// Times that a transformer gives are those of readings that it has seen or can remember.
+    fn moment(&self, at: &Moment) -> Result<(), Failure> {
+        let now = self.input.snapshot.at;
+        let past = now.wall.saturating_sub(at.wall);
+        if !(0..=OLDEST).contains(&past) || at.monotonic.is_some_and(|at| at > now.monotonic) {
+            let detail = format!("it gave samples of a time that was not measured, {past} ns before this slot");
             return Err(Failure::new(Cause::Forged, detail));
         }
         Ok(())
+    }
+
+    fn text(&self, number: u32) -> Result<&Text, Failure> {
+        let detail = || format!("it gave text {number}, which it was not handed");
+        self.texts.get(number).ok_or_else(|| Failure::new(Cause::Forged, detail()))
     }
 }

@@ -63,8 +63,12 @@ pub const SAMPLES_PER_RESOURCE: usize = 200;
 pub const SAMPLES_BASE: usize = 10_000;
 /// Metadata that a series may carry.
 pub const NOTES: usize = 16;
-/// Names under which a module may keep state.
-pub const STATE_NAMES: usize = 64;
+/// Bytes of a text that is metadata of a sample.
+pub const NOTE_BYTES: usize = 4 << 10;
+/// Bytes that the results of a call may make of samples, beside what the host adds to each.
+pub const RESULT_BYTES: usize = 32 << 20;
+/// Names under which a module may keep state: a few for each meter of a transformer that is for all of them.
+pub const STATE_NAMES: usize = 1_024;
 /// Bytes of a module's state in one tenant.
 pub const STATE_BYTES: usize = 16 << 20;
 /// Lines that a call may log, and all calls of a module in a cycle.

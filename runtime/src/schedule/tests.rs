@@ -23,10 +23,22 @@ fn one_cycle_at_once_and_then_aligned() {
 
 #[test]
 fn an_overrun_skips_slots_and_counts_them() {
+    let mut slots = Slots::new(&[10, 60], 0);
+    assert_eq!(slots.next(at(1050.0, 0.0)), run(&[10, 60], &[]));
+    assert_eq!(slots.finished(at(1052.0, 2.0)), []);
+    assert_eq!(slots.next(at(1060.0, 10.0)), run(&[10], &[]));
+    assert_eq!(slots.finished(at(1084.0, 34.0)), [(10, 2)], "those of 1070 and 1080");
+    assert_eq!(slots.next(at(1084.0, 34.0)), run(&[60], &[]), "late, because it did not run itself");
+    assert_eq!(slots.finished(at(1085.0, 35.0)), []);
+    assert_eq!(slots.next(at(1090.0, 40.0)), run(&[10], &[]));
+}
+
+#[test]
+fn a_machine_that_slept_skips_slots_and_counts_them() {
     let mut slots = Slots::new(&[10], 0);
     slots.next(at(1000.0, 0.0));
+    slots.finished(at(1001.0, 1.0));
     assert_eq!(slots.next(at(1034.0, 34.0)), run(&[10], &[(10, 2)]));
-    assert_eq!(slots.next(at(1040.0, 40.0)), run(&[10], &[]));
 }
 
 #[test]

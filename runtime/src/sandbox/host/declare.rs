@@ -1,6 +1,7 @@
 //! `declare`: meters and resources that are known only at run time.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::{Context, forged};
 use crate::contract::pollster::wasmeter::plugin::declare::Host;
@@ -76,16 +77,20 @@ impl Host for Context {
         }
         let first = self.input.snapshot.resources.len();
         let most = DECLARED_PARTS_PER_ROOT * self.input.view.roots() as usize;
-        let mut numbers = Vec::with_capacity(guests.len());
+        let (mut numbers, mut bytes) = (Vec::with_capacity(guests.len()), 0);
         for part in guests.into_iter().zip(suffixes) {
             let (guest, suffix) = part;
             let is_root = self.input.snapshot.resources.roots().contains(&guest);
             if !is_root || !self.input.view.contains(guest) {
                 return forged(format!("it declared a part of resource {guest}, which it was not handed as a guest"));
             }
-            if self.texts.get(suffix).is_none() {
+            let Some(text) = self.texts.get(suffix).map(|text| Arc::clone(&text.text)) else {
                 return forged(format!("it declared a part with text {suffix}, which it was not handed"));
+            };
+            if let Err(detail) = check::name("the suffix of a part", &text) {
+                return Err(Stop::new(Cause::BadData, detail).into());
             }
+            bytes += text.len();
             if let Some(number) = self.declared.numbers.get(&part) {
                 numbers.push(*number);
                 continue;
@@ -98,6 +103,7 @@ impl Host for Context {
             self.declared.numbers.insert(part, number);
             numbers.push(number);
         }
+        self.charge(price::bytes(bytes)).await;
         Ok(Ok(numbers))
     }
 }

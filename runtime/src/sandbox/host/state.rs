@@ -1,8 +1,11 @@
 //! `state`: what a module remembers from call to call, by lasting identity.
 
-use std::collections::HashMap;
+mod remembered;
+
 use std::sync::Arc;
 
+use self::remembered::CELL_BYTES;
+pub use self::remembered::{State, Writes};
 use super::{Context, forged};
 use crate::contract::pollster::wasmeter::plugin::state::Host;
 use crate::contract::{Column, LimitReached, Values};
@@ -11,129 +14,13 @@ use crate::sandbox::failure::{Cause, Stop};
 use crate::sandbox::limits::{NAME_BYTES, STATE_BYTES, STATE_NAMES};
 use crate::sandbox::price;
 
-/// What one module remembers in one tenant.
-#[derive(Debug, Default, Clone)]
-pub struct State {
-    cells: HashMap<String, Cells>,
-    bytes: HashMap<String, Vec<u8>>,
-}
-
-/// Numbers by identity.
-#[derive(Debug, Clone)]
-enum Cells {
-    Counts(Vec<Option<u64>>),
-    Integers(Vec<Option<i64>>),
-    Reals(Vec<Option<f64>>),
-}
-
 /// State as a call sees it: what was remembered before, and what it wrote.
 #[derive(Debug, Default)]
 pub struct StateAccess {
     before: Arc<State>,
     written: Writes,
-}
-
-/// What a call wrote, to be remembered when it lands.
-#[derive(Debug, Default)]
-pub struct Writes {
-    cells: Vec<(String, Vec<Ident>, Values)>,
-    bytes: Vec<(String, Vec<u8>)>,
+    /// Bytes that it wrote, names repeated or not.
     size: usize,
-}
-
-// === impl State ===
-
-impl State {
-    /// Remembers what a call wrote.
-    pub fn commit(&mut self, writes: Writes) {
-        for (name, idents, values) in writes.cells {
-            match values {
-                Values::Counts(values) => self.counts(name, &idents, &values),
-                Values::Integers(values) => self.integers(name, &idents, &values),
-                Values::Reals(values) => self.reals(name, &idents, &values),
-                Values::Interned(_) => {}
-            }
-        }
-        for (name, bytes) in writes.bytes {
-            if bytes.is_empty() {
-                self.bytes.remove(&name);
-            } else {
-                self.bytes.insert(name, bytes);
-            }
-        }
-    }
-
-    /// Forgets cells whose identities will be somebody else's.
-    pub fn forget(&mut self, gone: &[Ident]) {
-        fn clear<T>(cells: &mut [Option<T>], gone: &[Ident]) {
-            for ident in gone {
-                if let Some(cell) = cells.get_mut(ident.0 as usize) {
-                    *cell = None;
-                }
-            }
-        }
-        for cells in self.cells.values_mut() {
-            match cells {
-                Cells::Counts(cells) => clear(cells, gone),
-                Cells::Integers(cells) => clear(cells, gone),
-                Cells::Reals(cells) => clear(cells, gone),
-            }
-        }
-    }
-
-    /// About how much memory this takes.
-    pub fn size(&self) -> usize {
-        let cells = self.cells.values().map(|cells| match cells {
-            Cells::Counts(cells) => cells.len() * 16,
-            Cells::Integers(cells) => cells.len() * 16,
-            Cells::Reals(cells) => cells.len() * 16,
-        });
-        cells.sum::<usize>() + self.bytes.values().map(Vec::len).sum::<usize>()
-    }
-
-    fn names(&self) -> usize {
-        self.cells.len() + self.bytes.len()
-    }
-}
-
-macro_rules! cells {
-    ($($method:ident: $case:ident($number:ty)),*) => {
-        impl State {
-            $(fn $method(&mut self, name: String, idents: &[Ident], values: &[$number]) {
-                let cells = self.cells.entry(name).or_insert_with(|| Cells::$case(Vec::new()));
-                if !matches!(cells, Cells::$case(_)) {
-                    *cells = Cells::$case(Vec::new());
-                }
-                if let Cells::$case(cells) = cells {
-                    put(cells, idents, values);
-                }
-            })*
-        }
-    };
-}
-cells!(counts: Counts(u64), integers: Integers(i64), reals: Reals(f64));
-
-fn put<T: Copy>(cells: &mut Vec<Option<T>>, idents: &[Ident], values: &[T]) {
-    let needed = idents.iter().map(|ident| ident.0 as usize + 1).max().unwrap_or(0);
-    if cells.len() < needed {
-        cells.resize(needed, None);
-    }
-    for (ident, value) in idents.iter().zip(values) {
-        if let Some(cell) = cells.get_mut(ident.0 as usize) {
-            *cell = Some(*value);
-        }
-    }
-}
-
-fn pick<T: Copy>(cells: &[Option<T>], resources: &[u32], idents: &[Ident]) -> (Vec<u32>, Vec<T>) {
-    let (mut found, mut values) = (Vec::with_capacity(resources.len()), Vec::with_capacity(resources.len()));
-    for (number, ident) in resources.iter().zip(idents) {
-        if let Some(Some(value)) = cells.get(ident.0 as usize) {
-            found.push(*number);
-            values.push(*value);
-        }
-    }
-    (found, values)
 }
 
 // === impl StateAccess ===
@@ -141,7 +28,7 @@ fn pick<T: Copy>(cells: &[Option<T>], resources: &[u32], idents: &[Ident]) -> (V
 impl StateAccess {
     /// Access to what was remembered.
     pub fn to(before: Arc<State>) -> Self {
-        Self { before, written: Writes::default() }
+        Self { before, ..Self::default() }
     }
 
     /// What was written.
@@ -149,19 +36,19 @@ impl StateAccess {
         self.written
     }
 
-    /// Room for so many more bytes under a name?
+    /// Room for so many bytes under a name? What they replace does not count, except what this call wrote itself.
     fn admit(&mut self, name: &str, bytes: usize) -> Result<(), LimitReached> {
-        let known = self.before.cells.contains_key(name)
-            || self.before.bytes.contains_key(name)
+        let known = self.before.has(name)
             || self.written.cells.iter().any(|(written, ..)| written == name)
             || self.written.bytes.iter().any(|(written, _)| written == name);
         if !known && self.before.names() + self.written.cells.len() + self.written.bytes.len() >= STATE_NAMES {
             return Err(LimitReached { what: format!("{STATE_NAMES} names of state") });
         }
-        if self.before.size() + self.written.size + bytes > STATE_BYTES {
+        let kept = self.before.size() - self.before.size_of(name).min(bytes);
+        if kept + self.size + bytes > STATE_BYTES {
             return Err(LimitReached { what: format!("{STATE_BYTES} bytes of state") });
         }
-        self.written.size += bytes;
+        self.size += bytes;
         Ok(())
     }
 }
@@ -189,18 +76,7 @@ impl Host for Context {
         self.charge(price::bytes(resources.len() * 16) + price::CELL * resources.len() as u64).await;
         named(&name)?;
         let idents = self.idents(&resources)?;
-        let Some(cells) = self.state.before.cells.get(&name) else { return Ok(None) };
-        macro_rules! column {
-            ($case:path, $cells:expr) => {{
-                let (resources, values) = pick($cells, &resources, &idents);
-                Column { resources, values: $case(values) }
-            }};
-        }
-        Ok(Some(match cells {
-            Cells::Counts(cells) => column!(Values::Counts, cells),
-            Cells::Integers(cells) => column!(Values::Integers, cells),
-            Cells::Reals(cells) => column!(Values::Reals, cells),
-        }))
+        Ok(self.state.before.load(&name, &resources, &idents))
     }
 
     async fn save(&mut self, name: String, cells: Column) -> wasmtime::Result<Result<(), LimitReached>> {
@@ -211,7 +87,7 @@ impl Host for Context {
             let detail = format!("state {name:?}: cells are numbers, as many as resources");
             return Err(Stop::new(Cause::BadData, detail).into());
         }
-        if let Err(limit) = self.state.admit(&name, cells.len() * 16) {
+        if let Err(limit) = self.state.admit(&name, cells.len() * CELL_BYTES) {
             return Ok(Err(limit));
         }
         self.state.written.cells.push((name, idents, cells.values));
@@ -220,7 +96,7 @@ impl Host for Context {
 
     async fn load_bytes(&mut self, name: String) -> wasmtime::Result<Option<Vec<u8>>> {
         named(&name)?;
-        let bytes = self.state.before.bytes.get(&name).cloned();
+        let bytes = self.state.before.load_bytes(&name).cloned();
         self.charge(price::bytes(bytes.as_ref().map_or(0, Vec::len))).await;
         Ok(bytes)
     }
