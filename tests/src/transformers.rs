@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use wasmeter::clock::SECOND;
 use wasmeter::contract::{Batch, Column, Kind, Meter, Moment, Values};
 use wasmeter::sandbox::call::Conversion;
 use wasmeter::sandbox::{Cause, Failure, World};
 
+use crate::support::slots::START;
 use crate::support::{Forge, Host, LIMITS, module, poll, sandbox};
 
 /// Where the batch, its numbers and its values are in the memory of a transformer that gives one.
@@ -17,7 +19,13 @@ const NAN: [u32; 2] = [0, 0x7ff8_0000];
 
 /// Gives one real of one resource under one meter.
 fn giving(meter: u32, resource: u32, value: [u32; 2]) -> Forge {
-    let [at, monotonic, column, notes] = [[0, 0], [0, 0], [NUMBERS, 1], [0, 0]];
+    giving_at(START, meter, resource, value)
+}
+
+/// The same, as of some time.
+fn giving_at(wall: i64, meter: u32, resource: u32, value: [u32; 2]) -> Forge {
+    let at = [wall as u32, (wall >> 32) as u32];
+    let [monotonic, column, notes] = [[0, 0], [NUMBERS, 1], [0, 0]];
     let batch = [&[meter, 0], &at[..], &[0, 0], &monotonic, &column, &[2, VALUES, 1], &notes].concat();
     Forge::transformer().series(BATCH, 1).words(BATCH, &batch).words(NUMBERS, &[resource, 0]).words(VALUES, &value)
 }
@@ -30,7 +38,7 @@ async fn converted(forge: &Forge) -> Result<usize, Failure> {
     let inputs = [Meter { name: "cpu".into(), kind: Kind::Cumulative, unit: "ns".into() }];
     let outputs = sandbox().describe_transformer(&module, &inputs).await?;
     let column = Column { resources: vec![0], values: Values::Counts(vec![7]) };
-    let batch = Batch { meter: 0, at: Moment { wall: 1, monotonic: None }, column, notes: vec![] };
+    let batch = Batch { meter: 0, at: Moment { wall: START, monotonic: None }, column, notes: vec![] };
     let work = Conversion { inputs: &inputs, outputs: outputs.len(), batches: &[batch], texts: &[] };
     let fuel = LIMITS.fuel(2);
     let called = sandbox().convert(&module, input, Arc::default(), fuel, work).await;
@@ -58,6 +66,9 @@ async fn a_hostile_one_ends_in_its_own_cause() {
         ("trap in convert", Forge::transformer().poll("(unreachable)"), Cause::Trap),
         ("loop in cabi_realloc", Forge::transformer().realloc("(loop (br 0)) (unreachable)"), Cause::OutOfFuel),
         ("give a meter of nobody", giving(1, 0, [0, 0]), Cause::Forged),
+        ("give samples of the future", giving_at(START + 3600 * SECOND, 0, 0, [0, 0]), Cause::Forged),
+        ("give samples of 1970", giving_at(0, 0, 0, [0, 0]), Cause::Forged),
+        ("give samples of no time", giving_at(i64::MIN, 0, 0, [0, 0]), Cause::Forged),
         ("give a resource of nobody", giving(0, 1_000, [0, 0]), Cause::Forged),
         ("give NaN", giving(0, 0, NAN), Cause::NotFinite),
         ("give a list longer than memory", Forge::transformer().series(0, u32::MAX), Cause::BadData),

@@ -75,6 +75,7 @@ impl Args {
             eprintln!("{problems}");
             return Err(Exit::Usage);
         }
+        warn(&problems);
         let threads = Threads::start()?;
         // From the first moment on: modules may take a while to compile, and a signal is not to be missed.
         let mut wishes = threads.time.block_on(async { wishes() }).map_err(|error| {

@@ -258,3 +258,6 @@ impl Directory {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

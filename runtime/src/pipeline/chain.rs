@@ -215,7 +215,8 @@ struct Done {
 
 impl Work {
     async fn run(self) -> Done {
-        let Self { sandbox, ledger, tenant, module, state, key, outputs, inputs, batches, texts, input, entries } = self;
+        let Self { sandbox, ledger, tenant, module, state, key, outputs, inputs, batches, texts, input, entries } =
+            self;
         let mut done = Done { key, outputs, state, fuel: 0, memory: 0, result: Err(nothing_left()) };
         ledger.open(&module.name, &tenant, ledger::allowance(&module.limits, 1, entries));
         let outputs = match &done.outputs {

@@ -31,10 +31,11 @@ pub fn check(config: &Config) -> Problems {
         let folder = file.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let shown = folder.display();
         if !folder.is_dir() {
-            problems.error(file.place, &key, format!("there is no folder {shown}"), "Make it, or write another one");
+            let message = format!("there is no folder {shown}, and samples are lost until there is");
+            problems.warning(file.place, &key, message, "Make it, or write another one");
         } else if rustix::fs::access(folder, Access::WRITE_OK).is_err() {
             let message = format!("this user cannot write in {shown}");
-            problems.error(file.place, &key, message, "Give the daemon a folder of its own");
+            problems.warning(file.place, &key, message, "Give the daemon a folder of its own");
         }
         let earlier = config.outputs.iter().take(place);
         if earlier.clone().any(|Output::File(other)| other.file == file.file) {

@@ -27,8 +27,7 @@ pub fn meter(meter: &Meter) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a text can be a name: short, and made of characters that can be seen.
-pub fn name(what: &str, name: &str) -> Result<(), String> {
+fn name(what: &str, name: &str) -> Result<(), String> {
     if name.is_empty() || name.len() > NAME_BYTES {
         return Err(format!("{what} has 1 to {NAME_BYTES} bytes, not {}", name.len()));
     }
@@ -36,6 +35,17 @@ pub fn name(what: &str, name: &str) -> Result<(), String> {
         return Err(format!("{what} is made of visible ASCII characters, and {name:?} has {odd:?}"));
     }
     Ok(())
+}
+
+/// Whether a text can be part of an id or a key of metadata: short, and without characters that command a terminal.
+pub fn short_text(what: &str, text: &str) -> Result<(), String> {
+    if text.is_empty() || text.len() > NAME_BYTES {
+        return Err(format!("{what} has 1 to {NAME_BYTES} bytes, not {}", text.len()));
+    }
+    match text.chars().find(|c| c.is_control()) {
+        Some(odd) => Err(format!("{what} has no control characters, and {text:?} has {odd:?}")),
+        None => Ok(()),
+    }
 }
 
 /// Whether a list of meters can be worked with.
@@ -224,9 +234,10 @@ impl Bounds<'_> {
         let (mut keys, mut bytes) = (HashSet::new(), 0_usize);
         for note in notes {
             let key = self.text(note.key)?;
-            name("the key of a note", &key.text).map_err(|detail| Failure::new(Cause::BadData, detail))?;
+            short_text("the key of a note", &key.text).map_err(|detail| Failure::new(Cause::BadData, detail))?;
             if OWN_KEYS.contains(&&*key.text) || !keys.insert(&key.text) {
-                let detail = format!("it gave a note {:?}, which is the host's to write or was given already", key.text);
+                let detail =
+                    format!("it gave a note {:?}, which is the host's to write or was given already", key.text);
                 return Err(Failure::new(Cause::Forged, detail));
             }
             self.column(&note.column)?;

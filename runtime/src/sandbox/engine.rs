@@ -7,7 +7,7 @@ use super::limits::{CORE_INSTANCES, MEMORIES, MEMORY_CEILING, TABLE_ELEMENTS, TA
 /// Instances that live at once. One runs on each core and a few wait for their turn; the rest queue.
 pub const SLOTS: u32 = 16;
 /// Slots whose memory stays mapped for the next instance.
-const WARM_SLOTS: u32 = 8;
+const WARM_SLOTS: u32 = 4;
 /// Memory that is zeroed in place instead of being given back: a module's own and a heap for 1,000 guests. Fresh pages
 /// cost more than all that a module does with them. Where the kernel tells which pages were written, only those are
 /// zeroed.

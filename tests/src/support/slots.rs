@@ -10,7 +10,7 @@ use wasmeter::hypervisor::{Connection, Groups, Guests, Hypervisor, Record, Reque
 use wasmeter::sandbox::host::Input;
 
 /// Some moment in 2026.
-const START: i64 = 1_790_000_000 * SECOND;
+pub const START: i64 = 1_790_000_000 * SECOND;
 
 /// A host whose guests all run, and what is known of them.
 pub struct Host {

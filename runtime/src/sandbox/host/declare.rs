@@ -87,7 +87,7 @@ impl Host for Context {
             let Some(text) = self.texts.get(suffix).map(|text| Arc::clone(&text.text)) else {
                 return forged(format!("it declared a part with text {suffix}, which it was not handed"));
             };
-            if let Err(detail) = check::name("the suffix of a part", &text) {
+            if let Err(detail) = check::short_text("the suffix of a part", &text) {
                 return Err(Stop::new(Cause::BadData, detail).into());
             }
             bytes += text.len();

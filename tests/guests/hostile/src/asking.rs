@@ -35,7 +35,7 @@ pub fn ask(wrong: &str, call: &Call<'_>, times: &Column) -> Result<(), Failure> 
         "remember fewer values than resources" => {
             call.save("cell", &Column::new(times.resources.clone(), Vec::<u64>::new()))?;
         }
-        "remember under many names" => numbers(100).iter().try_for_each(|name| call.save_bytes(name, &[1]))?,
+        "remember under many names" => numbers(2_000).iter().try_for_each(|name| call.save_bytes(name, &[1]))?,
         "remember much" => numbers(20).iter().try_for_each(|name| call.save_bytes(name, &vec![1; LONG]))?,
         "remember without end" => loop {
             drop(state::save_bytes("name", &[1]));
@@ -63,6 +63,9 @@ pub fn ask(wrong: &str, call: &Call<'_>, times: &Column) -> Result<(), Failure> 
         "declare parts without end" => loop {
             drop(declare::parts(&[first], &call.intern(&["part".into()])?));
         },
+        "declare a part of great length" => {
+            drop(call.declare_parts(&[first], &call.intern(&["x".repeat(300)])?)?);
+        }
         "declare a part of nobody" => drop(call.declare_parts(&[NOWHERE], &call.intern(&["part".into()])?)?),
         "declare a part without a text" => drop(call.declare_parts(&[first], &[NOWHERE])?),
         "declare parts of fewer guests" => drop(call.declare_parts(&[], &call.intern(&["part".into()])?)?),

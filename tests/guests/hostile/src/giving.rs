@@ -24,6 +24,15 @@ pub fn give(wrong: &str, call: &Call<'_>, times: Column, out: &mut Samples) -> R
         "a note with a text of nobody" => out.emit_with(0, times, vec![note(Column::new(vec![0], vec![NOWHERE]))?]),
         "a note on nobody" => out.emit_with(0, times, vec![note(ones(vec![NOWHERE]))?]),
         "a note that is no number" => out.emit_with(0, times.clone(), vec![note(reals(f64::NAN))?]),
+        "a note of the host's" => {
+            let column = times.clone();
+            out.emit_with(0, times, vec![call.note("instance_id", column)?]);
+        }
+        "a note twice" => out.emit_with(0, times.clone(), vec![note(times)?; 2]),
+        "a long note" => {
+            let texts = call.intern(&["x".repeat(5_000)])?;
+            out.emit_with(0, times, vec![note(Column::new(vec![0], texts))?]);
+        }
         "many notes" => out.emit_with(0, times.clone(), vec![note(times)?; 17]),
         "NaN" => out.emit(0, reals(f64::NAN)),
         "infinity" => out.emit(0, reals(f64::INFINITY)),
