@@ -6,6 +6,7 @@ pub mod exit;
 pub mod logging;
 pub mod module;
 pub mod once;
+pub mod print;
 pub mod record;
 pub mod run;
 pub mod setup;

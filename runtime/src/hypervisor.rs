@@ -28,6 +28,11 @@ pub trait Hypervisor: Send + Sync + fmt::Debug {
 /// Opens the host that a URI names.
 pub fn open(uri: &str, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Hypervisor>, HypervisorError> {
     match uri.split(':').next() {
+        // libvirt would take it for whatever host it finds.
+        Some("") => Err(HypervisorError::Uri {
+            uri: uri.to_owned(),
+            reason: "it names no host; write sim://, recording:FILE, or a libvirt URI such as qemu:///system".into(),
+        }),
         Some("sim") => Ok(Arc::new(sim::Sim::from_uri(uri, Arc::clone(clock))?)),
         Some("recording") => Ok(Arc::new(recording::Recording::from_uri(uri)?)),
         #[cfg(feature = "libvirt")]
@@ -218,5 +223,11 @@ pub enum HypervisorError {
         call: &'static str,
         /// Its own words.
         reason: String,
+    },
+    /// So many calls have not come back that no more are made.
+    #[error("the hypervisor hangs: {calls} calls are stuck, and no more are made until one comes back")]
+    Stuck {
+        /// How many.
+        calls: usize,
     },
 }

@@ -22,6 +22,7 @@ pub mod clock;
 pub mod config;
 pub mod contract;
 pub mod discovery;
+mod files;
 pub mod hypervisor;
 pub mod json;
 pub mod modules;

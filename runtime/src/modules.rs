@@ -1,12 +1,14 @@
 //! Which modules run: those that came with the daemon and those that the operator named, with their configurations
 //! and limits.
 
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::daemon::{Config, ModuleEntry, Transform};
 use crate::config::{MeterFilter, Place, Problems};
 use crate::contract::Meter;
+use crate::files;
 use crate::pipeline::Chain;
 use crate::sandbox::limits::FILE_BYTES;
 use crate::sandbox::{Cause, Failure, Limits, Module, Sandbox, World};
@@ -56,15 +58,17 @@ pub fn is_on_by_default(name: &str) -> bool {
     !OFF_BY_DEFAULT.contains(&name)
 }
 
-/// Reads a module's file, as far as anybody would look at it.
+/// Reads a module's file, as far as anybody would look at it. What is no file may have no end.
 pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let cannot = |error: std::io::Error| Failure::new(Cause::Unreadable, format!("{}: {error}", path.display()));
-    let size = std::fs::metadata(path).map_err(cannot)?.len();
-    if size > FILE_BYTES as u64 {
-        let detail = format!("{} has {size} bytes and at most {FILE_BYTES} are looked at", path.display());
+    let file = files::open(path).map_err(cannot)?;
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() > FILE_BYTES {
+        let detail = format!("{} has more than {FILE_BYTES} bytes, which is as many as are looked at", path.display());
         return Err(Failure::new(Cause::TooLarge, detail));
     }
-    std::fs::read(path).map_err(cannot)
+    Ok(bytes)
 }
 
 // === impl Modules ===
@@ -95,6 +99,9 @@ fn remedy(failure: &Failure) -> &'static str {
     match failure.cause {
         Cause::Unreadable => "Write where the file is; a relative path begins at the configuration's folder",
         Cause::BadDescription => "See the module's documentation for what its config may say",
+        Cause::OutOfFuel | Cause::Deadline | Cause::Memory => {
+            "Raise fuel_base, deadline or memory, of the module or under sandbox, if it is to have that much"
+        }
         _ => "See wasmeter module inspect for what the file says of itself",
     }
 }

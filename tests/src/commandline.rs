@@ -85,3 +85,40 @@ fn configurations_that_cannot_be_are_named_with_their_lines() {
     }
     run("once -c nowhere.yaml").is(64).complains("nowhere.yaml: error: the file cannot be read");
 }
+
+/// libvirt would take it for any host that it finds.
+#[test]
+fn no_host_is_no_host() {
+    let folder = Folder::new("");
+    let mut once = folder.command("once");
+    let output = once.args(["--hypervisor", ""]).output().unwrap();
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(64), "{words}");
+    assert!(words.contains("it names no host; write sim://"), "{words}");
+}
+
+/// Whoever reads may have seen enough.
+#[test]
+fn nobody_has_to_read_what_is_printed() {
+    let folder = Folder::new("");
+    for line in
+        ["check", "check --json", "once", "module list", "module list --json", "module inspect disk", "module run disk"]
+    {
+        let (code, words) = folder.run_unread(line);
+        assert_eq!(code, Some(0), "{line}: {words}");
+        assert!(!words.contains("panicked"), "{line}: {words}");
+    }
+}
+
+/// What has no end, or waits for somebody, is not read.
+#[test]
+fn only_files_are_read() {
+    let folder = Folder::new("");
+    folder.pipe("pipe");
+    for what in ["/dev/zero", "pipe"] {
+        let words = "it is a pipe or a device, not a file";
+        folder.run(&format!("module inspect {what}")).is(70).complains(words);
+    }
+    folder.run("module inspect /").is(70).complains("directory");
+    run(&format!("once -c {}", folder.path("pipe").display())).is(64).complains("it is a pipe or a device");
+}

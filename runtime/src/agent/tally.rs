@@ -14,6 +14,8 @@ pub struct Tally {
     pub skipped_slots: BTreeMap<u64, u64>,
     /// Cycles in which the host could not be read.
     pub failed_reads: u64,
+    /// Cycles that nobody waited for any more when the daemon ended.
+    pub given_up: u64,
     /// Calls of modules that came to nothing after every retry, by module and cause.
     pub failures: BTreeMap<Arc<str>, BTreeMap<&'static str, u64>>,
     /// Resources that were left out with them, by module.
@@ -30,6 +32,26 @@ impl Tally {
         for (interval, slots) in skipped {
             *self.skipped_slots.entry(*interval).or_default() += slots;
         }
+    }
+
+    /// One line about all of it.
+    pub fn say(&self) {
+        let each = |(module, causes): (&Arc<str>, &BTreeMap<&str, u64>)| {
+            let causes: Vec<String> = causes.iter().map(|(cause, calls)| format!("{cause}={calls}")).collect();
+            format!("{module}: {}", causes.join(" "))
+        };
+        let failures: Vec<String> = self.failures.iter().map(each).collect();
+        tracing::info!(
+            cycles = self.cycles,
+            samples = self.samples,
+            skipped_slots = self.skipped_slots.values().sum::<u64>(),
+            failed_reads = self.failed_reads,
+            given_up = self.given_up,
+            undelivered = self.undelivered,
+            resources_lost = self.resources_lost.values().sum::<u64>(),
+            failures = failures.join(", "),
+            "Done."
+        );
     }
 
     /// Counts a call that came to nothing.

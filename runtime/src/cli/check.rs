@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Exit;
 use super::setup::{self, Threads, Where};
+use super::{Exit, print};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Problems};
 use crate::hypervisor::reader::{Reader, Want};
@@ -16,7 +16,8 @@ Examples:
   wasmeter check -c /etc/wasmeter/wasmeter.yaml
   wasmeter check --json | jq '.problems[] | select(.severity == \"error\")'
 
-It reads every file, compiles and asks every module, and reads the hypervisor once. Nothing is measured or written.";
+It reads every file, compiles and asks every module, and reads the hypervisor once. Nothing is measured.
+Nothing is written but compiled modules, which are kept in the cache.";
 
 /// Find out everything that can be wrong before anything runs.
 #[derive(Debug, clap::Args)]
@@ -43,21 +44,21 @@ impl Args {
     /// Does it.
     pub fn run(self) -> Exit {
         let findings = self.find();
-        if self.json {
+        let text = if self.json {
             let report = serde_json::json!({
                 "problems": findings.problems,
                 "config": findings.config.as_ref().map(Config::effective_json),
                 "modules": findings.modules,
                 "guests": findings.guests,
             });
-            println!("{report:#}");
+            format!("{report:#}\n")
         } else {
-            findings.print();
-        }
-        match findings.exit {
-            Some(exit) => exit,
-            None if findings.problems.has_errors() => Exit::Usage,
-            None => Exit::Done,
+            findings.text()
+        };
+        match (print::text(&text), findings.exit) {
+            (Err(exit), _) | (Ok(()), Some(exit)) => exit,
+            (Ok(()), None) if findings.problems.has_errors() => Exit::Usage,
+            (Ok(()), None) => Exit::Done,
         }
     }
 
@@ -120,23 +121,25 @@ impl Args {
 }
 
 impl Findings {
-    fn print(&self) {
+    fn text(&self) -> String {
+        let mut lines = Vec::new();
         if !self.problems.is_empty() {
-            println!("{}", self.problems);
+            lines.push(self.problems.to_string());
         }
         if let Some(config) = &self.config {
-            println!("host        {}", config.host);
-            println!("hypervisor  {:?}", config.hypervisor);
-            println!("modules     {}", self.modules.join(" "));
+            lines.push(format!("host        {}", config.host));
+            lines.push(format!("hypervisor  {:?}", config.hypervisor));
+            lines.push(format!("modules     {}", self.modules.join(" ")));
         }
         if let Some(guests) = self.guests {
-            println!("guests      {guests}");
+            lines.push(format!("guests      {guests}"));
         }
         let verdict = match (self.problems.has_errors() || self.exit.is_some(), self.problems.is_empty()) {
             (true, _) => "not ready to run",
             (false, false) => "ready to run, with warnings",
             (false, true) => "ready to run",
         };
-        println!("{verdict}");
+        lines.push(verdict.to_owned());
+        lines.join("\n") + "\n"
     }
 }

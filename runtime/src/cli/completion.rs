@@ -3,7 +3,7 @@
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::{Exit, Line};
+use super::{Exit, Line, print};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,7 +21,9 @@ pub struct Args {
 impl Args {
     /// Does it.
     pub fn run(self) -> Exit {
-        clap_complete::generate(self.shell, &mut Line::command(), "wasmeter", &mut std::io::stdout());
-        Exit::Done
+        // Made as a whole first: the generator panics if it cannot write.
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Line::command(), "wasmeter", &mut script);
+        print::text(&String::from_utf8_lossy(&script)).map_or_else(|exit| exit, |()| Exit::Done)
     }
 }

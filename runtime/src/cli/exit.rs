@@ -9,12 +9,13 @@ use crate::modules::NotLoaded;
 pub const HELP: &str = "\
 Exit codes:
    0  done
-   1  it could not be started, or failed while it ran
+   1  it could not be started, or failed while it ran; `run --cycles`: an output lacks samples
   64  the command line or the configuration is wrong
-  69  the hypervisor cannot be reached
+  69  the hypervisor cannot be reached; `run --cycles`: in no cycle
   70  a module was refused, or failed
 
-Signals of `run`: SIGHUP reads the configuration again, SIGTERM finishes the cycle, SIGINT ends at once.";
+Signals of `run`: SIGHUP reads the configuration again (in a terminal, which sends it when it is closed, it ends at
+once), SIGTERM finishes the cycle, SIGINT ends at once.";
 
 /// How the program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +50,9 @@ impl Exit {
     pub fn without_host(error: &HypervisorError) -> Self {
         match error {
             HypervisorError::Uri { .. } => Self::Usage,
-            HypervisorError::Unreachable { .. } | HypervisorError::Call { .. } => Self::Unreachable,
+            HypervisorError::Unreachable { .. } | HypervisorError::Call { .. } | HypervisorError::Stuck { .. } => {
+                Self::Unreachable
+            }
         }
     }
 }

@@ -22,7 +22,8 @@ fn filter() -> EnvFilter {
 
 /// Logs to standard error, as much as `WASMETER_LOG` says (`info` if it does not).
 pub fn start(format: &LogFormat) {
-    let log = tracing_subscriber::fmt().with_env_filter(filter()).with_writer(io::stderr);
+    // That standard error is gone can be said nowhere.
+    let log = tracing_subscriber::fmt().with_env_filter(filter()).with_writer(io::stderr).log_internal_errors(false);
     // A second start, in a test, changes nothing.
     let _ = match format {
         LogFormat::Text => log.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),

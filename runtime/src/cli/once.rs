@@ -1,9 +1,9 @@
 //! `wasmeter once`: one cycle to the terminal.
 
-use std::io::{self, Write};
+use std::collections::BTreeSet;
 
 use super::setup::{self, Threads, Where};
-use super::{Exit, logging};
+use super::{Exit, logging, print};
 use crate::agent::Agent;
 use crate::agent::report::Report;
 use crate::config::Glob;
@@ -63,17 +63,15 @@ impl Args {
             Exit::Unreachable
         })?;
         if let Some(glob) = &self.meters {
+            let measured: BTreeSet<String> = report.slot.samples.iter().map(|s| s.meter.name.clone()).collect();
             report.slot.samples.retain(|samples| glob.matches(&samples.meter.name));
+            if report.slot.samples.is_empty() {
+                let all: Vec<String> = measured.into_iter().collect();
+                eprintln!("No meter that was measured matches. There are: {}", all.join(" "));
+            }
         }
         let text = self.text(&report, &agent);
-        match io::stdout().lock().write_all(text.as_bytes()) {
-            // Whoever reads may have seen enough.
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                eprintln!("error: cannot print: {error}");
-                Err(Exit::Failed)
-            }
-            _ => Ok(()),
-        }?;
+        print::text(&text)?;
         threads.guests.shutdown_background();
         let failed = report.modules.iter().any(|module| !module.failures.is_empty());
         if failed { Err(Exit::Module) } else { Ok(()) }

@@ -1,17 +1,18 @@
 //! `wasmeter run`: the daemon.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal};
 use std::path::PathBuf;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{self, Receiver};
 
-use super::Exit;
 use super::logging::{self, Recent};
 use super::setup::{self, Threads, Where};
+use super::{Exit, print};
 use crate::agent::Agent;
 use crate::agent::report::Report;
-use crate::agent::run::{Run, Wish};
+use crate::agent::run::{End, Run, Wish};
+use crate::agent::tally::Tally;
 use crate::config::{Config, Problems};
 use crate::publish::table::Table;
 use crate::publish::{Outputs, outputs};
@@ -22,6 +23,10 @@ Examples:
   wasmeter run -c /etc/wasmeter/wasmeter.yaml         what the configuration says
   wasmeter run --output samples.jsonl --cycles 3      three cycles into a file
   WASMETER_LOG=debug wasmeter run ...                 with more in the log
+
+SIGHUP reads the configuration again; in a terminal it ends the daemon, because a terminal that is closed sends it.
+SIGTERM finishes the cycle and SIGINT does not; both end with 0. Exit code 69: no cycle succeeded; 1: samples were not
+written.
 
 Environment: WASMETER_LOG says how much is logged to standard error: error, warn, info (if nothing is said), debug or
 trace, also by part, as in info,wasmeter::module=debug.
@@ -52,13 +57,10 @@ const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
 impl Args {
     /// Does it.
     pub fn run(self) -> Exit {
-        match self.try_run() {
-            Ok(()) => Exit::Done,
-            Err(exit) => exit,
-        }
+        self.try_run().unwrap_or_else(|exit| exit)
     }
 
-    fn try_run(self) -> Result<(), Exit> {
+    fn try_run(self) -> Result<Exit, Exit> {
         let (config, warnings) = self.at.read().map_err(|problems| {
             eprintln!("{problems}");
             Exit::Usage
@@ -88,7 +90,7 @@ impl Args {
                 () = ended(&mut wishes) => Ok(None),
             }
         })?;
-        let Some(mut agent) = ready else { return Ok(()) };
+        let Some(mut agent) = ready else { return Ok(Exit::Done) };
         let outputs = self.outputs(agent.config());
         if outputs.is_empty() && !self.table {
             tracing::warn!("Samples go nowhere: name a file under outputs, or use --output or --table.");
@@ -101,19 +103,30 @@ impl Args {
             outputs,
             outputs_of: Box::new(|config| self.outputs(config)),
             reload: Box::new(|| self.reload()),
-            watch: Box::new(move |report, agent| {
-                if let Some(screen) = &mut shown {
-                    screen.draw(report, agent);
-                }
-            }),
+            watch: Box::new(move |report, agent| shown.as_mut().map(|screen| screen.draw(report, agent))),
+            show: print::try_text,
             cycles: self.cycles,
         };
-        threads.time.block_on(run.run(&mut agent, &mut wishes));
-        let tally = &agent.tally;
-        tracing::info!(cycles = tally.cycles, samples = tally.samples, "Done.");
-        // Calls that are stuck in the hypervisor, or modules in a loop, are not waited for.
+        let end = threads.time.block_on(run.run(&mut agent, &mut wishes));
+        agent.tally.say();
+        // Outputs that block, and modules in a loop, are not waited for.
+        threads.time.shutdown_background();
         threads.guests.shutdown_background();
-        Ok(())
+        Ok(self.exit(&end, &agent.tally))
+    }
+
+    fn exit(&self, end: &End, tally: &Tally) -> Exit {
+        match end {
+            // Whoever reads has seen enough.
+            End::Unshown(error) if error.kind() == ErrorKind::BrokenPipe => Exit::Done,
+            End::Unshown(error) => {
+                tracing::error!(%error, "The table cannot be shown any more.");
+                Exit::Failed
+            }
+            End::Over if tally.cycles == 0 && self.cycles != Some(0) => Exit::Unreachable,
+            End::Over if tally.undelivered > 0 => Exit::Failed,
+            End::Over | End::Wished => Exit::Done,
+        }
     }
 
     fn outputs(&self, config: &Config) -> Outputs {
@@ -144,11 +157,12 @@ async fn ended(wishes: &mut Receiver<Wish>) {
 /// Signals as wishes.
 fn wishes() -> io::Result<Receiver<Wish>> {
     let (sender, wishes) = mpsc::channel(8);
-    for (kind, wish) in [
-        (SignalKind::hangup(), Wish::Reload),
-        (SignalKind::terminate(), Wish::Drain),
-        (SignalKind::interrupt(), Wish::Stop),
-    ] {
+    // A terminal that is closed hangs up, and nobody sees any more what is measured.
+    let in_terminal = io::stdin().is_terminal() || io::stdout().is_terminal();
+    let hangup = if in_terminal { Wish::Stop } else { Wish::Reload };
+    for (kind, wish) in
+        [(SignalKind::hangup(), hangup), (SignalKind::terminate(), Wish::Drain), (SignalKind::interrupt(), Wish::Stop)]
+    {
         let (mut signals, sender) = (signal(kind)?, sender.clone());
         tokio::spawn(async move { while signals.recv().await.is_some() && sender.send(wish).await.is_ok() {} });
     }
@@ -162,7 +176,7 @@ struct Screen {
 }
 
 impl Screen {
-    fn draw(&mut self, report: &Report, agent: &Agent) {
+    fn draw(&mut self, report: &Report, agent: &Agent) -> String {
         let mut page = self.table.draw(report, &format!("wasmeter on {}", agent.config().host));
         if let Some(recent) = &self.recent {
             page.insert_str(0, CLEAR);
@@ -175,8 +189,6 @@ impl Screen {
         } else {
             page.push('\n');
         }
-        let mut out = io::stdout().lock();
-        // A terminal that is gone is noticed by its signal.
-        let _ = out.write_all(page.as_bytes()).and_then(|()| out.flush());
+        page
     }
 }

@@ -1,8 +1,9 @@
 //! Reading a file as a whole, if it is of a size that a person writes.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+use crate::files;
 
 /// The largest configuration file. A list of ten thousand resources fits; a log read by mistake does not.
 const LARGEST: u64 = 1 << 20;
@@ -21,7 +22,7 @@ pub(super) enum FileError {
 /// The text of a file.
 pub(super) fn read(path: &Path) -> Result<String, FileError> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    files::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LARGEST {
         return Err(FileError::TooLarge);
     }

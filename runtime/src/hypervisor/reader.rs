@@ -3,7 +3,8 @@
 //! Every call has a watchdog and runs on a thread with a connection of its own, a [`line::Line`]; a call that does
 //! not come back keeps its line, and the rest is read on a new one in the same slot. Guests in which a call is stuck
 //! are left out of what needs their process until no call is stuck in them any more; what needs no process is read
-//! of them all the same. Beyond a number of stuck calls, nothing that could get stuck is asked at all.
+//! of them all the same. Beyond a number of stuck calls, nothing that a guest's process has to answer is asked at all;
+//! at twice as many the host as a whole must hang, and nothing is asked until a call comes back.
 
 pub mod line;
 pub mod want;
@@ -16,7 +17,7 @@ use uuid::Uuid;
 
 use self::line::{Lines, Missed};
 pub use self::want::Want;
-use super::{Definition, Groups, Guests, Hypervisor, HypervisorError, Record, Request};
+use super::{Connection, Definition, Groups, Guests, Hypervisor, HypervisorError, Record, Request};
 
 /// Definitions that are read in one call, whose watchdog is the same as that of others.
 const DEFINITIONS: usize = 50;
@@ -28,6 +29,10 @@ pub struct Reader {
     max_stuck: usize,
     /// Guests in which a call of ours, or of another, is stuck.
     quarantined: BTreeSet<Uuid>,
+    /// Guests one of which was late to be defined: each is asked for alone.
+    suspects: BTreeSet<Uuid>,
+    /// Guests that were late alone. They are not asked for again while any call is stuck.
+    undefined: BTreeSet<Uuid>,
 }
 
 /// What one slot's reading gave.
@@ -43,17 +48,26 @@ pub struct Reading {
     pub missing: Option<String>,
 }
 
+/// What guests are made of, as far as that was read.
+pub type Defined = Vec<(Uuid, Option<Definition>)>;
+
 // === impl Reader ===
 
 impl Reader {
     /// A reader that gives each call so much time, and lets so many calls be stuck.
     pub fn new(hypervisor: Arc<dyn Hypervisor>, watchdog: Duration, max_stuck: usize) -> Self {
-        Self { lines: Lines::new(hypervisor, watchdog), max_stuck, quarantined: BTreeSet::new() }
+        Self {
+            lines: Lines::new(hypervisor, watchdog, most(max_stuck)),
+            max_stuck,
+            quarantined: BTreeSet::new(),
+            suspects: BTreeSet::new(),
+            undefined: BTreeSet::new(),
+        }
     }
 
     /// Follows a change of configuration. Stuck calls stay what they are.
     pub fn reconfigure(&mut self, watchdog: Duration, max_stuck: usize) {
-        self.lines.set_watchdog(watchdog);
+        self.lines.reconfigure(watchdog, most(max_stuck));
         self.max_stuck = max_stuck;
     }
 
@@ -73,21 +87,27 @@ impl Reader {
         let mut reading = Reading { groups: free, records, ..Reading::default() };
         self.release(&reading).await;
         if !want.groups().with_monitor().is_empty() {
-            self.monitored(want.groups().with_monitor(), &mut reading).await?;
-        }
-        for (groups, guests) in want.fall_backs(&reading.records) {
-            let guests: Vec<Uuid> = guests.into_iter().filter(|guest| !self.quarantined.contains(guest)).collect();
-            if guests.is_empty() || reading.missing.is_some() {
-                continue;
-            }
-            match self.request(groups, Guests::Only(guests)).await {
-                Ok(more) => reading.merge(more),
-                Err(Missed::Refused(error)) => return Err(error),
-                Err(Missed::Late) => self.quarantine(&reading).await,
-            }
+            self.monitored(want.groups().with_monitor(), &mut reading).await;
         }
         if reading.missing.is_none() {
-            reading.groups = reading.groups | want.all_groups();
+            reading.groups = reading.groups | want.groups();
+        }
+        for (groups, guests) in want.fall_backs(&reading.records) {
+            if reading.missing.is_some() {
+                break;
+            }
+            let guests: Vec<Uuid> = guests.into_iter().filter(|guest| !self.quarantined.contains(guest)).collect();
+            if !guests.is_empty() {
+                match self.request(groups, Guests::Only(guests)).await {
+                    Ok(more) => reading.merge(more),
+                    Err(Missed::Refused(error)) => {
+                        reading.missing = Some(error.to_string());
+                        break;
+                    }
+                    Err(Missed::Late) => self.quarantine(&reading).await,
+                }
+            }
+            reading.groups = reading.groups | groups;
         }
         reading.stuck.clone_from(&self.quarantined);
         Ok(reading)
@@ -95,25 +115,24 @@ impl Reader {
 
     /// What guests are made of; `None` for those that are gone meanwhile or that the hypervisor says nothing about,
     /// with a word in the log. What is not had in time is left out, and asked for again in the next slot.
-    pub async fn define(&mut self, guests: Vec<Uuid>) -> Result<Vec<(Uuid, Option<Definition>)>, HypervisorError> {
+    pub async fn define(&mut self, guests: Vec<Uuid>) -> Result<Defined, HypervisorError> {
         let mut defined = Vec::with_capacity(guests.len());
-        for some in guests.chunks(DEFINITIONS) {
-            let some = some.to_vec();
-            let define_some = move |connection: &mut dyn super::Connection| {
-                let define = |guest: Uuid| match connection.define(guest) {
-                    Err(HypervisorError::Call { call, reason }) => {
-                        tracing::warn!(%guest, call, reason, "A guest is left out until its definition changes.");
-                        Ok((guest, None))
-                    }
-                    other => other.map(|definition| (guest, definition)),
-                };
-                some.into_iter().map(define).collect::<Result<Vec<_>, _>>()
-            };
-            match self.lines.call(define_some).await {
+        if self.lines.stuck() == 0 {
+            self.undefined.clear();
+        }
+        self.suspects.retain(|guest| guests.contains(guest));
+        let asked: Vec<Uuid> = guests.into_iter().filter(|guest| !self.undefined.contains(guest)).collect();
+        let (alone, together): (Vec<Uuid>, Vec<Uuid>) = asked.iter().partition(|guest| self.suspects.contains(*guest));
+        for some in together.chunks(DEFINITIONS).chain(alone.chunks(1)) {
+            match self.lines.call(define_all(some.to_vec())).await {
                 Ok(some) => defined.extend(some),
                 Err(Missed::Refused(error)) => return Err(error),
                 Err(Missed::Late) => {
-                    let left = guests.len() - defined.len();
+                    match some {
+                        [guest] => drop(self.undefined.insert(*guest)),
+                        _ => self.suspects.extend(some),
+                    }
+                    let left = asked.len() - defined.len();
                     tracing::warn!(left, "Definitions take too long; the rest is read in the next slot.");
                     break;
                 }
@@ -124,13 +143,13 @@ impl Reader {
 
     /// Reads what needs the guests' processes: at most twice, and the second time without those that held up the
     /// first.
-    async fn monitored(&mut self, groups: Groups, reading: &mut Reading) -> Result<(), HypervisorError> {
+    async fn monitored(&mut self, groups: Groups, reading: &mut Reading) {
         let mut known = 0;
         loop {
             if self.lines.stuck() >= self.max_stuck {
                 let stuck = self.lines.stuck();
                 reading.missing = Some(format!("{stuck} calls are stuck, and no more are risked"));
-                return Ok(());
+                return;
             }
             let guests = if self.quarantined.is_empty() {
                 Guests::All
@@ -141,16 +160,20 @@ impl Reader {
             match self.request(groups, guests).await {
                 Ok(more) => {
                     reading.merge(more);
-                    return Ok(());
+                    return;
                 }
-                Err(Missed::Refused(error)) => return Err(error),
+                // What was read without is not lost with it.
+                Err(Missed::Refused(error)) => {
+                    reading.missing = Some(error.to_string());
+                    return;
+                }
                 Err(Missed::Late) => self.quarantine(reading).await,
             }
             if self.quarantined.len() <= known {
                 // Nobody is known to be stuck: the host as a whole is slow.
                 let most = self.lines.watchdog().as_millis();
                 reading.missing = Some(format!("the hypervisor took more than {most} ms"));
-                return Ok(());
+                return;
             }
             known = self.quarantined.len();
         }
@@ -181,6 +204,26 @@ impl Reader {
     async fn request(&mut self, groups: Groups, guests: Guests) -> Result<Vec<Record>, Missed> {
         let request = Request { groups, guests };
         self.lines.call(move |connection| connection.read(&request)).await
+    }
+}
+
+/// Calls that may be stuck before none is made any more: those in guests, and as many that no guest's process can
+/// hold up.
+fn most(max_stuck: usize) -> usize {
+    max_stuck.saturating_mul(2)
+}
+
+/// A call that defines guests, one after the other.
+fn define_all(guests: Vec<Uuid>) -> impl FnOnce(&mut dyn Connection) -> Result<Defined, HypervisorError> {
+    move |connection| {
+        let define = |guest: Uuid| match connection.define(guest) {
+            Err(HypervisorError::Call { call, reason }) => {
+                tracing::warn!(%guest, call, reason, "A guest is left out until its definition changes.");
+                Ok((guest, None))
+            }
+            other => other.map(|definition| (guest, definition)),
+        };
+        guests.into_iter().map(define).collect()
     }
 }
 

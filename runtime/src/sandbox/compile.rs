@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -48,9 +48,11 @@ impl Default for Effort {
 // === impl Compiler ===
 
 impl Compiler {
-    /// A compiler that is this very binary.
+    /// A compiler that is this very binary, also when its file has been replaced meanwhile: another version makes
+    /// code that this one does not run.
     pub fn this() -> std::io::Result<Self> {
-        Ok(Self::at(std::env::current_exe()?))
+        let running = Path::new("/proc/self/exe");
+        Ok(Self::at(if running.exists() { running.to_owned() } else { std::env::current_exe()? }))
     }
 
     /// A compiler that is another copy of the binary.

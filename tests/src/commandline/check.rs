@@ -81,6 +81,12 @@ fn modules_that_are_refused_are_named_with_their_lines() {
     missing.run("check").is(70).says("nowhere.wasm: No such file");
 }
 
+#[test]
+fn limits_that_are_too_low_are_what_to_change() {
+    let folder = folder("modules: {disk: {fuel_base: 1}}", "meters: ['*']");
+    folder.run("check").is(70).says("out-of-fuel").says("Raise fuel_base");
+}
+
 /// A host that the command line names stands in no file.
 #[test]
 fn what_the_command_line_names_is_in_no_file() {

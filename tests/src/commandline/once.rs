@@ -35,6 +35,7 @@ fn chosen_meters_have_a_line_for_each_sample() {
     assert_eq!(of_meter(&samples, "disk.device.read.bytes").len(), 25 * 2);
     let none = folder.run("once --format json --meters no.such").is(0);
     assert_eq!(none.stdout, "");
+    none.complains("No meter that was measured matches. There are: ").complains(" disk.device.read.bytes ");
 }
 
 /// The same guests whenever and wherever they are simulated.

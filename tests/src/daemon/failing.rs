@@ -37,6 +37,7 @@ fn a_frozen_guest_costs_what_needs_its_process() {
         let found = slot.iter().filter(|sample| sample["counter_name"] == meter);
         found.map(|sample| text(sample, "resource_id").to_owned()).collect()
     };
+    assert_eq!(ran.stderr.matches("Calls are stuck in guests").count(), 1, "{}", ran.stderr);
     let slots = slots(&samples);
     assert_eq!(slots.len(), 3, "{}", ran.stderr);
     for slot in slots {
@@ -67,6 +68,32 @@ fn a_guest_that_a_module_cannot_stand_costs_itself() {
             assert!(text(failure, "failure").starts_with("trap: ") && text(failure, "failure").contains(&words));
         }
     }
+}
+
+#[test]
+fn what_was_lost_is_summed_up() {
+    let folder = probe(&format!("{{odd: {}}}", names()[0]));
+    let ran = folder.run("run --cycles 2").is(0);
+    let entries = entries(&ran);
+    let done = entries.iter().find(|entry| entry["message"] == "Done.").unwrap();
+    assert_eq!((&done["cycles"], &done["failures"]), (&2.into(), &"probe: trap=2".into()), "{done}");
+    assert!(done["samples"].as_u64().is_some_and(|samples| samples > 100), "{done}");
+    for counted in ["skipped_slots", "failed_reads", "given_up", "undelivered"] {
+        assert!(done[counted].is_u64(), "{counted}: {done}");
+    }
+}
+
+/// A build without libvirt cannot even name such a host.
+#[test]
+fn a_host_that_never_answers_is_told_by_the_exit_code() {
+    let folder = Folder::measuring("test:///nowhere.xml", "");
+    let ran = folder.run("run --cycles 2");
+    if ran.code == Some(64) {
+        ran.complains("this build has no libvirt");
+        return;
+    }
+    let ran = ran.is(69).complains("failed_reads=2");
+    assert_eq!(ran.stderr.matches("The hypervisor was not read").count(), 1, "{}", ran.stderr);
 }
 
 /// In a log for people a line is an entry, whatever a module writes.

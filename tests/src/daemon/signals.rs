@@ -1,5 +1,7 @@
 //! Signals end the daemon, soon and in order.
 
+use std::io::Read;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -72,4 +74,59 @@ fn between_two_cycles_it_ends_at_once() {
     let began = Instant::now();
     let log = daemon.end();
     assert!(began.elapsed() < SOON && log.contains("\"cycles\":1,"), "{log}");
+}
+
+/// A pipe takes less than a slot, and nobody reads it.
+#[test]
+fn an_output_that_blocks_keeps_no_signal_from_being_heard() {
+    for (signals, drain) in
+        [(&[Signal::TERM][..], "1s"), (&[Signal::INT], "10m"), (&[Signal::TERM, Signal::INT], "10m")]
+    {
+        let folder = once_a_year("sim://?domains=40&calm=true", &format!("schedule: {{drain: {drain}}}"));
+        folder.pipe("samples");
+        let daemon = folder.start("run --output samples");
+        let mut pipe = folder.read_pipe("samples");
+        until("samples are on their way", || pipe.read(&mut [0]).is_ok_and(|read| read > 0).then_some(()));
+        let began = Instant::now();
+        signals.iter().for_each(|signal| daemon.signal(*signal));
+        let log = daemon.wait(0);
+        assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+        assert!(log.contains("An output took too long") && !log.contains("undelivered=0"), "{log}");
+    }
+}
+
+/// A module takes a minute to describe itself.
+#[test]
+fn a_reload_keeps_no_signal_from_being_heard() {
+    let folder = once_a_year("sim://?domains=2", "schedule: {drain: 1s}");
+    let config = folder.read("wasmeter.yaml");
+    let module = env!("HOSTILE_WASM");
+    let entry = format!("{{file: {module}, config: 'describe: loop', fuel_base: 1000000000000, deadline: 1m}}");
+    let daemon = folder.start("run --output samples");
+    until("a cycle", || (!folder.read("samples").is_empty()).then_some(()));
+    folder.write("wasmeter.yaml", format!("{config}modules: {{slow: {entry}}}\n"));
+    daemon.signal(Signal::HUP);
+    sleep(Duration::from_secs(1));
+    let began = Instant::now();
+    let log = daemon.end();
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    assert!(!log.contains("The configuration stays as it was"), "it was not being read: {log}");
+}
+
+#[test]
+fn hung_up_by_its_terminal_it_ends() {
+    let folder = once_a_year("sim://?domains=2", "");
+    let daemon = folder.start_in_terminal("run --output samples");
+    until("a cycle", || (!folder.read("samples").is_empty()).then_some(()));
+    daemon.signal(Signal::HUP);
+    let log = daemon.wait(0);
+    assert!(!log.contains("was read again"), "{log}");
+}
+
+#[test]
+fn a_table_that_nobody_reads_any_more_is_the_end() {
+    let folder = Folder::measuring("sim://?domains=2", "");
+    let (code, log) = folder.run_unread("run --table");
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("Done. cycles=1"), "{log}");
 }

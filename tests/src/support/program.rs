@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -173,6 +174,32 @@ impl Folder {
         shell.args(["-c", script]).env("wasmeter", daemon());
         self.prepare(&mut shell);
         Daemon::start(shell, self)
+    }
+
+    /// Makes a pipe with a name, which nobody reads or writes.
+    pub fn pipe(&self, name: &str) {
+        let mode = Mode::RUSR | Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, self.path(name), FileType::Fifo, mode, 0).unwrap();
+    }
+
+    /// Opens such a pipe; what is not there to read is an error.
+    pub fn read_pipe(&self, name: &str) -> File {
+        File::from(rustix::fs::open(self.path(name), OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()).unwrap())
+    }
+
+    /// Starts the daemon with a terminal as its standard input.
+    pub fn start_in_terminal(&self, line: &str) -> Daemon {
+        let mut command = self.command(line);
+        command.stdin(File::options().read(true).write(true).open("/dev/ptmx").unwrap());
+        Daemon::start(command, self)
+    }
+
+    /// Runs it to its end with nobody to read what it prints. Returns its exit code, and what it complained of.
+    pub fn run_unread(&self, line: &str) -> (Option<i32>, String) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = self.command(line).stdout(writer).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
     }
 
     fn prepare(&self, command: &mut Command) {

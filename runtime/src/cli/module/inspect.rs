@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::agent::polling::{Poll, Polled};
 use crate::cli::module::{Which, is_pollster, prepare, refused};
 use crate::cli::setup::{self, Where};
-use crate::cli::{Exit, logging};
+use crate::cli::{Exit, logging, print};
 use crate::config::daemon::LogFormat;
 use crate::contract::{Description, VERSION};
 use crate::publish::columns::{self, Columns, Side};
@@ -57,11 +57,10 @@ impl Args {
             false => None,
         };
         if self.json {
-            println!("{:#}", json(&module, measured.as_ref()));
+            print::text(&format!("{:#}\n", json(&module, measured.as_ref())))
         } else {
-            print!("{}", text(&module, measured.as_ref()));
+            print::text(&text(&module, measured.as_ref()))
         }
-        Ok(())
     }
 
     fn measure(

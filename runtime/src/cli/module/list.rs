@@ -2,7 +2,7 @@
 
 use crate::cli::module::{is_pollster, prepare};
 use crate::cli::setup::Where;
-use crate::cli::{Exit, logging};
+use crate::cli::{Exit, logging, print};
 use crate::config::daemon::LogFormat;
 use crate::modules;
 use crate::publish::columns::{self, Columns, Side};
@@ -46,8 +46,7 @@ impl Args {
         }
         if self.json {
             let all: Vec<_> = loaded.iter().map(describe).collect();
-            println!("{:#}", serde_json::Value::from(all));
-            return Ok(());
+            return print::text(&format!("{:#}\n", serde_json::Value::from(all)));
         }
         let mut table = Columns::new([
             ("MODULE", Side::Left),
@@ -65,8 +64,7 @@ impl Args {
             let kind = module.code.manifest.world.to_string();
             table.row([module.name.to_string(), kind, runs.into(), size, meters.join(" ")]);
         }
-        print!("{}", table.render());
-        Ok(())
+        print::text(&table.render())
     }
 }
 

@@ -8,7 +8,7 @@ use crate::agent::polling::{Poll, Polled};
 use crate::cli::module::{Which, is_pollster, prepare, refused};
 use crate::cli::once;
 use crate::cli::setup::{self, Threads, Where};
-use crate::cli::{Exit, logging};
+use crate::cli::{Exit, logging, print};
 use crate::clock::{Clock, SystemClock};
 use crate::config::daemon::LogFormat;
 use crate::config::{Config, duration};
@@ -95,18 +95,18 @@ impl Args {
             let resources_of_slot = Arc::new(snapshot.resources.with_declared(declared));
             let slot_samples = Slot { at: snapshot.at, resources: resources_of_slot, samples };
             if !self.quiet {
-                print!("{}", once::samples(&slot_samples));
+                print::text(&once::samples(&slot_samples))?;
             }
-            println!(
+            print::text(&format!(
                 "slot {}: {} samples of {resources} resources, {fuel} fuel ({} a resource), {memory} bytes of memory, \
-                 {:.1} ms",
+                 {:.1} ms\n",
                 slot + 1,
                 slot_samples.len(),
                 fuel / u64::from(resources.max(1)),
                 took.as_secs_f64() * 1e3,
-            );
+            ))?;
             for (failure, resources) in &failures {
-                println!("failed for {resources} resources: {failure}");
+                print::text(&format!("failed for {resources} resources: {failure}\n"))?;
                 failed = true;
             }
         }

@@ -23,6 +23,7 @@ type Job = Box<dyn FnOnce(&mut dyn Connection) + Send>;
 pub struct Lines {
     hypervisor: Arc<dyn Hypervisor>,
     watchdog: Duration,
+    most: usize,
     idle: Vec<Line>,
     stuck: Arc<AtomicUsize>,
 }
@@ -44,9 +45,9 @@ struct Leash {
 // === impl Lines ===
 
 impl Lines {
-    /// No lines yet.
-    pub fn new(hypervisor: Arc<dyn Hypervisor>, watchdog: Duration) -> Self {
-        Self { hypervisor, watchdog, idle: Vec::new(), stuck: Arc::default() }
+    /// No lines yet, and never more than so many with a call that is stuck.
+    pub fn new(hypervisor: Arc<dyn Hypervisor>, watchdog: Duration, most: usize) -> Self {
+        Self { hypervisor, watchdog, most, idle: Vec::new(), stuck: Arc::default() }
     }
 
     /// How long a call may take.
@@ -54,9 +55,10 @@ impl Lines {
         self.watchdog
     }
 
-    /// Changes how long a call may take.
-    pub fn set_watchdog(&mut self, watchdog: Duration) {
+    /// Changes how long a call may take, and how many may be stuck.
+    pub fn reconfigure(&mut self, watchdog: Duration, most: usize) {
         self.watchdog = watchdog;
+        self.most = most;
     }
 
     /// Calls that are late and have not come back.
@@ -64,11 +66,16 @@ impl Lines {
         self.stuck.load(Ordering::SeqCst)
     }
 
-    /// Makes a call on an idle line, or on a new one.
+    /// Makes a call on an idle line, or on a new one. Refuses if too many are stuck: each keeps a thread and a
+    /// connection.
     pub async fn call<T: Send + 'static>(
         &mut self,
         call: impl FnOnce(&mut dyn Connection) -> Result<T, HypervisorError> + Send + 'static,
     ) -> Result<T, Missed> {
+        let stuck = self.stuck();
+        if stuck >= self.most {
+            return Err(Missed::Refused(HypervisorError::Stuck { calls: stuck }));
+        }
         let line = self.idle.pop().map_or_else(|| Line::open(Arc::clone(&self.hypervisor)), Ok);
         let line = line.map_err(Missed::Refused)?;
         let (answer, mut answered) = oneshot::channel();

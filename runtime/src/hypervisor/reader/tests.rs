@@ -1,3 +1,5 @@
+use std::sync::Mutex;
+
 use super::*;
 use crate::clock::{ManualClock, SECOND};
 use crate::contract::Wanted;
@@ -106,4 +108,112 @@ async fn what_thaws_is_back_in_the_next_slot() {
     }
     let reading = reader.read(&want).await.unwrap();
     assert!(reading.stuck.is_disjoint(&frozen.stuck));
+}
+
+/// What a host does instead of what it is asked.
+#[derive(Debug, Default)]
+struct Moods {
+    hangs: bool,
+    refuses_monitors: bool,
+    hangs_to_define: Option<Uuid>,
+}
+
+/// A host with moods. What hangs does so for as long as this test runs.
+#[derive(Debug)]
+struct Moody {
+    host: Arc<dyn Hypervisor>,
+    moods: Arc<Mutex<Moods>>,
+}
+
+struct MoodyConnection {
+    connection: Box<dyn Connection>,
+    moods: Arc<Mutex<Moods>>,
+}
+
+impl Hypervisor for Moody {
+    fn connect(&self) -> Result<Box<dyn Connection>, HypervisorError> {
+        Ok(Box::new(MoodyConnection { connection: self.host.connect()?, moods: Arc::clone(&self.moods) }))
+    }
+}
+
+impl MoodyConnection {
+    fn hang_if(&self, hangs: impl Fn(&Moods) -> bool) {
+        while hangs(&self.moods.lock().unwrap()) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Connection for MoodyConnection {
+    fn read(&mut self, request: &Request) -> Result<Vec<Record>, HypervisorError> {
+        self.hang_if(|moods| moods.hangs);
+        if self.moods.lock().unwrap().refuses_monitors && !request.groups.with_monitor().is_empty() {
+            return Err(HypervisorError::Call { call: "read", reason: "in no mood".into() });
+        }
+        self.connection.read(request)
+    }
+
+    fn define(&mut self, guest: Uuid) -> Result<Option<Definition>, HypervisorError> {
+        self.hang_if(|moods| moods.hangs_to_define == Some(guest));
+        self.connection.define(guest)
+    }
+
+    fn occupied(&mut self, guests: &[Uuid]) -> Result<Vec<Uuid>, HypervisorError> {
+        self.hang_if(|moods| moods.hangs);
+        self.connection.occupied(guests)
+    }
+}
+
+fn moody(uri: &str, moods: Moods) -> (Reader, Arc<Mutex<Moods>>) {
+    let moods = Arc::new(Mutex::new(moods));
+    let host = Moody { host: host(uri).0, moods: Arc::clone(&moods) };
+    (Reader::new(Arc::new(host), Duration::from_millis(50), 2), moods)
+}
+
+#[tokio::test]
+async fn a_host_that_hangs_costs_so_many_threads_and_no_more() {
+    let (mut reader, moods) = moody("sim://?domains=3&calm=true", Moods { hangs: true, ..Moods::default() });
+    let want = want(&["block.*.rd.bytes"], None);
+    let mut last = String::new();
+    for _ in 0..10 {
+        last = reader.read(&want).await.unwrap_err().to_string();
+    }
+    assert_eq!(reader.stuck_calls(), 4);
+    assert!(last.contains("4 calls are stuck"), "{last}");
+    moods.lock().unwrap().hangs = false;
+    while reader.stuck_calls() > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(with(&reader.read(&want).await.unwrap(), "block.*.rd.bytes").len(), 3);
+}
+
+#[tokio::test]
+async fn what_is_refused_costs_nothing_else() {
+    let refuses = Moods { refuses_monitors: true, ..Moods::default() };
+    let (mut reader, _) = moody("sim://?domains=3&calm=true", refuses);
+    let reading = reader.read(&want(&["block.*.rd.bytes", "net.*.rx.bytes"], None)).await.unwrap();
+    assert!(reading.missing.is_some_and(|why| why.contains("in no mood")));
+    assert!(!reading.groups.contains(Groups::of_key("block.*.rd.bytes").unwrap()));
+    assert!(reading.groups.contains(Groups::of_key("net.*.rx.bytes").unwrap()));
+    assert_eq!(reading.records.len(), 3);
+}
+
+#[tokio::test]
+async fn a_guest_that_cannot_be_defined_costs_itself() {
+    let (mut reader, moods) = moody("sim://?domains=60&calm=true", Moods::default());
+    let reading = reader.read(&want(&["net.*.rx.bytes"], None)).await.unwrap();
+    let mut guests: Vec<Uuid> = reading.records.iter().map(|record| record.guest).collect();
+    let odd = guests[20];
+    moods.lock().unwrap().hangs_to_define = Some(odd);
+    for _ in 0..5 {
+        let defined = reader.define(guests.clone()).await.unwrap();
+        guests.retain(|guest| defined.iter().all(|(known, _)| known != guest));
+    }
+    assert_eq!(guests, [odd]);
+    assert_eq!(reader.stuck_calls(), 2, "its call among others, and its own");
+    moods.lock().unwrap().hangs_to_define = None;
+    while reader.stuck_calls() > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(reader.define(guests).await.unwrap().len(), 1);
 }
