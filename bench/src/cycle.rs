@@ -45,7 +45,7 @@ impl Host {
         config.hypervisor.uri = format!("sim://?domains={guests}&seed=1&disks=2&nics=1&calm=true");
         // Two cores, as the figures are promised for.
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let hypervisor = hypervisor::open(&config.hypervisor.uri, &clock)?;
         let (sandbox, guests) = (Arc::clone(sandbox), runtime.handle().clone());
         let agent = runtime.block_on(Agent::new(config, Parts { clock, hypervisor, sandbox, guests }))?;

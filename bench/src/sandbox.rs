@@ -81,7 +81,7 @@ impl Share {
 }
 
 fn snapshot() -> Result<(Arc<Snapshot>, View), Box<dyn Error>> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let host = hypervisor::open(&format!("sim://?domains={GUESTS}&seed=1&disks=2&nics=1&calm=true"), &clock)?;
     let mut connection: Box<dyn Connection> = host.connect()?;
     let groups = Groups::keys().filter_map(Groups::of_key).fold(Groups::NONE, |all, group| all | group);

@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// Nanoseconds in a second.
 pub const SECOND: i64 = 1_000_000_000;
@@ -22,11 +24,10 @@ pub trait Clock: Send + Sync + fmt::Debug {
     fn now(&self) -> Moment;
 }
 
-/// The machine's clocks.
-#[derive(Debug)]
-pub struct SystemClock {
-    started: Instant,
-}
+/// The machine's clocks. The one that only runs forwards counts from the machine's boot, so it goes on across
+/// restarts of the daemon.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemClock;
 
 /// A clock that a test moves.
 #[derive(Debug, Default)]
@@ -37,13 +38,6 @@ pub struct ManualClock {
 
 // === impl SystemClock ===
 
-impl Default for SystemClock {
-    #[allow(clippy::disallowed_methods, reason = "this is the injected clock")]
-    fn default() -> Self {
-        Self { started: Instant::now() }
-    }
-}
-
 impl Clock for SystemClock {
     #[allow(clippy::disallowed_methods, reason = "this is the injected clock")]
     fn now(&self) -> Moment {
@@ -51,7 +45,9 @@ impl Clock for SystemClock {
             Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
             Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |n| -n),
         };
-        let monotonic = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let since_boot = clock_gettime(ClockId::Monotonic);
+        let (seconds, rest) = (since_boot.tv_sec.unsigned_abs(), since_boot.tv_nsec.unsigned_abs());
+        let monotonic = seconds.saturating_mul(SECOND.unsigned_abs()).saturating_add(rest);
         Moment { wall, monotonic }
     }
 }

@@ -97,7 +97,7 @@ impl Args {
                 }
             },
         }
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let uri = "hypervisor";
         let opened = crate::hypervisor::open(&config.hypervisor.uri, &clock);
         let read = opened.and_then(|hypervisor| {

@@ -51,7 +51,7 @@ impl Args {
     fn try_run(&self) -> Result<(), Exit> {
         logging::start(&LogFormat::Text);
         let config = self.at.load()?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let hypervisor = setup::hypervisor(&config, &clock)?;
         let threads = Threads::start()?;
         let cannot = |error: io::Error| {

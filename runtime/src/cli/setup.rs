@@ -109,7 +109,7 @@ pub fn hypervisor(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Hyp
 
 /// An agent that is ready to measure.
 pub async fn agent(config: Config, threads: &Threads) -> Result<Agent, Exit> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let hypervisor = hypervisor(&config, &clock)?;
     let sandbox = Arc::new(sandbox(&config)?);
     let parts = Parts { clock, hypervisor, sandbox, guests: threads.guests.handle().clone() };

@@ -120,7 +120,7 @@ impl Args {
 impl Host {
     /// Opens the host of a configuration.
     pub fn open(config: &Config, _: &Threads) -> Result<Self, Exit> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let hypervisor = setup::hypervisor(config, &clock)?;
         let reader = Reader::new(hypervisor, config.watchdog(), config.reader.max_stuck);
         let directory = Directory::new(&config.host, config.metadata.clone());
