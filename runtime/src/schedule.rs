@@ -6,8 +6,9 @@
 
 pub mod plan;
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
+
+use sha2::{Digest, Sha256};
 
 use crate::clock::{Moment, SECOND};
 use crate::config::daemon::AutoDuration;
@@ -60,10 +61,10 @@ pub fn offset(setting: AutoDuration, host: &str) -> i64 {
     match setting {
         AutoDuration::Fixed(duration) => i64::try_from(duration.as_nanos()).unwrap_or(0),
         AutoDuration::Auto => {
-            // Seeded with nothing, so that it is stable. Whole milliseconds of a day; each interval takes its part.
-            let mut hasher = DefaultHasher::new();
-            host.hash(&mut hasher);
-            i64::try_from(hasher.finish() % 86_400_000).unwrap_or(0) * 1_000_000
+            // A digest, because it is the same with every version of this program. Whole milliseconds of a day; each
+            // interval takes its part.
+            let spread = Sha256::digest(host).iter().take(7).fold(0, |all: i64, byte| all << 8 | i64::from(*byte));
+            spread % 86_400_000 * 1_000_000
         }
     }
 }

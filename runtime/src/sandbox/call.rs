@@ -212,6 +212,8 @@ impl Sandbox {
                 for text in work.texts {
                     store.data_mut().texts.number(text.clone());
                 }
+                let bytes = work.batches.iter().map(|batch| batch.column.bytes()).sum();
+                store.data_mut().debt.add(price::bytes(bytes));
                 store
             }
             Err(failure) => return Called::failed(failure),
