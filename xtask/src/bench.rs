@@ -3,7 +3,7 @@
 use crate::cli::Bench;
 use crate::exit::Error;
 use crate::workspace::Workspace;
-use crate::{setup, step};
+use crate::{setup, sizes, step};
 
 /// Builds the benchmark with optimisation and runs it.
 pub fn run(workspace: &Workspace, options: &Bench) -> Result<(), Error> {
@@ -15,6 +15,7 @@ pub fn run(workspace: &Workspace, options: &Bench) -> Result<(), Error> {
     };
     // It measures the daemon from outside, too.
     step::run("Building the benchmark", cargo(&["build"]).args(["--package", "wasmeter"]))?;
+    sizes::print(workspace, &workspace.target().join("release/wasmeter"))?;
     step::run("Running the benchmark", cargo(&["run"]).arg("--").args(&options.args))?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use crate::cli::Test;
 use crate::exit::Error;
 use crate::workspace::Workspace;
-use crate::{setup, step};
+use crate::{setup, sizes, step};
 
 /// The variable that scales how often tests repeat what is worth repeating. One that is set already counts.
 const REPEAT: &str = "WASMETER_REPEAT";
@@ -26,6 +26,14 @@ impl Counts {
         match self {
             Self::Short => &[],
             Self::Full => &["--release"],
+        }
+    }
+
+    /// Where cargo puts what it builds so.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Short => "debug",
+            Self::Full => "release",
         }
     }
 
@@ -51,6 +59,11 @@ pub fn run(workspace: &Workspace, options: &Test, counts: Counts) -> Result<(), 
     };
     // Apart, so that the time of the tests is theirs alone.
     step::run("Building the tests", &mut cargo(&["test", "--no-run"]))?;
+    let daemon = workspace.target().join(counts.folder()).join("wasmeter");
+    // Arguments may have chosen tests that need no daemon.
+    if daemon.exists() {
+        sizes::print(workspace, &daemon)?;
+    }
     let what = format!("Running the tests, {REPEAT}={}", repeat.to_string_lossy());
     step::run(&what, &mut cargo(&["test", "--no-fail-fast"]))?;
     Ok(())
