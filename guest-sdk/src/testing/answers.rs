@@ -90,7 +90,8 @@ impl Answers for Host {
     }
 
     fn load(&self, name: &str, resources: &[u32]) -> Option<Column> {
-        self.call.borrow().state.load(name, resources, |resource| self.identity(resource))
+        // What was there when the call began; what it saves itself is there in the next.
+        self.state.load(name, resources, |resource| self.identity(resource))
     }
 
     fn save(&self, name: &str, cells: &Column) -> Result<(), LimitReached> {
@@ -100,7 +101,7 @@ impl Answers for Host {
     }
 
     fn load_bytes(&self, name: &str) -> Option<Vec<u8>> {
-        self.call.borrow().state.bytes.get(name).cloned()
+        self.state.bytes.get(name).cloned()
     }
 
     fn save_bytes(&self, name: &str, bytes: &[u8]) -> Result<(), LimitReached> {

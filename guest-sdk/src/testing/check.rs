@@ -4,7 +4,9 @@ use crate::{Batch, Column, Meter, Note, Series, Values};
 
 /// The samples of a pollster.
 pub fn series(series: &[Series], meters: &[Meter], texts: usize) {
-    for one in series {
+    for (place, one) in series.iter().enumerate() {
+        let twice = series.iter().take(place).any(|earlier| earlier.meter == one.meter);
+        assert!(!twice, "meter {} is given twice in a call", one.meter);
         let meter = meter(one.meter, meters);
         volumes(&meter.name, &one.column);
         notes(&meter.name, &one.notes, texts);
