@@ -22,6 +22,7 @@ use super::host::{Context, Input, Reads};
 use super::limits::{CROSSING_BYTES, HANDLES, Limiter, Limits};
 use super::module::{Code, Linked, Module};
 use super::{admission, engine, price};
+use crate::agent::OPERATOR;
 use crate::clock::Moment;
 use crate::contract::{Batch, Description, Meter, ModuleFailure, Series, pollster, transformer};
 use crate::discovery::{Resources, Snapshot, View};
@@ -125,10 +126,10 @@ impl Sandbox {
             return Ok(module.that_reads_every_attribute());
         }
         let bad = |detail: String| Failure::new(Cause::BadDescription, detail);
-        let first = self.describe_pollster(&module).await?;
+        let first = self.describe_pollster(&module).await.said(&module)?;
         // What is compared and kept is of a size that was checked.
         check::description(&first).map_err(bad)?;
-        let second = self.describe_pollster(&module).await?;
+        let second = self.describe_pollster(&module).await.into_output()?;
         if format!("{first:?}") != format!("{second:?}") {
             return Err(bad("its description changes from call to call".into()));
         }
@@ -150,16 +151,19 @@ impl Sandbox {
         Ok((module, outputs))
     }
 
-    async fn describe_pollster(&self, module: &Module) -> Result<Description, Failure> {
-        let Linked::Pollster(pre) = &module.code.linked else { return Err(wrong_world(module)) };
+    async fn describe_pollster(&self, module: &Module) -> Called<Description> {
+        let Linked::Pollster(pre) = &module.code.linked else { return Called::failed(wrong_world(module)) };
         let _slot = self.slot().await;
-        let mut store = self.store(module, nothing(), Arc::default(), module.limits.fuel(0))?;
+        let mut store = match self.store(module, nothing(), Arc::default(), module.limits.fuel(0)) {
+            Ok(store) => store,
+            Err(failure) => return Called::failed(failure),
+        };
         let answer = timeout(module.limits.deadline, async {
             let instance = pre.instantiate_async(&mut store).await?;
             instance.wasmeter_plugin_poller().call_describe(&mut store, &module.config).await
         })
         .await;
-        finish(store, module, answer, module.limits.fuel(0), |error| error, |_, _| Ok(0)).into_output()
+        finish(store, module, answer, module.limits.fuel(0), |error| error, |_, _| Ok(0))
     }
 
     /// The meters that a transformer gives for these inputs.
@@ -172,7 +176,8 @@ impl Sandbox {
             instance.wasmeter_plugin_converter().call_describe(&mut store, &module.config, inputs).await
         })
         .await;
-        let meters = finish(store, module, answer, module.limits.fuel(0), |error| error, |_, _| Ok(0)).into_output()?;
+        let called = finish(store, module, answer, module.limits.fuel(0), |error| error, |_, _| Ok(0));
+        let meters: Vec<Meter> = called.said(module)?;
         check::meters(&meters).map_err(|detail| Failure::new(Cause::BadDescription, detail))?;
         Ok(meters)
     }
@@ -358,6 +363,12 @@ fn finish<T, E>(
 impl<T> Called<T> {
     fn failed(failure: Failure) -> Self {
         Self { result: Err(failure), fuel: 0, memory: 0, lines: Lines::default() }
+    }
+
+    /// Hands on what the module logged, and then the output.
+    fn said(mut self, module: &Module) -> Result<T, Failure> {
+        std::mem::take(&mut self.lines).emit(&module.name, OPERATOR);
+        self.into_output()
     }
 
     fn into_output(self) -> Result<T, Failure> {
