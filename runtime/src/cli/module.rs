@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::Exit;
 use super::setup::{self, Threads, Where};
+use crate::config::Config;
 use crate::config::daemon::CallLimits;
 use crate::modules;
 use crate::sandbox::{Failure, Limits, Module as Loaded, Sandbox, World};
@@ -76,10 +77,10 @@ fn refused(file: &Path, failure: &Failure) -> Exit {
     Exit::Module
 }
 
-/// A sandbox with the limits of a configuration.
-fn prepare(at: &Where) -> Result<(Sandbox, CallLimits, Threads), Exit> {
+/// A configuration, read once, and the sandbox that it wants.
+fn prepare(at: &Where) -> Result<(Sandbox, Config, Threads), Exit> {
     let config = at.load()?;
-    Ok((setup::sandbox(&config)?, config.sandbox.limits, Threads::start()?))
+    Ok((setup::sandbox(&config)?, config, Threads::start()?))
 }
 
 fn is_pollster(module: &Loaded) -> bool {

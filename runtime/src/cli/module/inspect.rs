@@ -6,6 +6,7 @@ use crate::agent::polling::{Poll, Polled};
 use crate::cli::module::{Which, is_pollster, prepare, refused};
 use crate::cli::setup::{self, Where};
 use crate::cli::{Exit, logging, print};
+use crate::config::Config;
 use crate::config::daemon::LogFormat;
 use crate::contract::{Description, VERSION};
 use crate::publish::columns::{self, Columns, Side};
@@ -48,12 +49,13 @@ impl Args {
 
     fn try_run(&self) -> Result<(), Exit> {
         logging::start(&LogFormat::Text);
-        let (sandbox, limits, threads) = prepare(&self.at)?;
+        let (sandbox, config, threads) = prepare(&self.at)?;
+        let limits = config.sandbox.limits;
         let module =
             self.which.load(&sandbox, limits, &threads).map_err(|failure| refused(&self.which.file, &failure))?;
         let (sandbox, module) = (Arc::new(sandbox), Arc::new(module));
         let measured = match is_pollster(&module) {
-            true => Some(self.measure(&sandbox, &module, &threads)?),
+            true => Some(self.measure(&sandbox, &module, &config, &threads)?),
             false => None,
         };
         if self.json {
@@ -67,13 +69,13 @@ impl Args {
         &self,
         sandbox: &Arc<Sandbox>,
         module: &Arc<Module>,
+        config: &Config,
         threads: &setup::Threads,
     ) -> Result<Measured, Exit> {
-        let config = self.at.load()?;
-        let host = super::try_out::Host::open(&config, threads)?;
+        let host = super::try_out::Host::open(config, threads)?;
         let (snapshot, view) = host.next(module, threads)?;
         let resources = view.resources();
-        let poll = Poll::alone(sandbox, module, snapshot, view, &config, &host.clock);
+        let poll = Poll::alone(sandbox, module, snapshot, view, config, &host.clock);
         let Polled { fuel, memory, .. } = threads.time.block_on(poll.run());
         Ok(Measured { fuel, resources, fuel_per_resource: fuel / u64::from(resources.max(1)), memory })
     }

@@ -32,7 +32,8 @@ impl Args {
 
     fn try_run(&self) -> Result<(), Exit> {
         logging::start(&LogFormat::Text);
-        let (sandbox, limits, threads) = prepare(&self.at)?;
+        let (sandbox, config, threads) = prepare(&self.at)?;
+        let limits = config.sandbox.limits;
         let mut loaded: Vec<Module> = Vec::new();
         for built_in in modules::built_in() {
             let module = threads.time.block_on(async {

@@ -64,8 +64,8 @@ impl Args {
 
     fn try_run(&self) -> Result<(), Exit> {
         logging::start(&LogFormat::Text);
-        let (sandbox, limits, threads) = prepare(&self.at)?;
-        let config = self.at.load()?;
+        let (sandbox, config, threads) = prepare(&self.at)?;
+        let limits = config.sandbox.limits;
         let module =
             self.which.load(&sandbox, limits, &threads).map_err(|failure| refused(&self.which.file, &failure))?;
         if !is_pollster(&module) {
