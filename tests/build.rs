@@ -5,8 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Packages to build, and the names of what comes out.
-const GUESTS: [(&str, &str); 3] =
-    [("guest-hostile", "hostile"), ("guest-resources", "resources"), ("pollster-disk", "disk")];
+const GUESTS: [(&str, &str); 4] = [
+    ("guest-hostile", "hostile"),
+    ("guest-parting", "parting"),
+    ("guest-resources", "resources"),
+    ("pollster-disk", "disk"),
+];
 
 fn main() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");

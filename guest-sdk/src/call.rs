@@ -10,7 +10,7 @@ use crate::{Column, Failure, Level, Meter, Moment, Note};
 #[derive(Debug)]
 pub struct Polling;
 
-/// The call of a transformer: it reads no statistics and declares nothing.
+/// The call of a transformer: it is handed samples, and reads no statistics.
 #[derive(Debug)]
 pub struct Converting;
 
@@ -39,6 +39,11 @@ impl<'a, K> Call<'a, K> {
         self.host.attribute_column(key).map_err(|e| unread(key, "ATTRIBUTES", e))
     }
 
+    /// The guest that each of these resources belongs to; a guest belongs to itself.
+    pub fn parents(&self, resources: &[u32]) -> Vec<u32> {
+        self.host.parents_of(resources)
+    }
+
     /// An index for each text; the same text has the same index.
     pub fn intern(&self, texts: &[String]) -> Result<Vec<u32>, Failure> {
         Ok(self.host.intern(texts)?)
@@ -52,6 +57,16 @@ impl<'a, K> Call<'a, K> {
     /// The texts behind indexes.
     pub fn resolve(&self, indexes: &[u32]) -> Vec<String> {
         self.host.resolve(indexes)
+    }
+
+    /// Positions for meters that the description does not list; their names match a pattern that it gives.
+    pub fn declare_meters(&self, meters: &[Meter]) -> Result<Vec<u32>, Failure> {
+        Ok(self.host.declare_meters(meters)?)
+    }
+
+    /// Indexes for parts of guests; entry i of `suffixes`, an interned text, names a part of entry i of `guests`.
+    pub fn declare_parts(&self, guests: &[u32], suffixes: &[u32]) -> Result<Vec<u32>, Failure> {
+        Ok(self.host.declare_parts(guests, suffixes)?)
     }
 
     /// Metadata for the samples of one meter.
@@ -101,24 +116,9 @@ impl Call<'_, Polling> {
         }
     }
 
-    /// The guest that each of these resources belongs to; a guest belongs to itself.
-    pub fn parents(&self, resources: &[u32]) -> Vec<u32> {
-        self.host.parents_of(resources)
-    }
-
     /// When this slot's statistics were read.
     pub fn read_at(&self) -> Moment {
         self.host.time()
-    }
-
-    /// Positions for meters that `METERS` does not list; their names match a pattern of `DECLARES`.
-    pub fn declare_meters(&self, meters: &[Meter]) -> Result<Vec<u32>, Failure> {
-        Ok(self.host.declare_meters(meters)?)
-    }
-
-    /// Indexes for parts of guests; entry i of `suffixes`, an interned text, names a part of entry i of `guests`.
-    pub fn declare_parts(&self, guests: &[u32], suffixes: &[u32]) -> Result<Vec<u32>, Failure> {
-        Ok(self.host.declare_parts(guests, suffixes)?)
     }
 }
 

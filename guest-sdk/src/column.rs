@@ -150,7 +150,7 @@ impl Column {
     }
 
     /// The sum for each guest of the values of its parts. Exact; a sum that does not fit is left out.
-    pub fn sum_by_parent(&self, call: &Call<'_>) -> Self {
+    pub fn sum_by_parent<K>(&self, call: &Call<'_, K>) -> Self {
         self.sum_by(&call.parents(&self.resources))
     }
 

@@ -16,7 +16,7 @@ impl Host {
     }
 
     pub(crate) fn parents_of(&self, resources: &[u32]) -> Vec<u32> {
-        stats::parents(resources)
+        attributes::parents(resources)
     }
 
     pub(crate) fn attribute_column(&self, key: &str) -> Result<Column, ReadError> {

@@ -75,7 +75,7 @@ pub use self::bindings::pollster::wasmeter::plugin::log::Level;
 pub use self::bindings::pollster::wasmeter::plugin::types::{
     Column, Failure, Kind, LimitReached, Meter, Moment, Note, ReadError, Series, Values,
 };
-pub use self::bindings::transformer::exports::wasmeter::plugin::converter::Batch;
+pub use self::bindings::transformer::exports::wasmeter::plugin::converter::{Batch, Outputs};
 pub use self::call::{Call, Converting, Polling};
 pub use self::declared::{Declared, Wanted, cumulative, delta, gauge, instead_of, position, read};
 pub use self::pollster::Pollster;

@@ -34,10 +34,11 @@ mod state;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use crate::{Batch, Column, Description, Failure, Level, Meter, Moment, Pollster, Transformer};
+use crate::{Batch, Column, Description, Failure, Level, Meter, Moment, Outputs, Pollster, Transformer};
 
 pub use self::cell::Cell;
-pub use self::samples::Polled;
+use self::samples::Words;
+pub use self::samples::{Converted, Polled};
 use self::state::State;
 
 /// A host that a test makes up.
@@ -61,8 +62,14 @@ type Texts = Vec<(String, bool)>;
 /// One call: what the module said of itself, and what it did so far.
 #[derive(Debug, Default)]
 struct Session {
-    description: Option<Description>,
-    declared: Vec<Meter>,
+    /// Statistics that it may read.
+    stats: Vec<String>,
+    /// Attributes that it may read; a transformer may read all.
+    attributes: Option<Vec<String>>,
+    /// Meters that it described, and those that it declared.
+    meters: Vec<Meter>,
+    /// Patterns of meters that it may declare.
+    declares: Vec<String>,
     /// The guest and the suffix of each part that was declared, in order of its index.
     parts: Vec<(u32, u32)>,
     state: State,
@@ -141,33 +148,34 @@ impl Host {
 
     /// One slot of a pollster. State changes only if the call succeeds.
     pub fn poll<P: Pollster>(&mut self) -> Result<Polled, Failure> {
-        let description = P::describe(&self.config)?;
-        self.begin(Some(description.clone()));
+        let Description { meters, declares, reads, attributes, .. } = P::describe(&self.config)?;
+        let (stats, attributes) = (reads.into_iter().map(|wanted| wanted.key).collect(), Some(attributes));
+        self.begin(Session { stats, attributes, meters, declares, ..Session::default() });
         let series = crate::run_pollster::<P>(self, &self.config)?;
-        let session = self.call.take();
-        let meters: Vec<Meter> = description.meters.into_iter().chain(session.declared.iter().cloned()).collect();
-        let texts = self.texts.borrow();
-        check::series(&series, &meters, texts.len());
-        self.state = session.state;
-        Ok(Polled { meters, series, texts: texts.clone(), parts: session.parts, first_part: self.first_part() })
+        let (meters, words) = self.end();
+        check::series(&series, &meters, words.texts.len());
+        Ok(Polled { meters, series, words })
     }
 
-    /// One slot of a transformer: what comes out, with the meters that it described.
-    pub fn convert<T: Transformer>(
-        &mut self,
-        inputs: &[Meter],
-        batches: Vec<Batch>,
-    ) -> Result<(Vec<Meter>, Vec<Batch>), Failure> {
-        let meters = T::describe(&self.config, inputs)?;
-        self.begin(None);
+    /// One slot of a transformer.
+    pub fn convert<T: Transformer>(&mut self, inputs: &[Meter], batches: Vec<Batch>) -> Result<Converted, Failure> {
+        let Outputs { meters, declares } = T::describe(&self.config, inputs)?;
+        self.begin(Session { meters, declares, ..Session::default() });
         let batches = crate::run_transformer::<T>(self, &self.config, inputs, batches)?;
-        check::batches(&batches, &meters, self.texts.borrow().len());
-        self.state = self.call.take().state;
-        Ok((meters, batches))
+        let (meters, words) = self.end();
+        check::batches(&batches, &meters, words.texts.len());
+        Ok(Converted { meters, batches, words })
     }
 
-    fn begin(&self, description: Option<Description>) {
-        *self.call.borrow_mut() = Session { description, state: self.state.clone(), ..Session::default() };
+    fn begin(&self, session: Session) {
+        *self.call.borrow_mut() = Session { state: self.state.clone(), ..session };
+    }
+
+    /// Ends a call that succeeded: what it saved stays.
+    fn end(&mut self) -> (Vec<Meter>, Words) {
+        let Session { meters, parts, state, .. } = self.call.take();
+        self.state = state;
+        (meters, Words { texts: self.texts.borrow().clone(), parts, first_part: self.first_part() })
     }
 
     fn make<C: Into<Cell>>(&self, key: &str, cells: impl IntoIterator<Item = (u32, C)>) -> Column {

@@ -1,7 +1,7 @@
 //! What a transformer implements, and how it becomes a module.
 
 use crate::host::Host;
-use crate::{Batch, Call, Converting, Failure, Meter};
+use crate::{Batch, Call, Converting, Failure, Meter, Outputs};
 
 /// A module that turns meters into other meters.
 #[diagnostic::on_unimplemented(
@@ -11,13 +11,22 @@ use crate::{Batch, Call, Converting, Failure, Meter};
     note = "a module that turns statistics into meters is registered with `register_pollster!`"
 )]
 pub trait Transformer {
-    /// The meters that come out for these inputs; batches that come out name them by position. An error text is
-    /// shown to whoever wrote the configuration.
-    fn describe(config: &str, inputs: &[Meter]) -> Result<Vec<Meter>, String>;
+    /// What comes out for these inputs: meters, which batches name by position, and perhaps patterns of meters that
+    /// it declares during a call. An error text is shown to whoever wrote the configuration.
+    fn describe(config: &str, inputs: &[Meter]) -> Result<Outputs, String>;
 
     /// The samples of one slot, in order of time where a meter comes several times. Nothing that was saved stays if
     /// it fails.
     fn convert(call: &Call<'_, Converting>, inputs: &[Meter], batches: Vec<Batch>) -> Result<Vec<Batch>, Failure>;
+}
+
+// === impl Outputs ===
+
+impl From<Vec<Meter>> for Outputs {
+    /// These meters and no others.
+    fn from(meters: Vec<Meter>) -> Self {
+        Self { meters, declares: Vec::new() }
+    }
 }
 
 /// One call of a transformer on a host.
@@ -41,10 +50,10 @@ macro_rules! register_transformer {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             use $crate::bindings::transformer::exports::wasmeter::plugin::converter::Guest;
-            use $crate::{Batch, Failure, Meter};
+            use $crate::{Batch, Failure, Meter, Outputs};
             struct Module;
             impl Guest for Module {
-                fn describe(config: String, inputs: Vec<Meter>) -> Result<Vec<Meter>, String> {
+                fn describe(config: String, inputs: Vec<Meter>) -> Result<Outputs, String> {
                     <$transformer as $crate::Transformer>::describe(&config, &inputs)
                 }
                 fn convert(config: String, inputs: Vec<Meter>, batches: Vec<Batch>) -> Result<Vec<Batch>, Failure> {

@@ -25,6 +25,7 @@ pub mod transformer {
             "wasmeter:plugin/types": crate::contract::pollster::wasmeter::plugin::types,
             "wasmeter:plugin/attributes": crate::contract::pollster::wasmeter::plugin::attributes,
             "wasmeter:plugin/texts": crate::contract::pollster::wasmeter::plugin::texts,
+            "wasmeter:plugin/declare": crate::contract::pollster::wasmeter::plugin::declare,
             "wasmeter:plugin/state": crate::contract::pollster::wasmeter::plugin::state,
             "wasmeter:plugin/log": crate::contract::pollster::wasmeter::plugin::log,
         },
@@ -35,7 +36,7 @@ pub use pollster::exports::wasmeter::plugin::poller::{Description, Wanted};
 pub use pollster::wasmeter::plugin::types::{
     Column, Failure as ModuleFailure, Kind, LimitReached, Meter, Moment, Note, ReadError, Series, Values,
 };
-pub use transformer::exports::wasmeter::plugin::converter::Batch;
+pub use transformer::exports::wasmeter::plugin::converter::{Batch, Outputs};
 
 /// The package that this host serves.
 pub const PACKAGE: &str = "wasmeter:plugin";

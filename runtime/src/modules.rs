@@ -11,6 +11,7 @@ use crate::contract::Meter;
 use crate::files;
 use crate::pipeline::Chain;
 use crate::sandbox::limits::FILE_BYTES;
+use crate::sandbox::module::Code;
 use crate::sandbox::{Cause, Failure, Limits, Module, Sandbox, World};
 
 /// A module that is part of the program.
@@ -154,10 +155,7 @@ impl Loading<'_> {
                 }
                 Some(_) if !entry.enabled || self.config.transform.iter().any(|t| t.module == entry.name) => {}
                 Some(file) => {
-                    let code = match read(file) {
-                        Ok(bytes) => self.sandbox.load(&bytes).await,
-                        Err(failure) => Err(failure),
-                    };
+                    let code = self.code(file).await;
                     self.configure(&entry.name, false, code, Some(entry)).await;
                 }
             }
@@ -169,9 +167,9 @@ impl Loading<'_> {
         for (place, transform) in self.config.transform.iter().enumerate() {
             let key = format!("transform[{place}].module");
             let named = self.config.modules.iter().find(|entry| entry.name == transform.module && entry.file.is_some());
-            let bytes = match (built_in().find(|module| module.name == transform.module), named) {
-                (Some(module), _) => Ok(module.wasm.to_vec()),
-                (None, Some(ModuleEntry { file: Some(file), .. })) => read(file),
+            let code = match (built_in().find(|module| module.name == transform.module), named) {
+                (Some(module), _) => self.sandbox.load(module.wasm).await,
+                (None, Some(ModuleEntry { file: Some(file), .. })) => self.code(file).await,
                 _ => {
                     let message = format!("there is no transformer {:?}", transform.module);
                     let remedy = "Write delta, or the name of a module that has a file under modules";
@@ -180,10 +178,6 @@ impl Loading<'_> {
                 }
             };
             let limits = named.map_or(self.config.sandbox.limits, |entry| entry.limits);
-            let code = match bytes {
-                Ok(bytes) => self.sandbox.load(&bytes).await,
-                Err(failure) => Err(failure),
-            };
             let configured = match code {
                 Ok(code) if code.manifest.world != World::Transformer => {
                     let message = format!("{} is a pollster", transform.module);
@@ -206,16 +200,11 @@ impl Loading<'_> {
                 Err(failure) => Err(failure),
             };
             match configured {
-                Ok((module, outputs)) => {
-                    self.check_outputs(transform, &key, &outputs);
+                Ok((module, gives)) => {
+                    self.check_outputs(transform, &key, &gives.meters);
                     self.transformers.push((transform.meters.clone(), Arc::new(module)));
                 }
-                Err(failure) => {
-                    self.refused = true;
-                    let message = format!("the module {} was refused: {}", transform.module, failure.on_one_line());
-                    let remedy = remedy(&failure);
-                    self.problems.error(transform.place, &key, message, remedy);
-                }
+                Err(failure) => self.refuse(&transform.module, transform.place, &key, &failure),
             }
         }
     }
@@ -244,7 +233,7 @@ impl Loading<'_> {
         &mut self,
         name: &str,
         built_in: bool,
-        code: Result<crate::sandbox::module::Code, Failure>,
+        code: Result<Code, Failure>,
         entry: Option<&ModuleEntry>,
     ) {
         let limits = entry.map_or(self.config.sandbox.limits, |entry| entry.limits);
@@ -261,12 +250,18 @@ impl Loading<'_> {
             }
             Ok(module) => self.pollsters.push(Arc::new(module)),
             Err(failure) => {
-                self.refused = true;
-                let place: Option<Place> = entry.and_then(|entry| entry.place);
-                let message = format!("the module {name} was refused: {}", failure.on_one_line());
-                let remedy = remedy(&failure);
-                self.problems.error(place, &format!("modules.{name}"), message, remedy);
+                self.refuse(name, entry.and_then(|entry| entry.place), &format!("modules.{name}"), &failure);
             }
         }
+    }
+
+    async fn code(&self, file: &Path) -> Result<Code, Failure> {
+        self.sandbox.load(&read(file)?).await
+    }
+
+    fn refuse(&mut self, name: &str, place: Option<Place>, key: &str, failure: &Failure) {
+        self.refused = true;
+        let message = format!("the module {name} was refused: {}", failure.on_one_line());
+        self.problems.error(place, key, message, remedy(failure));
     }
 }

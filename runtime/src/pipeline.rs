@@ -1,6 +1,7 @@
 //! Samples on their way from modules to outputs: stamped with what the host knows, transformed by chains.
 
 pub mod chain;
+pub mod parts;
 pub mod samples;
 pub mod stamp;
 

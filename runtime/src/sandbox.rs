@@ -2,7 +2,7 @@
 //! import and were granted.
 //!
 //! A file becomes a module in steps that trust it more and more: [`admission`] parses it, [`compile`] compiles it in
-//! a child process, [`cache`] keeps the result, [`module`] links it and asks it to describe itself. A [`call`] is a
+//! a child process, [`cache`] keeps the result, [`loading`] links it and asks it to describe itself. A [`call`] is a
 //! transaction: it lands whole or leaves nothing. What a module did wrong is a value, a [`failure::Failure`].
 
 pub mod admission;
@@ -15,10 +15,12 @@ pub mod failure;
 pub mod host;
 pub mod ledger;
 pub mod limits;
+pub mod loading;
 pub mod module;
 pub mod price;
 
-pub use self::call::{Landed, Sandbox};
+pub use self::call::Landed;
 pub use self::failure::{Cause, Failure};
 pub use self::limits::Limits;
+pub use self::loading::Sandbox;
 pub use self::module::{Module, World};

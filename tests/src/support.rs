@@ -61,6 +61,11 @@ pub fn resources() -> &'static str {
     env!("RESOURCES_WASM")
 }
 
+/// The transformer that declares meters and parts.
+pub fn parting() -> &'static str {
+    env!("PARTING_WASM")
+}
+
 /// Loads and configures.
 pub async fn module(bytes: &[u8], config: &str, limits: Limits) -> Result<Module, Failure> {
     let code = sandbox().load(bytes).await?;

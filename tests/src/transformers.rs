@@ -8,7 +8,7 @@ use wasmeter::sandbox::call::Conversion;
 use wasmeter::sandbox::{Cause, Failure, World};
 
 use crate::support::slots::START;
-use crate::support::{Forge, Host, LIMITS, module, poll, sandbox};
+use crate::support::{Forge, Host, LIMITS, module, parting, poll, sandbox};
 
 /// Where the batch, its numbers and its values are in the memory of a transformer that gives one.
 const BATCH: u32 = 1024;
@@ -32,14 +32,18 @@ fn giving_at(wall: i64, meter: u32, resource: u32, value: [u32; 2]) -> Forge {
 
 /// Describes, and converts one batch of one count.
 async fn converted(forge: &Forge) -> Result<usize, Failure> {
+    converted_by(&forge.component(), "config").await
+}
+
+async fn converted_by(wasm: &[u8], config: &str) -> Result<usize, Failure> {
     let input = Host::of(2).slot();
-    let module = module(&forge.component(), "config", LIMITS).await?;
+    let module = module(wasm, config, LIMITS).await?;
     assert_eq!(module.code.manifest.world, World::Transformer);
     let inputs = [Meter { name: "cpu".into(), kind: Kind::Cumulative, unit: "ns".into() }];
-    let outputs = sandbox().describe_transformer(&module, &inputs).await?;
+    let gives = Arc::new(sandbox().outputs(&module, &inputs).await?);
     let column = Column { resources: vec![0], values: Values::Counts(vec![7]) };
     let batch = Batch { meter: 0, at: Moment { wall: START, monotonic: None }, column, notes: vec![] };
-    let work = Conversion { inputs: &inputs, outputs: outputs.len(), batches: &[batch], texts: &[] };
+    let work = Conversion { inputs: &inputs, gives: &gives, batches: &[batch], texts: &[] };
     let fuel = LIMITS.fuel(2);
     let called = sandbox().convert(&module, input, Arc::default(), fuel, work).await;
     assert!(called.fuel > 0 && called.fuel <= fuel);
@@ -87,6 +91,22 @@ async fn one_is_not_taken_for_the_other() {
     let failure = poll(&transformer, &input).await.result.unwrap_err();
     assert_eq!(failure.cause, Cause::AbiMismatch);
     let pollster = module(&Forge::pollster().component(), "", LIMITS).await.unwrap();
-    let failure = sandbox().describe_transformer(&pollster, &[]).await.unwrap_err();
+    let failure = sandbox().outputs(&pollster, &[]).await.unwrap_err();
     assert_eq!(failure.cause, Cause::AbiMismatch);
+}
+
+#[tokio::test]
+async fn one_declares_what_it_said_it_may() {
+    let wasm = std::fs::read(parting()).unwrap();
+    for (config, expected) in [
+        (r#"{"pattern": "a.*", "meter": "a.b", "parts": ["c", "d"]}"#, Ok(2)),
+        (r#"{"pattern": "a.*", "meter": "b", "parts": ["c"]}"#, Err(Cause::Forged)),
+        (r#"{"pattern": "a.*", "meter": "a.b", "parts": ["c"], "guest": 1}"#, Ok(1)),
+        (r#"{"pattern": "a.*", "meter": "a.b", "parts": ["c"], "guest": 70}"#, Err(Cause::Forged)),
+        (r#"{"pattern": "a.*", "meter": "a.\u00e4", "parts": ["c"]}"#, Err(Cause::BadData)),
+        (r#"{"pattern": "", "meter": "a.b", "parts": ["c"]}"#, Err(Cause::BadDescription)),
+    ] {
+        let ended = converted_by(&wasm, config).await;
+        assert_eq!(ended.as_ref().map_err(|failure| failure.cause).copied(), expected, "{config}: {ended:?}");
+    }
 }

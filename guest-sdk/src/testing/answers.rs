@@ -7,9 +7,7 @@ use crate::{Column, Level, Meter, Moment};
 
 impl Answers for Host {
     fn stat_column(&self, key: &str) -> Result<Column, ReadError> {
-        let call = self.call.borrow();
-        let declared = call.description.as_ref().is_some_and(|d| d.reads.iter().any(|wanted| wanted.key == key));
-        if !declared {
+        if !self.call.borrow().stats.iter().any(|declared| declared == key) {
             return Err(ReadError::Undeclared);
         }
         self.stats.get(key).cloned().ok_or(ReadError::Unavailable)
@@ -17,8 +15,7 @@ impl Answers for Host {
 
     fn attribute_column(&self, key: &str) -> Result<Column, ReadError> {
         let call = self.call.borrow();
-        // A transformer names no attributes, and may read all of them.
-        if call.description.as_ref().is_some_and(|d| !d.attributes.iter().any(|declared| declared == key)) {
+        if call.attributes.as_ref().is_some_and(|all| !all.iter().any(|declared| declared == key)) {
             return Err(ReadError::Undeclared);
         }
         self.attributes.get(key).cloned().ok_or(ReadError::Unavailable)
@@ -55,16 +52,14 @@ impl Answers for Host {
 
     fn declare_meters(&self, meters: &[Meter]) -> Result<Vec<u32>, LimitReached> {
         let mut call = self.call.borrow_mut();
-        let description = call.description.clone();
-        let described = description.as_ref().map_or(&[][..], |d| &d.meters);
         let mut positions = Vec::with_capacity(meters.len());
         for meter in meters {
-            let allowed = description.iter().flat_map(|d| &d.declares).any(|pattern| matches(pattern, &meter.name));
-            assert!(allowed, "declare_meters: DECLARES has no pattern for {:?}", meter.name);
-            let known = described.iter().chain(&call.declared).position(|known| known.name == meter.name);
+            let allowed = call.declares.iter().any(|pattern| matches(pattern, &meter.name));
+            assert!(allowed, "declare_meters: the description has no pattern for {:?}", meter.name);
+            let known = call.meters.iter().position(|known| known.name == meter.name);
             let position = known.unwrap_or_else(|| {
-                call.declared.push(meter.clone());
-                described.len() + call.declared.len() - 1
+                call.meters.push(meter.clone());
+                call.meters.len() - 1
             });
             positions.push(u32::try_from(position).unwrap_or_else(|_| panic!("too many meters")));
         }

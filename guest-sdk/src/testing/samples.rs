@@ -1,16 +1,32 @@
-//! What a pollster gave, by the names of meters.
+//! What a module gave, by the names of meters.
 
 use crate::testing::{Texts, place};
-use crate::{Column, Meter, Series, Values};
+use crate::{Batch, Column, Meter, Series, Values};
 
-/// The samples of one call.
+/// The samples of one call of a pollster.
 #[derive(Debug, PartialEq)]
 pub struct Polled {
     pub(super) meters: Vec<Meter>,
     pub(super) series: Vec<Series>,
-    pub(super) texts: Texts,
-    pub(super) parts: Vec<(u32, u32)>,
-    pub(super) first_part: u32,
+    pub(super) words: Words,
+}
+
+/// The samples of one call of a transformer.
+#[derive(Debug, PartialEq)]
+pub struct Converted {
+    /// Meters that it described, and those that it declared; batches name them by position.
+    pub meters: Vec<Meter>,
+    /// Samples.
+    pub batches: Vec<Batch>,
+    pub(super) words: Words,
+}
+
+/// The texts and the parts that numbers stand for.
+#[derive(Debug, PartialEq)]
+pub(super) struct Words {
+    pub texts: Texts,
+    pub parts: Vec<(u32, u32)>,
+    pub first_part: u32,
 }
 
 // === impl Polled ===
@@ -48,10 +64,10 @@ impl Polled {
 
     /// The values of a note on the samples of a meter, as JSON; none if there is no such note.
     pub fn note(&self, meter: &str, key: &str) -> Vec<(u32, String)> {
-        let is = |index: u32| place(&self.texts, index).is_some_and(|(text, json)| text == key && !json);
+        let is = |index: u32| place(&self.words.texts, index).is_some_and(|(text, json)| text == key && !json);
         let note = self.series(meter).and_then(|series| series.notes.iter().find(|note| is(note.key)));
         let Some(note) = note else { return Vec::new() };
-        let text = |index: &u32| match place(&self.texts, *index) {
+        let text = |index: &u32| match place(&self.words.texts, *index) {
             Some((text, true)) => text.to_owned(),
             Some((text, false)) => format!("{text:?}"),
             None => panic!("note {key}: there is no text {index}"),
@@ -67,9 +83,7 @@ impl Polled {
 
     /// The guest and the suffix of a part that was declared in this call.
     pub fn part(&self, resource: u32) -> Option<(u32, &str)> {
-        let at = usize::try_from(resource.checked_sub(self.first_part)?).ok()?;
-        let (guest, suffix) = *self.parts.get(at)?;
-        Some((guest, place(&self.texts, suffix)?.0))
+        self.words.part(resource)
     }
 
     fn series(&self, meter: &str) -> Option<&Series> {
@@ -82,5 +96,24 @@ impl Polled {
         let Some(column) = self.column(meter) else { return Vec::new() };
         let values = of(&column.values).unwrap_or_else(|| panic!("{meter} is of another type: {:?}", column.values));
         column.resources.iter().copied().zip(values.iter().copied()).collect()
+    }
+}
+
+// === impl Converted ===
+
+impl Converted {
+    /// The guest and the suffix of a part that was declared in this call.
+    pub fn part(&self, resource: u32) -> Option<(u32, &str)> {
+        self.words.part(resource)
+    }
+}
+
+// === impl Words ===
+
+impl Words {
+    fn part(&self, resource: u32) -> Option<(u32, &str)> {
+        let at = usize::try_from(resource.checked_sub(self.first_part)?).ok()?;
+        let (guest, suffix) = *self.parts.get(at)?;
+        Some((guest, place(&self.texts, suffix)?.0))
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::answers::Answers;
-use crate::{Call, Converting, Declared, Kind, Note, Samples, Wanted, cumulative, gauge, read};
+use crate::{Call, Converting, Declared, Kind, Note, Outputs, Samples, Wanted, cumulative, gauge, read};
 
 const RECORDING: &str = concat!(
     r#"{"read_at":{"wall":1000000000,"monotonic":7},"guests":["#,
@@ -126,12 +126,17 @@ fn ends_a_call_that_breaks_the_contract() {
     }
 }
 
-/// Hands back what it gets.
+/// Hands back what it gets, and what it declares of the first resource's guest.
 struct Echo;
 
 impl Transformer for Echo {
-    fn describe(_config: &str, inputs: &[Meter]) -> Result<Vec<Meter>, String> {
-        if inputs.is_empty() { Err("nothing comes in".into()) } else { Ok(inputs.to_vec()) }
+    fn describe(_config: &str, inputs: &[Meter]) -> Result<Outputs, String> {
+        let declares = vec!["echo.*".to_owned()];
+        if inputs.is_empty() {
+            Err("nothing comes in".into())
+        } else {
+            Ok(Outputs { meters: inputs.to_vec(), declares })
+        }
     }
 
     fn convert(call: &Call<'_, Converting>, _inputs: &[Meter], mut batches: Vec<Batch>) -> Result<Vec<Batch>, Failure> {
@@ -139,17 +144,27 @@ impl Transformer for Echo {
         for batch in &mut batches {
             batch.notes.push(call.note("id", ids.clone())?);
         }
+        let guests = call.parents(&[batches[0].column.resources[0]]);
+        let parts = call.declare_parts(&guests, &call.intern(&["echo".to_owned()])?)?;
+        let meter = Meter { name: "echo.parts".into(), kind: Kind::Gauge, unit: String::new() };
+        for meter in call.declare_meters(&[meter])? {
+            let column = parts.iter().map(|part| (*part, 1_u64)).collect();
+            batches.push(Batch { meter, at: batches[0].at, column, notes: Vec::new() });
+        }
         Ok(batches)
     }
 }
 
 #[test]
 fn converts() {
-    let mut host = Host::new().attribute("id", [(0, "a")]);
+    let mut host = Host::new().attribute("id", [(0, "a")]).parents([(1, 0)]);
     let input = Meter { name: "cpu".into(), kind: Kind::Cumulative, unit: "ns".into() };
-    let column: Column = [(0, 5_u64)].into_iter().collect();
+    let column: Column = [(1, 5_u64)].into_iter().collect();
     let batch = Batch { meter: 0, at: moment(1), column: column.clone(), notes: Vec::<Note>::new() };
-    let (meters, batches) = host.convert::<Echo>(std::slice::from_ref(&input), vec![batch]).unwrap();
-    assert_eq!((&meters[0], &batches[0].column, batches[0].notes.len()), (&input, &column, 1));
+    let converted = host.convert::<Echo>(std::slice::from_ref(&input), vec![batch]).unwrap();
+    let [echoed, declared] = &converted.batches[..] else { panic!("{converted:?}") };
+    assert_eq!((&converted.meters[0], &echoed.column, echoed.notes.len()), (&input, &column, 1));
+    assert_eq!((declared.meter, converted.meters[1].name.as_str()), (1, "echo.parts"));
+    assert_eq!(converted.part(declared.column.resources[0]), Some((0, "echo")));
     assert_eq!(host.convert::<Echo>(&[], vec![]), Err("nothing comes in".into()));
 }

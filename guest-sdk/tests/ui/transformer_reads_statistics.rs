@@ -3,8 +3,8 @@ use wasmeter_sdk::*;
 struct Rate;
 
 impl Transformer for Rate {
-    fn describe(_config: &str, inputs: &[Meter]) -> Result<Vec<Meter>, String> {
-        Ok(inputs.to_vec())
+    fn describe(_config: &str, inputs: &[Meter]) -> Result<Outputs, String> {
+        Ok(inputs.to_vec().into())
     }
 
     fn convert(call: &Call<'_, Converting>, _inputs: &[Meter], batches: Vec<Batch>) -> Result<Vec<Batch>, Failure> {

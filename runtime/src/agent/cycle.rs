@@ -13,9 +13,9 @@ use crate::discovery::{Snapshot, View};
 use crate::hypervisor::HypervisorError;
 use crate::hypervisor::reader::{Reading, Want};
 use crate::pipeline::Slot;
-use crate::pipeline::chain::Surroundings;
+use crate::pipeline::chain::{Made, Surroundings};
 use crate::pipeline::stamp::Stamper;
-use crate::sandbox::{Cause, Failure};
+use crate::sandbox::Failure;
 use crate::schedule::plan::{self, Work};
 
 /// Failures of a module in a cycle that the log says one by one.
@@ -98,17 +98,13 @@ impl Agent {
         let mut stamper = Stamper::new(&snapshot.resources, others, snapshot.at, first_id);
         let mut reports = Vec::with_capacity(work.len());
         for (work, polled) in work.into_iter().zip(polled) {
-            let Some(Polled { landed, failures, state, fuel, memory, took }) = polled else { continue };
+            let Some(Polled { landed, mut failures, state, fuel, memory, took }) = polled else { continue };
             let name = Arc::clone(&work.module.name);
             let before = stamper.samples.len();
             for landed in landed {
                 stamper.stamp(&mut self.directory, &work, landed);
             }
-            let refused = std::mem::take(&mut stamper.refused);
-            if refused > 0 {
-                self.tally.failed(&name, Cause::TooMuch.word(), refused);
-                tracing::warn!(module = %name, refused, "It declared more parts of guests than are kept.");
-            }
+            failures.extend(stamper.parts.refused());
             let samples = stamper.samples.iter().skip(before).map(|samples| samples.column.len()).sum();
             self.failed(&name, &failures);
             let roots = View::of(&snapshot.resources, work.selection().roots(&snapshot.resources, others));
@@ -117,12 +113,9 @@ impl Agent {
             reports.push(ModuleReport { name, samples, fuel, resources, memory, took, failures });
         }
         let (samples, declared) = stamper.finish();
-        let resources = if declared.is_empty() {
-            Arc::clone(&snapshot.resources)
-        } else {
-            Arc::new(snapshot.resources.with_declared(declared))
-        };
-        (Slot { at: snapshot.at, resources, samples }, reports)
+        let mut slot = Slot { at: snapshot.at, resources: Arc::clone(&snapshot.resources), samples };
+        slot.declare(declared);
+        (slot, reports)
     }
 
     /// Counts what came to nothing, and says the first of it.
@@ -153,14 +146,15 @@ impl Agent {
         let measured = slot.samples.len();
         let mut chains = std::mem::take(&mut self.chains);
         for chain in &mut chains {
-            let samples = slot.samples.get(..measured).unwrap_or_default();
-            let Some((report, mut made)) = chain.run(&around, slot, samples).await else { continue };
+            let Some(made) = chain.run(&around, &mut self.directory, slot, measured).await else { continue };
+            let Made { report, mut samples, declared } = made;
             let mut first_id = self.ids.take(slot.at, report.samples);
-            for samples in &mut made {
+            for samples in &mut samples {
                 samples.first_id = first_id;
                 first_id += samples.column.len() as u64;
             }
-            slot.samples.extend(made);
+            slot.samples.extend(samples);
+            slot.declare(declared);
             self.failed(&report.name, &report.failures);
             reports.push(report);
         }

@@ -116,6 +116,12 @@ impl Resources {
         0..self.roots
     }
 
+    /// Parts that modules declared.
+    pub fn declared(&self) -> Range<u32> {
+        let counted = self.starts.last().and_then(|starts| starts.last());
+        counted.copied().unwrap_or(self.roots)..self.len()
+    }
+
     /// A guest's parts of one kind.
     pub fn parts(&self, kind: Part, guests: &Range<u32>) -> Range<u32> {
         let Some(starts) = self.starts.get(kind as usize) else { return 0..0 };

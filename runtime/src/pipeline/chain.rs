@@ -1,21 +1,23 @@
 //! Transformers over the samples of a slot. What they give stands beside what they were given.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use super::parts::Parts;
 use super::samples::{NoteColumn, Samples, Slot};
 use crate::agent::report::ModuleReport;
 use crate::clock::{Clock, Moment};
 use crate::config::MeterFilter;
 use crate::contract::{Batch, Meter, Moment as ModuleMoment, Note, Values};
-use crate::discovery::{Ident, Snapshot, View};
+use crate::discovery::resource::Resource;
+use crate::discovery::{Directory, Ident, Snapshot, View};
 use crate::sandbox::call::Conversion;
-use crate::sandbox::host::Input;
 use crate::sandbox::host::state::State;
 use crate::sandbox::host::texts::Text;
+use crate::sandbox::host::{Gives, Input};
 use crate::sandbox::ledger::{self, Ledger};
 use crate::sandbox::{Cause, Failure, Landed, Module, Sandbox};
 
@@ -25,8 +27,19 @@ pub struct Chain {
     meters: MeterFilter,
     module: Arc<Module>,
     state: Arc<State>,
-    /// The outputs that it described, by its inputs.
-    described: HashMap<Vec<String>, Arc<Vec<Meter>>>,
+    /// What it said that it gives, by its inputs.
+    described: HashMap<Vec<String>, Arc<Gives>>,
+}
+
+/// What a chain made of a slot.
+#[derive(Debug)]
+pub struct Made {
+    /// How that went.
+    pub report: ModuleReport,
+    /// What came out, without message ids.
+    pub samples: Vec<Samples>,
+    /// Parts of guests that it declared.
+    pub declared: Vec<Resource>,
 }
 
 /// What a chain is called with.
@@ -76,14 +89,16 @@ impl Chain {
         }
     }
 
-    /// Transforms those of some samples of a slot that match, if there are any. What comes out has no message ids yet.
+    /// Transforms those of the measured samples of a slot, the first in it, that match, if there are any.
     pub async fn run(
         &mut self,
         around: &Surroundings,
+        directory: &mut Directory,
         slot: &Slot,
-        samples: &[Samples],
-    ) -> Option<(ModuleReport, Vec<Samples>)> {
-        let taken: Vec<&Samples> = samples.iter().filter(|s| self.meters.matches(&s.meter.name)).collect();
+        measured: usize,
+    ) -> Option<Made> {
+        let measured = slot.samples.get(..measured).unwrap_or_default();
+        let taken: Vec<&Samples> = measured.iter().filter(|s| self.meters.matches(&s.meter.name)).collect();
         if taken.is_empty() {
             return None;
         }
@@ -99,17 +114,22 @@ impl Chain {
             failures: Vec::new(),
         };
         let work = self.work(around, slot, &taken, report.resources);
-        let made = match around.guests.spawn(work.run()).await {
-            Ok(done) => self.land(done, &mut report),
-            Err(error) => {
-                let failure = Failure::new(Cause::Host, format!("its task was lost: {error}"));
+        let landed = match around.guests.spawn(work.run()).await {
+            Ok(done) => self.land(done, measured, &mut report),
+            Err(error) => Err(Failure::new(Cause::Host, format!("its task was lost: {error}"))),
+        };
+        let mut parts = Parts::beside(&slot.resources);
+        let samples = match landed {
+            Ok((landed, gives)) => self.samples(directory, &mut parts, landed, &gives),
+            Err(failure) => {
                 report.failures.push((failure, report.resources));
                 Vec::new()
             }
         };
-        report.samples = made.iter().map(|samples| samples.column.len()).sum();
+        report.failures.extend(parts.refused());
+        report.samples = samples.iter().map(|samples| samples.column.len()).sum();
         report.took = Duration::from_nanos(around.clock.now().monotonic.saturating_sub(began));
-        Some((report, made))
+        Some(Made { report, samples, declared: parts.into_declared() })
     }
 
     /// Makes batches of samples. Inputs are meters, and two meters of one name are two.
@@ -133,7 +153,7 @@ impl Chain {
             tenant: Arc::clone(&around.tenant),
             module: Arc::clone(&self.module),
             state: std::mem::take(&mut self.state),
-            outputs: self.described.get(&key).cloned(),
+            gives: self.described.get(&key).cloned(),
             key,
             inputs,
             batches,
@@ -146,43 +166,59 @@ impl Chain {
         }
     }
 
-    fn land(&mut self, done: Done, report: &mut ModuleReport) -> Vec<Samples> {
-        let Done { key, outputs, mut state, fuel, memory, result } = done;
-        (report.fuel, report.memory) = (fuel, memory);
-        if let Some(outputs) = &outputs {
+    /// Ends a call: what it wants remembered lands if what it gave can stand beside what was measured.
+    fn land(
+        &mut self,
+        done: Done,
+        measured: &[Samples],
+        report: &mut ModuleReport,
+    ) -> Result<(Landed<Vec<Batch>>, Arc<Gives>), Failure> {
+        let Done { key, gives, state, fuel, memory, result } = done;
+        (report.fuel, report.memory, self.state) = (fuel, memory, state);
+        if let Some(gives) = &gives {
             // Inputs change when guests or devices come and go; a few sets of them go round.
             if self.described.len() >= 64 {
                 self.described.clear();
             }
-            self.described.insert(key, Arc::clone(outputs));
+            self.described.insert(key, Arc::clone(gives));
         }
-        let landed = match result {
-            Ok(landed) => landed,
-            Err(failure) => {
-                report.failures.push((failure, report.resources));
-                self.state = state;
-                return Vec::new();
-            }
-        };
-        Arc::make_mut(&mut state).commit(landed.writes);
-        self.state = state;
-        self.samples(landed.output, &outputs.unwrap_or_default(), &landed.texts.into())
+        let (mut landed, gives) = (result?, gives.unwrap_or_default());
+        let names: HashSet<&str> = measured.iter().map(|samples| samples.meter.name.as_str()).collect();
+        let given = landed.output.iter().filter_map(|batch| meter(batch.meter, &gives, &landed));
+        if let Some(second) = given.into_iter().find(|meter| names.contains(meter.name.as_str())) {
+            let detail =
+                format!("it gave samples of {}, which is measured; give them a name of their own", second.name);
+            return Err(Failure::new(Cause::Forged, detail));
+        }
+        Arc::make_mut(&mut self.state).commit(std::mem::take(&mut landed.writes));
+        Ok((landed, gives))
     }
 
-    fn samples(&self, output: Vec<Batch>, meters: &[Meter], texts: &Arc<[Text]>) -> Vec<Samples> {
-        let mut all = Vec::with_capacity(output.len());
-        for Batch { meter, at, column, notes } in output {
-            let Some(meter) = meters.get(meter as usize).filter(|_| !column.is_empty()) else { continue };
+    fn samples(
+        &self,
+        directory: &mut Directory,
+        parts: &mut Parts<'_>,
+        mut landed: Landed<Vec<Batch>>,
+        gives: &Gives,
+    ) -> Vec<Samples> {
+        let texts: Arc<[Text]> = std::mem::take(&mut landed.texts).into();
+        let numbers = parts.declare(directory, &landed.parts, &texts);
+        let mut all = Vec::with_capacity(landed.output.len());
+        for Batch { meter: position, at, mut column, notes } in std::mem::take(&mut landed.output) {
+            numbers.renumber(&mut column);
+            let Some(meter) = meter(position, gives, &landed).filter(|_| !column.is_empty()) else { continue };
             let at = Moment { wall: at.wall, monotonic: at.monotonic.unwrap_or(0) };
-            let note = |Note { key, column }: Note| {
-                let key = Arc::clone(&texts.get(key as usize)?.text);
-                Some(NoteColumn { key, column, texts: Arc::clone(texts) })
-            };
-            let (notes, module) = (notes.into_iter().filter_map(note).collect(), Arc::clone(&self.module.name));
-            all.push(Samples { module, meter: Arc::new(meter.clone()), at, column, notes, first_id: 0 });
+            let notes = notes.into_iter().filter_map(|note| NoteColumn::of(note, &numbers, &texts)).collect();
+            let (module, meter) = (Arc::clone(&self.module.name), Arc::new(meter.clone()));
+            all.push(Samples { module, meter, at, column, notes, first_id: 0 });
         }
         all
     }
+}
+
+/// The meter of a batch: described, or declared in the call.
+fn meter<'a>(position: u32, gives: &'a Gives, landed: &'a Landed<Vec<Batch>>) -> Option<&'a Meter> {
+    gives.meters.iter().chain(&landed.meters).nth(position as usize)
 }
 
 /// One call of a transformer, to be made on the modules' threads.
@@ -193,7 +229,7 @@ struct Work {
     module: Arc<Module>,
     state: Arc<State>,
     key: Vec<String>,
-    outputs: Option<Arc<Vec<Meter>>>,
+    gives: Option<Arc<Gives>>,
     inputs: Vec<Meter>,
     batches: Vec<Batch>,
     texts: Vec<Text>,
@@ -204,7 +240,7 @@ struct Work {
 /// What came of it.
 struct Done {
     key: Vec<String>,
-    outputs: Option<Arc<Vec<Meter>>>,
+    gives: Option<Arc<Gives>>,
     state: Arc<State>,
     fuel: u64,
     memory: usize,
@@ -215,14 +251,13 @@ struct Done {
 
 impl Work {
     async fn run(self) -> Done {
-        let Self { sandbox, ledger, tenant, module, state, key, outputs, inputs, batches, texts, input, entries } =
-            self;
-        let mut done = Done { key, outputs, state, fuel: 0, memory: 0, result: Err(nothing_left()) };
+        let Self { sandbox, ledger, tenant, module, state, key, gives, inputs, batches, texts, input, entries } = self;
+        let mut done = Done { key, gives, state, fuel: 0, memory: 0, result: Err(nothing_left()) };
         ledger.open(&module.name, &tenant, ledger::allowance(&module.limits, 1, entries));
-        let outputs = match &done.outputs {
-            Some(outputs) => Arc::clone(outputs),
-            None => match sandbox.describe_transformer(&module, &inputs).await {
-                Ok(outputs) => Arc::clone(done.outputs.insert(Arc::new(outputs))),
+        let gives = match &done.gives {
+            Some(gives) => Arc::clone(gives),
+            None => match sandbox.outputs(&module, &inputs).await {
+                Ok(gives) => Arc::clone(done.gives.insert(Arc::new(gives))),
                 Err(failure) => {
                     ledger.book(&module.name, &tenant, failure.fuel_used, Some(failure.cause));
                     return Done { fuel: failure.fuel_used, result: Err(failure), ..done };
@@ -230,7 +265,7 @@ impl Work {
             },
         };
         let Some(fuel) = ledger.draw(&module.name, &tenant, module.limits.fuel(entries)) else { return done };
-        let work = Conversion { inputs: &inputs, outputs: outputs.len(), batches: &batches, texts: &texts };
+        let work = Conversion { inputs: &inputs, gives: &gives, batches: &batches, texts: &texts };
         let called = sandbox.convert(&module, input, Arc::clone(&done.state), fuel, work).await;
         called.lines.emit(&module.name, &tenant);
         let cause = called.result.as_ref().err().map(|failure| failure.cause);

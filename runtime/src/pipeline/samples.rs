@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use super::parts::Numbers;
 use crate::clock::Moment;
-use crate::contract::{Column, Meter};
+use crate::contract::{Column, Meter, Note};
 use crate::discovery::Resources;
+use crate::discovery::resource::Resource;
 use crate::sandbox::host::texts::Text;
 
 /// Everything that one cycle measured.
@@ -46,9 +48,27 @@ pub struct NoteColumn {
     pub texts: Arc<[Text]>,
 }
 
+// === impl NoteColumn ===
+
+impl NoteColumn {
+    /// A note as a call gave it, with the slot's numbers of resources.
+    pub fn of(note: Note, numbers: &Numbers, texts: &Arc<[Text]>) -> Option<Self> {
+        let Note { key, mut column } = note;
+        numbers.renumber(&mut column);
+        Some(Self { key: Arc::clone(&texts.get(key as usize)?.text), column, texts: Arc::clone(texts) })
+    }
+}
+
 // === impl Slot ===
 
 impl Slot {
+    /// Adds parts that modules declared, behind the numbers that there are.
+    pub fn declare(&mut self, parts: Vec<Resource>) {
+        if !parts.is_empty() {
+            self.resources = Arc::new(self.resources.with_declared(parts));
+        }
+    }
+
     /// How many samples there are.
     pub fn len(&self) -> usize {
         self.samples.iter().map(|samples| samples.column.len()).sum()

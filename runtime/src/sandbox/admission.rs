@@ -49,7 +49,7 @@ const WASI: [&str; 14] = [
 ];
 
 const POLLSTER: [&str; 8] = ["types", "stats", "attributes", "texts", "declare", "clock", "state", "log"];
-const TRANSFORMER: [&str; 5] = ["types", "attributes", "texts", "state", "log"];
+const TRANSFORMER: [&str; 6] = ["types", "attributes", "texts", "declare", "state", "log"];
 
 /// Bytes of a page of memory.
 const PAGE: u64 = 65_536;

@@ -1,52 +1,26 @@
 //! Calls of modules as transactions: each in a fresh instance, each whole or not at all.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
-use wasmtime::component::{HasSelf, Linker};
-use wasmtime::{Engine, Store};
+use wasmtime::Store;
 
-use super::cache::{self, Cache, CacheError};
-use super::check::{self, Bounds};
-use super::compile::Compiler;
+use super::check::Bounds;
 use super::failure::{Cause, Failure};
 use super::host::debt::{self, Debt, SLICE};
 use super::host::declare::Declared;
 use super::host::log::Lines;
 use super::host::state::{State, StateAccess, Writes};
 use super::host::texts::{Text, Texts};
-use super::host::wasi::{self, Wasi};
-use super::host::{Context, Input, Reads};
-use super::limits::{CROSSING_BYTES, HANDLES, Limiter, Limits};
-use super::module::{Code, Linked, Module};
-use super::{admission, engine, price};
-use crate::agent::OPERATOR;
+use super::host::wasi::Wasi;
+use super::host::{Context, Gives, Input};
+use super::limits::{CROSSING_BYTES, HANDLES, Limiter};
+use super::loading::Sandbox;
+use super::module::{Linked, Module};
+use super::price;
 use crate::clock::Moment;
-use crate::contract::{Batch, Description, Meter, ModuleFailure, Series, pollster, transformer};
+use crate::contract::{Batch, Description, Meter, ModuleFailure, Outputs, Series};
 use crate::discovery::{Resources, Snapshot, View};
-
-/// Where modules are loaded and called.
-pub struct Sandbox {
-    engine: Engine,
-    pollsters: Linker<Context>,
-    transformers: Linker<Context>,
-    cache: Cache,
-    compiler: Compiler,
-    slots: Semaphore,
-}
-
-/// Why there is no sandbox.
-#[derive(Debug, thiserror::Error)]
-pub enum SandboxError {
-    /// The engine cannot start.
-    #[error("cannot start the WebAssembly engine: {0:#}")]
-    Engine(#[source] wasmtime::Error),
-    /// There is no cache.
-    #[error(transparent)]
-    Cache(#[from] CacheError),
-}
 
 /// What a call gave, if it landed.
 #[derive(Debug)]
@@ -76,132 +50,54 @@ pub struct Called<T> {
     pub lines: Lines,
 }
 
+/// What a transformer is to convert.
+#[derive(Debug, Clone, Copy)]
+pub struct Conversion<'a> {
+    /// Its inputs' meters.
+    pub inputs: &'a [Meter],
+    /// What it said that it gives for them.
+    pub gives: &'a Arc<Gives>,
+    /// The samples.
+    pub batches: &'a [Batch],
+    /// Texts to which notes of the batches refer, by number; none twice.
+    pub texts: &'a [Text],
+}
+
 // === impl Sandbox ===
 
 impl Sandbox {
-    /// A sandbox that keeps compiled modules in this folder.
-    pub fn new(folder: &Path, compiler: Compiler) -> Result<Self, SandboxError> {
-        let engine = engine::running().map_err(SandboxError::Engine)?;
-        let (mut pollsters, mut transformers) = (Linker::new(&engine), Linker::new(&engine));
-        wasi::link(&mut pollsters)
-            .and_then(|()| wasi::link(&mut transformers))
-            .and_then(|()| pollster::Pollster::add_to_linker::<_, HasSelf<Context>>(&mut pollsters, |context| context))
-            .and_then(|()| {
-                transformer::Transformer::add_to_linker::<_, HasSelf<Context>>(&mut transformers, |context| context)
-            })
-            .map_err(SandboxError::Engine)?;
-        let cache = Cache::open(folder, &engine)?;
-        Ok(Self { engine, pollsters, transformers, cache, compiler, slots: Semaphore::new(engine::SLOTS as usize) })
-    }
-
-    /// Admits, compiles where that was not done before, and links a module.
-    pub async fn load(&self, bytes: &[u8]) -> Result<Code, Failure> {
-        let manifest = admission::admit(bytes)?;
-        let digest = cache::digest(bytes);
-        let component = match self.cache.load(&digest) {
-            Some(component) => component,
-            None => {
-                let code = self.compiler.compile(bytes).await?;
-                self.cache.store(&digest, &code).map_err(unkept)?
-            }
+    pub(super) async fn describe_pollster(&self, module: &Module) -> Called<Description> {
+        let Linked::Pollster(pre) = &module.code.linked else { return Called::of_wrong_world(module) };
+        let context = Context::new(module, Arc::default(), nothing(), Arc::default());
+        let call = async |store: &mut Store<Context>| {
+            let instance = pre.instantiate_async(&mut *store).await?;
+            instance.wasmeter_plugin_poller().call_describe(store, &module.config).await
         };
-        let linker = match manifest.world {
-            admission::World::Pollster => &self.pollsters,
-            admission::World::Transformer => &self.transformers,
+        self.transact(module, context, module.limits.fuel(0), call, |_, _| Ok(0)).await
+    }
+
+    pub(super) async fn describe_transformer(&self, module: &Module, inputs: &[Meter]) -> Called<Outputs> {
+        let Linked::Transformer(pre) = &module.code.linked else { return Called::of_wrong_world(module) };
+        let context = Context::new(module, Arc::default(), nothing(), Arc::default());
+        let call = async |store: &mut Store<Context>| {
+            let instance = pre.instantiate_async(&mut *store).await?;
+            instance.wasmeter_plugin_converter().call_describe(store, &module.config, inputs).await
         };
-        Code::link(digest, bytes.len(), manifest, &component, linker)
-    }
-
-    /// Configures a module: asks it twice to describe itself, and wants the same good answer.
-    pub async fn configure(
-        &self,
-        name: &str,
-        built_in: bool,
-        code: Code,
-        config: String,
-        limits: Limits,
-    ) -> Result<Module, Failure> {
-        let module = Module::undescribed(name, built_in, code, config, limits);
-        if matches!(module.code.linked, Linked::Transformer(_)) {
-            return Ok(module.that_reads_every_attribute());
-        }
-        let bad = |detail: String| Failure::new(Cause::BadDescription, detail);
-        let first = self.describe_pollster(&module).await.said(&module)?;
-        // What is compared and kept is of a size that was checked.
-        check::description(&first).map_err(bad)?;
-        let second = self.describe_pollster(&module).await.into_output()?;
-        if format!("{first:?}") != format!("{second:?}") {
-            return Err(bad("its description changes from call to call".into()));
-        }
-        Ok(module.described(first))
-    }
-
-    /// Configures a transformer, and asks it what it makes of the inputs that are known beforehand.
-    pub async fn configure_for(
-        &self,
-        name: &str,
-        built_in: bool,
-        code: Code,
-        config: String,
-        limits: Limits,
-        inputs: &[Meter],
-    ) -> Result<(Module, Vec<Meter>), Failure> {
-        let module = self.configure(name, built_in, code, config, limits).await?;
-        let outputs = self.describe_transformer(&module, inputs).await?;
-        Ok((module, outputs))
-    }
-
-    async fn describe_pollster(&self, module: &Module) -> Called<Description> {
-        let Linked::Pollster(pre) = &module.code.linked else { return Called::failed(wrong_world(module)) };
-        let _slot = self.slot().await;
-        let mut store = match self.store(module, nothing(), Arc::default(), module.limits.fuel(0)) {
-            Ok(store) => store,
-            Err(failure) => return Called::failed(failure),
-        };
-        let answer = timeout(module.limits.deadline, async {
-            let instance = pre.instantiate_async(&mut store).await?;
-            instance.wasmeter_plugin_poller().call_describe(&mut store, &module.config).await
-        })
-        .await;
-        finish(store, module, answer, module.limits.fuel(0), |error| error, |_, _| Ok(0))
-    }
-
-    /// The meters that a transformer gives for these inputs.
-    pub async fn describe_transformer(&self, module: &Module, inputs: &[Meter]) -> Result<Vec<Meter>, Failure> {
-        let Linked::Transformer(pre) = &module.code.linked else { return Err(wrong_world(module)) };
-        let _slot = self.slot().await;
-        let mut store = self.store(module, nothing(), Arc::default(), module.limits.fuel(0))?;
-        let answer = timeout(module.limits.deadline, async {
-            let instance = pre.instantiate_async(&mut store).await?;
-            instance.wasmeter_plugin_converter().call_describe(&mut store, &module.config, inputs).await
-        })
-        .await;
-        let called = finish(store, module, answer, module.limits.fuel(0), |error| error, |_, _| Ok(0));
-        let meters: Vec<Meter> = called.said(module)?;
-        check::meters(&meters).map_err(|detail| Failure::new(Cause::BadDescription, detail))?;
-        Ok(meters)
+        self.transact(module, context, module.limits.fuel(0), call, |_, _| Ok(0)).await
     }
 
     /// Polls once, with so much fuel.
     pub async fn poll(&self, module: &Module, input: Input, state: Arc<State>, fuel: u64) -> Called<Vec<Series>> {
-        let Linked::Pollster(pre) = &module.code.linked else { return Called::failed(wrong_world(module)) };
-        let _slot = self.slot().await;
-        let mut store = match self.store(module, input, state, fuel) {
-            Ok(store) => store,
-            Err(failure) => return Called::failed(failure),
+        let Linked::Pollster(pre) = &module.code.linked else { return Called::of_wrong_world(module) };
+        let context = Context::new(module, Arc::clone(&module.gives), input, state);
+        let call = async |store: &mut Store<Context>| {
+            let instance = pre.instantiate_async(&mut *store).await?;
+            instance.wasmeter_plugin_poller().call_poll(store, &module.config).await
         };
-        let answer = timeout(module.limits.deadline, async {
-            let instance = pre.instantiate_async(&mut store).await?;
-            instance.wasmeter_plugin_poller().call_poll(&mut store, &module.config).await
-        })
-        .await;
-        let described = module.description.meters.len();
-        finish(store, module, answer, fuel, said, |context, series: &Vec<Series>| {
-            context.bounds(described).series(series)
-        })
+        self.transact(module, context, fuel, call, |bounds, series: &Vec<_>| bounds.series(series)).await
     }
 
-    /// Converts once, with so much fuel. `outputs` is how many meters the module described for these inputs.
+    /// Converts once, with so much fuel.
     pub async fn convert(
         &self,
         module: &Module,
@@ -210,78 +106,95 @@ impl Sandbox {
         fuel: u64,
         work: Conversion<'_>,
     ) -> Called<Vec<Batch>> {
-        let Linked::Transformer(pre) = &module.code.linked else { return Called::failed(wrong_world(module)) };
-        let _slot = self.slot().await;
-        let mut store = match self.store(module, input, state, fuel) {
-            Ok(mut store) => {
-                for text in work.texts {
-                    store.data_mut().texts.number(text.clone());
-                }
-                let bytes = work.batches.iter().map(|batch| batch.column.bytes()).sum();
-                store.data_mut().debt.add(price::bytes(bytes));
-                store
-            }
-            Err(failure) => return Called::failed(failure),
-        };
-        let answer = timeout(module.limits.deadline, async {
-            let instance = pre.instantiate_async(&mut store).await?;
+        let Linked::Transformer(pre) = &module.code.linked else { return Called::of_wrong_world(module) };
+        let mut context = Context::new(module, Arc::clone(work.gives), input, state);
+        for text in work.texts {
+            context.texts.number(text.clone());
+        }
+        context.debt.add(price::bytes(work.batches.iter().map(|batch| batch.column.bytes()).sum()));
+        let call = async |store: &mut Store<Context>| {
+            let instance = pre.instantiate_async(&mut *store).await?;
             let converter = instance.wasmeter_plugin_converter();
-            converter.call_convert(&mut store, &module.config, work.inputs, work.batches).await
-        })
-        .await;
-        finish(store, module, answer, fuel, said, |context, batches: &Vec<Batch>| {
-            context.bounds(work.outputs).batches(batches)
-        })
+            converter.call_convert(store, &module.config, work.inputs, work.batches).await
+        };
+        self.transact(module, context, fuel, call, |bounds, batches: &Vec<_>| bounds.batches(batches)).await
     }
 
-    async fn slot(&self) -> Option<SemaphorePermit<'_>> {
-        self.slots.acquire().await.ok()
+    /// One call from its start to its end, in an instance of its own. `check` says how many bytes came out, if that can
+    /// be believed.
+    async fn transact<T, E: Into<String>>(
+        &self,
+        module: &Module,
+        context: Context,
+        fuel: u64,
+        call: impl AsyncFnOnce(&mut Store<Context>) -> wasmtime::Result<Result<T, E>>,
+        check: impl FnOnce(Bounds<'_>, &T) -> Result<usize, Failure>,
+    ) -> Called<T> {
+        // Nobody closes the semaphore.
+        let _slot = self.slots.acquire().await.ok();
+        let mut store = match self.store(context, fuel) {
+            Ok(store) => store,
+            Err(error) => return Called::failed(Failure::new(Cause::Host, format!("{error:#}"))),
+        };
+        let answer = timeout(module.limits.deadline, call(&mut store)).await;
+        let left = store.get_fuel().unwrap_or(0);
+        let mut context = store.into_data();
+        let owed = context.debt.owed().saturating_add(context.limiter.debt);
+        let mut used = fuel.saturating_sub(left).saturating_add(owed);
+        let outcome = match answer {
+            Err(_) => {
+                let detail = format!("it took more than {} ms", module.limits.deadline.as_millis());
+                Err(Failure::new(Cause::Deadline, detail))
+            }
+            Ok(Err(error)) => Err(Failure::from_engine(&error)),
+            Ok(Ok(Err(error))) => match &context.undeclared {
+                Some(key) => Err(Failure::new(Cause::Undeclared, format!("it read {key:?}, which it did not declare"))),
+                None => Err(Failure::new(Cause::ModuleError, error)),
+            },
+            Ok(Ok(Ok(output))) => check(context.bounds(), &output).and_then(|bytes| {
+                used = used.saturating_add(price::bytes(bytes));
+                if used > fuel {
+                    return Err(Failure::new(Cause::OutOfFuel, "its results cost more than was left"));
+                }
+                Ok(output)
+            }),
+        };
+        let (fuel, memory) = (used.min(fuel), context.limiter.memory_used());
+        let (lines, stderr) = context.said(outcome.is_err());
+        let result = match outcome {
+            Ok(output) => Ok(Landed {
+                output,
+                meters: context.declared.meters,
+                parts: context.declared.parts,
+                texts: context.texts.into_table(),
+                writes: context.state.into_writes(),
+            }),
+            Err(failure) => Err(Failure { fuel_used: fuel, stderr, ..failure }),
+        };
+        Called { result, fuel, memory, lines }
     }
 
-    fn store(&self, module: &Module, input: Input, state: Arc<State>, fuel: u64) -> Result<Store<Context>, Failure> {
-        let context = Context::new(&module.limits, &module.reads, module.description.meters.len(), input, state);
+    fn store(&self, context: Context, fuel: u64) -> wasmtime::Result<Store<Context>> {
         let mut store = Store::new(&self.engine, context);
         store.limiter(|context| &mut context.limiter);
         store.call_hook(debt::hook);
         store.set_hostcall_fuel(CROSSING_BYTES);
         store.set_max_component_handles(HANDLES);
-        store
-            .set_fuel(fuel)
-            .and_then(|()| store.fuel_async_yield_interval(Some(SLICE)))
-            .map_err(|error| Failure::new(Cause::Host, format!("{error:#}")))?;
+        store.set_fuel(fuel)?;
+        store.fuel_async_yield_interval(Some(SLICE))?;
         Ok(store)
     }
 }
 
-impl std::fmt::Debug for Sandbox {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sandbox").field("cache", &self.cache).finish_non_exhaustive()
+impl<T> Called<T> {
+    fn failed(failure: Failure) -> Self {
+        Self { result: Err(failure), fuel: 0, memory: 0, lines: Lines::default() }
     }
-}
 
-/// What a transformer is to convert.
-#[derive(Debug, Clone, Copy)]
-pub struct Conversion<'a> {
-    /// Its inputs' meters.
-    pub inputs: &'a [Meter],
-    /// How many meters it described for them.
-    pub outputs: usize,
-    /// The samples.
-    pub batches: &'a [Batch],
-    /// Texts to which notes of the batches refer, by number; none twice.
-    pub texts: &'a [Text],
-}
-
-/// Code that was compiled a moment ago is refused for one reason: what the component instantiates, which parsing does
-/// not tell, does not fit into a slot of the pool.
-fn unkept(error: CacheError) -> Failure {
-    if let CacheError::Refused { source, .. } = &error {
-        let words = format!("{source:#}");
-        if words.contains("exceeds") {
-            return Failure::new(Cause::TooLarge, format!("it is more than an instance may be: {words}"));
-        }
+    fn of_wrong_world(module: &Module) -> Self {
+        let detail = format!("it is a {}, and was used as something else", module.code.manifest.world);
+        Self::failed(Failure::new(Cause::AbiMismatch, detail))
     }
-    Failure::new(Cause::Host, error.to_string())
 }
 
 /// A call that has no resources.
@@ -291,116 +204,52 @@ fn nothing() -> Input {
     Input { snapshot: Arc::new(Snapshot::empty(resources, Moment { wall: 0, monotonic: 0 })), view }
 }
 
-fn wrong_world(module: &Module) -> Failure {
-    let detail = format!("it is a {}, and was used as something else", module.code.manifest.world);
-    Failure::new(Cause::AbiMismatch, detail)
-}
-
-fn said(failure: ModuleFailure) -> String {
-    match failure {
-        ModuleFailure::Unsupported(text) => format!("unsupported: {text}"),
-        ModuleFailure::Unavailable(text) => format!("unavailable: {text}"),
-        ModuleFailure::Failed(text) => text,
-    }
-}
-
-/// Ends a call: takes the context out of its store, settles the fuel, and checks what came out.
-fn finish<T, E>(
-    store: Store<Context>,
-    module: &Module,
-    answer: Result<wasmtime::Result<Result<T, E>>, tokio::time::error::Elapsed>,
-    fuel: u64,
-    words: impl FnOnce(E) -> String,
-    check: impl FnOnce(&Context, &T) -> Result<usize, Failure>,
-) -> Called<T> {
-    let left = store.get_fuel().unwrap_or(0);
-    let mut context = store.into_data();
-    let owed = context.debt.owed().saturating_add(context.limiter.debt);
-    let mut used = fuel.saturating_sub(left).saturating_add(owed);
-    let outcome = match answer {
-        Err(_) => {
-            let detail = format!("it took more than {} ms", module.limits.deadline.as_millis());
-            Err(Failure::new(Cause::Deadline, detail))
-        }
-        Ok(Err(error)) => Err(Failure::from_engine(&error)),
-        Ok(Ok(Err(error))) => match &context.undeclared {
-            Some(key) => Err(Failure::new(Cause::Undeclared, format!("it read {key:?}, which it did not declare"))),
-            None => Err(Failure::new(Cause::ModuleError, words(error))),
-        },
-        Ok(Ok(Ok(output))) => check(&context, &output).and_then(|bytes| {
-            used = used.saturating_add(price::bytes(bytes));
-            if used > fuel {
-                return Err(Failure::new(Cause::OutOfFuel, "its results cost more than was left"));
-            }
-            Ok(output)
-        }),
-    };
-    let used = used.min(fuel);
-    let ((stdout, unseen), (stderr, unseen_errors)) = (context.wasi.stdout.text(), context.wasi.stderr.text());
-    let mut lines = std::mem::take(&mut context.lines);
-    if unseen + unseen_errors > 0 {
-        let dropped = format!("{} bytes that it printed before were dropped.", unseen + unseen_errors);
-        lines.push(tracing::Level::WARN, &dropped);
-    }
-    stdout.lines().for_each(|line| lines.push(tracing::Level::INFO, line));
-    // A failure carries its standard error with it.
-    let said = outcome.as_ref().map_or("", |_| stderr.as_str());
-    said.lines().for_each(|line| lines.push(tracing::Level::WARN, line));
-    let memory = context.limiter.memory_used();
-    let result = match outcome {
-        Ok(output) => Ok(Landed {
-            output,
-            meters: context.declared.meters,
-            parts: context.declared.parts,
-            texts: context.texts.into_table(),
-            writes: context.state.into_writes(),
-        }),
-        Err(failure) => Err(Failure { fuel_used: used, stderr, ..failure }),
-    };
-    Called { result, fuel: used, memory, lines }
-}
-
-impl<T> Called<T> {
-    fn failed(failure: Failure) -> Self {
-        Self { result: Err(failure), fuel: 0, memory: 0, lines: Lines::default() }
-    }
-
-    /// Hands on what the module logged, and then the output.
-    fn said(mut self, module: &Module) -> Result<T, Failure> {
-        std::mem::take(&mut self.lines).emit(&module.name, OPERATOR);
-        self.into_output()
-    }
-
-    fn into_output(self) -> Result<T, Failure> {
-        self.result.map(|landed| landed.output).map_err(|mut failure| {
-            if failure.cause == Cause::ModuleError {
-                failure.cause = Cause::BadDescription;
-            }
-            failure
-        })
-    }
-}
-
 // === impl Context ===
 
 impl Context {
-    fn new(limits: &Limits, reads: &Arc<Reads>, described: usize, input: Input, state: Arc<State>) -> Self {
-        let texts = Texts::new(input.view.resources());
+    fn new(module: &Module, gives: Arc<Gives>, input: Input, state: Arc<State>) -> Self {
         Self {
             wasi: Wasi::default(),
-            limiter: Limiter::new(limits.memory),
+            limiter: Limiter::new(module.limits.memory),
             debt: Debt::default(),
+            texts: Texts::new(input.view.resources()),
             input,
-            declared_reads: Arc::clone(reads),
+            reads: Arc::clone(&module.reads),
             undeclared: None,
-            texts,
-            declared: Declared::after(described),
+            declared: Declared::after(gives),
             state: StateAccess::to(state),
             lines: Lines::default(),
         }
     }
 
-    fn bounds(&self, described: usize) -> Bounds<'_> {
-        Bounds { input: &self.input, declared: &self.declared, texts: &self.texts, described }
+    fn bounds(&self) -> Bounds<'_> {
+        Bounds { input: &self.input, declared: &self.declared, texts: &self.texts }
+    }
+
+    /// What the module logged and printed. A failure carries its standard error with it.
+    fn said(&mut self, failed: bool) -> (Lines, String) {
+        let ((stdout, unseen), (stderr, unseen_errors)) = (self.wasi.stdout.text(), self.wasi.stderr.text());
+        let mut lines = std::mem::take(&mut self.lines);
+        if unseen + unseen_errors > 0 {
+            let dropped = format!("{} bytes that it printed before were dropped.", unseen + unseen_errors);
+            lines.push(tracing::Level::WARN, &dropped);
+        }
+        stdout.lines().for_each(|line| lines.push(tracing::Level::INFO, line));
+        if !failed {
+            stderr.lines().for_each(|line| lines.push(tracing::Level::WARN, line));
+        }
+        (lines, stderr)
+    }
+}
+
+// === impl ModuleFailure ===
+
+impl From<ModuleFailure> for String {
+    fn from(failure: ModuleFailure) -> Self {
+        match failure {
+            ModuleFailure::Unsupported(text) => format!("unsupported: {text}"),
+            ModuleFailure::Unavailable(text) => format!("unavailable: {text}"),
+            ModuleFailure::Failed(text) => text,
+        }
     }
 }

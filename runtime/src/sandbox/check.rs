@@ -11,7 +11,7 @@ use super::limits::{
 };
 use crate::clock::SECOND;
 use crate::config::Glob;
-use crate::contract::{Batch, Column, Description, Meter, Moment, Note, Series, Values};
+use crate::contract::{Batch, Column, Description, Meter, Moment, Note, Outputs, Series, Values};
 use crate::discovery::label::OWN_KEYS;
 use crate::discovery::{Label, view::Forged};
 
@@ -63,6 +63,23 @@ pub fn meters(list: &[Meter]) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether what a transformer says of itself can be worked with.
+pub fn outputs(outputs: &Outputs) -> Result<(), String> {
+    meters(&outputs.meters)?;
+    patterns(&outputs.declares)
+}
+
+fn patterns(list: &[String]) -> Result<(), String> {
+    if list.len() > PATTERNS {
+        return Err(format!("it describes {} patterns of meters and may have {PATTERNS}", list.len()));
+    }
+    for pattern in list {
+        name("a pattern of meters", pattern)?;
+        Glob::new(pattern).map_err(|error| format!("the pattern {pattern:?} is none: {error}"))?;
+    }
+    Ok(())
+}
+
 /// Whether a pollster's description can be worked with.
 pub fn description(described: &Description) -> Result<(), String> {
     meters(&described.meters)?;
@@ -74,7 +91,6 @@ pub fn description(described: &Description) -> Result<(), String> {
         ("statistics to read", described.reads.len(), READS),
         ("attributes to read", described.attributes.len(), READS),
         ("keys that one stands in for", stand_ins, READS),
-        ("patterns of meters", described.declares.len(), PATTERNS),
         ("discoveries", described.discovery.len(), DISCOVERIES.len()),
     ] {
         if length > most {
@@ -98,10 +114,7 @@ pub fn description(described: &Description) -> Result<(), String> {
             return Err(format!("there is no attribute {key:?}; there are {known}"));
         }
     }
-    for pattern in &described.declares {
-        name("a pattern of meters", pattern)?;
-        Glob::new(pattern).map_err(|error| format!("the pattern {pattern:?} is none: {error}"))?;
-    }
+    patterns(&described.declares)?;
     for discovery in &described.discovery {
         name("a discovery", discovery)?;
         if !DISCOVERIES.contains(&discovery.as_str()) {
@@ -134,8 +147,6 @@ pub struct Bounds<'a> {
     pub declared: &'a Declared,
     /// What it interned.
     pub texts: &'a Texts,
-    /// How many meters its description lists.
-    pub described: usize,
 }
 
 // === impl Bounds ===
@@ -144,7 +155,7 @@ impl Bounds<'_> {
     /// Whether series can be believed, and how many bytes they are.
     pub fn series(&self, all: &[Series]) -> Result<usize, Failure> {
         self.amount(all.iter().map(|series| series.column.len()).sum())?;
-        let mut seen = vec![false; self.described + self.declared.meters.len()];
+        let mut seen = vec![false; self.declared.all_meters()];
         let mut bytes = 0_usize;
         for series in all {
             self.meter(series.meter, seen.len())?;
@@ -162,7 +173,7 @@ impl Bounds<'_> {
         self.amount(all.iter().map(|batch| batch.column.len()).sum())?;
         let mut bytes = 0_usize;
         for batch in all {
-            self.meter(batch.meter, self.described)?;
+            self.meter(batch.meter, self.declared.all_meters())?;
             self.moment(&batch.at)?;
             self.volumes(&batch.column)?;
             bytes = bytes.saturating_add(batch.column.bytes()).saturating_add(self.notes(&batch.notes)?);

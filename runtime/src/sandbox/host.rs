@@ -23,6 +23,7 @@ use self::wasi::Wasi;
 use super::failure::{Cause, Stop};
 use super::limits::{Limiter, NAME_BYTES};
 use crate::config::Glob;
+use crate::contract::Meter;
 use crate::contract::pollster::wasmeter::plugin::types;
 use crate::discovery::{Snapshot, View};
 
@@ -38,7 +39,7 @@ pub struct Context {
     /// What the call is about.
     pub input: Input,
     /// What the module said that it reads.
-    pub declared_reads: Arc<Reads>,
+    pub reads: Arc<Reads>,
     /// The first thing that it read all the same.
     pub undeclared: Option<String>,
     /// Interned texts.
@@ -67,9 +68,27 @@ pub struct Reads {
     pub stats: Vec<String>,
     /// Keys of attributes.
     pub attributes: Vec<String>,
+}
+
+/// What a module said that it gives.
+#[derive(Debug, Default)]
+pub struct Gives {
+    /// Meters, in the order of their positions.
+    pub meters: Vec<Meter>,
     /// Patterns of meters that it may declare.
     pub declares: Vec<Glob>,
 }
+
+// === impl Gives ===
+
+impl Gives {
+    /// What a description says, which was checked.
+    pub fn new(meters: Vec<Meter>, declares: &[String]) -> Self {
+        Self { meters, declares: declares.iter().filter_map(|pattern| Glob::new(pattern).ok()).collect() }
+    }
+}
+
+// === impl Context ===
 
 impl Context {
     /// Adds to the fuel that is owed, and lets others run when a slice is used up.

@@ -7,9 +7,8 @@ use wasmtime::component::{Component, Linker};
 use super::admission::Manifest;
 pub use super::admission::World;
 use super::failure::{Cause, Failure};
-use super::host::{Context, Reads};
+use super::host::{Context, Gives, Reads};
 use super::limits::Limits;
-use crate::config::Glob;
 use crate::contract::pollster::PollsterPre;
 use crate::contract::transformer::TransformerPre;
 use crate::contract::{Description, PACKAGE, VERSION};
@@ -49,6 +48,8 @@ pub struct Module {
     /// What a pollster gives and needs; empty for a transformer, whose meters depend on its inputs.
     pub description: Arc<Description>,
     pub(super) reads: Arc<Reads>,
+    /// Likewise.
+    pub(super) gives: Arc<Gives>,
 }
 
 // === impl Code ===
@@ -99,13 +100,14 @@ impl Module {
                 discovery: Vec::new(),
             }),
             reads: Arc::default(),
+            gives: Arc::default(),
         }
     }
 
     /// A transformer cannot know what it reads before it knows its inputs; attributes cost nothing to have.
     pub(super) fn that_reads_every_attribute(mut self) -> Self {
         let attributes = Label::ATTRIBUTES.map(String::from).to_vec();
-        self.reads = Arc::new(Reads { attributes, ..Reads::default() });
+        self.reads = Arc::new(Reads { attributes, stats: Vec::new() });
         self
     }
 
@@ -113,8 +115,8 @@ impl Module {
     pub(super) fn described(mut self, description: Description) -> Self {
         let stats = description.reads.iter().map(|wanted| wanted.key.clone()).collect();
         let attributes = description.attributes.clone();
-        let declares = description.declares.iter().filter_map(|pattern| Glob::new(pattern).ok()).collect();
-        self.reads = Arc::new(Reads { stats, attributes, declares });
+        self.reads = Arc::new(Reads { stats, attributes });
+        self.gives = Arc::new(Gives::new(description.meters.clone(), &description.declares));
         self.description = Arc::new(description);
         self
     }

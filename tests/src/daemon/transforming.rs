@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::CALM;
 use crate::support::program::{Folder, of_meter, samples_so_far, slots, text, until};
-use crate::support::resources;
+use crate::support::{parting, resources};
 
 const GROWTH: &str = "
 transform:
@@ -113,4 +113,86 @@ transform: [{{meters: [probe.dynamic.*], module: delta, config: {{target: {{name
     let samples = folder.samples("samples");
     assert_eq!((of_meter(&samples, "cpu").len(), of_meter(&samples, "probe.dynamic.one").len()), (10, 10));
     assert!(of_meter(&samples, "both").is_empty());
+}
+
+/// A configuration in which the transformer that declares gives `cpu` again.
+fn sharing(pattern: &str, meter: &str, parts: &str) -> String {
+    let module = parting();
+    format!(
+        "modules: {{sharing: {{file: {module}}}}}
+transform: [{{meters: [cpu], module: sharing, config: {{pattern: '{pattern}', meter: {meter}, parts: {parts}}}}}]"
+    )
+}
+
+/// Meters and parts that a transformer declares are samples like all others, slot after slot of the same resources.
+#[test]
+fn one_may_declare_meters_and_parts() {
+    let folder = Folder::measuring(CALM, &sharing("shared.*", "shared.cpu", "[left, right]"));
+    folder.poll(&["cpu"]);
+    folder.run("run --cycles 3 --output samples").is(0);
+    let samples = folder.samples("samples");
+    assert_eq!(of_meter(&samples, "shared.cpu").len(), 3 * 5 * 2);
+    for slot in slots(&samples) {
+        for cpu in slot.iter().filter(|sample| sample["counter_name"] == "cpu") {
+            for side in ["left", "right"] {
+                let id = format!("{}-{side}", text(cpu, "resource_id"));
+                let shared: Vec<_> = slot.iter().filter(|sample| sample["resource_id"] == id).collect();
+                assert_eq!(shared.len(), 1, "{id}");
+                assert_eq!(shared[0]["counter_volume"], cpu["counter_volume"]);
+                assert_eq!((text(shared[0], "counter_unit"), text(shared[0], "counter_type")), ("ns", "gauge"));
+                assert_eq!(shared[0]["project_id"], cpu["project_id"]);
+                assert_eq!(shared[0]["timestamp"], cpu["timestamp"]);
+                assert_eq!(shared[0]["resource_metadata"]["instance_id"], cpu["resource_metadata"]["instance_id"]);
+            }
+        }
+    }
+    let mut ids: Vec<_> = samples.iter().map(|sample| text(sample, "message_id")).collect();
+    let all = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), all, "each sample has an id of its own");
+}
+
+/// A part that a pollster declared, too, and one that has the name of a device, are what they were before.
+#[test]
+fn what_one_declares_may_be_there_already() {
+    let (pollster, transformer) = (resources(), parting());
+    let config = format!(
+        "modules: {{probe: {{file: {pollster}, config: {{parts: [left]}}}}, sharing: {{file: {transformer}}}}}
+transform:
+- {{meters: [cpu], module: sharing, config: {{pattern: 'shared.*', meter: shared.cpu, parts: [left, vda]}}}}
+- {{meters: [cpu], module: sharing, config: {{pattern: 'again.*', meter: again.cpu, parts: [left]}}}}"
+    );
+    let folder = Folder::measuring(CALM, &config);
+    folder.poll(&["cpu", "probe.dynamic.age", "disk.device.read.bytes"]);
+    folder.run("run --cycles 2 --output samples").is(0);
+    let samples = folder.samples("samples");
+    let ids = |meter: &str, end: &str| {
+        let ids = of_meter(&samples, meter).into_iter().map(|sample| text(sample, "resource_id"));
+        let mut ids: Vec<_> = ids.filter(|id| id.ends_with(end)).collect();
+        ids.sort_unstable();
+        ids
+    };
+    for (known, meter, end) in [
+        ("probe.dynamic.age", "shared.cpu", "-left"),
+        ("probe.dynamic.age", "again.cpu", "-left"),
+        ("disk.device.read.bytes", "shared.cpu", "-vda"),
+    ] {
+        let given = ids(meter, end);
+        assert_eq!((given.len(), given), (10, ids(known, end)), "{meter} of {end}");
+    }
+    for sample in of_meter(&samples, "shared.cpu").iter().filter(|s| text(s, "resource_id").ends_with("-vda")) {
+        assert_eq!(sample["resource_metadata"]["disk_name"], "vda", "it is the device");
+    }
+}
+
+/// Nobody declares the meter of another.
+#[test]
+fn what_one_declares_is_not_what_is_measured() {
+    let folder = Folder::measuring(CALM, &sharing("*", "memory", "[left]"));
+    folder.poll(&["cpu", "memory"]);
+    let ran = folder.run("run --cycles 2 --output samples").is(0);
+    ran.complains("it gave samples of memory, which is measured; give them a name of their own");
+    let samples = folder.samples("samples");
+    assert_eq!((of_meter(&samples, "cpu").len(), of_meter(&samples, "memory").len()), (10, 10));
 }

@@ -8,7 +8,9 @@
 //! value below the last one gives nothing either, but is what the next is compared with.
 
 use wasmeter_sdk::config::{self, Deserialize, serde};
-use wasmeter_sdk::{Batch, Call, Column, Converting, Failure, Kind, Meter, Transformer, Values, register_transformer};
+use wasmeter_sdk::{
+    Batch, Call, Column, Converting, Failure, Kind, Meter, Outputs, Transformer, Values, register_transformer,
+};
 
 /// The transformer.
 pub struct Delta;
@@ -36,7 +38,7 @@ struct Last {
 }
 
 impl Transformer for Delta {
-    fn describe(config: &str, inputs: &[Meter]) -> Result<Vec<Meter>, String> {
+    fn describe(config: &str, inputs: &[Meter]) -> Result<Outputs, String> {
         let config: Config = config::parse(config)?;
         if config.source.is_some() || config.target.map_to.is_some() {
             return Err("delta: source.map_from and target.map_to are not supported; set target.name".into());
@@ -50,7 +52,7 @@ impl Transformer for Delta {
             let name = target.unwrap_or(&input.name).clone();
             Meter { name, kind: Kind::Delta, unit: input.unit.clone() }
         };
-        Ok(inputs.iter().map(grown).collect())
+        Ok(inputs.iter().map(grown).collect::<Vec<_>>().into())
     }
 
     fn convert(call: &Call<'_, Converting>, inputs: &[Meter], mut batches: Vec<Batch>) -> Result<Vec<Batch>, Failure> {

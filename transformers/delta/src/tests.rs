@@ -17,7 +17,7 @@ where
 
 /// What comes out: the seconds and the volumes of each batch.
 fn convert(host: &mut Host, batches: Vec<Batch>) -> Vec<(i64, Column)> {
-    let (_, batches) = host.convert::<Delta>(&[meter("cpu")], batches).unwrap();
+    let batches = host.convert::<Delta>(&[meter("cpu")], batches).unwrap().batches;
     batches.into_iter().map(|batch| (batch.at.wall / 1_000_000_000, batch.column)).collect()
 }
 
@@ -27,9 +27,9 @@ fn grown<const N: usize>(seconds: i64, cells: [(u32, i64); N]) -> (i64, Column) 
 
 #[test]
 fn names_the_meter_and_keeps_its_unit() {
-    let named = Delta::describe(CPU, &[meter("cpu")]).unwrap();
+    let named = Delta::describe(CPU, &[meter("cpu")]).unwrap().meters;
     assert_eq!(named, [Meter { name: "cpu.delta".into(), kind: Kind::Delta, unit: "ns".into() }]);
-    let unnamed = Delta::describe("", &[meter("cpu"), meter("disk.read.bytes")]).unwrap();
+    let unnamed = Delta::describe("", &[meter("cpu"), meter("disk.read.bytes")]).unwrap().meters;
     assert_eq!(
         unnamed.iter().map(|m| (&*m.name, m.kind)).collect::<Vec<_>>(),
         [("cpu", Kind::Delta), ("disk.read.bytes", Kind::Delta)]
@@ -104,7 +104,7 @@ fn meters_do_not_mix() {
     let both =
         |seconds, a: u64, b: u64| vec![batch(seconds, &[(0, a)]), Batch { meter: 1, ..batch(seconds, &[(0, b)]) }];
     host.convert::<Delta>(&inputs, both(1, 10, 100)).unwrap();
-    let (_, batches) = host.convert::<Delta>(&inputs, both(2, 11, 105)).unwrap();
+    let batches = host.convert::<Delta>(&inputs, both(2, 11, 105)).unwrap().batches;
     let batches: Vec<_> = batches.into_iter().map(|batch| (batch.meter, batch.column)).collect();
     assert_eq!(batches, [(0, [(0, 1_i64)].into_iter().collect()), (1, [(0, 5_i64)].into_iter().collect())]);
 }

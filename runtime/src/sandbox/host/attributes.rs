@@ -1,15 +1,16 @@
 //! `attributes`: what is known of the resources themselves.
 
-use super::Context;
+use super::{Context, forged};
 use crate::contract::pollster::wasmeter::plugin::attributes::Host;
 use crate::contract::{Column, ReadError, Values};
 use crate::discovery::Label;
+use crate::discovery::view::Forged;
 use crate::sandbox::price;
 
 impl Host for Context {
     async fn read(&mut self, key: String) -> wasmtime::Result<Result<Column, ReadError>> {
         self.charge(price::bytes(key.len())).await;
-        if !self.declared_reads.attributes.contains(&key) {
+        if !self.reads.attributes.contains(&key) {
             self.refuse(key);
             return Ok(Err(ReadError::Undeclared));
         }
@@ -29,5 +30,22 @@ impl Host for Context {
         let column = Column { resources, values: Values::Interned(interned) };
         self.charge(price::bytes(column.bytes()) + price::TEXT * column.len() as u64).await;
         Ok(Ok(column))
+    }
+
+    async fn parents(&mut self, resources: Vec<u32>) -> wasmtime::Result<Vec<u32>> {
+        self.charge(price::bytes(resources.len() * 8)).await;
+        let (all, view) = (&self.input.snapshot.resources, &self.input.view);
+        let mut parents = Vec::with_capacity(resources.len());
+        for number in resources {
+            let parent = match all.get(number) {
+                Some(resource) => view.contains(number).then_some(resource.root),
+                None => self.declared.guest(number - all.len()),
+            };
+            match parent {
+                Some(parent) => parents.push(parent),
+                None => return forged(format!("parents: {}", Forged::Unseen(number))),
+            }
+        }
+        Ok(parents)
     }
 }

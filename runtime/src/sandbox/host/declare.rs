@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Context, forged};
+use super::{Context, Gives, forged};
 use crate::contract::pollster::wasmeter::plugin::declare::Host;
 use crate::contract::{LimitReached, Meter};
 use crate::sandbox::check;
@@ -14,22 +14,48 @@ use crate::sandbox::price;
 /// What a call declared.
 #[derive(Debug, Default)]
 pub struct Declared {
-    /// How many meters the description lists; declared ones go on from there.
-    described: usize,
+    /// What the description lists; declared meters go on from there.
+    gives: Arc<Gives>,
     /// Declared meters.
     pub meters: Vec<Meter>,
     /// Declared parts: the guest, and the text after the hyphen.
     pub parts: Vec<(u32, u32)>,
     numbers: HashMap<(u32, u32), u32>,
+    /// Positions by name, once anything is declared.
     positions: HashMap<String, usize>,
 }
 
 // === impl Declared ===
 
 impl Declared {
-    /// Nothing yet, after so many meters in the description.
-    pub fn after(described: usize) -> Self {
-        Self { described, ..Self::default() }
+    /// Nothing yet.
+    pub fn after(gives: Arc<Gives>) -> Self {
+        Self { gives, ..Self::default() }
+    }
+
+    /// How many meters there are, described and declared.
+    pub fn all_meters(&self) -> usize {
+        self.gives.meters.len() + self.meters.len()
+    }
+
+    /// The guest of a declared part, which is named by its place among them.
+    pub fn guest(&self, place: u32) -> Option<u32> {
+        self.parts.get(place as usize).map(|(guest, _)| *guest)
+    }
+
+    /// The position of a meter, which may be new; `None` if there is no room for another.
+    fn position(&mut self, meter: Meter) -> Option<usize> {
+        if self.positions.is_empty() {
+            let described = self.gives.meters.iter().enumerate();
+            self.positions = described.map(|(position, meter)| (meter.name.clone(), position)).collect();
+        }
+        if let Some(position) = self.positions.get(&meter.name) {
+            return Some(*position);
+        }
+        let next = (self.meters.len() < DECLARED_METERS).then(|| self.all_meters())?;
+        self.positions.insert(meter.name.clone(), next);
+        self.meters.push(meter);
+        Some(next)
     }
 }
 
@@ -37,7 +63,7 @@ impl Host for Context {
     async fn meters(&mut self, meters: Vec<Meter>) -> wasmtime::Result<Result<Vec<u32>, LimitReached>> {
         let limit = || LimitReached { what: format!("{DECLARED_METERS} declared meters in a call") };
         let bytes: usize = meters.iter().map(|meter| meter.name.len() + meter.unit.len()).sum();
-        let each = price::TEXT + price::PATTERN * self.declared_reads.declares.len() as u64;
+        let each = price::TEXT + price::PATTERN * self.declared.gives.declares.len() as u64;
         self.charge(price::bytes(bytes) + each * meters.len() as u64).await;
         if meters.len() > DECLARED_METERS {
             return Ok(Err(limit()));
@@ -47,20 +73,11 @@ impl Host for Context {
             if let Err(detail) = check::meter(&meter) {
                 return Err(Stop::new(Cause::BadData, detail).into());
             }
-            if !self.declared_reads.declares.iter().any(|pattern| pattern.matches(&meter.name)) {
+            if !self.declared.gives.declares.iter().any(|pattern| pattern.matches(&meter.name)) {
                 return forged(format!("it declared the meter {:?}, which matches no pattern of its own", meter.name));
             }
-            let next = self.declared.meters.len();
-            let position = match self.declared.positions.get(&meter.name) {
-                Some(position) => *position,
-                None if next < DECLARED_METERS => {
-                    self.declared.positions.insert(meter.name.clone(), next);
-                    self.declared.meters.push(meter);
-                    next
-                }
-                None => return Ok(Err(limit())),
-            };
-            numbers.push(u32::try_from(self.declared.described + position).unwrap_or(u32::MAX));
+            let Some(position) = self.declared.position(meter) else { return Ok(Err(limit())) };
+            numbers.push(u32::try_from(position).unwrap_or(u32::MAX));
         }
         Ok(Ok(numbers))
     }

@@ -1,0 +1,153 @@
+//! From a file to a module that can be called: admitted, compiled, linked, and asked to describe itself.
+
+use std::path::Path;
+
+use tokio::sync::Semaphore;
+use wasmtime::Engine;
+use wasmtime::component::{HasSelf, Linker};
+
+use super::cache::{self, Cache, CacheError};
+use super::call::Called;
+use super::check;
+use super::compile::Compiler;
+use super::failure::{Cause, Failure};
+use super::host::{Context, Gives, wasi};
+use super::limits::Limits;
+use super::module::{Code, Linked, Module};
+use super::{admission, engine};
+use crate::agent::OPERATOR;
+use crate::contract::{Meter, pollster, transformer};
+
+/// Where modules are loaded and called.
+pub struct Sandbox {
+    pub(super) engine: Engine,
+    pollsters: Linker<Context>,
+    transformers: Linker<Context>,
+    cache: Cache,
+    compiler: Compiler,
+    pub(super) slots: Semaphore,
+}
+
+/// Why there is no sandbox.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The engine cannot start.
+    #[error("cannot start the WebAssembly engine: {0:#}")]
+    Engine(#[source] wasmtime::Error),
+    /// There is no cache.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+}
+
+// === impl Sandbox ===
+
+impl Sandbox {
+    /// A sandbox that keeps compiled modules in this folder.
+    pub fn new(folder: &Path, compiler: Compiler) -> Result<Self, SandboxError> {
+        let engine = engine::running().map_err(SandboxError::Engine)?;
+        let (mut pollsters, mut transformers) = (Linker::new(&engine), Linker::new(&engine));
+        wasi::link(&mut pollsters)
+            .and_then(|()| wasi::link(&mut transformers))
+            .and_then(|()| pollster::Pollster::add_to_linker::<_, HasSelf<Context>>(&mut pollsters, |context| context))
+            .and_then(|()| {
+                transformer::Transformer::add_to_linker::<_, HasSelf<Context>>(&mut transformers, |context| context)
+            })
+            .map_err(SandboxError::Engine)?;
+        let cache = Cache::open(folder, &engine)?;
+        Ok(Self { engine, pollsters, transformers, cache, compiler, slots: Semaphore::new(engine::SLOTS as usize) })
+    }
+
+    /// Admits, compiles where that was not done before, and links a module.
+    pub async fn load(&self, bytes: &[u8]) -> Result<Code, Failure> {
+        let manifest = admission::admit(bytes)?;
+        let digest = cache::digest(bytes);
+        let component = match self.cache.load(&digest) {
+            Some(component) => component,
+            None => {
+                let code = self.compiler.compile(bytes).await?;
+                self.cache.store(&digest, &code).map_err(unkept)?
+            }
+        };
+        let linker = match manifest.world {
+            admission::World::Pollster => &self.pollsters,
+            admission::World::Transformer => &self.transformers,
+        };
+        Code::link(digest, bytes.len(), manifest, &component, linker)
+    }
+
+    /// Configures a module: asks it twice to describe itself, and wants the same good answer.
+    pub async fn configure(
+        &self,
+        name: &str,
+        built_in: bool,
+        code: Code,
+        config: String,
+        limits: Limits,
+    ) -> Result<Module, Failure> {
+        let module = Module::undescribed(name, built_in, code, config, limits);
+        if matches!(module.code.linked, Linked::Transformer(_)) {
+            return Ok(module.that_reads_every_attribute());
+        }
+        let first = said(&module, self.describe_pollster(&module).await)?;
+        // What is compared and kept is of a size that was checked.
+        check::description(&first).map_err(bad)?;
+        let second = said(&module, self.describe_pollster(&module).await)?;
+        if format!("{first:?}") != format!("{second:?}") {
+            return Err(bad("its description changes from call to call".into()));
+        }
+        Ok(module.described(first))
+    }
+
+    /// Configures a transformer, and asks it what it makes of the inputs that are known beforehand.
+    pub async fn configure_for(
+        &self,
+        name: &str,
+        built_in: bool,
+        code: Code,
+        config: String,
+        limits: Limits,
+        inputs: &[Meter],
+    ) -> Result<(Module, Gives), Failure> {
+        let module = self.configure(name, built_in, code, config, limits).await?;
+        let gives = self.outputs(&module, inputs).await?;
+        Ok((module, gives))
+    }
+
+    /// What a transformer makes of these inputs.
+    pub async fn outputs(&self, module: &Module, inputs: &[Meter]) -> Result<Gives, Failure> {
+        let outputs = said(module, self.describe_transformer(module, inputs).await)?;
+        check::outputs(&outputs).map_err(bad)?;
+        Ok(Gives::new(outputs.meters, &outputs.declares))
+    }
+}
+
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sandbox").field("cache", &self.cache).finish_non_exhaustive()
+    }
+}
+
+fn bad(detail: String) -> Failure {
+    Failure::new(Cause::BadDescription, detail)
+}
+
+/// What a module says of itself. What it logs meanwhile is for the operator.
+fn said<T>(module: &Module, called: Called<T>) -> Result<T, Failure> {
+    called.lines.emit(&module.name, OPERATOR);
+    called.result.map(|landed| landed.output).map_err(|failure| match failure.cause {
+        Cause::ModuleError => Failure { cause: Cause::BadDescription, ..failure },
+        _ => failure,
+    })
+}
+
+/// Code that was compiled a moment ago is refused for one reason: what the component instantiates, which parsing does
+/// not tell, does not fit into a slot of the pool.
+fn unkept(error: CacheError) -> Failure {
+    if let CacheError::Refused { source, .. } = &error {
+        let words = format!("{source:#}");
+        if words.contains("exceeds") {
+            return Failure::new(Cause::TooLarge, format!("it is more than an instance may be: {words}"));
+        }
+    }
+    Failure::new(Cause::Host, error.to_string())
+}
