@@ -13,6 +13,7 @@ pub mod sim;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -55,8 +56,12 @@ pub trait Connection: Send {
     /// What a guest is made of; `None` if it is gone.
     fn define(&mut self, guest: Uuid) -> Result<Option<Definition>, HypervisorError>;
 
-    /// Those of these guests in which some call is stuck at this moment. Answers at once, whoever is stuck.
-    fn occupied(&mut self, guests: &[Uuid]) -> Result<Vec<Uuid>, HypervisorError>;
+    /// Those of these guests whose process has been asked something and has not answered yet, and for how long.
+    /// Answers at once, whoever is stuck.
+    fn occupied(&mut self, guests: &[Uuid]) -> Result<Vec<(Uuid, Duration)>, HypervisorError>;
+
+    /// Whether the host can still be reached over it, as far as is known without asking.
+    fn is_alive(&mut self) -> bool;
 }
 
 /// What a read asks for.

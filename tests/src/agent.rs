@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -48,7 +49,11 @@ impl Connection for SlowConnection {
         self.connection.define(guest)
     }
 
-    fn occupied(&mut self, guests: &[Uuid]) -> Result<Vec<Uuid>, HypervisorError> {
+    fn is_alive(&mut self) -> bool {
+        self.connection.is_alive()
+    }
+
+    fn occupied(&mut self, guests: &[Uuid]) -> Result<Vec<(Uuid, Duration)>, HypervisorError> {
         self.connection.occupied(guests)
     }
 }

@@ -1,8 +1,8 @@
 //! Hosts with libvirt.
 //!
-//! Everything is read over connections that can change nothing. Statistics come in bulk, never wait for a call of
-//! somebody else's, and bring along what tells whether a guest's definition must be read again, so that a steady host
-//! costs one call per slot and group, whatever its size.
+//! Everything is read over connections that can change nothing. Statistics come in bulk and never wait for a call of
+//! somebody else's. What tells whether a guest's definition must be read again comes with them, or is told by the host
+//! when it happens, so that a steady host costs a few calls a slot, whatever its size.
 
 mod failure;
 mod ffi;
@@ -10,11 +10,12 @@ mod keys;
 mod revision;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod xml;
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::CString;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -22,17 +23,17 @@ use uuid::Uuid;
 use self::ffi::{Control, Domain, Kind, Scalar, Stats};
 use self::keys::Keys;
 use self::revision::Revisions;
+use self::watch::Changes;
 use super::{Connection, Definition, Groups, Guests, Hypervisor, HypervisorError, Record, Request, Stat, Value};
 
-/// A command that a guest's process has not answered for so long is stuck. Healthy ones answer in a few milliseconds,
-/// and somebody is always asking: without this, guests would be taken for stuck by mere chance.
-const STUCK: Duration = Duration::from_millis(100);
+/// Guests that are looked up one by one; for more, all of the host's are listed at once.
+const ONE_BY_ONE: usize = 4;
 
 /// A host, by libvirt's URI for it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Libvirt {
     uri: Arc<str>,
-    revisions: Revisions,
+    revisions: OnceLock<Revisions>,
 }
 
 #[derive(Debug)]
@@ -50,7 +51,7 @@ struct Session {
 impl Libvirt {
     /// The host of a URI such as `qemu:///system`. Nothing is opened yet.
     pub fn new(uri: &str) -> Self {
-        Self { uri: uri.into(), revisions: Revisions::new() }
+        Self { uri: uri.into(), revisions: OnceLock::new() }
     }
 }
 
@@ -62,9 +63,12 @@ impl Hypervisor for Libvirt {
         })?;
         let connection =
             ffi::Connection::open_read_only(&uri).map_err(|error| failure::connecting(&self.uri, &error))?;
+        connection.keep_alive();
+        // Listening begins before anything is read: what changes afterwards is told.
+        let revisions = self.revisions.get_or_init(|| Revisions::by(Changes::of(&uri))).clone();
         Ok(Box::new(Session {
             uri: Arc::clone(&self.uri),
-            revisions: self.revisions,
+            revisions,
             connection,
             domains: HashMap::new(),
             keys: Keys::default(),
@@ -81,11 +85,15 @@ impl Session {
 
     /// Looks guests up that are not known yet. Those that there are none of stay unknown.
     fn find(&mut self, guests: &[Uuid]) -> Result<(), ffi::Error> {
-        for guest in guests {
-            if !self.domains.contains_key(guest)
-                && let Some(domain) = self.connection.find(*guest)?
-            {
-                self.domains.insert(*guest, domain);
+        let unknown: Vec<Uuid> = guests.iter().filter(|guest| !self.domains.contains_key(guest)).copied().collect();
+        if unknown.len() > ONE_BY_ONE {
+            let all = self.connection.guests()?;
+            self.domains.extend(all.into_iter().filter_map(|domain| Some((domain.uuid()?, domain))));
+            return Ok(());
+        }
+        for guest in unknown {
+            if let Some(domain) = self.connection.find(guest)? {
+                self.domains.insert(guest, domain);
             }
         }
         Ok(())
@@ -153,13 +161,17 @@ impl Connection for Session {
         }
     }
 
-    fn occupied(&mut self, guests: &[Uuid]) -> Result<Vec<Uuid>, HypervisorError> {
+    fn is_alive(&mut self) -> bool {
+        self.connection.is_alive()
+    }
+
+    fn occupied(&mut self, guests: &[Uuid]) -> Result<Vec<(Uuid, Duration)>, HypervisorError> {
         self.find(guests).map_err(|error| self.refused("occupied", &error))?;
         let mut occupied = Vec::new();
         for guest in guests {
             let Some(domain) = self.domains.get(guest) else { continue };
             match domain.control() {
-                Ok(Control::Occupied(since)) if since >= STUCK => occupied.push(*guest),
+                Ok(Control::Occupied(since)) => occupied.push((*guest, since)),
                 Ok(_) => {}
                 Err(error) => match error.kind() {
                     // No guest's process, nobody who could be stuck in it.

@@ -1,34 +1,50 @@
 //! Reading a host that may be slow, give part of an answer, or never answer.
 //!
-//! Every call has a watchdog and runs on a thread with a connection of its own, a [`line::Line`]; a call that does
-//! not come back keeps its line, and the rest is read on a new one in the same slot. Guests in which a call is stuck
-//! are left out of what needs their process until no call is stuck in them any more; what needs no process is read
-//! of them all the same. Beyond a number of stuck calls, nothing that a guest's process has to answer is asked at all;
-//! at twice as many the host as a whole must hang, and nothing is asked until a call comes back.
+//! Every call has a watchdog and runs on a thread with a connection of its own, a [`line::Line`]. What a guest's process
+//! has to answer is read by two calls at once, each of half the guests, while a scout looks whose process does not
+//! answer. A call that meets a frozen guest stays with it and keeps its line; the rest is read on a new one in the same
+//! slot. Guests in which a call is stuck are in [`quarantine`], which leaves them out of what needs their process until
+//! it is over; what needs no process is read of them all the same. With more stuck calls than are allowed, nothing that
+//! a guest's process has to answer is asked at all; at twice as many the host as a whole must hang, and nothing is
+//! asked until a call comes back.
 
 pub mod line;
+pub mod quarantine;
 pub mod want;
 
 use std::collections::{BTreeSet, HashMap};
+use std::future::pending;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
+use tokio::sync::watch;
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use self::line::{Lines, Missed};
+use self::quarantine::Quarantine;
 pub use self::want::Want;
 use super::{Connection, Definition, Groups, Guests, Hypervisor, HypervisorError, Record, Request};
 
 /// Definitions that are read in one call, whose watchdog is the same as that of others.
 const DEFINITIONS: usize = 50;
+/// Guests that are worth two calls at once. More than two gain little, and each may be lost to a frozen guest.
+const WORTH_TWO: usize = 8;
+/// How often the scout looks, while calls are on their way.
+const SCOUT: Duration = Duration::from_millis(500);
+/// A process that has not answered for so long is frozen: the call that asked it is given up.
+const FROZEN: Duration = Duration::from_secs(1);
+/// A process that has not answered for so long is what a late call waits for. Healthy ones answer in a few
+/// milliseconds, and somebody is always asking: without this, guests would be taken for stuck by mere chance.
+const STUCK: Duration = Duration::from_millis(100);
 
 /// Reads one host, slot after slot.
 #[derive(Debug)]
 pub struct Reader {
     lines: Lines,
     max_stuck: usize,
-    /// Guests in which a call of ours, or of another, is stuck.
-    quarantined: BTreeSet<Uuid>,
+    quarantine: Quarantine,
     /// Guests one of which was late to be defined: each is asked for alone.
     suspects: BTreeSet<Uuid>,
     /// Guests that were late alone. They are not asked for again while any call is stuck.
@@ -59,7 +75,7 @@ impl Reader {
         Self {
             lines: Lines::new(hypervisor, watchdog, most(max_stuck)),
             max_stuck,
-            quarantined: BTreeSet::new(),
+            quarantine: Quarantine::default(),
             suspects: BTreeSet::new(),
             undefined: BTreeSet::new(),
         }
@@ -86,30 +102,17 @@ impl Reader {
         };
         let mut reading = Reading { groups: free, records, ..Reading::default() };
         self.release(&reading).await;
-        if !want.groups().with_monitor().is_empty() {
-            self.monitored(want.groups().with_monitor(), &mut reading).await;
-        }
-        if reading.missing.is_none() {
-            reading.groups = reading.groups | want.groups();
+        let asked = want.groups().with_monitor();
+        if !asked.is_empty() {
+            let guests = reading.records.iter().map(|record| record.guest).collect();
+            self.monitored(asked, guests, &mut reading).await;
         }
         for (groups, guests) in want.fall_backs(&reading.records) {
-            if reading.missing.is_some() {
-                break;
+            if reading.missing.is_none() {
+                self.monitored(groups, guests, &mut reading).await;
             }
-            let guests: Vec<Uuid> = guests.into_iter().filter(|guest| !self.quarantined.contains(guest)).collect();
-            if !guests.is_empty() {
-                match self.request(groups, Guests::Only(guests)).await {
-                    Ok(more) => reading.merge(more),
-                    Err(Missed::Refused(error)) => {
-                        reading.missing = Some(error.to_string());
-                        break;
-                    }
-                    Err(Missed::Late) => self.quarantine(&reading).await,
-                }
-            }
-            reading.groups = reading.groups | groups;
         }
-        reading.stuck.clone_from(&self.quarantined);
+        reading.stuck = self.quarantine.guests();
         Ok(reading)
     }
 
@@ -141,67 +144,110 @@ impl Reader {
         Ok(defined)
     }
 
-    /// Reads what needs the guests' processes: at most twice, and the second time without those that held up the
-    /// first.
-    async fn monitored(&mut self, groups: Groups, reading: &mut Reading) {
-        let mut known = 0;
+    /// Reads what needs the guests' processes, of those that are not in quarantine. Whoever holds a call up goes there,
+    /// and the others are read again.
+    async fn monitored(&mut self, groups: Groups, mut guests: Vec<Uuid>, reading: &mut Reading) {
         loop {
-            if self.lines.stuck() >= self.max_stuck {
-                let stuck = self.lines.stuck();
+            guests.retain(|guest| !self.quarantine.holds(guest));
+            if guests.is_empty() {
+                reading.groups = reading.groups | groups;
+                return;
+            }
+            let stuck = self.lines.stuck();
+            if stuck > self.max_stuck {
                 reading.missing = Some(format!("{stuck} calls are stuck, and no more are risked"));
                 return;
             }
-            let guests = if self.quarantined.is_empty() {
-                Guests::All
-            } else {
-                let free = |guest: &Uuid| !self.quarantined.contains(guest);
-                Guests::Only(reading.records.iter().map(|record| record.guest).filter(free).collect())
-            };
-            match self.request(groups, guests).await {
-                Ok(more) => {
-                    reading.merge(more);
-                    return;
+            // The last call that may be risked is one.
+            let two = guests.len() >= WORTH_TWO && stuck < self.max_stuck;
+            let (known, mut late) = (self.quarantine.len(), Vec::new());
+            for (some, answer) in self.at_once(groups, &guests, if two { 2 } else { 1 }).await {
+                match answer {
+                    Ok(more) => reading.merge(more),
+                    // What was read without is not lost with it.
+                    Err(Missed::Refused(error)) => reading.missing = Some(error.to_string()),
+                    Err(Missed::Late) => late.extend(some),
                 }
-                // What was read without is not lost with it.
-                Err(Missed::Refused(error)) => {
-                    reading.missing = Some(error.to_string());
-                    return;
-                }
-                Err(Missed::Late) => self.quarantine(reading).await,
             }
-            if self.quarantined.len() <= known {
+            self.hold_stuck(&late).await;
+            if reading.missing.is_none() && !late.is_empty() && self.quarantine.len() <= known {
                 // Nobody is known to be stuck: the host as a whole is slow.
                 let most = self.lines.watchdog().as_millis();
                 reading.missing = Some(format!("the hypervisor took more than {most} ms"));
+            }
+            if reading.missing.is_some() {
                 return;
             }
-            known = self.quarantined.len();
+            guests = late;
         }
     }
 
-    /// Finds out who is stuck, after a call did not come back.
-    async fn quarantine(&mut self, reading: &Reading) {
-        let guests = reading.records.iter().map(|record| record.guest).collect();
-        let occupied = self.occupied(guests).await;
-        self.quarantined.extend(occupied);
+    /// Reads guests by so many calls at once; each gives its guests and its answer. None waits for a guest whose
+    /// process the scout has found not to answer.
+    async fn at_once(
+        &self,
+        groups: Groups,
+        guests: &[Uuid],
+        calls: usize,
+    ) -> Vec<(Vec<Uuid>, Result<Vec<Record>, Missed>)> {
+        let (tell, told) = watch::channel(BTreeSet::new());
+        let read = guests.chunks(guests.len().div_ceil(calls).max(1)).map(|some| {
+            let mut told = told.clone();
+            let request = Request { groups, guests: Guests::Only(some.to_vec()) };
+            async move {
+                let frozen = async {
+                    let mine = |frozen: &BTreeSet<Uuid>| some.iter().any(|guest| frozen.contains(guest));
+                    drop(told.wait_for(mine).await);
+                };
+                let answer = self.lines.call_unless(frozen, move |connection| connection.read(&request)).await;
+                (some.to_vec(), answer)
+            }
+        });
+        tokio::select! {
+            answers = join_all(read) => answers,
+            () = self.scout(guests, &tell) => Vec::new(),
+        }
+    }
+
+    /// Looks from time to time whose process does not answer, and tells. Ends never.
+    async fn scout(&self, guests: &[Uuid], tell: &watch::Sender<BTreeSet<Uuid>>) {
+        loop {
+            sleep(SCOUT).await;
+            match self.occupied(guests.to_vec(), FROZEN).await {
+                Ok(frozen) => drop(tell.send_replace(frozen)),
+                Err(_) => pending().await,
+            }
+        }
+    }
+
+    /// Puts those of these guests in quarantine that hold up a call.
+    async fn hold_stuck(&mut self, guests: &[Uuid]) {
+        if guests.is_empty() {
+            return;
+        }
+        let stuck = self.occupied(guests.to_vec(), STUCK).await.unwrap_or_default();
+        let now = Instant::now();
+        stuck.into_iter().for_each(|guest| self.quarantine.hold(guest, now));
     }
 
     /// Lets go of guests in which no call is stuck any more, and of those that are gone.
     async fn release(&mut self, reading: &Reading) {
-        if self.quarantined.is_empty() {
+        if self.quarantine.len() == 0 {
             return;
         }
-        let present: BTreeSet<Uuid> = reading.records.iter().map(|record| record.guest).collect();
-        let asked: Vec<Uuid> = self.quarantined.intersection(&present).copied().collect();
-        self.quarantined = self.occupied(asked).await.into_iter().collect();
+        let (held, present) = (self.quarantine.guests(), reading.records.iter().map(|record| record.guest).collect());
+        let asked = held.intersection(&present).copied().collect();
+        let stuck = self.occupied(asked, STUCK).await.unwrap_or(held);
+        self.quarantine.release(&present, &stuck, Instant::now());
     }
 
-    async fn occupied(&mut self, guests: Vec<Uuid>) -> Vec<Uuid> {
-        let fallback: Vec<Uuid> = self.quarantined.iter().copied().collect();
-        self.lines.call(move |connection| connection.occupied(&guests)).await.unwrap_or(fallback)
+    /// Those of some guests whose process has not answered for so long.
+    async fn occupied(&self, guests: Vec<Uuid>, least: Duration) -> Result<BTreeSet<Uuid>, Missed> {
+        let occupied = self.lines.call(move |connection| connection.occupied(&guests)).await?;
+        Ok(occupied.into_iter().filter(|(_, since)| *since >= least).map(|(guest, _)| guest).collect())
     }
 
-    async fn request(&mut self, groups: Groups, guests: Guests) -> Result<Vec<Record>, Missed> {
+    async fn request(&self, groups: Groups, guests: Guests) -> Result<Vec<Record>, Missed> {
         let request = Request { groups, guests };
         self.lines.call(move |connection| connection.read(&request)).await
     }

@@ -10,10 +10,12 @@
 mod connection;
 mod domain;
 mod error;
+mod events;
 mod library;
 mod stats;
 
 pub(super) use self::connection::Connection;
 pub(super) use self::domain::{Control, Domain};
 pub(super) use self::error::{Error, Kind};
+pub(super) use self::events::{Listener, Watching};
 pub(super) use self::stats::{Record, Scalar, Stats};

@@ -1,8 +1,9 @@
 //! Threads that make one blocking call at a time, and can be done without.
 
-use std::sync::Arc;
+use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -24,7 +25,7 @@ pub struct Lines {
     hypervisor: Arc<dyn Hypervisor>,
     watchdog: Duration,
     most: usize,
-    idle: Vec<Line>,
+    idle: Mutex<Vec<Line>>,
     stuck: Arc<AtomicUsize>,
 }
 
@@ -47,7 +48,7 @@ struct Leash {
 impl Lines {
     /// No lines yet, and never more than so many with a call that is stuck.
     pub fn new(hypervisor: Arc<dyn Hypervisor>, watchdog: Duration, most: usize) -> Self {
-        Self { hypervisor, watchdog, most, idle: Vec::new(), stuck: Arc::default() }
+        Self { hypervisor, watchdog, most, idle: Mutex::default(), stuck: Arc::default() }
     }
 
     /// How long a call may take.
@@ -66,18 +67,31 @@ impl Lines {
         self.stuck.load(Ordering::SeqCst)
     }
 
+    fn idle(&self) -> MutexGuard<'_, Vec<Line>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Makes a call on an idle line, or on a new one. Refuses if too many are stuck: each keeps a thread and a
     /// connection.
     pub async fn call<T: Send + 'static>(
-        &mut self,
+        &self,
+        call: impl FnOnce(&mut dyn Connection) -> Result<T, HypervisorError> + Send + 'static,
+    ) -> Result<T, Missed> {
+        self.call_unless(pending(), call).await
+    }
+
+    /// The same, given up as late as soon as there is no hope for it.
+    pub async fn call_unless<T: Send + 'static>(
+        &self,
+        hopeless: impl Future<Output = ()>,
         call: impl FnOnce(&mut dyn Connection) -> Result<T, HypervisorError> + Send + 'static,
     ) -> Result<T, Missed> {
         let stuck = self.stuck();
         if stuck >= self.most {
             return Err(Missed::Refused(HypervisorError::Stuck { calls: stuck }));
         }
-        let line = self.idle.pop().map_or_else(|| Line::open(Arc::clone(&self.hypervisor)), Ok);
-        let line = line.map_err(Missed::Refused)?;
+        let idle = self.idle().pop();
+        let line = idle.map_or_else(|| Line::open(Arc::clone(&self.hypervisor)), Ok).map_err(Missed::Refused)?;
         let (answer, mut answered) = oneshot::channel();
         let (leash, held) = oneshot::channel::<Leash>();
         let job: Job = Box::new(move |connection| {
@@ -89,16 +103,20 @@ impl Lines {
         if line.jobs.send(job).is_err() {
             return Err(Missed::Refused(gone(&self.hypervisor)));
         }
-        match timeout(self.watchdog, &mut answered).await {
-            Ok(Ok(Ok(value))) => {
+        let answer = tokio::select! {
+            answer = timeout(self.watchdog, &mut answered) => answer.ok(),
+            () = hopeless => None,
+        };
+        match answer {
+            Some(Ok(Ok(value))) => {
                 drop(leash);
-                self.idle.push(line);
+                self.idle().push(line);
                 Ok(value)
             }
             // A connection that failed is not used again.
-            Ok(Ok(Err(error))) => Err(Missed::Refused(error)),
-            Ok(Err(_)) => Err(Missed::Refused(gone(&self.hypervisor))),
-            Err(_) => {
+            Some(Ok(Err(error))) => Err(Missed::Refused(error)),
+            Some(Err(_)) => Err(Missed::Refused(gone(&self.hypervisor))),
+            None => {
                 let _ = leash.send(Leash::hold(&self.stuck));
                 Err(Missed::Late)
             }
@@ -117,9 +135,16 @@ impl Line {
     /// Starts a thread. It connects first, because connecting can block as well.
     fn open(hypervisor: Arc<dyn Hypervisor>) -> Result<Self, HypervisorError> {
         let (jobs, queue) = channel::<Job>();
-        let run = move || match hypervisor.connect() {
-            Ok(mut connection) => queue.into_iter().for_each(|job| job(connection.as_mut())),
-            Err(error) => queue.into_iter().for_each(|job| job(&mut Refusing(error.clone()))),
+        let run = move || {
+            let connect = || hypervisor.connect().unwrap_or_else(|error| Box::new(Refusing(error)));
+            let mut connection = connect();
+            for job in queue {
+                // While nobody called, the host may have gone and come back.
+                if !connection.is_alive() {
+                    connection = connect();
+                }
+                job(connection.as_mut());
+            }
         };
         std::thread::Builder::new().name("hypervisor".into()).spawn(run).map_err(|error| {
             HypervisorError::Unreachable { uri: String::new(), reason: format!("no thread can be started: {error}") }
@@ -140,8 +165,13 @@ impl Connection for Refusing {
         Err(self.0.clone())
     }
 
-    fn occupied(&mut self, _: &[uuid::Uuid]) -> Result<Vec<uuid::Uuid>, HypervisorError> {
+    fn occupied(&mut self, _: &[uuid::Uuid]) -> Result<Vec<(uuid::Uuid, Duration)>, HypervisorError> {
         Err(self.0.clone())
+    }
+
+    /// It was refused a moment ago, and is not asked again for the same call.
+    fn is_alive(&mut self) -> bool {
+        true
     }
 }
 

@@ -80,11 +80,12 @@ async fn beyond_the_bound_nothing_that_can_block_is_asked() {
     let (host, _) = host("sim://?domains=10&calm=true&freeze=4");
     let mut reader = Reader::new(host, WATCHDOG, 2);
     let want = want(&["block.*.rd.bytes", "net.*.rx.bytes"], None);
+    assert!(reader.read(&want).await.unwrap().missing.is_some());
     let reading = reader.read(&want).await.unwrap();
     assert!(reading.missing.is_some());
     assert!(with(&reading, "block.*.rd.bytes").is_empty());
     assert_eq!(with(&reading, "net.count").len(), 10);
-    assert_eq!(reader.stuck_calls(), 2);
+    assert_eq!(reader.stuck_calls(), 3, "as many as are allowed, and the one that was too many");
 }
 
 #[tokio::test]
@@ -108,6 +109,22 @@ async fn what_thaws_is_back_in_the_next_slot() {
     }
     let reading = reader.read(&want).await.unwrap();
     assert!(reading.stuck.is_disjoint(&frozen.stuck));
+}
+
+/// As many stuck calls as are allowed cost no other guest anything, and the scout is faster than any watchdog.
+#[tokio::test]
+async fn up_to_the_bound_everybody_else_is_read() {
+    let (host, _) = host("sim://?domains=50&calm=true&freeze=5");
+    let mut reader = Reader::new(host, Duration::from_secs(60), 5);
+    let want = want(&["block.*.rd.bytes", "net.*.rx.bytes"], None);
+    for _ in 0..2 {
+        let reading = reader.read(&want).await.unwrap();
+        assert_eq!((reading.missing.as_deref(), reading.stuck.len()), (None, 5));
+        let read = with(&reading, "block.*.rd.bytes");
+        assert_eq!(read.len(), 45);
+        assert!(reading.stuck.iter().all(|guest| !read.contains(guest)));
+        assert_eq!(reader.stuck_calls(), 5);
+    }
 }
 
 /// What a host does instead of what it is asked.
@@ -158,7 +175,11 @@ impl Connection for MoodyConnection {
         self.connection.define(guest)
     }
 
-    fn occupied(&mut self, guests: &[Uuid]) -> Result<Vec<Uuid>, HypervisorError> {
+    fn is_alive(&mut self) -> bool {
+        self.connection.is_alive()
+    }
+
+    fn occupied(&mut self, guests: &[Uuid]) -> Result<Vec<(Uuid, Duration)>, HypervisorError> {
         self.hang_if(|moods| moods.hangs);
         self.connection.occupied(guests)
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -114,7 +115,11 @@ impl Connection for Session {
         Ok(self.tape.now().and_then(|slot| slot.guest(guest)).map(|guest| guest.definition.clone()))
     }
 
-    fn occupied(&mut self, _guests: &[Uuid]) -> Result<Vec<Uuid>, HypervisorError> {
+    fn is_alive(&mut self) -> bool {
+        true
+    }
+
+    fn occupied(&mut self, _guests: &[Uuid]) -> Result<Vec<(Uuid, Duration)>, HypervisorError> {
         Ok(Vec::new())
     }
 }

@@ -2,13 +2,20 @@
 
 use std::ffi::CStr;
 use std::ptr::{self, NonNull};
+use std::slice;
 
 use uuid::Uuid;
 
+use super::domain::free_list;
 use super::{Domain, Error, Kind, Stats, library};
 
 /// Statistics that cannot be had without waiting for another call are left out.
 const NOWAIT: u32 = virt_sys::VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT;
+
+/// After so many seconds of silence the other side is asked whether it is there,
+const KEEP_ALIVE: i32 = 5;
+/// and is given up when so many questions stay without an answer.
+const KEEP_ALIVES: u32 = 3;
 
 /// A connection that can change nothing.
 #[derive(Debug)]
@@ -34,6 +41,40 @@ impl Connection {
     pub fn is_alive(&self) -> bool {
         // SAFETY: the connection is open as long as this value is.
         unsafe { virt_sys::virConnectIsAlive(self.connect.as_ptr()) == 1 }
+    }
+
+    /// Has the other side asked from time to time whether it is still there; one that is not is given up. Not every
+    /// driver can.
+    pub fn keep_alive(&self) {
+        // SAFETY: the connection is open as long as this value is. What failed leaves the connection as it was.
+        let _ = unsafe { virt_sys::virConnectSetKeepAlive(self.connect.as_ptr(), KEEP_ALIVE, KEEP_ALIVES) };
+    }
+
+    /// The version of the library on the other side, such as 9,000,000 for 9.0.0.
+    pub fn version(&self) -> Result<u64, Error> {
+        let mut version = 0;
+        // SAFETY: the connection is open as long as this value is; the call writes one number, to a place that lives.
+        let failed = unsafe { virt_sys::virConnectGetLibVersion(self.connect.as_ptr(), &raw mut version) } < 0;
+        if failed { Err(Error::last()) } else { Ok(version) }
+    }
+
+    /// Every guest, also stopped ones.
+    pub fn guests(&self) -> Result<Vec<Domain>, Error> {
+        let mut list = ptr::null_mut();
+        // SAFETY: the connection is open as long as this value is; the call writes one pointer, to a place that lives.
+        let count = unsafe { virt_sys::virConnectListAllDomains(self.connect.as_ptr(), &raw mut list, 0) };
+        let count = usize::try_from(count).map_err(|_| Error::last())?;
+        // SAFETY: a list of so many pointers, which nobody else has; it is not used after it was freed below.
+        let domains = unsafe { slice::from_raw_parts(list, count) };
+        // SAFETY: the call gave each, and with it the duty to free it, to nobody else.
+        let owned = domains.iter().filter_map(|domain| NonNull::new(*domain)).map(|domain| unsafe { Domain::own(domain) });
+        let owned = owned.collect();
+        free_list(list);
+        Ok(owned)
+    }
+
+    pub(super) fn as_ptr(&self) -> virt_sys::virConnectPtr {
+        self.connect.as_ptr()
     }
 
     /// A guest; `None` if there is none of that UUID.

@@ -5,6 +5,8 @@ use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::Error;
 
 /// A guest. It stays usable, though in vain, when the guest is gone.
@@ -29,6 +31,24 @@ unsafe extern "C" {
     fn free(memory: *mut c_void);
 }
 
+/// Which guest a domain is.
+///
+/// # Safety
+///
+/// The domain is libvirt's and lives during the call.
+pub(super) unsafe fn uuid_of(domain: virt_sys::virDomainPtr) -> Option<Uuid> {
+    let mut bytes = [0; 16];
+    // SAFETY: the domain lives; the call writes the 16 bytes that a UUID has.
+    let failed = unsafe { virt_sys::virDomainGetUUID(domain, bytes.as_mut_ptr()) } < 0;
+    (!failed).then(|| Uuid::from_bytes(bytes))
+}
+
+/// Frees a list that libvirt allocated for its caller, but not what is in it.
+pub(super) fn free_list(list: *mut virt_sys::virDomainPtr) {
+    // SAFETY: null, or allocated by libvirt with malloc for a caller that has no use for it any more.
+    unsafe { free(list.cast()) };
+}
+
 // === impl Domain ===
 
 impl Domain {
@@ -43,6 +63,12 @@ impl Domain {
 
     pub(super) fn as_ptr(&self) -> virt_sys::virDomainPtr {
         self.domain.as_ptr()
+    }
+
+    /// Which guest it is.
+    pub fn uuid(&self) -> Option<Uuid> {
+        // SAFETY: the domain is there as long as this value is.
+        unsafe { uuid_of(self.as_ptr()) }
     }
 
     /// Its definition: of a running guest, as it runs. Without secrets.

@@ -6,6 +6,8 @@ use std::{ptr, slice};
 use uuid::Uuid;
 use virt_sys::{virDomainStatsRecord, virDomainStatsRecordPtr, virTypedParameter};
 
+use super::domain::uuid_of;
+
 /// The answer to one call.
 #[derive(Debug)]
 pub struct Stats {
@@ -76,10 +78,8 @@ impl Drop for Stats {
 impl<'a> Record<'a> {
     /// Which guest it is.
     pub fn guest(&self) -> Option<Uuid> {
-        let mut bytes = [0; 16];
-        // SAFETY: the record's domain lives as long as the record; the call writes the 16 bytes that a UUID has.
-        let failed = unsafe { virt_sys::virDomainGetUUID(self.0.dom, bytes.as_mut_ptr()) } < 0;
-        (!failed).then(|| Uuid::from_bytes(bytes))
+        // SAFETY: the record's domain lives as long as the record.
+        unsafe { uuid_of(self.0.dom) }
     }
 
     /// The number of this run of the guest, which another run on this host does not have; `u32::MAX` for one that
