@@ -10,7 +10,7 @@ const REMOTE: &str = "536903814";
 const CALL_TYPES: [&str; 2] = ["0", "4"];
 
 /// The procedures that clients of interest use, named as in libvirt's protocol. Numbers never change.
-const NAMES: [(u32, &str); 75] = [
+const NAMES: [(u32, &str); 78] = [
     (1, "CONNECT_OPEN"),
     (2, "CONNECT_CLOSE"),
     (3, "CONNECT_GET_TYPE"),
@@ -34,6 +34,8 @@ const NAMES: [(u32, &str); 75] = [
     (23, "DOMAIN_LOOKUP_BY_NAME"),
     (24, "DOMAIN_LOOKUP_BY_UUID"),
     (25, "CONNECT_NUM_OF_DEFINED_DOMAINS"),
+    (28, "DOMAIN_RESUME"),
+    (34, "DOMAIN_SUSPEND"),
     (37, "CONNECT_LIST_DOMAINS"),
     (51, "CONNECT_NUM_OF_DOMAINS"),
     (59, "CONNECT_GET_HOSTNAME"),
@@ -51,6 +53,7 @@ const NAMES: [(u32, &str); 75] = [
     (163, "DOMAIN_GET_JOB_INFO"),
     (167, "CONNECT_DOMAIN_EVENT_REGISTER_ANY"),
     (168, "CONNECT_DOMAIN_EVENT_DEREGISTER_ANY"),
+    (174, "DOMAIN_UPDATE_DEVICE_FLAGS"),
     (194, "DOMAIN_GET_BLOCK_INFO"),
     (196, "DOMAIN_CREATE_WITH_FLAGS"),
     (200, "DOMAIN_GET_VCPUS_FLAGS"),

@@ -5,9 +5,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::{env, thread};
 
+use rustix::process::geteuid;
+
 use crate::Libvirtd;
 
-/// Debian's packages that the rig needs; whatever else it needs they depend on.
+/// Debian's packages that the rig needs; whatever else it needs they depend on. Unless root runs it, it also needs
+/// `uidmap`.
 pub const PACKAGES: [&str; 10] = [
     "libvirt-daemon",
     "libvirt-clients",
@@ -58,7 +61,10 @@ pub enum CannotRun {
         packages: Vec<String>,
     },
     /// The namespaces could not be made.
-    #[error("namespaces cannot be set up ({0}); run as root, or allow users to make namespaces")]
+    #[error(
+        "namespaces cannot be set up ({0}); run as root, or let users make namespaces and \
+         give this one a range of ids in /etc/subuid and /etc/subgid"
+    )]
     Namespaces(String),
     /// Temporary files are where the rig cannot have them.
     #[error("{0} is no place for the rig; set TMPDIR to a folder with a short name outside of /run and /var")]
@@ -77,7 +83,7 @@ pub enum CannotRun {
 /// # Panics
 ///
 /// If there is none and the environment has `WASMETER_MUST_RUN`.
-#[allow(clippy::panic, clippy::print_stderr, reason = "it is called by tests, and that is how a test fails")]
+#[allow(clippy::panic, reason = "it is called by tests, and that is how a test fails")]
 pub fn or_say(started: Result<Libvirtd, CannotRun>) -> Option<Libvirtd> {
     let why = match started {
         Ok(libvirtd) => return Some(libvirtd),
@@ -118,6 +124,9 @@ pub(crate) fn filters() -> Option<&'static Path> {
 /// Whether all that the rig needs is installed.
 pub(crate) fn check_installed() -> Result<(), CannotRun> {
     let mut missing: Vec<_> = PROGRAMS.into_iter().filter(|(program, _)| find(program).is_none()).collect();
+    if !geteuid().is_root() && find("newuidmap").is_none() {
+        missing.push(("newuidmap", "uidmap"));
+    }
     if filters().is_none() {
         missing.push(("nwfilter", "libvirt-daemon-config-nwfilter"));
     }

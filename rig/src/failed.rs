@@ -28,6 +28,9 @@ pub enum Failed {
     /// libvirtd does not run, or did not start.
     #[error("libvirtd does not run; its log says: {0}")]
     NoLibvirtd(String),
+    /// A libvirtd cannot be started beside another.
+    #[error("libvirtd still runs; stop or kill it first")]
+    Runs,
     /// A file or a process could not be used.
     #[error("{what}: {source}")]
     Io {

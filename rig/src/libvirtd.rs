@@ -121,7 +121,7 @@ fn unshare(folder: &Folder) -> Result<Child, CannotRun> {
     let path = folder.path();
     let script = path.join("inside.sh");
     fs::write(&script, INSIDE)?;
-    let user: &[_] = if geteuid().is_root() { &[] } else { &["--user", "--map-root-user"] };
+    let user: &[_] = if geteuid().is_root() { &[] } else { &["--user", "--map-root-user", "--map-auto"] };
     Ok(Command::new("unshare")
         .args(["--mount", "--net", "--ipc", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"])
         .args(user)
@@ -219,8 +219,11 @@ impl Libvirtd {
     ///
     /// # Errors
     ///
-    /// If it does not start.
+    /// If it does not start, or still runs.
     pub fn start_again(&self) -> Result<(), Failed> {
+        if self.running().is_some_and(processes::is_alive) {
+            return Err(Failed::Runs);
+        }
         let inside = lock(&self.script).as_mut().and_then(Script::start).ok_or_else(|| self.no_libvirtd())?;
         let pid = self.processes.outside(inside).ok_or_else(|| self.no_libvirtd())?;
         *lock(&self.pid) = Some(pid);

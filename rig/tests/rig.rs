@@ -108,6 +108,7 @@ fn guests_outlive_libvirtd() {
     assert_eq!(guests.len(), 3);
     for end in [Libvirtd::kill, Libvirtd::stop] {
         let before = libvirtd.pid().unwrap();
+        assert!(matches!(libvirtd.start_again(), Err(Failed::Runs)));
         end(&libvirtd).unwrap();
         assert_eq!(libvirtd.pid(), None);
         assert!(libvirtd.virsh(&["list"]).is_err());

@@ -3,6 +3,8 @@
 set -eu
 folder=$1
 exec 2>>"$folder/inside.log"
+# As many files as its service unit lets libvirtd have.
+ulimit -Sn 8192 || true
 
 # The machine's /sys shows the machine's network.
 mount -t sysfs sysfs /sys
