@@ -123,16 +123,25 @@ mod tests {
 
     #[test]
     fn names_what_is_called() {
-        let log = "\
-2026-11-20 13:37:09.711+0000: 13: info : libvirt version: 9.0.0
-2026-11-20 13:37:09.961+0000: 15: debug : virNetServerProgramDispatch:280 : prog=536903814 ver=1 type=0 status=0 serial=0 proc=344
-2026-11-20 13:37:09.961+0000: 15: debug : virNetServerProgramDispatch:280 : prog=536903814 ver=1 type=0 status=0 serial=1 proc=344
-2026-11-20 13:37:09.961+0000: 15: debug : virNetServerProgramDispatch:280 : prog=536903814 ver=1 type=3 status=0 serial=1 proc=344
-2026-11-20 13:37:09.962+0000: 15: debug : virNetServerProgramDispatch:280 : prog=536903814 ver=1 type=0 status=0 serial=2 proc=9999
-2026-11-20 13:37:09.962+0000: 15: debug : virNetServerProgramDispatch:280 : prog=536903815 ver=1 type=0 status=0 serial=2 proc=1";
+        let line = |fields: &str| {
+            let [program, kind, procedure] = fields.split(' ').collect::<Vec<_>>()[..] else { panic!("{fields}") };
+            format!(
+                "2026-11-20 13:37:09.961+0000: 15: debug : virNetServerProgramDispatch:280 : \
+                 prog={program} ver=1 type={kind} status=0 serial=0 proc={procedure}\n"
+            )
+        };
+        let log = [
+            "2026-11-20 13:37:09.711+0000: 13: info : libvirt version: 9.0.0\n",
+            &line("536903814 0 344"),
+            &line("536903814 4 344"),
+            &line("536903814 3 344"),
+            &line("536903814 0 9999"),
+            &line("536903815 0 1"),
+        ]
+        .concat();
         let expected =
             [("CONNECT_GET_ALL_DOMAIN_STATS", 2), ("procedure 1 of program 536903815", 1), ("procedure 9999", 1)];
-        assert_eq!(count(log), expected.map(|(name, calls)| (name.to_owned(), calls)).into());
+        assert_eq!(count(&log), expected.map(|(name, calls)| (name.to_owned(), calls)).into());
     }
 
     #[test]

@@ -53,7 +53,7 @@ const SBIN: &str = "/usr/local/sbin:/usr/sbin:/sbin";
 #[derive(Debug, thiserror::Error)]
 pub enum CannotRun {
     /// Software is missing.
-    #[error("there is no {}; install it: apt-get install --no-install-recommends {}", what.join(", "), packages.join(" "))]
+    #[error("there is no {}; run: apt-get install --no-install-recommends {}", what.join(", "), packages.join(" "))]
     Missing {
         /// The programs and folders.
         what: Vec<String>,

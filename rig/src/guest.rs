@@ -182,8 +182,8 @@ impl Nic {
         Self::default()
     }
 
-    /// A NIC with a network filter of libvirt's, such as `clean-traffic` with the parameter `IP`. It takes libvirt about
-    /// a second to set one up, one after the other.
+    /// A NIC with a network filter of libvirt's, such as `clean-traffic` with the parameter `IP`. libvirt takes about a
+    /// second to set one up, one after the other.
     #[must_use]
     pub fn filtered(filter: &str, parameters: &[(&str, &str)]) -> Self {
         let parameters = parameters.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();

@@ -245,8 +245,9 @@ impl Libvirtd {
         read(&self.folder.log(), 0)
     }
 
-    /// How many calls libvirtd served, by procedure, since it was started or since [`forget_calls`](Self::forget_calls).
-    /// It needs [`Options::count_calls`]. The rig's own calls count as well: those of `boot` or `virsh`.
+    /// How many calls libvirtd served, by procedure, since the rig was started or since
+    /// [`forget_calls`](Self::forget_calls). It needs [`Options::count_calls`]. The rig's own calls count too: those
+    /// of `boot` or `virsh`.
     #[must_use]
     pub fn calls(&self) -> BTreeMap<String, u64> {
         calls::count(&read(&self.folder.log(), *lock(&self.calls_from)))

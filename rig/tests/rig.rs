@@ -121,6 +121,20 @@ fn guests_outlive_libvirtd() {
 }
 
 #[test]
+fn libvirtd_starts_again_beside_a_frozen_guest() {
+    let Some(libvirtd) = or_say(Libvirtd::start()) else { return };
+    libvirtd.boot(&three()).unwrap();
+    libvirtd.freeze("instance-00000001").unwrap();
+    let hung = libvirtd.virsh_within(HANGS, &["domstats", "--nowait"]);
+    assert!(matches!(hung, Err(Failed::TooLong { .. })), "{hung:?}");
+    libvirtd.kill().unwrap();
+    libvirtd.start_again().unwrap();
+    assert_eq!(libvirtd.qemu_pids().len(), 3);
+    let stats = libvirtd.virsh_within(SOON, &["domstats", "instance-00000002"]).unwrap();
+    assert!(stats.contains("block.0.rd.reqs"), "{stats}");
+}
+
+#[test]
 fn calls_are_counted() {
     let Some(libvirtd) = or_say(Libvirtd::options().line("max_client_requests = 7").count_calls().start()) else {
         return;
@@ -173,6 +187,29 @@ fn several_run_beside_each_other() {
     assert_eq!((one.qemu_pids().len(), other.qemu_pids().len()), (1, 2));
     drop(other);
     assert!(one.virsh(&["domstats"]).unwrap().contains("instance-00000001"));
+}
+
+#[test]
+fn what_cannot_run_says_so() {
+    let told_in = tempfile::NamedTempFile::new().unwrap();
+    let mut test = Command::new(env::current_exe().unwrap());
+    test.args(["--exact", "nothing_is_left"])
+        .env("PATH", "/nowhere")
+        .env("WASMETER_CANNOT_RUN", told_in.path())
+        .env_remove("WASMETER_MUST_RUN")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    for _ in 0..2 {
+        assert!(test.status().unwrap().success());
+    }
+    let told = fs::read_to_string(told_in.path()).unwrap();
+    let lines: Vec<_> = told.lines().collect();
+    assert_eq!(lines.len(), 2, "{told}");
+    for line in lines {
+        assert!(line.starts_with("CANNOT RUN: nothing_is_left: there is no "), "{line}");
+        assert!(line.contains("virsh") && line.contains("libvirt-clients"), "{line}");
+    }
+    assert!(!test.env("WASMETER_MUST_RUN", "1").status().unwrap().success());
 }
 
 #[test]
