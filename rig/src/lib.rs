@@ -1,0 +1,42 @@
+//! A private libvirtd with real guests, for tests and benchmarks.
+//!
+//! [`Libvirtd::start`] runs the installed libvirtd as a system daemon of its own, and [`Libvirtd::boot`] starts guests
+//! in it. Clients reach it over [`Libvirtd::uri`]. The rig knows the processes of libvirtd and of each QEMU, so a test
+//! can freeze a guest, kill libvirtd and start it again, count the calls that libvirtd served, and see what they cost.
+//!
+//! # Namespaces
+//!
+//! `unshare` gives the rig namespaces of its own, and the script `inside.sh` sets them up:
+//!
+//! - mount: libvirtd in system mode has its folders compiled in, so private folders cover `/etc/libvirt`, `/run` and
+//!   what it uses below `/var`. No libvirtd that runs on the machine is touched, or can touch the rig. Without `/run`
+//!   there is also no D-Bus, udev or systemd to talk to.
+//! - network: the bridge [`BRIDGE`], the guests' taps and the rules of network filters exist in the rig only.
+//! - process: whatever happens to the test, all that runs in the rig ends with the namespace's first process, which
+//!   ends with the test. libvirtd may end and start again without its guests, which belong to that first process. Seen
+//!   from outside all of them have other process ids, and those are the ones the rig tells.
+//! - user, unless root runs the test.
+//!
+//! Guests get no cgroups, because those would be the machine's: libvirt then reads their CPU time from `/proc`.
+//!
+//! # What it needs
+//!
+//! Linux on x86-64, and Debian's packages in [`PACKAGES`]. Root; or else user namespaces, the package `uidmap`, a range
+//! of ids in `/etc/subuid` and `/etc/subgid`, as libvirt insists on changing groups, and for NICs a `/dev/net/tun` that
+//! the user may open. Where `/dev/kvm` can be opened guests run on KVM, elsewhere they are emulated. Where it cannot
+//! run, [`CannotRun`] says what is missing, and [`or_say`] lets a test say so instead of passing silently.
+
+mod boot;
+mod calls;
+mod cannot;
+mod failed;
+mod guest;
+mod libvirtd;
+mod processes;
+mod virsh;
+
+pub use cannot::{CannotRun, PACKAGES, or_say};
+pub use failed::Failed;
+pub use guest::{BRIDGE, Flavor, Guest, Metadata, Nic, Nova, NovaVersion};
+pub use libvirtd::{Libvirtd, Options};
+pub use processes::Cpu;
