@@ -21,6 +21,7 @@ mod fuel;
 mod hostile;
 mod identity;
 mod memory;
+mod real;
 mod support;
 mod transaction;
 mod transformers;
