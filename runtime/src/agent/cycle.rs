@@ -48,7 +48,7 @@ impl Agent {
         self.tally.samples += slot.len() as u64;
         let guests = snapshot.resources.guests().end;
         let whole = self.since(at);
-        Ok(Report { slot, read, whole, guests, stuck, missing, modules })
+        Ok(Report { slot, read, whole, guests, nobodys: snapshot.nobodys, stuck, missing, modules })
     }
 
     /// Polls all modules, side by side.

@@ -9,7 +9,7 @@
 pub mod line;
 pub mod want;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub struct Reader {
     suspects: BTreeSet<Uuid>,
     /// Guests that were late alone. They are not asked for again while any call is stuck.
     undefined: BTreeSet<Uuid>,
+    /// Guests whose definition cannot be used, and why: what the log has said already.
+    refused: BTreeMap<Uuid, String>,
 }
 
 /// What one slot's reading gave.
@@ -62,6 +64,7 @@ impl Reader {
             quarantined: BTreeSet::new(),
             suspects: BTreeSet::new(),
             undefined: BTreeSet::new(),
+            refused: BTreeMap::new(),
         }
     }
 
@@ -86,6 +89,10 @@ impl Reader {
         };
         let mut reading = Reading { groups: free, records, ..Reading::default() };
         self.release(&reading).await;
+        if !self.refused.is_empty() {
+            let present: BTreeSet<Uuid> = reading.records.iter().map(|record| record.guest).collect();
+            self.refused.retain(|guest, _| present.contains(guest));
+        }
         if !want.groups().with_monitor().is_empty() {
             self.monitored(want.groups().with_monitor(), &mut reading).await;
         }
@@ -114,7 +121,7 @@ impl Reader {
     }
 
     /// What guests are made of; `None` for those that are gone meanwhile or that the hypervisor says nothing about,
-    /// with a word in the log. What is not had in time is left out, and asked for again in the next slot.
+    /// with a word in the log when that begins. What is not had in time is left out, and asked for again in the next slot.
     pub async fn define(&mut self, guests: Vec<Uuid>) -> Result<Defined, HypervisorError> {
         let mut defined = Vec::with_capacity(guests.len());
         if self.lines.stuck() == 0 {
@@ -125,7 +132,7 @@ impl Reader {
         let (alone, together): (Vec<Uuid>, Vec<Uuid>) = asked.iter().partition(|guest| self.suspects.contains(*guest));
         for some in together.chunks(DEFINITIONS).chain(alone.chunks(1)) {
             match self.lines.call(define_all(some.to_vec())).await {
-                Ok(some) => defined.extend(some),
+                Ok(some) => defined.extend(some.into_iter().map(|(guest, answer)| (guest, self.said(guest, answer)))),
                 Err(Missed::Refused(error)) => return Err(error),
                 Err(Missed::Late) => {
                     match some {
@@ -139,6 +146,22 @@ impl Reader {
             }
         }
         Ok(defined)
+    }
+
+    /// Says once why a guest's definition cannot be used, and again when there is another reason.
+    fn said(&mut self, guest: Uuid, answer: Result<Option<Definition>, String>) -> Option<Definition> {
+        let reason = match answer {
+            Ok(definition) => {
+                self.refused.remove(&guest);
+                return definition;
+            }
+            Err(reason) => reason,
+        };
+        if self.refused.get(&guest) != Some(&reason) {
+            tracing::warn!(%guest, reason, "A guest's definition cannot be used; until that changes, an older one is, or the guest is left out.");
+            self.refused.insert(guest, reason);
+        }
+        None
     }
 
     /// Reads what needs the guests' processes: at most twice, and the second time without those that held up the
@@ -213,15 +236,15 @@ fn most(max_stuck: usize) -> usize {
     max_stuck.saturating_mul(2)
 }
 
+/// What was said when guests were asked for: what they are made of, or why that cannot be used.
+type Answers = Vec<(Uuid, Result<Option<Definition>, String>)>;
+
 /// A call that defines guests, one after the other.
-fn define_all(guests: Vec<Uuid>) -> impl FnOnce(&mut dyn Connection) -> Result<Defined, HypervisorError> {
+fn define_all(guests: Vec<Uuid>) -> impl FnOnce(&mut dyn Connection) -> Result<Answers, HypervisorError> {
     move |connection| {
         let define = |guest: Uuid| match connection.define(guest) {
-            Err(HypervisorError::Call { call, reason }) => {
-                tracing::warn!(%guest, call, reason, "A guest is left out until its definition changes.");
-                Ok((guest, None))
-            }
-            other => other.map(|definition| (guest, definition)),
+            Err(HypervisorError::Call { reason, .. }) => Ok((guest, Err(reason))),
+            other => other.map(|definition| (guest, Ok(definition))),
         };
         guests.into_iter().map(define).collect()
     }
