@@ -65,7 +65,11 @@ fn guests_without_nova_are_skipped_and_counted_once() {
         (text(&states["instance-00000001"], "project_id"), text(&states["instance-00000001"], "user_id")),
         ("p", "u")
     );
-    folder.run("check").is(0).says("guests      4, of which 2 are not metered: Nova did not create them");
+    folder
+        .run("check")
+        .is(0)
+        .says("guests      4, of which 2 are not metered: Nova did not create them")
+        .complains("has no metadata/instance/owner");
     assert_eq!(folder.run("check --json").is(0).json()["not_metered"], 2);
     let log = folder.run("run --cycles 3").is(0).stderr;
     assert_eq!(log.matches("Nova did not create them").count(), 1, "{log}");

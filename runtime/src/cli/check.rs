@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::setup::{self, Threads, Where};
-use super::{Exit, print};
+use super::{Exit, logging, print};
 use crate::clock::{Clock, SystemClock};
+use crate::config::daemon::LogFormat;
 use crate::config::{Config, Problems};
 use crate::discovery::{Directory, Rules};
 use crate::hypervisor::reader::{Reader, Want};
@@ -67,6 +68,8 @@ impl Args {
     }
 
     fn find(&self) -> Findings {
+        // Of guests whose definitions cannot be used, the log says why.
+        logging::start(&LogFormat::Text);
         let mut findings = Findings::default();
         let (mut config, warnings) = match Config::load(self.at.config.as_deref()) {
             Ok(loaded) => loaded,

@@ -121,7 +121,8 @@ impl Reader {
     }
 
     /// What guests are made of; `None` for those that are gone meanwhile or that the hypervisor says nothing about,
-    /// with a word in the log when that begins. What is not had in time is left out, and asked for again in the next slot.
+    /// with a word in the log when that begins. What is not had in time is left out, and asked for again in the next
+    /// slot.
     pub async fn define(&mut self, guests: Vec<Uuid>) -> Result<Defined, HypervisorError> {
         let mut defined = Vec::with_capacity(guests.len());
         if self.lines.stuck() == 0 {
@@ -132,7 +133,10 @@ impl Reader {
         let (alone, together): (Vec<Uuid>, Vec<Uuid>) = asked.iter().partition(|guest| self.suspects.contains(*guest));
         for some in together.chunks(DEFINITIONS).chain(alone.chunks(1)) {
             match self.lines.call(define_all(some.to_vec())).await {
-                Ok(some) => defined.extend(some.into_iter().map(|(guest, answer)| (guest, self.said(guest, answer)))),
+                Ok(answers) => {
+                    let understood = |(guest, answer)| (guest, self.understood(guest, answer));
+                    defined.extend(answers.into_iter().map(understood));
+                }
                 Err(Missed::Refused(error)) => return Err(error),
                 Err(Missed::Late) => {
                     match some {
@@ -148,8 +152,8 @@ impl Reader {
         Ok(defined)
     }
 
-    /// Says once why a guest's definition cannot be used, and again when there is another reason.
-    fn said(&mut self, guest: Uuid, answer: Result<Option<Definition>, String>) -> Option<Definition> {
+    /// A definition that can be used. Why one cannot is said once, and again when there is another reason.
+    fn understood(&mut self, guest: Uuid, answer: Result<Option<Definition>, String>) -> Option<Definition> {
         let reason = match answer {
             Ok(definition) => {
                 self.refused.remove(&guest);
@@ -158,7 +162,11 @@ impl Reader {
             Err(reason) => reason,
         };
         if self.refused.get(&guest) != Some(&reason) {
-            tracing::warn!(%guest, reason, "A guest's definition cannot be used; until that changes, an older one is, or the guest is left out.");
+            tracing::warn!(
+                %guest,
+                reason,
+                "A guest's definition cannot be used; until that changes, an older one is, or the guest is left out."
+            );
             self.refused.insert(guest, reason);
         }
         None

@@ -140,12 +140,18 @@ fn reserved_metadata_becomes_user_metadata() {
         (
             ["metering.", "-"],
             ["-"; 3],
-            r#"{"stack_name": "b", "mac": "of devic", "kernel_id": "not know", "image_meta": "there is", "": "empty", "z": ""}"#,
+            concat!(
+                r#"{"stack_name": "b", "mac": "of devic", "kernel_id": "not know", "image_meta": "there is", "#,
+                r#""": "empty", "z": ""}"#,
+            ),
         ),
         (
             ["team.", "metering."],
             ["long", "team.a", "-"],
-            r#"{"a": "t", "stack_name": "b", "mac": "of devic", "kernel_id": "not know", "image_meta": "there is", "": "empty", "z": "", "long": "\u00e41234567", "team_a": "t"}"#,
+            concat!(
+                r#"{"a": "t", "stack_name": "b", "mac": "of devic", "kernel_id": "not know", "image_meta": "there is", "#,
+                r#""": "empty", "z": "", "long": "\u00e41234567", "team_a": "t"}"#,
+            ),
         ),
         (
             ["-", "-"],
