@@ -18,6 +18,7 @@ mod daemon;
 mod deadline;
 mod docs;
 mod fuel;
+mod guests;
 mod hostile;
 mod identity;
 mod memory;
