@@ -22,6 +22,7 @@ mod guests;
 mod hostile;
 mod identity;
 mod memory;
+#[cfg(feature = "libvirt")]
 mod real;
 mod support;
 mod transaction;

@@ -27,6 +27,12 @@ fn guests_with(slot: &[&Value], meter: &str) -> BTreeSet<String> {
     found.map(|sample| text(&sample["resource_metadata"], "instance_id").to_owned()).collect()
 }
 
+/// What a log says beyond what is normal. That a busy machine misses a slot is.
+fn complaints(log: &str) -> Vec<&str> {
+    let bad = log.lines().filter(|line| line.contains("WARN") || line.contains("ERROR"));
+    bad.filter(|line| !line.contains("Slots were left out")).collect()
+}
+
 /// Waits for so many whole slots more than there are now.
 fn wait_for_slots(folder: &Folder, more: usize) {
     let count = || slots(&samples_so_far(&folder.read("samples"))).len();

@@ -31,7 +31,9 @@ fn reader(libvirtd: &Libvirtd) -> Reader {
 
 fn want() -> Want {
     let mut want = Want::default();
-    want.add(&[MONITORED, FREE, "balloon.rss", "vcpu.*.time"].map(|key| Wanted { key: key.into(), instead_of: vec![] }));
+    want.add(
+        &[MONITORED, FREE, "balloon.rss", "vcpu.*.time"].map(|key| Wanted { key: key.into(), instead_of: vec![] }),
+    );
     want
 }
 
