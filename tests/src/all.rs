@@ -24,4 +24,5 @@ mod memory;
 mod support;
 mod transaction;
 mod transformers;
+mod units;
 mod versions;
