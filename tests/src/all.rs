@@ -27,4 +27,5 @@ mod real;
 mod support;
 mod transaction;
 mod transformers;
+mod units;
 mod versions;

@@ -71,6 +71,7 @@ fn links_lead_somewhere() {
         "CHANGELOG.md",
         "docs/compatibility.md",
         "docs/configuration.md",
+        "docs/install.md",
         "docs/write-a-pollster.md",
     ] {
         let text = document(name);
