@@ -9,6 +9,7 @@ pub mod once;
 pub mod print;
 pub mod record;
 pub mod run;
+mod service;
 pub mod setup;
 
 use clap::{Parser, Subcommand};

@@ -62,8 +62,24 @@ pub trait Connection: Send {
     /// Answers at once, whoever is stuck.
     fn occupied(&mut self, guests: &[Uuid]) -> Result<Vec<(Uuid, Duration)>, HypervisorError>;
 
+    /// What stands against metering this host, however well it answers: each with what to do about it.
+    fn doubts(&mut self) -> Result<Vec<Doubt>, HypervisorError> {
+        Ok(Vec::new())
+    }
+
     /// Whether the host can still be reached over it, as far as is known without asking.
-    fn is_alive(&mut self) -> bool;
+    fn is_alive(&mut self) -> bool {
+        true
+    }
+}
+
+/// Something about a host that will make metering less than it could be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// What it is.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: &'static str,
 }
 
 /// What a read asks for.

@@ -25,6 +25,8 @@ pub mod discovery;
 mod files;
 pub mod hypervisor;
 pub mod json;
+#[cfg(target_os = "linux")]
+mod memory;
 pub mod modules;
 pub mod pipeline;
 pub mod publish;

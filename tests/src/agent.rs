@@ -49,10 +49,6 @@ impl Connection for SlowConnection {
         self.connection.define(guest)
     }
 
-    fn is_alive(&mut self) -> bool {
-        self.connection.is_alive()
-    }
-
     fn occupied(&mut self, guests: &[Uuid]) -> Result<Vec<(Uuid, Duration)>, HypervisorError> {
         self.connection.occupied(guests)
     }

@@ -4,6 +4,7 @@ mod failing;
 mod outputs;
 mod reloading;
 mod resources;
+mod service;
 mod signals;
 mod transforming;
 

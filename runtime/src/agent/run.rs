@@ -41,6 +41,21 @@ pub enum End {
     Unshown(io::Error),
 }
 
+/// What the loop tells of itself as it goes.
+#[derive(Debug)]
+pub enum News<'a> {
+    /// It runs, or runs again with what was read anew.
+    Ready,
+    /// The configuration is read again.
+    Reloading,
+    /// A cycle was measured.
+    Measured(&'a Report),
+    /// A cycle was not, because the host could not be read.
+    Unreachable(&'a HypervisorError),
+    /// It ends, and may take so long for it.
+    Ending(Duration),
+}
+
 /// Draws every cycle; there may be nothing to show.
 pub type Watch<'a> = Box<dyn FnMut(&Report, &Agent) -> Option<String> + 'a>;
 
@@ -52,6 +67,8 @@ pub struct Run<'a> {
     pub outputs_of: Box<dyn Fn(&Config) -> Outputs + 'a>,
     /// Reads the configuration again.
     pub reload: Box<dyn Fn() -> Option<Config> + 'a>,
+    /// Hears how it goes.
+    pub tell: fn(&News<'_>),
     /// Draws every cycle.
     pub watch: Watch<'a>,
     /// Shows what was drawn, on a thread that may block.
@@ -85,8 +102,9 @@ impl Run<'_> {
     pub async fn run(mut self, agent: &mut Agent, wishes: &mut Receiver<Wish>) -> End {
         let mut slots = slots(agent.config());
         let (mut done, mut said) = (0, Said::default());
+        (self.tell)(&News::Ready);
         while self.cycles.is_none_or(|cycles| done < cycles) {
-            let drain = agent.config().schedule.drain;
+            let (tell, drain) = (self.tell, agent.config().schedule.drain);
             let mut wish = match slots.next(agent.clock.now()) {
                 Next::Sleep(duration) => tokio::select! {
                     wish = wishes.recv() => wish.or(Some(Wish::Stop)),
@@ -97,7 +115,7 @@ impl Run<'_> {
                     let mut progress = Progress::Measuring;
                     skipped(agent, &due.skipped);
                     let cycle = self.cycle(agent, &due, &mut said, &mut progress);
-                    let (shown, wish) = listening(drain, cycle, wishes).await;
+                    let (shown, wish) = listening(tell, drain, cycle, wishes).await;
                     skipped(agent, &slots.finished(agent.clock.now()));
                     match shown {
                         Some(Ok(())) => {}
@@ -109,11 +127,12 @@ impl Run<'_> {
             };
             // Files that changed while they were read are read once more.
             while wish == Some(Wish::Reload) {
-                wish = listening(drain, self.reload(agent, &mut slots), wishes).await.1;
+                wish = listening(tell, drain, self.reload(agent, &mut slots), wishes).await.1;
                 // Other rules may make other guests nobody's.
                 said.nobodys = false;
             }
             if wish.is_some() {
+                tell(&News::Ending(Duration::ZERO));
                 return End::Wished;
             }
         }
@@ -130,6 +149,7 @@ impl Run<'_> {
     ) -> io::Result<()> {
         let report = agent.cycle(&due.intervals).await;
         said.of(&report);
+        (self.tell)(&report.as_ref().map_or_else(News::Unreachable, News::Measured));
         let Ok(report) = report else { return Ok(()) };
         let page = (self.watch)(&report, agent);
         *progress = Progress::Writing(report.slot.len() as u64);
@@ -156,6 +176,12 @@ impl Run<'_> {
     }
 
     async fn reload(&mut self, agent: &mut Agent, slots: &mut Slots) {
+        (self.tell)(&News::Reloading);
+        self.take_over(agent, slots).await;
+        (self.tell)(&News::Ready);
+    }
+
+    async fn take_over(&mut self, agent: &mut Agent, slots: &mut Slots) {
         let Some(config) = (self.reload)() else {
             tracing::error!("The configuration stays as it was.");
             return;
@@ -203,6 +229,7 @@ fn give_up(agent: &mut Agent, progress: Progress) {
 
 /// Does something that takes its time while listening. What is given up gives nothing.
 async fn listening<T>(
+    tell: fn(&News<'_>),
     drain: Duration,
     work: impl Future<Output = T>,
     wishes: &mut Receiver<Wish>,
@@ -213,7 +240,10 @@ async fn listening<T>(
             done = &mut running => return (Some(done), later),
             wish = wishes.recv() => match wish.unwrap_or(Wish::Stop) {
                 Wish::Reload => later = Some(Wish::Reload),
-                Wish::Drain => return (within(drain, running.as_mut(), wishes).await, Some(Wish::Drain)),
+                Wish::Drain => {
+                    tell(&News::Ending(drain));
+                    return (within(drain, running.as_mut(), wishes).await, Some(Wish::Drain));
+                }
                 Wish::Stop => return (None, Some(Wish::Stop)),
             },
         }

@@ -1,14 +1,12 @@
 //! `wasmeter check`: everything that can be wrong, before anything runs.
 
-use std::sync::Arc;
+mod host;
 
 use super::setup::{self, Threads, Where};
 use super::{Exit, logging, print};
-use crate::clock::{Clock, SystemClock};
 use crate::config::daemon::LogFormat;
 use crate::config::{Config, Problems};
-use crate::discovery::{Directory, Rules};
-use crate::hypervisor::reader::{Reader, Want};
+use crate::hypervisor::Doubt;
 use crate::modules::Modules;
 use crate::publish::outputs;
 use crate::schedule::plan;
@@ -104,31 +102,24 @@ impl Args {
                 }
             },
         }
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let uri = "hypervisor";
-        let opened = crate::hypervisor::open(&config.hypervisor.uri, &clock);
-        let read = opened.and_then(|hypervisor| {
-            let mut reader = Reader::new(hypervisor, config.watchdog(), config.reader.max_stuck);
-            let mut directory = Directory::new(Rules::of(config));
-            threads.time.block_on(async {
-                let reading = reader.read(&Want::default()).await?;
-                directory.learn_from(&mut reader, &reading).await?;
-                Ok((reading.records.len(), directory.nobodys(&reading.records)))
-            })
-        });
-        match read {
-            Ok((guests, nobodys)) => (findings.guests, findings.nobodys) = (Some(guests), nobodys),
+        // What the command line names is in no file.
+        let file = config.file.as_deref().filter(|_| self.at.hypervisor.is_none());
+        let (mut problems, place, key) = (Problems::of(file), config.hypervisor.place, "hypervisor");
+        match host::look(config, threads) {
+            Ok(seen) => {
+                (findings.guests, findings.nobodys) = (Some(seen.guests), seen.nobodys);
+                for Doubt { message, remedy } in seen.doubts {
+                    problems.warning(place, key, message, remedy);
+                }
+            }
             Err(error) => {
                 let remedy =
                     "Name a host that answers: sim://, recording:FILE, or a libvirt URI such as qemu:///system";
-                // What the command line names is in no file.
-                let file = config.file.as_deref().filter(|_| self.at.hypervisor.is_none());
-                let mut problems = Problems::of(file);
-                problems.error(config.hypervisor.place, uri, error.to_string(), remedy);
-                findings.problems.extend(problems);
+                problems.error(place, key, error.to_string(), remedy);
                 findings.exit = Some(Exit::without_host(&error));
             }
         }
+        findings.problems.extend(problems);
     }
 }
 

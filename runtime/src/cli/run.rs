@@ -8,12 +8,14 @@ use tokio::sync::mpsc::{self, Receiver};
 
 use super::logging::{self, Recent};
 use super::setup::{self, Threads, Where};
-use super::{Exit, print};
+use super::{Exit, print, service};
 use crate::agent::Agent;
 use crate::agent::report::Report;
 use crate::agent::run::{End, Run, Wish};
 use crate::agent::tally::Tally;
 use crate::config::{Config, Problems};
+#[cfg(target_os = "linux")]
+use crate::memory;
 use crate::publish::table::Table;
 use crate::publish::{Outputs, outputs};
 
@@ -103,10 +105,15 @@ impl Args {
             outputs,
             outputs_of: Box::new(|config| self.outputs(config)),
             reload: Box::new(|| self.reload()),
+            tell: service::tell,
             watch: Box::new(move |report, agent| shown.as_mut().map(|screen| screen.draw(report, agent))),
             show: print::try_text,
             cycles: self.cycles,
         };
+        #[cfg(target_os = "linux")]
+        memory::give_back_code();
+        // On the thread of the loop: where that does not come round, nor does this.
+        threads.time.spawn(service::feed_watchdog());
         let end = threads.time.block_on(run.run(&mut agent, &mut wishes));
         agent.tally.say();
         // Outputs that block, and modules in a loop, are not waited for.

@@ -24,8 +24,10 @@ use self::ffi::{Control, Domain, Kind, Scalar, Stats};
 use self::keys::Keys;
 use self::revision::Revisions;
 use self::watch::Changes;
-use super::{Connection, Definition, Groups, Guests, Hypervisor, HypervisorError, Record, Request, Stat, Value};
+use super::{Connection, Definition, Doubt, Groups, Guests, Hypervisor, HypervisorError, Record, Request, Stat, Value};
 
+/// The oldest libvirt that gives all that Ceilometer's meters are made of: 7.2.0.
+const OLDEST: u64 = 7_002_000;
 /// Guests that are looked up one by one; for more, all of the host's are listed at once.
 const ONE_BY_ONE: usize = 4;
 
@@ -159,6 +161,11 @@ impl Connection for Session {
             }
             Err(error) => Err(self.refused("define", &error)),
         }
+    }
+
+    fn doubts(&mut self) -> Result<Vec<Doubt>, HypervisorError> {
+        let version = self.connection.version().map_err(|error| self.refused("version", &error))?;
+        Ok(if version < OLDEST { vec![failure::too_old(version)] } else { Vec::new() })
     }
 
     fn is_alive(&mut self) -> bool {

@@ -25,7 +25,7 @@ use uuid::Uuid;
 use self::line::{Lines, Missed};
 use self::quarantine::Quarantine;
 pub use self::want::Want;
-use super::{Connection, Definition, Groups, Guests, Hypervisor, HypervisorError, Record, Request};
+use super::{Connection, Definition, Doubt, Groups, Guests, Hypervisor, HypervisorError, Record, Request};
 
 /// Definitions that are read in one call, whose watchdog is the same as that of others.
 const DEFINITIONS: usize = 50;
@@ -121,6 +121,14 @@ impl Reader {
         }
         reading.stuck = self.quarantine.guests();
         Ok(reading)
+    }
+
+    /// What stands against metering the host, however well it answers.
+    pub async fn doubts(&self) -> Result<Vec<Doubt>, HypervisorError> {
+        self.lines.call(|connection| connection.doubts()).await.map_err(|missed| match missed {
+            Missed::Refused(error) => error,
+            Missed::Late => late(self.lines.watchdog()),
+        })
     }
 
     /// What guests are made of; `None` for those that are gone meanwhile or that the hypervisor says nothing about,

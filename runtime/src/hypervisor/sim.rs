@@ -201,8 +201,4 @@ impl Connection for Session {
         // Whoever does not answer at once here is frozen.
         Ok(guests.iter().filter(occupied).map(|guest| (*guest, Duration::MAX)).collect())
     }
-
-    fn is_alive(&mut self) -> bool {
-        true
-    }
 }

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use super::ffi::{self, Kind};
-use crate::hypervisor::HypervisorError;
+use crate::hypervisor::{Doubt, HypervisorError};
 
 /// Why there is no connection.
 pub(super) fn connecting(uri: &str, error: &ffi::Error) -> HypervisorError {
@@ -33,6 +33,15 @@ pub(super) fn calling(call: &'static str, error: &ffi::Error) -> HypervisorError
     HypervisorError::Call { call, reason }
 }
 
+/// A host whose libvirt is older than what is tested, as libvirt counts: 7.2.0 is 7,002,000.
+pub(super) fn too_old(version: u64) -> Doubt {
+    let (major, minor, release) = (version / 1_000_000, version / 1_000 % 1_000, version % 1_000);
+    Doubt {
+        message: format!("libvirt {major}.{minor}.{release} gives fewer statistics than 7.2.0 and later do"),
+        remedy: "Upgrade libvirt; meters whose statistics are missing have no samples until then",
+    }
+}
+
 /// A connection that is gone.
 pub(super) fn lost(uri: &str, error: &ffi::Error) -> HypervisorError {
     let reason = format!("the connection was lost: {error}");
@@ -42,6 +51,11 @@ pub(super) fn lost(uri: &str, error: &ffi::Error) -> HypervisorError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn versions_are_readable() {
+        assert!(too_old(4_005_001).message.starts_with("libvirt 4.5.1 gives fewer"));
+    }
 
     fn error(code: i32, domain: i32, errno: Option<i32>) -> ffi::Error {
         ffi::Error { code, domain, errno, message: "no".to_owned() }

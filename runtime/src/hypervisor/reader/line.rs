@@ -168,11 +168,6 @@ impl Connection for Refusing {
     fn occupied(&mut self, _: &[uuid::Uuid]) -> Result<Vec<(uuid::Uuid, Duration)>, HypervisorError> {
         Err(self.0.clone())
     }
-
-    /// It was refused a moment ago, and is not asked again for the same call.
-    fn is_alive(&mut self) -> bool {
-        true
-    }
 }
 
 // === impl Leash ===

@@ -175,10 +175,6 @@ impl Connection for MoodyConnection {
         self.connection.define(guest)
     }
 
-    fn is_alive(&mut self) -> bool {
-        self.connection.is_alive()
-    }
-
     fn occupied(&mut self, guests: &[Uuid]) -> Result<Vec<(Uuid, Duration)>, HypervisorError> {
         self.hang_if(|moods| moods.hangs);
         self.connection.occupied(guests)
@@ -261,7 +257,7 @@ impl Connection for Odd {
         reason.map_or(Ok(None), |reason| Err(HypervisorError::Call { call: "define", reason: reason.to_owned() }))
     }
 
-    fn occupied(&mut self, _guests: &[Uuid]) -> Result<Vec<Uuid>, HypervisorError> {
+    fn occupied(&mut self, _guests: &[Uuid]) -> Result<Vec<(Uuid, Duration)>, HypervisorError> {
         Ok(vec![])
     }
 }

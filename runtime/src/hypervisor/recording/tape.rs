@@ -115,10 +115,6 @@ impl Connection for Session {
         Ok(self.tape.now().and_then(|slot| slot.guest(guest)).map(|guest| guest.definition.clone()))
     }
 
-    fn is_alive(&mut self) -> bool {
-        true
-    }
-
     fn occupied(&mut self, _guests: &[Uuid]) -> Result<Vec<(Uuid, Duration)>, HypervisorError> {
         Ok(Vec::new())
     }
