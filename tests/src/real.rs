@@ -1,6 +1,7 @@
 //! Real guests in a private libvirtd. Where there cannot be one, each test says so.
 
 mod changes;
+mod leaks;
 mod lost;
 mod stuck;
 
