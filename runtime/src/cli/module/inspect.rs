@@ -59,7 +59,7 @@ impl Args {
             false => None,
         };
         if self.json {
-            print::text(&format!("{:#}\n", json(&module, measured.as_ref())))
+            print::json(&json(&module, measured.as_ref()))
         } else {
             print::text(&text(&module, measured.as_ref()))
         }

@@ -131,7 +131,7 @@ impl Host {
     /// Reads what a module reads, of all guests.
     pub fn next(&self, module: &Module, threads: &Threads) -> Result<(Arc<Snapshot>, View), Exit> {
         let snapshot = threads.time.block_on(self.read(module)).map_err(|error| {
-            eprintln!("error: {error}");
+            print::error(error);
             Exit::Unreachable
         })?;
         let view = View::of(&snapshot.resources, vec![snapshot.resources.guests()]);
