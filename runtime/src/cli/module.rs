@@ -2,6 +2,7 @@
 
 pub mod inspect;
 pub mod list;
+pub mod trial;
 pub mod try_out;
 
 use std::path::{Path, PathBuf};

@@ -39,6 +39,11 @@ impl Glob {
         Ok(Self { is_name: !text.contains(['*', '?', '[']), text })
     }
 
+    /// The pattern, or one that fits the same names.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Whether the whole name fits.
     pub fn matches(&self, name: &str) -> bool {
         if self.is_name { *self.text == *name } else { fits(&self.text, name) }
