@@ -21,21 +21,29 @@ struct Args {
     /// Rounds of each measurement.
     #[arg(long, default_value_t = 21)]
     rounds: usize,
+    /// Start the demo without libvirt.
+    #[arg(long)]
+    no_libvirt: bool,
 }
 
-/// Measures for so many rounds.
-type Part = fn(usize, &mut Bars) -> measure::Outcome;
+/// Measures something.
+type Part<'a> = &'a dyn Fn(&mut Bars) -> measure::Outcome;
 
 fn main() -> std::process::ExitCode {
     let args = Args::parse();
     let wanted = |name: &str| args.part.as_ref().is_none_or(|part| name.contains(part.as_str()));
     println!("calibration loop: {:.1} ms of CPU time (10^8 steps of xorshift)\n", measure::calibrate() * 1e3);
     let mut bars = Bars::default();
-    let parts: [(&str, Part); 3] = [("cycle", cycle::run), ("sandbox", sandbox::run), ("start", start::run)];
+    let demo: &[&str] = if args.no_libvirt { &["--no-libvirt"] } else { &[] };
+    let parts: [(&str, Part<'_>); 3] = [
+        ("cycle", &|bars| cycle::run(args.rounds, bars)),
+        ("sandbox", &|bars| sandbox::run(args.rounds, bars)),
+        ("start", &|bars| start::run(args.rounds, demo, bars)),
+    ];
     for (name, run) in parts {
         if wanted(name) {
             println!("== {name}");
-            if let Err(error) = run(args.rounds, &mut bars) {
+            if let Err(error) = run(&mut bars) {
                 eprintln!("error: {name}: {error}");
                 return std::process::ExitCode::FAILURE;
             }

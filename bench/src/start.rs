@@ -12,15 +12,24 @@ use crate::measure::{Bars, Outcome, median};
 /// How long the daemon runs before its memory is looked at: a few cycles.
 const SETTLED: Duration = Duration::from_secs(8);
 
-/// Runs it.
-pub fn run(rounds: usize, bars: &mut Bars) -> Outcome {
+/// How often the demo is started: cargo looks at every file of the workspace each time.
+const DEMOS: usize = 5;
+
+/// Runs it; `demo` are options of the demo that say how to build.
+pub fn run(rounds: usize, demo: &[&str], bars: &mut Bars) -> Outcome {
+    let begun = start_demo(demo)?;
+    bars.note("cargo xtask demo, which builds what is not built", begun, "s");
+    let again = (0..rounds.min(DEMOS)).map(|_| start_demo(demo)).collect::<Result<Vec<_>, _>>()?;
+    bars.at_most("cargo xtask demo again: process start to first samples", median(again), 2.0, "s");
     let folder = tempfile::tempdir()?;
     let config = folder.path().join("wasmeter.yaml");
     let polling = folder.path().join("polling.yaml");
     let cache = folder.path().join("cache");
     std::fs::write(&polling, "sources: [{name: all, interval: 1, meters: ['*']}]\n")?;
     let text = format!(
-        "hypervisor: sim://?domains=20&calm=true\npolling: {}\nsandbox: {{cache: {}}}\nmodules: {{mitaka: {{enabled: true}}, deep: {{enabled: true}}}}\n\
+        "hypervisor: sim://?domains=20&calm=true\npolling: {}\nsandbox: {{cache: {}}}\n\
+         modules: {{mitaka: {{enabled: true}}, deep: {{enabled: true}}}}\n\
+         transform: [{{meters: [cpu], module: delta, config: {{target: {{name: cpu.delta}}}}}}]\n\
          outputs: [{{file: {}}}]\n",
         polling.display(),
         cache.display(),
@@ -52,6 +61,28 @@ pub fn run(rounds: usize, bars: &mut Bars) -> Outcome {
     bars.at_most("resident memory of the daemon, all built-in modules", resident, 28.0, "MiB");
     bars.note("its peak", peak, "MiB");
     Ok(())
+}
+
+/// Seconds until a demo of one cycle has drawn what it measured.
+fn start_demo(options: &[&str]) -> Result<f64, Box<dyn Error>> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["xtask", "demo", "--cycles", "1"]).args(options);
+    command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).stdout(Stdio::piped()).stderr(Stdio::null());
+    // What cargo says about this package is not about those that it builds there.
+    for (name, _) in std::env::vars_os() {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|own| name.to_string_lossy().starts_with(own)) {
+            command.env_remove(name);
+        }
+    }
+    let begin = Instant::now();
+    let mut child = Ending(command.spawn()?);
+    let mut lines = BufReader::new(child.0.stdout.take().ok_or("no pipe")?).lines();
+    let heading = lines.find(|line| line.as_ref().map_or(true, |line| line.contains(" samples in ")));
+    let took = begin.elapsed().as_secs_f64();
+    heading.ok_or("the demo drew no table; see what cargo xtask demo says")??;
+    lines.for_each(drop);
+    if child.0.wait()?.success() { Ok(took) } else { Err("the demo failed; see what cargo xtask demo says".into()) }
 }
 
 /// Ends the process whatever happens.

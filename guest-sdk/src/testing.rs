@@ -72,6 +72,8 @@ struct Session {
     declares: Vec<String>,
     /// The guest and the suffix of each part that was declared, in order of its index.
     parts: Vec<(u32, u32)>,
+    /// The index after all resources of the samples that a transformer was handed.
+    after_handed: u32,
     state: State,
 }
 
@@ -153,17 +155,20 @@ impl Host {
         self.begin(Session { stats, attributes, meters, declares, ..Session::default() });
         let series = crate::run_pollster::<P>(self, &self.config)?;
         let (meters, words) = self.end();
-        check::series(&series, &meters, words.texts.len());
+        check::series(&series, &meters, &words);
         Ok(Polled { meters, series, words })
     }
 
-    /// One slot of a transformer.
+    /// One slot of a transformer. It is the slot of [`read_at`](Self::read_at) or else of the youngest of the batches.
     pub fn convert<T: Transformer>(&mut self, inputs: &[Meter], batches: Vec<Batch>) -> Result<Converted, Failure> {
         let Outputs { meters, declares } = T::describe(&self.config, inputs)?;
-        self.begin(Session { meters, declares, ..Session::default() });
+        let handed = batches.iter().flat_map(|batch| &batch.column.resources);
+        let after_handed = handed.max().map_or(0, |last| last.saturating_add(1));
+        let slot = self.read_at.or_else(|| youngest(&batches));
+        self.begin(Session { meters, declares, after_handed, ..Session::default() });
         let batches = crate::run_transformer::<T>(self, &self.config, inputs, batches)?;
         let (meters, words) = self.end();
-        check::batches(&batches, &meters, words.texts.len());
+        check::batches(&batches, &meters, &words, slot);
         Ok(Converted { meters, batches, words })
     }
 
@@ -173,9 +178,10 @@ impl Host {
 
     /// Ends a call that succeeded: what it saved stays.
     fn end(&mut self) -> (Vec<Meter>, Words) {
+        let first_part = self.first_part();
         let Session { meters, parts, state, .. } = self.call.take();
         self.state = state;
-        (meters, Words { texts: self.texts.borrow().clone(), parts, first_part: self.first_part() })
+        (meters, Words { texts: self.texts.borrow().clone(), parts, first_part })
     }
 
     fn make<C: Into<Cell>>(&self, key: &str, cells: impl IntoIterator<Item = (u32, C)>) -> Column {
@@ -185,10 +191,11 @@ impl Host {
         column
     }
 
-    /// The index after all that the test knows.
+    /// The index after all that the test knows and all that the call was handed.
     fn first_part(&self) -> u32 {
         let columns = self.stats.values().chain(self.attributes.values()).flat_map(|column| &column.resources);
-        columns.chain(self.parents.keys()).max().map_or(0, |last| last + 1)
+        let last = columns.chain(self.parents.keys()).chain(self.parents.values()).max();
+        last.map_or(0, |last| last.saturating_add(1)).max(self.call.borrow().after_handed)
     }
 
     fn index_of(&self, text: String, json: bool) -> u32 {
@@ -206,6 +213,12 @@ impl Host {
 pub fn moment(seconds: u32) -> Moment {
     let nanos = u64::from(seconds) * 1_000_000_000;
     Moment { wall: nanos.cast_signed(), monotonic: Some(nanos) }
+}
+
+/// When the last of these samples were read, by either clock.
+fn youngest(batches: &[Batch]) -> Option<Moment> {
+    let wall = batches.iter().map(|batch| batch.at.wall).max()?;
+    Some(Moment { wall, monotonic: batches.iter().filter_map(|batch| batch.at.monotonic).max() })
 }
 
 fn place(texts: &Texts, index: u32) -> Option<(&str, bool)> {

@@ -14,16 +14,16 @@ use tokio::runtime::Handle;
 
 use self::tally::Tally;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, MeterFilter};
 use crate::discovery::{Directory, Rules};
 use crate::hypervisor::Hypervisor;
 use crate::hypervisor::reader::Reader;
 use crate::modules::{Modules, NotLoaded};
 use crate::pipeline::Chain;
 use crate::publish::id::Ids;
-use crate::sandbox::Sandbox;
 use crate::sandbox::host::state::State;
 use crate::sandbox::ledger::Ledger;
+use crate::sandbox::{Module, Sandbox};
 use crate::schedule::plan;
 
 /// Whose samples they are, where all guests are looked at together.
@@ -123,6 +123,11 @@ impl Agent {
         self.modules = modules;
         self.config = config;
         Ok(())
+    }
+
+    /// Hands meters that match to one more transformer, beside those of the configuration.
+    pub fn hand_to(&mut self, meters: MeterFilter, module: Arc<Module>) {
+        self.chains.push(Chain::new(meters, module));
     }
 
     /// The configuration in force.

@@ -4,6 +4,7 @@
 //! give part of an answer, and may never return: a guest whose process is frozen keeps the call that meets it. So
 //! nothing but [`reader`] makes calls, and it makes each one on a thread that it can do without.
 
+pub mod devices;
 pub mod key;
 #[cfg(feature = "libvirt")]
 pub mod libvirt;

@@ -1,6 +1,7 @@
 //! JSON as Python's `json.dumps` writes it: `", "` and `": "` between things, and nothing beyond ASCII. What leaves
 //! this daemon is compared with Ceilometer byte for byte, and signed.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 /// Appends a text with its quotes.
@@ -24,6 +25,23 @@ pub fn string(out: &mut String, text: &str) {
         }
     }
     out.push('"');
+}
+
+/// JSON in which control characters beyond ASCII stand as escapes, too. Others are escaped already, and these stand in
+/// texts only.
+pub fn without_controls(json: &str) -> Cow<'_, str> {
+    let is_odd = |c: char| c.is_control() && c >= '\u{7f}';
+    if !json.contains(is_odd) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        match is_odd(c) {
+            true => append(&mut out, format_args!("\\u{:04x}", u32::from(c))),
+            false => out.push(c),
+        }
+    }
+    Cow::Owned(out)
 }
 
 /// Appends a text, or `null`.
@@ -119,6 +137,9 @@ mod tests {
         let mut out = String::new();
         string(&mut out, "a\"b\\\u{7f}\u{e9}\u{1f600}\n\u{1}");
         assert_eq!(out, r#""a\"b\\\u007f\u00e9\ud83d\ude00\n\u0001""#);
+        let odd = serde_json::json!({"a\u{9b}": "\u{7f}\u{1b}\u{80}\u{a0}\u{e9}"}).to_string();
+        assert_eq!(without_controls(&odd), "{\"a\\u009b\":\"\\u007f\\u001b\\u0080\u{a0}\u{e9}\"}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&without_controls(&odd)).unwrap().to_string(), odd);
         let mut out = String::new();
         value(&mut out, &serde_json::json!({"k": [1, -2, 1.5, null, true], "e": {}}));
         assert_eq!(out, r#"{"k": [1, -2, 1.5, null, true], "e": {}}"#);

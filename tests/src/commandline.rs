@@ -5,6 +5,7 @@ mod inspect;
 mod once;
 mod prometheus;
 mod record;
+mod terminal;
 
 use crate::support::program::{Folder, run};
 

@@ -16,6 +16,8 @@ pub fn run(workspace: &Workspace, options: &Bench) -> Result<(), Error> {
     // It measures the daemon from outside, too.
     step::run("Building the benchmark", cargo(&["build"]).args(["--package", "wasmeter"]))?;
     sizes::print(workspace, &workspace.target().join("release/wasmeter"))?;
-    step::run("Running the benchmark", cargo(&["run"]).arg("--").args(&options.args))?;
+    let mut run = cargo(&["run"]);
+    run.arg("--").args(options.build.no_libvirt.then_some("--no-libvirt")).args(&options.args);
+    step::run("Running the benchmark", &mut run)?;
     Ok(())
 }

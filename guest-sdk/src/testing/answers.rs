@@ -71,6 +71,12 @@ impl Answers for Host {
         let (first, mut call) = (self.first_part(), self.call.borrow_mut());
         let mut indexes = Vec::with_capacity(guests.len());
         for part in guests.iter().copied().zip(suffixes.iter().copied()) {
+            let (guest, suffix) = part;
+            let is_guest = guest < first && !self.parents.contains_key(&guest);
+            assert!(is_guest, "declare_parts: resource {guest} is no guest");
+            let texts = self.texts.borrow();
+            let text = place(&texts, suffix).unwrap_or_else(|| panic!("declare_parts: there is no text {suffix}"));
+            check::suffix(text.0);
             let at = call.parts.iter().position(|known| *known == part).unwrap_or_else(|| {
                 call.parts.push(part);
                 call.parts.len() - 1

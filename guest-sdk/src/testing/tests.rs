@@ -144,8 +144,22 @@ impl Transformer for Echo {
         for batch in &mut batches {
             batch.notes.push(call.note("id", ids.clone())?);
         }
-        let guests = call.parents(&[batches[0].column.resources[0]]);
-        let parts = call.declare_parts(&guests, &call.intern(&["echo".to_owned()])?)?;
+        let mut guests = call.parents(&[batches[0].column.resources[0]]);
+        let mut suffixes = call.intern(&["echo".to_owned()])?;
+        match call.config() {
+            "part of a part" => guests = vec![batches[0].column.resources[0]],
+            "part of nobody" => guests = vec![7],
+            "no text" => suffixes = vec![1000],
+            "long" => suffixes = call.intern(&["x".repeat(256)])?,
+            "empty" => suffixes = call.intern(&[String::new()])?,
+            "bell" => suffixes = call.intern(&["\u{7}".to_owned()])?,
+            "future" => batches[0].at.wall += 1,
+            "later" => batches[0].at.monotonic = Some(u64::MAX),
+            "long ago" => batches[0].at.wall -= 86_400_000_000_001,
+            "sample of nobody" => batches[0].column.resources = vec![7],
+            _ => {}
+        }
+        let parts = call.declare_parts(&guests, &suffixes)?;
         let meter = Meter { name: "echo.parts".into(), kind: Kind::Gauge, unit: String::new() };
         for meter in call.declare_meters(&[meter])? {
             let column = parts.iter().map(|part| (*part, 1_u64)).collect();
@@ -167,4 +181,45 @@ fn converts() {
     assert_eq!((declared.meter, converted.meters[1].name.as_str()), (1, "echo.parts"));
     assert_eq!(converted.part(declared.column.resources[0]), Some((0, "echo")));
     assert_eq!(host.convert::<Echo>(&[], vec![]), Err("nothing comes in".into()));
+}
+
+fn input() -> Meter {
+    Meter { name: "cpu".into(), kind: Kind::Cumulative, unit: "ns".into() }
+}
+
+fn batch(resource: u32) -> Batch {
+    let column = [(resource, 5_u64)].into_iter().collect();
+    Batch { meter: 0, at: moment(100_000), column, notes: Vec::new() }
+}
+
+#[test]
+fn resources_may_be_known_from_batches_alone() {
+    let mut host = Host::new().attribute("id", [(0, "a")]);
+    let converted = host.convert::<Echo>(&[input()], vec![batch(1)]).unwrap();
+    let part = converted.batches[1].column.resources[0];
+    assert_eq!((part, converted.part(part)), (2, Some((1, "echo"))));
+}
+
+#[test]
+fn a_transformer_is_held_to_what_the_host_does() {
+    for (config, text) in [
+        ("part of a part", "declare_parts: resource 1 is no guest"),
+        ("part of nobody", "declare_parts: resource 7 is no guest"),
+        ("no text", "declare_parts: there is no text 1000"),
+        ("long", "declare_parts: a suffix has 1 to 255 bytes, not 256"),
+        ("empty", "declare_parts: a suffix has 1 to 255 bytes, not 0"),
+        ("bell", "declare_parts: a suffix has no control characters: \"\\u{7}\""),
+        ("future", "cpu: its samples are of a time after this slot"),
+        ("later", "cpu: its samples are of a time after this slot"),
+        ("long ago", "cpu: its samples are of a time more than a day ago"),
+        ("sample of nobody", "cpu: there is no resource 7"),
+    ] {
+        let convert = || {
+            let mut host = Host::new().config(config).attribute("id", [(0, "a")]).parents([(1, 0)]);
+            host.convert::<Echo>(&[input()], vec![batch(1)]).map(|_| ())
+        };
+        let panic = std::panic::catch_unwind(convert).expect_err(config);
+        let said = panic.downcast_ref::<String>().unwrap();
+        assert!(said.starts_with(text), "{config}: {said}");
+    }
 }

@@ -46,7 +46,7 @@ impl Args {
     /// Does it.
     pub fn run(self) -> Exit {
         let findings = self.find();
-        let text = if self.json {
+        let printed = if self.json {
             let report = serde_json::json!({
                 "problems": findings.problems,
                 "config": findings.config.as_ref().map(Config::effective_json),
@@ -54,11 +54,11 @@ impl Args {
                 "guests": findings.guests,
                 "not_metered": findings.nobodys,
             });
-            format!("{report:#}\n")
+            print::json(&report)
         } else {
-            findings.text()
+            print::text(&print::plain(&findings.text()))
         };
-        match (print::text(&text), findings.exit) {
+        match (printed, findings.exit) {
             (Err(exit), _) | (Ok(()), Some(exit)) => exit,
             (Ok(()), None) if findings.problems.has_errors() => Exit::Usage,
             (Ok(()), None) => Exit::Done,

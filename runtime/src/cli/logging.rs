@@ -8,6 +8,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::config::daemon::LogFormat;
+use crate::json;
 
 /// Lines that a live table shows.
 const LINES: usize = 8;
@@ -27,7 +28,7 @@ pub fn start(format: &LogFormat) {
     // A second start, in a test, changes nothing.
     let _ = match format {
         LogFormat::Text => log.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
-        LogFormat::Json => log.json().try_init(),
+        LogFormat::Json => log.json().with_writer(|| Json(io::stderr())).try_init(),
     };
 }
 
@@ -37,6 +38,23 @@ pub fn start_recent() -> Recent {
     let log = tracing_subscriber::fmt().with_env_filter(filter()).with_ansi(false).with_target(false);
     let _ = log.with_writer(recent.clone()).try_init();
     recent
+}
+
+/// Writes lines of JSON in which nothing commands a terminal. In text, the log sees to that itself.
+struct Json<W>(W);
+
+// === impl Json ===
+
+impl<W: Write> Write for Json<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // A line comes at once.
+        self.0.write_all(json::without_controls(&String::from_utf8_lossy(bytes)).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 // === impl Recent ===

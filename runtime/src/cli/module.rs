@@ -2,12 +2,13 @@
 
 pub mod inspect;
 pub mod list;
+pub mod trial;
 pub mod try_out;
 
 use std::path::{Path, PathBuf};
 
-use super::Exit;
 use super::setup::{self, Threads, Where};
+use super::{Exit, print};
 use crate::config::Config;
 use crate::config::daemon::CallLimits;
 use crate::modules;
@@ -73,7 +74,7 @@ impl Which {
 
 /// Says why a module is not used.
 fn refused(file: &Path, failure: &Failure) -> Exit {
-    eprintln!("error: {} was refused: {failure}", file.display());
+    print::error(format_args!("{} was refused: {failure}", file.display()));
     Exit::Module
 }
 

@@ -59,7 +59,7 @@ impl Args {
         let threads = Threads::start()?;
         let mut agent = threads.time.block_on(setup::agent(config, &threads))?;
         let mut report = threads.time.block_on(agent.cycle(&intervals)).map_err(|error| {
-            eprintln!("error: {error}");
+            print::error(error);
             Exit::Unreachable
         })?;
         if report.nobodys > 0 {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::setup::{self, Threads, Where};
-use super::{Exit, logging};
+use super::{Exit, logging, print};
 use crate::clock::{Clock, SystemClock};
 use crate::config::daemon::LogFormat;
 use crate::config::duration;
@@ -55,7 +55,7 @@ impl Args {
         let hypervisor = setup::hypervisor(&config, &clock)?;
         let threads = Threads::start()?;
         let cannot = |error: io::Error| {
-            eprintln!("error: cannot write {}: {error}", self.file.display());
+            print::error(format_args!("cannot write {}: {error}", self.file.display()));
             Exit::Failed
         };
         let mut mask = Mask::new().map_err(cannot)?;
@@ -68,7 +68,7 @@ impl Args {
                 threads.time.block_on(async { tokio::time::sleep(self.interval).await });
             }
             let mut recorded = threads.time.block_on(read(&mut reader, &clock)).map_err(|error| {
-                eprintln!("error: {error}");
+                print::error(error);
                 Exit::Unreachable
             })?;
             mask.apply(&mut recorded);

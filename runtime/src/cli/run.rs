@@ -64,7 +64,7 @@ impl Args {
 
     fn try_run(self) -> Result<Exit, Exit> {
         let (config, warnings) = self.at.read().map_err(|problems| {
-            eprintln!("{problems}");
+            print::problems(&problems);
             Exit::Usage
         })?;
         let recent = if self.table && io::stdout().is_terminal() {
@@ -76,14 +76,14 @@ impl Args {
         warn(&warnings);
         let problems = outputs::check(&config);
         if problems.has_errors() {
-            eprintln!("{problems}");
+            print::problems(&problems);
             return Err(Exit::Usage);
         }
         warn(&problems);
         let threads = Threads::start()?;
         // From the first moment on: modules may take a while to compile, and a signal is not to be missed.
         let mut wishes = threads.time.block_on(async { wishes() }).map_err(|error| {
-            eprintln!("error: signals cannot be listened to: {error}");
+            print::error(format_args!("signals cannot be listened to: {error}"));
             Exit::Failed
         })?;
         let ready = threads.time.block_on(async {

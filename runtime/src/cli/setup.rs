@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
 
-use super::Exit;
+use super::{Exit, print};
 use crate::agent::{Agent, Parts};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Problems};
@@ -44,11 +44,11 @@ impl Where {
     /// Reads the configuration, and says on standard error what is wrong with it or may be.
     pub fn load(&self) -> Result<Config, Exit> {
         let (config, warnings) = self.read().map_err(|problems| {
-            eprintln!("{problems}");
+            print::problems(&problems);
             Exit::Usage
         })?;
         if !warnings.is_empty() {
-            eprintln!("{warnings}");
+            print::problems(&warnings);
         }
         Ok(config)
     }
@@ -70,7 +70,7 @@ impl Threads {
     /// Starts them.
     pub fn start() -> Result<Self, Exit> {
         let failed = |error: std::io::Error| {
-            eprintln!("error: no threads can be started: {error}");
+            print::error(format_args!("no threads can be started: {error}"));
             Exit::Failed
         };
         let time = Builder::new_current_thread().enable_all().build().map_err(failed)?;
@@ -90,11 +90,11 @@ impl Threads {
 /// A sandbox as the configuration wants it.
 pub fn sandbox(config: &Config) -> Result<Sandbox, Exit> {
     let compiler = Compiler::this().map_err(|error| {
-        eprintln!("error: this program does not know where it is: {error}");
+        print::error(format_args!("this program does not know where it is: {error}"));
         Exit::Failed
     })?;
     Sandbox::new(&config.sandbox.cache, compiler).map_err(|error| {
-        eprintln!("error: {error}");
+        print::error(&error);
         Exit::Failed
     })
 }
@@ -102,7 +102,7 @@ pub fn sandbox(config: &Config) -> Result<Sandbox, Exit> {
 /// The host that the configuration names.
 pub fn hypervisor(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Hypervisor>, Exit> {
     hypervisor::open(&config.hypervisor.uri, clock).map_err(|error| {
-        eprintln!("error: {error}");
+        print::error(&error);
         Exit::without_host(&error)
     })
 }
@@ -114,7 +114,7 @@ pub async fn agent(config: Config, threads: &Threads) -> Result<Agent, Exit> {
     let sandbox = Arc::new(sandbox(&config)?);
     let parts = Parts { clock, hypervisor, sandbox, guests: threads.guests.handle().clone() };
     Agent::new(config, parts).await.map_err(|not_loaded| {
-        eprintln!("{}", not_loaded.problems);
+        print::problems(&not_loaded.problems);
         Exit::without_modules(&not_loaded)
     })
 }

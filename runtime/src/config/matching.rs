@@ -4,6 +4,13 @@ mod glob;
 
 pub use self::glob::{Glob, InvalidGlob};
 
+/// The most patterns of all sources and transforms together. Each is compared with each meter's name when the work of
+/// a slot is planned, and aliases make many of a small file.
+pub const MOST_PATTERNS: usize = 10_000;
+
+/// What to do about more.
+pub(super) const FEWER_PATTERNS: &str = "Write fewer, with * where meters share a beginning, or in fewer sources";
+
 /// The patterns of a source: `cpu`, `disk.*`, or all but `!network.*`.
 #[derive(Debug, Clone)]
 pub struct MeterFilter {

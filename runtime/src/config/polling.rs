@@ -8,7 +8,8 @@ mod source;
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::problem::{Problems, Severity};
+use super::matching::{FEWER_PATTERNS, MOST_PATTERNS};
+use super::problem::{Problems, Severity, quoted};
 use super::yaml::{self, Kind, Section};
 
 pub use self::source::Source;
@@ -29,10 +30,11 @@ pub struct Polling {
 // === impl Polling ===
 
 impl Polling {
-    /// Reads the text of `file`. What comes beside the result are warnings; what comes instead of it has errors.
-    pub fn parse(text: &str, file: &Path) -> Result<(Self, Problems), Problems> {
+    /// Reads the text of `file`; `patterns` of meters are used up elsewhere. What comes beside the result are
+    /// warnings; what comes instead of it has errors.
+    pub fn parse(text: &str, file: &Path, patterns: usize) -> Result<(Self, Problems), Problems> {
         let mut problems = Problems::of(Some(file));
-        let sources = sources(text, &mut problems);
+        let sources = sources(text, patterns, &mut problems);
         problems.sort();
         if problems.has_errors() { Err(problems) } else { Ok((Self { sources }, problems)) }
     }
@@ -43,7 +45,7 @@ impl Polling {
     }
 }
 
-fn sources(text: &str, problems: &mut Problems) -> Vec<Source> {
+fn sources(text: &str, mut patterns: usize, problems: &mut Problems) -> Vec<Source> {
     let Some(root) = yaml::parse(text, problems) else { return Vec::new() };
     let Some(file) = Section::of(&root, "", &["sources"], Severity::Warning, problems) else { return Vec::new() };
     let Some(entry) = file.entry("sources").filter(|entry| entry.value.kind != Kind::Null) else {
@@ -58,7 +60,19 @@ fn sources(text: &str, problems: &mut Problems) -> Vec<Source> {
     }
     let mut names = HashMap::new();
     let nodes = nodes.unwrap_or_default();
-    nodes.iter().filter_map(|(path, node)| Source::read(node, path, &mut names, problems)).collect()
+    let mut sources = Vec::new();
+    for (path, node) in &nodes {
+        let Some(source) = Source::read(node, path, &mut names, problems) else { continue };
+        let before = patterns;
+        patterns += source.meters.patterns().len();
+        if patterns <= MOST_PATTERNS {
+            sources.push(source);
+        } else if before <= MOST_PATTERNS {
+            let message = format!("with source {} there are more than {MOST_PATTERNS} meters", quoted(&source.name));
+            problems.error(source.place, &format!("{path}.meters"), message, FEWER_PATTERNS);
+        }
+    }
+    sources
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::label::Label;
 use super::owner::{Owner, Rules};
 use super::resource::{GuestResources, Ident, Part};
 use crate::clock::{Moment, SECOND};
+use crate::hypervisor::devices::DEVICES;
 use crate::hypervisor::reader::{Reader, Reading};
 use crate::hypervisor::{Definition, HypervisorError, Record};
 
@@ -122,7 +123,15 @@ impl Directory {
         for (guest, definition) in reader.define(unknown).await? {
             let revision = revisions.get(&guest).copied().unwrap_or_default();
             match definition {
-                Some(definition) => self.learn(definition, revision),
+                Some(mut definition) => {
+                    let surplus = definition.surplus();
+                    if surplus > 0 {
+                        let why = "a guest has more devices than are metered; the last ones are left out";
+                        tracing::warn!(%guest, left_out = surplus, most = DEVICES, "{why}");
+                        definition.keep_what_counts();
+                    }
+                    self.learn(definition, revision);
+                }
                 None => drop(self.undefined.insert(guest, revision)),
             }
         }

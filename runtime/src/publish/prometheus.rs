@@ -37,7 +37,8 @@ fn metric_name(meter: &str) -> String {
     format!("ceilometer_{}", meter.chars().map(plain).collect::<String>())
 }
 
-/// Labels without a value are left out, as Ceilometer's exporter does.
+/// Labels without a value are left out, as Ceilometer's exporter does. The format has an escape for the end of a line;
+/// other control characters would be passed on to the terminal, and are replaced.
 fn labels(label: &Label, unit: &str) -> String {
     let about = &label.about;
     let all = [
@@ -51,7 +52,20 @@ fn labels(label: &Label, unit: &str) -> String {
     ];
     let written = all.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| {
         let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let escaped = escaped.replace(char::is_control, "\u{fffd}");
         format!("{name}=\"{escaped}\"")
     });
     written.collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_command_no_terminal() {
+        let label = Label { device: "\u{1b}[2J\u{9b}2J\r\u{7f}\n\"\\".to_owned(), ..Label::bare("a") };
+        let odd = "\u{fffd}[2J\u{fffd}2J\u{fffd}\u{fffd}\\n\\\"\\\\";
+        assert_eq!(labels(&label, ""), format!("resource=\"a\",device=\"{odd}\""));
+    }
 }

@@ -122,6 +122,8 @@ fn heading(report: &Report, title: &str) -> String {
         stuck => format!(", {stuck} stuck"),
     };
     let missing = report.missing.as_ref().map(|why| format!(", incomplete: {why}")).unwrap_or_default();
+    // These are the hypervisor's words.
+    let missing = missing.replace(char::is_control, " ");
     format!(
         "{title}  {}  {} guests{stuck}, {} samples in {:.1} ms (of which reading {:.1} ms){missing}\n",
         super::encode::isoformat(slot.at).split('.').next().unwrap_or_default(),

@@ -41,7 +41,7 @@ pub const CROSSING_BYTES: usize = 16 << 20;
 pub const METERS: usize = 1_000;
 /// Statistics or attributes that a module may read.
 pub const READS: usize = 256;
-/// Patterns of meters that a module may declare; each is an automaton of its own.
+/// Patterns of meters that a module may declare; each is compared with each name that it declares.
 pub const PATTERNS: usize = 16;
 /// Bytes of a name: a meter's, a unit's, a key's, a state's.
 pub const NAME_BYTES: usize = 255;

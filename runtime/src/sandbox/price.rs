@@ -9,6 +9,8 @@ pub const BYTE: u64 = 1;
 pub const TEXT: u64 = 500;
 /// Comparing one name with one pattern.
 pub const PATTERN: u64 = 2_000;
+/// Comparing one byte of a pattern again, which a star may ask for at each byte of a name: 2 ns.
+pub const PATTERN_BYTE: u64 = 20;
 /// Loading or saving one cell of state, beside its bytes.
 pub const CELL: u64 = 30;
 /// One KiB of memory that an instance grows by: zeroed pages cost 0.5 ms a MiB.

@@ -1,7 +1,7 @@
 //! `wasmeter module`: what modules are, and how they do alone.
 
 use crate::support::program::Folder;
-use crate::support::{disk, resources};
+use crate::support::{disk, hostile, parting, resources};
 
 #[test]
 fn a_pollster_is_described() {
@@ -69,5 +69,87 @@ fn a_module_alone_says_what_it_gave_and_used() {
     assert!(quiet.lines().count() == 2 && quiet.starts_with("slot 1: 36 samples of "), "{quiet}");
     let wrong = format!("module run {} --module-config {{\"wrong\":1}} {sim}", resources());
     folder.run(&wrong).is(70).says("failed for ").says("unknown field `wrong`");
-    folder.run(&format!("module run delta {sim}")).is(70).complains("delta is a transformer");
+    folder.run(&format!("module run delta {sim}")).is(64).complains("delta is a transformer; say what it is to be");
+    folder.run(&format!("module run disk --meters cpu {sim}")).is(64).complains("disk is a pollster");
+}
+
+/// A configuration of `delta`.
+const GROWTH: &str = r#"{"target":{"name":"in.growth"}}"#;
+/// Two guests with a network device each.
+const TWO: &str = "--hypervisor sim://?domains=2&calm=true&disks=1&nics=1";
+
+#[test]
+fn a_transformer_alone_is_handed_what_pollsters_measure() {
+    let folder = Folder::new("");
+    let delta =
+        format!("module run delta --meters network.incoming.bytes --module-config {GROWTH} --interval 1s {TWO}");
+    let ran = folder.run(&format!("{delta} --slots 2")).is(0);
+    let ran = ran.says("slot 1: 0 samples of 2 input samples, ").says("slot 2: 2 samples of 2 input samples, ");
+    assert_eq!(ran.stdout.matches("in.growth").count(), 2, "{}", ran.stdout);
+    assert!(!ran.stdout.contains("network.incoming.bytes"), "{}", ran.stdout);
+    let quiet = folder.run(&format!("{delta} --quiet")).is(0).stdout;
+    assert!(quiet.lines().count() == 1 && quiet.contains(" fuel ("), "{quiet}");
+
+    // A recording goes on at once, and begins anew after its end.
+    folder.run(&format!("record host.jsonl --slots 2 --interval 1s {TWO}")).is(0);
+    let recorded = delta.replace(TWO, "--hypervisor recording:host.jsonl");
+    let began = std::time::Instant::now();
+    folder.run(&format!("{} --slots 60", recorded.replace("--interval 1s", "--interval 1m"))).is(0).says("slot 60: ");
+    assert!(began.elapsed().as_secs() < 60);
+}
+
+#[test]
+fn a_transformer_that_fails_alone_says_why() {
+    let folder = Folder::new("");
+    let taken = "delta failed for 2 input samples: forged: it gave samples of cpu, which is measured";
+    folder.run(&format!("module run delta --meters cpu --slots 2 --interval 100ms {TWO}")).is(70).says(taken);
+    let two = format!("module run delta --meters network.*.bytes --module-config {GROWTH} {TWO}");
+    folder.run(&two).is(70).says("delta failed for 4 input samples: bad-description: delta: target.name is in.growth");
+    folder.run(&format!("module run delta --meters nothing {TWO}")).is(64).complains("There are: cpu ");
+    folder.run(&format!("module run delta --meters cpu,!cpu {TWO}")).is(64).complains("--meters: Both included and");
+    let declared = r#"{"pattern":"a.*","meter":"b","parts":["c"]}"#;
+    let forging = format!("module run {} --meters cpu --module-config {declared} {TWO}", parting());
+    folder.run(&forging).is(70).says("failed for 2 input samples: forged: it declared the meter \"b\"");
+}
+
+#[test]
+fn a_transformer_is_described_by_what_it_is_handed() {
+    let folder = Folder::new("");
+    let line = format!("module inspect delta --meters network.incoming.bytes --module-config {GROWTH} {TWO}");
+    let ran = folder.run(&line).is(0);
+    ran.says("is handed").says("network.incoming.bytes").says("in.growth").says(" for each input sample (");
+    let report = folder.run(&format!("{line} --json")).is(0).json();
+    assert_eq!(
+        (&report["inputs"][0]["name"], &report["meters"][0]["kind"]),
+        (&"network.incoming.bytes".into(), &"delta".into())
+    );
+    assert_eq!((&report["measured"]["input_samples"], &report["failed"]), (&2.into(), &serde_json::Value::Null));
+    assert!(report["measured"]["fuel_per_input_sample"].as_u64().is_some_and(|fuel| fuel > 0), "{report}");
+    let declaring = r#"{"pattern":"a.*","meter":"a.b","parts":["c"]}"#;
+    let line = format!("module inspect {} --meters cpu --module-config {declaring} {TWO}", parting());
+    folder.run(&line).is(0).says("may declare\n  a.*");
+    let failing = folder.run(&format!("module inspect delta --meters cpu {TWO}")).is(70);
+    failing.complains("error: delta failed for 2 input samples: forged: ").says("delta is a transformer");
+}
+
+#[test]
+fn a_pollster_whose_call_fails_is_not_measured() {
+    let folder = Folder::new("");
+    folder.write("hostile.wasm", hostile());
+    for (config, cause) in [("run: panic", "trap: "), ("run: loop", "out-of-fuel: "), ("give: NaN", "not-finite: ")] {
+        let inspect = |more: &[&str]| {
+            let mut command = folder.command("module inspect hostile.wasm");
+            let output = command.args(["--module-config", config]).args(more).args(TWO.split(' ')).output().unwrap();
+            let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+            (output.status.code(), text(output.stdout), text(output.stderr))
+        };
+        let (code, said, complained) = inspect(&[]);
+        assert!(code == Some(70) && said.contains("hostile.time"), "{config}: {code:?} {said}");
+        assert!(complained.contains("error: hostile failed for ") && complained.contains(cause), "{complained}");
+        assert!(!said.contains("fuel"), "{said}");
+        let (code, said, _) = inspect(&["--json"]);
+        let report: serde_json::Value = serde_json::from_str(&said).unwrap();
+        assert!(code == Some(70) && report["measured"].is_null(), "{report}");
+        assert!(report["failed"].as_str().unwrap().contains(cause), "{report}");
+    }
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use crate::agent::polling::{Poll, Polled};
+use crate::cli::module::trial::{Inputs, Trial};
 use crate::cli::module::{Which, is_pollster, prepare, refused};
 use crate::cli::setup::{self, Where};
 use crate::cli::{Exit, logging, print};
-use crate::config::Config;
 use crate::config::daemon::LogFormat;
-use crate::contract::{Description, VERSION};
+use crate::config::{Config, MeterFilter};
+use crate::contract::{Description, Meter, VERSION};
 use crate::publish::columns::{self, Columns, Side};
 use crate::sandbox::{Module, Sandbox};
 
@@ -16,8 +17,11 @@ const EXAMPLES: &str = "\
 Examples:
   wasmeter module inspect my-module.wasm
   wasmeter module inspect disk --json | jq .reads
+  wasmeter module inspect delta --meters cpu --module-config '{\"target\": {\"name\": \"cpu.delta\"}}'
 
-Fuel for each resource is measured with a call on the simulated host.";
+Fuel is measured with calls on the host, which is the simulated one if no other is named.
+What a transformer gives depends on what it is handed: with --meters it is asked, and its fuel
+is measured in the second of two slots.";
 
 /// Say what a module is, gives, reads and needs.
 #[derive(Debug, clap::Args)]
@@ -26,18 +30,33 @@ pub struct Args {
     #[command(flatten)]
     which: Which,
     #[command(flatten)]
+    inputs: Inputs,
+    #[command(flatten)]
     at: Where,
     /// For programs.
     #[arg(long)]
     json: bool,
 }
 
-/// Fuel of a call on the simulated host.
-#[derive(Debug, serde::Serialize)]
+/// What is known of a module after it was called.
+#[derive(Debug, Default)]
+struct Tried {
+    /// Meters that a transformer was handed.
+    inputs: Vec<Meter>,
+    /// Meters that it gives, and patterns of those that it may declare.
+    meters: Vec<Meter>,
+    declares: Vec<String>,
+    measured: Option<Measured>,
+    /// Why a call failed.
+    failed: Option<String>,
+}
+
+/// Fuel of a call.
+#[derive(Debug)]
 struct Measured {
     fuel: u64,
-    resources: u32,
-    fuel_per_resource: u64,
+    /// Resources of a pollster, input samples of a transformer.
+    handed: u32,
     memory: usize,
 }
 
@@ -53,40 +72,100 @@ impl Args {
         let limits = config.sandbox.limits;
         let module =
             self.which.load(&sandbox, limits, &threads).map_err(|failure| refused(&self.which.file, &failure))?;
+        let meters = self.inputs.filter()?;
         let (sandbox, module) = (Arc::new(sandbox), Arc::new(module));
-        let measured = match is_pollster(&module) {
-            true => Some(self.measure(&sandbox, &module, &config, &threads)?),
-            false => None,
+        let tried = match (is_pollster(&module), meters) {
+            (true, _) => {
+                self.inputs.refuse_for(&module)?;
+                poll(&sandbox, &module, &config, &threads)?
+            }
+            (false, Some(meters)) => convert(&sandbox, &module, meters, &config, &threads)?,
+            (false, None) => Tried::default(),
         };
         if self.json {
-            print::text(&format!("{:#}\n", json(&module, measured.as_ref())))
+            print::json(&json(&module, &tried))?;
         } else {
-            print::text(&text(&module, measured.as_ref()))
+            print::text(&text(&module, &tried))?;
         }
-    }
-
-    fn measure(
-        &self,
-        sandbox: &Arc<Sandbox>,
-        module: &Arc<Module>,
-        config: &Config,
-        threads: &setup::Threads,
-    ) -> Result<Measured, Exit> {
-        let host = super::try_out::Host::open(config, threads)?;
-        let (snapshot, view) = host.next(module, threads)?;
-        let resources = view.resources();
-        let poll = Poll::alone(sandbox, module, snapshot, view, config, &host.clock);
-        let Polled { fuel, memory, .. } = threads.time.block_on(poll.run());
-        Ok(Measured { fuel, resources, fuel_per_resource: fuel / u64::from(resources.max(1)), memory })
+        threads.guests.shutdown_background();
+        let Some(failed) = &tried.failed else { return Ok(()) };
+        print::error(failed);
+        Err(Exit::Module)
     }
 }
 
-fn json(module: &Module, measured: Option<&Measured>) -> serde_json::Value {
+/// What a pollster is in one call.
+fn poll(
+    sandbox: &Arc<Sandbox>,
+    module: &Arc<Module>,
+    config: &Config,
+    threads: &setup::Threads,
+) -> Result<Tried, Exit> {
+    let host = super::try_out::Host::open(config, threads)?;
+    let (snapshot, view) = host.next(module, threads)?;
+    let handed = view.resources();
+    let poll = Poll::alone(sandbox, module, snapshot, view, config, &host.clock);
+    let Polled { fuel, memory, failures, .. } = threads.time.block_on(poll.run());
+    let failed = failures
+        .first()
+        .map(|(failure, count)| format!("{} failed for {count} of {handed} resources: {failure}", module.name));
+    let measured = failed.is_none().then_some(Measured { fuel, handed, memory });
+    let (meters, declares) = (module.description.meters.clone(), module.description.declares.clone());
+    Ok(Tried { inputs: Vec::new(), meters, declares, measured, failed })
+}
+
+/// What a transformer is for some meters. In the first slot it may only remember; what counts is the second.
+fn convert(
+    sandbox: &Arc<Sandbox>,
+    module: &Arc<Module>,
+    meters: MeterFilter,
+    config: &Config,
+    threads: &setup::Threads,
+) -> Result<Tried, Exit> {
+    let mut trial = Trial::open(sandbox, module, meters, config, threads)?;
+    let first = trial.next(threads)?;
+    let second = trial.next(threads)?;
+    let mut tried = Tried { inputs: second.inputs, ..Tried::default() };
+    match threads.time.block_on(sandbox.outputs(module, &tried.inputs)) {
+        Ok(gives) => {
+            tried.declares = gives.declares.iter().map(|pattern| pattern.text().to_owned()).collect();
+            tried.meters = gives.meters;
+        }
+        Err(failure) => tried.failed = Some(format!("{} cannot describe itself: {failure}", module.name)),
+    }
+    let failed = first.failures.into_iter().chain(second.failures).next();
+    tried.failed = tried.failed.or(failed);
+    let measured = second.report.filter(|_| tried.failed.is_none());
+    tried.measured =
+        measured.map(|report| Measured { fuel: report.fuel, handed: report.resources, memory: report.memory });
+    Ok(tried)
+}
+
+// === impl Measured ===
+
+impl Measured {
+    fn each(&self) -> u64 {
+        self.fuel / u64::from(self.handed.max(1))
+    }
+
+    fn json(&self, module: &Module) -> serde_json::Value {
+        let Self { fuel, handed, memory } = self;
+        if is_pollster(module) {
+            serde_json::json!({
+                "fuel": fuel, "resources": handed, "fuel_per_resource": self.each(), "memory": memory,
+            })
+        } else {
+            serde_json::json!({
+                "fuel": fuel, "input_samples": handed, "fuel_per_input_sample": self.each(), "memory": memory,
+            })
+        }
+    }
+}
+
+fn json(module: &Module, tried: &Tried) -> serde_json::Value {
     let described: &Description = &module.description;
-    let meters = described
-        .meters
-        .iter()
-        .map(|meter| serde_json::json!({ "name": meter.name, "kind": meter.kind.word(), "unit": meter.unit }));
+    let meter =
+        |meter: &Meter| serde_json::json!({ "name": meter.name, "kind": meter.kind.word(), "unit": meter.unit });
     let reads =
         described.reads.iter().map(|wanted| serde_json::json!({ "key": wanted.key, "instead_of": wanted.instead_of }));
     serde_json::json!({
@@ -95,16 +174,18 @@ fn json(module: &Module, measured: Option<&Measured>) -> serde_json::Value {
         "digest": module.code.digest,
         "size": module.code.size,
         "imports": module.code.manifest.imports,
-        "meters": meters.collect::<Vec<_>>(),
-        "declares": described.declares,
+        "inputs": tried.inputs.iter().map(meter).collect::<Vec<_>>(),
+        "meters": tried.meters.iter().map(meter).collect::<Vec<_>>(),
+        "declares": tried.declares,
         "reads": reads.collect::<Vec<_>>(),
         "attributes": described.attributes,
         "discovery": described.discovery,
-        "measured": measured,
+        "measured": tried.measured.as_ref().map(|measured| measured.json(module)),
+        "failed": tried.failed.as_deref().map(print::plain),
     })
 }
 
-fn text(module: &Module, measured: Option<&Measured>) -> String {
+fn text(module: &Module, tried: &Tried) -> String {
     let (code, described) = (&module.code, &module.description);
     let (major, minor, patch) = VERSION;
     #[allow(clippy::cast_precision_loss, reason = "for people")]
@@ -114,27 +195,22 @@ fn text(module: &Module, measured: Option<&Measured>) -> String {
          digest  sha256:{}\nsize    {size}\n",
         module.name, code.manifest.world, code.manifest.contract, code.digest,
     );
-    if let Some(Measured { fuel, resources, fuel_per_resource, memory }) = measured {
+    if let Some(measured) = &tried.measured {
         #[allow(clippy::cast_precision_loss, reason = "for people")]
-        let memory = columns::bytes(*memory as f64);
-        out.push_str(&format!(
-            "fuel    {fuel_per_resource} for each resource ({fuel} for {resources} on the simulated host)\n\
-             memory  {memory}\n"
-        ));
+        let memory = columns::bytes(measured.memory as f64);
+        let what = if is_pollster(module) { "resource" } else { "input sample" };
+        let Measured { fuel, handed, .. } = measured;
+        let each = measured.each();
+        out.push_str(&format!("fuel    {each} for each {what} ({fuel} for {handed})\nmemory  {memory}\n"));
     }
     let mut section = |title: &str, body: String| {
         if !body.is_empty() {
             out.push_str(&format!("\n{title}\n{}", indent(&body)));
         }
     };
-    let mut meters = Columns::new([("METER", Side::Left), ("TYPE", Side::Left), ("UNIT", Side::Left)]);
-    for meter in &described.meters {
-        meters.row([meter.name.clone(), meter.kind.to_string(), meter.unit.clone()]);
-    }
-    if !meters.is_empty() {
-        section("gives", meters.render());
-    }
-    section("may declare", lines(&described.declares));
+    section("is handed", meters(&tried.inputs));
+    section("gives", meters(&tried.meters));
+    section("may declare", lines(&tried.declares));
     let reads = described.reads.iter().map(|wanted| match wanted.instead_of.as_slice() {
         [] => wanted.key.clone(),
         others => format!("{} (only where {} is missing)", wanted.key, others.join(" or ")),
@@ -144,6 +220,14 @@ fn text(module: &Module, measured: Option<&Measured>) -> String {
     section("is for", lines(&described.discovery));
     section("imports", lines(&code.manifest.imports));
     out
+}
+
+fn meters(all: &[Meter]) -> String {
+    let mut table = Columns::new([("METER", Side::Left), ("TYPE", Side::Left), ("UNIT", Side::Left)]);
+    for meter in all {
+        table.row([meter.name.clone(), meter.kind.to_string(), meter.unit.clone()]);
+    }
+    if table.is_empty() { String::new() } else { table.render() }
 }
 
 fn lines(all: &[String]) -> String {

@@ -41,13 +41,13 @@ impl Args {
                 sandbox.configure(built_in.name, true, code, String::new(), Limits::from(limits)).await
             });
             loaded.push(module.map_err(|failure| {
-                eprintln!("error: the built-in module {} was refused: {failure}", built_in.name);
+                print::error(format_args!("the built-in module {} was refused: {failure}", built_in.name));
                 Exit::Module
             })?);
         }
         if self.json {
             let all: Vec<_> = loaded.iter().map(describe).collect();
-            return print::text(&format!("{:#}\n", serde_json::Value::from(all)));
+            return print::json(&serde_json::Value::from(all));
         }
         let mut table = Columns::new([
             ("MODULE", Side::Left),

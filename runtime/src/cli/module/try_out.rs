@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::agent::OPERATOR;
 use crate::agent::polling::{Poll, Polled};
+use crate::cli::module::trial::{Inputs, Trial, Tried};
 use crate::cli::module::{Which, is_pollster, prepare, refused};
 use crate::cli::once;
 use crate::cli::setup::{self, Threads, Where};
@@ -27,7 +28,9 @@ Examples:
   wasmeter module run my-module.wasm                               against the simulated host
   wasmeter module run my-module.wasm --hypervisor recording:host.jsonl --slots 5
   wasmeter module run disk --hypervisor 'sim://?domains=1000&calm=true' --quiet
+  wasmeter module run delta --meters cpu --module-config '{\"target\": {\"name\": \"cpu.delta\"}}' --slots 3
 
+A transformer is handed, slot after slot, what pollsters measured of the meters in --meters.
 State is kept from slot to slot, as the daemon does, and forgotten at the end.";
 
 /// Run a module alone, and say what it gave and used.
@@ -36,6 +39,8 @@ State is kept from slot to slot, as the daemon does, and forgotten at the end.";
 pub struct Args {
     #[command(flatten)]
     which: Which,
+    #[command(flatten)]
+    inputs: Inputs,
     #[command(flatten)]
     at: Where,
     /// How many slots; a simulated host lives on between them, a recording goes to its next slot.
@@ -68,18 +73,21 @@ impl Args {
         let limits = config.sandbox.limits;
         let module =
             self.which.load(&sandbox, limits, &threads).map_err(|failure| refused(&self.which.file, &failure))?;
-        if !is_pollster(&module) {
-            eprintln!("error: {} is a transformer, which needs samples; name it under transform", module.name);
-            return Err(Exit::Module);
-        }
+        let meters = self.inputs.filter()?;
         let (sandbox, module) = (Arc::new(sandbox), Arc::new(module));
+        if !is_pollster(&module) {
+            let Some(meters) = meters else {
+                let remedy = "say what it is to be handed, as in --meters cpu";
+                print::error(format_args!("{} is a transformer; {remedy}", module.name));
+                return Err(Exit::Usage);
+            };
+            return self.convert(Trial::open(&sandbox, &module, meters, &config, &threads)?, &config, threads);
+        }
+        self.inputs.refuse_for(&module)?;
         let host = Host::open(&config, &threads)?;
         let (mut state, mut failed) = (Arc::default(), false);
-        let lives = !config.hypervisor.uri.starts_with("recording:");
         for slot in 0..self.slots {
-            if slot > 0 && lives {
-                threads.time.block_on(async { tokio::time::sleep(self.interval).await });
-            }
+            self.wait(slot, &config, &threads);
             let (snapshot, view) = host.next(&module, &threads)?;
             let resources = view.resources();
             let mut poll = Poll::alone(&sandbox, &module, Arc::clone(&snapshot), view, &config, &host.clock);
@@ -114,6 +122,44 @@ impl Args {
         threads.guests.shutdown_background();
         if failed { Err(Exit::Module) } else { Ok(()) }
     }
+
+    /// The same for a transformer.
+    fn convert(&self, mut trial: Trial, config: &Config, threads: Threads) -> Result<(), Exit> {
+        let mut failed = false;
+        for slot in 0..self.slots {
+            self.wait(slot, config, &threads);
+            let Tried { slot: samples, report, failures, .. } = trial.next(&threads)?;
+            if !self.quiet && !samples.samples.is_empty() {
+                print::text(&once::samples(&samples))?;
+            }
+            let line = match report {
+                None => "nothing that it is for was measured".to_owned(),
+                Some(report) => format!(
+                    "{} samples of {} input samples, {} fuel ({} an input sample), {} bytes of memory, {:.1} ms",
+                    report.samples,
+                    report.resources,
+                    report.fuel,
+                    report.fuel / u64::from(report.resources.max(1)),
+                    report.memory,
+                    report.took.as_secs_f64() * 1e3,
+                ),
+            };
+            print::text(&format!("slot {}: {line}\n", slot + 1))?;
+            for failure in &failures {
+                print::text(&format!("{failure}\n"))?;
+                failed = true;
+            }
+        }
+        threads.guests.shutdown_background();
+        if failed { Err(Exit::Module) } else { Ok(()) }
+    }
+
+    /// Waits for the next slot of a host that lives.
+    fn wait(&self, slot: u32, config: &Config, threads: &Threads) {
+        if slot > 0 && !config.hypervisor.uri.starts_with("recording:") {
+            threads.time.block_on(async { tokio::time::sleep(self.interval).await });
+        }
+    }
 }
 
 // === impl Host ===
@@ -131,7 +177,7 @@ impl Host {
     /// Reads what a module reads, of all guests.
     pub fn next(&self, module: &Module, threads: &Threads) -> Result<(Arc<Snapshot>, View), Exit> {
         let snapshot = threads.time.block_on(self.read(module)).map_err(|error| {
-            eprintln!("error: {error}");
+            print::error(error);
             Exit::Unreachable
         })?;
         let view = View::of(&snapshot.resources, vec![snapshot.resources.guests()]);

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::read::Reading;
 use super::sandbox::{CallLimits, LIMIT_KEYS};
 use crate::config::file;
-use crate::config::matching::MeterFilter;
+use crate::config::matching::{FEWER_PATTERNS, MOST_PATTERNS, MeterFilter};
 use crate::config::problem::{Place, Severity, quoted};
 use crate::config::secret;
 use crate::config::yaml::{Kind, Node, Refusal, Section};
@@ -53,7 +53,6 @@ pub struct ModuleConfig(Value);
 
 const MOST_MODULES: usize = 1000;
 const MOST_TRANSFORMS: usize = 1000;
-const MOST_METERS: usize = 10_000;
 
 /// The longest name of a module; it becomes a label and a file's name.
 const LONGEST_NAME: usize = 64;
@@ -95,12 +94,21 @@ pub(super) fn entries(reading: &mut Reading<'_, '_>, limits: &CallLimits) -> Vec
 /// The chain of transformers.
 pub(super) fn transforms(reading: &mut Reading<'_, '_>) -> Vec<Transform> {
     let root = reading.root();
-    let mut transforms = Vec::new();
+    let (mut transforms, mut patterns) = (Vec::new(), 0);
     for (path, node) in root.list("transform", MOST_TRANSFORMS, reading.problems).unwrap_or_default() {
         let known = ["meters", "module", "config"];
         let Some(section) = Section::of(node, &path, &known, Severity::Error, reading.problems) else { continue };
         let module = section.required("module", reading.problems, "Name the module that transforms", module_name);
-        let meters = section.meters("meters", &quoted(&path), MOST_METERS, reading.problems);
+        let meters = section.meters("meters", &quoted(&path), MOST_PATTERNS, reading.problems);
+        let before = patterns;
+        patterns += meters.as_ref().map_or(0, |meters| meters.patterns().len());
+        if patterns > MOST_PATTERNS {
+            if before <= MOST_PATTERNS {
+                let message = format!("with {} there are more than {MOST_PATTERNS} meters", quoted(&path));
+                reading.problems.error(node.place, &section.key("meters"), message, FEWER_PATTERNS);
+            }
+            continue;
+        }
         if let (Some(module), Some(meters)) = (module, meters) {
             transforms.push(Transform { meters, module, config: ModuleConfig::of(&section), place: node.place });
         }

@@ -58,7 +58,8 @@ pub(super) fn config(text: &str, path: Option<&Path>, problems: &mut Problems) -
     let guests = GuestRules::read(&mut reading);
     let metadata = Metadata::read(&mut reading);
     let log = Log::read(&mut reading);
-    let (polling_file, polling) = reading.polling();
+    let patterns = transform.iter().map(|transform| transform.meters.patterns().len()).sum();
+    let (polling_file, polling) = reading.polling(patterns);
     let file = path.map(Path::to_owned);
     Some(Config {
         file,
@@ -126,12 +127,12 @@ impl<'a> Reading<'a, '_> {
         HypervisorUri { uri: uri.unwrap_or_else(|| SIMULATED.to_owned()), place }
     }
 
-    /// Reads the polling file last: its problems stand behind those of this file.
-    fn polling(&mut self) -> (Option<PathBuf>, Option<Polling>) {
+    /// Reads the polling file last: its problems stand behind those of this file, which uses up so many patterns.
+    fn polling(&mut self, patterns: usize) -> (Option<PathBuf>, Option<Polling>) {
         let path = self.root.read("polling", self.problems, |node| node.text().map(|text| self.folder.join(text)));
         let text = path.as_deref().map_or(Ok(BUILT_IN.to_owned()), file::read);
         let read = match text {
-            Ok(text) => Polling::parse(&text, path.as_deref().unwrap_or(Path::new(BUILT_IN_POLLING))),
+            Ok(text) => Polling::parse(&text, path.as_deref().unwrap_or(Path::new(BUILT_IN_POLLING)), patterns),
             Err(error) => {
                 let place = self.root.get("polling").and_then(|node| node.place);
                 let path = path.as_deref().unwrap_or(Path::new("")).display();

@@ -143,6 +143,33 @@ fn the_watchdog_follows_the_shortest_interval() {
 }
 
 #[test]
+fn patterns_are_counted_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wasmeter.yaml");
+    let polling = format!("sources:\n  - {{name: a, interval: 1, meters: [{}]}}\n", "a,".repeat(5_000));
+    fs::write(folder.path().join("p.yaml"), polling).unwrap();
+    let transform = |of: &str, count: usize| format!("  - {{module: {of}, meters: [{}]}}\n", "a,".repeat(count));
+    let remedy = "Write fewer, with * where meters share a beginning, or in fewer sources";
+    for (transforms, said) in [
+        (transform("m", 5_000), String::new()),
+        (
+            transform("m", 5_001),
+            format!("p.yaml:2:6: error: with source `a` there are more than 10000 meters. {remedy}"),
+        ),
+        (
+            transform("m", 5_001) + &transform("n", 5_000),
+            format!("wasmeter.yaml:4:5: error: with `transform[1]` there are more than 10000 meters. {remedy}"),
+        ),
+    ] {
+        fs::write(&path, format!("polling: p.yaml\ntransform:\n{transforms}")).unwrap();
+        let problems = Config::load(Some(&path)).map_or_else(|problems| problems, |(_, problems)| problems);
+        let problems = problems.to_string();
+        let first = problems.lines().next().unwrap_or_default();
+        assert_eq!(first.rsplit_once('/').map_or("", |(_, line)| line), said);
+    }
+}
+
+#[test]
 fn secrets_are_shown_nowhere() {
     let text = "hypervisor: qemu+tcp://me:hunter2@host/system\nmodules: {m: {config: {db: {Password: hunter2}}}}\n\
                 transform: [{meters: [a], module: m, config: {api_token: [hunter2]}}]\n";

@@ -1,21 +1,19 @@
 //! One pattern, as Python's `fnmatch` reads it on a POSIX machine.
 
-use std::fmt::Write;
-use std::iter::Peekable;
 use std::str::FromStr;
-
-use regex::Regex;
 
 /// A pattern for names: `*` any text, `?` any character, `[a-z]` one of these, `[!a-z]` one but these. Upper and lower
 /// case differ, and the whole name must fit.
+///
+/// It is read while it is matched: an automaton for it would take a thousand times as much memory as its text, and
+/// aliases make many patterns of a small file.
 #[derive(Debug, Clone)]
-pub struct Glob(Matcher);
-
-/// Most patterns are plain names, of which a source may have thousands; these need no automaton.
-#[derive(Debug, Clone)]
-enum Matcher {
-    Name(String),
-    Pattern(Regex),
+pub struct Glob {
+    /// The pattern with stars that stand beside each other made one, and `[[]` for a bracket that nothing closes: so
+    /// that nothing is looked for twice while a name is matched.
+    pub(super) text: Box<str>,
+    /// Whether it is a name and nothing else, as most are.
+    is_name: bool,
 }
 
 /// A text that is no pattern.
@@ -24,9 +22,6 @@ pub enum InvalidGlob {
     /// Longer than any name.
     #[error("A pattern is longer than {LONGEST} characters")]
     TooLong,
-    /// The automaton for it would be too large.
-    #[error("A pattern is too complex")]
-    TooComplex,
 }
 
 /// The longest pattern in characters; what it is matched with are names of meters.
@@ -40,19 +35,24 @@ impl Glob {
         if pattern.chars().nth(LONGEST).is_some() {
             return Err(InvalidGlob::TooLong);
         }
-        if !pattern.contains(['*', '?', '[']) {
-            return Ok(Self(Matcher::Name(pattern.to_owned())));
-        }
-        let regex = Regex::new(&translate(pattern)).map_err(|_| InvalidGlob::TooComplex)?;
-        Ok(Self(Matcher::Pattern(regex)))
+        let text = plain(pattern).into_boxed_str();
+        Ok(Self { is_name: !text.contains(['*', '?', '[']), text })
+    }
+
+    /// The pattern, or one that fits the same names.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// Whether the whole name fits.
     pub fn matches(&self, name: &str) -> bool {
-        match &self.0 {
-            Matcher::Name(own) => own == name,
-            Matcher::Pattern(regex) => regex.is_match(name),
-        }
+        if self.is_name { *self.text == *name } else { fits(&self.text, name) }
+    }
+
+    /// How many bytes of the pattern may be compared again at each character of a name, at most: what stands behind
+    /// the first star. All of it is compared once beside that.
+    pub fn width(&self) -> usize {
+        self.text.split_once('*').map_or(0, |(_, behind)| behind.len())
     }
 }
 
@@ -64,72 +64,96 @@ impl FromStr for Glob {
     }
 }
 
-fn translate(pattern: &str) -> String {
-    let mut regex = String::from(r"(?s)\A");
-    let mut rest = pattern.chars();
-    while let Some(letter) = rest.next() {
-        match letter {
-            '*' => regex.push_str(".*"),
-            '?' => regex.push('.'),
-            '[' => match split_set(rest.as_str()) {
-                Some((set, after)) => {
-                    push_set(&mut regex, set);
-                    rest = after.chars();
-                }
-                None => push_char(&mut regex, '['),
-            },
-            other => push_char(&mut regex, other),
-        }
+/// The same pattern with each star alone and each set closed.
+fn plain(pattern: &str) -> String {
+    let (mut plain, mut rest) = (String::with_capacity(pattern.len()), pattern);
+    while let Some(letter) = rest.chars().next() {
+        let behind = rest.strip_prefix(letter).unwrap_or_default();
+        rest = match (letter, split_set(behind)) {
+            ('[', Some((set, behind))) => {
+                plain.extend(["[", set, "]"]);
+                behind
+            }
+            ('[', None) => {
+                plain.push_str("[[]");
+                behind
+            }
+            ('*', _) => {
+                plain.push('*');
+                behind.trim_start_matches('*')
+            }
+            _ => {
+                plain.push(letter);
+                behind
+            }
+        };
     }
-    regex.push_str(r"\z");
-    regex
+    plain
 }
 
 /// What stands up to the closing bracket, and what stands behind it. A bracket right at the beginning closes nothing.
 fn split_set(text: &str) -> Option<(&str, &str)> {
     let start = text.strip_prefix('!').unwrap_or(text);
     let start = start.strip_prefix(']').unwrap_or(start);
-    let (tail, after) = start.split_once(']')?;
-    let length = text.len() - after.len() - 1;
-    debug_assert!(text.get(..length).is_some_and(|set| set.ends_with(tail)));
-    Some((text.get(..length)?, after))
+    let (_, behind) = start.split_once(']')?;
+    let length = text.len() - behind.len() - 1;
+    Some((text.get(..length)?, behind))
 }
 
-fn push_set(regex: &mut String, set: &str) {
-    let (negated, members) = set.strip_prefix('!').map_or((false, set), |rest| (true, rest));
-    let mut class = String::new();
-    let mut members = members.chars().peekable();
+/// A star first stands for nothing, and for a character more whenever what is behind it does not fit. Only the last
+/// star that was met need grow: what an earlier one left over fits whatever that one leaves.
+fn fits(mut pattern: &str, mut name: &str) -> bool {
+    let mut star: Option<(&str, &str)> = None;
+    loop {
+        if let Some(behind) = pattern.strip_prefix('*') {
+            star = Some((behind, name));
+            pattern = behind;
+            continue;
+        }
+        let mut letters = name.chars();
+        let Some(letter) = letters.next() else { return pattern.is_empty() };
+        if let Some(behind) = one(pattern, letter) {
+            (pattern, name) = (behind, letters.as_str());
+            continue;
+        }
+        // What is behind the last star of all may be empty, and then it fits any rest.
+        let Some((behind, from)) = star.as_mut() else { return false };
+        if behind.is_empty() {
+            return true;
+        }
+        let mut shorter = from.chars();
+        shorter.next();
+        *from = shorter.as_str();
+        (pattern, name) = (*behind, *from);
+    }
+}
+
+/// The pattern behind what stands for one character, if it may stand for this one.
+fn one(pattern: &str, letter: char) -> Option<&str> {
+    let mut rest = pattern.chars();
+    match rest.next()? {
+        '?' => Some(rest.as_str()),
+        '[' => {
+            let (set, behind) = split_set(rest.as_str())?;
+            let (negated, members) = set.strip_prefix('!').map_or((false, set), |members| (true, members));
+            (has(members, letter) != negated).then_some(behind)
+        }
+        other => (other == letter).then_some(rest.as_str()),
+    }
+}
+
+/// Whether a set has a letter. A range that runs backwards has no members.
+fn has(members: &str, letter: char) -> bool {
+    let mut members = members.chars();
     while let Some(from) = members.next() {
-        match range_end(&mut members) {
-            // A range that runs backwards has no members.
-            Some(to) if to < from => {}
-            Some(to) => {
-                push_char(&mut class, from);
-                class.push('-');
-                push_char(&mut class, to);
-            }
-            None => push_char(&mut class, from),
+        let mut ahead = members.clone();
+        let to = ahead.next().filter(|&dash| dash == '-').and_then(|_| ahead.next());
+        if to.is_some() {
+            members = ahead;
+        }
+        if (from..=to.unwrap_or(from)).contains(&letter) {
+            return true;
         }
     }
-    regex.push_str(match (negated, class.is_empty()) {
-        (false, false) => "[",
-        (true, false) => "[^",
-        (false, true) => r"[^\s\S",
-        (true, true) => r"[\s\S",
-    });
-    regex.push_str(&class);
-    regex.push(']');
-}
-
-/// The end of a range if `-` and one more member come next, which are taken.
-fn range_end(members: &mut Peekable<std::str::Chars<'_>>) -> Option<char> {
-    let mut ahead = members.clone();
-    let end = ahead.next().filter(|&dash| dash == '-').and_then(|_| ahead.next())?;
-    *members = ahead;
-    Some(end)
-}
-
-/// By number, so that nothing has a meaning of its own.
-fn push_char(regex: &mut String, letter: char) {
-    let _ = write!(regex, r"\x{{{:x}}}", u32::from(letter));
+    false
 }

@@ -90,6 +90,16 @@ fn sets_are_read_as_python_reads_them() {
     assert!(Glob::new(&"[!é]".repeat(63)).is_ok());
 }
 
+#[test]
+fn what_is_compared_again_is_known_beforehand() {
+    for (pattern, width) in [("cpu", 0), ("cpu.*", 0), ("*", 0), ("*.bytes", 6), ("a*bc**d", 4), ("*[*]", 3)] {
+        assert_eq!(Glob::new(pattern).unwrap().width(), width, "{pattern}");
+    }
+    // Two hundred stars end as soon as one does.
+    let (pattern, name) = ("*a".repeat(127) + "b", "a".repeat(255));
+    assert!(!Glob::new(&pattern).unwrap().matches(&name));
+}
+
 /// `fnmatch` again, slowly and in another way.
 fn fits(pattern: &[char], name: &[char]) -> bool {
     let Some((&first, rest)) = pattern.split_first() else { return name.is_empty() };
@@ -128,6 +138,11 @@ proptest! {
     ) {
         let letters = |text: &str| text.chars().collect::<Vec<_>>();
         prop_assert_eq!(Glob::new(&pattern).unwrap().matches(&name), fits(&letters(&pattern), &letters(&name)));
+    }
+
+    #[test]
+    fn a_pattern_takes_as_much_memory_as_its_text(pattern in r"[ab\[\]*?!-]{0,255}") {
+        prop_assert!(Glob::new(&pattern).unwrap().text.len() <= 3 * pattern.len());
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use rustc_hash::FxHashMap;
+
 use crate::contract::{Column, Values};
 use crate::discovery::directory::Present;
 use crate::discovery::resource::{Part, Resources};
@@ -29,8 +31,8 @@ pub struct Keys {
 pub struct Columns {
     keys: Keys,
     by_key: Vec<Column>,
-    /// The devices of the guest at hand: the key of their names, their number in statistics, their resource.
-    devices: Vec<(KeyId, u32, u32)>,
+    /// The devices of the guest at hand: their resource, by the key of their names and their number in statistics.
+    devices: FxHashMap<(KeyId, u32), u32>,
 }
 
 // === impl Keys ===
@@ -81,7 +83,7 @@ impl Columns {
     /// Empty columns.
     pub fn of(keys: Keys) -> Self {
         let by_key = keys.parts.iter().map(|_| Column::empty()).collect();
-        Self { keys, by_key, devices: Vec::new() }
+        Self { keys, by_key, devices: FxHashMap::default() }
     }
 
     /// Adds the statistics of a guest.
@@ -109,7 +111,9 @@ impl Columns {
                 None => Some(root),
                 Some(Part::Disk) => self.device(self.keys.disk_name, stat.number),
                 Some(Part::Nic) => self.device(self.keys.nic_name, stat.number),
-                Some(Part::Vcpu) => (first_vcpu..).zip(&one.vcpus).find(|(_, n)| **n == stat.number).map(|(at, _)| at),
+                Some(Part::Vcpu) => {
+                    one.vcpus.binary_search(&stat.number).ok().map(|at| first_vcpu.saturating_add(index(at)))
+                }
             };
             if let Some(resource) = resource {
                 self.push(resource, stat);
@@ -146,23 +150,24 @@ impl Columns {
     /// Statistics number devices; their names tell which of the definition's they are.
     fn find_devices(&mut self, root: u32, record: &Record, resources: &Resources) {
         self.devices.clear();
+        let mut places: FxHashMap<(KeyId, &str), u32> = FxHashMap::default();
+        for (key, part) in [(self.keys.disk_name, Part::Disk), (self.keys.nic_name, Part::Nic)] {
+            for place in resources.parts(part, &(root..root + 1)) {
+                if let Some(resource) = resources.get(place) {
+                    places.entry((key, &resource.label.device)).or_insert(place);
+                }
+            }
+        }
         for stat in &record.stats {
             let Value::Text(name) = &stat.value else { continue };
-            let part = match stat.key {
-                key if key == self.keys.disk_name => Part::Disk,
-                key if key == self.keys.nic_name => Part::Nic,
-                _ => continue,
-            };
-            let mut places = resources.parts(part, &(root..root + 1));
-            let named = |place: &u32| resources.get(*place).is_some_and(|r| *r.label.device == **name);
-            if let Some(place) = places.find(named) {
-                self.devices.push((stat.key, stat.number, place));
+            if let Some(place) = places.get(&(stat.key, &**name)) {
+                self.devices.entry((stat.key, stat.number)).or_insert(*place);
             }
         }
     }
 
     fn device(&self, key: KeyId, number: u32) -> Option<u32> {
-        self.devices.iter().find(|(of, of_number, _)| *of == key && *of_number == number).map(|(.., place)| *place)
+        self.devices.get(&(key, number)).copied()
     }
 
     /// Adds a value. The first decides the column's type; a later one of another type is converted if it is the
@@ -193,4 +198,8 @@ impl Columns {
         }
         column.resources.push(resource);
     }
+}
+
+fn index(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
 }

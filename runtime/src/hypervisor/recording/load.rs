@@ -5,7 +5,9 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use super::Recorded;
+use super::{Recorded, RecordedGuest};
+use crate::hypervisor::devices::{DEVICES, VCPUS};
+use crate::hypervisor::{KeyId, Stat};
 
 /// The longest file: all of it is kept in memory.
 pub const FILE_BYTES: u64 = 256 << 20;
@@ -68,11 +70,32 @@ pub(super) fn check(slot: &Recorded, bytes: usize) -> Result<(), String> {
     if stats > STATS {
         return Err(format!("the slot has {stats} statistics, and at most {STATS} are read"));
     }
+    let of_vcpus = KeyId::map_all(|name| name.starts_with("vcpu.*."));
+    slot.guests.iter().try_for_each(|guest| check_devices(guest, &of_vcpus))?;
     let mut seen = HashSet::new();
     match slot.guests.iter().map(|guest| guest.definition.uuid).find(|uuid| !seen.insert(*uuid)) {
         Some(twice) => Err(format!("the slot has the guest {twice} twice")),
         None => Ok(()),
     }
+}
+
+/// Whether a guest has as many devices as one may; `of_vcpus` says by key whether it is one of virtual CPUs.
+fn check_devices(guest: &RecordedGuest, of_vcpus: &[bool]) -> Result<(), String> {
+    let of_vcpu = |stat: &&Stat| of_vcpus.get(stat.key.index()).copied().unwrap_or(false);
+    let mut vcpus: Vec<u32> = guest.stats.iter().filter(of_vcpu).map(|stat| stat.number).collect();
+    vcpus.sort_unstable();
+    vcpus.dedup();
+    let about = &guest.definition;
+    for (what, count, most) in [
+        ("disks", about.disks.len(), DEVICES),
+        ("network devices", about.nics.len(), DEVICES),
+        ("virtual CPUs", vcpus.len(), VCPUS),
+    ] {
+        if count > most {
+            return Err(format!("the guest {} has {count} {what}, and at most {most} are read", about.uuid));
+        }
+    }
+    Ok(())
 }
 
 fn check_length(bytes: usize) -> Result<(), String> {

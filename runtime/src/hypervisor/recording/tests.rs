@@ -228,6 +228,14 @@ fn says_which_line_is_damaged_and_what_to_do() {
     );
     let slot = |guests: &str| format!(r#"{{"read_at":{{"wall":1,"monotonic":1}},"guests":[{guests}]}}"#);
     let stats = |stats: &str| slot(&guest.replace("STATS", stats));
+    let disk = r#"{"target":"vda","has_source":true}"#;
+    let nic = r#"{"target":"a","mac":"b","filter":null,"parameters":[],"interface_id":null,"bridge":null}"#;
+    let devices = |disks: usize, nics: usize| {
+        let (disks, nics) = (vec![disk; disks].join(","), vec![nic; nics].join(","));
+        let guest = guest.replace(r#""disks":[]"#, &format!(r#""disks":[{disks}]"#));
+        slot(&guest.replace(r#""nics":[]"#, &format!(r#""nics":[{nics}]"#)).replace("STATS", "[]"))
+    };
+    let vcpus: Vec<String> = (0..16_385).map(|number| format!(r#"["vcpu.*.time",{number},1]"#)).collect();
     for (bad, said) in [
         (good[..good.len() / 2].to_owned(), "line 3: column"),
         ("{}".to_owned(), "line 3: column 2: missing field `read_at`; take the line out, or make one with `wasmeter"),
@@ -237,6 +245,9 @@ fn says_which_line_is_damaged_and_what_to_do() {
         (stats("{}"), "expected statistics such as"),
         (stats(&format!(r#"[["cpu.{}",0,1]]"#, "x".repeat(200))), "more than 200 bytes"),
         (slot(&[guest.replace("STATS", "[]"), guest.replace("STATS", "[]")].join(",")), "0001 twice"),
+        (devices(1_001, 0), "0001 has 1001 disks, and at most 1000 are read"),
+        (devices(0, 1_001), "0001 has 1001 network devices, and at most 1000 are read"),
+        (stats(&format!("[{}]", vcpus.join(","))), "0001 has 16385 virtual CPUs, and at most 16384 are read"),
         (stats(&format!("[{}]", vec![r#"["cpu.time",0,1]"#; 1_000_001].join(","))), "at most 1000000 are read"),
     ] {
         let file = file(format!("{good}\n{bad}\n").as_bytes());

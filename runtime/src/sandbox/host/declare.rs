@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Context, Gives, forged};
+use crate::config::Glob;
 use crate::contract::pollster::wasmeter::plugin::declare::Host;
 use crate::contract::{LimitReached, Meter};
 use crate::sandbox::check;
@@ -63,8 +64,11 @@ impl Host for Context {
     async fn meters(&mut self, meters: Vec<Meter>) -> wasmtime::Result<Result<Vec<u32>, LimitReached>> {
         let limit = || LimitReached { what: format!("{DECLARED_METERS} declared meters in a call") };
         let bytes: usize = meters.iter().map(|meter| meter.name.len() + meter.unit.len()).sum();
-        let each = price::TEXT + price::PATTERN * self.declared.gives.declares.len() as u64;
-        self.charge(price::bytes(bytes) + each * meters.len() as u64).await;
+        let declares = &self.declared.gives.declares;
+        let each = price::TEXT + price::PATTERN * declares.len() as u64;
+        let width: usize = declares.iter().map(Glob::width).sum();
+        let again = price::PATTERN_BYTE.saturating_mul(width.saturating_mul(bytes) as u64);
+        self.charge(again.saturating_add(price::bytes(bytes) + each * meters.len() as u64)).await;
         if meters.len() > DECLARED_METERS {
             return Ok(Err(limit()));
         }

@@ -1,0 +1,151 @@
+//! Trying a transformer: pollsters measure a host, and it is handed what matches.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::agent::report::{ModuleReport, Report};
+use crate::agent::{Agent, Parts};
+use crate::cli::setup::{self, Threads};
+use crate::cli::{Exit, print};
+use crate::clock::{Clock, SystemClock};
+use crate::config::daemon::AutoDuration;
+use crate::config::polling::Source;
+use crate::config::{Config, MeterFilter, Polling};
+use crate::contract::Meter;
+use crate::pipeline::Slot;
+use crate::sandbox::{Module, Sandbox};
+
+/// What a transformer is handed.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Inputs {
+    /// Meters that a transformer is handed, with * ? and [], or with ! those that it is not; with commas between them.
+    ///
+    /// They are measured by the pollsters that are on: the built-in ones, or those of the configuration.
+    #[arg(long, value_name = "PATTERNS", value_delimiter = ',')]
+    meters: Vec<String>,
+}
+
+/// A transformer and what measures for it.
+pub struct Trial {
+    agent: Agent,
+    meters: MeterFilter,
+    module: Arc<Module>,
+}
+
+/// What came of a slot.
+pub struct Tried {
+    /// What it was handed.
+    pub inputs: Vec<Meter>,
+    /// What came out.
+    pub slot: Slot,
+    /// What it took; `None` if nothing was measured that it is for.
+    pub report: Option<ModuleReport>,
+    /// What failed in it and in pollsters, in words.
+    pub failures: Vec<String>,
+}
+
+/// How often sources are measured; a trial decides itself when.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+// === impl Inputs ===
+
+impl Inputs {
+    /// The patterns; `None` if there are none.
+    pub fn filter(&self) -> Result<Option<MeterFilter>, Exit> {
+        if self.meters.is_empty() {
+            return Ok(None);
+        }
+        MeterFilter::new(self.meters.clone()).map(Some).map_err(|refused| {
+            print::error(format_args!("--meters: {refused}. {}", refused.remedy()));
+            Exit::Usage
+        })
+    }
+
+    /// Refuses patterns for a module that takes none.
+    pub fn refuse_for(&self, pollster: &Module) -> Result<(), Exit> {
+        if self.meters.is_empty() {
+            return Ok(());
+        }
+        print::error(format_args!("{} is a pollster, which is handed no meters; remove --meters", pollster.name));
+        Err(Exit::Usage)
+    }
+}
+
+// === impl Trial ===
+
+impl Trial {
+    /// Loads pollsters, and opens the host.
+    pub fn open(
+        sandbox: &Arc<Sandbox>,
+        module: &Arc<Module>,
+        meters: MeterFilter,
+        config: &Config,
+        threads: &Threads,
+    ) -> Result<Self, Exit> {
+        let mut config = config.clone();
+        config.reader.watchdog = AutoDuration::Fixed(config.watchdog());
+        config.transform.clear();
+        config.polling_file = None;
+        config.polling = Polling { sources: vec![everything(meters.clone())] };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let hypervisor = setup::hypervisor(&config, &clock)?;
+        let (sandbox, guests) = (Arc::clone(sandbox), threads.guests.handle().clone());
+        let parts = Parts { clock, hypervisor, sandbox, guests };
+        let mut agent = threads.time.block_on(Agent::new(config, parts)).map_err(|not_loaded| {
+            print::problems(&not_loaded.problems);
+            Exit::without_modules(&not_loaded)
+        })?;
+        agent.hand_to(meters.clone(), Arc::clone(module));
+        let trial = Self { agent, meters, module: Arc::clone(module) };
+        trial.check()?;
+        Ok(trial)
+    }
+
+    /// Measures the next slot, and transforms it.
+    pub fn next(&mut self, threads: &Threads) -> Result<Tried, Exit> {
+        let report = threads.time.block_on(self.agent.cycle(&[INTERVAL.as_secs()])).map_err(|error| {
+            print::error(error);
+            Exit::Unreachable
+        })?;
+        let Report { mut slot, modules, .. } = report;
+        let mut inputs: Vec<Meter> = Vec::new();
+        let is_own = |name: &Arc<str>| Arc::ptr_eq(name, &self.module.name);
+        for samples in slot.samples.iter().filter(|samples| !is_own(&samples.module)) {
+            let known = inputs.iter().any(|meter| format!("{meter:?}") == format!("{:?}", samples.meter));
+            if !known && self.meters.matches(&samples.meter.name) {
+                inputs.push((*samples.meter).clone());
+            }
+        }
+        slot.samples.retain(|samples| is_own(&samples.module));
+        let mut failures = Vec::new();
+        for module in &modules {
+            let what = if is_own(&module.name) { "input samples" } else { "resources" };
+            for (failure, count) in &module.failures {
+                failures.push(format!("{} failed for {count} {what}: {failure}", module.name));
+            }
+        }
+        let report = modules.into_iter().find(|module| is_own(&module.name));
+        Ok(Tried { inputs, slot, report, failures })
+    }
+
+    /// Whether there can be anything that it is for.
+    fn check(&self) -> Result<(), Exit> {
+        let pollsters = &self.agent.modules().pollsters;
+        let described = || pollsters.iter().flat_map(|module| &module.description.meters);
+        let declares = pollsters.iter().any(|module| !module.description.declares.is_empty());
+        if declares || described().any(|meter| self.meters.matches(&meter.name)) {
+            return Ok(());
+        }
+        let names: BTreeSet<&str> = described().map(|meter| meter.name.as_str()).collect();
+        let names = Vec::from_iter(names).join(" ");
+        print::error(format_args!("--meters matches nothing that a pollster measures. There are: {names}"));
+        Err(Exit::Usage)
+    }
+}
+
+/// A source of these meters, of whatever they are measured of.
+fn everything(meters: MeterFilter) -> Source {
+    let (resources, discovery) = (Vec::new(), Vec::new());
+    Source { name: "--meters".to_owned(), interval: INTERVAL, meters, resources, discovery, place: None }
+}
