@@ -98,13 +98,12 @@ impl Agent {
         let mut stamper = Stamper::new(&snapshot.resources, others, snapshot.at, first_id);
         let mut reports = Vec::with_capacity(work.len());
         for (work, polled) in work.into_iter().zip(polled) {
-            let Some(Polled { landed, mut failures, state, fuel, memory, took }) = polled else { continue };
+            let Some(Polled { landed, failures, state, fuel, memory, took }) = polled else { continue };
             let name = Arc::clone(&work.module.name);
             let before = stamper.samples.len();
             for landed in landed {
                 stamper.stamp(&mut self.directory, &work, landed);
             }
-            failures.extend(stamper.parts.refused());
             let samples = stamper.samples.iter().skip(before).map(|samples| samples.column.len()).sum();
             self.failed(&name, &failures);
             let roots = View::of(&snapshot.resources, work.selection().roots(&snapshot.resources, others));

@@ -126,7 +126,6 @@ impl Chain {
                 Vec::new()
             }
         };
-        report.failures.extend(parts.refused());
         report.samples = samples.iter().map(|samples| samples.column.len()).sum();
         report.took = Duration::from_nanos(around.clock.now().monotonic.saturating_sub(began));
         Some(Made { report, samples, declared: parts.into_declared() })
@@ -202,7 +201,7 @@ impl Chain {
         gives: &Gives,
     ) -> Vec<Samples> {
         let texts: Arc<[Text]> = std::mem::take(&mut landed.texts).into();
-        let numbers = parts.declare(directory, &landed.parts, &texts);
+        let numbers = parts.declare(directory, &self.module.name, &landed.parts, &texts);
         let mut all = Vec::with_capacity(landed.output.len());
         for Batch { meter: position, at, mut column, notes } in std::mem::take(&mut landed.output) {
             numbers.renumber(&mut column);

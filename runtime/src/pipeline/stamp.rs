@@ -23,7 +23,7 @@ pub struct Stamper<'a> {
     /// What was stamped.
     pub samples: Vec<Samples>,
     /// Parts of guests that modules declared.
-    pub parts: Parts<'a>,
+    parts: Parts<'a>,
     next_id: u64,
 }
 
@@ -47,7 +47,7 @@ impl<'a> Stamper<'a> {
     pub fn stamp(&mut self, directory: &mut Directory, work: &Work, landed: Landed<Vec<Series>>) {
         let Landed { output, meters, parts, texts, .. } = landed;
         let texts: Arc<[Text]> = texts.into();
-        let numbers = self.parts.declare(directory, &parts, &texts);
+        let numbers = self.parts.declare(directory, &work.module.name, &parts, &texts);
         let described = work.module.description.meters.len();
         let all = work.selection();
         for series in output {

@@ -47,7 +47,7 @@ pub const PATTERNS: usize = 16;
 pub const NAME_BYTES: usize = 255;
 /// Meters that a call may declare.
 pub const DECLARED_METERS: usize = 1_000;
-/// Parts that a call may declare for each root that it is handed.
+/// Parts that a call may declare of each root that it is handed.
 pub const DECLARED_PARTS_PER_ROOT: usize = 64;
 /// Texts that a call may intern for each resource that it is handed, and for itself.
 pub const TEXTS_PER_RESOURCE: usize = 16;

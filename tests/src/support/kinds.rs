@@ -168,6 +168,7 @@ const GUEST: &[(&str, Ends)] = &[
     ("ask: declare a meter often", Polling(ModuleError)),
     ("ask: declare meters without end", Polling(OutOfFuel)),
     ("ask: declare many parts", Polling(ModuleError)),
+    ("ask: declare more than it may and do without", Landing),
     ("ask: declare parts without end", Polling(OutOfFuel)),
     ("ask: declare a part of great length", Polling(BadData)),
     ("ask: declare a part of nobody", Polling(Forged)),
