@@ -22,7 +22,8 @@ pub struct Parts<'a> {
 #[derive(Debug)]
 pub struct Numbers {
     first: u32,
-    numbers: Vec<u32>,
+    /// The guest of each part, and the part's number in the slot.
+    parts: Vec<(u32, u32)>,
 }
 
 // === impl Parts ===
@@ -46,13 +47,15 @@ impl<'a> Parts<'a> {
         parts: &[(u32, u32)],
         texts: &[Text],
     ) -> Numbers {
-        let numbers =
-            parts.iter().map(|(guest, suffix)| match (self.resources.get(*guest), texts.get(*suffix as usize)) {
+        let number = |(guest, suffix): &(u32, u32)| {
+            let number = match (self.resources.get(*guest), texts.get(*suffix as usize)) {
                 (Some(root), Some(text)) => self.number(directory, module, root, &text.text),
                 // Both were looked at when the module declared the part.
                 _ => *guest,
-            });
-        Numbers { numbers: numbers.collect(), first: self.resources.len() }
+            };
+            (*guest, number)
+        };
+        Numbers { parts: parts.iter().map(number).collect(), first: self.resources.len() }
     }
 
     fn number(&mut self, directory: &mut Directory, module: &Arc<str>, root: &Resource, suffix: &Arc<str>) -> u32 {
@@ -80,13 +83,18 @@ impl<'a> Parts<'a> {
 // === impl Numbers ===
 
 impl Numbers {
+    /// The guest of a part that the call declared; `None` for what was there before.
+    pub fn guest(&self, number: u32) -> Option<u32> {
+        self.parts.get(number.checked_sub(self.first)? as usize).map(|(guest, _)| *guest)
+    }
+
     /// Turns a call's numbers into the slot's, and keeps the order.
     pub fn renumber(&self, column: &mut Column) {
         if column.resources.last().is_none_or(|last| *last < self.first) {
             return;
         }
         for number in column.resources.iter_mut().filter(|number| **number >= self.first) {
-            if let Some(of_slot) = self.numbers.get((*number - self.first) as usize) {
+            if let Some((_, of_slot)) = self.parts.get((*number - self.first) as usize) {
                 *number = *of_slot;
             }
         }

@@ -77,11 +77,8 @@ impl<'a> Stamper<'a> {
     ) {
         let Series { mut column, notes, .. } = series;
         if let Some(selection) = only {
-            let (resources, view) = (self.resources, self.view(selection));
-            column.retain(|number| match resources.get(number) {
-                Some(_) => view.contains(number),
-                None => true,
-            });
+            let view = self.view(selection);
+            column.retain(|number| view.contains(numbers.guest(number).unwrap_or(number)));
         }
         numbers.renumber(&mut column);
         if column.is_empty() {

@@ -125,3 +125,16 @@ fn parts_can_be_declared_at_run_time() {
         }
     }
 }
+
+/// A part is wanted where its guest is.
+#[test]
+fn parts_of_one_sources_guests_are_not_anothers() {
+    let sources = "
+- {name: a, interval: 1, meters: [cpu, probe.up]}
+- {name: b, interval: 1, meters: [probe.dynamic.age], discovery: [local_node], resources: [x]}
+";
+    let samples = cycles(1, "{parts: [left]}", sources);
+    let ages = by_resource(&samples, "probe.dynamic.age");
+    assert_eq!(ages.keys().collect::<Vec<_>>(), ["this-host-left", "x-left"]);
+    assert_eq!(by_resource(&samples, "probe.up").into_keys().collect::<Vec<_>>(), guests(&samples));
+}
