@@ -186,11 +186,11 @@ impl Loading<'_> {
                 }
                 Ok(code) => {
                     let text = transform.config.text();
-                    // The second of a name is told apart, in the ledger and in the log.
+                    // The second of a name is told apart, in the ledger and in the log, by what no name has.
                     let earlier = self.config.transform.iter().take(place).filter(|t| t.module == transform.module);
                     let name = match earlier.count() {
                         0 => transform.module.clone(),
-                        n => format!("{}-{}", transform.module, n + 1),
+                        n => format!("{}#{}", transform.module, n + 1),
                     };
                     let described = self.pollsters.iter().flat_map(|module| &module.description.meters);
                     let inputs: Vec<Meter> =

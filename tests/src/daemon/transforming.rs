@@ -196,3 +196,19 @@ fn what_one_declares_is_not_what_is_measured() {
     let samples = folder.samples("samples");
     assert_eq!((of_meter(&samples, "cpu").len(), of_meter(&samples, "memory").len()), (10, 10));
 }
+
+/// The second transformer of a name is nobody else: what each of them uses and does wrong is its own.
+#[test]
+fn the_second_of_a_name_has_a_name_of_its_own() {
+    let pollster = resources();
+    let config = format!(
+        "modules: {{delta-2: {{file: {pollster}, config: {{meters: [probe.dynamic.one, probe.dynamic.two]}}}}}}
+transform:
+- {{meters: [cpu], module: delta, config: {{target: {{name: cpu.growth}}}}}}
+- {{meters: [probe.dynamic.*], module: delta, config: {{target: {{name: both}}}}}}"
+    );
+    let folder = Folder::measuring(CALM, &config);
+    let ran = folder.run("run --cycles 1 --output samples").is(0);
+    ran.complains("failures=\"delta#2: bad-description=1\"");
+    assert_eq!(of_meter(&folder.samples("samples"), "probe.up").len(), 5);
+}
