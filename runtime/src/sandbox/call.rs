@@ -63,6 +63,21 @@ pub struct Conversion<'a> {
     pub texts: &'a [Text],
 }
 
+// === impl Conversion ===
+
+impl Conversion<'_> {
+    /// What handing it over costs: every byte that is copied, and every text that has to be found again.
+    fn price(&self) -> u64 {
+        let columns = |batch: &Batch| {
+            let notes = batch.notes.iter().map(|note| size_of_val(&note.key) + note.column.bytes());
+            batch.column.bytes() + notes.sum::<usize>()
+        };
+        let texts: usize = self.texts.iter().map(|text| text.text.len()).sum();
+        let bytes = self.batches.iter().map(columns).sum::<usize>() + texts;
+        price::bytes(bytes).saturating_add(price::TEXT.saturating_mul(self.texts.len() as u64))
+    }
+}
+
 // === impl Sandbox ===
 
 impl Sandbox {
@@ -111,7 +126,7 @@ impl Sandbox {
         for text in work.texts {
             context.texts.number(text.clone());
         }
-        context.debt.add(price::bytes(work.batches.iter().map(|batch| batch.column.bytes()).sum()));
+        context.debt.add(work.price());
         let call = async |store: &mut Store<Context>| {
             let instance = pre.instantiate_async(&mut *store).await?;
             let converter = instance.wasmeter_plugin_converter();
