@@ -149,6 +149,7 @@ const GUEST: &[(&str, Ends)] = &[
     ("ask: a text of nobody", Polling(Forged)),
     ("ask: for a long text many times", Polling(TooMuch)),
     ("ask: remember for nobody", Polling(Forged)),
+    ("ask: remember for a part of its own", Polling(Forged)),
     ("ask: recall for nobody", Polling(Forged)),
     ("ask: remember under no name", Polling(BadData)),
     ("ask: remember texts", Polling(BadData)),

@@ -29,6 +29,10 @@ pub fn ask(wrong: &str, call: &Call<'_>, times: &Column) -> Result<(), Failure> 
         }
         "remember for nobody" => call.save("cell", &Column::new(vec![NOWHERE], vec![1u64]))?,
         "remember for the last number" => call.save("cell", &Column::new(vec![u32::MAX], vec![1u64]))?,
+        "remember for a part of its own" => {
+            let parts = call.declare_parts(&[first], &call.intern(&["part".into()])?)?;
+            call.save("cell", &Column::new(parts, vec![1u64]))?;
+        }
         "recall for nobody" => drop(call.load("cell", &[NOWHERE])),
         "remember under no name" => call.save_bytes("", &[1])?,
         "remember texts" => call.save("cell", &call.attribute("id")?)?,
