@@ -12,6 +12,7 @@ pub mod check;
 pub mod compile;
 pub mod engine;
 pub mod failure;
+pub mod halves;
 pub mod host;
 pub mod ledger;
 pub mod limits;

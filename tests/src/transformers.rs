@@ -46,7 +46,7 @@ async fn converted_by(wasm: &[u8], config: &str) -> Result<usize, Failure> {
 async fn called(module: &Module, notes: Vec<Note>, texts: &[Text]) -> Result<Called<Vec<Batch>>, Failure> {
     assert_eq!(module.code.manifest.world, World::Transformer);
     let inputs = [Meter { name: "cpu".into(), kind: Kind::Cumulative, unit: "ns".into() }];
-    let gives = Arc::new(sandbox().outputs(module, &inputs).await?);
+    let gives = Arc::new(sandbox().outputs(module, &inputs, LIMITS.describing()).await.result?);
     let column = Column { resources: vec![0], values: Values::Counts(vec![7]) };
     let batch = Batch { meter: 0, at: Moment { wall: START, monotonic: None }, column, notes };
     let work = Conversion { inputs: &inputs, gives: &gives, batches: &[batch], texts };
@@ -97,7 +97,7 @@ async fn one_is_not_taken_for_the_other() {
     let failure = poll(&transformer, &input).await.result.unwrap_err();
     assert_eq!(failure.cause, Cause::AbiMismatch);
     let pollster = module(&Forge::pollster().component(), "", LIMITS).await.unwrap();
-    let failure = sandbox().outputs(&pollster, &[]).await.unwrap_err();
+    let failure = sandbox().outputs(&pollster, &[], LIMITS.describing()).await.result.unwrap_err();
     assert_eq!(failure.cause, Cause::AbiMismatch);
 }
 
@@ -129,4 +129,19 @@ async fn notes_and_texts_are_paid_for() {
     let texts: Vec<_> = (0..1_000).map(|n| text(n.to_string())).collect();
     let told = called(&module, Vec::new(), &texts).await.unwrap().fuel;
     assert!(told > bare + 500_000, "{told} instead of {bare}");
+}
+
+/// It is asked twice, like a pollster, and pays for both.
+#[tokio::test]
+async fn describing_is_paid_for() {
+    let wasm = std::fs::read(parting()).unwrap();
+    let module = module(&wasm, r#"{"pattern": "a.*", "meter": "a.b", "parts": []}"#, LIMITS).await.unwrap();
+    let needed = sandbox().outputs(&module, &[], LIMITS.describing()).await.fuel;
+    for fuel in [0, needed / 4, needed / 2, needed * 9 / 10] {
+        let described = sandbox().outputs(&module, &[], fuel).await;
+        assert_eq!(described.result.unwrap_err().cause, Cause::OutOfFuel, "{fuel} of {needed}");
+        assert!(described.fuel <= fuel, "{} of {fuel}", described.fuel);
+    }
+    let described = sandbox().outputs(&module, &[], needed).await;
+    assert!(described.result.is_ok() && described.fuel == needed, "{described:?}");
 }

@@ -88,7 +88,7 @@ impl<'a> Stamper<'a> {
         let first_id = self.next_id;
         self.next_id += column.len() as u64;
         let (module, meter) = (Arc::clone(&work.module.name), Arc::new(meter.clone()));
-        self.samples.push(Samples { module, meter, at: self.at, column, notes, first_id });
+        self.samples.push(Samples { module, meter, at: self.at.into(), column, notes, first_id });
     }
 
     fn view(&mut self, selection: &Selection) -> &View {

@@ -81,24 +81,24 @@ impl Conversion<'_> {
 // === impl Sandbox ===
 
 impl Sandbox {
-    pub(super) async fn describe_pollster(&self, module: &Module) -> Called<Description> {
+    pub(super) async fn describe_pollster(&self, module: &Module, fuel: u64) -> Called<Description> {
         let Linked::Pollster(pre) = &module.code.linked else { return Called::of_wrong_world(module) };
         let context = Context::new(module, Arc::default(), nothing(), Arc::default());
         let call = async |store: &mut Store<Context>| {
             let instance = pre.instantiate_async(&mut *store).await?;
             instance.wasmeter_plugin_poller().call_describe(store, &module.config).await
         };
-        self.transact(module, context, module.limits.fuel(0), call, |_, _| Ok(0)).await
+        self.transact(module, context, fuel, call, |_, _| Ok(0)).await
     }
 
-    pub(super) async fn describe_transformer(&self, module: &Module, inputs: &[Meter]) -> Called<Outputs> {
+    pub(super) async fn describe_transformer(&self, module: &Module, inputs: &[Meter], fuel: u64) -> Called<Outputs> {
         let Linked::Transformer(pre) = &module.code.linked else { return Called::of_wrong_world(module) };
         let context = Context::new(module, Arc::default(), nothing(), Arc::default());
         let call = async |store: &mut Store<Context>| {
             let instance = pre.instantiate_async(&mut *store).await?;
             instance.wasmeter_plugin_converter().call_describe(store, &module.config, inputs).await
         };
-        self.transact(module, context, module.limits.fuel(0), call, |_, _| Ok(0)).await
+        self.transact(module, context, fuel, call, |_, _| Ok(0)).await
     }
 
     /// Polls once, with so much fuel.

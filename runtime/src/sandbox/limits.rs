@@ -94,6 +94,11 @@ impl From<CallLimits> for Limits {
 }
 
 impl Limits {
+    /// The fuel of asking a module what it gives, which is done twice.
+    pub fn describing(&self) -> u64 {
+        self.fuel(0).saturating_mul(2)
+    }
+
     /// The fuel of a call that is handed so many resources.
     pub fn fuel(&self, resources: u32) -> u64 {
         self.fuel_base.saturating_add(self.fuel_per_resource.saturating_mul(u64::from(resources)))

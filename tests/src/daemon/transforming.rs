@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::CALM;
+use super::{CALM, names};
 use crate::support::program::{Folder, of_meter, samples_so_far, slots, text, until};
 use crate::support::{parting, resources};
 
@@ -211,4 +211,48 @@ transform:
     let ran = folder.run("run --cycles 1 --output samples").is(0);
     ran.complains("failures=\"delta#2: bad-description=1\"");
     assert_eq!(of_meter(&folder.samples("samples"), "probe.up").len(), 5);
+}
+
+/// Whichever guest it is, all others have their samples, and those of their parts.
+#[test]
+fn a_guest_that_one_cannot_stand_costs_itself() {
+    let (pollster, transformer, names) = (resources(), parting(), names());
+    for odd in [&names[0], &names[2], &names[4]] {
+        let config = format!(
+            "modules: {{probe: {{file: {pollster}, config: {{parts: [part]}}}}, sharing: {{file: {transformer}}}}}
+transform:
+- {{meters: [cpu], module: sharing, config: {{pattern: 'a.*', meter: a.cpu, parts: [left], odd: {odd}}}}}
+- {{meters: [probe.dynamic.age], module: sharing, config: {{pattern: 'b.*', meter: b.age, parts: [x], odd: {odd}}}}}"
+        );
+        let folder = Folder::measuring(CALM, &config);
+        folder.poll(&["cpu", "probe.dynamic.age"]);
+        let ran = folder.run("run --cycles 2 --output samples").is(0);
+        let samples = folder.samples("samples");
+        for meter in ["a.cpu", "b.age"] {
+            let made = of_meter(&samples, meter);
+            assert_eq!(made.len(), 2 * 4, "{meter} without {odd}:\n{}", ran.stderr);
+            assert!(made.iter().all(|sample| sample["resource_metadata"]["display_name"] != *odd));
+        }
+        assert_eq!(of_meter(&samples, "probe.dynamic.age").len(), 2 * 5);
+        ran.complains("sharing: trap=2").complains("sharing#2: trap=2");
+    }
+}
+
+/// What has no time of a clock that is never set does not say that it was read when the machine started.
+#[test]
+fn samples_without_a_monotonic_time_have_none() {
+    let module = parting();
+    let config = format!(
+        "modules: {{sharing: {{file: {module}}}}}
+transform:
+- {{meters: [cpu], module: sharing, config: {{pattern: 'a.*', meter: a.cpu, parts: [left], timeless: true}}}}"
+    );
+    let folder = Folder::measuring(CALM, &config);
+    folder.poll(&["cpu"]);
+    folder.run("run --cycles 1 --output samples").is(0);
+    let samples = folder.samples("samples");
+    let (made, measured) = (of_meter(&samples, "a.cpu"), of_meter(&samples, "cpu"));
+    assert_eq!((made.len(), measured.len()), (5, 5));
+    assert!(made.iter().all(|sample| sample["monotonic_time"].is_null()));
+    assert!(measured.iter().all(|sample| sample["monotonic_time"].is_f64()));
 }
