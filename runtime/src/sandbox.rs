@@ -18,6 +18,7 @@ pub mod ledger;
 pub mod limits;
 pub mod loading;
 pub mod module;
+pub mod names;
 pub mod price;
 
 pub use self::call::Landed;
@@ -25,3 +26,4 @@ pub use self::failure::{Cause, Failure};
 pub use self::limits::Limits;
 pub use self::loading::Sandbox;
 pub use self::module::{Module, World};
+pub use self::names::Names;

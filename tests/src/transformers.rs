@@ -110,6 +110,10 @@ async fn one_declares_what_it_said_it_may() {
         (r#"{"pattern": "a.*", "meter": "a.b", "parts": ["c"], "guest": 1}"#, Ok(1)),
         (r#"{"pattern": "a.*", "meter": "a.b", "parts": ["c"], "guest": 70}"#, Err(Cause::Forged)),
         (r#"{"pattern": "a.*", "meter": "a.\u00e4", "parts": ["c"]}"#, Err(Cause::BadData)),
+        (r#"{"pattern": "a.*", "meter": "a.B", "parts": ["c"]}"#, Err(Cause::BadData)),
+        (r#"{"pattern": "a*", "meter": "a..b", "parts": ["c"]}"#, Err(Cause::BadData)),
+        (r#"{"pattern": "a*", "meter": "a.", "parts": ["c"]}"#, Err(Cause::BadData)),
+        (r#"{"pattern": "a*", "meter": "a-1_2.b", "parts": ["c"]}"#, Ok(1)),
         (r#"{"pattern": "", "meter": "a.b", "parts": ["c"]}"#, Err(Cause::BadDescription)),
     ] {
         let ended = converted_by(&wasm, config).await;

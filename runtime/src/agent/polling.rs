@@ -10,7 +10,7 @@ use crate::sandbox::halves::{Answers, Calls};
 use crate::sandbox::host::Input;
 use crate::sandbox::host::state::State;
 use crate::sandbox::ledger::{self, Ledger};
-use crate::sandbox::{Failure, Landed, Module, Sandbox};
+use crate::sandbox::{Failure, Landed, Module, Names, Sandbox};
 
 /// What a module is polled with.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub struct Poll {
     pub module: Arc<Module>,
     /// What was read.
     pub snapshot: Arc<Snapshot>,
+    /// Names of meters that are others'.
+    pub names: Arc<Names>,
     /// Its resources.
     pub view: View,
     /// Roots that are handed over at once.
@@ -58,13 +60,13 @@ impl Poll {
     /// Polls all resources. A chunk that fails is tried again by halves, so that one odd guest costs itself.
     pub async fn run(self) -> Polled {
         let began = self.clock.now().monotonic;
-        let Self { sandbox, ledger, tenant, module, snapshot, view, chunk, state, clock } = self;
+        let Self { sandbox, ledger, tenant, module, snapshot, names, view, chunk, state, clock } = self;
         let chunks = view.chunks(&snapshot.resources, chunk);
         let allowance = ledger::allowance(&module.limits, chunks.len() as u64, view.resources());
         ledger.open(&module.name, &tenant, allowance);
         let calls = Calls { module: &module, tenant: &tenant, ledger: &ledger, resources: &snapshot.resources };
         let call = |view, state, fuel| {
-            let input = Input { snapshot: Arc::clone(&snapshot), view };
+            let input = Input { snapshot: Arc::clone(&snapshot), view, names: Arc::clone(&names) };
             sandbox.poll(&module, input, state, fuel)
         };
         let Answers { landed, failures, state, fuel, memory } = calls.make(chunks, state, View::resources, call).await;

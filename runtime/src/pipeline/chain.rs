@@ -24,7 +24,7 @@ use crate::sandbox::host::Gives;
 use crate::sandbox::host::state::State;
 use crate::sandbox::host::texts::Text;
 use crate::sandbox::ledger::Ledger;
-use crate::sandbox::{Cause, Failure, Landed, Module, Sandbox};
+use crate::sandbox::{Cause, Failure, Landed, Module, Names, Sandbox};
 
 /// Sets of inputs of which is kept what a transformer makes of them.
 const MOST_DESCRIBED: usize = 64;
@@ -102,6 +102,7 @@ impl Chain {
         &mut self,
         around: &Surroundings,
         directory: &mut Directory,
+        names: &mut Arc<Names>,
         slot: &Slot,
         measured: usize,
     ) -> Option<Made> {
@@ -124,6 +125,7 @@ impl Chain {
             gives: self.described.get(&key).cloned(),
             batches,
             snapshot: Arc::new(Snapshot::empty(Arc::clone(&slot.resources), slot.at)),
+            names: Arc::clone(names),
             entries,
         };
         let Done { gives, answers } = around.guests.spawn(work.run()).await.unwrap_or_else(|error| {
@@ -133,10 +135,12 @@ impl Chain {
         if let Some(gives) = &gives {
             self.described(key, gives);
         }
-        let Answers { landed, failures, state, fuel, memory } = answers;
+        let Answers { landed, mut failures, state, fuel, memory } = answers;
         self.state = state;
         let (gives, mut parts, mut samples) = (gives.unwrap_or_default(), Parts::beside(&slot.resources), Vec::new());
-        for landed in landed {
+        for mut landed in landed {
+            let of = |batch: &Batch| (batch.meter, batch.column.len());
+            failures.extend(Arc::make_mut(names).land(&self.module.name, &gives.meters, &mut landed, of));
             samples.extend(self.samples(directory, &mut parts, landed, &gives));
         }
         let report = ModuleReport {

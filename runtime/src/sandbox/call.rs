@@ -216,7 +216,8 @@ impl<T> Called<T> {
 fn nothing() -> Input {
     let resources = Arc::new(Resources::default());
     let view = Arc::new(View::of(&resources, Vec::new()));
-    Input { snapshot: Arc::new(Snapshot::empty(resources, Moment { wall: 0, monotonic: 0 })), view }
+    let snapshot = Arc::new(Snapshot::empty(resources, Moment { wall: 0, monotonic: 0 }));
+    Input { snapshot, view, names: Arc::default() }
 }
 
 // === impl Context ===
@@ -224,6 +225,7 @@ fn nothing() -> Input {
 impl Context {
     fn new(module: &Module, gives: Arc<Gives>, input: Input, state: Arc<State>) -> Self {
         Self {
+            module: Arc::clone(&module.name),
             wasi: Wasi::default(),
             limiter: Limiter::new(module.limits.memory),
             debt: Debt::default(),

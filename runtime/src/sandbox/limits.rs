@@ -47,6 +47,8 @@ pub const PATTERNS: usize = 16;
 pub const NAME_BYTES: usize = 255;
 /// Meters that a call may declare.
 pub const DECLARED_METERS: usize = 1_000;
+/// Meters that a module declared and that stay its own from slot to slot.
+pub const OWN_NAMES: usize = 10_000;
 /// Parts that a call may declare of each root that it is handed.
 pub const DECLARED_PARTS_PER_ROOT: usize = 64;
 /// Texts that a call may intern for each resource that it is handed, and for itself.

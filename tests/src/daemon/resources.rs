@@ -138,3 +138,20 @@ fn parts_of_one_sources_guests_are_not_anothers() {
     assert_eq!(ages.keys().collect::<Vec<_>>(), ["this-host-left", "x-left"]);
     assert_eq!(by_resource(&samples, "probe.up").into_keys().collect::<Vec<_>>(), guests(&samples));
 }
+
+/// Which module's samples these would be, nobody could say.
+#[test]
+fn two_modules_do_not_give_one_meter() {
+    let module = resources();
+    let config = format!("{HOST}\nmodules:\n  one: {{file: {module}}}\n  other: {{file: {module}}}");
+    let folder = Folder::new(&config);
+    folder.write("polling.yaml", "sources: [{name: a, interval: 1, meters: [probe.up]}]");
+    folder
+        .run("run --cycles 1")
+        .is(64)
+        .complains("wasmeter.yaml:6:3: error: other gives the meter probe.up, which one gives")
+        .complains("Turn one of them off with enabled: false");
+    folder
+        .configure(&format!("{config}\n  mitaka: {{}}\n  deep: {{}}").replace("other: {", "other: {enabled: false, "));
+    folder.run("run --cycles 1").is(0);
+}

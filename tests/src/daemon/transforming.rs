@@ -97,6 +97,14 @@ fn one_that_is_refused_is_named_with_its_line() {
         .complains(
             "wasmeter.yaml:6:5: error: the module delta was refused: bad-description: delta: target.name is both",
         );
+    let config = "transform:
+  - {meters: [cpu], module: delta}
+  - {meters: [cpu], module: delta, config: {target: {name: growth}}}
+  - {meters: [memory], module: delta, config: {target: {name: growth}}}";
+    let ran = Folder::measuring(CALM, config).run("run --cycles 1").is(64);
+    ran.complains("wasmeter.yaml:4:5: error: delta would give a second meter cpu, which cpu gives")
+        .complains("wasmeter.yaml:6:5: error: delta#3 would give a second meter growth, which delta#2 gives")
+        .complains("Give what comes out a name of its own, such as target: {name: cpu.delta}");
 }
 
 /// One that fails costs its own output. Which meters are declared is known no sooner.
@@ -186,15 +194,47 @@ transform:
     }
 }
 
-/// Nobody declares the meter of another.
+/// Nobody declares the meter of another, measured in this slot or not.
 #[test]
-fn what_one_declares_is_not_what_is_measured() {
-    let folder = Folder::measuring(CALM, &sharing("*", "memory", "[left]"));
-    folder.poll(&["cpu", "memory"]);
+fn what_one_declares_is_not_anothers() {
+    for (polled, memory) in [(&["cpu", "memory"][..], 10), (&["cpu"], 0)] {
+        let folder = Folder::measuring(CALM, &sharing("*", "memory", "[left]"));
+        folder.poll(polled);
+        let ran = folder.run("run --cycles 2 --output samples").is(0);
+        ran.complains("forged: the meter memory is the module memory's; choose a name of its own");
+        let samples = folder.samples("samples");
+        assert_eq!((of_meter(&samples, "cpu").len(), of_meter(&samples, "memory").len()), (10, memory));
+    }
+}
+
+/// What a pollster declares stays its own, and what a transformer makes of it has another name.
+#[test]
+fn what_a_pollster_declared_is_not_given_again() {
+    let (pollster, transformer) = (resources(), parting());
+    let config = format!(
+        "modules: {{probe: {{file: {pollster}, config: {{meters: [probe.dynamic.one]}}}}, sharing: {{file: {transformer}}}}}
+transform:
+- {{meters: [cpu], module: sharing, config: {{pattern: '*', meter: probe.dynamic.one, parts: [left]}}}}
+- {{meters: [probe.dynamic.one], module: delta}}"
+    );
+    let folder = Folder::measuring(CALM, &config);
+    folder.poll(&["cpu", "probe.dynamic.one"]);
     let ran = folder.run("run --cycles 2 --output samples").is(0);
-    ran.complains("it gave samples of memory, which is measured; give them a name of their own");
-    let samples = folder.samples("samples");
-    assert_eq!((of_meter(&samples, "cpu").len(), of_meter(&samples, "memory").len()), (10, 10));
+    ran.complains("sharing: forged=10").complains("delta: forged=2");
+    assert_eq!(of_meter(&folder.samples("samples"), "probe.dynamic.one").len(), 10);
+}
+
+/// Of two that declare a name the first keeps it.
+#[test]
+fn what_one_declared_is_not_anothers() {
+    let module = parting();
+    let entry = "{meters: [cpu], module: sharing, config: {pattern: '*', meter: shared.cpu, parts: [left]}}";
+    let config = format!("modules: {{sharing: {{file: {module}}}}}\ntransform: [{entry}, {entry}]");
+    let folder = Folder::measuring(CALM, &config);
+    folder.poll(&["cpu"]);
+    let ran = folder.run("run --cycles 2 --output samples").is(0);
+    ran.complains("failures=\"sharing#2: forged=10\"");
+    assert_eq!(of_meter(&folder.samples("samples"), "shared.cpu").len(), 10);
 }
 
 /// The second transformer of a name is nobody else: what each of them uses and does wrong is its own.

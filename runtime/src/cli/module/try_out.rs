@@ -168,6 +168,7 @@ impl Poll {
             tenant: OPERATOR.into(),
             module: Arc::clone(module),
             snapshot,
+            names: Arc::default(),
             view,
             chunk: u32::try_from(config.sandbox.chunk).unwrap_or(u32::MAX),
             state: Arc::<State>::default(),

@@ -10,7 +10,7 @@ use crate::sandbox::halves::{self, Answers, Calls};
 use crate::sandbox::host::state::State;
 use crate::sandbox::host::{Gives, Input};
 use crate::sandbox::ledger::{self, Ledger};
-use crate::sandbox::{Failure, Module, Sandbox};
+use crate::sandbox::{Cause, Failure, Module, Names, Sandbox};
 
 /// The calls of a transformer in a slot, to be made.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub struct Work {
     pub batches: Batches,
     /// Their resources.
     pub snapshot: Arc<Snapshot>,
+    /// Names of meters that are others'.
+    pub names: Arc<Names>,
     /// How many samples there are.
     pub entries: u32,
 }
@@ -52,7 +54,7 @@ impl Work {
         self.ledger.open(&self.module.name, &self.tenant, ledger::allowance(&self.module.limits, 1, self.entries));
         let (described, fuel) = self.describe().await;
         let state = std::mem::take(&mut self.state);
-        let mut done = match described {
+        let mut done = match described.and_then(|gives| self.has_names_of_its_own(gives)) {
             Ok(gives) => Done { answers: self.convert(&gives, state).await, gives: Some(gives) },
             Err(failure) => Done { gives: None, answers: Answers::failed(state, failure, self.entries) },
         };
@@ -75,8 +77,14 @@ impl Work {
         (described.result.map(Arc::new), described.fuel)
     }
 
+    /// What it gives, if none of that is another's.
+    fn has_names_of_its_own(&self, gives: Arc<Gives>) -> Result<Arc<Gives>, Failure> {
+        let taken = gives.meters.iter().find_map(|meter| self.names.refuse(&self.module.name, &meter.name).err());
+        taken.map_or(Ok(gives), |detail| Err(Failure::new(Cause::Forged, detail)))
+    }
+
     async fn convert(&self, gives: &Arc<Gives>, state: Arc<State>) -> Answers<Vec<Batch>> {
-        let Self { sandbox, ledger, tenant, module, batches, snapshot, .. } = self;
+        let Self { sandbox, ledger, tenant, module, batches, snapshot, names, .. } = self;
         let resources: &Resources = &snapshot.resources;
         let whole = View::of(resources, vec![resources.roots()]);
         let all = whole.roots();
@@ -84,7 +92,7 @@ impl Work {
         let call = |view: Arc<View>, state, fuel| async move {
             let cut = (view.roots() < all).then(|| batches.cut(&view));
             let batches_of_view = cut.as_ref().unwrap_or(&batches.all);
-            let input = Input { snapshot: Arc::clone(snapshot), view };
+            let input = Input { snapshot: Arc::clone(snapshot), view, names: Arc::clone(names) };
             let work = Conversion { inputs: &batches.inputs, gives, batches: batches_of_view, texts: &batches.texts };
             sandbox.convert(module, input, state, fuel, work).await
         };
