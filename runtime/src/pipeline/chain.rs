@@ -158,7 +158,7 @@ impl Chain {
     /// Keeps what it said of these inputs.
     fn described(&mut self, key: Vec<String>, gives: &Arc<Gives>) {
         // Inputs change when guests or devices come and go; a few sets of them go round.
-        if self.described.len() >= MOST_DESCRIBED {
+        if self.described.len() >= MOST_DESCRIBED && !self.described.contains_key(&key) {
             self.described.clear();
         }
         self.described.insert(key, Arc::clone(gives));

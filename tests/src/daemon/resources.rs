@@ -155,3 +155,20 @@ fn two_modules_do_not_give_one_meter() {
         .configure(&format!("{config}\n  mitaka: {{}}\n  deep: {{}}").replace("other: {", "other: {enabled: false, "));
     folder.run("run --cycles 1").is(0);
 }
+
+/// Of two that declare a name in one slot the first has it from then on. The other loses its samples of that name,
+/// and from then on its whole call, as a module that names what is not its own.
+#[test]
+fn a_name_that_two_declare_is_the_firsts() {
+    let module = resources();
+    let config = |own: &str| format!("{{silent: true, meters: [probe.dynamic.same, probe.dynamic.{own}]}}");
+    let [one, other] = ["one", "other"].map(|own| format!("{own}: {{file: {module}, config: {}}}", config(own)));
+    let folder = Folder::new(&format!("{HOST}\nmodules: {{{one}, {other}}}"));
+    folder.write("polling.yaml", "sources: [{name: a, interval: 1, meters: [cpu, 'probe.dynamic.*']}]");
+    let ran = folder.run("run --cycles 3 --output samples").is(0);
+    ran.complains("forged: the meter probe.dynamic.same is the module one's; choose a name of its own")
+        .complains("failures=\"other: forged=5\"");
+    let samples = folder.samples("samples");
+    let count = |meter: &str| of_meter(&samples, meter).len();
+    assert_eq!(["same", "one", "other"].map(|own| count(&format!("probe.dynamic.{own}"))), [6, 6, 2]);
+}

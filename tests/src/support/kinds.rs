@@ -109,6 +109,8 @@ const GUEST: &[(&str, Ends)] = &[
     ("describe: many meters", Configuring(BadDescription)),
     ("describe: a meter twice", Configuring(BadDescription)),
     ("describe: a name with a blank", Configuring(BadDescription)),
+    ("describe: a name with a capital", Configuring(BadDescription)),
+    ("describe: a name with an empty word", Configuring(BadDescription)),
     ("describe: a name of nothing", Configuring(BadDescription)),
     ("describe: a long name", Configuring(BadDescription)),
     ("describe: a name beyond ASCII", Configuring(BadDescription)),

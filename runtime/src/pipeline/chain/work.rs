@@ -54,9 +54,16 @@ impl Work {
         self.ledger.open(&self.module.name, &self.tenant, ledger::allowance(&self.module.limits, 1, self.entries));
         let (described, fuel) = self.describe().await;
         let state = std::mem::take(&mut self.state);
-        let mut done = match described.and_then(|gives| self.has_names_of_its_own(gives)) {
-            Ok(gives) => Done { answers: self.convert(&gives, state).await, gives: Some(gives) },
-            Err(failure) => Done { gives: None, answers: Answers::failed(state, failure, self.entries) },
+        let failed = |state, failure| Answers::failed(state, failure, self.entries);
+        let mut done = match described {
+            Ok(gives) => {
+                let answers = match self.taken(&gives) {
+                    Some(failure) => failed(state, failure),
+                    None => self.convert(&gives, state).await,
+                };
+                Done { gives: Some(gives), answers }
+            }
+            Err(failure) => Done { gives: None, answers: failed(state, failure) },
         };
         done.answers.fuel = done.answers.fuel.saturating_add(fuel);
         done
@@ -77,10 +84,11 @@ impl Work {
         (described.result.map(Arc::new), described.fuel)
     }
 
-    /// What it gives, if none of that is another's.
-    fn has_names_of_its_own(&self, gives: Arc<Gives>) -> Result<Arc<Gives>, Failure> {
-        let taken = gives.meters.iter().find_map(|meter| self.names.refuse(&self.module.name, &meter.name).err());
-        taken.map_or(Ok(gives), |detail| Err(Failure::new(Cause::Forged, detail)))
+    /// What is wrong if it gives a meter that is another's.
+    fn taken(&self, gives: &Gives) -> Option<Failure> {
+        let mut meters = gives.meters.iter();
+        let taken = meters.find_map(|meter| self.names.refuse(&self.module.name, &meter.name).err())?;
+        Some(Failure::new(Cause::Forged, taken))
     }
 
     async fn convert(&self, gives: &Arc<Gives>, state: Arc<State>) -> Answers<Vec<Batch>> {
