@@ -54,8 +54,9 @@ impl Share {
         for _ in 0..self.rounds {
             let begin = measure::cpu();
             for _ in 0..CALLS {
-                let input = Input { snapshot: Arc::clone(&self.snapshot), view: Arc::clone(&view) };
+                let (snapshot, view) = (Arc::clone(&self.snapshot), Arc::clone(&view));
                 let most = module.limits.fuel(view.resources());
+                let input = Input { snapshot, view, names: Arc::default() };
                 let called = runtime.block_on(sandbox.poll(&module, input, Arc::clone(&state), most));
                 fuel = called.fuel;
                 let landed = called.result?;

@@ -23,7 +23,7 @@ use crate::pipeline::Chain;
 use crate::publish::id::Ids;
 use crate::sandbox::host::state::State;
 use crate::sandbox::ledger::Ledger;
-use crate::sandbox::{Module, Sandbox};
+use crate::sandbox::{Module, Names, Sandbox};
 use crate::schedule::plan;
 
 /// Whose samples they are, where all guests are looked at together.
@@ -41,6 +41,8 @@ pub struct Agent {
     modules: Modules,
     chains: Vec<Chain>,
     states: HashMap<Arc<str>, Arc<State>>,
+    /// Whose meters are whose.
+    names: Arc<Names>,
     ledger: Arc<Ledger>,
     ids: Ids,
     tenant: Arc<str>,
@@ -92,6 +94,7 @@ impl Agent {
             guests,
             reader,
             directory,
+            names: Arc::new(modules.names.clone()),
             modules,
             chains,
             states: HashMap::new(),
@@ -113,13 +116,11 @@ impl Agent {
             chain.take_over(&mut old);
         }
         // Another module, or another configuration, would not know what to make of what the old one remembers.
-        self.states.retain(|name, _| {
-            let of = |modules: &Modules| {
-                let module = modules.pollsters.iter().find(|module| module.name == *name)?;
-                Some((module.code.digest.clone(), module.config.clone()))
-            };
-            of(&modules).is_some_and(|new| of(&self.modules) == Some(new))
-        });
+        let is_the_same = |name: &str| modules.work_of(name).is_some_and(|new| self.modules.work_of(name) == Some(new));
+        self.states.retain(|name, _| is_the_same(name));
+        let mut names = modules.names.clone();
+        names.keep_declared(&self.names, is_the_same);
+        self.names = Arc::new(names);
         self.modules = modules;
         self.config = config;
         Ok(())

@@ -4,6 +4,8 @@
 
 mod column;
 
+use crate::clock;
+
 #[allow(missing_docs, clippy::all, clippy::pedantic, clippy::restriction, reason = "generated code")]
 pub mod pollster {
     wasmtime::component::bindgen!({
@@ -42,6 +44,12 @@ pub use transformer::exports::wasmeter::plugin::converter::{Batch, Outputs};
 pub const PACKAGE: &str = "wasmeter:plugin";
 /// The version that this host serves. A module that wants a later one, or another minor line, is refused by name.
 pub const VERSION: (u64, u64, u64) = (0, 1, 0);
+
+impl From<clock::Moment> for Moment {
+    fn from(at: clock::Moment) -> Self {
+        Self { wall: at.wall, monotonic: Some(at.monotonic) }
+    }
+}
 
 impl Kind {
     /// The word that samples carry.

@@ -12,7 +12,7 @@ use crate::files;
 use crate::pipeline::Chain;
 use crate::sandbox::limits::FILE_BYTES;
 use crate::sandbox::module::Code;
-use crate::sandbox::{Cause, Failure, Limits, Module, Sandbox, World};
+use crate::sandbox::{Cause, Failure, Limits, Module, Names, Sandbox, World};
 
 /// A module that is part of the program.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +35,8 @@ pub struct Modules {
     pub pollsters: Vec<Arc<Module>>,
     /// Transformers with the meters that they are for, in the order of the configuration.
     pub transformers: Vec<(MeterFilter, Arc<Module>)>,
+    /// Names of the meters that they describe.
+    pub names: Names,
     /// What is odd about how they are configured.
     pub warnings: Problems,
 }
@@ -79,15 +81,25 @@ impl Modules {
     pub async fn load(sandbox: &Sandbox, config: &Config) -> Result<Self, NotLoaded> {
         let problems = Problems::of(config.file.as_deref());
         let (pollsters, transformers) = (Vec::new(), Vec::new());
-        let mut loading = Loading { sandbox, config, problems, refused: false, pollsters, transformers };
+        let names = Names::default();
+        let mut loading = Loading { sandbox, config, problems, refused: false, pollsters, transformers, names };
         loading.built_in().await;
         loading.named().await;
         loading.transformers().await;
         if loading.problems.has_errors() {
             return Err(NotLoaded { problems: loading.problems, refused: loading.refused });
         }
-        let Loading { pollsters, transformers, problems, .. } = loading;
-        Ok(Self { pollsters, transformers, warnings: problems })
+        let Loading { pollsters, transformers, names, problems, .. } = loading;
+        Ok(Self { pollsters, transformers, names, warnings: problems })
+    }
+
+    /// What distinguishes the work of a module from that of another under the same name: its code, its configuration,
+    /// and the meters that it is for.
+    pub fn work_of(&self, name: &str) -> Option<(&str, &str, &[String])> {
+        let pollsters = self.pollsters.iter().map(|module| (&[][..], module));
+        let mut all = pollsters.chain(self.transformers.iter().map(|(meters, module)| (meters.patterns(), module)));
+        let (meters, module) = all.find(|(_, module)| &*module.name == name)?;
+        Some((&module.code.digest, &module.config, meters))
     }
 
     /// Transformers that have not seen anything yet.
@@ -114,6 +126,7 @@ struct Loading<'a> {
     refused: bool,
     pollsters: Vec<Arc<Module>>,
     transformers: Vec<(MeterFilter, Arc<Module>)>,
+    names: Names,
 }
 
 // === impl Loading ===
@@ -186,11 +199,11 @@ impl Loading<'_> {
                 }
                 Ok(code) => {
                     let text = transform.config.text();
-                    // The second of a name is told apart, in the ledger and in the log.
+                    // The second of a name is told apart, in the ledger and in the log, by what no name has.
                     let earlier = self.config.transform.iter().take(place).filter(|t| t.module == transform.module);
                     let name = match earlier.count() {
                         0 => transform.module.clone(),
-                        n => format!("{}-{}", transform.module, n + 1),
+                        n => format!("{}#{}", transform.module, n + 1),
                     };
                     let described = self.pollsters.iter().flat_map(|module| &module.description.meters);
                     let inputs: Vec<Meter> =
@@ -201,7 +214,7 @@ impl Loading<'_> {
             };
             match configured {
                 Ok((module, gives)) => {
-                    self.check_outputs(transform, &key, &gives.meters);
+                    self.check_outputs(transform, &module.name, &key, &gives.meters);
                     self.transformers.push((transform.meters.clone(), Arc::new(module)));
                 }
                 Err(failure) => self.refuse(&transform.module, transform.place, &key, &failure),
@@ -210,13 +223,9 @@ impl Loading<'_> {
     }
 
     /// What comes out stands beside what went in, so it needs a name of its own.
-    fn check_outputs(&mut self, transform: &Transform, key: &str, outputs: &[Meter]) {
-        let known = |name: &str| {
-            let described = self.pollsters.iter().flat_map(|module| &module.description.meters);
-            described.into_iter().any(|meter| meter.name == name)
-        };
-        if let Some(output) = outputs.iter().find(|output| known(&output.name)) {
-            let message = format!("{} would give a second meter {}", transform.module, output.name);
+    fn check_outputs(&mut self, transform: &Transform, name: &Arc<str>, key: &str, outputs: &[Meter]) {
+        if let Some((output, owner)) = self.take(name, outputs) {
+            let message = format!("{name} would give a second meter {output}, which {owner} gives");
             let remedy = "Give what comes out a name of its own, such as target: {name: cpu.delta}";
             self.problems.error(transform.place, key, message, remedy);
         }
@@ -227,6 +236,12 @@ impl Loading<'_> {
             let remedy = "See wasmeter module list for the meters that there are";
             self.problems.warning(transform.place, key, message, remedy);
         }
+    }
+
+    /// Takes the names of meters that a module describes. Gives the first that is another's, and whose it is.
+    fn take(&mut self, module: &Arc<str>, meters: &[Meter]) -> Option<(String, Arc<str>)> {
+        let taken = |meter: &Meter| Some((meter.name.clone(), self.names.describe(module, &meter.name).err()?));
+        meters.iter().find_map(taken)
     }
 
     async fn configure(
@@ -248,7 +263,19 @@ impl Loading<'_> {
                 let message = format!("{name} is a transformer");
                 self.problems.error(entry.and_then(|entry| entry.place), &format!("modules.{name}"), message, remedy);
             }
-            Ok(module) => self.pollsters.push(Arc::new(module)),
+            Ok(module) => {
+                if let Some((meter, owner)) = self.take(&module.name, &module.description.meters) {
+                    let message = format!("{name} gives the meter {meter}, which {owner} gives");
+                    let remedy = "Turn one of them off with enabled: false, or give each meter a name of its own";
+                    self.problems.error(
+                        entry.and_then(|entry| entry.place),
+                        &format!("modules.{name}"),
+                        message,
+                        remedy,
+                    );
+                }
+                self.pollsters.push(Arc::new(module));
+            }
             Err(failure) => {
                 self.refuse(name, entry.and_then(|entry| entry.place), &format!("modules.{name}"), &failure);
             }

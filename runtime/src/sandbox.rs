@@ -12,11 +12,13 @@ pub mod check;
 pub mod compile;
 pub mod engine;
 pub mod failure;
+pub mod halves;
 pub mod host;
 pub mod ledger;
 pub mod limits;
 pub mod loading;
 pub mod module;
+pub mod names;
 pub mod price;
 
 pub use self::call::Landed;
@@ -24,3 +26,4 @@ pub use self::failure::{Cause, Failure};
 pub use self::limits::Limits;
 pub use self::loading::Sandbox;
 pub use self::module::{Module, World};
+pub use self::names::Names;

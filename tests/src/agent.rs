@@ -60,11 +60,11 @@ struct Measuring {
     _folder: TempDir,
 }
 
-async fn measuring(modules: &str, refuses: Option<HypervisorError>) -> Measuring {
+async fn measuring(config: &str, refuses: Option<HypervisorError>) -> Measuring {
     let folder = TempDir::new().unwrap();
     let clock = Arc::new(ManualClock::at(START));
     let shared: Arc<dyn Clock> = clock.clone();
-    let (config, _) = Config::parse(&format!("modules: {{{modules}}}"), None).unwrap();
+    let (config, _) = Config::parse(config, None).unwrap();
     let host = hypervisor::open("sim://?domains=7&calm=true&disks=1&nics=1", &shared).unwrap();
     let hypervisor = Arc::new(Slow { host, clock: Arc::clone(&clock), refuses });
     let sandbox = Arc::new(Sandbox::new(&folder.path().join("cache"), Compiler::at(daemon())).unwrap());
@@ -87,7 +87,8 @@ async fn a_sample_carries_the_time_before_its_read() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_module_loses_is_counted_by_cause() {
     let hostile = env!("HOSTILE_WASM");
-    let mut measuring = measuring(&format!("broken: {{file: {hostile:?}, config: 'run: panic'}}"), None).await;
+    let mut measuring =
+        measuring(&format!("modules: {{broken: {{file: {hostile:?}, config: 'run: panic'}}}}"), None).await;
     let report = measuring.agent.cycle(&[10]).await.unwrap();
     let tally = &measuring.agent.tally;
     assert_eq!(tally.samples, report.slot.len() as u64, "what was measured is counted");
@@ -98,6 +99,24 @@ async fn what_a_module_loses_is_counted_by_cause() {
     let handed: u64 = report.modules.iter().find(|m| m.name == name).map(|m| m.resources.into()).unwrap();
     assert_eq!(tally.resources_lost[&name], handed, "all that it was handed");
     assert!(tally.failures.keys().all(|module| *module == name));
+}
+
+/// What a transformer says of its inputs costs fuel like everything else.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_a_transformer_does_is_in_its_account() {
+    let config = "transform: [{meters: [cpu], module: delta, config: {target: {name: cpu.growth}}}]";
+    let mut measuring = measuring(config, None).await;
+    let account = (Arc::from("delta"), Arc::from("operator"));
+    let mut all = 0;
+    for calls in [2, 3] {
+        let report = measuring.agent.cycle(&[10]).await.unwrap();
+        let fuel = report.modules.iter().find(|module| &*module.name == "delta").unwrap().fuel;
+        all += fuel;
+        let accounts = measuring.agent.ledger().accounts();
+        let kept = &accounts[&account];
+        assert_eq!((kept.calls, kept.used, kept.used_in_all), (calls, fuel, all));
+        assert!(kept.used <= kept.granted);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

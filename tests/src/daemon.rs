@@ -10,7 +10,9 @@ mod transforming;
 
 use std::collections::BTreeSet;
 
-use crate::support::program::{Folder, of_meter, slots, text};
+use serde_json::Value;
+
+use crate::support::program::{Folder, of_meter, samples_in, slots, text};
 
 /// The keys of a sample, in Ceilometer's order.
 const KEYS: [&str; 14] = [
@@ -32,6 +34,13 @@ const KEYS: [&str; 14] = [
 
 /// Guests that only run, with disks and network devices that stay.
 const CALM: &str = "sim://?domains=5&calm=true&disks=2&nics=1";
+
+/// The names of all guests, as JSON.
+fn names() -> Vec<Value> {
+    let once = Folder::measuring(CALM, "").run("once --format json").is(0);
+    let samples = samples_in(&once.stdout);
+    of_meter(&samples, "cpu").iter().map(|sample| sample["resource_metadata"]["display_name"].clone()).collect()
+}
 
 #[test]
 fn a_sample_is_ceilometers() {

@@ -57,6 +57,14 @@ async fn a_panic_says_why() {
     assert!(failure.stderr.contains("poll is told to panic"), "{failure}");
 }
 
+/// What cannot be remembered so is said with what can be done instead.
+#[tokio::test]
+async fn a_part_that_cannot_be_remembered_is_told_so() {
+    let module = module(&hostile(), "ask: remember for a part of its own", LIMITS).await.unwrap();
+    let failure = poll(&module, &Host::of(3).slot()).await.result.unwrap_err();
+    assert!(failure.detail.contains("in its guest's cells under a name of the part's own"), "{failure}");
+}
+
 /// Beside each kind an honest module gives the same samples, for the same fuel, as alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn others_notice_nothing() {

@@ -26,7 +26,17 @@ async fn what_lands_brings_everything() {
     assert!(state.size() > 0);
 }
 
-/// The same, and then it fails: what it wrote, declared and interned goes with it.
+/// Of a list that is too long nothing is declared. How many parts a guest may have is no matter of how many guests
+/// there are.
+#[tokio::test]
+async fn what_is_refused_is_not_declared_in_part() {
+    let input = Host::of(40).slot();
+    let config = "ask: declare more than it may and do without";
+    let landed = poll_with(&hostile_with(config).await, &input, &Arc::default()).await.result.unwrap();
+    assert_eq!((landed.meters.len(), landed.parts.len()), (1, 0), "{:?}", landed.meters);
+}
+
+/// It brings everything, and then it fails: what it wrote, declared and interned goes with it.
 #[tokio::test]
 async fn what_fails_leaves_nothing() {
     let mut host = Host::of(3);

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use wasmeter::clock::SECOND;
-use wasmeter::contract::{Batch, Column, Kind, Meter, Moment, Values};
-use wasmeter::sandbox::call::Conversion;
-use wasmeter::sandbox::{Cause, Failure, World};
+use wasmeter::contract::{Batch, Column, Kind, Meter, Moment, Note, Values};
+use wasmeter::sandbox::call::{Called, Conversion};
+use wasmeter::sandbox::host::texts::Text;
+use wasmeter::sandbox::{Cause, Failure, Module, World};
 
 use crate::support::slots::START;
 use crate::support::{Forge, Host, LIMITS, module, parting, poll, sandbox};
@@ -36,18 +37,23 @@ async fn converted(forge: &Forge) -> Result<usize, Failure> {
 }
 
 async fn converted_by(wasm: &[u8], config: &str) -> Result<usize, Failure> {
-    let input = Host::of(2).slot();
     let module = module(wasm, config, LIMITS).await?;
+    let called = called(&module, Vec::new(), &[]).await?;
+    Ok(called.result?.output.len())
+}
+
+/// Converts one batch of one count with these notes.
+async fn called(module: &Module, notes: Vec<Note>, texts: &[Text]) -> Result<Called<Vec<Batch>>, Failure> {
     assert_eq!(module.code.manifest.world, World::Transformer);
     let inputs = [Meter { name: "cpu".into(), kind: Kind::Cumulative, unit: "ns".into() }];
-    let gives = Arc::new(sandbox().outputs(&module, &inputs).await?);
+    let gives = Arc::new(sandbox().outputs(module, &inputs, LIMITS.describing()).await.result?);
     let column = Column { resources: vec![0], values: Values::Counts(vec![7]) };
-    let batch = Batch { meter: 0, at: Moment { wall: START, monotonic: None }, column, notes: vec![] };
-    let work = Conversion { inputs: &inputs, gives: &gives, batches: &[batch], texts: &[] };
+    let batch = Batch { meter: 0, at: Moment { wall: START, monotonic: None }, column, notes };
+    let work = Conversion { inputs: &inputs, gives: &gives, batches: &[batch], texts };
     let fuel = LIMITS.fuel(2);
-    let called = sandbox().convert(&module, input, Arc::default(), fuel, work).await;
+    let called = sandbox().convert(module, Host::of(2).slot(), Arc::default(), fuel, work).await;
     assert!(called.fuel > 0 && called.fuel <= fuel);
-    Ok(called.result?.output.len())
+    Ok(called)
 }
 
 #[tokio::test]
@@ -91,7 +97,7 @@ async fn one_is_not_taken_for_the_other() {
     let failure = poll(&transformer, &input).await.result.unwrap_err();
     assert_eq!(failure.cause, Cause::AbiMismatch);
     let pollster = module(&Forge::pollster().component(), "", LIMITS).await.unwrap();
-    let failure = sandbox().outputs(&pollster, &[]).await.unwrap_err();
+    let failure = sandbox().outputs(&pollster, &[], LIMITS.describing()).await.result.unwrap_err();
     assert_eq!(failure.cause, Cause::AbiMismatch);
 }
 
@@ -104,9 +110,42 @@ async fn one_declares_what_it_said_it_may() {
         (r#"{"pattern": "a.*", "meter": "a.b", "parts": ["c"], "guest": 1}"#, Ok(1)),
         (r#"{"pattern": "a.*", "meter": "a.b", "parts": ["c"], "guest": 70}"#, Err(Cause::Forged)),
         (r#"{"pattern": "a.*", "meter": "a.\u00e4", "parts": ["c"]}"#, Err(Cause::BadData)),
+        (r#"{"pattern": "a.*", "meter": "a.B", "parts": ["c"]}"#, Err(Cause::BadData)),
+        (r#"{"pattern": "a*", "meter": "a..b", "parts": ["c"]}"#, Err(Cause::BadData)),
+        (r#"{"pattern": "a*", "meter": "a.", "parts": ["c"]}"#, Err(Cause::BadData)),
+        (r#"{"pattern": "a*", "meter": "a-1_2.b", "parts": ["c"]}"#, Ok(1)),
         (r#"{"pattern": "", "meter": "a.b", "parts": ["c"]}"#, Err(Cause::BadDescription)),
     ] {
         let ended = converted_by(&wasm, config).await;
         assert_eq!(ended.as_ref().map_err(|failure| failure.cause).copied(), expected, "{config}: {ended:?}");
     }
+}
+
+/// Whatever is copied is paid for, metadata and their texts as well as volumes.
+#[tokio::test]
+async fn notes_and_texts_are_paid_for() {
+    let module = module(&Forge::transformer().component(), "", LIMITS).await.unwrap();
+    let bare = called(&module, Vec::new(), &[]).await.unwrap().fuel;
+    let text = |text: String| Text { text: text.into(), json: false };
+    let column = Column { resources: vec![0; 1_000], values: Values::Counts(vec![7; 1_000]) };
+    let noted = called(&module, vec![Note { key: 0, column }], &[text("x".repeat(5_000))]).await.unwrap().fuel;
+    assert!(noted > bare + 12_000 + 5_000, "{noted} instead of {bare}");
+    let texts: Vec<_> = (0..1_000).map(|n| text(n.to_string())).collect();
+    let told = called(&module, Vec::new(), &texts).await.unwrap().fuel;
+    assert!(told > bare + 500_000, "{told} instead of {bare}");
+}
+
+/// It is asked twice, like a pollster, and pays for both.
+#[tokio::test]
+async fn describing_is_paid_for() {
+    let wasm = std::fs::read(parting()).unwrap();
+    let module = module(&wasm, r#"{"pattern": "a.*", "meter": "a.b", "parts": []}"#, LIMITS).await.unwrap();
+    let needed = sandbox().outputs(&module, &[], LIMITS.describing()).await.fuel;
+    for fuel in [0, needed / 4, needed / 2, needed * 9 / 10] {
+        let described = sandbox().outputs(&module, &[], fuel).await;
+        assert_eq!(described.result.unwrap_err().cause, Cause::OutOfFuel, "{fuel} of {needed}");
+        assert!(described.fuel <= fuel, "{} of {fuel}", described.fuel);
+    }
+    let described = sandbox().outputs(&module, &[], needed).await;
+    assert!(described.result.is_ok() && described.fuel == needed, "{described:?}");
 }

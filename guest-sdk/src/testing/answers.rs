@@ -91,12 +91,14 @@ impl Answers for Host {
     }
 
     fn load(&self, name: &str, resources: &[u32]) -> Option<Column> {
+        self.have_cells(resources);
         // What was there when the call began; what it saves itself is there in the next.
         self.state.load(name, resources, |resource| self.identity(resource))
     }
 
     fn save(&self, name: &str, cells: &Column) -> Result<(), LimitReached> {
         check::numbers(name, cells);
+        self.have_cells(&cells.resources);
         self.call.borrow_mut().state.save(name, cells, |resource| self.identity(resource));
         Ok(())
     }
@@ -120,6 +122,15 @@ impl Answers for Host {
 }
 
 impl Host {
+    /// Refuses cells of parts that the call itself declared.
+    fn have_cells(&self, resources: &[u32]) {
+        let (first, parts) = (self.first_part(), self.call.borrow().parts.len());
+        let mut parts =
+            resources.iter().filter(|resource| resource.checked_sub(first).is_some_and(|n| (n as usize) < parts));
+        let part = parts.next();
+        assert!(part.is_none(), "state: {part:?} is a part that this call declared, and has no cells");
+    }
+
     /// What a resource is remembered by: its id, or its index where the test gave none.
     fn identity(&self, resource: u32) -> String {
         let id = self.attributes.get("id").and_then(|ids| {

@@ -43,6 +43,10 @@ impl Pollster for Any {
                 call.log(Level::Info, "found a file system");
                 out.emit(meter as usize, Column::new(part, vec![9_u64]));
             }
+            "remember a part" => {
+                let part = call.declare_parts(&[0], &call.intern(&["fs0".to_owned()])?)?;
+                call.save("before", &Column::new(part, vec![9_u64]))?;
+            }
             "state" => {
                 let now = call.column("cpu.time")?;
                 out.emit(0, call.load("before", &now.resources));
@@ -106,6 +110,12 @@ fn declares_meters_and_parts() {
     assert_eq!(samples.counts("extra.free"), [(5, 9)]);
     assert_eq!(samples.part(5), Some((0, "fs0")));
     assert_eq!(host.logs(), [(Level::Info, "found a file system".to_owned())]);
+}
+
+#[test]
+#[should_panic(expected = "Some(5) is a part that this call declared, and has no cells")]
+fn refuses_to_remember_a_part_of_the_same_call() {
+    let _ = Host::new().config("remember a part").stat("cpu.time", [(0, 1), (4, 1)]).poll::<Any>();
 }
 
 #[test]

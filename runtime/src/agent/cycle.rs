@@ -9,6 +9,7 @@ use super::Agent;
 use super::polling::{Poll, Polled};
 use super::report::{ModuleReport, Report};
 use crate::clock::Moment;
+use crate::contract::Series;
 use crate::discovery::{Snapshot, View};
 use crate::hypervisor::HypervisorError;
 use crate::hypervisor::reader::{Reading, Want};
@@ -41,6 +42,7 @@ impl Agent {
         let Reading { groups, records, stuck, missing } = reading;
         let snapshot = Arc::new(Snapshot::assemble(&mut self.directory, groups, &records, &others, at));
         drop(records);
+        Arc::make_mut(&mut self.names).next_slot();
         let polled = self.poll(&work, &snapshot, &others).await;
         let (mut slot, mut modules) = self.stamp(work, polled, &snapshot, &others);
         self.transform(&mut slot, &mut modules).await;
@@ -63,6 +65,7 @@ impl Agent {
                 tenant: Arc::clone(&self.tenant),
                 module: Arc::clone(&work.module),
                 snapshot: Arc::clone(snapshot),
+                names: Arc::clone(&self.names),
                 view,
                 chunk: u32::try_from(self.config.sandbox.chunk).unwrap_or(u32::MAX),
                 state: self.states.remove(&work.module.name).unwrap_or_default(),
@@ -102,10 +105,12 @@ impl Agent {
             let Some(Polled { landed, mut failures, state, fuel, memory, took }) = polled else { continue };
             let name = Arc::clone(&work.module.name);
             let before = stamper.samples.len();
-            for landed in landed {
+            for mut landed in landed {
+                let names = Arc::make_mut(&mut self.names);
+                let of = |series: &Series| (series.meter, series.column.len());
+                failures.extend(names.land(&name, &work.module.description.meters, &mut landed, of));
                 stamper.stamp(&mut self.directory, &work, landed);
             }
-            failures.extend(stamper.parts.refused());
             let samples = stamper.samples.iter().skip(before).map(|samples| samples.column.len()).sum();
             self.failed(&name, &failures);
             let roots = View::of(&snapshot.resources, work.selection().roots(&snapshot.resources, others));
@@ -147,7 +152,9 @@ impl Agent {
         let measured = slot.samples.len();
         let mut chains = std::mem::take(&mut self.chains);
         for chain in &mut chains {
-            let Some(made) = chain.run(&around, &mut self.directory, slot, measured).await else { continue };
+            let Some(made) = chain.run(&around, &mut self.directory, &mut self.names, slot, measured).await else {
+                continue;
+            };
             let Made { report, mut samples, declared } = made;
             let mut first_id = self.ids.take(slot.at, report.samples);
             for samples in &mut samples {

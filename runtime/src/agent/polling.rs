@@ -6,11 +6,11 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::contract::Series;
 use crate::discovery::{Snapshot, View};
+use crate::sandbox::halves::{Answers, Calls};
 use crate::sandbox::host::Input;
-use crate::sandbox::host::log::Lines;
 use crate::sandbox::host::state::State;
 use crate::sandbox::ledger::{self, Ledger};
-use crate::sandbox::{Cause, Failure, Landed, Module, Sandbox};
+use crate::sandbox::{Failure, Landed, Module, Names, Sandbox};
 
 /// What a module is polled with.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub struct Poll {
     pub module: Arc<Module>,
     /// What was read.
     pub snapshot: Arc<Snapshot>,
+    /// Names of meters that are others'.
+    pub names: Arc<Names>,
     /// Its resources.
     pub view: View,
     /// Roots that are handed over at once.
@@ -58,48 +60,17 @@ impl Poll {
     /// Polls all resources. A chunk that fails is tried again by halves, so that one odd guest costs itself.
     pub async fn run(self) -> Polled {
         let began = self.clock.now().monotonic;
-        let Self { sandbox, ledger, tenant, module, snapshot, view, chunk, state, clock } = self;
-        let resources = &snapshot.resources;
-        let mut waiting = view.chunks(resources, chunk);
-        waiting.reverse();
-        let allowance = ledger::allowance(&module.limits, waiting.len() as u64, view.resources());
+        let Self { sandbox, ledger, tenant, module, snapshot, names, view, chunk, state, clock } = self;
+        let chunks = view.chunks(&snapshot.resources, chunk);
+        let allowance = ledger::allowance(&module.limits, chunks.len() as u64, view.resources());
         ledger.open(&module.name, &tenant, allowance);
-        let mut polled =
-            Polled { landed: Vec::new(), failures: Vec::new(), state, fuel: 0, memory: 0, took: Duration::ZERO };
-        let mut said = Lines::default();
-        while let Some(view) = waiting.pop() {
-            let size = view.resources();
-            let Some(fuel) = ledger.draw(&module.name, &tenant, module.limits.fuel(size)) else {
-                let detail = format!("its {allowance} units for this interval are used up");
-                polled.failures.push((Failure::new(Cause::OutOfFuel, detail), size));
-                continue;
-            };
-            let view = Arc::new(view);
-            let input = Input { snapshot: Arc::clone(&snapshot), view: Arc::clone(&view) };
-            let called = sandbox.poll(&module, input, Arc::clone(&polled.state), fuel).await;
-            polled.fuel += called.fuel;
-            polled.memory = polled.memory.max(called.memory);
-            let cause = called.result.as_ref().err().map(|failure| failure.cause);
-            ledger.book(&module.name, &tenant, called.fuel, cause);
-            match called.result {
-                Ok(mut landed) => {
-                    said.append(called.lines);
-                    let writes = std::mem::take(&mut landed.writes);
-                    Arc::make_mut(&mut polled.state).commit(writes);
-                    polled.landed.push(landed);
-                }
-                Err(failure) => match view.halves(resources).filter(|_| failure.cause.may_be_one_resource()) {
-                    // What is tried again says it again.
-                    Some((first, second)) => waiting.extend([second, first]),
-                    None => {
-                        said.append(called.lines);
-                        polled.failures.push((failure, size));
-                    }
-                },
-            }
-        }
-        said.emit(&module.name, &tenant);
-        polled.took = Duration::from_nanos(clock.now().monotonic.saturating_sub(began));
-        polled
+        let calls = Calls { module: &module, tenant: &tenant, ledger: &ledger, resources: &snapshot.resources };
+        let call = |view, state, fuel| {
+            let input = Input { snapshot: Arc::clone(&snapshot), view, names: Arc::clone(&names) };
+            sandbox.poll(&module, input, state, fuel)
+        };
+        let Answers { landed, failures, state, fuel, memory } = calls.make(chunks, state, View::resources, call).await;
+        let took = Duration::from_nanos(clock.now().monotonic.saturating_sub(began));
+        Polled { landed, failures, state, fuel, memory, took }
     }
 }

@@ -1,10 +1,13 @@
 //! What is remembered of guests from slot to slot.
 
+mod declared;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
+use self::declared::Declared;
 use super::guest::{self, Labels};
 use super::label::Label;
 use super::owner::{Owner, Rules};
@@ -18,9 +21,6 @@ use crate::hypervisor::{Definition, HypervisorError, Record};
 /// rebooted or comes back from a migration within the hour goes on where it was.
 const REMEMBERED: u64 = 3600 * SECOND.unsigned_abs();
 
-/// Parts that modules may declare of one guest, and that are remembered at once.
-pub const DECLARED_PARTS: usize = 128;
-
 /// Guests by their ids, with lasting identities for everything that is sampled.
 #[derive(Debug)]
 pub struct Directory {
@@ -29,8 +29,8 @@ pub struct Directory {
     /// Guests that nothing could be learned about, in this revision.
     undefined: HashMap<Uuid, u64>,
     roots: HashMap<String, (Ident, Arc<Label>)>,
-    /// Parts that modules declared, by guest and suffix, with the time of their last declaration.
-    declared: HashMap<Ident, HashMap<String, (Ident, u64)>>,
+    /// Parts that modules declared.
+    declared: Declared,
     /// When the slot at hand was read.
     now: u64,
     free: Vec<Ident>,
@@ -82,7 +82,7 @@ impl Directory {
             known: HashMap::new(),
             undefined: HashMap::new(),
             roots: HashMap::new(),
-            declared: HashMap::new(),
+            declared: Declared::default(),
             now: 0,
             free: Vec::new(),
             next: 0,
@@ -226,22 +226,10 @@ impl Directory {
         Some(GuestResources { ident: known.ident, label: Arc::clone(&labels.guest), parts })
     }
 
-    /// The identity of a part that a module declared; `None` if the guest has too many already.
-    pub fn declared(&mut self, guest: Ident, suffix: &str) -> Option<Ident> {
-        let mut parts = self.declared.remove(&guest).unwrap_or_default();
-        let ident = match parts.get_mut(suffix) {
-            Some((ident, seen)) => {
-                *seen = self.now;
-                Some(*ident)
-            }
-            None => (parts.len() < DECLARED_PARTS).then(|| {
-                let ident = self.ident();
-                parts.insert(suffix.to_owned(), (ident, self.now));
-                ident
-            }),
-        };
-        self.declared.insert(guest, parts);
-        ident
+    /// The identity of a part of a guest that a module declared.
+    pub fn declared(&mut self, module: &Arc<str>, guest: Ident, suffix: &str) -> Ident {
+        let Self { declared, now, free, next, retired, .. } = self;
+        declared.declare((module, guest, suffix), *now, || ident(free, next), retired)
     }
 
     /// A root that is no guest: the node, or the text of a static resource.
@@ -262,23 +250,24 @@ impl Directory {
             self.retired.push(known.ident);
             self.retired.extend(known.devices.values());
             self.retired.extend(known.vcpus.values().map(|(ident, _)| *ident));
-            let parts = self.declared.remove(&known.ident).unwrap_or_default();
-            self.retired.extend(parts.into_values().map(|(ident, _)| ident));
+            self.retired.extend(self.declared.forget_guest(known.ident));
         }
-        for parts in self.declared.values_mut() {
-            let old = parts.extract_if(|_, (_, seen)| now.monotonic.saturating_sub(*seen) > REMEMBERED);
-            self.retired.extend(old.map(|(_, (ident, _))| ident));
-        }
+        self.retired.extend(self.declared.forget(now.monotonic));
         self.free.extend(&self.retired);
         std::mem::take(&mut self.retired)
     }
 
     fn ident(&mut self) -> Ident {
-        self.free.pop().unwrap_or_else(|| {
-            self.next += 1;
-            Ident(self.next - 1)
-        })
+        ident(&mut self.free, &mut self.next)
     }
+}
+
+/// An identity that nobody has.
+fn ident(free: &mut Vec<Ident>, next: &mut u32) -> Ident {
+    free.pop().unwrap_or_else(|| {
+        *next += 1;
+        Ident(*next - 1)
+    })
 }
 
 #[cfg(test)]

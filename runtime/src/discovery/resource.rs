@@ -1,7 +1,8 @@
 //! The resources of one slot, numbered: what a module sees of them is the number.
 //!
 //! Guests come first, then the node and the texts of static `resources`; these are the roots. Parts of guests follow,
-//! kind by kind and guest by guest, so that the parts of neighbouring guests are neighbours too.
+//! kind by kind and guest by guest, so that the parts of neighbouring guests are neighbours too. Parts that modules
+//! declared stand behind all others.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -140,14 +141,30 @@ impl Resources {
         let mut ranges: Vec<Range<u32>> = roots.to_vec();
         for kind in KINDS {
             for range in roots.iter().map(|range| self.parts(kind, range)).filter(|range| !range.is_empty()) {
-                match ranges.last_mut() {
-                    Some(last) if last.end == range.start => last.end = range.end,
-                    _ => ranges.push(range),
-                }
+                append(&mut ranges, range);
+            }
+        }
+        // These stand in the order in which they were declared.
+        for number in self.declared() {
+            if self.get(number).is_some_and(|part| among(roots, part.root)) {
+                append(&mut ranges, number..number.saturating_add(1));
             }
         }
         ranges
     }
+}
+
+/// Appends a range to ascending ranges, as a part of the last one where they meet.
+fn append(ranges: &mut Vec<Range<u32>>, range: Range<u32>) {
+    match ranges.last_mut() {
+        Some(last) if last.end == range.start => last.end = range.end,
+        _ => ranges.push(range),
+    }
+}
+
+/// Whether a number is in one of some ascending ranges.
+pub(super) fn among(ranges: &[Range<u32>], number: u32) -> bool {
+    ranges.get(ranges.partition_point(|range| range.end <= number)).is_some_and(|range| range.contains(&number))
 }
 
 /// A guest and its parts before they have numbers.

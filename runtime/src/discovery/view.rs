@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::resource::Resources;
+use super::resource::{Resources, among};
 use crate::contract::{Column, Values};
 
 /// Some roots with their parts.
@@ -19,11 +19,6 @@ impl View {
     pub fn of(resources: &Resources, roots: Vec<Range<u32>>) -> Self {
         let roots: Vec<_> = roots.into_iter().filter(|range| !range.is_empty()).collect();
         Self { visible: resources.with_parts(&roots), roots }
-    }
-
-    /// A view of everything, with what modules declared.
-    pub fn whole(resources: &Resources) -> Self {
-        Self { roots: vec![resources.roots()], visible: vec![0..resources.len()] }
     }
 
     /// How many roots there are.
@@ -43,8 +38,7 @@ impl View {
 
     /// Whether a number may be seen.
     pub fn contains(&self, number: u32) -> bool {
-        let after = self.visible.partition_point(|range| range.end <= number);
-        self.visible.get(after).is_some_and(|range| range.contains(&number))
+        among(&self.visible, number)
     }
 
     /// Whether all of these ascend and may be seen.
@@ -107,18 +101,14 @@ impl View {
         halves.next().zip(halves.next())
     }
 
+    /// How many entries of a column may be seen.
+    pub fn count(&self, column: &Column) -> usize {
+        self.spans(column).map(|span| span.len()).sum()
+    }
+
     /// The entries of a column that may be seen.
     pub fn slice(&self, column: &Column) -> Column {
-        let spans: Vec<Range<usize>> = self
-            .visible
-            .iter()
-            .map(|range| {
-                let start = column.resources.partition_point(|number| *number < range.start);
-                let end = column.resources.partition_point(|number| *number < range.end);
-                start..end
-            })
-            .filter(|span| !span.is_empty())
-            .collect();
+        let spans: Vec<Range<usize>> = self.spans(column).collect();
         let values = match &column.values {
             Values::Counts(values) => Values::Counts(pick(values, &spans)),
             Values::Integers(values) => Values::Integers(pick(values, &spans)),
@@ -126,6 +116,16 @@ impl View {
             Values::Interned(values) => Values::Interned(pick(values, &spans)),
         };
         Column { resources: pick(&column.resources, &spans), values }
+    }
+
+    /// Where in a column the entries are that may be seen.
+    fn spans(&self, column: &Column) -> impl Iterator<Item = Range<usize>> {
+        let spans = self.visible.iter().map(|range| {
+            let start = column.resources.partition_point(|number| *number < range.start);
+            let end = column.resources.partition_point(|number| *number < range.end);
+            start..end
+        });
+        spans.filter(|span| !span.is_empty())
     }
 }
 
@@ -156,7 +156,7 @@ mod tests {
 
     use super::*;
     use crate::discovery::label::Label;
-    use crate::discovery::resource::{GuestResources, Ident};
+    use crate::discovery::resource::{GuestResources, Ident, Resource};
 
     fn numbered(parts: &[[usize; 3]]) -> Resources {
         let label = Arc::new(Label::bare("x"));
@@ -169,13 +169,21 @@ mod tests {
         Resources::number(parts.iter().map(guest).collect(), vec![(Ident(0), Arc::clone(&label))])
     }
 
+    /// The same with a declared part of each of these roots, as far as there are so many.
+    fn with_declared(resources: &Resources, of: &[u32]) -> Resources {
+        let roots = resources.roots();
+        let part = |root: &u32| Resource { ident: Ident(1), root: *root, label: Arc::new(Label::bare("y")) };
+        resources.with_declared(of.iter().filter(|root| roots.contains(root)).map(part).collect())
+    }
+
     proptest! {
         /// Chunks part the whole: every resource is in exactly one, with its root.
         #[test]
         fn chunks_part_the_whole(
             parts in prop::collection::vec([0usize..3, 0..3, 0..3], 0..40), most in 1u32..20,
+            declared in prop::collection::vec(0u32..41, 0..60),
         ) {
-            let resources = numbered(&parts);
+            let resources = with_declared(&numbered(&parts), &declared);
             let whole = View::of(&resources, vec![resources.roots()]);
             prop_assert_eq!(whole.resources(), resources.len());
             let chunks = whole.chunks(&resources, most);
@@ -197,9 +205,10 @@ mod tests {
         #[test]
         fn slices_hold_what_is_seen(
             parts in prop::collection::vec([0usize..3, 0..3, 0..3], 1..20),
-            from in 0u32..20, length in 0u32..20, has in prop::collection::btree_set(0u32..120, 0..120),
+            from in 0u32..20, length in 0u32..20, has in prop::collection::btree_set(0u32..140, 0..140),
+            declared in prop::collection::vec(0u32..21, 0..30),
         ) {
-            let resources = numbered(&parts);
+            let resources = with_declared(&numbered(&parts), &declared);
             let guests = resources.guests();
             let from = from.min(guests.end);
             let view = View::of(&resources, vec![from..guests.end.min(from + length)]);
@@ -208,6 +217,7 @@ mod tests {
             let slice = view.slice(&column);
             let expected: Vec<u32> = column.resources.iter().copied().filter(|n| view.contains(*n)).collect();
             prop_assert_eq!(&slice.resources, &expected);
+            prop_assert_eq!(view.count(&column), expected.len());
             prop_assert!(matches!(slice.values, Values::Counts(v) if v.len() == expected.len()));
         }
     }

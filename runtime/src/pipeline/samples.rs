@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::parts::Numbers;
 use crate::clock::Moment;
-use crate::contract::{Column, Meter, Note};
+use crate::contract::{self, Column, Meter, Note};
 use crate::discovery::Resources;
 use crate::discovery::resource::Resource;
 use crate::sandbox::host::texts::Text;
@@ -28,7 +28,7 @@ pub struct Samples {
     /// The meter.
     pub meter: Arc<Meter>,
     /// When they were read.
-    pub at: Moment,
+    pub at: contract::Moment,
     /// Resources and volumes.
     pub column: Column,
     /// Metadata of these samples alone.

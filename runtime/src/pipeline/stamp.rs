@@ -23,7 +23,7 @@ pub struct Stamper<'a> {
     /// What was stamped.
     pub samples: Vec<Samples>,
     /// Parts of guests that modules declared.
-    pub parts: Parts<'a>,
+    parts: Parts<'a>,
     next_id: u64,
 }
 
@@ -47,7 +47,7 @@ impl<'a> Stamper<'a> {
     pub fn stamp(&mut self, directory: &mut Directory, work: &Work, landed: Landed<Vec<Series>>) {
         let Landed { output, meters, parts, texts, .. } = landed;
         let texts: Arc<[Text]> = texts.into();
-        let numbers = self.parts.declare(directory, &parts, &texts);
+        let numbers = self.parts.declare(directory, &work.module.name, &parts, &texts);
         let described = work.module.description.meters.len();
         let all = work.selection();
         for series in output {
@@ -77,11 +77,8 @@ impl<'a> Stamper<'a> {
     ) {
         let Series { mut column, notes, .. } = series;
         if let Some(selection) = only {
-            let (resources, view) = (self.resources, self.view(selection));
-            column.retain(|number| match resources.get(number) {
-                Some(_) => view.contains(number),
-                None => true,
-            });
+            let view = self.view(selection);
+            column.retain(|number| view.contains(numbers.guest(number).unwrap_or(number)));
         }
         numbers.renumber(&mut column);
         if column.is_empty() {
@@ -91,7 +88,7 @@ impl<'a> Stamper<'a> {
         let first_id = self.next_id;
         self.next_id += column.len() as u64;
         let (module, meter) = (Arc::clone(&work.module.name), Arc::new(meter.clone()));
-        self.samples.push(Samples { module, meter, at: self.at, column, notes, first_id });
+        self.samples.push(Samples { module, meter, at: self.at.into(), column, notes, first_id });
     }
 
     fn view(&mut self, selection: &Selection) -> &View {

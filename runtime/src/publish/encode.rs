@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::id::Ids;
-use crate::clock::Moment;
 use crate::contract::{Column, Values};
 use crate::discovery::Resources;
 use crate::json;
@@ -90,9 +89,12 @@ impl Shared {
             json::string(&mut before_volume, value);
         }
         before_volume.push_str(", \"counter_volume\": ");
-        let timestamp = format!(", \"timestamp\": \"{}\", \"resource_metadata\": ", isoformat(samples.at));
+        let timestamp = format!(", \"timestamp\": \"{}\", \"resource_metadata\": ", isoformat(samples.at.wall));
         let mut after_id = String::from("\", \"monotonic_time\": ");
-        json::real(&mut after_id, seconds(samples.at.monotonic));
+        match samples.at.monotonic {
+            Some(at) => json::real(&mut after_id, seconds(at)),
+            None => after_id.push_str("null"),
+        }
         after_id.push('}');
         Self { before_volume, timestamp, after_id }
     }
@@ -103,9 +105,9 @@ fn seconds(nanoseconds: u64) -> f64 {
     nanoseconds as f64 / 1e9
 }
 
-/// A time as Python's `isoformat` writes it without a zone: no fraction where there is none.
-pub fn isoformat(at: Moment) -> String {
-    let microseconds = at.wall.div_euclid(1000);
+/// Nanoseconds since 1970 as Python's `isoformat` writes a time without a zone: no fraction where there is none.
+pub fn isoformat(wall: i64) -> String {
+    let microseconds = wall.div_euclid(1000);
     let Ok(time) = jiff::Timestamp::from_microsecond(microseconds) else { return String::new() };
     let time = jiff::tz::TimeZone::UTC.to_datetime(time);
     let fraction = microseconds.rem_euclid(1_000_000);

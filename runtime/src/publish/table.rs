@@ -126,7 +126,7 @@ fn heading(report: &Report, title: &str) -> String {
     let missing = missing.replace(char::is_control, " ");
     format!(
         "{title}  {}  {} guests{stuck}, {} samples in {:.1} ms (of which reading {:.1} ms){missing}\n",
-        super::encode::isoformat(slot.at).split('.').next().unwrap_or_default(),
+        super::encode::isoformat(slot.at.wall).split('.').next().unwrap_or_default(),
         report.guests,
         slot.len(),
         report.whole.as_secs_f64() * 1e3,

@@ -63,27 +63,42 @@ pub struct Conversion<'a> {
     pub texts: &'a [Text],
 }
 
+// === impl Conversion ===
+
+impl Conversion<'_> {
+    /// What handing it over costs: every byte that is copied, and every text that has to be found again.
+    fn price(&self) -> u64 {
+        let columns = |batch: &Batch| {
+            let notes = batch.notes.iter().map(|note| size_of_val(&note.key) + note.column.bytes());
+            batch.column.bytes() + notes.sum::<usize>()
+        };
+        let texts: usize = self.texts.iter().map(|text| text.text.len()).sum();
+        let bytes = self.batches.iter().map(columns).sum::<usize>() + texts;
+        price::bytes(bytes).saturating_add(price::TEXT.saturating_mul(self.texts.len() as u64))
+    }
+}
+
 // === impl Sandbox ===
 
 impl Sandbox {
-    pub(super) async fn describe_pollster(&self, module: &Module) -> Called<Description> {
+    pub(super) async fn describe_pollster(&self, module: &Module, fuel: u64) -> Called<Description> {
         let Linked::Pollster(pre) = &module.code.linked else { return Called::of_wrong_world(module) };
         let context = Context::new(module, Arc::default(), nothing(), Arc::default());
         let call = async |store: &mut Store<Context>| {
             let instance = pre.instantiate_async(&mut *store).await?;
             instance.wasmeter_plugin_poller().call_describe(store, &module.config).await
         };
-        self.transact(module, context, module.limits.fuel(0), call, |_, _| Ok(0)).await
+        self.transact(module, context, fuel, call, |_, _| Ok(0)).await
     }
 
-    pub(super) async fn describe_transformer(&self, module: &Module, inputs: &[Meter]) -> Called<Outputs> {
+    pub(super) async fn describe_transformer(&self, module: &Module, inputs: &[Meter], fuel: u64) -> Called<Outputs> {
         let Linked::Transformer(pre) = &module.code.linked else { return Called::of_wrong_world(module) };
         let context = Context::new(module, Arc::default(), nothing(), Arc::default());
         let call = async |store: &mut Store<Context>| {
             let instance = pre.instantiate_async(&mut *store).await?;
             instance.wasmeter_plugin_converter().call_describe(store, &module.config, inputs).await
         };
-        self.transact(module, context, module.limits.fuel(0), call, |_, _| Ok(0)).await
+        self.transact(module, context, fuel, call, |_, _| Ok(0)).await
     }
 
     /// Polls once, with so much fuel.
@@ -111,7 +126,7 @@ impl Sandbox {
         for text in work.texts {
             context.texts.number(text.clone());
         }
-        context.debt.add(price::bytes(work.batches.iter().map(|batch| batch.column.bytes()).sum()));
+        context.debt.add(work.price());
         let call = async |store: &mut Store<Context>| {
             let instance = pre.instantiate_async(&mut *store).await?;
             let converter = instance.wasmeter_plugin_converter();
@@ -201,7 +216,8 @@ impl<T> Called<T> {
 fn nothing() -> Input {
     let resources = Arc::new(Resources::default());
     let view = Arc::new(View::of(&resources, Vec::new()));
-    Input { snapshot: Arc::new(Snapshot::empty(resources, Moment { wall: 0, monotonic: 0 })), view }
+    let snapshot = Arc::new(Snapshot::empty(resources, Moment { wall: 0, monotonic: 0 }));
+    Input { snapshot, view, names: Arc::default() }
 }
 
 // === impl Context ===
@@ -209,6 +225,7 @@ fn nothing() -> Input {
 impl Context {
     fn new(module: &Module, gives: Arc<Gives>, input: Input, state: Arc<State>) -> Self {
         Self {
+            module: Arc::clone(&module.name),
             wasi: Wasi::default(),
             limiter: Limiter::new(module.limits.memory),
             debt: Debt::default(),

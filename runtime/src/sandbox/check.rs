@@ -21,10 +21,18 @@ pub const DISCOVERIES: [&str; 2] = ["local_instances", "local_node"];
 /// Whether a meter can be published under its name.
 pub fn meter(meter: &Meter) -> Result<(), String> {
     name("the name of a meter", &meter.name)?;
+    if !meter.name.split('.').all(is_plain_word) {
+        return Err(format!("the name of a meter is lower-case words joined by dots, and {:?} is not", meter.name));
+    }
     if meter.unit.len() > NAME_BYTES || meter.unit.chars().any(char::is_control) {
         return Err(format!("the unit of {} is longer than {NAME_BYTES} bytes or has control characters", meter.name));
     }
     Ok(())
+}
+
+/// Whether this is a word as names of meters have them: of small letters, digits, `_` and `-`.
+fn is_plain_word(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
 }
 
 fn name(what: &str, name: &str) -> Result<(), String> {

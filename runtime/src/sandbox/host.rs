@@ -22,6 +22,7 @@ use self::texts::Texts;
 use self::wasi::Wasi;
 use super::failure::{Cause, Stop};
 use super::limits::{Limiter, NAME_BYTES};
+use super::names::Names;
 use crate::config::Glob;
 use crate::contract::Meter;
 use crate::contract::pollster::wasmeter::plugin::types;
@@ -30,6 +31,8 @@ use crate::discovery::{Snapshot, View};
 /// Everything that one instance can reach.
 #[derive(Debug)]
 pub struct Context {
+    /// What the module is called.
+    pub module: Arc<str>,
     /// Standard streams and the handles of WASI.
     pub wasi: Wasi,
     /// Memory and tables.
@@ -59,6 +62,8 @@ pub struct Input {
     pub snapshot: Arc<Snapshot>,
     /// The resources that this call is handed.
     pub view: Arc<View>,
+    /// Names of meters that are others'.
+    pub names: Arc<Names>,
 }
 
 /// What a module said that it reads.

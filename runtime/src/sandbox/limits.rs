@@ -47,7 +47,9 @@ pub const PATTERNS: usize = 16;
 pub const NAME_BYTES: usize = 255;
 /// Meters that a call may declare.
 pub const DECLARED_METERS: usize = 1_000;
-/// Parts that a call may declare for each root that it is handed.
+/// Meters that a module declared and that stay its own from slot to slot.
+pub const OWN_NAMES: usize = 10_000;
+/// Parts that a call may declare of each root that it is handed.
 pub const DECLARED_PARTS_PER_ROOT: usize = 64;
 /// Texts that a call may intern for each resource that it is handed, and for itself.
 pub const TEXTS_PER_RESOURCE: usize = 16;
@@ -94,6 +96,11 @@ impl From<CallLimits> for Limits {
 }
 
 impl Limits {
+    /// The fuel of asking a module what it gives, which is done twice.
+    pub fn describing(&self) -> u64 {
+        self.fuel(0).saturating_mul(2)
+    }
+
     /// The fuel of a call that is handed so many resources.
     pub fn fuel(&self, resources: u32) -> u64 {
         self.fuel_base.saturating_add(self.fuel_per_resource.saturating_mul(u64::from(resources)))

@@ -16,7 +16,7 @@ use super::limits::Limits;
 use super::module::{Code, Linked, Module};
 use super::{admission, engine};
 use crate::agent::OPERATOR;
-use crate::contract::{Meter, pollster, transformer};
+use crate::contract::{Meter, Outputs, pollster, transformer};
 
 /// Where modules are loaded and called.
 pub struct Sandbox {
@@ -26,6 +26,15 @@ pub struct Sandbox {
     cache: Cache,
     compiler: Compiler,
     pub(super) slots: Semaphore,
+}
+
+/// What a module said of itself, and what that took.
+#[derive(Debug)]
+pub struct Described<T> {
+    /// What it said, or why that is worth nothing.
+    pub result: Result<T, Failure>,
+    /// Fuel that it used.
+    pub fuel: u64,
 }
 
 /// Why there is no sandbox.
@@ -88,14 +97,9 @@ impl Sandbox {
         if matches!(module.code.linked, Linked::Transformer(_)) {
             return Ok(module.that_reads_every_attribute());
         }
-        let first = said(&module, self.describe_pollster(&module).await)?;
-        // What is compared and kept is of a size that was checked.
-        check::description(&first).map_err(bad)?;
-        let second = said(&module, self.describe_pollster(&module).await)?;
-        if format!("{first:?}") != format!("{second:?}") {
-            return Err(bad("its description changes from call to call".into()));
-        }
-        Ok(module.described(first))
+        let ask = |fuel| self.describe_pollster(&module, fuel);
+        let described = twice(&module, module.limits.describing(), check::description, ask).await.result?;
+        Ok(module.described(described))
     }
 
     /// Configures a transformer, and asks it what it makes of the inputs that are known beforehand.
@@ -109,16 +113,40 @@ impl Sandbox {
         inputs: &[Meter],
     ) -> Result<(Module, Gives), Failure> {
         let module = self.configure(name, built_in, code, config, limits).await?;
-        let gives = self.outputs(&module, inputs).await?;
+        let gives = self.outputs(&module, inputs, module.limits.describing()).await.result?;
         Ok((module, gives))
     }
 
-    /// What a transformer makes of these inputs.
-    pub async fn outputs(&self, module: &Module, inputs: &[Meter]) -> Result<Gives, Failure> {
-        let outputs = said(module, self.describe_transformer(module, inputs).await)?;
-        check::outputs(&outputs).map_err(bad)?;
-        Ok(Gives::new(outputs.meters, &outputs.declares))
+    /// What a transformer makes of these inputs, if it says the same good thing twice with so much fuel.
+    pub async fn outputs(&self, module: &Module, inputs: &[Meter], fuel: u64) -> Described<Gives> {
+        let ask = |fuel| self.describe_transformer(module, inputs, fuel);
+        let Described { result, fuel } = twice(module, fuel, check::outputs, ask).await;
+        Described { result: result.map(|outputs: Outputs| Gives::new(outputs.meters, &outputs.declares)), fuel }
     }
+}
+
+/// Asks a module twice to describe itself, with so much fuel for both, and wants the same good answer.
+async fn twice<T: std::fmt::Debug, F: Future<Output = Called<T>>>(
+    module: &Module,
+    fuel: u64,
+    check: fn(&T) -> Result<(), String>,
+    ask: impl Fn(u64) -> F,
+) -> Described<T> {
+    let once = module.limits.fuel(0);
+    let first = ask(fuel.min(once)).await;
+    let used = first.fuel;
+    // What is compared and kept is of a size that was checked.
+    let first = match said(module, first).and_then(|first| check(&first).map(|()| first).map_err(bad)) {
+        Ok(first) => first,
+        failed => return Described { result: failed, fuel: used },
+    };
+    let second = ask(fuel.saturating_sub(used).min(once)).await;
+    let used = used.saturating_add(second.fuel);
+    let result = said(module, second).and_then(|second| match format!("{first:?}") == format!("{second:?}") {
+        true => Ok(first),
+        false => Err(bad("its description changes from call to call".into())),
+    });
+    Described { result, fuel: used }
 }
 
 impl std::fmt::Debug for Sandbox {

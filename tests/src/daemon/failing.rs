@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::CALM;
+use super::{CALM, names};
 use crate::support::program::{Folder, Ran, of_meter, samples_in, slots, text};
 use crate::support::resources;
 
@@ -18,13 +18,6 @@ fn probe(config: &str) -> Folder {
     let module = resources();
     let config = format!("log: {{format: json}}\nmodules: {{probe: {{file: {module}, config: {config}}}}}");
     Folder::measuring(CALM, &config)
-}
-
-/// The names of all guests, as JSON.
-fn names() -> Vec<Value> {
-    let once = Folder::measuring(CALM, "").run("once --format json").is(0);
-    let samples = samples_in(&once.stdout);
-    of_meter(&samples, "cpu").iter().map(|sample| sample["resource_metadata"]["display_name"].clone()).collect()
 }
 
 #[test]

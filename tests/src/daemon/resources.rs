@@ -125,3 +125,50 @@ fn parts_can_be_declared_at_run_time() {
         }
     }
 }
+
+/// A part is wanted where its guest is.
+#[test]
+fn parts_of_one_sources_guests_are_not_anothers() {
+    let sources = "
+- {name: a, interval: 1, meters: [cpu, probe.up]}
+- {name: b, interval: 1, meters: [probe.dynamic.age], discovery: [local_node], resources: [x]}
+";
+    let samples = cycles(1, "{parts: [left]}", sources);
+    let ages = by_resource(&samples, "probe.dynamic.age");
+    assert_eq!(ages.keys().collect::<Vec<_>>(), ["this-host-left", "x-left"]);
+    assert_eq!(by_resource(&samples, "probe.up").into_keys().collect::<Vec<_>>(), guests(&samples));
+}
+
+/// Which module's samples these would be, nobody could say.
+#[test]
+fn two_modules_do_not_give_one_meter() {
+    let module = resources();
+    let config = format!("{HOST}\nmodules:\n  one: {{file: {module}}}\n  other: {{file: {module}}}");
+    let folder = Folder::new(&config);
+    folder.write("polling.yaml", "sources: [{name: a, interval: 1, meters: [probe.up]}]");
+    folder
+        .run("run --cycles 1")
+        .is(64)
+        .complains("wasmeter.yaml:6:3: error: other gives the meter probe.up, which one gives")
+        .complains("Turn one of them off with enabled: false");
+    folder
+        .configure(&format!("{config}\n  mitaka: {{}}\n  deep: {{}}").replace("other: {", "other: {enabled: false, "));
+    folder.run("run --cycles 1").is(0);
+}
+
+/// Of two that declare a name in one slot the first has it from then on. The other loses its samples of that name,
+/// and from then on its whole call, as a module that names what is not its own.
+#[test]
+fn a_name_that_two_declare_is_the_firsts() {
+    let module = resources();
+    let config = |own: &str| format!("{{silent: true, meters: [probe.dynamic.same, probe.dynamic.{own}]}}");
+    let [one, other] = ["one", "other"].map(|own| format!("{own}: {{file: {module}, config: {}}}", config(own)));
+    let folder = Folder::new(&format!("{HOST}\nmodules: {{{one}, {other}}}"));
+    folder.write("polling.yaml", "sources: [{name: a, interval: 1, meters: [cpu, 'probe.dynamic.*']}]");
+    let ran = folder.run("run --cycles 3 --output samples").is(0);
+    ran.complains("forged: the meter probe.dynamic.same is the module one's; choose a name of its own")
+        .complains("failures=\"other: forged=5\"");
+    let samples = folder.samples("samples");
+    let count = |meter: &str| of_meter(&samples, meter).len();
+    assert_eq!(["same", "one", "other"].map(|own| count(&format!("probe.dynamic.{own}"))), [6, 6, 2]);
+}

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::CALM;
+use super::{CALM, names};
 use crate::support::program::{Folder, of_meter, samples_so_far, slots, text, until};
 use crate::support::{parting, resources};
 
@@ -97,6 +97,14 @@ fn one_that_is_refused_is_named_with_its_line() {
         .complains(
             "wasmeter.yaml:6:5: error: the module delta was refused: bad-description: delta: target.name is both",
         );
+    let config = "transform:
+  - {meters: [cpu], module: delta}
+  - {meters: [cpu], module: delta, config: {target: {name: growth}}}
+  - {meters: [memory], module: delta, config: {target: {name: growth}}}";
+    let ran = Folder::measuring(CALM, config).run("run --cycles 1").is(64);
+    ran.complains("wasmeter.yaml:4:5: error: delta would give a second meter cpu, which cpu gives")
+        .complains("wasmeter.yaml:6:5: error: delta#3 would give a second meter growth, which delta#2 gives")
+        .complains("Give what comes out a name of its own, such as target: {name: cpu.delta}");
 }
 
 /// One that fails costs its own output. Which meters are declared is known no sooner.
@@ -186,13 +194,105 @@ transform:
     }
 }
 
-/// Nobody declares the meter of another.
+/// Nobody declares the meter of another, measured in this slot or not.
 #[test]
-fn what_one_declares_is_not_what_is_measured() {
-    let folder = Folder::measuring(CALM, &sharing("*", "memory", "[left]"));
-    folder.poll(&["cpu", "memory"]);
+fn what_one_declares_is_not_anothers() {
+    for (polled, memory) in [(&["cpu", "memory"][..], 10), (&["cpu"], 0)] {
+        let folder = Folder::measuring(CALM, &sharing("*", "memory", "[left]"));
+        folder.poll(polled);
+        let ran = folder.run("run --cycles 2 --output samples").is(0);
+        ran.complains("forged: the meter memory is the module memory's; choose a name of its own");
+        let samples = folder.samples("samples");
+        assert_eq!((of_meter(&samples, "cpu").len(), of_meter(&samples, "memory").len()), (10, memory));
+    }
+}
+
+/// What a pollster declares stays its own, and what a transformer makes of it has another name.
+#[test]
+fn what_a_pollster_declared_is_not_given_again() {
+    let (pollster, transformer) = (resources(), parting());
+    let config = format!(
+        "modules: {{probe: {{file: {pollster}, config: {{meters: [probe.dynamic.one]}}}}, sharing: {{file: {transformer}}}}}
+transform:
+- {{meters: [cpu], module: sharing, config: {{pattern: '*', meter: probe.dynamic.one, parts: [left]}}}}
+- {{meters: [probe.dynamic.one], module: delta}}"
+    );
+    let folder = Folder::measuring(CALM, &config);
+    folder.poll(&["cpu", "probe.dynamic.one"]);
     let ran = folder.run("run --cycles 2 --output samples").is(0);
-    ran.complains("it gave samples of memory, which is measured; give them a name of their own");
+    ran.complains("sharing: forged=10").complains("delta: forged=2");
+    assert_eq!(of_meter(&folder.samples("samples"), "probe.dynamic.one").len(), 10);
+}
+
+/// Of two that declare a name the first keeps it.
+#[test]
+fn what_one_declared_is_not_anothers() {
+    let module = parting();
+    let entry = "{meters: [cpu], module: sharing, config: {pattern: '*', meter: shared.cpu, parts: [left]}}";
+    let config = format!("modules: {{sharing: {{file: {module}}}}}\ntransform: [{entry}, {entry}]");
+    let folder = Folder::measuring(CALM, &config);
+    folder.poll(&["cpu"]);
+    let ran = folder.run("run --cycles 2 --output samples").is(0);
+    ran.complains("failures=\"sharing#2: forged=10\"");
+    assert_eq!(of_meter(&folder.samples("samples"), "shared.cpu").len(), 10);
+}
+
+/// The second transformer of a name is nobody else: what each of them uses and does wrong is its own.
+#[test]
+fn the_second_of_a_name_has_a_name_of_its_own() {
+    let pollster = resources();
+    let config = format!(
+        "modules: {{delta-2: {{file: {pollster}, config: {{meters: [probe.dynamic.one, probe.dynamic.two]}}}}}}
+transform:
+- {{meters: [cpu], module: delta, config: {{target: {{name: cpu.growth}}}}}}
+- {{meters: [probe.dynamic.*], module: delta, config: {{target: {{name: both}}}}}}"
+    );
+    let folder = Folder::measuring(CALM, &config);
+    let ran = folder.run("run --cycles 1 --output samples").is(0);
+    ran.complains("failures=\"delta#2: bad-description=1\"");
+    assert_eq!(of_meter(&folder.samples("samples"), "probe.up").len(), 5);
+}
+
+/// Whichever guest it is, all others have their samples, and those of their parts.
+#[test]
+fn a_guest_that_one_cannot_stand_costs_itself() {
+    let (pollster, transformer, names) = (resources(), parting(), names());
+    for odd in [&names[0], &names[2], &names[4]] {
+        let config = format!(
+            "modules: {{probe: {{file: {pollster}, config: {{parts: [part]}}}}, sharing: {{file: {transformer}}}}}
+transform:
+- {{meters: [cpu], module: sharing, config: {{pattern: 'a.*', meter: a.cpu, parts: [left], odd: {odd}}}}}
+- {{meters: [probe.dynamic.age], module: sharing, config: {{pattern: 'b.*', meter: b.age, parts: [x], odd: {odd}}}}}"
+        );
+        let folder = Folder::measuring(CALM, &config);
+        folder.poll(&["cpu", "probe.dynamic.age"]);
+        let ran = folder.run("run --cycles 2 --output samples").is(0);
+        let samples = folder.samples("samples");
+        for meter in ["a.cpu", "b.age"] {
+            let made = of_meter(&samples, meter);
+            assert_eq!(made.len(), 2 * 4, "{meter} without {odd}:\n{}", ran.stderr);
+            assert!(made.iter().all(|sample| sample["resource_metadata"]["display_name"] != *odd));
+        }
+        assert_eq!(of_meter(&samples, "probe.dynamic.age").len(), 2 * 5);
+        ran.complains("sharing: trap=2").complains("sharing#2: trap=2");
+    }
+}
+
+/// What has no time of a clock that is never set does not say that it was read when the machine started.
+#[test]
+fn samples_without_a_monotonic_time_have_none() {
+    let module = parting();
+    let config = format!(
+        "modules: {{sharing: {{file: {module}}}}}
+transform:
+- {{meters: [cpu], module: sharing, config: {{pattern: 'a.*', meter: a.cpu, parts: [left], timeless: true}}}}"
+    );
+    let folder = Folder::measuring(CALM, &config);
+    folder.poll(&["cpu"]);
+    folder.run("run --cycles 1 --output samples").is(0);
     let samples = folder.samples("samples");
-    assert_eq!((of_meter(&samples, "cpu").len(), of_meter(&samples, "memory").len()), (10, 10));
+    let (made, measured) = (of_meter(&samples, "a.cpu"), of_meter(&samples, "cpu"));
+    assert_eq!((made.len(), measured.len()), (5, 5));
+    assert!(made.iter().all(|sample| sample["monotonic_time"].is_null()));
+    assert!(measured.iter().all(|sample| sample["monotonic_time"].is_f64()));
 }

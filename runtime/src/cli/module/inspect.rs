@@ -126,7 +126,7 @@ fn convert(
     let first = trial.next(threads)?;
     let second = trial.next(threads)?;
     let mut tried = Tried { inputs: second.inputs, ..Tried::default() };
-    match threads.time.block_on(sandbox.outputs(module, &tried.inputs)) {
+    match threads.time.block_on(sandbox.outputs(module, &tried.inputs, module.limits.describing())).result {
         Ok(gives) => {
             tried.declares = gives.declares.iter().map(|pattern| pattern.text().to_owned()).collect();
             tried.meters = gives.meters;

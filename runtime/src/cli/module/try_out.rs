@@ -93,13 +93,12 @@ impl Args {
             let mut poll = Poll::alone(&sandbox, &module, Arc::clone(&snapshot), view, &config, &host.clock);
             poll.state = state;
             let polled = threads.time.block_on(poll.run());
-            let Polled { landed, mut failures, fuel, memory, took, .. } = polled;
+            let Polled { landed, failures, fuel, memory, took, .. } = polled;
             state = polled.state;
             let work = Work::everything(&module);
             let mut stamper = Stamper::new(&snapshot.resources, &[], snapshot.at, 0);
             let mut parts = host.parts.borrow_mut();
             landed.into_iter().for_each(|landed| stamper.stamp(&mut parts.1, &work, landed));
-            failures.extend(stamper.parts.refused());
             let (samples, declared) = stamper.finish();
             let mut slot_samples = Slot { at: snapshot.at, resources: Arc::clone(&snapshot.resources), samples };
             slot_samples.declare(declared);
@@ -215,6 +214,7 @@ impl Poll {
             tenant: OPERATOR.into(),
             module: Arc::clone(module),
             snapshot,
+            names: Arc::default(),
             view,
             chunk: u32::try_from(config.sandbox.chunk).unwrap_or(u32::MAX),
             state: Arc::<State>::default(),

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use super::declared::DECLARED_PARTS;
 use super::*;
 use crate::clock::{Clock, ManualClock};
 use crate::discovery::Snapshot;
@@ -32,6 +33,17 @@ impl Host {
         let others = ["here".to_owned(), "tcp://a:1".to_owned()];
         Snapshot::assemble(&mut self.directory, groups, &records, &others, self.clock.now())
     }
+
+    /// The identity of a guest.
+    fn guest(&mut self) -> Ident {
+        self.slot(1).resources.get(0).unwrap().ident
+    }
+
+    /// A slot after some nanoseconds.
+    fn later(&mut self, nanoseconds: u64) {
+        self.clock.pass(nanoseconds);
+        self.slot(1);
+    }
 }
 
 fn idents(snapshot: &Snapshot) -> Vec<Ident> {
@@ -49,25 +61,57 @@ fn identities_outlast_new_definitions_and_configurations() {
 }
 
 #[test]
-fn declared_parts_are_bounded_and_forgotten() {
+fn declared_parts_are_forgotten_when_nobody_declares_them() {
     let mut host = Host::new();
-    let guest = host.slot(1).resources.get(0).unwrap().ident;
-    let first = host.directory.declared(guest, "part-0").unwrap();
-    for n in 1..DECLARED_PARTS {
-        assert!(host.directory.declared(guest, &format!("part-{n}")).is_some());
-    }
-    assert_eq!(host.directory.declared(guest, "one more"), None);
-    assert_eq!(host.directory.declared(guest, "part-0"), Some(first));
-    // An hour later, all but the one that was declared meanwhile are gone.
-    host.clock.pass(REMEMBERED / 2);
-    host.slot(1);
-    host.directory.declared(guest, "part-0");
-    host.clock.pass(REMEMBERED / 2 + 1);
-    host.slot(1);
-    let gone = host.directory.forget(host.clock.now());
-    assert_eq!(gone.len(), DECLARED_PARTS - 1);
-    assert!(!gone.contains(&first));
-    assert!(host.directory.declared(guest, "one more").is_some());
+    let (guest, [one, other]) = (host.guest(), ["one", "other"].map(Arc::from));
+    let parts = [(&one, "left"), (&other, "left"), (&one, "right")];
+    let [left, same, right] = parts.map(|(module, suffix)| host.directory.declared(module, guest, suffix));
+    assert_eq!(left, same, "a part that two modules declare is the same part");
+    assert_ne!(left, right);
+    host.later(REMEMBERED / 2);
+    assert_eq!(host.directory.declared(&other, guest, "left"), left);
+    host.later(REMEMBERED / 2 + 1);
+    assert_eq!(host.directory.forget(host.clock.now()), [right]);
+    host.later(REMEMBERED / 2);
+    assert_eq!(host.directory.forget(host.clock.now()), [left]);
+}
+
+/// One that declares other parts all the time forgets its own, and none of anybody else's.
+#[test]
+fn a_module_keeps_so_many_parts_of_a_guest() {
+    let mut host = Host::new();
+    let (guest, [restless, steady]) = (host.guest(), ["restless", "steady"].map(Arc::from));
+    let lasting = host.directory.declared(&steady, guest, "lasting");
+    let shared = host.directory.declared(&steady, guest, "part-0");
+    let idents: Vec<Ident> = (0..DECLARED_PARTS)
+        .map(|n| {
+            host.later(SECOND.unsigned_abs());
+            host.directory.declared(&restless, guest, &format!("part-{n}"))
+        })
+        .collect();
+    assert_eq!(idents[0], shared);
+    host.later(SECOND.unsigned_abs());
+    assert!(host.directory.forget(host.clock.now()).is_empty());
+    assert_eq!(host.directory.declared(&restless, guest, "part-1"), idents[1], "declared again, and so the newest");
+    let more: Vec<Ident> = (0..3).map(|n| host.directory.declared(&restless, guest, &format!("more-{n}"))).collect();
+    assert_eq!(host.directory.forget(host.clock.now()), [idents[2], idents[3]], "part-0 is another module's, too");
+    assert!(more.iter().all(|ident| !idents.contains(ident)), "an identity is free after all have forgotten it");
+    assert_eq!(host.directory.declared(&steady, guest, "lasting"), lasting);
+    assert_eq!(host.directory.declared(&steady, guest, "part-0"), shared);
+}
+
+/// What was declared in this slot has samples in it, however much that is.
+#[test]
+fn parts_of_this_slot_are_kept() {
+    let mut host = Host::new();
+    let (guest, module) = (host.guest(), Arc::from("module"));
+    let idents: BTreeSet<Ident> =
+        (0..2 * DECLARED_PARTS).map(|n| host.directory.declared(&module, guest, &n.to_string())).collect();
+    assert_eq!(idents.len(), 2 * DECLARED_PARTS);
+    assert!(host.directory.forget(host.clock.now()).is_empty());
+    host.later(1);
+    host.directory.declared(&module, guest, "one more");
+    assert_eq!(host.directory.forget(host.clock.now()).len(), DECLARED_PARTS + 1, "and then it is made up for");
 }
 
 #[test]

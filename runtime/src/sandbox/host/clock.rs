@@ -8,6 +8,6 @@ impl Host for Context {
     async fn read_at(&mut self) -> wasmtime::Result<Moment> {
         self.charge(0).await;
         let at = self.input.snapshot.at;
-        Ok(Moment { wall: at.wall, monotonic: Some(at.monotonic) })
+        Ok(at.into())
     }
 }

@@ -22,6 +22,8 @@ pub struct Declared {
     /// Declared parts: the guest, and the text after the hyphen.
     pub parts: Vec<(u32, u32)>,
     numbers: HashMap<(u32, u32), u32>,
+    /// How many parts of each guest there are.
+    of_guests: HashMap<u32, usize>,
     /// Positions by name, once anything is declared.
     positions: HashMap<String, usize>,
 }
@@ -58,6 +60,39 @@ impl Declared {
         self.meters.push(meter);
         Some(next)
     }
+
+    /// The place of a part, which may be new; `None` if there is no room for another of its guest.
+    fn place(&mut self, part: (u32, u32)) -> Option<u32> {
+        if let Some(place) = self.numbers.get(&part) {
+            return Some(*place);
+        }
+        let of_guest = self.of_guests.entry(part.0).or_default();
+        if *of_guest >= DECLARED_PARTS_PER_ROOT {
+            return None;
+        }
+        *of_guest += 1;
+        let place = u32::try_from(self.parts.len()).ok()?;
+        self.parts.push(part);
+        self.numbers.insert(part, place);
+        Some(place)
+    }
+
+    /// Forgets the last meters: those of a list that was refused.
+    fn keep_meters(&mut self, first: usize) {
+        for meter in self.meters.drain(first..) {
+            self.positions.remove(&meter.name);
+        }
+    }
+
+    /// Forgets the last parts: those of a list that was refused.
+    fn keep_parts(&mut self, first: usize) {
+        for part in self.parts.drain(first..) {
+            self.numbers.remove(&part);
+            if let Some(of_guest) = self.of_guests.get_mut(&part.0) {
+                *of_guest = of_guest.saturating_sub(1);
+            }
+        }
+    }
 }
 
 impl Host for Context {
@@ -72,6 +107,7 @@ impl Host for Context {
         if meters.len() > DECLARED_METERS {
             return Ok(Err(limit()));
         }
+        let before = self.declared.meters.len();
         let mut numbers = Vec::with_capacity(meters.len());
         for meter in meters {
             if let Err(detail) = check::meter(&meter) {
@@ -80,7 +116,13 @@ impl Host for Context {
             if !self.declared.gives.declares.iter().any(|pattern| pattern.matches(&meter.name)) {
                 return forged(format!("it declared the meter {:?}, which matches no pattern of its own", meter.name));
             }
-            let Some(position) = self.declared.position(meter) else { return Ok(Err(limit())) };
+            if let Err(detail) = self.input.names.refuse(&self.module, &meter.name) {
+                return forged(detail);
+            }
+            let Some(position) = self.declared.position(meter) else {
+                self.declared.keep_meters(before);
+                return Ok(Err(limit()));
+            };
             numbers.push(u32::try_from(position).unwrap_or(u32::MAX));
         }
         Ok(Ok(numbers))
@@ -97,7 +139,7 @@ impl Host for Context {
             return Err(Stop::new(Cause::BadData, detail).into());
         }
         let first = self.input.snapshot.resources.len();
-        let most = DECLARED_PARTS_PER_ROOT * self.input.view.roots() as usize;
+        let before = self.declared.parts.len();
         let (mut numbers, mut bytes) = (Vec::with_capacity(guests.len()), 0);
         for part in guests.into_iter().zip(suffixes) {
             let (guest, suffix) = part;
@@ -112,16 +154,12 @@ impl Host for Context {
                 return Err(Stop::new(Cause::BadData, detail).into());
             }
             bytes += text.len();
-            if let Some(number) = self.declared.numbers.get(&part) {
-                numbers.push(*number);
-                continue;
-            }
-            if self.declared.parts.len() >= most {
-                return Ok(Err(LimitReached { what: format!("{most} declared parts in a call") }));
-            }
-            let number = first + u32::try_from(self.declared.parts.len()).unwrap_or(u32::MAX - first);
-            self.declared.parts.push(part);
-            self.declared.numbers.insert(part, number);
+            let Some(place) = self.declared.place(part) else {
+                self.declared.keep_parts(before);
+                let what = format!("{DECLARED_PARTS_PER_ROOT} declared parts of a guest in a call");
+                return Ok(Err(LimitReached { what }));
+            };
+            let number = first.saturating_add(place);
             numbers.push(number);
         }
         self.charge(price::bytes(bytes)).await;

@@ -55,10 +55,18 @@ impl StateAccess {
 
 impl Context {
     fn idents(&self, resources: &[u32]) -> wasmtime::Result<Vec<Ident>> {
-        if let Err(error) = self.input.view.admits(resources) {
-            return forged(format!("state: {error}"));
-        }
         let all = &self.input.snapshot.resources;
+        if let Err(error) = self.input.view.admits(resources) {
+            let first = all.len();
+            let declared = |number: &&u32| number.checked_sub(first).is_some_and(|n| self.declared.guest(n).is_some());
+            return match resources.iter().find(declared) {
+                Some(part) => forged(format!(
+                    "state: {part} is a part that this call declared, and has no cells; remember it in bytes, or in \
+                     its guest's cells under a name of the part's own"
+                )),
+                None => forged(format!("state: {error}")),
+            };
+        }
         Ok(resources.iter().filter_map(|number| all.get(*number)).map(|resource| resource.ident).collect())
     }
 }

@@ -29,6 +29,10 @@ pub fn ask(wrong: &str, call: &Call<'_>, times: &Column) -> Result<(), Failure> 
         }
         "remember for nobody" => call.save("cell", &Column::new(vec![NOWHERE], vec![1u64]))?,
         "remember for the last number" => call.save("cell", &Column::new(vec![u32::MAX], vec![1u64]))?,
+        "remember for a part of its own" => {
+            let parts = call.declare_parts(&[first], &call.intern(&["part".into()])?)?;
+            call.save("cell", &Column::new(parts, vec![1u64]))?;
+        }
         "recall for nobody" => drop(call.load("cell", &[NOWHERE])),
         "remember under no name" => call.save_bytes("", &[1])?,
         "remember texts" => call.save("cell", &call.attribute("id")?)?,
@@ -59,6 +63,16 @@ pub fn ask(wrong: &str, call: &Call<'_>, times: &Column) -> Result<(), Failure> 
         "declare many parts" => {
             let suffixes = call.intern(&numbers(2_000))?;
             call.declare_parts(&vec![first; suffixes.len()], &suffixes)?;
+        }
+        "declare more than it may and do without" => {
+            let suffixes = texts::intern(&numbers(65)).map_err(|_| "there is no room for texts")?;
+            let meters: Vec<_> = (0..1_001).map(|n| meter(&format!("hostile.declared.{n}"))).collect();
+            let (most, last) = meters.split_at(1_000);
+            let parts = declare::parts(&vec![first; 65], &suffixes);
+            let meters = [declare::meters(&[most[0].clone()]), declare::meters(&[&most[1..], last].concat())];
+            if parts.is_ok() || meters[0].is_err() || meters[1].is_ok() {
+                return Err("a limit was not kept".into());
+            }
         }
         "declare parts without end" => loop {
             drop(declare::parts(&[first], &call.intern(&["part".into()])?));

@@ -32,6 +32,8 @@ pub fn describe(wrong: &str) -> Result<Description, String> {
         "many meters" => all.meters = (0..2_000).map(|n| meter(&format!("hostile.{n}"))).collect(),
         "a meter twice" => all.meters = vec![meter("hostile.same"), meter("hostile.same")],
         "a name with a blank" => all.meters = vec![meter("hostile time")],
+        "a name with a capital" => all.meters = vec![meter("hostile.Time")],
+        "a name with an empty word" => all.meters = vec![meter("hostile..time")],
         "a name of nothing" => all.meters = vec![meter("")],
         "a long name" => all.meters = vec![meter(&"h".repeat(LONG))],
         "a name beyond ASCII" => all.meters = vec![meter("höstile.time")],

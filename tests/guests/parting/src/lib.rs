@@ -19,6 +19,11 @@ struct Config {
     parts: Vec<String>,
     /// The guest of whom it declares parts, rather than of those that the resources belong to.
     guest: Option<u32>,
+    /// The display name with which a guest makes it panic.
+    odd: Option<String>,
+    /// Whether its samples come without the time of a clock that is never set.
+    #[serde(default)]
+    timeless: bool,
 }
 
 impl Transformer for Parting {
@@ -32,8 +37,13 @@ impl Transformer for Parting {
         let unit = inputs.first().map_or("", |meter| &meter.unit).to_owned();
         let meter = Meter { name: config.meter, kind: Kind::Gauge, unit };
         let positions = call.declare_meters(std::slice::from_ref(&meter))?;
+        if let Some(odd) = &config.odd {
+            let names = call.resolve(call.attribute("display_name")?.texts()?);
+            assert!(!names.contains(odd), "I cannot stand {odd}");
+        }
         let mut out = Vec::new();
-        for Batch { at, column, .. } in batches {
+        for Batch { mut at, column, .. } in batches {
+            at.monotonic = at.monotonic.filter(|_| !config.timeless);
             let Values::Counts(volumes) = column.values else { continue };
             let mut guests = call.parents(&column.resources);
             if let Some(guest) = config.guest {

@@ -5,7 +5,8 @@
 
 use wasmeter_sdk::config::{self, Deserialize, serde};
 use wasmeter_sdk::{
-    Call, Column, Declared, Failure, Kind, Level, Meter, Pollster, Samples, Wanted, gauge, register_pollster,
+    Call, Column, Declared, Description, Failure, Kind, Level, Meter, Pollster, Samples, Wanted, gauge,
+    register_pollster,
 };
 
 /// The pollster.
@@ -26,6 +27,8 @@ struct Config {
     times: usize,
     /// The display name with which a guest makes it panic.
     odd: Option<String>,
+    /// Whether it does without `probe.up`.
+    silent: bool,
 }
 
 impl Pollster for Resources {
@@ -33,6 +36,18 @@ impl Pollster for Resources {
     const DECLARES: &'static [&'static str] = &["probe.dynamic.*"];
     const READS: &'static [Wanted] = &[];
     const ATTRIBUTES: &'static [&'static str] = &["id", "display_name"];
+
+    fn describe(config: &str) -> Result<Description, String> {
+        let config: Config = config::parse(config)?;
+        let meters = if config.silent { Vec::new() } else { Self::METERS.iter().map(Meter::from).collect() };
+        Ok(Description {
+            meters,
+            declares: Self::DECLARES.iter().map(ToString::to_string).collect(),
+            reads: Vec::new(),
+            attributes: Self::ATTRIBUTES.iter().map(ToString::to_string).collect(),
+            discovery: vec!["local_instances".into()],
+        })
+    }
 
     fn poll(call: &Call<'_>, out: &mut Samples) -> Result<(), Failure> {
         let config: Config = config::parse(call.config())?;
@@ -50,7 +65,9 @@ impl Pollster for Resources {
         for position in call.declare_meters(&config.meters.iter().map(meter).collect::<Vec<_>>())? {
             out.emit(position as usize, up.clone());
         }
-        out.emit(0, up);
+        if !config.silent {
+            out.emit(0, up);
+        }
         if config.parts.is_empty() { Ok(()) } else { parts(call, &config, &roots, out) }
     }
 }

@@ -1,0 +1,109 @@
+//! What a transformer does in a slot, on the modules' threads.
+
+use std::sync::Arc;
+
+use super::batches::Batches;
+use crate::contract::Batch;
+use crate::discovery::{Resources, Snapshot, View};
+use crate::sandbox::call::Conversion;
+use crate::sandbox::halves::{self, Answers, Calls};
+use crate::sandbox::host::state::State;
+use crate::sandbox::host::{Gives, Input};
+use crate::sandbox::ledger::{self, Ledger};
+use crate::sandbox::{Cause, Failure, Module, Names, Sandbox};
+
+/// The calls of a transformer in a slot, to be made.
+#[derive(Debug)]
+pub struct Work {
+    /// Where it runs.
+    pub sandbox: Arc<Sandbox>,
+    /// Where its fuel is booked.
+    pub ledger: Arc<Ledger>,
+    /// Whose samples these are.
+    pub tenant: Arc<str>,
+    /// The transformer.
+    pub module: Arc<Module>,
+    /// What it remembers.
+    pub state: Arc<State>,
+    /// What it said that it gives for these inputs, if it was asked before.
+    pub gives: Option<Arc<Gives>>,
+    /// The samples.
+    pub batches: Batches,
+    /// Their resources.
+    pub snapshot: Arc<Snapshot>,
+    /// Names of meters that are others'.
+    pub names: Arc<Names>,
+    /// How many samples there are.
+    pub entries: u32,
+}
+
+/// What came of them.
+#[derive(Debug)]
+pub struct Done {
+    /// What it said that it gives.
+    pub gives: Option<Arc<Gives>>,
+    /// What it gave.
+    pub answers: Answers<Vec<Batch>>,
+}
+
+// === impl Work ===
+
+impl Work {
+    /// Hands over the whole slot at once, because a transformer may combine guests, and by halves if that fails.
+    pub async fn run(mut self) -> Done {
+        self.ledger.open(&self.module.name, &self.tenant, ledger::allowance(&self.module.limits, 1, self.entries));
+        let (described, fuel) = self.describe().await;
+        let state = std::mem::take(&mut self.state);
+        let failed = |state, failure| Answers::failed(state, failure, self.entries);
+        let mut done = match described {
+            Ok(gives) => {
+                let answers = match self.taken(&gives) {
+                    Some(failure) => failed(state, failure),
+                    None => self.convert(&gives, state).await,
+                };
+                Done { gives: Some(gives), answers }
+            }
+            Err(failure) => Done { gives: None, answers: failed(state, failure) },
+        };
+        done.answers.fuel = done.answers.fuel.saturating_add(fuel);
+        done
+    }
+
+    /// What it gives for these inputs, and the fuel of asking.
+    async fn describe(&self) -> (Result<Arc<Gives>, Failure>, u64) {
+        if let Some(gives) = &self.gives {
+            return (Ok(Arc::clone(gives)), 0);
+        }
+        let Self { ledger, tenant, module, .. } = self;
+        let Some(fuel) = ledger.draw(&module.name, tenant, module.limits.describing()) else {
+            return (Err(halves::nothing_left()), 0);
+        };
+        let described = self.sandbox.outputs(module, &self.batches.inputs, fuel).await;
+        let cause = described.result.as_ref().err().map(|failure| failure.cause);
+        ledger.book(&module.name, tenant, described.fuel, cause);
+        (described.result.map(Arc::new), described.fuel)
+    }
+
+    /// What is wrong if it gives a meter that is another's.
+    fn taken(&self, gives: &Gives) -> Option<Failure> {
+        let mut meters = gives.meters.iter();
+        let taken = meters.find_map(|meter| self.names.refuse(&self.module.name, &meter.name).err())?;
+        Some(Failure::new(Cause::Forged, taken))
+    }
+
+    async fn convert(&self, gives: &Arc<Gives>, state: Arc<State>) -> Answers<Vec<Batch>> {
+        let Self { sandbox, ledger, tenant, module, batches, snapshot, names, .. } = self;
+        let resources: &Resources = &snapshot.resources;
+        let whole = View::of(resources, vec![resources.roots()]);
+        let all = whole.roots();
+        let calls = Calls { module, tenant, ledger, resources };
+        let call = |view: Arc<View>, state, fuel| async move {
+            let cut = (view.roots() < all).then(|| batches.cut(&view));
+            let batches_of_view = cut.as_ref().unwrap_or(&batches.all);
+            let input = Input { snapshot: Arc::clone(snapshot), view, names: Arc::clone(names) };
+            let work = Conversion { inputs: &batches.inputs, gives, batches: batches_of_view, texts: &batches.texts };
+            sandbox.convert(module, input, state, fuel, work).await
+        };
+        calls.make(vec![whole], state, |view| batches.count(view), call).await
+    }
+}

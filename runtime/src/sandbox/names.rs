@@ -1,0 +1,131 @@
+//! Whose meter a name is: no two modules give samples of one name.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::call::Landed;
+use super::failure::{Cause, Failure};
+use super::limits::OWN_NAMES;
+use crate::contract::Meter;
+
+/// Names of meters that were described when modules were loaded, or declared since.
+#[derive(Debug, Default, Clone)]
+pub struct Names {
+    owners: HashMap<String, Owner>,
+    /// How many names of a module were declared.
+    declared: HashMap<Arc<str>, usize>,
+    slot: u64,
+}
+
+#[derive(Debug, Clone)]
+struct Owner {
+    module: Arc<str>,
+    /// The last slot in which it was declared; `None` for one that its module described when it was loaded.
+    declared: Option<u64>,
+}
+
+// === impl Names ===
+
+impl Names {
+    /// Takes a name for a module that described it when it was loaded, or says whose it is.
+    pub fn describe(&mut self, module: &Arc<str>, name: &str) -> Result<(), Arc<str>> {
+        match self.owners.get(name) {
+            Some(owner) if owner.module != *module => Err(Arc::clone(&owner.module)),
+            Some(_) => Ok(()),
+            None => {
+                let owner = Owner { module: Arc::clone(module), declared: None };
+                self.owners.insert(name.to_owned(), owner);
+                Ok(())
+            }
+        }
+    }
+
+    /// Keeps what these modules have declared among other names, as far as these are free of it.
+    pub fn keep_declared(&mut self, before: &Self, still_runs: impl Fn(&str) -> bool) {
+        self.slot = before.slot;
+        for (name, owner) in &before.owners {
+            if owner.declared.is_some() && !self.owners.contains_key(name) && still_runs(&owner.module) {
+                self.owners.insert(name.clone(), owner.clone());
+                *self.declared.entry(Arc::clone(&owner.module)).or_default() += 1;
+            }
+        }
+    }
+
+    /// Another slot begins.
+    pub fn next_slot(&mut self) {
+        self.slot += 1;
+    }
+
+    /// Why a module cannot have a meter of this name, if another has one.
+    pub fn refuse(&self, module: &Arc<str>, name: &str) -> Result<(), String> {
+        match self.owners.get(name).filter(|owner| owner.module != *module) {
+            Some(owner) => Err(taken(name, &owner.module)),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the names that a module described or declared in a call that landed. Where it cannot have one, because
+    /// another module declared it in the same slot or because it has too many, the samples of that meter are left
+    /// out; they come back as failures, with their number. `of` says which meter something is of, and how many
+    /// samples it is.
+    pub fn land<T>(
+        &mut self,
+        module: &Arc<str>,
+        gives: &[Meter],
+        landed: &mut Landed<Vec<T>>,
+        of: impl Fn(&T) -> (u32, usize),
+    ) -> Vec<(Failure, u32)> {
+        let meters = (0..).zip(gives.iter().chain(&landed.meters));
+        let denied = meters.filter_map(|(position, meter)| Some((position, self.declare(module, &meter.name).err()?)));
+        let denied: HashMap<u32, Failure> = denied.collect();
+        let mut failures = Vec::new();
+        if !denied.is_empty() {
+            landed.output.retain(|given| {
+                let (position, samples) = of(given);
+                let Some(failure) = denied.get(&position) else { return true };
+                failures.push((failure.clone(), u32::try_from(samples).unwrap_or(u32::MAX)));
+                false
+            });
+        }
+        failures
+    }
+
+    fn declare(&mut self, module: &Arc<str>, name: &str) -> Result<(), Failure> {
+        if let Some(owner) = self.owners.get_mut(name) {
+            if owner.module != *module {
+                return Err(Failure::new(Cause::Forged, taken(name, &owner.module)));
+            }
+            if owner.declared.is_some() {
+                owner.declared = Some(self.slot);
+            }
+            return Ok(());
+        }
+        if self.declared.get(module).is_some_and(|declared| *declared >= OWN_NAMES) {
+            self.forget_all_but_this_slots(module);
+        }
+        let declared = self.declared.entry(Arc::clone(module)).or_default();
+        if *declared >= OWN_NAMES {
+            let detail = format!("it declared more than {OWN_NAMES} meters in a slot, such as {name}");
+            return Err(Failure::new(Cause::TooMuch, detail));
+        }
+        *declared += 1;
+        self.owners.insert(name.to_owned(), Owner { module: Arc::clone(module), declared: Some(self.slot) });
+        Ok(())
+    }
+
+    fn forget_all_but_this_slots(&mut self, module: &Arc<str>) {
+        let slot = self.slot;
+        let old = |owner: &Owner| owner.module == *module && owner.declared.is_some_and(|last| last < slot);
+        let forgotten = self.owners.extract_if(|_, owner| old(owner)).count();
+        if let Some(declared) = self.declared.get_mut(module) {
+            *declared = declared.saturating_sub(forgotten);
+        }
+    }
+}
+
+fn taken(name: &str, owner: &Arc<str>) -> String {
+    format!("the meter {name} is the module {owner}'s; choose a name of its own")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,71 @@
+use super::*;
+use crate::contract::Kind;
+
+fn meters(names: &[&str]) -> Vec<Meter> {
+    names.iter().map(|name| Meter { name: (*name).to_owned(), kind: Kind::Gauge, unit: String::new() }).collect()
+}
+
+/// A call that declared these meters and gave as many samples of each as its position says.
+fn landed(names: &[&str]) -> Landed<Vec<u32>> {
+    let output = (0..).take(names.len()).collect();
+    Landed { output, meters: meters(names), parts: Vec::new(), texts: Vec::new(), writes: Default::default() }
+}
+
+fn land(names: &mut Names, module: &Arc<str>, declared: &[&str]) -> (Vec<u32>, Vec<(Cause, u32)>) {
+    let mut landed = landed(declared);
+    let failures = names.land(module, &[], &mut landed, |position| (*position, *position as usize));
+    (landed.output, failures.into_iter().map(|(failure, samples)| (failure.cause, samples)).collect())
+}
+
+#[test]
+fn a_name_is_its_first_modules() {
+    let [one, other] = ["one", "other"].map(Arc::from);
+    let mut names = Names::default();
+    assert_eq!(names.describe(&one, "a"), Ok(()));
+    assert_eq!(names.describe(&one, "a"), Ok(()));
+    assert_eq!(names.describe(&other, "a"), Err(Arc::clone(&one)));
+    assert!(names.refuse(&one, "a").is_ok() && names.refuse(&other, "b").is_ok());
+    assert_eq!(names.refuse(&other, "a").unwrap_err(), "the meter a is the module one's; choose a name of its own");
+    assert_eq!(land(&mut names, &other, &["b", "c"]), (vec![0, 1], vec![]));
+    assert!(names.refuse(&one, "c").is_err());
+    assert_eq!(
+        land(&mut names, &one, &["d", "c", "b", "a"]),
+        (vec![0, 3], vec![(Cause::Forged, 1), (Cause::Forged, 2)])
+    );
+}
+
+/// What a module declared long ago is forgotten when it has too many, and what others declared is not.
+#[test]
+fn names_are_bounded_by_module() {
+    let [restless, steady] = ["restless", "steady"].map(Arc::from);
+    let mut names = Names::default();
+    names.describe(&restless, "described").unwrap();
+    land(&mut names, &steady, &["steady"]);
+    let many = |slot: usize| (0..OWN_NAMES).map(|n| format!("{slot}.{n}")).collect::<Vec<_>>();
+    for slot in 0..3 {
+        names.next_slot();
+        let many = many(slot);
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert_eq!(land(&mut names, &restless, &many).1, []);
+        assert_eq!(land(&mut names, &restless, &["one", "more"]).1, [(Cause::TooMuch, 0), (Cause::TooMuch, 1)]);
+        assert_eq!(land(&mut names, &restless, &["described"]).1, []);
+        assert_eq!(names.owners.len(), OWN_NAMES + 2);
+    }
+    assert!(names.refuse(&restless, "steady").is_err());
+    assert!(names.refuse(&steady, "0.0").is_ok() && names.refuse(&steady, "2.0").is_err());
+}
+
+/// What was declared stays its module's when the configuration is read again, as far as the module is the same.
+#[test]
+fn declared_names_outlast_a_reload() {
+    let [kept, gone, new] = ["kept", "gone", "new"].map(Arc::from);
+    let mut before = Names::default();
+    before.describe(&gone, "described").unwrap();
+    land(&mut before, &kept, &["a", "b"]);
+    land(&mut before, &gone, &["c"]);
+    let mut after = Names::default();
+    after.describe(&new, "b").unwrap();
+    after.keep_declared(&before, |module| module == "kept");
+    assert!(after.refuse(&new, "a").is_err() && after.refuse(&kept, "b").is_err());
+    assert!(after.refuse(&new, "c").is_ok() && after.refuse(&new, "described").is_ok());
+}
