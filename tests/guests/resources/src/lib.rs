@@ -38,8 +38,9 @@ impl Pollster for Resources {
     const ATTRIBUTES: &'static [&'static str] = &["id", "display_name"];
 
     fn describe(config: &str) -> Result<Description, String> {
-        let config: Config = config::parse(config)?;
-        let meters = if config.silent { Vec::new() } else { Self::METERS.iter().map(Meter::from).collect() };
+        // What is wrong with a configuration is said by `poll`, as by a pollster that does not look at it here.
+        let silent = config::parse::<Config>(config).is_ok_and(|config| config.silent);
+        let meters = if silent { Vec::new() } else { Self::METERS.iter().map(Meter::from).collect() };
         Ok(Description {
             meters,
             declares: Self::DECLARES.iter().map(ToString::to_string).collect(),
