@@ -271,7 +271,7 @@ impl Reader {
 
     /// Lets go of guests in which no call is stuck any more, and of those that are gone.
     async fn release(&mut self, reading: &Reading) {
-        if self.quarantine.len() == 0 {
+        if self.quarantine.is_empty() {
             return;
         }
         let (held, present) = (self.quarantine.guests(), reading.records.iter().map(|record| record.guest).collect());

@@ -61,6 +61,11 @@ impl Quarantine {
         self.held.len()
     }
 
+    /// Whether nobody is left out.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
     /// Who is left out.
     pub fn guests(&self) -> BTreeSet<Uuid> {
         self.held.keys().copied().collect()

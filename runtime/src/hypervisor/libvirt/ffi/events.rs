@@ -6,7 +6,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use uuid::Uuid;
-use virt_sys::{virConnectDomainEventGenericCallback, virConnectPtr, virDomainEventID, virDomainPtr};
+use virt_sys::{virConnectDomainEventGenericCallback as Callback, virConnectPtr, virDomainEventID, virDomainPtr};
 
 use super::domain::uuid_of;
 use super::{Connection, Error};
@@ -45,13 +45,16 @@ impl Watching {
         // SAFETY: libvirt calls what is registered for an event with that event's own arguments, and each of these
         // types is the type of its event's callback, as the documentation of its number says. Function pointers are
         // of one size.
-        let events: [(virDomainEventID, virConnectDomainEventGenericCallback); 5] = unsafe {
+        let events: [(virDomainEventID, Callback); 5] = unsafe {
             [
-                (virt_sys::VIR_DOMAIN_EVENT_ID_LIFECYCLE, transmute::<Option<Lifecycle>, _>(Some(lifecycle))),
-                (virt_sys::VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, transmute::<Option<Metadata>, _>(Some(metadata))),
-                (virt_sys::VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, transmute::<Option<Device>, _>(Some(device))),
-                (virt_sys::VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, transmute::<Option<Device>, _>(Some(device))),
-                (virt_sys::VIR_DOMAIN_EVENT_ID_TRAY_CHANGE, transmute::<Option<Tray>, _>(Some(tray))),
+                (virt_sys::VIR_DOMAIN_EVENT_ID_LIFECYCLE, transmute::<Option<Lifecycle>, Callback>(Some(lifecycle))),
+                (
+                    virt_sys::VIR_DOMAIN_EVENT_ID_METADATA_CHANGE,
+                    transmute::<Option<Metadata>, Callback>(Some(metadata)),
+                ),
+                (virt_sys::VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, transmute::<Option<Device>, Callback>(Some(device))),
+                (virt_sys::VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, transmute::<Option<Device>, Callback>(Some(device))),
+                (virt_sys::VIR_DOMAIN_EVENT_ID_TRAY_CHANGE, transmute::<Option<Tray>, Callback>(Some(tray))),
             ]
         };
         let callbacks = Vec::with_capacity(events.len());
@@ -72,12 +75,7 @@ impl Watching {
         Ok(watching)
     }
 
-    fn register(
-        &mut self,
-        event: virDomainEventID,
-        callback: virConnectDomainEventGenericCallback,
-        listener: &Opaque,
-    ) -> Result<(), Error> {
+    fn register(&mut self, event: virDomainEventID, callback: Callback, listener: &Opaque) -> Result<(), Error> {
         let opaque = lend(listener);
         // SAFETY: the connection is open, no guest means every guest, and what the callback is handed stays until
         // libvirt has `give_back` called, once.
