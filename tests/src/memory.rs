@@ -10,6 +10,9 @@ use crate::support::{Host, LIMITS, repeat};
 
 /// How often each kind is repeated; with WASMETER_REPEAT=500 that is 10,000 times.
 const TIMES: u32 = 20;
+/// How often kinds that start the compiler, which is a process of its own, and of whom 20 ms each would be too long
+/// for 10,000 times.
+const TIMES_COMPILING: u32 = 5;
 /// How often before memory is looked at for the first time.
 const WARM_UP: u32 = 10;
 /// How much more memory the process may have after all repetitions of a kind. What allocators keep comes and goes.
@@ -46,15 +49,14 @@ async fn in_a_process_of_its_own() {
     let brief = Limits { fuel_base: 5_000_000, ..LIMITS };
     let mut kinds = Vec::new();
     let share: usize = std::env::var(SHARE).map_or(0, |share| share.parse().unwrap());
-    for kind in kinds::all().into_iter().skip(share).step_by(SHARES) {
-        let (limits, times) = match kind.ends {
-            // The compiler is a process of its own, and slow to start.
-            Ends::Loading(Cause::Compile) => (LIMITS, 2),
-            Ends::Loading(Cause::TooLarge) => (LIMITS, 5),
-            Ends::Configuring(Cause::OutOfFuel) | Ends::Polling(Cause::OutOfFuel) => (brief, TIMES * repeat()),
-            _ => (LIMITS, TIMES * repeat()),
+    let all = kinds::all().into_iter().chain(kinds::transformers());
+    for kind in all.skip(share).step_by(SHARES) {
+        let limits = match kind.ends {
+            Ends::Configuring(Cause::OutOfFuel) | Ends::Polling(Cause::OutOfFuel) => brief,
+            _ => LIMITS,
         };
-        kinds.push((kind, limits, times));
+        let times = if kind.starts_the_compiler() { TIMES_COMPILING } else { TIMES };
+        kinds.push((kind, limits, times * repeat()));
     }
     for (kind, limits, _) in &kinds {
         kind.happen_within(&input, *limits).await;
@@ -71,7 +73,8 @@ async fn in_a_process_of_its_own() {
         }
         in_all += times;
         let (grown, took) = (resident() - before, start.elapsed() / *times);
-        println!("{:50} {times:>6} times, {grown:>8} bytes more, {took:?} each", kind.name);
+        let why = if kind.starts_the_compiler() { " (a quarter, for each starts the compiler)" } else { "" };
+        println!("{:50} {times:>6} times{why}, {grown:>8} bytes more, {took:?} each", kind.name);
         assert!(grown < GROWTH, "{}: {grown} bytes more after {times} times", kind.name);
     }
     let (end, took) = (resident(), start.elapsed());

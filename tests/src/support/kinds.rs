@@ -1,11 +1,14 @@
 //! Every kind of hostile module, and how each has to end.
 
+mod transformers;
+
 use std::sync::{Arc, OnceLock};
 
 use wasmeter::sandbox::host::Input;
 use wasmeter::sandbox::module::Code;
-use wasmeter::sandbox::{Cause, Failure, Limits, Module};
+use wasmeter::sandbox::{Cause, Failure, Limits, Module, World, admission};
 
+pub use self::transformers::{convert, convert_noted, giving, transformers};
 use super::{Forge, LIMITS, hostile, poll};
 
 /// A kind of misbehaviour.
@@ -27,9 +30,9 @@ pub struct Kind {
 pub enum Ends {
     /// It is not even loaded.
     Loading(Cause),
-    /// It is loaded, but not configured.
+    /// It is loaded, but not configured, or a transformer that cannot say what comes out.
     Configuring(Cause),
-    /// It is configured, and fails in each call.
+    /// It is configured, and fails in each call of `poll` or `convert`.
     Polling(Cause),
     /// Its calls land, and what is too much of them is not there.
     Landing,
@@ -51,6 +54,10 @@ impl Kind {
     pub async fn happen_within(&self, input: &Input, limits: Limits) -> (Ends, Option<Failure>) {
         match self.configured(limits).await {
             Err((ends, failure)) => (ends, Some(failure)),
+            Ok(module) if module.code.manifest.world == World::Transformer => match convert(&module, input).await {
+                Err(failure) => (Ends::Configuring(failure.cause), Some(failure)),
+                Ok(called) => ended(called.result),
+            },
             Ok(module) => {
                 let called = poll(&module, input).await;
                 assert!(
@@ -58,12 +65,14 @@ impl Kind {
                     "{} used more than it was granted",
                     self.name
                 );
-                match called.result {
-                    Err(failure) => (Ends::Polling(failure.cause), Some(failure)),
-                    Ok(_) => (Ends::Landing, None),
-                }
+                ended(called.result)
             }
         }
+    }
+
+    /// Whether the compiler is started each time: what is refused by it, or after it, is not kept.
+    pub fn starts_the_compiler(&self) -> bool {
+        matches!(self.ends, Ends::Loading(_)) && admission::admit(&self.bytes).is_ok()
     }
 
     async fn configured(&self, limits: Limits) -> Result<Module, (Ends, Failure)> {
@@ -79,7 +88,14 @@ impl Kind {
     }
 }
 
-/// All of them.
+fn ended<T>(result: Result<T, Failure>) -> (Ends, Option<Failure>) {
+    match result {
+        Err(failure) => (Ends::Polling(failure.cause), Some(failure)),
+        Ok(_) => (Ends::Landing, None),
+    }
+}
+
+/// All pollsters.
 pub fn all() -> Vec<Kind> {
     let guest: Arc<[u8]> = hostile().into();
     let mut kinds: Vec<_> =
