@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Builder;
 use wasmeter::clock::{Clock, Moment, SystemClock};
-use wasmeter::config::daemon::Metadata;
-use wasmeter::discovery::{Directory, Snapshot, View};
+use wasmeter::discovery::{Directory, Rules, Snapshot, View};
 use wasmeter::hypervisor::{self, Connection, Groups, Guests, Request};
 use wasmeter::modules;
 use wasmeter::sandbox::host::Input;
@@ -86,8 +85,7 @@ fn snapshot() -> Result<(Arc<Snapshot>, View), Box<dyn Error>> {
     let mut connection: Box<dyn Connection> = host.connect()?;
     let groups = Groups::keys().filter_map(Groups::of_key).fold(Groups::NONE, |all, group| all | group);
     let records = connection.read(&Request { groups, guests: Guests::All })?;
-    let rules = Metadata { reserved_namespaces: Vec::new(), reserved_keys: Vec::new(), reserved_length: 0 };
-    let mut directory = Directory::new("bench", rules);
+    let mut directory = Directory::new(Rules { host: "bench".to_owned(), ..Rules::default() });
     for record in &records {
         if let Some(definition) = connection.define(record.guest)? {
             directory.learn(definition, record.revision);

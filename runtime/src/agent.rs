@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use self::tally::Tally;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::discovery::Directory;
+use crate::discovery::{Directory, Rules};
 use crate::hypervisor::Hypervisor;
 use crate::hypervisor::reader::Reader;
 use crate::modules::{Modules, NotLoaded};
@@ -83,7 +83,7 @@ impl Agent {
         let Parts { clock, hypervisor, sandbox, guests } = parts;
         let modules = load(&sandbox, &config).await?;
         let reader = Reader::new(hypervisor, config.watchdog(), config.reader.max_stuck);
-        let directory = Directory::new(&config.host, config.metadata.clone());
+        let directory = Directory::new(Rules::of(&config));
         let ids = Ids::new(&config.host, clock.now());
         let chains = modules.chains();
         Ok(Self {
@@ -107,7 +107,7 @@ impl Agent {
     pub async fn reconfigure(&mut self, config: Config) -> Result<(), NotLoaded> {
         let modules = load(&self.sandbox, &config).await?;
         self.reader.reconfigure(config.watchdog(), config.reader.max_stuck);
-        self.directory.reconfigure(&config.host, config.metadata.clone());
+        self.directory.reconfigure(Rules::of(&config));
         let mut old = std::mem::replace(&mut self.chains, modules.chains());
         for chain in &mut self.chains {
             chain.take_over(&mut old);

@@ -7,12 +7,14 @@
 pub mod directory;
 pub mod guest;
 pub mod label;
+pub mod owner;
 pub mod resource;
 pub mod snapshot;
 pub mod view;
 
 pub use self::directory::Directory;
 pub use self::label::Label;
+pub use self::owner::{Owner, Rules};
 pub use self::resource::{Ident, Resources};
 pub use self::snapshot::Snapshot;
 pub use self::view::View;

@@ -7,6 +7,7 @@
 pub mod key;
 #[cfg(feature = "libvirt")]
 pub mod libvirt;
+pub mod plain;
 pub mod reader;
 pub mod recording;
 pub mod sim;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 pub use self::key::{Groups, KeyId};
+pub use self::plain::{NOVA_NAMESPACES, Note, NotePath, Plain};
 use crate::clock::Clock;
 
 /// A host that runs guests.
@@ -130,6 +132,9 @@ pub struct Definition {
     pub architecture: String,
     /// What Nova wrote into the guest's metadata; `None` for guests that Nova did not create.
     pub nova: Option<Nova>,
+    /// What is known of guests that Nova did not create; empty for others.
+    #[serde(default, skip_serializing_if = "Plain::is_empty")]
+    pub plain: Plain,
     /// Block devices in order.
     pub disks: Vec<Disk>,
     /// Network devices in order.

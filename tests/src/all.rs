@@ -18,9 +18,12 @@ mod daemon;
 mod deadline;
 mod docs;
 mod fuel;
+mod guests;
 mod hostile;
 mod identity;
 mod memory;
+#[cfg(feature = "libvirt")]
+mod real;
 mod support;
 mod transaction;
 mod transformers;

@@ -28,6 +28,7 @@ impl Agent {
     pub async fn cycle(&mut self, intervals: &[u64]) -> Result<Report, HypervisorError> {
         let work = plan::plan(&self.config.polling, &self.modules.pollsters, intervals);
         let mut want = Want::default();
+        want.and_stopped(self.config.guests.report_stopped);
         for work in &work {
             want.add(&work.module.description.reads);
         }
@@ -48,7 +49,7 @@ impl Agent {
         self.tally.samples += slot.len() as u64;
         let guests = snapshot.resources.guests().end;
         let whole = self.since(at);
-        Ok(Report { slot, read, whole, guests, stuck, missing, modules })
+        Ok(Report { slot, read, whole, guests, nobodys: snapshot.nobodys, stuck, missing, modules })
     }
 
     /// Polls all modules, side by side.

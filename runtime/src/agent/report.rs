@@ -20,6 +20,8 @@ pub struct Report {
     pub whole: Duration,
     /// Guests that there are.
     pub guests: u32,
+    /// Guests that are nobody's, and are not metered for that.
+    pub nobodys: usize,
     /// Guests that gave only what does not need their process.
     pub stuck: BTreeSet<Uuid>,
     /// Why statistics are missing, if they are.

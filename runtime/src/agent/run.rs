@@ -74,6 +74,7 @@ enum Progress {
 struct Said {
     unreachable: bool,
     missing: bool,
+    nobodys: bool,
     stuck: BTreeSet<Uuid>,
 }
 
@@ -109,6 +110,8 @@ impl Run<'_> {
             // Files that changed while they were read are read once more.
             while wish == Some(Wish::Reload) {
                 wish = listening(drain, self.reload(agent, &mut slots), wishes).await.1;
+                // Other rules may make other guests nobody's.
+                said.nobodys = false;
             }
             if wish.is_some() {
                 return End::Wished;
@@ -236,6 +239,7 @@ impl Said {
                 }
                 self.missing(report.missing.as_deref());
                 self.stuck(&report.stuck);
+                self.nobodys(report.nobodys);
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.unreachable, true) {
@@ -250,6 +254,16 @@ impl Said {
             (false, Some(why)) => tracing::warn!(why, "Statistics of all guests are missing; every slot tries again."),
             (true, None) => tracing::info!("Statistics of all guests are read again."),
             _ => {}
+        }
+    }
+
+    /// Once, however many come and go.
+    fn nobodys(&mut self, guests: usize) {
+        if guests > 0 && !std::mem::replace(&mut self.nobodys, true) {
+            tracing::warn!(
+                guests,
+                "Guests are not metered: Nova did not create them, and the configuration does not say whose they are."
+            );
         }
     }
 

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::setup::{self, Threads, Where};
-use super::{Exit, print};
+use super::{Exit, logging, print};
 use crate::clock::{Clock, SystemClock};
+use crate::config::daemon::LogFormat;
 use crate::config::{Config, Problems};
+use crate::discovery::{Directory, Rules};
 use crate::hypervisor::reader::{Reader, Want};
 use crate::modules::Modules;
 use crate::publish::outputs;
@@ -37,6 +39,8 @@ struct Findings {
     config: Option<Config>,
     modules: Vec<String>,
     guests: Option<usize>,
+    /// Guests that are nobody's.
+    nobodys: usize,
     exit: Option<Exit>,
 }
 
@@ -50,6 +54,7 @@ impl Args {
                 "config": findings.config.as_ref().map(Config::effective_json),
                 "modules": findings.modules,
                 "guests": findings.guests,
+                "not_metered": findings.nobodys,
             });
             format!("{report:#}\n")
         } else {
@@ -63,6 +68,8 @@ impl Args {
     }
 
     fn find(&self) -> Findings {
+        // Of guests whose definitions cannot be used, the log says why.
+        logging::start(&LogFormat::Text);
         let mut findings = Findings::default();
         let (mut config, warnings) = match Config::load(self.at.config.as_deref()) {
             Ok(loaded) => loaded,
@@ -102,10 +109,15 @@ impl Args {
         let opened = crate::hypervisor::open(&config.hypervisor.uri, &clock);
         let read = opened.and_then(|hypervisor| {
             let mut reader = Reader::new(hypervisor, config.watchdog(), config.reader.max_stuck);
-            threads.time.block_on(reader.read(&Want::default()))
+            let mut directory = Directory::new(Rules::of(config));
+            threads.time.block_on(async {
+                let reading = reader.read(&Want::default()).await?;
+                directory.learn_from(&mut reader, &reading).await?;
+                Ok((reading.records.len(), directory.nobodys(&reading.records)))
+            })
         });
         match read {
-            Ok(reading) => findings.guests = Some(reading.records.len()),
+            Ok((guests, nobodys)) => (findings.guests, findings.nobodys) = (Some(guests), nobodys),
             Err(error) => {
                 let remedy =
                     "Name a host that answers: sim://, recording:FILE, or a libvirt URI such as qemu:///system";
@@ -132,7 +144,11 @@ impl Findings {
             lines.push(format!("modules     {}", self.modules.join(" ")));
         }
         if let Some(guests) = self.guests {
-            lines.push(format!("guests      {guests}"));
+            let nobodys = match self.nobodys {
+                0 => String::new(),
+                some => format!(", of which {some} are not metered: Nova did not create them"),
+            };
+            lines.push(format!("guests      {guests}{nobodys}"));
         }
         let verdict = match (self.problems.has_errors() || self.exit.is_some(), self.problems.is_empty()) {
             (true, _) => "not ready to run",

@@ -62,6 +62,13 @@ impl Args {
             eprintln!("error: {error}");
             Exit::Unreachable
         })?;
+        if report.nobodys > 0 {
+            eprintln!(
+                "Guests that are not metered: {}. Nova did not create them, and the configuration does not say whose \
+                 they are (`guests.without_nova`).",
+                report.nobodys
+            );
+        }
         if let Some(glob) = &self.meters {
             let measured: BTreeSet<String> = report.slot.samples.iter().map(|s| s.meter.name.clone()).collect();
             report.slot.samples.retain(|samples| glob.matches(&samples.meter.name));

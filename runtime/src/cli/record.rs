@@ -83,6 +83,7 @@ impl Args {
 async fn read(reader: &mut Reader, clock: &Arc<dyn Clock>) -> Result<Recorded, HypervisorError> {
     let mut want = Want::default();
     let every: Vec<Wanted> = Groups::keys().map(|key| Wanted { key: key.to_owned(), instead_of: Vec::new() }).collect();
+    want.and_stopped(true);
     want.add(&every);
     let at = clock.now();
     let reading = reader.read(&want).await?;

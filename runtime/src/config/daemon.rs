@@ -1,5 +1,6 @@
 //! `wasmeter.yaml`: everything about this daemon that is not Ceilometer's.
 
+mod guests;
 mod machine;
 mod modules;
 mod output;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+pub use self::guests::{GuestRules, Whose, WithoutNova};
 pub use self::modules::{ModuleConfig, ModuleEntry, Transform};
 pub use self::output::{FileOutput, Log, LogFormat, Metadata, Output};
 pub use self::sandbox::{CallLimits, Sandbox};
@@ -48,6 +50,8 @@ pub struct Config {
     pub transform: Vec<Transform>,
     /// Where samples go.
     pub outputs: Vec<Output>,
+    /// Which guests are metered, and whose they are where Nova does not say so.
+    pub guests: GuestRules,
     /// Which of a guest's metadata becomes a sample's.
     pub metadata: Metadata,
     /// The daemon's own log.

@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use super::guest::{self, Labels};
 use super::label::Label;
+use super::owner::{Owner, Rules};
 use super::resource::{GuestResources, Ident, Part};
 use crate::clock::{Moment, SECOND};
-use crate::config::daemon::Metadata as MetadataRules;
 use crate::hypervisor::reader::{Reader, Reading};
 use crate::hypervisor::{Definition, HypervisorError, Record};
 
@@ -23,8 +23,7 @@ pub const DECLARED_PARTS: usize = 128;
 /// Guests by their ids, with lasting identities for everything that is sampled.
 #[derive(Debug)]
 pub struct Directory {
-    host: String,
-    rules: MetadataRules,
+    rules: Rules,
     known: HashMap<Uuid, Known>,
     /// Guests that nothing could be learned about, in this revision.
     undefined: HashMap<Uuid, u64>,
@@ -44,7 +43,9 @@ struct Known {
     revision: u64,
     seen: u64,
     state: i64,
-    /// None for guests that are not Nova's.
+    /// None for guests that are nobody's, which are not metered.
+    owner: Option<Owner>,
+    /// None until they are next used.
     labels: Option<Labels>,
     ident: Ident,
     devices: HashMap<(PartKey, String), Ident>,
@@ -74,9 +75,8 @@ pub struct Present<'a> {
 
 impl Directory {
     /// An empty directory of a host.
-    pub fn new(host: &str, rules: MetadataRules) -> Self {
+    pub fn new(rules: Rules) -> Self {
         Self {
-            host: host.to_owned(),
             rules,
             known: HashMap::new(),
             undefined: HashMap::new(),
@@ -90,12 +90,17 @@ impl Directory {
     }
 
     /// Follows a change of configuration; labels are written anew when they are next used.
-    pub fn reconfigure(&mut self, host: &str, rules: MetadataRules) {
-        host.clone_into(&mut self.host);
+    pub fn reconfigure(&mut self, rules: Rules) {
         self.rules = rules;
         for known in self.known.values_mut() {
+            known.owner = Owner::of(&known.definition, &self.rules.guests);
             known.labels = None;
         }
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// Guests whose definition has to be read: new ones, and those that changed.
@@ -129,22 +134,30 @@ impl Directory {
     /// Remembers a definition.
     pub fn learn(&mut self, definition: Definition, revision: u64) {
         let definition = Arc::new(definition);
+        let owner = Owner::of(&definition, &self.rules.guests);
         if let Some(known) = self.known.get_mut(&definition.uuid) {
             known.definition = definition;
+            known.owner = owner;
             known.revision = revision;
             known.labels = None;
             return;
         }
         let (ident, uuid) = (self.ident(), definition.uuid);
         let (devices, vcpus) = (HashMap::new(), HashMap::new());
-        let known = Known { definition, revision, seen: 0, state: -1, labels: None, ident, devices, vcpus };
+        let known = Known { definition, revision, seen: 0, state: -1, owner, labels: None, ident, devices, vcpus };
         self.known.insert(uuid, known);
     }
 
-    /// The definition of a guest, if it is Nova's.
+    /// The definition of a guest, if it is somebody's.
     pub fn metered(&self, guest: Uuid) -> Option<Arc<Definition>> {
         let known = self.known.get(&guest)?;
-        known.definition.nova.is_some().then(|| Arc::clone(&known.definition))
+        known.owner.is_some().then(|| Arc::clone(&known.definition))
+    }
+
+    /// How many of these guests are nobody's, and are not metered for that.
+    pub fn nobodys(&self, records: &[Record]) -> usize {
+        let is_nobodys = |record: &&Record| self.known.get(&record.guest).is_some_and(|known| known.owner.is_none());
+        records.iter().filter(is_nobodys).count()
     }
 
     /// Notes who is there.
@@ -166,9 +179,9 @@ impl Directory {
     }
 
     fn resources_of(&mut self, known: &mut Known, present: &Present<'_>) -> Option<GuestResources> {
-        let nova = known.definition.nova.as_ref()?;
+        let owner = known.owner.as_ref()?;
         if known.labels.is_none() || known.state != present.state {
-            let labels = guest::labels(&known.definition, nova, present.state, &self.host, &self.rules);
+            let labels = guest::labels(&known.definition, owner, present.state, &self.rules);
             known.labels = Some(labels);
             known.state = present.state;
             // A vCPU keeps its identity; its label repeats the guest's, which has just changed.

@@ -1,12 +1,17 @@
-//! A guest as Ceilometer describes it: resource ids and metadata, key by key and in its order.
+//! A guest as Ceilometer describes it: resource ids and metadata, key by key and in its order. A guest that Nova did
+//! not create has no flavour and no image; what Nova would know of it is null or absent.
+
+mod parts;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use sha2::{Digest, Sha224};
 
 use super::label::{About, Entries, Label, Metadata, OWN_KEYS};
-use crate::config::daemon::Metadata as MetadataRules;
-use crate::hypervisor::{Definition, Flavor, Nic, Nova};
+use super::owner::{Owner, Rules};
+use crate::hypervisor::{Definition, Flavor, Nic};
 use crate::json;
 
 /// A guest's labels in one state.
@@ -33,18 +38,16 @@ const STATES: [(&str, &str); 8] = [
 ];
 
 /// Writes the labels of a guest in a state.
-pub fn labels(definition: &Definition, nova: &Nova, state: i64, host: &str, rules: &MetadataRules) -> Labels {
-    let writer = Writer { definition, nova, host, rules, state: words(state) };
+pub fn labels(definition: &Definition, owner: &Owner, state: i64, rules: &Rules) -> Labels {
+    let writer = Writer { definition, owner, rules, state: words(state) };
     let (head, tail) = (writer.head(), writer.tail());
     let about = Arc::new(writer.about());
-    let project = Some(Arc::from(nova.project_id.as_str()));
-    let user = Some(Arc::from(nova.user_id.as_str()));
     let label = |id: String, device: &str, name: &str, extra: Entries| {
         let (mut quoted, head, tail) = (String::new(), Arc::clone(&head), Arc::clone(&tail));
         json::string(&mut quoted, name);
         let metadata = Metadata { head, name: quoted.into(), tail, extra: extra.text.into() };
-        let (project, user, about) = (project.clone(), user.clone(), Arc::clone(&about));
-        Arc::new(Label { id, project, user, device: device.to_owned(), about, metadata })
+        let (project, user) = (Some(Arc::clone(&owner.project)), owner.user.clone());
+        Arc::new(Label { id, project, user, device: device.to_owned(), about: Arc::clone(&about), metadata })
     };
     let uuid = definition.uuid;
     let disk = |target: &str| {
@@ -54,7 +57,7 @@ pub fn labels(definition: &Definition, nova: &Nova, state: i64, host: &str, rule
     };
     let nic = |nic: &Nic| {
         let id = nic.filter.clone().unwrap_or_else(|| format!("{}-{uuid}-{}", definition.name, nic.target));
-        label(id, &nic.target, &nic.target, nic_entries(nic))
+        label(id, &nic.target, &nic.target, parts::nic(nic))
     };
     Labels {
         guest: label(uuid.to_string(), "", &definition.name, Entries::more()),
@@ -73,45 +76,10 @@ fn words(state: i64) -> (&'static str, &'static str) {
     usize::try_from(state).ok().and_then(|state| STATES.get(state)).copied().unwrap_or(("", "unknown"))
 }
 
-fn nic_entries(nic: &Nic) -> Entries {
-    let mut entries = Entries::more();
-    entries.text("mac", &nic.mac);
-    entries.optional("fref", nic.filter.as_deref());
-    entries.object("parameters", |inner| {
-        // A filter may be given several values under one name; of those, Ceilometer keeps the last.
-        let lower: Vec<(String, &String)> = nic.parameters.iter().map(|(key, v)| (key.to_lowercase(), v)).collect();
-        for (place, (key, _)) in lower.iter().enumerate() {
-            let first = lower.iter().take(place).all(|(earlier, _)| earlier != key);
-            let last = lower.iter().rev().find(|(other, _)| other == key);
-            if let Some((_, value)) = last.filter(|_| first) {
-                inner.text(key, value);
-            }
-        }
-        inner.optional("interfaceid", nic.interface_id.as_deref());
-        inner.optional("bridge", nic.bridge.as_deref());
-    });
-    entries.text("vnic_name", nic.filter.as_deref().unwrap_or(&nic.target));
-    entries
-}
-
-fn flavor_entries(entries: &mut Entries, flavor: &Flavor) {
-    entries.text("id", flavor.id.as_deref().unwrap_or(&flavor.name));
-    entries.text("name", &flavor.name);
-    entries.number("vcpus", flavor.vcpus.into());
-    entries.number("ram", flavor.ram.into());
-    entries.number("disk", flavor.disk.into());
-    entries.number("ephemeral", flavor.ephemeral.into());
-    entries.number("swap", flavor.swap.into());
-    if let Some(specs) = &flavor.extra_specs {
-        entries.object("extra_specs", |inner| specs.iter().for_each(|(key, value)| inner.text(key, value)));
-    }
-}
-
 struct Writer<'a> {
     definition: &'a Definition,
-    nova: &'a Nova,
-    host: &'a str,
-    rules: &'a MetadataRules,
+    owner: &'a Owner,
+    rules: &'a Rules,
     state: (&'static str, &'static str),
 }
 
@@ -119,11 +87,12 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn about(&self) -> About {
+        let nova = self.definition.nova.as_ref();
         About {
             name: self.definition.name.clone(),
-            display_name: self.nova.display_name.clone(),
-            flavor: self.nova.flavor.name.clone(),
-            image: self.nova.image_id.clone().unwrap_or_default(),
+            display_name: self.display_name().to_owned(),
+            flavor: nova.map(|nova| nova.flavor.name.clone()).unwrap_or_default(),
+            image: nova.and_then(|nova| nova.image_id.clone()).unwrap_or_default(),
             os_type: self.definition.os_type.clone(),
             architecture: self.definition.architecture.clone(),
             status: self.state.1,
@@ -131,42 +100,51 @@ impl Writer<'_> {
         }
     }
 
+    /// What people call it. Without Nova, that is its title, or else its name for the hypervisor.
+    fn display_name(&self) -> &str {
+        let Definition { nova, plain, name, .. } = self.definition;
+        match nova {
+            Some(nova) => &nova.display_name,
+            None => plain.title.as_deref().unwrap_or(name),
+        }
+    }
+
     fn head(&self) -> Arc<str> {
         let mut entries = Entries::default();
-        entries.text("display_name", &self.nova.display_name);
+        entries.optional("display_name", parts::some(self.display_name()));
         entries.key("name");
         entries.text.into()
     }
 
     fn tail(&self) -> Arc<str> {
-        let (nova, flavor, (state, status)) = (self.nova, &self.nova.flavor, self.state);
+        let (state, status) = self.state;
+        let nova = self.definition.nova.as_ref();
+        let (flavor, image) = (nova.map(|nova| &nova.flavor), nova.and_then(|nova| nova.image_id.as_deref()));
         let mut entries = Entries::more();
         entries.text("instance_id", &self.definition.uuid.to_string());
-        entries.text("instance_type", &flavor.name);
-        entries.text("host", &host_id(&nova.project_id, self.host));
-        entries.text("instance_host", self.host);
-        entries.object("flavor", |inner| flavor_entries(inner, flavor));
+        entries.optional("instance_type", flavor.map(|flavor| flavor.name.as_str()));
+        entries.text("host", &host_id(&self.owner.project, &self.rules.host));
+        entries.text("instance_host", &self.rules.host);
+        match flavor {
+            Some(flavor) => entries.object("flavor", |inner| parts::flavor(inner, flavor)),
+            None => entries.optional("flavor", None),
+        }
         entries.text("status", status);
         entries.text("state", state);
         entries.text("task_state", "");
-        match &nova.image_id {
+        match image {
             Some(image) => entries.object("image", |inner| inner.text("id", image)),
             None => entries.optional("image", None),
         }
-        entries.optional("image_ref", nova.image_id.as_deref());
+        entries.optional("image_ref", image);
         entries.optional("image_ref_url", None);
-        if !nova.image_meta.is_empty() {
-            entries.object("image_meta", |inner| {
-                nova.image_meta.iter().for_each(|(key, value)| json::value(inner.key(key), value));
-            });
+        if let Some(nova) = nova.filter(|nova| !nova.image_meta.is_empty()) {
+            entries.object("image_meta", |inner| parts::image_meta(inner, &nova.image_meta));
         }
-        entries.text("architecture", &self.definition.architecture);
-        entries.text("os_type", &self.definition.os_type);
-        entries.number("vcpus", flavor.vcpus.into());
-        entries.number("memory_mb", flavor.ram.into());
-        entries.number("disk_gb", flavor.disk.into());
-        entries.number("ephemeral_gb", flavor.ephemeral.into());
-        entries.number("root_gb", i128::from(flavor.disk) - i128::from(flavor.ephemeral));
+        for (key, value) in [("architecture", &self.definition.architecture), ("os_type", &self.definition.os_type)] {
+            parts::some(value).into_iter().for_each(|value| entries.text(key, value));
+        }
+        self.sizes(&mut entries, flavor);
         let user = self.user_metadata();
         if !user.is_empty() {
             entries.object("user_metadata", |inner| user.iter().for_each(|(key, value)| inner.text(key, value)));
@@ -174,12 +152,30 @@ impl Writer<'_> {
         entries.text.into()
     }
 
+    /// What the guest was given. Nobody but Nova knows which disks count.
+    fn sizes(&self, entries: &mut Entries, flavor: Option<&Flavor>) {
+        let Some(flavor) = flavor else {
+            let plain = &self.definition.plain;
+            for (key, value) in [("vcpus", plain.vcpus), ("memory_mb", plain.memory)] {
+                value.into_iter().for_each(|value| entries.number(key, value.into()));
+            }
+            return;
+        };
+        entries.number("vcpus", flavor.vcpus.into());
+        entries.number("memory_mb", flavor.ram.into());
+        entries.number("disk_gb", flavor.disk.into());
+        entries.number("ephemeral_gb", flavor.ephemeral.into());
+        entries.number("root_gb", i128::from(flavor.disk) - i128::from(flavor.ephemeral));
+    }
+
     /// What the owner wrote under reserved prefixes, without the prefix, and under reserved keys. As Ceilometer does:
     /// dots become underscores, names that metadata has already are left out, and of two equal names the later wins.
     fn user_metadata(&self) -> Vec<(String, String)> {
         let mut found: Vec<(String, String)> = Vec::new();
+        let Some(nova) = &self.definition.nova else { return found };
+        let rules = &self.rules.metadata;
         let mut add = |name: &str, value: &str| {
-            let (name, value) = (name.replace('.', "_"), value.chars().take(self.rules.reserved_length).collect());
+            let (name, value) = (name.replace('.', "_"), value.chars().take(rules.reserved_length).collect());
             if self.has(&name) {
                 return;
             }
@@ -188,13 +184,13 @@ impl Writer<'_> {
                 None => found.push((name, value)),
             }
         };
-        for prefix in &self.rules.reserved_namespaces {
-            for (key, value) in &self.nova.metadata {
+        for prefix in &rules.reserved_namespaces {
+            for (key, value) in &nova.metadata {
                 key.strip_prefix(prefix.as_str()).into_iter().for_each(|rest| add(rest, value));
             }
         }
-        for reserved in &self.rules.reserved_keys {
-            self.nova.metadata.iter().filter(|(key, _)| key == reserved).for_each(|(key, value)| add(key, value));
+        for reserved in &rules.reserved_keys {
+            nova.metadata.iter().filter(|(key, _)| key == reserved).for_each(|(key, value)| add(key, value));
         }
         found
     }
@@ -202,7 +198,9 @@ impl Writer<'_> {
     /// Whether a guest's metadata has an entry of this name already.
     fn has(&self, name: &str) -> bool {
         let absent = match name {
-            "image_meta" => self.nova.image_meta.is_empty(),
+            "image_meta" => self.definition.nova.as_ref().is_none_or(|nova| nova.image_meta.is_empty()),
+            "architecture" => self.definition.architecture.is_empty(),
+            "os_type" => self.definition.os_type.is_empty(),
             "user_metadata" => true,
             _ => OF_DEVICES.contains(&name) || NEVER_HERE.contains(&name),
         };

@@ -1,6 +1,8 @@
 //! What was read in one slot: numbered resources and columns of statistics.
 
 mod growing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use crate::contract::Column;
 use crate::hypervisor::{Definition, Groups, Record};
 
 /// libvirt's number of the state in which a guest is off. Ceilometer gives no sample of such a guest that needs
-/// libvirt.
+/// libvirt, unless it is configured to.
 const SHUT_OFF: i64 = 5;
 
 /// What was read in one slot.
@@ -23,6 +25,8 @@ pub struct Snapshot {
     pub at: Moment,
     /// Everything that can be sampled.
     pub resources: Arc<Resources>,
+    /// Guests that are nobody's, and are not in here for that.
+    pub nobodys: usize,
     /// Groups of statistics that were read; of these, a key without a column is one that nobody has a value of.
     groups: Groups,
     /// Statistics by key.
@@ -42,6 +46,7 @@ impl Snapshot {
     ) -> Self {
         let keys = Keys::find();
         directory.saw(records, at);
+        let (nobodys, report_stopped) = (directory.nobodys(records), directory.rules().guests.report_stopped);
         let definitions: Vec<(Arc<Definition>, &Record)> =
             records.iter().filter_map(|record| Some((directory.metered(record.guest)?, record))).collect();
         let mut guests = Vec::with_capacity(definitions.len());
@@ -58,16 +63,18 @@ impl Snapshot {
         let mut columns = Columns::of(keys);
         for (root, one) in (0..).zip(&present) {
             columns.flavor(root, one.definition);
-            if one.state != SHUT_OFF {
-                columns.guest(root, one, &resources);
+            match (one.state, report_stopped) {
+                (SHUT_OFF, false) => {}
+                (SHUT_OFF, true) => columns.stopped_guest(root, one, &resources),
+                _ => columns.guest(root, one, &resources),
             }
         }
-        Self { at, resources: Arc::new(resources), groups, columns: columns.finish() }
+        Self { at, resources: Arc::new(resources), nobodys, groups, columns: columns.finish() }
     }
 
     /// Resources without statistics.
     pub fn empty(resources: Arc<Resources>, at: Moment) -> Self {
-        Self { at, resources, groups: Groups::NONE, columns: HashMap::new() }
+        Self { at, resources, nobodys: 0, groups: Groups::NONE, columns: HashMap::new() }
     }
 
     /// The column of a key, for all resources. `None` if nothing has a value under it.

@@ -12,7 +12,7 @@ pub mod line;
 pub mod quarantine;
 pub mod want;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,6 +49,8 @@ pub struct Reader {
     suspects: BTreeSet<Uuid>,
     /// Guests that were late alone. They are not asked for again while any call is stuck.
     undefined: BTreeSet<Uuid>,
+    /// Guests whose definition cannot be used, and why: what the log has said already.
+    refused: BTreeMap<Uuid, String>,
 }
 
 /// What one slot's reading gave.
@@ -78,6 +80,7 @@ impl Reader {
             quarantine: Quarantine::default(),
             suspects: BTreeSet::new(),
             undefined: BTreeSet::new(),
+            refused: BTreeMap::new(),
         }
     }
 
@@ -102,9 +105,13 @@ impl Reader {
         };
         let mut reading = Reading { groups: free, records, ..Reading::default() };
         self.release(&reading).await;
+        if !self.refused.is_empty() {
+            let present: BTreeSet<Uuid> = reading.records.iter().map(|record| record.guest).collect();
+            self.refused.retain(|guest, _| present.contains(guest));
+        }
         let asked = want.groups().with_monitor();
         if !asked.is_empty() {
-            let guests = reading.records.iter().map(|record| record.guest).collect();
+            let guests = want.guests(&reading.records);
             self.monitored(asked, guests, &mut reading).await;
         }
         for (groups, guests) in want.fall_backs(&reading.records) {
@@ -117,7 +124,8 @@ impl Reader {
     }
 
     /// What guests are made of; `None` for those that are gone meanwhile or that the hypervisor says nothing about,
-    /// with a word in the log. What is not had in time is left out, and asked for again in the next slot.
+    /// with a word in the log when that begins. What is not had in time is left out, and asked for again in the next
+    /// slot.
     pub async fn define(&mut self, guests: Vec<Uuid>) -> Result<Defined, HypervisorError> {
         let mut defined = Vec::with_capacity(guests.len());
         if self.lines.stuck() == 0 {
@@ -128,7 +136,10 @@ impl Reader {
         let (alone, together): (Vec<Uuid>, Vec<Uuid>) = asked.iter().partition(|guest| self.suspects.contains(*guest));
         for some in together.chunks(DEFINITIONS).chain(alone.chunks(1)) {
             match self.lines.call(define_all(some.to_vec())).await {
-                Ok(some) => defined.extend(some),
+                Ok(answers) => {
+                    let understood = |(guest, answer)| (guest, self.understood(guest, answer));
+                    defined.extend(answers.into_iter().map(understood));
+                }
                 Err(Missed::Refused(error)) => return Err(error),
                 Err(Missed::Late) => {
                     match some {
@@ -142,6 +153,26 @@ impl Reader {
             }
         }
         Ok(defined)
+    }
+
+    /// A definition that can be used. Why one cannot is said once, and again when there is another reason.
+    fn understood(&mut self, guest: Uuid, answer: Result<Option<Definition>, String>) -> Option<Definition> {
+        let reason = match answer {
+            Ok(definition) => {
+                self.refused.remove(&guest);
+                return definition;
+            }
+            Err(reason) => reason,
+        };
+        if self.refused.get(&guest) != Some(&reason) {
+            tracing::warn!(
+                %guest,
+                reason,
+                "A guest's definition cannot be used; until that changes, an older one is, or the guest is left out."
+            );
+            self.refused.insert(guest, reason);
+        }
+        None
     }
 
     /// Reads what needs the guests' processes, of those that are not in quarantine. Whoever holds a call up goes there,
@@ -259,15 +290,15 @@ fn most(max_stuck: usize) -> usize {
     max_stuck.saturating_mul(2)
 }
 
+/// What was said when guests were asked for: what they are made of, or why that cannot be used.
+type Answers = Vec<(Uuid, Result<Option<Definition>, String>)>;
+
 /// A call that defines guests, one after the other.
-fn define_all(guests: Vec<Uuid>) -> impl FnOnce(&mut dyn Connection) -> Result<Defined, HypervisorError> {
+fn define_all(guests: Vec<Uuid>) -> impl FnOnce(&mut dyn Connection) -> Result<Answers, HypervisorError> {
     move |connection| {
         let define = |guest: Uuid| match connection.define(guest) {
-            Err(HypervisorError::Call { call, reason }) => {
-                tracing::warn!(%guest, call, reason, "A guest is left out until its definition changes.");
-                Ok((guest, None))
-            }
-            other => other.map(|definition| (guest, definition)),
+            Err(HypervisorError::Call { reason, .. }) => Ok((guest, Err(reason))),
+            other => other.map(|definition| (guest, Ok(definition))),
         };
         guests.into_iter().map(define).collect()
     }

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use wasmeter::clock::{Clock, ManualClock, SECOND};
-use wasmeter::config::daemon::Metadata;
-use wasmeter::discovery::{Directory, Snapshot, View};
+use wasmeter::discovery::{Directory, Rules, Snapshot, View};
 use wasmeter::hypervisor::sim::Sim;
 use wasmeter::hypervisor::{Connection, Groups, Guests, Hypervisor, Record, Request};
 use wasmeter::sandbox::host::Input;
@@ -28,8 +27,7 @@ impl Host {
         let clock = Arc::new(ManualClock::at(START));
         let uri = format!("sim://?domains={guests}&disks=2&nics=1&calm=true");
         let sim = Sim::from_uri(&uri, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
-        let rules = Metadata { reserved_namespaces: vec![], reserved_keys: vec![], reserved_length: 256 };
-        let directory = Directory::new("test-host", rules);
+        let directory = Directory::new(Rules { host: "test-host".to_owned(), ..Rules::default() });
         Self { clock, connection: sim.connect().unwrap(), directory, _sim: sim }
     }
 

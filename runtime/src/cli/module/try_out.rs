@@ -12,7 +12,7 @@ use crate::cli::{Exit, logging, print};
 use crate::clock::{Clock, SystemClock};
 use crate::config::daemon::LogFormat;
 use crate::config::{Config, duration};
-use crate::discovery::{Directory, Snapshot, View};
+use crate::discovery::{Directory, Rules, Snapshot, View};
 use crate::hypervisor::HypervisorError;
 use crate::hypervisor::reader::{Reader, Want};
 use crate::pipeline::Slot;
@@ -124,7 +124,7 @@ impl Host {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let hypervisor = setup::hypervisor(config, &clock)?;
         let reader = Reader::new(hypervisor, config.watchdog(), config.reader.max_stuck);
-        let directory = Directory::new(&config.host, config.metadata.clone());
+        let directory = Directory::new(Rules::of(config));
         Ok(Self { clock, parts: (reader, directory).into() })
     }
 

@@ -111,11 +111,18 @@ impl Metadata {
         let namespaces = texts("reserved_namespaces");
         let keys = texts("reserved_keys");
         let length = section.read("reserved_length", reading.problems, |node| node.integer(&RESERVED_LENGTH));
+        let default = Self::default();
         Self {
-            reserved_namespaces: namespaces.unwrap_or_else(|| vec!["metering.".to_owned()]),
-            reserved_keys: keys.unwrap_or_default(),
-            reserved_length: length.and_then(|number| usize::try_from(number).ok()).unwrap_or(256),
+            reserved_namespaces: namespaces.unwrap_or(default.reserved_namespaces),
+            reserved_keys: keys.unwrap_or(default.reserved_keys),
+            reserved_length: length.and_then(|number| usize::try_from(number).ok()).unwrap_or(default.reserved_length),
         }
+    }
+}
+
+impl Default for Metadata {
+    fn default() -> Self {
+        Self { reserved_namespaces: vec!["metering.".to_owned()], reserved_keys: Vec::new(), reserved_length: 256 }
     }
 }
 

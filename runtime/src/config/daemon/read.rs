@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    BUILT_IN_POLLING, Config, HypervisorUri, Log, Metadata, Output, Reader, Sandbox, Schedule, machine, modules,
+    BUILT_IN_POLLING, Config, GuestRules, HypervisorUri, Log, Metadata, Output, Reader, Sandbox, Schedule, machine,
+    modules,
 };
 use super::{file, polling::BUILT_IN};
 use crate::config::polling::Polling;
 use crate::config::problem::{Problems, Severity};
 use crate::config::yaml::{self, Node, Section};
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "host",
     "hypervisor",
     "polling",
@@ -20,6 +21,7 @@ const KEYS: [&str; 11] = [
     "modules",
     "transform",
     "outputs",
+    "guests",
     "metadata",
     "log",
 ];
@@ -53,6 +55,7 @@ pub(super) fn config(text: &str, path: Option<&Path>, problems: &mut Problems) -
     let modules = modules::entries(&mut reading, &sandbox.limits);
     let transform = modules::transforms(&mut reading);
     let outputs = Output::read(&mut reading);
+    let guests = GuestRules::read(&mut reading);
     let metadata = Metadata::read(&mut reading);
     let log = Log::read(&mut reading);
     let (polling_file, polling) = reading.polling();
@@ -69,6 +72,7 @@ pub(super) fn config(text: &str, path: Option<&Path>, problems: &mut Problems) -
         modules,
         transform,
         outputs,
+        guests,
         metadata,
         log,
     })

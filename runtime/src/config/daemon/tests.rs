@@ -68,6 +68,11 @@ fn the_sample_says_what_the_defaults_are() {
             "config": {"target": {"name": "network.incoming.growth"}},
         }],
         "outputs": [{"file": folder.path().join("samples.jsonl"), "max_size": "10MiB", "keep": 5}],
+        "guests": {
+            "report_stopped": false, "without_nova": "meter",
+            "project": {"element": "{http://example.org/tenancy}tenant/@id", "default": "nobody"},
+            "user": {"element": null, "default": "nobody"},
+        },
         "metadata": {"reserved_namespaces": ["metering."], "reserved_keys": [], "reserved_length": 256},
         "log": {"format": "text"},
     });
@@ -77,6 +82,9 @@ fn the_sample_says_what_the_defaults_are() {
         assert_eq!(expected[section], defaults[section]);
     }
     assert_eq!(defaults["outputs"], json!([]));
+    let nobody = json!({"element": null, "default": null});
+    let guests = json!({"report_stopped": false, "without_nova": "skip", "project": nobody, "user": nobody});
+    assert_eq!(defaults["guests"], guests);
 }
 
 #[test]
@@ -183,8 +191,8 @@ proptest! {
 
     #[test]
     fn no_value_panics(
-        key in "host|hypervisor|schedule|reader|sandbox|modules|transform|outputs|metadata|log",
-        inner in "offset|drain|memory|deadline|chunk|file|config|meters|keep|format|reserved_keys",
+        key in "host|hypervisor|schedule|reader|sandbox|modules|transform|outputs|guests|metadata|log",
+        inner in "offset|drain|memory|deadline|chunk|file|config|meters|keep|report_stopped|format|reserved_keys",
         value in "[\\[\\]{}:,\"'*!a0-9.KMiBs_+ -]{0,12}",
     ) {
         for text in [

@@ -17,8 +17,8 @@ impl Host {
     fn new() -> Self {
         let clock = Arc::new(ManualClock::at(1_790_000_000 * SECOND));
         let sim = Sim::from_uri("sim://?domains=3&disks=1&nics=1&calm=true", clock.clone()).unwrap();
-        let rules = MetadataRules { reserved_namespaces: vec![], reserved_keys: vec![], reserved_length: 256 };
-        Self { clock, connection: sim.connect().unwrap(), directory: Directory::new("here", rules), _sim: sim }
+        let rules = Rules { host: "here".to_owned(), ..Rules::default() };
+        Self { clock, connection: sim.connect().unwrap(), directory: Directory::new(rules), _sim: sim }
     }
 
     /// One slot, in which every guest's definition has this revision.
@@ -44,8 +44,7 @@ fn identities_outlast_new_definitions_and_configurations() {
     let before = idents(&host.slot(1));
     assert_eq!(before.iter().collect::<BTreeSet<_>>().len(), before.len(), "no two share one");
     assert_eq!(idents(&host.slot(2)), before);
-    let rules = MetadataRules { reserved_namespaces: vec![], reserved_keys: vec![], reserved_length: 1 };
-    host.directory.reconfigure("elsewhere", rules);
+    host.directory.reconfigure(Rules { host: "elsewhere".to_owned(), ..Rules::default() });
     assert_eq!(idents(&host.slot(3)), before);
 }
 

@@ -7,6 +7,10 @@ use crate::discovery::directory::Present;
 use crate::discovery::resource::{Part, Resources};
 use crate::hypervisor::{Definition, KeyId, Record, Stat, Value};
 
+/// What Ceilometer says of guests that are off when it is told to: what it asks their definitions and files for.
+const STOPPED: [&str; 6] =
+    ["state.state", "vcpu.current", "balloon.current", "block.*.capacity", "block.*.allocation", "block.*.physical"];
+
 /// What keys mean, looked up once for all guests.
 #[derive(Debug)]
 pub struct Keys {
@@ -14,6 +18,8 @@ pub struct Keys {
     disk_name: KeyId,
     nic_name: KeyId,
     flavor: [KeyId; 5],
+    /// Those that a guest has which is off.
+    stopped: [KeyId; 6],
     /// For each key: the kind of part that has a value under it; none for a guest's own.
     parts: Vec<Option<Part>>,
 }
@@ -41,7 +47,8 @@ impl Keys {
             Some(("vcpu", _)) => Some(Part::Vcpu),
             _ => None,
         };
-        Self { state, disk_name, nic_name, flavor, parts: KeyId::map_all(part) }
+        let stopped = STOPPED.map(known);
+        Self { state, disk_name, nic_name, flavor, stopped, parts: KeyId::map_all(part) }
     }
 
     fn part(&self, key: KeyId) -> Option<Part> {
@@ -79,9 +86,25 @@ impl Columns {
 
     /// Adds the statistics of a guest.
     pub fn guest(&mut self, root: u32, one: &Present<'_>, resources: &Resources) {
+        self.add(root, one, resources, &one.record.stats);
+    }
+
+    /// Adds what a guest has that is off.
+    pub fn stopped_guest(&mut self, root: u32, one: &Present<'_>, resources: &Resources) {
+        let stopped = self.keys.stopped;
+        self.add(root, one, resources, one.record.stats.iter().filter(|stat| stopped.contains(&stat.key)));
+    }
+
+    fn add<'a>(
+        &mut self,
+        root: u32,
+        one: &Present<'_>,
+        resources: &Resources,
+        stats: impl IntoIterator<Item = &'a Stat>,
+    ) {
         self.find_devices(root, one.record, resources);
         let first_vcpu = resources.parts(Part::Vcpu, &(root..root + 1)).start;
-        for stat in &one.record.stats {
+        for stat in stats {
             let resource = match self.keys.part(stat.key) {
                 None => Some(root),
                 Some(Part::Disk) => self.device(self.keys.disk_name, stat.number),
@@ -94,13 +117,17 @@ impl Columns {
         }
     }
 
-    /// Adds what its flavour says.
+    /// Adds what its flavour says; of a guest that has none, what is known instead.
     pub fn flavor(&mut self, root: u32, definition: &Definition) {
-        let Some(nova) = &definition.nova else { return };
-        let flavor = &nova.flavor;
-        let values = [flavor.vcpus, flavor.ram, flavor.disk, flavor.ephemeral, flavor.swap];
+        let Definition { nova, plain, .. } = definition;
+        let values = match nova.as_ref().map(|nova| &nova.flavor) {
+            Some(flavor) => [flavor.vcpus, flavor.ram, flavor.disk, flavor.ephemeral, flavor.swap].map(Some),
+            None => [plain.vcpus, plain.memory, None, None, None],
+        };
         for (key, value) in self.keys.flavor.into_iter().zip(values) {
-            self.push(root, &Stat { key, number: 0, value: Value::Count(value) });
+            if let Some(value) = value {
+                self.push(root, &Stat { key, number: 0, value: Value::Count(value) });
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod element;
 mod nova;
+mod plain;
 #[cfg(test)]
 mod tests;
 
@@ -12,7 +13,7 @@ use roxmltree::{Document, ParsingOptions};
 use uuid::Uuid;
 
 use self::element::Element;
-use crate::hypervisor::{Definition, Disk, Nic};
+use crate::hypervisor::{Definition, Disk, Nic, Plain};
 
 /// No definition is this large: a thousand devices take a quarter of it.
 const BYTES: usize = 4 << 20;
@@ -53,12 +54,14 @@ fn read(text: &str) -> Result<Definition, Reason> {
     let uuid = domain.need("uuid")?;
     let devices = domain.child("devices");
     let os = domain.child("os").and_then(|os| os.child("type"));
+    let nova = nova::find(&domain).map(|nova| nova::read(&nova)).transpose()?;
     Ok(Definition {
         uuid: Uuid::try_parse(uuid.text().trim()).map_err(|_| uuid.unusable("UUID"))?,
         name: domain.need("name")?.text(),
         os_type: os.as_ref().map(Element::text).unwrap_or_default(),
         architecture: os.and_then(|os| os.attribute("arch")).unwrap_or_default(),
-        nova: nova::find(&domain).map(|nova| nova::read(&nova)).transpose()?,
+        plain: if nova.is_some() { Plain::default() } else { plain::read(&domain) },
+        nova,
         disks: devices
             .iter()
             .flat_map(|devices| devices.children("disk"))

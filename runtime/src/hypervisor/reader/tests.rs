@@ -238,3 +238,47 @@ async fn a_guest_that_cannot_be_defined_costs_itself() {
     }
     assert_eq!(reader.define(guests).await.unwrap().len(), 1);
 }
+
+/// A host with one guest, whose definition cannot be used for this reason.
+#[derive(Debug, Clone, Default)]
+struct Odd(Arc<Mutex<Option<&'static str>>>);
+
+const ODD: Uuid = Uuid::from_u128(7);
+
+impl Hypervisor for Odd {
+    fn connect(&self) -> Result<Box<dyn Connection>, HypervisorError> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Connection for Odd {
+    fn read(&mut self, _request: &Request) -> Result<Vec<Record>, HypervisorError> {
+        Ok(vec![Record { guest: ODD, revision: 0, stats: vec![] }])
+    }
+
+    fn define(&mut self, _guest: Uuid) -> Result<Option<Definition>, HypervisorError> {
+        let reason = *self.0.lock().unwrap();
+        reason.map_or(Ok(None), |reason| Err(HypervisorError::Call { call: "define", reason: reason.to_owned() }))
+    }
+
+    fn occupied(&mut self, _guests: &[Uuid]) -> Result<Vec<Uuid>, HypervisorError> {
+        Ok(vec![])
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_definition_is_said_once() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let subscriber = tracing_subscriber::fmt().with_writer(Mutex::new(log.reopen().unwrap())).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let host = Odd::default();
+    let mut reader = Reader::new(Arc::new(host.clone()), WATCHDOG * 10, 5);
+    for reason in [Some("no owner"), Some("no owner"), Some("no name"), None, Some("no name"), Some("no name")] {
+        *host.0.lock().unwrap() = reason;
+        reader.read(&want(&[], None)).await.unwrap();
+        assert_eq!(reader.define(vec![ODD]).await.unwrap(), [(ODD, None)]);
+    }
+    let log = std::fs::read_to_string(log.path()).unwrap();
+    let said = |reason: &str| log.matches(reason).count();
+    assert_eq!((said("no owner"), said("no name"), log.lines().count()), (1, 2, 3), "{log}");
+}

@@ -13,6 +13,8 @@ pub struct Want {
     always: Groups,
     /// Groups that only stand in for others: for guests that lack a value under one of these keys.
     instead: BTreeMap<Groups, BTreeSet<Vec<KeyId>>>,
+    /// Also of guests that are off. Their disks are looked at where they are, which may take its time.
+    stopped: bool,
 }
 
 // === impl Want ===
@@ -29,6 +31,18 @@ impl Want {
                 self.instead.entry(group).or_default().insert(keys);
             }
         }
+    }
+
+    /// Whether guests that are off are read, too.
+    pub fn and_stopped(&mut self, stopped: bool) {
+        self.stopped = stopped;
+    }
+
+    /// The guests, of those that there are, of which everything is read.
+    pub fn guests(&self, records: &[Record]) -> Vec<Uuid> {
+        let state = KeyId::of("state.state");
+        let read = records.iter().filter(|record| self.stopped || number(record, state) != Some(OFF));
+        read.map(|record| record.guest).collect()
     }
 
     /// Groups that are read of every guest.

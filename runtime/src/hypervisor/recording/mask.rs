@@ -11,6 +11,7 @@
 //! |---|---|---|
 //! | guest | UUID, name (`instance-0123abcd`), revision | OS type, architecture |
 //! | Nova | display name, project, user, image id | |
+//! | guests of others | title, texts in the metadata | sizes; places of those texts, as they decide whose it is |
 //! | image metadata | every other value | all keys; formats, least sizes, operating system, `hw_*` |
 //! | owner's metadata | values | keys, as they decide which values are reported |
 //! | flavour | id | name, sizes and extra specifications, as they decide values |
@@ -19,7 +20,7 @@
 //! | statistics | every other text, such as `block.*.path` and `net.*.name` | `block.*.name`, `dirtyrate.calc_mode` |
 //!
 //! Kept as they are: the flavour's name, numbers of statistics and their keys, and when each slot was read. So a
-//! flavour or a metadata key that is named after somebody still names them.
+//! flavour, a metadata key or element that is named after somebody still names them.
 
 mod pseudonym;
 
@@ -79,6 +80,8 @@ impl Mask {
         self.keep(&mut definition.os_type);
         self.keep(&mut definition.architecture);
         definition.nova.iter_mut().for_each(|nova| self.nova(nova));
+        definition.plain.title.iter_mut().for_each(|title| self.hide("title", title));
+        definition.plain.notes.iter_mut().for_each(|note| self.hide("note", &mut note.text));
         definition.disks.iter_mut().for_each(|disk| self.keep(&mut disk.target));
         guest.revision = self.names.number(guest.revision);
         for stat in &mut guest.stats {

@@ -12,7 +12,7 @@ use super::mask::Mask;
 use super::*;
 use crate::clock::{Clock, ManualClock, SECOND};
 use crate::hypervisor::sim::Sim;
-use crate::hypervisor::{Groups, Guests, KeyId, Request, Value};
+use crate::hypervisor::{Groups, Guests, KeyId, Note, NotePath, Plain, Request, Value};
 
 /// Some moment in 2026.
 const START: i64 = 1_790_000_000 * SECOND;
@@ -145,6 +145,38 @@ fn a_masked_recording_names_nobody() {
     }
     for kept in ["m1.", "os_distro", "metering.stack", "br-int", "\"vda\"", "PROJNET", "block.*.path"] {
         assert!(text.contains(kept), "{kept}");
+    }
+}
+
+#[test]
+fn guests_of_others_are_recorded_and_masked() {
+    let mut slots = simulated(1);
+    let tenant = "0a1b2c3d4e5f46789abcdef012345678";
+    let note = |path: &str, text: &str| Note { path: NotePath::parse(path).unwrap(), text: text.into() };
+    let plain = Plain {
+        title: Some("the boss's own".into()),
+        vcpus: Some(3),
+        memory: Some(77),
+        notes: vec![note("{urn:x}tenant/@id", tenant), note("{urn:x}tenant/name", "ACME")],
+    };
+    let definition = &mut slots[0].guests[0].definition;
+    (definition.nova, definition.plain) = (None, plain.clone());
+    let read: Recorded = serde_json::from_slice(&written(&slots)).unwrap();
+    assert_eq!(read, slots[0]);
+    let text = String::from_utf8(written(&slots)).unwrap();
+    assert_eq!(text.matches("\"plain\"").count(), 1, "guests of Nova's have nothing to say here");
+    let mut mask = Mask::salted([1; 32]);
+    mask.apply(&mut slots[0]);
+    let masked = &slots[0].guests[0].definition.plain;
+    assert_eq!((masked.vcpus, masked.memory), (Some(3), Some(77)));
+    for (note, original) in masked.notes.iter().zip(&plain.notes) {
+        assert_eq!(note.path, original.path);
+        assert_ne!(note.text, original.text);
+    }
+    assert!(Uuid::parse_str(&masked.notes[0].text).is_ok(), "its shape is kept");
+    let text = String::from_utf8(written(&slots)).unwrap();
+    for identity in [tenant, "ACME", "boss"] {
+        assert!(!text.contains(identity), "{identity}");
     }
 }
 

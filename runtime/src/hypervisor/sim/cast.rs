@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::guest::{Guest, port};
 use super::hash::Dice;
 use super::life::Life;
-use crate::hypervisor::{Definition, Disk, Nic, Nova};
+use crate::hypervisor::{Definition, Disk, Nic, Nova, Plain};
 
 /// What owners call their guests; a few on purpose such as careless code stumbles over.
 const NAMES: [&str; 10] = [
@@ -49,6 +49,7 @@ impl Cast {
             os_type: "hvm".to_owned(),
             architecture: "x86_64".to_owned(),
             nova: Some(self.nova(guest)),
+            plain: Plain::default(),
             disks: guest
                 .blocks(life)
                 .map(|block| Disk { target: block.name.to_string(), has_source: block.effort.is_some() })

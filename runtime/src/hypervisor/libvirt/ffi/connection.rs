@@ -67,7 +67,8 @@ impl Connection {
         // SAFETY: a list of so many pointers, which nobody else has; it is not used after it was freed below.
         let domains = unsafe { slice::from_raw_parts(list, count) };
         // SAFETY: the call gave each, and with it the duty to free it, to nobody else.
-        let owned = domains.iter().filter_map(|domain| NonNull::new(*domain)).map(|domain| unsafe { Domain::own(domain) });
+        let owned =
+            domains.iter().filter_map(|domain| NonNull::new(*domain)).map(|domain| unsafe { Domain::own(domain) });
         let owned = owned.collect();
         free_list(list);
         Ok(owned)

@@ -157,13 +157,7 @@ unsafe extern "C" fn tray(_: virConnectPtr, domain: virDomainPtr, _: *const c_ch
     unsafe { tell(domain, opaque) };
 }
 
-unsafe extern "C" fn metadata(
-    _: virConnectPtr,
-    domain: virDomainPtr,
-    _: c_int,
-    _: *const c_char,
-    opaque: *mut c_void,
-) {
+unsafe extern "C" fn metadata(_: virConnectPtr, domain: virDomainPtr, _: c_int, _: *const c_char, opaque: *mut c_void) {
     // SAFETY: libvirt hands over a guest and what was lent.
     unsafe { tell(domain, opaque) };
 }

@@ -19,6 +19,11 @@ impl<'a, 'input> Element<'a, 'input> {
         Self { node: document.root_element(), path: String::new() }
     }
 
+    /// The node itself.
+    pub(super) fn node(&self) -> Node<'a, 'input> {
+        self.node
+    }
+
     /// The children of this name, in the same namespace as the element.
     pub(super) fn children(&self, name: &str) -> impl Iterator<Item = Self> {
         let namespace = self.node.tag_name().namespace();

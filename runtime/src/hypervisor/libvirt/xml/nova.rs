@@ -4,11 +4,7 @@ use serde_json::Value;
 
 use super::Reason;
 use super::element::Element;
-use crate::hypervisor::{Flavor, Nova};
-
-/// Nova's namespaces, the newest first.
-const NAMESPACES: [&str; 2] =
-    ["http://openstack.org/xmlns/libvirt/nova/1.1", "http://openstack.org/xmlns/libvirt/nova/1.0"];
+use crate::hypervisor::{Flavor, NOVA_NAMESPACES, Nova};
 
 /// What Nova says of the image, element by element, in the order in which it is told.
 const IMAGE: [(&str, &str); 4] = [
@@ -21,7 +17,7 @@ const IMAGE: [(&str, &str); 4] = [
 /// Nova's metadata, if there is any.
 pub(super) fn find<'a, 'input>(domain: &Element<'a, 'input>) -> Option<Element<'a, 'input>> {
     let metadata = domain.child("metadata")?;
-    NAMESPACES.iter().find_map(|namespace| metadata.child_in(namespace))
+    NOVA_NAMESPACES.iter().find_map(|namespace| metadata.child_in(namespace))
 }
 
 /// Reads Nova's metadata.

@@ -1,7 +1,9 @@
+mod ceilometer;
+
 use serde_json::json;
 
 use super::*;
-use crate::hypervisor::{Flavor, Nova};
+use crate::hypervisor::{Flavor, NotePath, Nova};
 
 const GUEST: Uuid = Uuid::from_u128(0x4dea22b3_1d52_d8f3_2516_782e98ab3fa0);
 const NOVA: &str = include_str!("tests/nova.xml");
@@ -182,4 +184,42 @@ proptest::proptest! {
         text.drain(at..(at + length).min(NOVA.len()));
         let _ = definition(GUEST, &String::from_utf8_lossy(&text));
     }
+}
+
+#[test]
+fn what_is_known_of_guests_of_others() {
+    let plain = |inner: &str| plain(inner).unwrap().plain;
+    let found = plain(
+        "<title> Web &amp; more </title><memory unit='KiB'>131071</memory><vcpu placement='static' current='2'>4</vcpu>\
+         <metadata><t:tenant xmlns:t='urn:t' xmlns:u='urn:u' id='7' u:id='8'> Ω <t:owner>me<u:x/></t:owner>\
+         <u:owner name='&lt;'/><owner>you</owner></t:tenant><other xmlns='urn:o'><a/><a b='c'/></other></metadata>",
+    );
+    assert_eq!((found.title.as_deref(), found.vcpus, found.memory), (Some("Web & more"), Some(2), Some(127)));
+    let notes: Vec<String> = found.notes.iter().map(|note| format!("{} {}", note.path.as_str(), note.text)).collect();
+    let expected = [
+        "{urn:t}tenant/@id 7",
+        "{urn:t}tenant/@{urn:u}id 8",
+        "{urn:t}tenant Ω",
+        "{urn:t}tenant/owner me",
+        "{urn:t}tenant/{urn:u}owner/@name <",
+        "{urn:t}tenant/{}owner you",
+        "{urn:o}other/a/@b c",
+    ];
+    assert_eq!(notes, expected);
+    for note in &found.notes {
+        assert_eq!(NotePath::parse(note.path.as_str()).as_ref(), Some(&note.path));
+    }
+    assert!(definition(GUEST, NOVA).unwrap().plain.is_empty());
+    assert_eq!(plain("<vcpu>4</vcpu><memory unit='GiB'>1</memory><title> </title>").vcpus, Some(4));
+    let unusual = plain("<vcpu>many</vcpu><memory unit='GiB'>1</memory><title> </title>");
+    assert_eq!((unusual.title, unusual.vcpus, unusual.memory), (None, None, None));
+}
+
+#[test]
+fn notes_of_others_are_bounded() {
+    let notes = |inner: &str| plain(&format!("<metadata>{inner}</metadata>")).unwrap().plain.notes;
+    assert_eq!(notes(&"<x:a xmlns:x='urn:x'>b</x:a>".repeat(2000)).len(), 500);
+    assert_eq!(notes(&format!("<x:a xmlns:x='urn:x'>{}</x:a>", "b".repeat(256))), []);
+    let deep = notes(&format!("{}{}", "<a b='c'>".repeat(50_000), "</a>".repeat(50_000)));
+    assert!(deep.iter().all(|note| note.path.as_str().len() < 30) && deep.len() == 8);
 }

@@ -1,0 +1,166 @@
+//! Frozen guests cost themselves, whoever and however many they are.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use uuid::Uuid;
+use wasmeter::clock::{Clock, SystemClock};
+use wasmeter::contract::Wanted;
+use wasmeter::hypervisor::reader::{Reader, Reading, Want};
+use wasmeter::hypervisor::{self, KeyId};
+use wasmeter_rig::{Guest, Libvirtd, or_say};
+
+use super::{fleet, guests_with, metering, wait_for_slots};
+use crate::support::program::{samples_so_far, slots, until};
+
+const GUESTS: u32 = 50;
+/// What a guest's process has to answer, and what needs no process.
+const MONITORED: &str = "block.*.rd.bytes";
+const FREE: &str = "net.*.rx.bytes";
+/// Long, so that nothing but the scout gives a call up.
+const WATCHDOG: Duration = Duration::from_secs(60);
+/// Other clients of libvirtd are answered within this time, which is long for a machine that is busy.
+const ANSWERED: Duration = Duration::from_secs(20);
+
+fn reader(libvirtd: &Libvirtd) -> Reader {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    Reader::new(hypervisor::open(&libvirtd.uri(), &clock).unwrap(), WATCHDOG, 5)
+}
+
+fn want() -> Want {
+    let mut want = Want::default();
+    want.add(
+        &[MONITORED, FREE, "balloon.rss", "vcpu.*.time"].map(|key| Wanted { key: key.into(), instead_of: vec![] }),
+    );
+    want
+}
+
+fn with(reading: &Reading, key: &str) -> BTreeSet<Uuid> {
+    let key = KeyId::of(key).unwrap();
+    let has = reading.records.iter().filter(|record| record.stats.iter().any(|stat| stat.key == key));
+    has.map(|record| record.guest).collect()
+}
+
+fn uuids(guests: &[Guest]) -> BTreeSet<Uuid> {
+    guests.iter().map(|guest| guest.uuid().parse().unwrap()).collect()
+}
+
+/// The median time of some cycles, and the last of them.
+async fn cycles(reader: &mut Reader) -> (Duration, Reading) {
+    let (mut times, mut last) = (Vec::new(), None);
+    for _ in 0..7 {
+        let began = Instant::now();
+        last = Some(reader.read(&want()).await.unwrap());
+        times.push(began.elapsed());
+    }
+    times.sort_unstable();
+    (times[times.len() / 2], last.unwrap())
+}
+
+/// No cycle waits for who is known to be frozen.
+fn no_longer(what: &str, now: Duration, healthy: Duration) {
+    let ratio = now.as_secs_f64() / healthy.as_secs_f64();
+    println!("{what}: a cycle takes {now:?}, {ratio:.2} times a healthy one");
+    assert!(ratio <= 1.5, "{what}: {ratio}");
+}
+
+fn others_are_answered(libvirtd: &Libvirtd) {
+    for command in ["list", "nodeinfo", "domstate instance-00000001", "domstats --state --interface"] {
+        let arguments: Vec<&str> = command.split(' ').collect();
+        libvirtd.virsh_within(ANSWERED, &arguments).unwrap();
+    }
+}
+
+async fn all_are_back(reader: &mut Reader, all: &BTreeSet<Uuid>, slots: usize) {
+    for _ in 0..slots {
+        // As long as a short interval.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let reading = reader.read(&want()).await.unwrap();
+        if with(&reading, MONITORED) == *all && reading.stuck.is_empty() {
+            return;
+        }
+    }
+    panic!("guests are not back after {slots} slots");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_frozen_costs_only_itself() {
+    let Some(libvirtd) = or_say(Libvirtd::start()) else { return };
+    let guests = fleet(GUESTS);
+    let all = uuids(&guests);
+    libvirtd.boot(&guests).unwrap();
+    let mut reader = reader(&libvirtd);
+    let (healthy, reading) = cycles(&mut reader).await;
+    println!("healthy: a cycle takes {healthy:?}");
+    assert_eq!(with(&reading, MONITORED), all);
+    // Nobody twice: who offends again is left out for longer.
+    for frozen in [&guests[20..21], &guests[3..5], &guests[40..45]] {
+        frozen.iter().for_each(|guest| libvirtd.freeze(guest.name()).unwrap());
+        let stuck = uuids(frozen);
+        let sampled: BTreeSet<Uuid> = all.difference(&stuck).copied().collect();
+        let what = format!("{} frozen", stuck.len());
+        for reading in [reader.read(&want()).await.unwrap(), cycles(&mut reader).await.1] {
+            assert_eq!(reading.missing, None, "{what}");
+            assert_eq!((&with(&reading, MONITORED), &reading.stuck), (&sampled, &stuck), "{what}");
+            assert_eq!(with(&reading, FREE), all, "{what}");
+        }
+        assert_eq!(reader.stuck_calls(), stuck.len(), "{what}: each is met by one call");
+        others_are_answered(&libvirtd);
+        no_longer(&what, cycles(&mut reader).await.0, healthy);
+        frozen.iter().for_each(|guest| libvirtd.thaw(guest.name()).unwrap());
+        all_are_back(&mut reader, &all, 2).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_may_freeze() {
+    let Some(libvirtd) = or_say(Libvirtd::start()) else { return };
+    let guests = fleet(GUESTS);
+    let all = uuids(&guests);
+    libvirtd.boot(&guests).unwrap();
+    let mut reader = reader(&libvirtd);
+    let (healthy, _) = cycles(&mut reader).await;
+    libvirtd.freeze_all().unwrap();
+    reader.read(&want()).await.unwrap();
+    let (now, reading) = cycles(&mut reader).await;
+    assert_eq!(reading.missing.as_deref(), Some("6 calls are stuck, and no more are risked"));
+    assert_eq!((with(&reading, FREE), with(&reading, MONITORED)), (all.clone(), BTreeSet::new()));
+    others_are_answered(&libvirtd);
+    no_longer("all frozen", now, healthy);
+    libvirtd.thaw_all().unwrap();
+    all_are_back(&mut reader, &all, 2).await;
+}
+
+/// The daemon, too: in every slot, and to its end.
+#[test]
+fn the_daemon_goes_on_and_ends() {
+    let Some(libvirtd) = or_say(Libvirtd::start()) else { return };
+    let guests = fleet(10);
+    libvirtd.boot(&guests).unwrap();
+    let folder = metering(&libvirtd, "reader: {watchdog: 1m}\nschedule: {drain: 2s}");
+    let daemon = folder.start("run --output samples");
+    wait_for_slots(&folder, 2);
+    libvirtd.freeze(guests[4].name()).unwrap();
+    daemon.logs("Calls are stuck in guests");
+    wait_for_slots(&folder, 3);
+    let samples = samples_so_far(&folder.read("samples"));
+    let slots = slots(&samples);
+    let of_whole_slots = &slots[..slots.len() - 1];
+    for slot in of_whole_slots {
+        assert_eq!(guests_with(slot, "network.incoming.bytes").len(), 10);
+        assert!(guests_with(slot, "disk.device.read.bytes").len() >= 9);
+    }
+    let last = guests_with(of_whole_slots.last().unwrap(), "disk.device.read.bytes");
+    assert!(last.len() == 9 && !last.contains(&guests[4].uuid()), "{last:?}");
+    libvirtd.thaw(guests[4].name()).unwrap();
+    daemon.logs("No calls are stuck in these guests any more");
+    // In the middle of a cycle that does not end by itself, or between two.
+    libvirtd.freeze_all().unwrap();
+    let frozen = Instant::now();
+    until("a cycle that is stuck", || (frozen.elapsed() > Duration::from_millis(1200)).then_some(()));
+    daemon.signal(Signal::TERM);
+    let log = daemon.wait(0);
+    assert_eq!(log.matches("Calls are stuck in guests").count(), log.matches("stuck=").count().min(1), "{log}");
+}
