@@ -42,8 +42,17 @@ pub enum Task {
     #[command(after_help = "Examples:\n  cargo xtask soak\n  WASMETER_REPEAT=1000 cargo xtask soak")]
     Soak(Test),
 
+    /// Compares wasmeter's samples with those of the real Ceilometer, on the same guests
+    ///
+    /// Starts a libvirtd with guests and a RabbitMQ of its own, and ends them. Where it cannot, it says why and
+    /// succeeds, unless the environment has WASMETER_MUST_RUN.
+    #[command(after_help = "Examples:\n  cargo xtask peer-test\n  cargo xtask peer-test --keep   keeps both sides' \
+        samples, logs and configurations")]
+    PeerTest(PeerTest),
+
     /// Runs the benchmark
-    #[command(after_help = "Examples:\n  cargo xtask bench\n  cargo xtask bench -- --help")]
+    #[command(after_help = "Examples:\n  cargo xtask bench\n  \
+        cargo xtask bench libvirt   with real guests, beside the real Ceilometer\n  cargo xtask bench -- --help")]
     Bench(Bench),
 
     /// Checks formatting, clippy's warnings, and licences, origins and advisories of the dependencies
@@ -84,13 +93,27 @@ pub struct Test {
     pub args: Vec<OsString>,
 }
 
+/// Options of `peer-test`.
+#[derive(Debug, Args)]
+pub struct PeerTest {
+    /// Build with optimisation
+    #[arg(long)]
+    pub release: bool,
+    /// Keep all files, and say where
+    #[arg(long)]
+    pub keep: bool,
+}
+
 /// Options of `bench`.
 #[derive(Debug, Args)]
 pub struct Bench {
     /// How to build.
     #[command(flatten)]
     pub build: Build,
-    /// Arguments of the benchmark
+    /// Only this part: cycle, sandbox, start, or libvirt, which runs only if it is named
+    #[arg(value_name = "PART")]
+    pub part: Option<String>,
+    /// More arguments of the benchmark
     #[arg(last = true, value_name = "BENCH ARGS")]
     pub args: Vec<OsString>,
 }
@@ -119,6 +142,13 @@ mod tests {
         let Task::Test(test) = cli.unwrap().task else { panic!("another command") };
         assert!(test.build.no_libvirt);
         assert_eq!(test.args, ["--test", "all", "--", "--nocapture"]);
+    }
+
+    #[test]
+    fn a_part_of_the_benchmark() {
+        let cli = Cli::try_parse_from(["xtask", "bench", "libvirt", "--", "--rounds", "3"]);
+        let Task::Bench(bench) = cli.unwrap().task else { panic!("another command") };
+        assert_eq!((bench.part.as_deref(), bench.args), (Some("libvirt"), vec!["--rounds".into(), "3".into()]));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `cargo xtask`: everything that one does with this repository, set-up included.
 //!
-//! A module per command ([`setup`], [`demo`], [`suite`], [`bench`], [`lint`]); each is a list of [`step`]s, most of
+//! A module per command ([`setup`], [`demo`], [`suite`], [`peer_test`], [`bench`], [`lint`]); each is a list of [`step`]s, most of
 //! them calls of cargo. What they share is where things are ([`workspace`]) and how they end ([`exit`]).
 
 #![forbid(unsafe_code)]
@@ -11,6 +11,7 @@ mod demo;
 mod exit;
 mod lint;
 mod os;
+mod peer_test;
 mod setup;
 mod sizes;
 mod step;
@@ -47,6 +48,7 @@ fn run(task: Task) -> Result<(), Error> {
         Task::Demo(options) => demo::run(&workspace, &options),
         Task::Test(options) => suite::run(&workspace, &options, suite::Counts::Short),
         Task::Soak(options) => suite::run(&workspace, &options, suite::Counts::Full),
+        Task::PeerTest(options) => peer_test::run(&workspace, &options),
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Lint(build) => lint::run(&workspace, build),
     }

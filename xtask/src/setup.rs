@@ -1,4 +1,4 @@
-//! Set-up: what building needs and this machine lacks.
+//! Set-up: what building, testing and comparing need and this machine lacks.
 //!
 //! A [`Machine`] is looked at, a [`Plan`] follows from what it lacks, is printed, and is carried out if it is ours to
 //! carry out. Looking takes milliseconds, so that every command can begin with it.
@@ -7,11 +7,13 @@ mod install;
 mod machine;
 mod packages;
 mod plan;
+mod venv;
 
 use crate::cli::Build;
 use crate::exit::Error;
 use crate::setup::machine::Machine;
 use crate::setup::plan::Plan;
+pub use crate::setup::venv::python;
 use crate::step;
 use crate::workspace::Workspace;
 
@@ -28,13 +30,68 @@ pub enum Need {
     WasmTarget,
     /// rustfmt and clippy.
     Linters,
+    /// What the rig starts: libvirtd, QEMU and tools, with which tests have real guests.
+    Rig,
+    /// newuidmap, without which only root can start the rig.
+    Uidmap,
+    /// systemd-analyze, which checks units.
+    Systemd,
+    /// valgrind, which looks at what is done with memory that libvirt owns.
+    Valgrind,
+    /// RabbitMQ, to which Ceilometer sends.
+    RabbitMq,
+    /// Python with environments and headers: Ceilometer's binding to libvirt is compiled.
+    Python,
+    /// Ceilometer in an environment of its own, below the target folder.
+    Ceilometer,
 }
 
 /// What every build needs.
 pub const FOR_BUILDING: &[Need] = &[Need::Compiler, Need::PkgConfig, Need::Libvirt, Need::WasmTarget];
 
 /// What building and checking need.
-pub const EVERYTHING: &[Need] = &[Need::Compiler, Need::PkgConfig, Need::Libvirt, Need::WasmTarget, Need::Linters];
+pub const FOR_LINTING: &[Need] = &[Need::Compiler, Need::PkgConfig, Need::Libvirt, Need::WasmTarget, Need::Linters];
+
+/// What building and testing need.
+pub const FOR_TESTING: &[Need] = &[
+    Need::Compiler,
+    Need::PkgConfig,
+    Need::Libvirt,
+    Need::WasmTarget,
+    Need::Rig,
+    Need::Uidmap,
+    Need::Systemd,
+    Need::Valgrind,
+];
+
+/// What a comparison with Ceilometer needs.
+pub const FOR_COMPARING: &[Need] = &[
+    Need::Compiler,
+    Need::PkgConfig,
+    Need::Libvirt,
+    Need::WasmTarget,
+    Need::Rig,
+    Need::Uidmap,
+    Need::RabbitMq,
+    Need::Python,
+    Need::Ceilometer,
+];
+
+/// What all of it needs.
+pub const EVERYTHING: &[Need] = &[
+    Need::Compiler,
+    Need::PkgConfig,
+    Need::Libvirt,
+    Need::WasmTarget,
+    Need::Linters,
+    Need::Rig,
+    Need::Uidmap,
+    Need::Systemd,
+    Need::Valgrind,
+    Need::RabbitMq,
+    Need::Python,
+    Need::Ceilometer,
+];
 
 impl Need {
     /// How it is called in a message.
@@ -45,19 +102,50 @@ impl Need {
             Self::Libvirt => "the headers of libvirt 6.0 or later",
             Self::WasmTarget => "Rust's library for wasm32-wasip2",
             Self::Linters => "rustfmt and clippy",
+            Self::Rig => "libvirtd, QEMU and tools for guests of tests",
+            Self::Uidmap => "newuidmap, by which users start guests of tests",
+            Self::Systemd => "systemd-analyze",
+            Self::Valgrind => "valgrind",
+            Self::RabbitMq => "RabbitMQ",
+            Self::Python => "Python with venv and headers",
+            Self::Ceilometer => "Ceilometer, in an environment below the target folder",
         }
     }
 
-    /// Comes in a package of the system, not with Rust.
-    fn is_of_system(self) -> bool {
-        matches!(self, Self::Compiler | Self::PkgConfig | Self::Libvirt)
+    /// Where it comes from.
+    fn origin(self) -> Origin {
+        match self {
+            Self::WasmTarget | Self::Linters => Origin::Rust,
+            Self::Ceilometer => Origin::Python,
+            _ => Origin::System,
+        }
     }
+
+    /// Whether there is such a thing for this system at all. Tests say themselves what they cannot do.
+    fn exists(self, machine: &Machine) -> bool {
+        let optional = matches!(self, Self::Rig | Self::Uidmap | Self::Systemd | Self::Valgrind);
+        !optional || packages::of(machine.os.family).is_none_or(|packages| !packages.names(&[self]).is_empty())
+    }
+}
+
+/// Where a need comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// A package of the system.
+    System,
+    /// rustup.
+    Rust,
+    /// Python's packages.
+    Python,
 }
 
 /// Gives this machine what it lacks of these, or says how someone else can.
 pub fn run(workspace: &Workspace, needs: &[Need], build: Build) -> Result<(), Error> {
-    let needs: Vec<Need> = needs.iter().copied().filter(|need| !(build.no_libvirt && need.is_of_system())).collect();
-    let machine = Machine::observe(workspace, &needs);
+    let unwanted = |need: &Need| build.no_libvirt && need.origin() != Origin::Rust;
+    let needs: Vec<Need> = needs.iter().copied().filter(|need| !unwanted(need)).collect();
+    let mut machine = Machine::observe(workspace, &needs);
+    let nowhere: Vec<Need> = machine.lacks.iter().copied().filter(|need| !need.exists(&machine)).collect();
+    machine.lacks.retain(|need| !nowhere.contains(need));
     let plan = Plan::of(&machine);
     if plan == Plan::Ready {
         return Ok(());
@@ -71,7 +159,8 @@ pub fn run(workspace: &Workspace, needs: &[Need], build: Build) -> Result<(), Er
             for action in &actions {
                 install::run(workspace, action)?;
             }
-            let still = Machine::observe(workspace, &needs).lacks;
+            let mut still = Machine::observe(workspace, &needs).lacks;
+            still.retain(|need| !nowhere.contains(need));
             if still.is_empty() {
                 return Ok(());
             }

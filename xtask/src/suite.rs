@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fs;
 
 use crate::cli::Test;
 use crate::exit::Error;
@@ -10,6 +11,9 @@ use crate::{setup, sizes, step};
 
 /// The variable that scales how often tests repeat what is worth repeating. One that is set already counts.
 const REPEAT: &str = "WASMETER_REPEAT";
+
+/// The variable that names a file, to which each test that cannot run here adds a line.
+const CANNOT_RUN: &str = "WASMETER_CANNOT_RUN";
 
 /// How often to repeat.
 #[derive(Debug, Clone, Copy)]
@@ -47,14 +51,17 @@ impl Counts {
 
 /// Builds all tests, then runs them.
 pub fn run(workspace: &Workspace, options: &Test, counts: Counts) -> Result<(), Error> {
-    setup::run(workspace, setup::FOR_BUILDING, options.build)?;
+    setup::run(workspace, setup::FOR_TESTING, options.build)?;
     let repeat = env::var_os(REPEAT).unwrap_or_else(|| counts.repeat().into());
+    let cannot_run = workspace.target().join("cannot-run.txt");
+    let _ = fs::remove_file(&cannot_run);
     let cargo = |args: &[&str]| {
         let mut command = workspace.cargo(args);
         if !names_packages(&options.args) {
             command.arg("--workspace");
         }
-        command.args(counts.profile()).args(options.build.flags()).args(&options.args).env(REPEAT, &repeat);
+        command.args(counts.profile()).args(options.build.flags()).args(&options.args);
+        command.env(REPEAT, &repeat).env(CANNOT_RUN, &cannot_run);
         command
     };
     // Apart, so that the time of the tests is theirs alone.
@@ -65,8 +72,11 @@ pub fn run(workspace: &Workspace, options: &Test, counts: Counts) -> Result<(), 
         sizes::print(workspace, &daemon)?;
     }
     let what = format!("Running the tests, {REPEAT}={}", repeat.to_string_lossy());
-    step::run(&what, &mut cargo(&["test", "--no-fail-fast"]))?;
-    Ok(())
+    let tested = step::run(&what, &mut cargo(&["test", "--no-fail-fast"]));
+    let lines = fs::read_to_string(&cannot_run).unwrap_or_default();
+    eprintln!("==> Tests that cannot run here: {}", lines.lines().count());
+    lines.lines().for_each(|line| eprintln!("    {line}"));
+    tested.map_err(Into::into)
 }
 
 /// The arguments say themselves which packages they are about, which cargo would not heed beside `--workspace`.

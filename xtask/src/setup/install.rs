@@ -3,7 +3,9 @@
 use std::process::Command;
 
 use super::plan::Action;
-use crate::step::{self, StepError};
+use super::venv;
+use crate::exit::Error;
+use crate::step;
 use crate::workspace::Workspace;
 
 /// Installs packages. A shell's traps clean up also where this program no longer can, and all of it takes one sudo.
@@ -13,19 +15,21 @@ const APT: &str = include_str!("install/apt.sh");
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
 /// Takes one action.
-pub fn run(workspace: &Workspace, action: &Action) -> Result<(), StepError> {
+pub fn run(workspace: &Workspace, action: &Action) -> Result<(), Error> {
     match action {
         Action::Apt { packages, sudo } => {
             let mut command = workspace.command(if *sudo { "sudo" } else { "sh" });
             if *sudo {
                 command.arg("sh");
             }
-            step::run("Installing packages", apt(&mut command, POLICY, packages))
+            step::run("Installing packages", apt(&mut command, POLICY, packages))?;
         }
         Action::Rustup(args) => {
-            step::run(&format!("rustup {}", args.join(" ")), workspace.command("rustup").args(args))
+            step::run(&format!("rustup {}", args.join(" ")), workspace.command("rustup").args(args))?;
         }
+        Action::Venv => venv::make(workspace)?,
     }
+    Ok(())
 }
 
 fn apt<'a>(shell: &'a mut Command, policy: &str, packages: &[&str]) -> &'a mut Command {

@@ -3,12 +3,23 @@
 use std::env;
 use std::io::{self, IsTerminal};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::Need;
+use super::{Need, venv};
 use crate::os::Os;
 use crate::workspace::Workspace;
+
+/// Programs that the rig runs.
+const RIG: [&str; 9] =
+    ["libvirtd", "virsh", "qemu-system-x86_64", "qemu-img", "ip", "iptables", "ebtables", "mount", "unshare"];
+/// Where libvirt's network filters may be, as shipped and as put to use.
+const FILTERS: [&str; 2] = ["/usr/share/libvirt/nwfilter", "/etc/libvirt/nwfilter"];
+/// Where daemons are; users often do not have these in their `PATH`.
+const SBIN: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+/// Succeeds if Python can make environments and compile what goes into them.
+const PYTHON: &str = "import ensurepip, os, sys, sysconfig\n\
+    sys.exit(not os.path.exists(os.path.join(sysconfig.get_path('include'), 'Python.h')))";
 
 /// As much of a machine as a set-up depends on.
 #[derive(Debug, Clone)]
@@ -58,6 +69,15 @@ impl Need {
                 let programs = ["bin/rustfmt", "bin/cargo-clippy"];
                 sysroot(workspace).is_some_and(|root| programs.iter().all(|program| root.join(program).is_file()))
             }
+            Self::Rig => {
+                RIG.iter().all(|program| on_path(program)) && FILTERS.iter().any(|folder| Path::new(folder).is_dir())
+            }
+            Self::Uidmap => is_root(workspace) || on_path("newuidmap"),
+            Self::Systemd => on_path("systemd-analyze"),
+            Self::Valgrind => on_path("valgrind"),
+            Self::RabbitMq => on_path("rabbitmq-server"),
+            Self::Python => succeeds(workspace.command("python3").args(["-c", PYTHON])),
+            Self::Ceilometer => venv::is_here(workspace),
         }
     }
 }
@@ -66,7 +86,7 @@ impl Need {
 
 impl Privilege {
     fn observe(workspace: &Workspace) -> Self {
-        if stdout(workspace.command("id").arg("-u")).as_deref() == Some("0") {
+        if is_root(workspace) {
             return Self::Root;
         }
         // Where it would have to ask for a password, there must be someone to answer.
@@ -74,6 +94,10 @@ impl Privilege {
             && (succeeds(workspace.command("sudo").args(["--non-interactive", "true"])) || io::stdin().is_terminal());
         if sudo { Self::Sudo } else { Self::None }
     }
+}
+
+fn is_root(workspace: &Workspace) -> bool {
+    stdout(workspace.command("id").arg("-u")).as_deref() == Some("0")
 }
 
 /// Where the Rust in use has its libraries and programs.
@@ -84,7 +108,7 @@ fn sysroot(workspace: &Workspace) -> Option<PathBuf> {
 /// There is a program of this name.
 fn on_path(program: &str) -> bool {
     let folders = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&folders).any(|folder| {
+    env::split_paths(&folders).chain(SBIN.map(PathBuf::from)).any(|folder| {
         let file = folder.join(program).metadata();
         file.is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
     })

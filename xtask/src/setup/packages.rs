@@ -13,6 +13,13 @@ pub struct Packages {
     compiler: &'static str,
     pkg_config: &'static str,
     libvirt: &'static str,
+    /// On Debian the same as the rig's own list.
+    rig: &'static str,
+    uidmap: &'static str,
+    systemd: &'static str,
+    valgrind: &'static str,
+    rabbitmq: &'static str,
+    python: &'static str,
     /// How rustup comes to this system.
     pub rustup: &'static str,
 }
@@ -39,6 +46,13 @@ static DEBIAN: Packages = Packages {
     compiler: "gcc libc6-dev",
     pkg_config: "pkg-config",
     libvirt: "libvirt-dev",
+    rig: "libvirt-daemon libvirt-clients libvirt-daemon-config-nwfilter qemu-system-x86 qemu-utils iproute2 iptables \
+        ebtables mount util-linux",
+    uidmap: "uidmap",
+    systemd: "systemd",
+    valgrind: "valgrind",
+    rabbitmq: "rabbitmq-server",
+    python: "python3-venv python3-dev",
     rustup: RUSTUP_ELSEWHERE,
 };
 
@@ -49,6 +63,13 @@ static RED_HAT: Packages = Packages {
     pkg_config: "pkgconf-pkg-config",
     // RHEL and its rebuilds have it in the CodeReady Builder repository.
     libvirt: "libvirt-devel",
+    rig: "libvirt-daemon libvirt-client libvirt-daemon-driver-qemu libvirt-daemon-config-nwfilter qemu-system-x86-core \
+        qemu-img iproute iptables-nft ebtables util-linux",
+    uidmap: "shadow-utils",
+    systemd: "systemd",
+    valgrind: "valgrind",
+    rabbitmq: "rabbitmq-server",
+    python: "python3-devel",
     rustup: "dnf install rustup && rustup-init",
 };
 
@@ -58,6 +79,12 @@ static ARCH: Packages = Packages {
     compiler: "gcc",
     pkg_config: "pkgconf",
     libvirt: "libvirt",
+    rig: "libvirt qemu-system-x86 qemu-img iproute2 iptables-nft util-linux",
+    uidmap: "shadow",
+    systemd: "systemd",
+    valgrind: "valgrind",
+    rabbitmq: "rabbitmq",
+    python: "python",
     rustup: "pacman -S rustup && rustup default stable",
 };
 
@@ -67,6 +94,13 @@ static ALPINE: Packages = Packages {
     compiler: "gcc musl-dev",
     pkg_config: "pkgconf",
     libvirt: "libvirt-dev",
+    rig: "libvirt-daemon libvirt-client libvirt-qemu qemu-system-x86_64 qemu-img iproute2 iptables ebtables bash \
+        util-linux-misc",
+    uidmap: "shadow-subids",
+    systemd: "",
+    valgrind: "valgrind",
+    rabbitmq: "rabbitmq-server",
+    python: "python3-dev",
     rustup: "apk add rustup && rustup-init",
 };
 
@@ -76,6 +110,13 @@ static SUSE: Packages = Packages {
     compiler: "gcc",
     pkg_config: "pkg-config",
     libvirt: "libvirt-devel",
+    rig: "libvirt-daemon libvirt-client libvirt-daemon-driver-qemu libvirt-daemon-config-nwfilter qemu-x86 qemu-img \
+        iproute2 iptables ebtables util-linux",
+    uidmap: "shadow",
+    systemd: "systemd",
+    valgrind: "valgrind",
+    rabbitmq: "rabbitmq-server",
+    python: "python3-devel",
     rustup: "zypper install rustup && rustup default stable",
 };
 
@@ -86,6 +127,13 @@ static MAC_OS: Packages = Packages {
     compiler: "",
     pkg_config: "pkgconf",
     libvirt: "libvirt",
+    // libvirtd runs guests on Linux only.
+    rig: "",
+    uidmap: "",
+    systemd: "",
+    valgrind: "",
+    rabbitmq: "rabbitmq",
+    python: "python",
     rustup: "brew install rustup && rustup default stable",
 };
 
@@ -96,8 +144,24 @@ impl Packages {
             Need::Compiler => self.compiler,
             Need::PkgConfig => self.pkg_config,
             Need::Libvirt => self.libvirt,
-            Need::WasmTarget | Need::Linters => "",
+            Need::Rig => self.rig,
+            Need::Uidmap => self.uidmap,
+            Need::Systemd => self.systemd,
+            Need::Valgrind => self.valgrind,
+            Need::RabbitMq => self.rabbitmq,
+            Need::Python => self.python,
+            Need::WasmTarget | Need::Linters | Need::Ceilometer => "",
         });
         names.flat_map(str::split_whitespace).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rigs_packages_are_those_it_names() {
+        assert_eq!(DEBIAN.names(&[Need::Rig]), wasmeter_rig::PACKAGES);
     }
 }

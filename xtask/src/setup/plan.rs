@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::machine::{Machine, Privilege};
-use super::{Need, packages};
+use super::{Need, Origin, packages, venv};
 use crate::os::Family;
 
 /// The way from a machine as it is to one that can build.
@@ -29,6 +29,8 @@ pub enum Action {
     },
     /// Have rustup add to the toolchain in use.
     Rustup(Vec<&'static str>),
+    /// Put Ceilometer into an environment of its own.
+    Venv,
 }
 
 /// What to tell someone who installs by hand.
@@ -47,14 +49,15 @@ pub struct ByHand {
 impl Plan {
     /// The plan for a machine. Nothing is done half: if one thing must be installed by hand, all is left to that hand.
     pub fn of(machine: &Machine) -> Self {
-        let (of_system, of_rust): (Vec<Need>, Vec<Need>) = machine.lacks.iter().partition(|need| need.is_of_system());
+        let from = |origin| machine.lacks.iter().copied().filter(|need| need.origin() == origin).collect::<Vec<Need>>();
+        let (of_system, of_rust, of_python) = (from(Origin::System), from(Origin::Rust), from(Origin::Python));
         if machine.lacks.is_empty() {
             return Self::Ready;
         }
         let apt = machine.os.family == Family::Debian && machine.privilege != Privilege::None;
         let ours = (of_system.is_empty() || apt) && (of_rust.is_empty() || machine.rustup);
         if !ours {
-            return Self::ByHand(ByHand::of(machine, &of_system, &of_rust));
+            return Self::ByHand(ByHand::of(machine, &of_system, &of_rust, !of_python.is_empty()));
         }
         let mut actions = Vec::new();
         if let Some(packages) = packages::of(machine.os.family).map(|packages| packages.names(&of_system))
@@ -63,6 +66,8 @@ impl Plan {
             actions.push(Action::Apt { packages, sudo: machine.privilege == Privilege::Sudo });
         }
         actions.extend(of_rust.into_iter().filter_map(rustup_arguments).map(|args| Action::Rustup(args.to_vec())));
+        // Last, as it is made with what comes in packages.
+        actions.extend(of_python.first().map(|_| Action::Venv));
         Self::Install(actions)
     }
 }
@@ -72,7 +77,7 @@ fn rustup_arguments(need: Need) -> Option<&'static [&'static str]> {
     match need {
         Need::WasmTarget => Some(&["target", "add", "wasm32-wasip2"]),
         Need::Linters => Some(&["component", "add", "rustfmt", "clippy"]),
-        Need::Compiler | Need::PkgConfig | Need::Libvirt => None,
+        _ => None,
     }
 }
 
@@ -97,6 +102,7 @@ impl fmt::Display for Action {
                 write!(f, "packages {}{how}; no service will be started", packages.join(" "))
             }
             Self::Rustup(args) => write!(f, "rustup {}", args.join(" ")),
+            Self::Venv => write!(f, "Ceilometer, with pip, into {} below the target folder", venv::FOLDER),
         }
     }
 }
@@ -104,7 +110,7 @@ impl fmt::Display for Action {
 // === impl ByHand ===
 
 impl ByHand {
-    fn of(machine: &Machine, of_system: &[Need], of_rust: &[Need]) -> Self {
+    fn of(machine: &Machine, of_system: &[Need], of_rust: &[Need], venv: bool) -> Self {
         let mut by_hand = Self::default();
         let packages = packages::of(machine.os.family);
         match packages.map(|packages| (packages, packages.names(of_system))) {
@@ -129,6 +135,9 @@ impl ByHand {
         }
         let rustup = of_rust.iter().copied().filter_map(rustup_arguments);
         by_hand.as_user.extend(rustup.map(|args| format!("rustup {}", args.join(" "))));
+        if venv {
+            by_hand.notes.push("Ceilometer is installed after that, without asking again.".to_owned());
+        }
         by_hand
     }
 }

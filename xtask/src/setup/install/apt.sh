@@ -24,4 +24,14 @@ fi
 export DEBIAN_FRONTEND=noninteractive
 # A machine that has just started is often updating itself: wait for it.
 apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 update
-apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 install --yes --no-install-recommends "$@"
+apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 install --yes --no-install-recommends "$@" || {
+    status=$?
+    cat >&2 <<END
+
+apt-get refuses. Where it says that a package depends on another version than the one that "is to be installed", a
+package of another release is in the way, such as one from backports. "apt-cache policy PACKAGE" shows it. Put it back:
+    apt-get install --allow-downgrades PACKAGE/RELEASE
+and start again.
+END
+    exit "$status"
+}

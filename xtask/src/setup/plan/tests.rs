@@ -79,7 +79,7 @@ fn other_systems_get_names_even_as_root() {
 fn an_unknown_system_gets_advice() {
     let plan = by_hand(&machine(Family::Other, Privilege::Root, EVERYTHING));
     assert!(plan.as_root.is_empty());
-    assert_eq!(plan.notes.len(), 2, "{plan}");
+    assert_eq!(plan.notes.len(), 3, "{plan}");
 }
 
 #[test]
@@ -91,4 +91,16 @@ fn no_rustup() {
 
     let without = Machine { rustup: false, ..machine(Family::Debian, Privilege::Root, BARE) };
     assert_eq!(by_hand(&without).as_root.len(), 2);
+}
+
+#[test]
+fn ceilometer_comes_after_what_it_is_made_with() {
+    let lacks = &[Need::Ceilometer, Need::Python, Need::RabbitMq];
+    let plan = Plan::of(&machine(Family::Debian, Privilege::Root, lacks));
+    let packages = vec!["python3-venv", "python3-dev", "rabbitmq-server"];
+    assert_eq!(plan, Plan::Install(vec![Action::Apt { packages, sudo: false }, Action::Venv]));
+    assert_eq!(
+        Plan::of(&machine(Family::Other, Privilege::None, &[Need::Ceilometer])),
+        Plan::Install(vec![Action::Venv])
+    );
 }

@@ -1,0 +1,261 @@
+//! Ceilometer's compute agent.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::failed::tail;
+use crate::{Broker, Failed, Processes};
+
+/// Takes the samples out of the broker.
+const DRAIN: &str = include_str!("drain.py");
+/// The queue that the agent fills, also without anybody who reads it.
+const QUEUE: &str = "notifications.sample";
+/// The library that starts the agent's cycles says this when one begins.
+const BEGINS: &str = "futurist.periodics Submitting";
+/// The agent says this after each of its pollsters; the name follows.
+const POLLED: &str = "ceilometer.polling.manager Finished polling pollster ";
+/// The agent says this before each of its pollsters; the name follows.
+const POLLS: &str = "ceilometer.polling.manager Polling pollster ";
+/// How long it may take to end; it takes a second.
+const ENDS_WITHIN: Duration = Duration::from_secs(30);
+/// Between two looks at the log.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How to run the agent.
+#[derive(Debug, Clone, Copy)]
+pub struct Options<'a> {
+    /// The Python of the environment that it is in.
+    pub python: &'a Path,
+    /// For its files.
+    pub folder: &'a Path,
+    /// Whose guests it polls.
+    pub libvirt: &'a str,
+    /// What it calls this host.
+    pub host: &'a str,
+    /// In seconds, from the beginning of one cycle to that of the next.
+    pub interval: u32,
+}
+
+/// The agent at work. Dropping it ends it.
+#[derive(Debug)]
+pub struct Ceilometer {
+    agent: Child,
+    log: PathBuf,
+}
+
+/// One of its cycles, from before its discovery until the last message is sent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cycle {
+    /// How long it took.
+    pub took: Duration,
+    /// The pollsters that it polled with success.
+    pub pollsters: Vec<String>,
+}
+
+// === impl Ceilometer ===
+
+impl Ceilometer {
+    /// Starts it. All its meters are polled.
+    ///
+    /// # Errors
+    ///
+    /// If files or processes cannot be made.
+    pub fn start(options: Options<'_>, broker: &Broker) -> Result<Self, Failed> {
+        const WHAT: &str = "Ceilometer cannot be started";
+        let folder = options.folder;
+        fs::create_dir_all(folder).map_err(Failed::io(WHAT))?;
+        let polling = folder.join("polling.yaml");
+        let sources = format!("sources: [{{name: all, interval: {}, meters: ['*']}}]\n", options.interval);
+        fs::write(&polling, sources).map_err(Failed::io(WHAT))?;
+        let configuration = folder.join("ceilometer.conf");
+        fs::write(&configuration, options.configuration(&polling, broker)).map_err(Failed::io(WHAT))?;
+        let log = folder.join("ceilometer.log");
+        let printed = File::create(&log).map_err(Failed::io(WHAT))?;
+        // It ends with this program, whatever becomes of that.
+        let agent = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL"])
+            .arg(options.python.with_file_name("ceilometer-polling"))
+            .args(["--polling-namespaces", "compute", "--config-file"])
+            .arg(&configuration)
+            .env("TZ", "UTC")
+            .stdin(Stdio::null())
+            .stdout(printed.try_clone().map_err(Failed::io(WHAT))?)
+            .stderr(printed)
+            .spawn()
+            .map_err(Failed::io(WHAT))?;
+        Ok(Self { agent, log })
+    }
+
+    /// Waits until so many cycles are done, and gives them. One is done when the next begins.
+    ///
+    /// # Errors
+    ///
+    /// If it ends, or takes too long.
+    pub fn cycles(&mut self, wanted: usize, limit: Duration) -> Result<Vec<Cycle>, Failed> {
+        let until = Instant::now() + limit;
+        loop {
+            let mut cycles = cycles(&self.said());
+            if cycles.len() > wanted {
+                cycles.truncate(wanted);
+                return Ok(cycles);
+            }
+            if !matches!(self.agent.try_wait(), Ok(None)) {
+                return Err(Failed::Ended { what: "Ceilometer", log: tail(&self.log) });
+            }
+            if Instant::now() > until {
+                return Err(Failed::TooLong { what: "a cycle of Ceilometer's", limit, log: tail(&self.log) });
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// The pollsters that it has tried.
+    #[must_use]
+    pub fn tried(&self) -> Vec<String> {
+        let mut all: Vec<_> = self.said().lines().filter_map(|line| named(line, POLLS)).collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// Its processes.
+    #[must_use]
+    pub fn processes(&self) -> Processes {
+        Processes::from(self.agent.id())
+    }
+
+    /// Asks it to end, waits for that, and gives the samples in the order in which it sent them, as lines of JSON.
+    ///
+    /// # Errors
+    ///
+    /// If it does not end, or the queue cannot be read.
+    pub fn samples(mut self, options: Options<'_>, broker: &Broker) -> Result<String, Failed> {
+        const WHAT: &str = "Ceilometer's samples cannot be read";
+        self.end()?;
+        let drained = Command::new(options.python)
+            .args(["-c", DRAIN, &broker.url("amqp"), QUEUE])
+            .output()
+            .map_err(Failed::io(WHAT))?;
+        if !drained.status.success() {
+            let log = String::from_utf8_lossy(&drained.stderr).into_owned();
+            return Err(Failed::Ended { what: "the program that reads Ceilometer's samples", log });
+        }
+        Ok(String::from_utf8_lossy(&drained.stdout).into_owned())
+    }
+
+    fn end(&mut self) -> Result<(), Failed> {
+        if let Some(pid) = i32::try_from(self.agent.id()).ok().and_then(Pid::from_raw) {
+            // It may have ended by itself.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        let until = Instant::now() + ENDS_WITHIN;
+        while matches!(self.agent.try_wait(), Ok(None)) {
+            if Instant::now() > until {
+                let log = tail(&self.log);
+                return Err(Failed::TooLong { what: "the end of Ceilometer", limit: ENDS_WITHIN, log });
+            }
+            thread::sleep(PAUSE);
+        }
+        Ok(())
+    }
+
+    fn said(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+}
+
+impl Drop for Ceilometer {
+    fn drop(&mut self) {
+        if self.end().is_err() {
+            let _ = self.agent.kill();
+            let _ = self.agent.wait();
+        }
+    }
+}
+
+// === impl Options ===
+
+impl Options<'_> {
+    fn configuration(&self, polling: &Path, broker: &Broker) -> String {
+        format!(
+            "\
+[DEFAULT]
+host = {host}
+libvirt_uri = {libvirt}
+transport_url = {broker}
+# One line at the beginning of each cycle; else what the agent says by default.
+default_log_levels = futurist.periodics=DEBUG,ceilometer=INFO,amqp=WARNING,oslo.messaging=WARNING
+log_date_format = %s
+logging_default_format_string = %(asctime)s.%(msecs)03d %(name)s %(message)s
+logging_context_format_string = %(asctime)s.%(msecs)03d %(name)s %(message)s
+[compute]
+instance_discovery_method = libvirt_metadata
+fetch_extra_metadata = false
+[polling]
+cfg_file = {polling}
+[publisher]
+telemetry_secret = secret
+[oslo_concurrency]
+lock_path = {folder}
+# There is no Keystone: without these two lines every pollster is skipped for want of one.
+[service_credentials]
+auth_type = none
+endpoint = http://127.0.0.1:9
+",
+            host = self.host,
+            libvirt = self.libvirt,
+            broker = broker.url("rabbit"),
+            polling = polling.display(),
+            folder = self.folder.display(),
+        )
+    }
+}
+
+/// The cycles that a log tells of; the last one may still go on.
+fn cycles(log: &str) -> Vec<Cycle> {
+    let mut cycles: Vec<(f64, Cycle)> = Vec::new();
+    for line in log.lines() {
+        let Some(at) = line.split(' ').next().and_then(|at| at.parse::<f64>().ok()) else { continue };
+        if line.contains(BEGINS) {
+            cycles.push((at, Cycle { took: Duration::ZERO, pollsters: Vec::new() }));
+        } else if let (Some(name), Some((begun, cycle))) = (named(line, POLLED), cycles.last_mut()) {
+            cycle.took = Duration::from_secs_f64((at - *begun).max(0.0));
+            cycle.pollsters.push(name);
+        }
+    }
+    cycles.into_iter().map(|(_, cycle)| cycle).collect()
+}
+
+/// The pollster that a line names after these words.
+fn named(line: &str, words: &str) -> Option<String> {
+    let (_, name) = line.split_once(words)?;
+    Some(name.split(' ').next()?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cycles_are_in_the_log() {
+        let log = "\
+1795182000.100 futurist.periodics Submitting immediate callback 'task'
+1795182000.200 ceilometer.polling.manager Polling pollster cpu in the context of all
+1795182000.350 ceilometer.polling.manager Finished polling pollster cpu in the context of all
+Traceback (most recent call last):
+1795182001.600 ceilometer.polling.manager Finished polling pollster vcpus in the context of all
+1795182005.100 futurist.periodics Submitting periodic callback 'task'
+";
+        let found = cycles(log);
+        assert_eq!(
+            found[0],
+            Cycle { took: Duration::from_millis(1500), pollsters: vec!["cpu".into(), "vcpus".into()] }
+        );
+        assert_eq!(found[1], Cycle { took: Duration::ZERO, pollsters: vec![] });
+    }
+}

@@ -1,0 +1,235 @@
+//! Both sides' samples, set against each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::known::{KNOWN, Rule, rule};
+use crate::sample::{Key, Sample};
+
+/// How a value's path is called.
+const VOLUME: &str = "counter_volume";
+/// What stands for the order of a sample's keys.
+const ORDER: &str = "the order of keys";
+/// What stands for how often a sample comes.
+const COUNT: &str = "how many there are";
+
+/// What came of a comparison.
+#[derive(Debug, Default)]
+pub struct Comparison {
+    /// By meter.
+    pub meters: BTreeMap<String, Counts>,
+    /// What nobody explains.
+    pub differences: Vec<Difference>,
+    /// How often each of [`KNOWN`] occurs.
+    pub known: Vec<usize>,
+}
+
+/// The samples of one meter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// The same but for what is known.
+    pub equal: usize,
+    /// On both sides, and not the same.
+    pub different: usize,
+    /// wasmeter's alone.
+    pub only_ours: usize,
+    /// Ceilometer's alone.
+    pub only_theirs: usize,
+}
+
+/// One difference.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Difference {
+    /// In which sample.
+    pub key: Key,
+    /// Where in it; empty if one side does not have the sample at all.
+    pub path: String,
+    /// What wasmeter says there, if anything.
+    pub ours: Option<String>,
+    /// What Ceilometer says there, if anything.
+    pub theirs: Option<String>,
+}
+
+// === impl Comparison ===
+
+impl Comparison {
+    /// Compares what wasmeter measured before and after with what Ceilometer measured.
+    pub fn of(before: &[Sample], theirs: &[Sample], after: &[Sample]) -> Self {
+        let [before, theirs, after] = [before, theirs, after].map(by_key);
+        let mut comparison = Self { known: vec![0; KNOWN.len()], ..Self::default() };
+        let keys: BTreeSet<&Key> = before.keys().chain(theirs.keys()).chain(after.keys()).copied().collect();
+        for key in keys {
+            comparison
+                .compare(key, [&before, &theirs, &after].map(|side| side.get(key).map_or(&[][..], Vec::as_slice)));
+        }
+        comparison
+    }
+
+    /// Whether there is nothing that has no reason, and no reason without what it is for.
+    pub fn is_fine(&self) -> bool {
+        self.differences.is_empty() && !self.meters.is_empty() && self.known.iter().all(|times| *times > 0)
+    }
+
+    fn compare(&mut self, key: &Key, [before, theirs, after]: [&[Sample]; 3]) {
+        let counts = self.meters.entry(key.meter.clone()).or_default();
+        let difference =
+            |path: &str, ours, theirs| Difference { key: key.clone(), path: path.to_owned(), ours, theirs };
+        let there = Some("there".to_owned());
+        let found = match (before, theirs, after) {
+            ([before], [theirs], [after]) => differences(before, theirs, after),
+            ([], _, []) => {
+                counts.only_theirs += 1;
+                self.differences.push(difference("", None, there));
+                return;
+            }
+            (_, [], _) => {
+                counts.only_ours += 1;
+                self.differences.push(difference("", there, None));
+                return;
+            }
+            _ => {
+                let ours = format!("{} before, {} after", before.len(), after.len());
+                vec![(COUNT.to_owned(), Some(ours), Some(theirs.len().to_string()))]
+            }
+        };
+        let mut unknown = false;
+        for (path, ours, theirs) in found {
+            let difference = difference(&path, ours, theirs);
+            match self.known.iter_mut().zip(KNOWN).find(|(_, known)| (known.is)(&difference)) {
+                Some((times, _)) => *times += 1,
+                None => {
+                    unknown = true;
+                    self.differences.push(difference);
+                }
+            }
+        }
+        if unknown {
+            counts.different += 1;
+        } else {
+            counts.equal += 1;
+        }
+    }
+}
+
+fn by_key(samples: &[Sample]) -> BTreeMap<&Key, Vec<Sample>> {
+    let mut by_key: BTreeMap<&Key, Vec<Sample>> = BTreeMap::new();
+    for sample in samples {
+        by_key.entry(&sample.key).or_default().push(sample.clone());
+    }
+    by_key
+}
+
+/// A path, what wasmeter says there and what Ceilometer says there.
+type Found = (String, Option<String>, Option<String>);
+
+fn differences(before: &Sample, theirs: &Sample, after: &Sample) -> Vec<Found> {
+    let mut found = Vec::new();
+    if !fits(rule(&theirs.key.meter), &before.volume, &theirs.volume, &after.volume) {
+        let ours = if before.volume == after.volume {
+            before.volume.to_string()
+        } else {
+            format!("{} before, {} after", before.volume, after.volume)
+        };
+        found.push((VOLUME.to_owned(), Some(ours), Some(theirs.volume.to_string())));
+    }
+    let [first, second] = [before, theirs].map(|sample| {
+        sample.fields.iter().map(|(path, value)| (path.as_str(), value)).collect::<BTreeMap<&str, &Value>>() //
+    });
+    let paths: BTreeSet<&str> = first.keys().chain(second.keys()).copied().collect();
+    for path in paths {
+        let (ours, theirs) = (first.get(path), second.get(path));
+        if ours != theirs {
+            found.push((path.to_owned(), ours.map(ToString::to_string), theirs.map(ToString::to_string)));
+        }
+    }
+    // Of what both have, so that a missing key is not told twice.
+    let order = |sample: &Sample, other: &BTreeMap<&str, &Value>| {
+        let common = sample.fields.iter().map(|(path, _)| path.as_str()).filter(|path| other.contains_key(path));
+        common.collect::<Vec<_>>().join(" ")
+    };
+    let (ours, theirs) = (order(before, &second), order(theirs, &first));
+    if ours != theirs {
+        found.push((ORDER.to_owned(), Some(ours), Some(theirs)));
+    }
+    found
+}
+
+fn fits(rule: Rule, before: &Value, theirs: &Value, after: &Value) -> bool {
+    let within = |margin: f64| {
+        let (Some(before), Some(theirs), Some(after)) = (before.as_f64(), theirs.as_f64(), after.as_f64()) else {
+            return false;
+        };
+        before.min(after) - margin <= theirs && theirs <= before.max(after) + margin
+    };
+    match rule {
+        Rule::Between if before == after => theirs == before,
+        Rule::Between => before.is_f64() == theirs.is_f64() && within(0.0),
+        Rule::Near(margin) => before.is_f64() == theirs.is_f64() && within(margin),
+        Rule::Present => theirs.is_number(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn sample(meter: &str, volume: Value, fields: &[(&str, Value)]) -> Sample {
+        let key =
+            Key { meter: meter.to_owned(), resource: "r".to_owned(), guest: "g".to_owned(), name: "n".to_owned() };
+        let fields = fields.iter().map(|(path, value)| ((*path).to_owned(), value.clone())).collect();
+        Sample { key, volume, fields }
+    }
+
+    fn compared(before: &[Sample], theirs: &[Sample], after: &[Sample]) -> (Counts, Vec<String>) {
+        let comparison = Comparison::of(before, theirs, after);
+        let counts = comparison.meters.values().next().copied().unwrap_or_default();
+        (counts, comparison.differences.into_iter().map(|difference| difference.path).collect())
+    }
+
+    #[test]
+    fn values() {
+        for (meter, values, fits) in [
+            ("cpu", [json!(5), json!(5), json!(5)], true),
+            ("cpu", [json!(5), json!(6), json!(5)], false),
+            ("cpu", [json!(5), json!(5.0), json!(5)], false),
+            ("cpu", [json!(5), json!(6), json!(7)], true),
+            ("cpu", [json!(5), json!(8), json!(7)], false),
+            ("memory.resident", [json!(50.0), json!(51.5), json!(50.0)], true),
+            ("memory.resident", [json!(50.0), json!(53.5), json!(50.0)], false),
+            ("network.incoming.bytes.delta", [json!(0), json!(100), json!(0)], true),
+        ] {
+            let [before, theirs, after] = values.map(|volume| [sample(meter, volume, &[])]);
+            assert_eq!(compared(&before, &theirs, &after).1.is_empty(), fits, "{before:?} {theirs:?} {after:?}");
+        }
+    }
+
+    #[test]
+    fn fields_and_their_order() {
+        let ours = [sample("cpu", json!(1), &[("a", json!(1)), ("b", json!("x")), ("d", json!(null))])];
+        let theirs = [sample("cpu", json!(1), &[("b", json!("y")), ("a", json!(1)), ("c", json!({}))])];
+        let (counts, differences) = compared(&ours, &theirs, &ours);
+        assert_eq!(differences, ["b", "c", "d", ORDER]);
+        assert_eq!(counts, Counts { different: 1, ..Counts::default() });
+    }
+
+    #[test]
+    fn what_is_known_must_occur() {
+        let ours = [sample("cpu", json!(1), &[])];
+        let theirs = [sample("cpu", json!(1), &[("message_signature", json!(true))])];
+        assert!(Comparison::of(&ours, &theirs, &ours).is_fine());
+        assert!(!Comparison::of(&ours, &ours, &ours).is_fine());
+    }
+
+    #[test]
+    fn samples_of_one_side() {
+        let one = [sample("cpu", json!(1), &[])];
+        let two = [one.clone(), one.clone()].concat();
+        assert_eq!(compared(&one, &[], &one).0, Counts { only_ours: 1, ..Counts::default() });
+        assert_eq!(compared(&[], &one, &[]).0, Counts { only_theirs: 1, ..Counts::default() });
+        assert_eq!(compared(&one, &one, &[]).1, [COUNT]);
+        assert_eq!(compared(&one, &two, &one).1, [COUNT]);
+    }
+}

@@ -1,0 +1,46 @@
+//! wasmeter's own run.
+
+use std::error::Error;
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// How to run wasmeter.
+#[derive(Debug)]
+pub struct Wasmeter<'a> {
+    /// Its binary.
+    pub daemon: &'a Path,
+    /// Where it keeps compiled modules.
+    pub cache: &'a Path,
+    /// For its files.
+    pub folder: &'a Path,
+}
+
+// === impl Wasmeter ===
+
+impl Wasmeter<'_> {
+    /// Two cycles of all of Ceilometer's meters, as lines of JSON.
+    pub fn run(&self, hypervisor: &str, host: &str, interval: u32) -> Result<String, Box<dyn Error>> {
+        fs::create_dir_all(self.folder)?;
+        let file = |name: &str| self.folder.join(name);
+        fs::write(file("polling.yaml"), format!("sources: [{{name: all, interval: {interval}, meters: ['*']}}]\n"))?;
+        let configuration = format!(
+            "host: {host}\nhypervisor: {hypervisor:?}\npolling: polling.yaml\nsandbox: {{cache: {:?}}}\n\
+             outputs: [{{file: samples.jsonl, max_size: 1GiB}}]\n",
+            self.cache
+        );
+        fs::write(file("wasmeter.yaml"), configuration)?;
+        let log = file("wasmeter.log");
+        let status = Command::new(self.daemon)
+            .args(["run", "--cycles", "2", "--config"])
+            .arg(file("wasmeter.yaml"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log)?)
+            .status()?;
+        if !status.success() {
+            return Err(format!("wasmeter: {status}; its log says:\n{}", fs::read_to_string(&log)?).into());
+        }
+        Ok(fs::read_to_string(file("samples.jsonl"))?)
+    }
+}
