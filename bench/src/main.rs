@@ -1,13 +1,17 @@
 //! The numbers that wasmeter promises, measured: `cargo xtask bench`.
 //!
 //! Times are CPU time of this process beside a fixed loop of the same run, so that machines can be compared, and
-//! medians of many rounds. A bar that is not met ends the program with 1.
+//! medians of many rounds. A bar that is not met ends the program with 1. Only beside the real Ceilometer, on real
+//! guests, times are also the clock's.
 
 mod cycle;
+mod libvirt;
 mod measure;
 mod native;
 mod sandbox;
 mod start;
+
+use std::path::PathBuf;
 
 use clap::Parser;
 
@@ -16,8 +20,14 @@ use crate::measure::Bars;
 /// Measure what wasmeter promises, and compare it with the bars.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Only parts whose names contain this: cycle, sandbox, start.
+    /// Only parts whose names contain this: cycle, sandbox, start; or libvirt, which runs only if it is named.
     part: Option<String>,
+    /// Of libvirt: how many guests.
+    #[arg(long, default_value_t = 100)]
+    guests: u32,
+    /// Of libvirt: the Python of the environment that Ceilometer is in.
+    #[arg(long, value_name = "FILE")]
+    python: Option<PathBuf>,
     /// Rounds of each measurement.
     #[arg(long, default_value_t = 21)]
     rounds: usize,
@@ -49,6 +59,18 @@ fn main() -> std::process::ExitCode {
             }
             println!();
         }
+    }
+    if args.part.as_deref() == Some("libvirt") {
+        println!("== libvirt");
+        let Some(python) = &args.python else {
+            eprintln!("error: libvirt: --python is missing; cargo xtask bench libvirt hands it over");
+            return std::process::ExitCode::FAILURE;
+        };
+        if let Err(error) = libvirt::run(args.guests, args.rounds, python, &mut bars) {
+            eprintln!("error: libvirt: {error}");
+            return std::process::ExitCode::FAILURE;
+        }
+        println!();
     }
     println!("calibration loop: {:.1} ms of CPU time at the end", measure::calibrate() * 1e3);
     bars.verdict()

@@ -1,5 +1,6 @@
 //! Ceilometer's compute agent.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -37,6 +38,8 @@ pub struct Options<'a> {
     pub libvirt: &'a str,
     /// What it calls this host.
     pub host: &'a str,
+    /// Whether guests that are shut off give what they can.
+    pub report_stopped: bool,
     /// In seconds, from the beginning of one cycle to that of the next.
     pub interval: u32,
 }
@@ -116,11 +119,8 @@ impl Ceilometer {
 
     /// The pollsters that it has tried.
     #[must_use]
-    pub fn tried(&self) -> Vec<String> {
-        let mut all: Vec<_> = self.said().lines().filter_map(|line| named(line, POLLS)).collect();
-        all.sort();
-        all.dedup();
-        all
+    pub fn tried(&self) -> BTreeSet<String> {
+        self.said().lines().filter_map(|line| named(line, POLLS)).collect()
     }
 
     /// Its processes.
@@ -196,6 +196,7 @@ logging_context_format_string = %(asctime)s.%(msecs)03d %(name)s %(message)s
 [compute]
 instance_discovery_method = libvirt_metadata
 fetch_extra_metadata = false
+report_stopped_instance_metrics = {report_stopped}
 [polling]
 cfg_file = {polling}
 [publisher]
@@ -212,6 +213,7 @@ endpoint = http://127.0.0.1:9
             broker = broker.url("rabbit"),
             polling = polling.display(),
             folder = self.folder.display(),
+            report_stopped = self.report_stopped,
         )
     }
 }

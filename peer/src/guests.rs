@@ -21,12 +21,16 @@ pub fn start(rig: &Libvirtd) -> Result<(), Box<dyn Error>> {
     rig.boot(&guests)?;
     let Some(guest) = guests.iter().find(|guest| guest.number() == DISKS) else { return Ok(()) };
     // A disk that has been written to, and one of another format.
-    let write = "qemu-io -d /machine/peripheral/virtio-disk1/virtio-backend \"write -P 1 0 2M\"";
-    rig.virsh(&["qemu-monitor-command", "--hmp", guest.name(), write])?;
+    let write = |device: &str| {
+        let write = format!("qemu-io -d /machine/peripheral/{device}/virtio-backend \"write -P 1 1M 2M\"");
+        rig.virsh(&["qemu-monitor-command", "--hmp", guest.name(), &write]).map(drop)
+    };
+    write("virtio-disk1")?;
     let raw = rig.folder().join("raw.img");
     File::create(&raw)?.set_len(RAW)?;
     let raw = raw.to_string_lossy();
     rig.virsh(&["attach-disk", guest.name(), &raw, "vdz", "--driver", "qemu", "--subdriver", "raw", "--live"])?;
+    write("virtio-disk25")?;
     Ok(())
 }
 

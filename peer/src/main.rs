@@ -2,7 +2,7 @@
 //!
 //! wasmeter measures before and after Ceilometer does. What a sample says of its resource must be the same on both
 //! sides, and Ceilometer's value must lie between wasmeter's two, which for what does not move means that it is the
-//! same. The guests are paused but for one.
+//! same. The guests are paused but for one that runs and one that is shut off.
 
 mod compare;
 mod guests;
@@ -11,6 +11,7 @@ mod report;
 mod sample;
 mod wasmeter;
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -73,39 +74,71 @@ fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
     step("guests and broker are started");
     let mut broker = Broker::start(&folder.path().join("broker"))?;
     guests::start(&rig)?;
-    step("wasmeter measures");
-    let before = ours(args, &rig, &folder.path().join("before"))?;
     broker.ready()?;
-    step("Ceilometer measures");
-    let (theirs, tried) = theirs(args, &rig, &mut broker, &folder.path().join("ceilometer"))?;
-    step("wasmeter measures again");
-    let after = ours(args, &rig, &folder.path().join("after"))?;
-    step("both are compared");
-    let comparison = Comparison::of(&before, &theirs, &after);
+    let mut comparison = Comparison::default();
+    let mut tried = BTreeSet::new();
+    // Once as both are by default, and once with what they give of guests that are shut off.
+    for report_stopped in [false, true] {
+        let name = if report_stopped { "with guests that are shut off" } else { "by default" };
+        let folder = folder.path().join(if report_stopped { "stopped" } else { "default" });
+        let pass = Pass { args, uri: &rig.uri(), report_stopped };
+        step(&format!("{name}: wasmeter measures"));
+        let before = pass.ours(&folder.join("before"))?;
+        step(&format!("{name}: Ceilometer measures"));
+        let theirs = pass.theirs(&broker, &folder.join("ceilometer"), &mut tried)?;
+        step(&format!("{name}: wasmeter measures again"));
+        let after = pass.ours(&folder.join("after"))?;
+        comparison.add(&before, &theirs, &after);
+    }
+    step("all is compared");
     println!("\n{}", report::text(&comparison, &tried));
     Ok(comparison.is_fine())
 }
 
-/// wasmeter's second cycle.
-fn ours(args: &Args, rig: &Libvirtd, folder: &Path) -> Result<Vec<Sample>, Box<dyn Error>> {
-    let wasmeter = Wasmeter { daemon: &args.daemon, cache: &args.cache, folder };
-    let printed = wasmeter.run(&rig.uri(), HOST, INTERVAL)?;
-    sample::second_cycle(&printed)
+/// One comparison of the two.
+struct Pass<'a> {
+    args: &'a Args,
+    uri: &'a str,
+    report_stopped: bool,
 }
 
-/// Ceilometer's second cycle, and all the meters that it tried to give.
-fn theirs(
-    args: &Args,
-    rig: &Libvirtd,
-    broker: &mut Broker,
-    folder: &Path,
-) -> Result<(Vec<Sample>, Vec<String>), Box<dyn Error>> {
-    let uri = rig.uri();
-    let options = Options { python: &args.python, folder, libvirt: &uri, host: HOST, interval: INTERVAL };
-    let mut agent = Ceilometer::start(options, broker)?;
-    agent.cycles(2, CYCLES_WITHIN)?;
-    let tried = agent.tried();
-    let printed = agent.samples(options, broker)?;
-    std::fs::write(folder.join("samples.jsonl"), &printed)?;
-    Ok((sample::second_cycle(&printed)?, tried))
+// === impl Pass ===
+
+impl Pass<'_> {
+    /// wasmeter's second cycle.
+    fn ours(&self, folder: &Path) -> Result<Vec<Sample>, Box<dyn Error>> {
+        let wasmeter = Wasmeter {
+            daemon: &self.args.daemon,
+            cache: &self.args.cache,
+            folder,
+            hypervisor: self.uri,
+            host: HOST,
+            report_stopped: self.report_stopped,
+            interval: INTERVAL,
+        };
+        sample::second_cycle(&wasmeter.run()?)
+    }
+
+    /// Ceilometer's second cycle. The meters that it tried to give are added to a list.
+    fn theirs(
+        &self,
+        broker: &Broker,
+        folder: &Path,
+        tried: &mut BTreeSet<String>,
+    ) -> Result<Vec<Sample>, Box<dyn Error>> {
+        let options = Options {
+            python: &self.args.python,
+            folder,
+            libvirt: self.uri,
+            host: HOST,
+            report_stopped: self.report_stopped,
+            interval: INTERVAL,
+        };
+        let mut agent = Ceilometer::start(options, broker)?;
+        agent.cycles(2, CYCLES_WITHIN)?;
+        tried.extend(agent.tried());
+        let printed = agent.samples(options, broker)?;
+        std::fs::write(folder.join("samples.jsonl"), &printed)?;
+        sample::second_cycle(&printed)
+    }
 }

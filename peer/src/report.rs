@@ -1,18 +1,19 @@
 //! What a comparison says.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use crate::compare::{Comparison, Counts};
 use crate::known::{KNOWN, RULES};
 
 /// All of it as text.
-pub fn text(comparison: &Comparison, tried: &[String]) -> String {
+pub fn text(comparison: &Comparison, tried: &BTreeSet<String>) -> String {
     let mut text = String::new();
     write(&mut text, comparison, tried);
     text
 }
 
-fn write(text: &mut String, comparison: &Comparison, tried: &[String]) {
+fn write(text: &mut String, comparison: &Comparison, tried: &BTreeSet<String>) {
     let mut line = |line: String| {
         // Writing to a text does not fail.
         let _ = writeln!(text, "{line}");

@@ -14,20 +14,28 @@ pub struct Wasmeter<'a> {
     pub cache: &'a Path,
     /// For its files.
     pub folder: &'a Path,
+    /// Whose guests it measures.
+    pub hypervisor: &'a str,
+    /// What it calls this host.
+    pub host: &'a str,
+    /// Whether guests that are shut off give what they can.
+    pub report_stopped: bool,
+    /// In seconds.
+    pub interval: u32,
 }
 
 // === impl Wasmeter ===
 
 impl Wasmeter<'_> {
     /// Two cycles of all of Ceilometer's meters, as lines of JSON.
-    pub fn run(&self, hypervisor: &str, host: &str, interval: u32) -> Result<String, Box<dyn Error>> {
+    pub fn run(&self) -> Result<String, Box<dyn Error>> {
         fs::create_dir_all(self.folder)?;
+        let Self { cache, hypervisor, host, report_stopped, interval, .. } = self;
         let file = |name: &str| self.folder.join(name);
         fs::write(file("polling.yaml"), format!("sources: [{{name: all, interval: {interval}, meters: ['*']}}]\n"))?;
         let configuration = format!(
-            "host: {host}\nhypervisor: {hypervisor:?}\npolling: polling.yaml\nsandbox: {{cache: {:?}}}\n\
-             outputs: [{{file: samples.jsonl, max_size: 1GiB}}]\n",
-            self.cache
+            "host: {host}\nhypervisor: {hypervisor:?}\npolling: polling.yaml\nsandbox: {{cache: {cache:?}}}\n\
+             guests: {{report_stopped: {report_stopped}}}\noutputs: [{{file: samples.jsonl, max_size: 1GiB}}]\n"
         );
         fs::write(file("wasmeter.yaml"), configuration)?;
         let log = file("wasmeter.log");
