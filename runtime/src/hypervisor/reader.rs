@@ -8,11 +8,12 @@
 //! a guest's process has to answer is asked at all; at twice as many the host as a whole must hang, and nothing is
 //! asked until a call comes back.
 
+pub mod defining;
 pub mod line;
 pub mod quarantine;
 pub mod want;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,13 +23,12 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use uuid::Uuid;
 
+use self::defining::{Defined, Definitions};
 use self::line::{Lines, Missed};
 use self::quarantine::Quarantine;
 pub use self::want::Want;
-use super::{Connection, Definition, Doubt, Groups, Guests, Hypervisor, HypervisorError, Record, Request};
+use super::{Doubt, Groups, Guests, Hypervisor, HypervisorError, Record, Request};
 
-/// Definitions that are read in one call, whose watchdog is the same as that of others.
-const DEFINITIONS: usize = 50;
 /// Guests that are worth two calls at once. More than two gain little, and each may be lost to a frozen guest.
 const WORTH_TWO: usize = 8;
 /// How often the scout looks, while calls are on their way.
@@ -45,12 +45,7 @@ pub struct Reader {
     lines: Lines,
     max_stuck: usize,
     quarantine: Quarantine,
-    /// Guests one of which was late to be defined: each is asked for alone.
-    suspects: BTreeSet<Uuid>,
-    /// Guests that were late alone. They are not asked for again while any call is stuck.
-    undefined: BTreeSet<Uuid>,
-    /// Guests whose definition cannot be used, and why: what the log has said already.
-    refused: BTreeMap<Uuid, String>,
+    definitions: Definitions,
 }
 
 /// What one slot's reading gave.
@@ -66,9 +61,6 @@ pub struct Reading {
     pub missing: Option<String>,
 }
 
-/// What guests are made of, as far as that was read.
-pub type Defined = Vec<(Uuid, Option<Definition>)>;
-
 // === impl Reader ===
 
 impl Reader {
@@ -78,9 +70,7 @@ impl Reader {
             lines: Lines::new(hypervisor, watchdog, most(max_stuck)),
             max_stuck,
             quarantine: Quarantine::default(),
-            suspects: BTreeSet::new(),
-            undefined: BTreeSet::new(),
-            refused: BTreeMap::new(),
+            definitions: Definitions::default(),
         }
     }
 
@@ -105,10 +95,7 @@ impl Reader {
         };
         let mut reading = Reading { groups: free, records, ..Reading::default() };
         self.release(&reading).await;
-        if !self.refused.is_empty() {
-            let present: BTreeSet<Uuid> = reading.records.iter().map(|record| record.guest).collect();
-            self.refused.retain(|guest, _| present.contains(guest));
-        }
+        self.definitions.forget_others(&reading.records);
         let asked = want.groups().with_monitor();
         if !asked.is_empty() {
             let guests = want.guests(&reading.records);
@@ -131,56 +118,10 @@ impl Reader {
         })
     }
 
-    /// What guests are made of; `None` for those that are gone meanwhile or that the hypervisor says nothing about,
-    /// with a word in the log when that begins. What is not had in time is left out, and asked for again in the next
-    /// slot.
+    /// What guests are made of; `None` for those that are gone meanwhile or whose definition cannot be used. What is not
+    /// had in time is left out, to be asked for again in the next slot.
     pub async fn define(&mut self, guests: Vec<Uuid>) -> Result<Defined, HypervisorError> {
-        let mut defined = Vec::with_capacity(guests.len());
-        if self.lines.stuck() == 0 {
-            self.undefined.clear();
-        }
-        self.suspects.retain(|guest| guests.contains(guest));
-        let asked: Vec<Uuid> = guests.into_iter().filter(|guest| !self.undefined.contains(guest)).collect();
-        let (alone, together): (Vec<Uuid>, Vec<Uuid>) = asked.iter().partition(|guest| self.suspects.contains(*guest));
-        for some in together.chunks(DEFINITIONS).chain(alone.chunks(1)) {
-            match self.lines.call(define_all(some.to_vec())).await {
-                Ok(answers) => {
-                    let understood = |(guest, answer)| (guest, self.understood(guest, answer));
-                    defined.extend(answers.into_iter().map(understood));
-                }
-                Err(Missed::Refused(error)) => return Err(error),
-                Err(Missed::Late) => {
-                    match some {
-                        [guest] => drop(self.undefined.insert(*guest)),
-                        _ => self.suspects.extend(some),
-                    }
-                    let left = asked.len() - defined.len();
-                    tracing::warn!(left, "Definitions take too long; the rest is read in the next slot.");
-                    break;
-                }
-            }
-        }
-        Ok(defined)
-    }
-
-    /// A definition that can be used. Why one cannot is said once, and again when there is another reason.
-    fn understood(&mut self, guest: Uuid, answer: Result<Option<Definition>, String>) -> Option<Definition> {
-        let reason = match answer {
-            Ok(definition) => {
-                self.refused.remove(&guest);
-                return definition;
-            }
-            Err(reason) => reason,
-        };
-        if self.refused.get(&guest) != Some(&reason) {
-            tracing::warn!(
-                %guest,
-                reason,
-                "A guest's definition cannot be used; until that changes, an older one is, or the guest is left out."
-            );
-            self.refused.insert(guest, reason);
-        }
-        None
+        self.definitions.read(&self.lines, guests).await
     }
 
     /// Reads what needs the guests' processes, of those that are not in quarantine. Whoever holds a call up goes there,
@@ -296,20 +237,6 @@ impl Reader {
 /// hold up.
 fn most(max_stuck: usize) -> usize {
     max_stuck.saturating_mul(2)
-}
-
-/// What was said when guests were asked for: what they are made of, or why that cannot be used.
-type Answers = Vec<(Uuid, Result<Option<Definition>, String>)>;
-
-/// A call that defines guests, one after the other.
-fn define_all(guests: Vec<Uuid>) -> impl FnOnce(&mut dyn Connection) -> Result<Answers, HypervisorError> {
-    move |connection| {
-        let define = |guest: Uuid| match connection.define(guest) {
-            Err(HypervisorError::Call { reason, .. }) => Ok((guest, Err(reason))),
-            other => other.map(|definition| (guest, Ok(definition))),
-        };
-        guests.into_iter().map(define).collect()
-    }
 }
 
 fn late(watchdog: Duration) -> HypervisorError {

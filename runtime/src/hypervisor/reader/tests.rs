@@ -4,7 +4,7 @@ use super::*;
 use crate::clock::{ManualClock, SECOND};
 use crate::contract::Wanted;
 use crate::hypervisor::sim::Sim;
-use crate::hypervisor::{KeyId, Stat};
+use crate::hypervisor::{Connection, Definition, KeyId, Stat};
 
 /// Short, because nothing in a simulated host takes time but what is stuck.
 const WATCHDOG: Duration = Duration::from_millis(300);
