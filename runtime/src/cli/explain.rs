@@ -10,7 +10,7 @@ mod source;
 mod statistic;
 mod text;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use self::bearing::Trial;
@@ -90,7 +90,9 @@ impl Args {
             for Why { why, remedy, .. } in &said.reasons {
                 print::error(format_args!("{why}. {remedy}"));
             }
-            print::problems(text::guests(&said).trim_end());
+            if !said.guests.is_empty() {
+                print::problems(text::guests(&said).trim_end());
+            }
         } else {
             print::text(&print::plain(&text::write(&said)))?;
         }
@@ -222,7 +224,7 @@ impl Args {
         let wanted: Vec<String> = parts.iter().flat_map(|(_, meters)| meters.iter().cloned()).collect();
         let discovery: Vec<String> =
             parts.iter().flat_map(|(module, _)| &module.description.discovery).cloned().collect();
-        let sources = source::wanting(&config.polling.sources, &wanted, &discovery);
+        let sources = source::wanting(config, &wanted, &discovery);
         let added = wanted.first().unwrap_or(&self.meter);
         let add = (source::line(&config.polling.sources, added), source::file(config));
         let giver = giver(config, owner, &parts, &report);
@@ -282,16 +284,18 @@ fn is_off(scene: &Scene<'_>, guest: &Guest) -> bool {
 }
 
 /// Statistics that the meters of a pollster are made of: tried with this guest, or else with one that has the meter.
-async fn goes_in(trial: &Trial<'_>, part: &Part, root: Option<u32>, report: &Report) -> Option<BTreeSet<String>> {
+async fn goes_in(trial: &Trial<'_>, part: &Part, root: Option<u32>, report: &Report) -> Option<BTreeMap<String, bool>> {
     let (module, meters) = part;
-    let mut keys: Option<BTreeSet<String>> = None;
+    let mut keys: Option<BTreeMap<String, bool>> = None;
     for meter in meters {
         let first = report.slot.samples.iter().find(|samples| samples.meter.name == *meter);
         let other = first.and_then(|samples| samples.column.resources.first());
         let other = other.and_then(|number| report.slot.resources.get(*number)).map(|resource| resource.root);
         for root in root.into_iter().chain(other) {
             if let Some(found) = trial.keys(module, meter, root).await {
-                keys.get_or_insert_default().extend(found);
+                for (key, goes_in) in found {
+                    *keys.get_or_insert_default().entry(key).or_default() |= goes_in;
+                }
                 break;
             }
         }

@@ -1,7 +1,7 @@
 //! Which statistics a meter is made of. A module says what it reads for all its meters together; which of it goes into
 //! one of them is tried: it is called once with everything, and once without each of its statistics.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::agent::polling::Poll;
@@ -29,18 +29,17 @@ type Given = Vec<String>;
 // === impl Trial ===
 
 impl Trial<'_> {
-    /// Keys of a pollster's statistics without which a guest's samples of a meter are not what they are; `None` if it
-    /// gives no sample of it anyway. State is empty at each call.
-    pub async fn keys(&self, module: &Arc<Module>, meter: &str, root: u32) -> Option<BTreeSet<String>> {
+    /// For each statistic of a pollster that a guest has: whether its samples of a meter would be others without it;
+    /// `None` if it gives no sample of it anyway. State is empty at each call.
+    pub async fn keys(&self, module: &Arc<Module>, meter: &str, root: u32) -> Option<BTreeMap<String, bool>> {
         let whole = self.give(module, meter, root, Arc::clone(self.snapshot)).await?;
         let view = self.view(root);
         let has = |key: &str| self.snapshot.column(key).is_some_and(|column| view.count(column) > 0);
-        let mut keys = BTreeSet::new();
+        let mut keys = BTreeMap::new();
         for wanted in module.description.reads.iter().filter(|wanted| has(&wanted.key)) {
             let without = Arc::new(self.snapshot.without(&wanted.key));
-            if self.give(module, meter, root, without).await.as_ref() != Some(&whole) {
-                keys.insert(wanted.key.clone());
-            }
+            let given = self.give(module, meter, root, without).await;
+            keys.insert(wanted.key.clone(), given.as_ref() != Some(&whole));
         }
         Some(keys)
     }

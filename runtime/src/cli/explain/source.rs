@@ -15,7 +15,9 @@ pub struct Wanting {
     pub interval: u64,
     /// Whether it wants it of guests.
     pub of_guests: bool,
-    /// The line that it begins in; `None` for what is built in.
+    /// The file that it is in; `None` for what is built in.
+    pub file: Option<String>,
+    /// The line that it begins in.
     pub line: Option<u64>,
 }
 
@@ -23,12 +25,19 @@ pub struct Wanting {
 const INTERVAL: u64 = 300;
 
 /// The sources that want one of these meters of a module, whose own way to find resources is this.
-pub fn wanting(sources: &[Source], meters: &[String], discovery: &[String]) -> Vec<Wanting> {
+pub fn wanting(config: &Config, meters: &[String], discovery: &[String]) -> Vec<Wanting> {
+    let file = config.polling_file.as_ref().map(|file| file.display().to_string());
+    let found = wanted_by(&config.polling.sources, meters, discovery);
+    found.into_iter().map(|source| Wanting { file: file.clone(), ..source }).collect()
+}
+
+fn wanted_by(sources: &[Source], meters: &[String], discovery: &[String]) -> Vec<Wanting> {
     let wants = |source: &&Source| meters.iter().any(|meter| source.meters.matches(meter));
     let of = |source: &Source| Wanting {
         name: source.name.clone(),
         interval: source.interval.as_secs(),
         of_guests: Selection::of(source, discovery).has_guests(),
+        file: None,
         line: source.place.map(|place| place.line),
     };
     sources.iter().filter(wants).map(of).collect()
@@ -89,10 +98,10 @@ mod tests {
             source("fixed", "cpu", &["x"], &[]),
             source("both", "cpu", &["x"], &["local_instances"]),
         ];
-        let found = wanting(&sources, &["cpu".to_owned()], &["local_instances".to_owned()]);
+        let found = wanted_by(&sources, &["cpu".to_owned()], &["local_instances".to_owned()]);
         let found: Vec<(&str, bool)> = found.iter().map(|source| (&*source.name, source.of_guests)).collect();
         assert_eq!(found, [("all", true), ("node", false), ("fixed", false), ("both", true)]);
-        assert_eq!(wanting(&sources, &[], &[]), []);
+        assert_eq!(wanted_by(&sources, &[], &[]), []);
     }
 
     #[test]

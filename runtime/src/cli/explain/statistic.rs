@@ -1,6 +1,6 @@
 //! The statistics that a module reads: what they are for one guest in a slot, or why there is nothing.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -101,12 +101,12 @@ pub struct Scene<'a> {
 
 impl Scene<'_> {
     /// The statistics that a module reads.
-    pub fn statistics(&self, module: &Module, goes_in: Option<&BTreeSet<String>>) -> Vec<Statistic> {
+    pub fn statistics(&self, module: &Module, goes_in: Option<&BTreeMap<String, bool>>) -> Vec<Statistic> {
         let of = |wanted: &Wanted| self.statistic(module, wanted, goes_in);
         module.description.reads.iter().map(of).collect()
     }
 
-    fn statistic(&self, module: &Module, wanted: &Wanted, goes_in: Option<&BTreeSet<String>>) -> Statistic {
+    fn statistic(&self, module: &Module, wanted: &Wanted, goes_in: Option<&BTreeMap<String, bool>>) -> Statistic {
         let key = &wanted.key;
         let group = Groups::of_key(key);
         let needs_process = group.is_some_and(|group| !group.with_monitor().is_empty());
@@ -127,7 +127,7 @@ impl Scene<'_> {
             group: group.and_then(name),
             needs_process,
             instead_of: wanted.instead_of.clone(),
-            goes_in: goes_in.map(|keys| keys.contains(key)),
+            goes_in: goes_in.and_then(|keys| keys.get(key).copied()),
             absent: values.is_empty().then(|| facts.absent()),
             values,
         }

@@ -21,7 +21,7 @@ pub fn write(said: &Explanation) -> String {
     };
     let of_daemon = if said.reasons.is_empty() { "samples" } else { "samples, if it were not for that" };
     section(of_daemon, samples(&said.samples));
-    section("is made by the transformer of", samples(&said.inputs));
+    section("handed to the transformer", inputs(&said.inputs));
     section("statistics", statistics(&said.statistics));
     section("no medium, so nothing is measured of them", lines(&said.empty_drives));
     out
@@ -82,39 +82,71 @@ fn giver(giver: &Giver, slots: u32) -> String {
 }
 
 fn wanting(source: &Wanting) -> String {
-    let Wanting { name, interval, of_guests, line } = source;
-    let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
+    let Wanting { name, interval, of_guests, file, line } = source;
+    let place = match (file, line) {
+        (Some(file), Some(line)) => format!("{file}:{line}"),
+        (Some(file), None) => file.clone(),
+        (None, _) => "built in".to_owned(),
+    };
     let not = if *of_guests { "" } else { ", not of guests" };
-    format!("{name}, every {interval} s{line}{not}")
+    format!("{name}, every {interval} s, {place}{not}")
 }
 
 fn samples(samples: &[Sample]) -> String {
     let mut table = Columns::new([
-        ("METER", Side::Left),
         ("RESOURCE", Side::Left),
+        ("DEVICE", Side::Left),
         ("VOLUME", Side::Right),
         ("UNIT", Side::Left),
         ("TYPE", Side::Left),
         ("TIMESTAMP", Side::Left),
         ("AGE", Side::Right),
-        ("MODULE", Side::Left),
     ]);
     for sample in samples {
         table.row([
-            sample.meter.clone(),
             sample.resource.clone(),
+            sample.device.clone(),
             sample.volume.to_string(),
             sample.unit.clone(),
             sample.r#type.to_owned(),
             sample.timestamp.clone(),
-            format!("{:.3} s", sample.age),
-            sample.module.to_string(),
+            age(sample),
         ]);
     }
     if table.is_empty() { String::new() } else { table.render() }
 }
 
-/// A line for each value, and below a line for each reason for which there is none.
+/// What a transformer was handed, with the pollster that it comes from.
+fn inputs(samples: &[Sample]) -> String {
+    let mut table = Columns::new([
+        ("METER", Side::Left),
+        ("POLLSTER", Side::Left),
+        ("DEVICE", Side::Left),
+        ("VOLUME", Side::Right),
+        ("UNIT", Side::Left),
+        ("TYPE", Side::Left),
+        ("AGE", Side::Right),
+    ]);
+    for sample in samples {
+        table.row([
+            sample.meter.clone(),
+            sample.module.to_string(),
+            sample.device.clone(),
+            sample.volume.to_string(),
+            sample.unit.clone(),
+            sample.r#type.to_owned(),
+            age(sample),
+        ]);
+    }
+    if table.is_empty() { String::new() } else { table.render() }
+}
+
+fn age(sample: &Sample) -> String {
+    format!("{:.3} s", sample.age)
+}
+
+/// A line for each value, and below a line for each reason for which there is none. What was tried and is not used
+/// is only named.
 fn statistics(all: &[Statistic]) -> String {
     let mut table = Columns::new([
         ("KEY", Side::Left),
@@ -125,8 +157,9 @@ fn statistics(all: &[Statistic]) -> String {
         ("VALUE", Side::Right),
     ]);
     let mut absent: BTreeMap<_, (String, Vec<&str>)> = BTreeMap::new();
-    for one in all {
-        let used = one.goes_in.map_or("", |goes_in| if goes_in { "yes" } else { "no" });
+    let (unused, shown): (Vec<_>, Vec<_>) = all.iter().partition(|one| one.goes_in == Some(false));
+    for one in shown {
+        let used = if one.goes_in.is_some() { "yes" } else { "" };
         let asks = if one.needs_process { "guest" } else { "host" };
         let mut row = |key: &str, device: &str, value: String| {
             let group = one.group.unwrap_or("definition").to_owned();
@@ -140,11 +173,15 @@ fn statistics(all: &[Statistic]) -> String {
             absent.entry((why, words.clone())).or_insert((words, Vec::new())).1.push(&one.key);
         }
     }
-    if table.is_empty() {
-        return String::new();
+    let mut out = if table.is_empty() { String::new() } else { table.render() };
+    for (words, keys) in absent.into_values() {
+        out.push_str(&format!("{}: {words}\n", keys.join(" ")));
     }
-    let reasons = absent.into_values().map(|(words, keys)| format!("- {}: {words}\n", keys.join(" ")));
-    table.render() + &reasons.collect::<String>()
+    if !unused.is_empty() {
+        let keys: Vec<&str> = unused.iter().map(|one| one.key.as_str()).collect();
+        out.push_str(&format!("read, and not used for it: {}\n", keys.join(" ")));
+    }
+    out
 }
 
 /// A text that stands in front of a full stop.
@@ -179,8 +216,9 @@ mod tests {
             values: Vec::new(),
             absent: Some(absent),
         };
-        let text = statistics(&[statistic("a", Absent::NotRead), statistic("b", Absent::NotRead)]);
-        assert!(text.ends_with("\n- a b: it was not read in this slot\n"), "{text}");
+        let unused = Statistic { goes_in: Some(false), ..statistic("c", Absent::NoValue) };
+        let text = statistics(&[statistic("a", Absent::NotRead), statistic("b", Absent::NotRead), unused]);
+        assert!(text.ends_with("\na b: it was not read in this slot\nread, and not used for it: c\n"), "{text}");
         assert!(text.contains("\na    balloon  guest  yes"), "{text}");
         assert_eq!(statistics(&[]), "");
         assert_eq!(sentence("It is. "), "It is");
@@ -188,8 +226,9 @@ mod tests {
 
     #[test]
     fn sources_say_where_they_stand() {
-        let source = Wanting { name: "a".into(), interval: 10, of_guests: false, line: Some(3) };
-        assert_eq!(wanting(&source), "a, every 10 s, line 3, not of guests");
-        assert_eq!(wanting(&Wanting { of_guests: true, line: None, ..source }), "a, every 10 s");
+        let file = Some("p.yaml".to_owned());
+        let source = Wanting { name: "a".into(), interval: 10, of_guests: false, file, line: Some(3) };
+        assert_eq!(wanting(&source), "a, every 10 s, p.yaml:3, not of guests");
+        assert_eq!(wanting(&Wanting { of_guests: true, file: None, ..source }), "a, every 10 s, built in");
     }
 }

@@ -14,7 +14,7 @@ fn statistic(key: &str, absent: Option<Absent>, goes_in: Option<bool>) -> Statis
 }
 
 fn source(of_guests: bool) -> Wanting {
-    Wanting { name: "s".into(), interval: 10, of_guests, line: None }
+    Wanting { name: "s".into(), interval: 10, of_guests, file: None, line: None }
 }
 
 /// A running guest of which something is wanted and nothing is there.
