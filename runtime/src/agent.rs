@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 
 use self::tally::Tally;
 use crate::clock::Clock;
-use crate::config::{Config, MeterFilter};
+use crate::config::{Config, MeterFilter, Polling};
 use crate::discovery::{Directory, Rules};
 use crate::hypervisor::Hypervisor;
 use crate::hypervisor::reader::Reader;
@@ -129,6 +129,21 @@ impl Agent {
     /// Hands meters that match to one more transformer, beside those of the configuration.
     pub fn hand_to(&mut self, meters: MeterFilter, module: Arc<Module>) {
         self.chains.push(Chain::new(meters, module));
+    }
+
+    /// Measures these sources from now on, instead of those of the configuration.
+    pub fn poll_instead(&mut self, polling: Polling) {
+        self.config.polling = polling;
+    }
+
+    /// What is known of guests.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// What reads the host.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
     }
 
     /// The configuration in force.

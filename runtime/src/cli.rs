@@ -3,6 +3,7 @@
 pub mod check;
 pub mod completion;
 pub mod exit;
+pub mod explain;
 pub mod logging;
 pub mod module;
 pub mod once;
@@ -34,6 +35,8 @@ pub enum Command {
     Once(once::Args),
     /// Find out everything that can be wrong before anything runs.
     Check(check::Args),
+    /// Say where a guest's value of a meter comes from, or why there is none.
+    Explain(explain::Args),
     /// Write down what a host says, with identities masked, for tests and for bug reports.
     Record(record::Args),
     /// Look at modules, and try them out.
@@ -50,6 +53,7 @@ impl Command {
             Self::Run(args) => args.run(),
             Self::Once(args) => args.run(),
             Self::Check(args) => args.run(),
+            Self::Explain(args) => args.run(),
             Self::Record(args) => args.run(),
             Self::Module(module) => module.run(),
             Self::Completion(args) => args.run(),

@@ -51,7 +51,8 @@ impl Agent {
         self.tally.samples += slot.len() as u64;
         let guests = snapshot.resources.guests().end;
         let whole = self.since(at);
-        Ok(Report { slot, read, whole, guests, nobodys: snapshot.nobodys, stuck, missing, modules })
+        let nobodys = snapshot.nobodys;
+        Ok(Report { slot, snapshot, read, whole, guests, nobodys, stuck, missing, modules })
     }
 
     /// Polls all modules, side by side.

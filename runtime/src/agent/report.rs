@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::discovery::Snapshot;
 use crate::pipeline::Slot;
 use crate::sandbox::Failure;
 
@@ -14,6 +15,8 @@ use crate::sandbox::Failure;
 pub struct Report {
     /// What was measured.
     pub slot: Slot,
+    /// What was read for it.
+    pub snapshot: Arc<Snapshot>,
     /// How long reading the host took.
     pub read: Duration,
     /// How long everything took.

@@ -153,6 +153,8 @@ impl Run<'_> {
         let Ok(report) = report else { return Ok(()) };
         let page = (self.watch)(&report, agent);
         *progress = Progress::Writing(report.slot.len() as u64);
+        // Writing may take long, and needs nothing of what was read.
+        drop(report.snapshot);
         self.write(agent, report.slot).await;
         *progress = Progress::Showing;
         let (Some(page), show) = (page, self.show) else { return Ok(()) };

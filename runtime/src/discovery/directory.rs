@@ -163,6 +163,11 @@ impl Directory {
         known.owner.is_some().then(|| Arc::clone(&known.definition))
     }
 
+    /// Guests whose definitions were read, and whether each is somebody's.
+    pub fn known(&self) -> impl Iterator<Item = (&Definition, bool)> {
+        self.known.values().map(|known| (&*known.definition, known.owner.is_some()))
+    }
+
     /// How many of these guests are nobody's, and are not metered for that.
     pub fn nobodys(&self, records: &[Record]) -> usize {
         let is_nobodys = |record: &&Record| self.known.get(&record.guest).is_some_and(|known| known.owner.is_none());

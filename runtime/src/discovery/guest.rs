@@ -72,6 +72,15 @@ pub fn vcpu_label(guest: &Label, number: u32) -> Label {
     Label { id: format!("{}-{device}", guest.id), device, ..guest.clone() }
 }
 
+/// What people call a guest. Without Nova, that is its title, or else its name for the hypervisor.
+pub fn display_name(definition: &Definition) -> &str {
+    let Definition { nova, plain, name, .. } = definition;
+    match nova {
+        Some(nova) => &nova.display_name,
+        None => plain.title.as_deref().unwrap_or(name),
+    }
+}
+
 fn words(state: i64) -> (&'static str, &'static str) {
     usize::try_from(state).ok().and_then(|state| STATES.get(state)).copied().unwrap_or(("", "unknown"))
 }
@@ -90,7 +99,7 @@ impl Writer<'_> {
         let nova = self.definition.nova.as_ref();
         About {
             name: self.definition.name.clone(),
-            display_name: self.display_name().to_owned(),
+            display_name: display_name(self.definition).to_owned(),
             flavor: nova.map(|nova| nova.flavor.name.clone()).unwrap_or_default(),
             image: nova.and_then(|nova| nova.image_id.clone()).unwrap_or_default(),
             os_type: self.definition.os_type.clone(),
@@ -100,18 +109,9 @@ impl Writer<'_> {
         }
     }
 
-    /// What people call it. Without Nova, that is its title, or else its name for the hypervisor.
-    fn display_name(&self) -> &str {
-        let Definition { nova, plain, name, .. } = self.definition;
-        match nova {
-            Some(nova) => &nova.display_name,
-            None => plain.title.as_deref().unwrap_or(name),
-        }
-    }
-
     fn head(&self) -> Arc<str> {
         let mut entries = Entries::default();
-        entries.optional("display_name", parts::some(self.display_name()));
+        entries.optional("display_name", parts::some(display_name(self.definition)));
         entries.key("name");
         entries.text.into()
     }

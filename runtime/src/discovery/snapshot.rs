@@ -82,6 +82,14 @@ impl Snapshot {
         self.columns.get(key)
     }
 
+    /// The same without the values of a key.
+    #[must_use]
+    pub fn without(&self, key: &str) -> Self {
+        let others = self.columns.iter().filter(|(name, _)| *name != key);
+        let columns = others.map(|(name, column)| (name.clone(), column.clone())).collect();
+        Self { resources: Arc::clone(&self.resources), columns, ..*self }
+    }
+
     /// Whether a key was read, even if nobody has a value under it.
     pub fn was_read(&self, key: &str) -> bool {
         key.starts_with("flavor.") || Groups::of_key(key).is_some_and(|group| self.groups.contains(group))

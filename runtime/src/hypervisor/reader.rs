@@ -85,6 +85,11 @@ impl Reader {
         self.lines.stuck()
     }
 
+    /// Guests whose definition cannot be used, and why.
+    pub fn refused(&self) -> &BTreeMap<Uuid, String> {
+        &self.refused
+    }
+
     /// Reads what is wanted of every guest.
     pub async fn read(&mut self, want: &Want) -> Result<Reading, HypervisorError> {
         let free = want.groups().without_monitor() | Groups::STATE;

@@ -123,12 +123,17 @@ impl Work {
 
 impl Selection {
     /// What a source says, or the module where it says nothing.
-    fn of(source: &Source, by_default: &[String]) -> Self {
+    pub fn of(source: &Source, by_default: &[String]) -> Self {
         let says_nothing = source.resources.is_empty() && source.discovery.is_empty();
         let discovery = if says_nothing { by_default } else { &source.discovery };
         let named = |name: &str| discovery.iter().any(|url| discovery_name(url) == name);
         let fixed = source.resources.iter().cloned().collect();
         Self { guests: named(GUESTS), node: named(NODE), fixed }
+    }
+
+    /// Whether guests are meant.
+    pub fn has_guests(&self) -> bool {
+        self.guests
     }
 
     /// Whether nothing is wanted.

@@ -1,0 +1,115 @@
+//! The sources that want a meter, and the line that adds one.
+
+use serde::Serialize;
+
+use crate::config::polling::Source;
+use crate::config::{Config, MeterFilter};
+use crate::schedule::plan::Selection;
+
+/// A source that wants a meter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Wanting {
+    /// Its name.
+    pub name: String,
+    /// Seconds between two slots.
+    pub interval: u64,
+    /// Whether it wants it of guests.
+    pub of_guests: bool,
+    /// The file that it is in; `None` for what is built in.
+    pub file: Option<String>,
+    /// The line that it begins in.
+    pub line: Option<u64>,
+}
+
+/// How often a source measures that somebody adds: as often as Ceilometer's.
+const INTERVAL: u64 = 300;
+
+/// The sources that want one of these meters of a module, whose own way to find resources is this.
+pub fn wanting(config: &Config, meters: &[String], discovery: &[String]) -> Vec<Wanting> {
+    let file = config.polling_file.as_ref().map(|file| file.display().to_string());
+    let found = wanted_by(&config.polling.sources, meters, discovery);
+    found.into_iter().map(|source| Wanting { file: file.clone(), ..source }).collect()
+}
+
+fn wanted_by(sources: &[Source], meters: &[String], discovery: &[String]) -> Vec<Wanting> {
+    let wants = |source: &&Source| meters.iter().any(|meter| source.meters.matches(meter));
+    let of = |source: &Source| Wanting {
+        name: source.name.clone(),
+        interval: source.interval.as_secs(),
+        of_guests: Selection::of(source, discovery).has_guests(),
+        file: None,
+        line: source.place.map(|place| place.line),
+    };
+    sources.iter().filter(wants).map(of).collect()
+}
+
+/// A line for `polling.yaml` that adds a source of a meter, under a name that no source has.
+pub fn line(sources: &[Source], meter: &str) -> String {
+    let taken = |name: &String| sources.iter().any(|source| source.name == *name);
+    let numbered = std::iter::once(meter.to_owned()).chain((2_u64..).map(|n| format!("{meter}-{n}")));
+    let name = numbered.into_iter().find(|name| !taken(name)).unwrap_or_default();
+    format!("  - {{name: {name:?}, interval: {INTERVAL}, meters: [{:?}]}}", literal(meter))
+}
+
+/// Where such a line goes.
+pub fn file(config: &Config) -> String {
+    match &config.polling_file {
+        Some(file) => format!("{}, under `sources:`", file.display()),
+        None => "a file under `sources:`, and name that file as `polling:` in wasmeter.yaml".to_owned(),
+    }
+}
+
+/// A filter for meters of exactly this name.
+pub fn exactly(meter: &str) -> Option<MeterFilter> {
+    MeterFilter::new(vec![literal(meter)]).ok()
+}
+
+/// A pattern that fits nothing but a name.
+fn literal(name: &str) -> String {
+    let mut pattern = String::with_capacity(name.len());
+    for letter in name.chars() {
+        match letter {
+            '*' | '?' | '[' => pattern.extend(['[', letter, ']']),
+            _ => pattern.push(letter),
+        }
+    }
+    pattern
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn source(name: &str, meters: &str, resources: &[&str], discovery: &[&str]) -> Source {
+        let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let meters = MeterFilter::new(vec![meters.to_owned()]).unwrap();
+        let (resources, discovery) = (texts(resources), texts(discovery));
+        Source { name: name.to_owned(), interval: Duration::from_secs(60), meters, resources, discovery, place: None }
+    }
+
+    #[test]
+    fn sources_that_want_a_meter_say_of_what() {
+        let sources = [
+            source("all", "*", &[], &[]),
+            source("disks", "disk.*", &[], &[]),
+            source("node", "cpu", &[], &["local_node"]),
+            source("fixed", "cpu", &["x"], &[]),
+            source("both", "cpu", &["x"], &["local_instances"]),
+        ];
+        let found = wanted_by(&sources, &["cpu".to_owned()], &["local_instances".to_owned()]);
+        let found: Vec<(&str, bool)> = found.iter().map(|source| (&*source.name, source.of_guests)).collect();
+        assert_eq!(found, [("all", true), ("node", false), ("fixed", false), ("both", true)]);
+        assert_eq!(wanted_by(&sources, &[], &[]), []);
+    }
+
+    #[test]
+    fn a_line_names_a_new_source_and_one_meter() {
+        let sources = [source("cpu", "cpu", &[], &[]), source("cpu-2", "cpu", &[], &[])];
+        assert_eq!(line(&[], "cpu"), r#"  - {name: "cpu", interval: 300, meters: ["cpu"]}"#);
+        assert_eq!(line(&sources, "cpu"), r#"  - {name: "cpu-3", interval: 300, meters: ["cpu"]}"#);
+        let filter = exactly("a*[b]?").unwrap();
+        assert!(filter.matches("a*[b]?") && !filter.matches("ax[b]y") && !filter.matches("a*b?"));
+    }
+}
