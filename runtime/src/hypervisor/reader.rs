@@ -13,7 +13,7 @@ pub mod line;
 pub mod quarantine;
 pub mod want;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -87,7 +87,7 @@ impl Reader {
 
     /// Guests whose definition cannot be used, and why.
     pub fn refused(&self) -> &BTreeMap<Uuid, String> {
-        &self.refused
+        self.definitions.refused()
     }
 
     /// Reads what is wanted of every guest.

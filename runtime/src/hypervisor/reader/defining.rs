@@ -84,6 +84,11 @@ impl Definitions {
         None
     }
 
+    /// Guests whose definition cannot be used, and why.
+    pub fn refused(&self) -> &BTreeMap<Uuid, String> {
+        &self.refused
+    }
+
     /// Forgets guests that are not there.
     pub fn forget_others(&mut self, there: &[Record]) {
         if !self.refused.is_empty() {
