@@ -88,7 +88,7 @@ impl Args {
             print::json(&said.json())?;
         } else if said.guest.is_none() {
             for Why { why, remedy, .. } in &said.reasons {
-                print::error(format_args!("{why}. {remedy}"));
+                print::error(format_args!("{} {remedy}", text::sentence(why)));
             }
             if !said.guests.is_empty() {
                 print::problems(text::guests(&said).trim_end());
@@ -156,7 +156,7 @@ impl Args {
     }
 
     fn unreachable(&self, error: &HypervisorError) -> Explanation {
-        let remedy = "Name a host that answers: sim://, recording:FILE, or a libvirt URI such as qemu:///system";
+        let remedy = "See wasmeter check, and --hypervisor for hosts that there are";
         self.nothing(Word::Unreachable, error.to_string(), remedy)
     }
 
