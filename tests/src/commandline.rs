@@ -1,6 +1,7 @@
 //! Everything but the daemon: what each subcommand prints, and how it ends.
 
 mod check;
+mod explain;
 mod inspect;
 mod once;
 mod prometheus;
@@ -11,7 +12,9 @@ use crate::support::program::{Folder, run};
 
 #[test]
 fn every_subcommand_has_examples() {
-    for line in ["run", "once", "check", "record", "completion", "module list", "module inspect", "module run"] {
+    for line in
+        ["run", "once", "check", "explain", "record", "completion", "module list", "module inspect", "module run"]
+    {
         run(&format!("{line} --help")).is(0).says("Examples:\n  wasmeter ").says("Usage: wasmeter ");
     }
     run("--help").is(0).says("Exit codes:").says("SIGHUP");
@@ -28,6 +31,7 @@ fn wrong_command_lines_are_told_from_everything_else() {
         ("run --nonsense", "--nonsense"),
         ("once --format xml", "possible values: table, json, prometheus"),
         ("once --hypervisor", "--hypervisor"),
+        ("explain cpu", "GUEST"),
         ("record", "FILE"),
         ("record x --interval 10", "not a duration such as 500ms, 2.5s, 2m or 1h"),
         ("module", "Usage: wasmeter module"),
@@ -51,7 +55,9 @@ fn completions_are_made_for_each_shell() {
 #[test]
 fn hosts_that_cannot_be_and_hosts_that_do_not_answer() {
     let folder = Folder::new("");
-    for line in ["run --cycles 1", "once", "check", "record new", "module run disk", "module inspect disk"] {
+    for line in
+        ["run --cycles 1", "once", "check", "explain cpu x", "record new", "module run disk", "module inspect disk"]
+    {
         for (uri, code, words) in [
             ("sim://?domain=3", 64, "no parameter \"domain\"; write one of domains"),
             ("recording:", 64, "recording:FILE"),
@@ -79,7 +85,7 @@ fn configurations_that_cannot_be_are_named_with_their_lines() {
         if polling.is_empty() {
             folder.poll(&["*"]);
         }
-        for line in ["run --cycles 1", "once", "record new", "module run disk", "module list"] {
+        for line in ["run --cycles 1", "once", "explain cpu x", "record new", "module run disk", "module list"] {
             folder.run(line).is(64).complains(words);
         }
         folder.run("check").is(64).says(words);

@@ -78,6 +78,18 @@ fn guests_without_nova_are_skipped_and_counted_once() {
 }
 
 #[test]
+fn why_guests_are_not_metered_is_explained() {
+    let Some(folder) = folder("") else { return };
+    let reason =
+        |guest: &str| folder.run(&format!("explain power.state {guest} --json")).is(1).json()["reason"].clone();
+    assert_eq!(reason("db"), "guest-nobodys");
+    let odd = "4dea22b3-1d52-48f3-a516-000000000002";
+    assert_eq!(reason(odd), "guest-unusable");
+    folder.run(&format!("explain power.state {odd}")).is(1).says("has no metadata/instance/owner");
+    folder.run("explain power.state instance-00000001").is(0).says("power.state of web\n");
+}
+
+#[test]
 fn guests_without_nova_belong_to_whom_their_metadata_says() {
     let Some(folder) = folder(METER) else { return };
     let once = folder.run("once --format json").is(0);

@@ -9,7 +9,8 @@ use crate::modules::NotLoaded;
 pub const HELP: &str = "\
 Exit codes:
    0  done
-   1  it could not be started, or failed while it ran; `run --cycles`: an output lacks samples
+   1  it could not be started, or failed while it ran; `run --cycles`: an output lacks samples;
+      `explain`: there is no value
   64  the command line or the configuration is wrong
   69  the hypervisor cannot be reached; `run --cycles`: in no cycle
   70  a module was refused, or failed

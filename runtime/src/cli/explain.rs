@@ -34,17 +34,22 @@ const EXAMPLES: &str = "\
 Examples:
   wasmeter explain cpu instance-0000002a
   wasmeter explain memory.usage web-6 -c /etc/wasmeter/wasmeter.yaml
-  wasmeter explain disk.device.read.bytes 2ed8d4a5-c3eb-4c66-a727-c4f1a70e2409 --json | jq -r .reason
+  wasmeter explain cpu 2ed8d4a5-c3eb-4c66-a727-c4f1a70e2409 --json | jq -r .reason
 
-It measures the meter once, and a second time a second later if there was no value or if it is a delta.
+It measures the meter once, and again a second later if there was no value or if it is a delta.
 Of the statistics, USED are those without which the value would be another; that is tried.
 
-It ends with 0 if the daemon gives a value, with 1 if it does not and that is explained, with 64 if there is no such
-meter or guest, with 69 if the hypervisor cannot be reached, and with 70 if a module failed.
+Exit codes:
+   0  the daemon gives a value
+   1  it gives none, and why is said
+  64  there is no such meter or guest
+  69  the hypervisor cannot be reached
+  70  a module failed
 
-With --json, `reason` is null or one of: unknown-meter, unknown-guest, ambiguous-guest, unreachable, module-off,
-no-source, source-excludes-guests, not-of-guests, guest-gone, guest-nobodys, guest-unusable, guest-off, guest-stuck,
-statistics-missing, module-failed, no-device, no-medium, no-counter, no-balloon, no-statistic, first-value, not-given.";
+With --json, `reason` is null or one of: unknown-meter, unknown-guest, ambiguous-guest,
+unreachable, module-off, no-source, source-excludes-guests, not-of-guests, guest-gone,
+guest-nobodys, guest-unusable, guest-off, guest-stuck, statistics-missing, module-failed,
+no-device, no-medium, no-counter, no-balloon, no-statistic, first-value, not-given.";
 
 /// Say where a guest's value of a meter comes from, or why there is none.
 #[derive(Debug, clap::Args)]
@@ -88,7 +93,7 @@ impl Args {
             print::json(&said.json())?;
         } else if said.guest.is_none() {
             for Why { why, remedy, .. } in &said.reasons {
-                print::error(format_args!("{why}. {remedy}"));
+                print::error(format_args!("{} {remedy}", text::sentence(why)));
             }
             if !said.guests.is_empty() {
                 print::problems(text::guests(&said).trim_end());
@@ -156,7 +161,7 @@ impl Args {
     }
 
     fn unreachable(&self, error: &HypervisorError) -> Explanation {
-        let remedy = "Name a host that answers: sim://, recording:FILE, or a libvirt URI such as qemu:///system";
+        let remedy = "See wasmeter check, and --hypervisor for hosts that there are";
         self.nothing(Word::Unreachable, error.to_string(), remedy)
     }
 
@@ -232,6 +237,7 @@ impl Args {
         let mut said = Explanation { samples, statistics, sources, slots, ..self.nothing_yet() };
         let case = Case {
             meter: &self.meter,
+            wanted: added,
             module: &owner.module.name,
             is_off: owner.is_off,
             guest: &guest,

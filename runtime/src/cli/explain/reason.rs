@@ -89,6 +89,8 @@ pub struct Failed {
 pub struct Case<'a> {
     /// The meter.
     pub meter: &'a str,
+    /// What sources have to want for it: the same, or what its transformer is handed.
+    pub wanted: &'a str,
     /// The module that gives it.
     pub module: &'a str,
     /// Whether that one has to be turned on first.
@@ -157,7 +159,7 @@ impl Case<'_> {
     }
 
     fn of_configuration(&self) -> Option<Why> {
-        let Self { meter, module, .. } = self;
+        let Self { meter, wanted, module, .. } = self;
         if self.is_off {
             let why = format!("{meter} is a meter of the module {module}, which is off");
             return Some(Why::new(
@@ -172,12 +174,12 @@ impl Case<'_> {
         if self.sources.is_empty() {
             let (line, file) = self.add;
             let remedy = format!("Add a line such as `{}` to {file}", line.trim());
-            return Some(Why::new(Word::NoSource, format!("no source wants {meter}"), remedy));
+            return Some(Why::new(Word::NoSource, format!("no source wants {wanted}"), remedy));
         }
         if self.sources.iter().all(|source| !source.of_guests) {
             let names: Vec<&str> = self.sources.iter().map(|source| source.name.as_str()).collect();
             let why = format!(
-                "{} wants {meter}, but only of what its `resources` and `discovery` name, which are no guests",
+                "{} wants {wanted}, but only of what its `resources` and `discovery` name, which are no guests",
                 names.join(", ")
             );
             let remedy = "Add `discovery: [local_instances]` to the source, or take both keys out";

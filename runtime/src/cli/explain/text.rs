@@ -12,7 +12,7 @@ use crate::sandbox::World;
 pub fn write(said: &Explanation) -> String {
     let mut out = head(said);
     for why in &said.reasons {
-        out.push_str(&format!("\nNo value: {}.\n  {}.\n", sentence(&why.why), sentence(&why.remedy)));
+        out.push_str(&format!("\nNo value: {}\n  {}\n", sentence(&why.why), sentence(&why.remedy)));
     }
     let mut section = |title: &str, body: String| {
         if !body.is_empty() {
@@ -47,8 +47,8 @@ fn head(said: &Explanation) -> String {
                 ("", "") => String::new(),
                 (status, state) => format!(", {status} ({state})"),
             };
-            let called = if guest.display_name.is_empty() { asked } else { &guest.display_name };
-            format!("{meter} of {called}\nguest    {} {}{state}\n", guest.name, guest.uuid)
+            let called: &str = if guest.display_name.is_empty() { asked } else { &guest.display_name };
+            format!("{meter} of {}\nguest    {} {}{state}\n", name(called), name(&guest.name), guest.uuid)
         }
     };
     if let Some(module) = module {
@@ -184,9 +184,15 @@ fn statistics(all: &[Statistic]) -> String {
     out
 }
 
-/// A text that stands in front of a full stop.
-fn sentence(text: &str) -> &str {
-    text.trim_end().trim_end_matches('.')
+/// A text with a full stop, if nothing else ends it.
+pub fn sentence(text: &str) -> String {
+    let text = text.trim_end();
+    if text.ends_with(['.', '?', '!']) { text.to_owned() } else { format!("{text}.") }
+}
+
+/// A name that its owner chose, which makes no lines.
+fn name(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
 }
 
 fn lines(all: &[String]) -> String {
@@ -221,7 +227,9 @@ mod tests {
         assert!(text.ends_with("\na b: it was not read in this slot\nread, and not used for it: c\n"), "{text}");
         assert!(text.contains("\na    balloon  guest  yes"), "{text}");
         assert_eq!(statistics(&[]), "");
-        assert_eq!(sentence("It is. "), "It is");
+        for (text, whole) in [("It is ", "It is."), ("It is.", "It is."), ("Is it?", "Is it?")] {
+            assert_eq!(sentence(text), whole);
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ fn source(of_guests: bool) -> Wanting {
 fn case<'a>(guest: &'a Guest, sources: &'a [Wanting], statistics: &'a [Statistic]) -> Case<'a> {
     Case {
         meter: "x",
+        wanted: "x",
         module: "m",
         is_off: false,
         guest,
