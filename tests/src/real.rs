@@ -3,6 +3,7 @@
 mod changes;
 mod leaks;
 mod lost;
+mod reach;
 mod stuck;
 
 use std::collections::BTreeSet;

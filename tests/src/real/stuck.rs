@@ -14,8 +14,13 @@ use wasmeter_rig::{Guest, Libvirtd, or_say};
 
 use super::{fleet, guests_with, metering, wait_for_slots};
 use crate::support::program::{samples_so_far, slots, until};
+use crate::support::repeat;
 
-const GUESTS: u32 = 50;
+/// So many guests, and twice as many where tests are repeated for long.
+fn guests() -> Vec<Guest> {
+    fleet(if repeat() > 1 { 100 } else { 50 })
+}
+
 /// What a guest's process has to answer, and what needs no process.
 const MONITORED: &str = "block.*.rd.bytes";
 const FREE: &str = "net.*.rx.bytes";
@@ -87,7 +92,7 @@ async fn all_are_back(reader: &mut Reader, all: &BTreeSet<Uuid>, slots: usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_frozen_costs_only_itself() {
     let Some(libvirtd) = or_say(Libvirtd::start()) else { return };
-    let guests = fleet(GUESTS);
+    let guests = guests();
     let all = uuids(&guests);
     libvirtd.boot(&guests).unwrap();
     let mut reader = reader(&libvirtd);
@@ -95,7 +100,9 @@ async fn whoever_is_frozen_costs_only_itself() {
     println!("healthy: a cycle takes {healthy:?}");
     assert_eq!(with(&reading, MONITORED), all);
     // Nobody twice: who offends again is left out for longer.
-    for frozen in [&guests[20..21], &guests[3..5], &guests[40..45]] {
+    let rounds = if repeat() > 1 { guests.len() / 8 } else { 1 };
+    let frozen = guests.chunks_exact(8).take(rounds).flat_map(|some| [&some[..1], &some[1..3], &some[3..8]]);
+    for frozen in frozen {
         frozen.iter().for_each(|guest| libvirtd.freeze(guest.name()).unwrap());
         let stuck = uuids(frozen);
         let sampled: BTreeSet<Uuid> = all.difference(&stuck).copied().collect();
@@ -116,7 +123,7 @@ async fn whoever_is_frozen_costs_only_itself() {
 #[tokio::test(flavor = "multi_thread")]
 async fn all_may_freeze() {
     let Some(libvirtd) = or_say(Libvirtd::start()) else { return };
-    let guests = fleet(GUESTS);
+    let guests = guests();
     let all = uuids(&guests);
     libvirtd.boot(&guests).unwrap();
     let mut reader = reader(&libvirtd);
