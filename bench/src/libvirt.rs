@@ -63,10 +63,10 @@ pub fn run(guests: u32, rounds: usize, python: &Path, bars: &mut Bars) -> Outcom
     ours.print("wasmeter", bars);
     theirs.print("Ceilometer", bars);
     let (our_wall, their_wall) = (median(ours.walls.clone()), median(theirs.walls.clone()));
-    bars.at_most("wall time of a cycle against the bare call", our_wall / bare, 0.7, "times");
-    bars.at_most("wall time of a cycle against Ceilometer's", our_wall / their_wall, 0.2, "times");
-    bars.at_most("own CPU of a cycle against Ceilometer's", ours.own / theirs.own, 0.025, "times");
-    bars.at_most("CPU of libvirtd and QEMU against Ceilometer's", ours.host() / theirs.host(), 0.3, "times");
+    bars.at_most("wall time of a cycle, of the bare call's", 100.0 * our_wall / bare, 70.0, "%");
+    bars.at_most("wall time of a cycle, of Ceilometer's", 100.0 * our_wall / their_wall, 20.0, "%");
+    bars.at_most("own CPU time of a cycle, of Ceilometer's", 100.0 * ours.own / theirs.own, 2.5, "%");
+    bars.at_most("CPU time of libvirtd and QEMU, of Ceilometer's", 100.0 * ours.host() / theirs.host(), 30.0, "%");
     bars.at_most("resident memory of the daemon", ours.resident, 28.0, "MiB");
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fs::File;
+use std::io::{self, Read};
 
 use wasmeter_rig::{Flavor, Guest, Libvirtd, Metadata, Nic, Nova, NovaVersion};
 
@@ -10,7 +11,7 @@ const ODD: &str = "it's <odd> & \"quoted\" &amp; \\ – 計測 ünï 🚀";
 
 /// The guest with many disks.
 const DISKS: u32 = 2;
-/// The size of a disk that is a file without any format.
+/// The size of a disk that is a file without any format; not all of it is there.
 const RAW: u64 = 10 << 20;
 
 /// Starts them: one runs, one is shut off, and all others are paused.
@@ -20,16 +21,21 @@ pub fn start(rig: &Libvirtd) -> Result<(), Box<dyn Error>> {
     let guests = paused();
     rig.boot(&guests)?;
     let Some(guest) = guests.iter().find(|guest| guest.number() == DISKS) else { return Ok(()) };
-    // A disk that has been written to, and one of another format.
+    // A disk that has been written to, and files without any format: one that has been written to, and one that has
+    // not but holds something, as Nova's own drive for a guest's configuration.
     let write = |device: &str| {
         let write = format!("qemu-io -d /machine/peripheral/{device}/virtio-backend \"write -P 1 1M 2M\"");
         rig.virsh(&["qemu-monitor-command", "--hmp", guest.name(), &write]).map(drop)
     };
     write("virtio-disk1")?;
-    let raw = rig.folder().join("raw.img");
-    File::create(&raw)?.set_len(RAW)?;
-    let raw = raw.to_string_lossy();
-    rig.virsh(&["attach-disk", guest.name(), &raw, "vdz", "--driver", "qemu", "--subdriver", "raw", "--live"])?;
+    for (target, content) in [("vdy", RAW / 4), ("vdz", 0)] {
+        let path = rig.folder().join(target);
+        let mut file = File::create(&path)?;
+        io::copy(&mut io::repeat(1).take(content), &mut file)?;
+        file.set_len(RAW)?;
+        let path = path.to_string_lossy();
+        rig.virsh(&["attach-disk", guest.name(), &path, target, "--driver", "qemu", "--subdriver", "raw", "--live"])?;
+    }
     write("virtio-disk25")?;
     Ok(())
 }

@@ -21,9 +21,10 @@ pub const KNOWN: &[Known] = &[
         is: |difference| difference.path == "message_signature" && difference.ours.is_none(),
     },
     Known {
-        what: "the sizes of qcow2 files on the host",
-        reason: "libvirt's bulk statistics have the highest offset that was written and the room that is taken; asked \
-                 for one disk, it calls the room taken the allocation, and the file's length the usage",
+        what: "what disks take on the host, where they are qcow2 files or were never written to",
+        reason: "libvirt's bulk statistics tell the highest offset that was written as allocation, and the room taken \
+                 as usage; asked for one such disk, it tells the room taken as allocation, and the file's length as \
+                 usage",
         is: |difference| {
             let Difference { key, path, ours, theirs } = difference;
             let sizes = ["disk.device.allocation", "disk.device.usage"];

@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
@@ -51,14 +52,15 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    match run(&args) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
+    let test = move || {
+        run(&args).unwrap_or_else(|error| {
             eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+            false
+        })
+    };
+    // What cannot run is told with the thread's name. A panic has been told as well.
+    let ended = thread::Builder::new().name("peer-test".into()).spawn(test).map(JoinHandle::join);
+    if matches!(ended, Ok(Ok(true))) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Whether both say the same.
