@@ -19,6 +19,7 @@ use crate::measure::{Bars, Outcome, median};
 
 /// How both are told to call this host.
 const HOST: &str = "bench-1";
+const MIB: f64 = 1048576.0;
 
 /// What one of them takes.
 struct Cost {
@@ -31,6 +32,7 @@ struct Cost {
     qemus: f64,
     /// In MiB, of all its processes.
     resident: f64,
+    anonymous: f64,
 }
 
 /// What processes have used up to a moment.
@@ -103,7 +105,8 @@ impl Cost {
             own: each(begin.own.cpu, end.own.cpu),
             libvirtd: each(begin.host.libvirtd, end.host.libvirtd),
             qemus: each(begin.host.qemus, end.host.qemus),
-            resident: end.own.resident as f64 / f64::from(1 << 20),
+            resident: end.own.resident as f64 / MIB,
+            anonymous: end.own.anonymous as f64 / MIB,
             walls,
         })
     }
@@ -119,5 +122,6 @@ impl Cost {
         bars.note(&format!("{who}: CPU time of libvirtd"), self.libvirtd * 1e3, "ms");
         bars.note(&format!("{who}: CPU time of QEMU"), self.qemus * 1e3, "ms");
         bars.note(&format!("{who}: resident memory"), self.resident, "MiB");
+        bars.note(&format!("{who}: what of it is no file's"), self.anonymous, "MiB");
     }
 }

@@ -19,6 +19,8 @@ pub struct Used {
     pub cpu: Duration,
     /// Resident memory in bytes, all processes together. What they share counts in each.
     pub resident: u64,
+    /// What of it is no file's: libraries and programs are shared with whoever else has them.
+    pub anonymous: u64,
 }
 
 /// What `/proc` says of one process.
@@ -47,6 +49,7 @@ impl Processes {
             if let Some(stat) = all.get(&process) {
                 used.cpu += stat.used.cpu;
                 used.resident += stat.used.resident;
+                used.anonymous += stat.used.anonymous;
             }
         }
         used
@@ -55,14 +58,17 @@ impl Processes {
 
 fn stat(entry: std::io::Result<fs::DirEntry>) -> Option<(u32, Stat)> {
     let process = entry.ok()?.file_name().to_str()?.parse().ok()?;
+    let page = u64::try_from(page_size()).ok()?;
     let all = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // The name before may hold anything. From the state on, which is the third field.
     let fields: Vec<&str> = all.rsplit_once(") ")?.1.split_whitespace().collect();
     let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
-    let (users, system, pages) = (field(14)?, field(15)?, field(24)?);
-    let cpu = Duration::from_millis((users + system) * 1000 / clock_ticks_per_second());
-    let resident = pages * u64::try_from(page_size()).ok()?;
-    Some((process, Stat { parent: fields.get(1)?.parse().ok()?, used: Used { cpu, resident } }))
+    let cpu = Duration::from_millis((field(14)? + field(15)?) * 1000 / clock_ticks_per_second());
+    let pages = fs::read_to_string(format!("/proc/{process}/statm")).ok()?;
+    let mut bytes = pages.split(' ').skip(1).map(|pages| Some(pages.parse::<u64>().ok()? * page));
+    let (resident, of_files) = (bytes.next()??, bytes.next()??);
+    let used = Used { cpu, resident, anonymous: resident.saturating_sub(of_files) };
+    Some((process, Stat { parent: fields.get(1)?.parse().ok()?, used }))
 }
 
 #[cfg(test)]
@@ -72,7 +78,7 @@ mod tests {
     #[test]
     fn this_one_uses_something() {
         let used = Processes::from(std::process::id()).used();
-        assert!(used.resident > 100 << 10, "{used:?}");
+        assert!(used.resident > used.anonymous && used.anonymous > 10 << 10, "{used:?}");
         assert_eq!(Processes::from(u32::MAX).used(), Used::default());
     }
 }

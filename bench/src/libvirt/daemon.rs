@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use wasmeter::clock::{Clock, SystemClock};
 use wasmeter_peer::Processes;
 use wasmeter_rig::Libvirtd;
 
@@ -70,8 +71,8 @@ pub fn measure(rig: &Libvirtd, folder: &Path, rounds: usize) -> Result<Cost, Box
 
 /// Sleeps until the middle between two slots, so many slots from now on, and gives the slot before it.
 fn until_middle(slots: u64) -> Result<SystemTime, Box<dyn Error>> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-    let slot = UNIX_EPOCH + Duration::from_secs((now.as_secs() / INTERVAL + slots) * INTERVAL);
-    sleep((slot + Duration::from_secs(INTERVAL) / 2).duration_since(SystemTime::now())?);
-    Ok(slot)
+    let now = Duration::from_nanos(u64::try_from(SystemClock.now().wall)?);
+    let slot = Duration::from_secs((now.as_secs() / INTERVAL + slots) * INTERVAL);
+    sleep((slot + Duration::from_secs(INTERVAL) / 2).saturating_sub(now));
+    Ok(UNIX_EPOCH + slot)
 }
