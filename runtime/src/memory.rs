@@ -1,4 +1,4 @@
-//! Giving back what only starting needed.
+//! Giving back the code that only starting needed.
 //!
 //! Where files are cached in large pieces, a program that runs a few instructions of each has most of itself in
 //! memory: this one brings a compiler that runs in other processes, if at all.

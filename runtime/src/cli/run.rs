@@ -100,18 +100,25 @@ impl Args {
         let names: Vec<_> = agent.modules().pollsters.iter().map(|module| module.name.to_string()).collect();
         tracing::info!(host = agent.config().host, hypervisor = ?agent.config().hypervisor, "Measuring.");
         tracing::info!(modules = names.join(" "), "Modules are loaded.");
+        #[cfg(target_os = "linux")]
+        let mut first = true;
         let mut shown = self.table.then(|| Screen { table: Table::default(), recent });
         let run = Run {
             outputs,
             outputs_of: Box::new(|config| self.outputs(config)),
             reload: Box::new(|| self.reload()),
             tell: service::tell,
-            watch: Box::new(move |report, agent| shown.as_mut().map(|screen| screen.draw(report, agent))),
+            watch: Box::new(move |report, agent| {
+                // By now everything that happens in every cycle has happened once.
+                #[cfg(target_os = "linux")]
+                if std::mem::take(&mut first) {
+                    memory::give_back_code();
+                }
+                shown.as_mut().map(|screen| screen.draw(report, agent))
+            }),
             show: print::try_text,
             cycles: self.cycles,
         };
-        #[cfg(target_os = "linux")]
-        memory::give_back_code();
         // On the thread of the loop: where that does not come round, nor does this.
         threads.time.spawn(service::feed_watchdog());
         let end = threads.time.block_on(run.run(&mut agent, &mut wishes));
