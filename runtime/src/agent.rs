@@ -84,7 +84,7 @@ impl Agent {
     pub async fn new(config: Config, parts: Parts) -> Result<Self, NotLoaded> {
         let Parts { clock, hypervisor, sandbox, guests } = parts;
         let modules = load(&sandbox, &config).await?;
-        let reader = Reader::new(hypervisor, config.watchdog(), config.reader.max_stuck);
+        let reader = Reader::new(hypervisor, Arc::clone(&clock), config.watchdog(), config.reader.max_stuck);
         let directory = Directory::new(Rules::of(&config));
         let ids = Ids::new(&config.host, clock.now());
         let chains = modules.chains();

@@ -251,6 +251,12 @@ pub enum HypervisorError {
         /// Its own words.
         reason: String,
     },
+    /// What a guest is made of cannot be understood.
+    #[error("its definition cannot be used: {reason}")]
+    Unusable {
+        /// Where in it, and what is wrong.
+        reason: String,
+    },
     /// So many calls have not come back that no more are made.
     #[error("the hypervisor hangs: {calls} calls are stuck, and no more are made until one comes back")]
     Stuck {

@@ -33,13 +33,12 @@ impl Agent {
         for work in &work {
             want.add(&work.module.description.reads);
         }
-        // Before the read: a sample is never younger than it says.
-        let at = self.clock.now();
+        let began = self.clock.now();
         let reading = self.reader.read(&want).await.inspect_err(|_| self.tally.failed_reads += 1)?;
         self.directory.learn_from(&mut self.reader, &reading).await?;
-        let read = self.since(at);
+        let read = self.since(began);
         let others = plan::others(&self.config.host, &work);
-        let Reading { groups, records, stuck, missing } = reading;
+        let Reading { at, groups, records, stuck, missing } = reading;
         let snapshot = Arc::new(Snapshot::assemble(&mut self.directory, groups, &records, &others, at));
         drop(records);
         Arc::make_mut(&mut self.names).next_slot();
@@ -50,7 +49,7 @@ impl Agent {
         self.tally.cycles += 1;
         self.tally.samples += slot.len() as u64;
         let guests = snapshot.resources.guests().end;
-        let whole = self.since(at);
+        let whole = self.since(began);
         let nobodys = snapshot.nobodys;
         Ok(Report { slot, snapshot, read, whole, guests, nobodys, stuck, missing, modules })
     }

@@ -51,9 +51,10 @@ impl Exit {
     pub fn without_host(error: &HypervisorError) -> Self {
         match error {
             HypervisorError::Uri { .. } => Self::Usage,
-            HypervisorError::Unreachable { .. } | HypervisorError::Call { .. } | HypervisorError::Stuck { .. } => {
-                Self::Unreachable
-            }
+            HypervisorError::Unreachable { .. }
+            | HypervisorError::Call { .. }
+            | HypervisorError::Unusable { .. }
+            | HypervisorError::Stuck { .. } => Self::Unreachable,
         }
     }
 }

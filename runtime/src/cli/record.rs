@@ -62,12 +62,12 @@ impl Args {
         // What was masked may still tell much about a host; it is the recorder's to give away.
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.file).map_err(cannot)?;
         let mut out = BufWriter::new(file);
-        let mut reader = Reader::new(hypervisor, config.watchdog(), config.reader.max_stuck);
+        let mut reader = Reader::new(hypervisor, Arc::clone(&clock), config.watchdog(), config.reader.max_stuck);
         for slot in 1..=self.slots {
             if slot > 1 {
                 threads.time.block_on(async { tokio::time::sleep(self.interval).await });
             }
-            let mut recorded = threads.time.block_on(read(&mut reader, &clock)).map_err(|error| {
+            let mut recorded = threads.time.block_on(read(&mut reader)).map_err(|error| {
                 print::error(error);
                 Exit::Unreachable
             })?;
@@ -80,14 +80,13 @@ impl Args {
 }
 
 /// Reads everything of every guest.
-async fn read(reader: &mut Reader, clock: &Arc<dyn Clock>) -> Result<Recorded, HypervisorError> {
+async fn read(reader: &mut Reader) -> Result<Recorded, HypervisorError> {
     let mut want = Want::default();
     let every: Vec<Wanted> = Groups::keys().map(|key| Wanted { key: key.to_owned(), instead_of: Vec::new() }).collect();
     want.and_stopped(true);
     want.add(&every);
-    let at = clock.now();
     let reading = reader.read(&want).await?;
     let guests = reading.records.iter().map(|record| record.guest).collect();
     let definitions = reader.define(guests).await?.into_iter().filter_map(|(_, definition)| definition).collect();
-    Ok(Recorded::new(at, reading.records, definitions))
+    Ok(Recorded::new(reading.at, reading.records, definitions))
 }

@@ -24,7 +24,10 @@ pub fn tell(news: &News<'_>) {
             let took = report.whole.as_millis();
             notify(&[NotifyState::Status(&format!("{samples} samples of {guests} guests{stuck}, in {took} ms"))]);
         }
-        News::Unreachable(error) => notify(&[NotifyState::Status(&error.to_string())]),
+        // A line more would be something else that is told.
+        News::Unreachable(error) => {
+            notify(&[NotifyState::Status(&error.to_string().replace(char::is_control, " "))]);
+        }
         News::Ending(time) => {
             // What was granted for every end may be less than the configuration allows for this one.
             let time = u32::try_from(time.saturating_add(MARGIN).as_micros()).unwrap_or(u32::MAX);

@@ -153,7 +153,7 @@ impl Connection for Session {
         match domain.xml() {
             Ok(text) => match xml::definition(guest, &text) {
                 Ok(definition) => Ok(Some(definition)),
-                Err(error) => Err(HypervisorError::Call { call: "define", reason: error.to_string() }),
+                Err(error) => Err(HypervisorError::Unusable { reason: error.to_string() }),
             },
             Err(error) if error.kind() == Kind::Gone => {
                 self.domains.remove(&guest);

@@ -2,8 +2,8 @@
 //!
 //! Every call has a watchdog and runs on a thread with a connection of its own, a [`line::Line`]. What a guest's process
 //! has to answer is read by two calls at once, each of half the guests, while a scout looks whose process does not
-//! answer. A call that meets a frozen guest stays with it and keeps its line; the rest is read on a new one in the same
-//! slot. Guests in which a call is stuck are in [`quarantine`], which leaves them out of what needs their process until
+//! answer. A call that meets a frozen guest stays with it and keeps its line, and reading begins again without that guest, on
+//! new ones, in the same slot. Guests in which a call is stuck are in [`quarantine`], which leaves them out of what needs their process until
 //! it is over; what needs no process is read of them all the same. With more stuck calls than are allowed, nothing that
 //! a guest's process has to answer is asked at all; at twice as many the host as a whole must hang, and nothing is
 //! asked until a call comes back.
@@ -28,6 +28,7 @@ use self::line::{Lines, Missed};
 use self::quarantine::Quarantine;
 pub use self::want::Want;
 use super::{Doubt, Groups, Guests, Hypervisor, HypervisorError, Record, Request};
+use crate::clock::{Clock, Moment};
 
 /// Guests that are worth two calls at once. More than two gain little, and each may be lost to a frozen guest.
 const WORTH_TWO: usize = 8;
@@ -44,13 +45,22 @@ const STUCK: Duration = Duration::from_millis(100);
 pub struct Reader {
     lines: Lines,
     max_stuck: usize,
+    clock: Arc<dyn Clock>,
     quarantine: Quarantine,
+    /// Whether anybody has looked who is stuck.
+    looked: bool,
+    /// Guests that were last seen to be stuck, whoever's call it is.
+    occupied: usize,
+    /// Whether a call about guests that are off does not come back.
+    stopped_hang: bool,
     definitions: Definitions,
 }
 
 /// What one slot's reading gave.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Reading {
+    /// The time before it began.
+    pub at: Moment,
     /// Groups that were read.
     pub groups: Groups,
     /// Statistics of every guest that there is.
@@ -65,11 +75,15 @@ pub struct Reading {
 
 impl Reader {
     /// A reader that gives each call so much time, and lets so many calls be stuck.
-    pub fn new(hypervisor: Arc<dyn Hypervisor>, watchdog: Duration, max_stuck: usize) -> Self {
+    pub fn new(hypervisor: Arc<dyn Hypervisor>, clock: Arc<dyn Clock>, watchdog: Duration, max_stuck: usize) -> Self {
         Self {
             lines: Lines::new(hypervisor, watchdog, most(max_stuck)),
             max_stuck,
+            clock,
             quarantine: Quarantine::default(),
+            looked: false,
+            occupied: 0,
+            stopped_hang: false,
             definitions: Definitions::default(),
         }
     }
@@ -90,29 +104,44 @@ impl Reader {
         self.definitions.refused()
     }
 
-    /// Reads what is wanted of every guest.
+    /// Reads what is wanted of every guest. When somebody is found to be frozen, it begins again without them: all of
+    /// a slot is of one time.
     pub async fn read(&mut self, want: &Want) -> Result<Reading, HypervisorError> {
+        loop {
+            if let Some(reading) = self.attempt(want).await? {
+                return Ok(reading);
+            }
+        }
+    }
+
+    /// One reading; `None` if somebody was found to be frozen meanwhile, who is in quarantine now.
+    async fn attempt(&mut self, want: &Want) -> Result<Option<Reading>, HypervisorError> {
+        // Before the read: nothing is younger than it says.
+        let at = self.clock.now();
         let free = want.groups().without_monitor() | Groups::STATE;
         let records = match self.request(free, Guests::All).await {
             Ok(records) => records,
             Err(Missed::Refused(error)) => return Err(error),
             Err(Missed::Late) => return Err(late(self.lines.watchdog())),
         };
-        let mut reading = Reading { groups: free, records, ..Reading::default() };
-        self.release(&reading).await;
+        let mut reading = Reading { at, groups: free, records, stuck: BTreeSet::new(), missing: None };
+        self.look(&reading.records).await;
         self.definitions.forget_others(&reading.records);
         let asked = want.groups().with_monitor();
         if !asked.is_empty() {
-            let guests = want.guests(&reading.records);
-            self.monitored(asked, guests, &mut reading).await;
-        }
-        for (groups, guests) in want.fall_backs(&reading.records) {
-            if reading.missing.is_none() {
-                self.monitored(groups, guests, &mut reading).await;
+            let guests = want.running(&reading.records);
+            if !self.monitored(asked, guests, &mut reading).await {
+                return Ok(None);
             }
         }
+        for (groups, guests) in want.fall_backs(&reading.records) {
+            if reading.missing.is_none() && !self.monitored(groups, guests, &mut reading).await {
+                return Ok(None);
+            }
+        }
+        self.stopped(asked, want.stopped(&reading.records), &mut reading).await;
         reading.stuck = self.quarantine.guests();
-        Ok(reading)
+        Ok(Some(reading))
     }
 
     /// What stands against metering the host, however well it answers.
@@ -130,51 +159,71 @@ impl Reader {
     }
 
     /// Reads what needs the guests' processes, of those that are not in quarantine. Whoever holds a call up goes there,
-    /// and the others are read again.
-    async fn monitored(&mut self, groups: Groups, mut guests: Vec<Uuid>, reading: &mut Reading) {
-        loop {
-            guests.retain(|guest| !self.quarantine.holds(guest));
-            if guests.is_empty() {
-                reading.groups = reading.groups | groups;
-                return;
+    /// and the answer is no.
+    async fn monitored(&mut self, groups: Groups, mut guests: Vec<Uuid>, reading: &mut Reading) -> bool {
+        guests.retain(|guest| !self.quarantine.holds(guest));
+        // Calls that others lost to a frozen guest are lost to the host as ours are.
+        let stuck = self.lines.stuck().max(self.occupied);
+        if stuck > self.max_stuck {
+            reading.missing = Some(format!("calls are stuck in {stuck} guests, and no more are risked"));
+            return true;
+        }
+        let calls = if guests.len() >= WORTH_TWO { 2 } else { 1 };
+        let (answers, frozen) = self.at_once(groups, &guests, calls).await;
+        let mut late = Vec::new();
+        for (some, answer) in answers {
+            match answer {
+                Ok(more) => reading.merge(more),
+                // What was read without is not lost with it.
+                Err(Missed::Refused(error)) => reading.missing = Some(error.to_string()),
+                Err(Missed::Late) => late.extend(some),
             }
-            let stuck = self.lines.stuck();
-            if stuck > self.max_stuck {
-                reading.missing = Some(format!("{stuck} calls are stuck, and no more are risked"));
-                return;
+        }
+        let known = self.quarantine.len();
+        self.hold(frozen);
+        if !late.is_empty() {
+            let stuck = self.occupied_of(late.clone(), STUCK).await.unwrap_or_default();
+            self.hold(stuck);
+        }
+        if self.quarantine.len() > known && reading.missing.is_none() {
+            return false;
+        }
+        if !late.is_empty() && reading.missing.is_none() {
+            // Nobody is known to be stuck: the host as a whole is slow.
+            let most = self.lines.watchdog().as_millis();
+            reading.missing = Some(format!("the hypervisor took more than {most} ms"));
+        }
+        if reading.missing.is_none() {
+            reading.groups = reading.groups | groups;
+        }
+        true
+    }
+
+    /// Reads guests that are off, whose disks libvirt looks at where they are: a call of their own, which storage that
+    /// hangs may keep, and no second one before it is back.
+    async fn stopped(&mut self, groups: Groups, guests: Vec<Uuid>, reading: &mut Reading) {
+        self.stopped_hang &= self.lines.stuck() > 0;
+        if guests.is_empty() || groups.is_empty() || self.stopped_hang {
+            return;
+        }
+        match self.request(groups, Guests::Only(guests)).await {
+            Ok(more) => reading.merge(more),
+            Err(Missed::Refused(error)) => tracing::warn!(%error, "Guests that are off could not be read."),
+            Err(Missed::Late) => {
+                self.stopped_hang = true;
+                tracing::warn!("Guests that are off take too long to read, and are left out until that call is back.");
             }
-            // The last call that may be risked is one.
-            let two = guests.len() >= WORTH_TWO && stuck < self.max_stuck;
-            let (known, mut late) = (self.quarantine.len(), Vec::new());
-            for (some, answer) in self.at_once(groups, &guests, if two { 2 } else { 1 }).await {
-                match answer {
-                    Ok(more) => reading.merge(more),
-                    // What was read without is not lost with it.
-                    Err(Missed::Refused(error)) => reading.missing = Some(error.to_string()),
-                    Err(Missed::Late) => late.extend(some),
-                }
-            }
-            self.hold_stuck(&late).await;
-            if reading.missing.is_none() && !late.is_empty() && self.quarantine.len() <= known {
-                // Nobody is known to be stuck: the host as a whole is slow.
-                let most = self.lines.watchdog().as_millis();
-                reading.missing = Some(format!("the hypervisor took more than {most} ms"));
-            }
-            if reading.missing.is_some() {
-                return;
-            }
-            guests = late;
         }
     }
 
     /// Reads guests by so many calls at once; each gives its guests and its answer. None waits for a guest whose
-    /// process the scout has found not to answer.
+    /// process the scout has found not to answer; those guests are told, too.
     async fn at_once(
         &self,
         groups: Groups,
         guests: &[Uuid],
         calls: usize,
-    ) -> Vec<(Vec<Uuid>, Result<Vec<Record>, Missed>)> {
+    ) -> (Vec<(Vec<Uuid>, Result<Vec<Record>, Missed>)>, BTreeSet<Uuid>) {
         let (tell, told) = watch::channel(BTreeSet::new());
         let read = guests.chunks(guests.len().div_ceil(calls).max(1)).map(|some| {
             let mut told = told.clone();
@@ -188,46 +237,49 @@ impl Reader {
                 (some.to_vec(), answer)
             }
         });
-        tokio::select! {
+        let answers = tokio::select! {
             answers = join_all(read) => answers,
             () = self.scout(guests, &tell) => Vec::new(),
-        }
+        };
+        (answers, tell.borrow().clone())
     }
 
     /// Looks from time to time whose process does not answer, and tells. Ends never.
     async fn scout(&self, guests: &[Uuid], tell: &watch::Sender<BTreeSet<Uuid>>) {
         loop {
             sleep(SCOUT).await;
-            match self.occupied(guests.to_vec(), FROZEN).await {
-                Ok(frozen) => drop(tell.send_replace(frozen)),
+            match self.occupied_of(guests.to_vec(), FROZEN).await {
+                Ok(frozen) => tell.send_modify(|told| told.extend(frozen)),
                 Err(_) => pending().await,
             }
         }
     }
 
-    /// Puts those of these guests in quarantine that hold up a call.
-    async fn hold_stuck(&mut self, guests: &[Uuid]) {
-        if guests.is_empty() {
-            return;
-        }
-        let stuck = self.occupied(guests.to_vec(), STUCK).await.unwrap_or_default();
+    fn hold(&mut self, guests: BTreeSet<Uuid>) {
         let now = Instant::now();
-        stuck.into_iter().for_each(|guest| self.quarantine.hold(guest, now));
+        guests.into_iter().for_each(|guest| self.quarantine.hold(guest, now));
     }
 
-    /// Lets go of guests in which no call is stuck any more, and of those that are gone.
-    async fn release(&mut self, reading: &Reading) {
-        if self.quarantine.is_empty() {
-            return;
+    /// Looks who is stuck: at first all guests, in which others may have lost calls already; later those in quarantine,
+    /// some of whom may go.
+    async fn look(&mut self, records: &[Record]) {
+        let present: BTreeSet<Uuid> = records.iter().map(|record| record.guest).collect();
+        if !self.looked {
+            self.looked = true;
+            let frozen = self.occupied_of(present.iter().copied().collect(), FROZEN).await.unwrap_or_default();
+            self.occupied = frozen.len();
+            self.hold(frozen);
+        } else if !self.quarantine.is_empty() {
+            let held = self.quarantine.guests();
+            let asked = held.intersection(&present).copied().collect();
+            let stuck = self.occupied_of(asked, STUCK).await.unwrap_or(held);
+            self.occupied = stuck.len();
+            self.quarantine.release(&present, &stuck, Instant::now());
         }
-        let (held, present) = (self.quarantine.guests(), reading.records.iter().map(|record| record.guest).collect());
-        let asked = held.intersection(&present).copied().collect();
-        let stuck = self.occupied(asked, STUCK).await.unwrap_or(held);
-        self.quarantine.release(&present, &stuck, Instant::now());
     }
 
     /// Those of some guests whose process has not answered for so long.
-    async fn occupied(&self, guests: Vec<Uuid>, least: Duration) -> Result<BTreeSet<Uuid>, Missed> {
+    async fn occupied_of(&self, guests: Vec<Uuid>, least: Duration) -> Result<BTreeSet<Uuid>, Missed> {
         let occupied = self.lines.call(move |connection| connection.occupied(&guests)).await?;
         Ok(occupied.into_iter().filter(|(_, since)| *since >= least).map(|(guest, _)| guest).collect())
     }

@@ -30,7 +30,7 @@ const RUNS: i64 = 1;
 pub fn look(config: &Config, threads: &Threads) -> Result<Seen, HypervisorError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let hypervisor = hypervisor::open(&config.hypervisor.uri, &clock)?;
-    let mut reader = Reader::new(hypervisor, config.watchdog(), config.reader.max_stuck);
+    let mut reader = Reader::new(hypervisor, Arc::clone(&clock), config.watchdog(), config.reader.max_stuck);
     let mut directory = Directory::new(Rules::of(config));
     let mut want = Want::default();
     want.add(&[Wanted { key: BALLOON.to_owned(), instead_of: Vec::new() }]);

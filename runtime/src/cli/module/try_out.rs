@@ -168,7 +168,7 @@ impl Host {
     pub fn open(config: &Config, _: &Threads) -> Result<Self, Exit> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let hypervisor = setup::hypervisor(config, &clock)?;
-        let reader = Reader::new(hypervisor, config.watchdog(), config.reader.max_stuck);
+        let reader = Reader::new(hypervisor, Arc::clone(&clock), config.watchdog(), config.reader.max_stuck);
         let directory = Directory::new(Rules::of(config));
         Ok(Self { clock, parts: (reader, directory).into() })
     }
@@ -189,10 +189,9 @@ impl Host {
         let (reader, directory) = &mut *parts;
         let mut want = Want::default();
         want.add(&module.description.reads);
-        let at = self.clock.now();
         let reading = reader.read(&want).await?;
         directory.learn_from(reader, &reading).await?;
-        Ok(Snapshot::assemble(directory, reading.groups, &reading.records, &[], at))
+        Ok(Snapshot::assemble(directory, reading.groups, &reading.records, &[], reading.at))
     }
 }
 

@@ -13,7 +13,8 @@ pub(super) fn connecting(uri: &str, error: &ffi::Error) -> HypervisorError {
             "is libvirtd or virtqemud running, and its read-only socket enabled?"
         }
         Kind::System(ErrorKind::PermissionDenied) | Kind::Denied => {
-            "add wasmeter's user to the group libvirt, or let polkit grant it org.libvirt.unix.monitor"
+            "its read-only socket lets everybody in unless unix_sock_ro_perms or polkit (org.libvirt.unix.monitor) says \
+             otherwise: let one of them admit wasmeter's user, who should not be in the group libvirt"
         }
         _ => "see what libvirt's own log says",
     };
@@ -66,9 +67,9 @@ mod tests {
         let cases = [
             (error(38, 7, Some(2)), "cannot reach the hypervisor at x: no; is libvirtd or virtqemud running"),
             (error(38, 7, Some(111)), "cannot reach the hypervisor at x: no; is libvirtd or virtqemud running"),
-            (error(38, 7, Some(13)), "cannot reach the hypervisor at x: no; add wasmeter's user to the group"),
-            (error(45, 60, None), "cannot reach the hypervisor at x: no; add wasmeter's user to the group"),
-            (error(88, 49, None), "cannot reach the hypervisor at x: no; add wasmeter's user to the group"),
+            (error(38, 7, Some(13)), "cannot reach the hypervisor at x: no; its read-only socket lets everybody in"),
+            (error(45, 60, None), "cannot reach the hypervisor at x: no; its read-only socket lets everybody in"),
+            (error(88, 49, None), "cannot reach the hypervisor at x: no; its read-only socket lets everybody in"),
             (error(5, 0, None), r#"cannot use the hypervisor URI "x": no; write one such as qemu:///system"#),
             (error(1, 45, None), r#"cannot use the hypervisor URI "x": no; write one such as qemu:///system"#),
             (error(38, 7, None), "cannot reach the hypervisor at x: no; see what libvirt's own log says"),

@@ -17,6 +17,8 @@ use super::ffi::{self, Listener, Watching};
 const FIRST: Duration = Duration::from_secs(2);
 /// How soon a connection that was lost is opened again, at first and in the end.
 const BACKOFF: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
+/// How often it is looked whether a connection that nothing is heard of is still there.
+const LOOK: Duration = Duration::from_secs(30);
 /// Guests of which it is remembered how often they changed; beyond, all of them count as changed.
 const REMEMBERED: usize = 100_000;
 
@@ -128,14 +130,17 @@ impl Ear {
                 Ok(watching) => {
                     backoff = first;
                     self.tell(true);
-                    self.wait(None);
+                    // One that closed before anybody could be told of it would never be heard again.
+                    while self.is_open() && watching.is_alive() {
+                        self.wait(Line::Closed, LOOK);
+                    }
                     drop(watching);
                 }
                 Err(error) => tracing::debug!(%error, "The hypervisor does not tell of changes; they are looked for."),
             }
             self.is_now(Line::Closed);
             self.tell(false);
-            self.wait(Some(backoff));
+            self.wait(Line::Over, backoff);
             backoff = most.min(backoff * 2);
         }
     }
@@ -156,13 +161,15 @@ impl Ear {
         *connection != Line::Over
     }
 
-    /// Waits for so long, or as long as the connection is there; no longer than anybody is interested.
-    fn wait(&self, time: Option<Duration>) {
+    fn is_open(&self) -> bool {
+        *self.connection.lock().unwrap_or_else(PoisonError::into_inner) == Line::Open
+    }
+
+    /// Waits for so long at most, until the connection is like this, or nobody is interested.
+    fn wait(&self, line: Line, most: Duration) {
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        match time {
-            Some(time) => drop(self.news.wait_timeout_while(connection, time, |line| *line != Line::Over)),
-            None => drop(self.news.wait_while(connection, |line| *line == Line::Open)),
-        }
+        let other = |now: &mut Line| *now != line && *now != Line::Over;
+        drop(self.news.wait_timeout_while(connection, most, other));
     }
 }
 

@@ -102,9 +102,14 @@ impl Definitions {
 fn define_all(guests: Vec<Uuid>) -> impl FnOnce(&mut dyn Connection) -> Result<Answers, HypervisorError> {
     move |connection| {
         let define = |guest: Uuid| match connection.define(guest) {
-            Err(HypervisorError::Call { reason, .. }) => Ok((guest, Err(reason))),
-            other => other.map(|definition| (guest, Ok(definition))),
+            Err(HypervisorError::Unusable { reason }) => Some(Ok((guest, Err(reason)))),
+            // It is asked for again in the next slot: what failed may not have had to do with the guest.
+            Err(HypervisorError::Call { call, reason }) => {
+                tracing::debug!(%guest, call, reason, "A definition could not be read.");
+                None
+            }
+            other => Some(other.map(|definition| (guest, Ok(definition)))),
         };
-        guests.into_iter().map(define).collect()
+        guests.into_iter().filter_map(define).collect()
     }
 }

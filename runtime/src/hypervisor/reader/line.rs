@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::hypervisor::{Connection, Hypervisor, HypervisorError};
 
 /// A thread with a connection. Dropping it lets the thread end, when its call does.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Line {
     jobs: Sender<Job>,
 }
@@ -25,7 +25,7 @@ pub struct Lines {
     hypervisor: Arc<dyn Hypervisor>,
     watchdog: Duration,
     most: usize,
-    idle: Mutex<Vec<Line>>,
+    idle: Arc<Mutex<Vec<Line>>>,
     stuck: Arc<AtomicUsize>,
 }
 
@@ -48,7 +48,7 @@ struct Leash {
 impl Lines {
     /// No lines yet, and never more than so many with a call that is stuck.
     pub fn new(hypervisor: Arc<dyn Hypervisor>, watchdog: Duration, most: usize) -> Self {
-        Self { hypervisor, watchdog, most, idle: Mutex::default(), stuck: Arc::default() }
+        Self { hypervisor, watchdog, most, idle: Arc::default(), stuck: Arc::default() }
     }
 
     /// How long a call may take.
@@ -65,10 +65,6 @@ impl Lines {
     /// Calls that are late and have not come back.
     pub fn stuck(&self) -> usize {
         self.stuck.load(Ordering::SeqCst)
-    }
-
-    fn idle(&self) -> MutexGuard<'_, Vec<Line>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes a call on an idle line, or on a new one. Refuses if too many are stuck: each keeps a thread and a
@@ -90,15 +86,20 @@ impl Lines {
         if stuck >= self.most {
             return Err(Missed::Refused(HypervisorError::Stuck { calls: stuck }));
         }
-        let idle = self.idle().pop();
+        let idle = taken(&self.idle).pop();
         let line = idle.map_or_else(|| Line::open(Arc::clone(&self.hypervisor)), Ok).map_err(Missed::Refused)?;
         let (answer, mut answered) = oneshot::channel();
-        let (leash, held) = oneshot::channel::<Leash>();
+        let (leash, mut held) = oneshot::channel::<Leash>();
+        let (idle, itself) = (Arc::clone(&self.idle), line.clone());
         let job: Job = Box::new(move |connection| {
             let result = call(connection);
+            let leash = held.try_recv();
+            // A connection that failed is not used again, nor is one that was given up.
+            if result.is_ok() && leash.is_err() {
+                taken(&idle).push(itself);
+            }
             // Nobody listens any more if this is late; then the leash is here, and is let go of.
             let _ = answer.send(result);
-            drop(held.blocking_recv());
         });
         if line.jobs.send(job).is_err() {
             return Err(Missed::Refused(gone(&self.hypervisor)));
@@ -108,12 +109,7 @@ impl Lines {
             () = hopeless => None,
         };
         match answer {
-            Some(Ok(Ok(value))) => {
-                drop(leash);
-                self.idle().push(line);
-                Ok(value)
-            }
-            // A connection that failed is not used again.
+            Some(Ok(Ok(value))) => Ok(value),
             Some(Ok(Err(error))) => Err(Missed::Refused(error)),
             Some(Err(_)) => Err(Missed::Refused(gone(&self.hypervisor))),
             None => {
@@ -122,6 +118,10 @@ impl Lines {
             }
         }
     }
+}
+
+fn taken(idle: &Mutex<Vec<Line>>) -> MutexGuard<'_, Vec<Line>> {
+    idle.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn gone(hypervisor: &Arc<dyn Hypervisor>) -> HypervisorError {

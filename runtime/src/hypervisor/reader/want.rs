@@ -38,11 +38,18 @@ impl Want {
         self.stopped = stopped;
     }
 
-    /// The guests, of those that there are, of which everything is read.
-    pub fn guests(&self, records: &[Record]) -> Vec<Uuid> {
+    /// Guests that are not off.
+    pub fn running(&self, records: &[Record]) -> Vec<Uuid> {
         let state = KeyId::of("state.state");
-        let read = records.iter().filter(|record| self.stopped || number(record, state) != Some(OFF));
-        read.map(|record| record.guest).collect()
+        let running = records.iter().filter(|record| number(record, state) != Some(OFF));
+        running.map(|record| record.guest).collect()
+    }
+
+    /// Guests that are off, if they are read, too.
+    pub fn stopped(&self, records: &[Record]) -> Vec<Uuid> {
+        let state = KeyId::of("state.state");
+        let off = records.iter().filter(|record| self.stopped && number(record, state) == Some(OFF));
+        off.map(|record| record.guest).collect()
     }
 
     /// Groups that are read of every guest.

@@ -48,11 +48,12 @@ impl Error {
         let Some(last) = (unsafe { last.as_ref() }) else {
             return Self { code: 0, domain: 0, errno: None, message: "libvirt does not say why".to_owned() };
         };
+        // What others say may have lines, which would be lines of ours.
         let message = if last.message.is_null() {
             "libvirt does not say why".to_owned()
         } else {
             // SAFETY: not null, ends with a zero, and stays as long as the error does.
-            unsafe { CStr::from_ptr(last.message) }.to_string_lossy().into_owned()
+            unsafe { CStr::from_ptr(last.message) }.to_string_lossy().trim().replace(char::is_control, " ")
         };
         let system = same(last.code, virt_sys::VIR_ERR_SYSTEM_ERROR) && last.int1 > 0;
         Self { code: last.code, domain: last.domain, errno: system.then_some(last.int1), message }

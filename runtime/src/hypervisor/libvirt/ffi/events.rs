@@ -75,6 +75,11 @@ impl Watching {
         Ok(watching)
     }
 
+    /// Whether the connection is still there.
+    pub fn is_alive(&self) -> bool {
+        self.connection.is_alive()
+    }
+
     fn register(&mut self, event: virDomainEventID, callback: Callback, listener: &Opaque) -> Result<(), Error> {
         let opaque = lend(listener);
         // SAFETY: the connection is open, no guest means every guest, and what the callback is handed stays until
