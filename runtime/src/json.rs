@@ -2,6 +2,7 @@
 //! this daemon is compared with Ceilometer byte for byte, and signed.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt::Write;
 
 /// Appends a text with its quotes.
@@ -104,6 +105,21 @@ pub fn value(out: &mut String, value: &serde_json::Value) {
 pub fn append(out: &mut String, text: std::fmt::Arguments<'_>) {
     let written = out.write_fmt(text);
     debug_assert!(written.is_ok());
+}
+
+/// As in Python's mappings: each key once, where it stood first, with the value that it had last.
+pub fn last_of_each<T>(pairs: impl IntoIterator<Item = (String, T)>) -> Vec<(String, T)> {
+    let (mut all, mut places): (Vec<(String, T)>, HashMap<String, usize>) = (Vec::new(), HashMap::new());
+    for (key, value) in pairs {
+        match places.get(&key).and_then(|place| all.get_mut(*place)) {
+            Some((_, known)) => *known = value,
+            None => {
+                places.insert(key.clone(), all.len());
+                all.push((key, value));
+            }
+        }
+    }
+    all
 }
 
 #[cfg(test)]

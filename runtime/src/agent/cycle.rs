@@ -37,6 +37,7 @@ impl Agent {
         let reading = self.reader.read(&want).await.inspect_err(|_| self.tally.failed_reads += 1)?;
         self.directory.learn_from(&mut self.reader, &reading).await?;
         let read = self.since(began);
+        let undefined = self.directory.unknown(&reading.records).len();
         let others = plan::others(&self.config.host, &work);
         let Reading { at, groups, records, stuck, missing } = reading;
         let snapshot = Arc::new(Snapshot::assemble(&mut self.directory, groups, &records, &others, at));
@@ -51,7 +52,7 @@ impl Agent {
         let guests = snapshot.resources.guests().end;
         let whole = self.since(began);
         let nobodys = snapshot.nobodys;
-        Ok(Report { slot, snapshot, read, whole, guests, nobodys, stuck, missing, modules })
+        Ok(Report { slot, snapshot, read, whole, guests, nobodys, undefined, stuck, missing, modules })
     }
 
     /// Polls all modules, side by side.

@@ -25,6 +25,8 @@ pub struct Report {
     pub guests: u32,
     /// Guests that are nobody's, and are not metered for that.
     pub nobodys: usize,
+    /// Guests of which it could not be read what they are.
+    pub undefined: usize,
     /// Guests that gave only what does not need their process.
     pub stuck: BTreeSet<Uuid>,
     /// Why statistics are missing, if they are.

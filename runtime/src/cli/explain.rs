@@ -132,7 +132,7 @@ impl Args {
             let guests = meters.guests(&first);
             match guest::find(&guests, &self.guest) {
                 Ok(guest) => meters.again(first, &self.meter, &owner, guest).map(|measured| (measured, guest.uuid)),
-                Err(not_found) => return Ok(Err(self.unknown_guest(not_found, guests))),
+                Err(not_found) => return Ok(Err(self.unknown_guest(not_found, first.undefined, guests))),
             }
             .map(Ok)
         });
@@ -143,7 +143,7 @@ impl Args {
                 let guests = meters.guests(&measured.report);
                 match guests.into_iter().find(|guest| guest.uuid == uuid) {
                     Some(guest) => Ok(self.explained(config, &meters, &owner, measured, guest)),
-                    None => Ok(self.unknown_guest(NotFound::None, Vec::new())),
+                    None => Ok(self.unknown_guest(NotFound::None, 0, Vec::new())),
                 }
             }
         }
@@ -174,12 +174,17 @@ impl Args {
         Explanation { near, ..self.nothing(Word::UnknownMeter, why, remedy) }
     }
 
-    fn unknown_guest(&self, not_found: NotFound, mut guests: Vec<Guest>) -> Explanation {
+    fn unknown_guest(&self, not_found: NotFound, undefined: usize, mut guests: Vec<Guest>) -> Explanation {
         let said = match not_found {
             NotFound::Several(uuids) => {
                 guests.retain(|guest| uuids.contains(&guest.uuid));
                 let why = format!("{} guests are called {}", uuids.len(), self.guest);
                 self.nothing(Word::AmbiguousGuest, why, "Name one by its UUID")
+            }
+            NotFound::None if undefined > 0 => {
+                let why =
+                    format!("what {undefined} guests of this host are was not told in time; it may be one of them");
+                self.nothing(Word::Unreachable, why, "Ask again in a while, and see wasmeter check")
             }
             NotFound::None => {
                 let why = format!("there is no guest {} on this host", self.guest);

@@ -69,6 +69,13 @@ impl Args {
                 report.nobodys
             );
         }
+        if self.format != Format::Table {
+            // The table says so itself.
+            report.missing.iter().for_each(|why| eprintln!("Statistics of all guests are missing: {why}."));
+            if !report.stuck.is_empty() {
+                eprintln!("Guests that gave only what needs no process of theirs: {}.", report.stuck.len());
+            }
+        }
         if let Some(glob) = &self.meters {
             let measured: BTreeSet<String> = report.slot.samples.iter().map(|s| s.meter.name.clone()).collect();
             report.slot.samples.retain(|samples| glob.matches(&samples.meter.name));

@@ -14,7 +14,7 @@ pub(super) fn nic(nic: &Nic) -> Entries {
         let parameters = nic.parameters.iter().map(|(key, value)| (key.to_lowercase(), Some(value.as_str())));
         // A filter may be given several values under one name.
         let all = parameters.chain([("interfaceid".to_owned(), port), ("bridge".to_owned(), bridge)]);
-        last_of_each(all).iter().for_each(|(key, value)| inner.optional(key, *value));
+        json::last_of_each(all).iter().for_each(|(key, value)| inner.optional(key, *value));
     });
     entries.text("vnic_name", nic.filter.as_deref().unwrap_or(&nic.target));
     entries
@@ -32,7 +32,7 @@ pub(super) fn flavor(entries: &mut Entries, flavor: &Flavor) {
     if let Some(specs) = &flavor.extra_specs {
         entries.object("extra_specs", |inner| {
             let specs = specs.iter().map(|(key, value)| (key.clone(), some(value)));
-            last_of_each(specs).iter().for_each(|(key, value)| inner.optional(key, *value));
+            json::last_of_each(specs).iter().for_each(|(key, value)| inner.optional(key, *value));
         });
     }
 }
@@ -45,16 +45,4 @@ pub(super) fn image_meta(entries: &mut Entries, properties: &[(String, serde_jso
 /// A text as Python's libraries read it from XML, to whom an empty element has none.
 pub(super) fn some(text: &str) -> Option<&str> {
     Some(text).filter(|text| !text.is_empty())
-}
-
-/// As in Python's mappings: each key once, where it stood first, with the value that it had last.
-fn last_of_each<T>(pairs: impl IntoIterator<Item = (String, T)>) -> Vec<(String, T)> {
-    let mut all: Vec<(String, T)> = Vec::new();
-    for (key, value) in pairs {
-        match all.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, known)) => *known = value,
-            None => all.push((key, value)),
-        }
-    }
-    all
 }

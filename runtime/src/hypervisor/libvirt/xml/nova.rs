@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::Reason;
 use super::element::Element;
 use crate::hypervisor::{Flavor, NOVA_NAMESPACES, Nova};
+use crate::json::last_of_each;
 
 /// What Nova says of the image, element by element, in the order in which it is told.
 const IMAGE: [(&str, &str); 4] = [
@@ -66,16 +67,11 @@ fn read_image(image: &Element<'_, '_>) -> Vec<(String, Value)> {
     for (element, key) in IMAGE {
         all.extend(image.child(element).map(|found| (key.to_owned(), text_or_null(&found))));
     }
-    for property in image.child("properties").iter().flat_map(|properties| properties.children("property")) {
-        let Some(name) = property.attribute("name") else { continue };
-        let value = text_or_null(&property);
-        // A key is told once; the last one to say it is right.
-        match all.iter_mut().find(|(key, _)| *key == name) {
-            Some((_, known)) => *known = value,
-            None => all.push((name, value)),
-        }
-    }
-    all
+    let properties = image.child("properties");
+    let properties = properties.iter().flat_map(|properties| properties.children("property"));
+    all.extend(properties.filter_map(|property| Some((property.attribute("name")?, text_or_null(&property)))));
+    // A key is told once; the last one to say it is right.
+    last_of_each(all)
 }
 
 /// An element's text as Python's libraries see it, to whom an empty one has none.
