@@ -205,6 +205,9 @@ pub struct Disk {
     pub target: String,
     /// Whether there is a medium; a CD-ROM drive may be empty.
     pub has_source: bool,
+    /// The format of the file that the medium is, such as `qcow2` or `raw`; `None` if it is no file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_format: Option<String>,
 }
 
 /// A network device.

@@ -118,7 +118,8 @@ fn novas_guests_are_defined() {
     let definition = connect(&uri).define(guest(1)).unwrap().unwrap();
     let nova = definition.nova.unwrap();
     assert_eq!((nova.display_name.as_str(), nova.flavor.ram, nova.project_id.as_str()), ("web", 64, "p"));
-    assert_eq!(definition.disks, [crate::hypervisor::Disk { target: "vda".into(), has_source: true }]);
+    let file = crate::hypervisor::Disk { target: "vda".into(), has_source: true, file_format: Some("raw".into()) };
+    assert_eq!(definition.disks, [file]);
 }
 
 #[test]
