@@ -27,6 +27,11 @@ use crate::clock::Clock;
 pub trait Hypervisor: Send + Sync + fmt::Debug {
     /// Opens a connection of its own. Blocks.
     fn connect(&self) -> Result<Box<dyn Connection>, HypervisorError>;
+
+    /// Whether its disks' paths are paths on this machine.
+    fn has_files_here(&self) -> bool {
+        false
+    }
 }
 
 /// Opens the host that a URI names.

@@ -6,9 +6,10 @@
 //! slot. Guests in which a call is stuck are in [`quarantine`], which leaves them out of what needs their process until
 //! it is over; what needs no process is read of them all the same. With more stuck calls than are allowed, nothing that
 //! a guest's process has to answer is asked at all; at twice as many the host as a whole must hang, and nothing is
-//! asked until a call comes back.
+//! asked until a call comes back. What libvirt does not tell of disks' files is looked up in the end ([`lengths`]).
 
 pub mod defining;
+pub mod lengths;
 pub mod line;
 pub mod quarantine;
 pub mod want;
@@ -24,6 +25,7 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use self::defining::{Defined, Definitions};
+use self::lengths::Lengths;
 use self::line::{Lines, Missed};
 use self::quarantine::Quarantine;
 pub use self::want::Want;
@@ -46,6 +48,8 @@ pub struct Reader {
     max_stuck: usize,
     quarantine: Quarantine,
     definitions: Definitions,
+    /// `None` for a host whose files are elsewhere.
+    lengths: Option<Lengths>,
 }
 
 /// What one slot's reading gave.
@@ -67,6 +71,7 @@ impl Reader {
     /// A reader that gives each call so much time, and lets so many calls be stuck.
     pub fn new(hypervisor: Arc<dyn Hypervisor>, watchdog: Duration, max_stuck: usize) -> Self {
         Self {
+            lengths: hypervisor.has_files_here().then(Lengths::default),
             lines: Lines::new(hypervisor, watchdog, most(max_stuck)),
             max_stuck,
             quarantine: Quarantine::default(),
@@ -110,6 +115,10 @@ impl Reader {
             if reading.missing.is_none() {
                 self.monitored(groups, guests, &mut reading).await;
             }
+        }
+        // Only where block devices were read are there paths.
+        if let Some(lengths) = &mut self.lengths {
+            lengths.add(&mut reading.records, self.lines.watchdog()).await;
         }
         reading.stuck = self.quarantine.guests();
         Ok(reading)

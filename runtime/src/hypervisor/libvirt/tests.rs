@@ -123,6 +123,23 @@ fn novas_guests_are_defined() {
 }
 
 #[test]
+fn files_are_here_where_no_host_is_named() {
+    for (uri, here) in [
+        ("qemu:///system", true),
+        ("qemu:///session", true),
+        ("qemu+unix:///system?socket=/run/libvirt/virtqemud-sock-ro", true),
+        ("qemu://other/system", false),
+        ("qemu+unix://other/system", false),
+        ("qemu+ssh://root@other/system", false),
+        ("qemu+tcp:///system", false),
+        ("qemu+ext:///system?command=/usr/bin/reach-other", false),
+        ("other", false),
+    ] {
+        assert_eq!(Libvirt::new(uri).has_files_here(), here, "{uri}");
+    }
+}
+
+#[test]
 fn wrong_addresses_say_what_is_wrong() {
     let refused = |uri: &str| Libvirt::new(uri).connect().err().unwrap();
     for uri in ["qemu", "://", "test://", "qemu+pigeon:///system", "qemu:///sys\0tem"] {
