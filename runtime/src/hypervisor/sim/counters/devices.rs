@@ -88,12 +88,12 @@ impl Sheet<'_> {
         let keys = self.keys;
         let dice = self.guest.dice.number(9).number(u64::from(number));
         let capacity = self.capacity(number);
-        let filled = (capacity / 100 * dice.between(10, 60) + written / 16).min(capacity);
+        let filled = (capacity / 100 * dice.between(10, 60) + written / 16).min(capacity.saturating_sub(TABLES));
         let taken = filled - filled % CLUSTER;
         let format = self.guest.file_format(number);
         let (offset, taken, length) = match format {
             Some("raw") => ((taken + taken / 2).min(capacity), taken, capacity),
-            Some(_) => (taken, taken, taken + TABLES),
+            Some(_) => (taken + TABLES, taken, taken + TABLES),
             None => (taken, capacity, capacity),
         };
         let is_file = self.life.runs() && format.is_some();
