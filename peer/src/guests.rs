@@ -21,20 +21,24 @@ pub fn start(rig: &Libvirtd) -> Result<(), Box<dyn Error>> {
     let guests = paused();
     rig.boot(&guests)?;
     let Some(guest) = guests.iter().find(|guest| guest.number() == DISKS) else { return Ok(()) };
-    // A disk that has been written to, and files without any format: one that has been written to, and one that has
-    // not but holds something, as Nova's own drive for a guest's configuration.
+    // A disk that has been written to, and files without any format: one that has been written to, and others that have
+    // not. Of these one holds something, as Nova's own drive for a guest's configuration does, one is full, one takes no
+    // room, and one does not even say that it has no format.
     let write = |device: &str| {
         let write = format!("qemu-io -d /machine/peripheral/{device}/virtio-backend \"write -P 1 1M 2M\"");
         rig.virsh(&["qemu-monitor-command", "--hmp", guest.name(), &write]).map(drop)
     };
     write("virtio-disk1")?;
-    for (target, content) in [("vdy", RAW / 4), ("vdz", 0)] {
+    let raw: &[&str] = &["--driver", "qemu", "--subdriver", "raw"];
+    for (target, content, driver) in
+        [("vdv", RAW / 2, &[][..]), ("vdw", 0, raw), ("vdx", RAW, raw), ("vdy", RAW / 4, raw), ("vdz", 0, raw)]
+    {
         let path = rig.folder().join(target);
         let mut file = File::create(&path)?;
         io::copy(&mut io::repeat(1).take(content), &mut file)?;
         file.set_len(RAW)?;
         let path = path.to_string_lossy();
-        rig.virsh(&["attach-disk", guest.name(), &path, target, "--driver", "qemu", "--subdriver", "raw", "--live"])?;
+        rig.virsh(&[&["attach-disk", guest.name(), &path, target, "--live"], driver].concat())?;
     }
     write("virtio-disk25")?;
     Ok(())

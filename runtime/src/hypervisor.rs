@@ -27,6 +27,11 @@ use crate::clock::Clock;
 pub trait Hypervisor: Send + Sync + fmt::Debug {
     /// Opens a connection of its own. Blocks.
     fn connect(&self) -> Result<Box<dyn Connection>, HypervisorError>;
+
+    /// Whether its disks' paths are paths on this machine.
+    fn has_files_here(&self) -> bool {
+        false
+    }
 }
 
 /// Opens the host that a URI names.
@@ -205,6 +210,9 @@ pub struct Disk {
     pub target: String,
     /// Whether there is a medium; a CD-ROM drive may be empty.
     pub has_source: bool,
+    /// The format of the file that the medium is, such as `qcow2` or `raw`; `None` if it is no file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_format: Option<String>,
 }
 
 /// A network device.

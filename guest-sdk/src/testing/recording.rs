@@ -13,6 +13,9 @@ use crate::testing::{Cell, Host};
 /// Kinds of parts in the order in which they are numbered, after all guests.
 const PARTS: [&str; 3] = ["block", "net", "vcpu"];
 
+/// libvirt's number of the state in which a guest is off.
+const OFF: [Cell; 2] = [Cell::Count(5), Cell::Integer(5)];
+
 /// Resources and cells, gathered guest by guest.
 #[derive(Default)]
 struct Gathered {
@@ -74,6 +77,11 @@ impl<'a> Guest<'a> {
 
     fn text(&self, path: &str) -> Option<&'a str> {
         self.definition.pointer(path)?.as_str()
+    }
+
+    /// Whether it is shut off.
+    fn is_off(&self) -> bool {
+        self.stats.iter().any(|(key, _, value)| *key == "state.state" && OFF.contains(value))
     }
 
     /// The parts of a kind in order: the number in the statistics, where there is one, and the device.
@@ -142,6 +150,17 @@ impl Gathered {
         }
     }
 
+    /// Whether a guest's disk, if it is a file, is one in the format qcow2.
+    fn format(&mut self, guest: &Guest<'_>, disk: u32, target: &str) {
+        let all = guest.definition.get("disks").and_then(Value::as_array).into_iter().flatten();
+        let mut named = all.filter(|disk| disk.get("target").and_then(Value::as_str) == Some(target));
+        let format = named.find_map(|disk| disk.get("file_format")?.as_str());
+        if let Some(format) = format.filter(|_| !guest.is_off()) {
+            let value = Cell::Count(u64::from(format == "qcow2"));
+            self.stats.entry("block.*.qcow2".to_owned()).or_default().insert(disk, value);
+        }
+    }
+
     fn parts(&mut self, guest: &Guest<'_>, kind: &str) {
         let first_word = format!("{kind}.*.");
         for (number, device) in guest.parts(kind) {
@@ -151,6 +170,9 @@ impl Gathered {
             let id = format!("{}-{device}", guest.text("/uuid").unwrap_or_default());
             self.attributes.entry("id").or_default().insert(part, id.as_str().into());
             self.attributes.entry("device").or_default().insert(part, device.as_str().into());
+            if kind == "block" {
+                self.format(guest, part, &device);
+            }
             let own = |(key, n, _): &&(&str, u64, Cell)| key.starts_with(&first_word) && Some(*n) == number;
             for (key, _, value) in guest.stats.iter().filter(own) {
                 self.stats.entry((*key).to_owned()).or_default().insert(part, value.clone());

@@ -5,7 +5,7 @@ use crate::{Call, Converting, Declared, Kind, Note, Outputs, Samples, Wanted, cu
 const RECORDING: &str = concat!(
     r#"{"read_at":{"wall":1000000000,"monotonic":7},"guests":["#,
     r#"{"definition":{"uuid":"a","name":"instance-1","#,
-    r#""disks":[{"target":"vda","has_source":true},{"target":"sda","has_source":false}],"nics":[{"target":"tap0"}],"#,
+    r#""disks":[{"target":"vda","has_source":true,"file_format":"raw"},{"target":"sda","has_source":false}],"nics":[{"target":"tap0"}],"#,
     r#""nova":{"display_name":"web","flavor":{"name":"m1","disk":20,"ephemeral":5}}},"#,
     r#""stats":[["cpu.time",0,100],["block.*.name",0,"sda"],["block.*.name",1,"vda"],["block.*.rd.bytes",0,1],"#,
     r#"["block.*.rd.bytes",1,18446744073709551615],["vcpu.*.time",2,4],["vcpu.*.time",0,3]]},"#,
@@ -76,6 +76,7 @@ fn replays_a_recording() {
         assert_eq!(host.resource(id), Some(index), "{id}");
     }
     assert_eq!(host.parents_of(&[1, 3, 4, 6]), [1, 1, 0, 0]);
+    assert_eq!(host.stats["block.*.qcow2"], [(2, 0_u64)].into_iter().collect());
     assert_eq!(host.stats["vcpu.*.time"], [(5, 3_u64), (6, 4)].into_iter().collect());
     assert_eq!(host.time(), Moment { wall: 1_000_000_000, monotonic: Some(7) });
     let samples = host.poll::<Any>().unwrap();

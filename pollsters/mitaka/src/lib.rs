@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use disk_sizes::Sizes;
 use wasmeter_sdk::{
     Call, Column, Declared, Failure, Pollster, Samples, Wanted, cumulative, gauge, read, register_pollster,
 };
@@ -28,7 +29,7 @@ impl Pollster for Mitaka {
         gauge("cpu_l3_cache", "B"),
         gauge("instance", "instance"),
     ];
-    /// In the order of the meters; the last tells that a guest exists.
+    /// In the order of the meters, of which the last needs only that a guest exists; then what else sizes are made of.
     const READS: &'static [Wanted] = &[
         read("block.*.rd.reqs"),
         read("block.*.rd.bytes"),
@@ -41,14 +42,22 @@ impl Pollster for Mitaka {
         read("perf.mbml"),
         read("perf.cmt"),
         read("flavor.vcpus"),
+        read("block.*.length"),
+        read("block.*.taken"),
+        read("block.*.qcow2"),
     ];
     const ATTRIBUTES: &'static [&'static str] = &["device"];
 
     fn poll(call: &Call<'_>, out: &mut Samples) -> Result<(), Failure> {
         let disks = call.column_or_empty("block.*.rd.reqs")?.resources;
         let device = call.note("device", devices(call, &disks)?)?;
-        for (meter, wanted) in Self::READS.iter().enumerate() {
-            let column = call.column_or_empty(wanted.key)?;
+        let Sizes { allocation, usage } = Sizes::read(call)?;
+        for (meter, wanted) in Self::READS.iter().enumerate().take(Self::METERS.len()) {
+            let column = match wanted.key {
+                "block.*.allocation" => allocation.clone(),
+                "block.*.physical" => usage.clone(),
+                key => call.column_or_empty(key)?,
+            };
             match meter {
                 0..4 => out.emit_with(meter, column.sum_by_parent(call), vec![device.clone()]),
                 4..7 => out.emit(meter, column.sum_by_parent(call)),
@@ -141,6 +150,17 @@ mod tests {
         assert_eq!(samples.note("disk.read.requests", "device"), named);
         assert_eq!(samples.note("disk.write.bytes", "device"), named);
         assert!(samples.note("disk.capacity", "device").is_empty());
+    }
+
+    #[test]
+    fn sizes_are_summed_as_they_are_of_single_disks() {
+        // qcow2, raw and written to, and no file.
+        let host = host().stat("block.*.qcow2", [(3, 1), (4, 0)]).stat("block.*.length", [(3, 150), (4, 1_000)]);
+        let host = host.stat("block.*.allocation", [(3, 20), (4, 30), (5, 5)]);
+        let samples = host.stat("block.*.physical", [(3, 200), (4, 9), (5, 8)]).poll::<Mitaka>().unwrap();
+        assert_eq!(samples.counts("disk.allocation"), [(0, 200 + 30), (1, 5)]);
+        assert_eq!(samples.counts("disk.usage"), [(0, 150 + 9), (1, 8)]);
+        assert!(samples.counts("disk.capacity").is_empty(), "what is used does not count");
     }
 
     #[test]

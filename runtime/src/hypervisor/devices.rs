@@ -30,7 +30,7 @@ mod tests {
     use crate::hypervisor::{Disk, Nic};
 
     fn guest(disks: usize, nics: usize) -> Definition {
-        let disk = |number| Disk { target: format!("vd{number}"), has_source: true };
+        let disk = |number| Disk { target: format!("vd{number}"), has_source: true, file_format: None };
         let nic: Nic = serde_json::from_str(
             r#"{"target":"t","mac":"m","filter":null,"parameters":[],"interface_id":null,"bridge":null}"#,
         )

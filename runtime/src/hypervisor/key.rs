@@ -8,6 +8,15 @@ use std::sync::{LazyLock, RwLock};
 /// More names than any hypervisor has; what comes after is not kept.
 const NAMES: usize = 4096;
 
+/// How long the file is that a block device of a guest's is.
+pub const LENGTH: &str = "block.*.length";
+/// The room that this file takes. libvirt says so as well, but where it takes none, it says the length instead.
+pub const TAKEN: &str = "block.*.taken";
+/// Whether a running guest's block device, being a file, is one in the format qcow2: 1 or 0.
+pub const QCOW2: &str = "block.*.qcow2";
+/// Statistics that are ours among those of libvirt's groups.
+pub const OURS: [&str; 3] = [LENGTH, TAKEN, QCOW2];
+
 /// A statistic's name as a number, the same for the whole life of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct KeyId(u16);
@@ -179,6 +188,7 @@ mod tests {
         assert_eq!(Groups::of_key("net.*.rx.bytes"), Some(Groups::INTERFACE));
         assert_eq!(Groups::of_key("memory.bandwidth.monitor.count"), Some(Groups::MEMORY));
         assert_eq!(Groups::of_key("flavor.disk"), None);
+        assert!(OURS.iter().all(|key| Groups::of_key(key) == Some(Groups::BLOCK)));
         let both = Groups::STATE | Groups::BLOCK;
         assert_eq!(both.with_monitor(), Groups::BLOCK);
         assert_eq!(both.without_monitor(), Groups::STATE);

@@ -58,6 +58,10 @@ impl Libvirt {
 }
 
 impl Hypervisor for Libvirt {
+    fn has_files_here(&self) -> bool {
+        is_here(&self.uri)
+    }
+
     fn connect(&self) -> Result<Box<dyn Connection>, HypervisorError> {
         let uri = CString::new(&*self.uri).map_err(|_| HypervisorError::Uri {
             uri: self.uri.to_string(),
@@ -76,6 +80,13 @@ impl Hypervisor for Libvirt {
             keys: Keys::default(),
         }))
     }
+}
+
+/// Whether a URI is one of this machine: without the name of a host, and reached by nothing but a socket.
+fn is_here(uri: &str) -> bool {
+    let Some((scheme, rest)) = uri.split_once("://") else { return false };
+    let transport = scheme.split_once('+').map(|(_, transport)| transport);
+    rest.starts_with('/') && matches!(transport, None | Some("unix"))
 }
 
 // === impl Session ===

@@ -2,13 +2,15 @@
 //!
 //! Every call has a watchdog and runs on a thread with a connection of its own, a [`line::Line`]. What a guest's process
 //! has to answer is read by two calls at once, each of half the guests, while a scout looks whose process does not
-//! answer. A call that meets a frozen guest stays with it and keeps its line, and reading begins again without that guest, on
-//! new ones, in the same slot. Guests in which a call is stuck are in [`quarantine`], which leaves them out of what needs their process until
-//! it is over; what needs no process is read of them all the same. With more stuck calls than are allowed, nothing that
-//! a guest's process has to answer is asked at all; at twice as many the host as a whole must hang, and nothing is
-//! asked until a call comes back.
+//! answer. A call that meets a frozen guest stays with it and keeps its line, and reading begins again without that
+//! guest, on new lines, in the same slot. Guests in which a call is stuck are in [`quarantine`], which leaves them out of
+//! what needs their process until it is over; what needs no process is read of them all the same. With more stuck calls
+//! than are allowed, nothing that a guest's process has to answer is asked at all; at twice as many the host as a whole
+//! must hang, and nothing is asked until a call comes back. What libvirt does not tell of disks' files is looked up in
+//! the end ([`lengths`]).
 
 pub mod defining;
+pub mod lengths;
 pub mod line;
 pub mod quarantine;
 pub mod want;
@@ -24,6 +26,7 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use self::defining::{Defined, Definitions};
+use self::lengths::Lengths;
 use self::line::{Lines, Missed};
 use self::quarantine::Quarantine;
 pub use self::want::Want;
@@ -54,6 +57,8 @@ pub struct Reader {
     /// Whether a call about guests that are off does not come back.
     stopped_hang: bool,
     definitions: Definitions,
+    /// `None` for a host whose files are elsewhere.
+    lengths: Option<Lengths>,
 }
 
 /// What one slot's reading gave.
@@ -77,6 +82,7 @@ impl Reader {
     /// A reader that gives each call so much time, and lets so many calls be stuck.
     pub fn new(hypervisor: Arc<dyn Hypervisor>, clock: Arc<dyn Clock>, watchdog: Duration, max_stuck: usize) -> Self {
         Self {
+            lengths: hypervisor.has_files_here().then(Lengths::default),
             lines: Lines::new(hypervisor, watchdog, most(max_stuck)),
             max_stuck,
             clock,
@@ -140,6 +146,10 @@ impl Reader {
             }
         }
         self.stopped(asked, want.stopped(&reading.records), &mut reading).await;
+        // Only where block devices were read are there paths.
+        if let Some(lengths) = &mut self.lengths {
+            lengths.add(&mut reading.records, self.lines.watchdog()).await;
+        }
         reading.stuck = self.quarantine.guests();
         Ok(Some(reading))
     }

@@ -289,7 +289,7 @@ impl Case<'_> {
     fn of_absent(&self, relevant: &[&Statistic]) -> Option<Why> {
         // What stands in is not what is missing.
         let is_gone = |one: &&&Statistic| matches!(one.absent, Some(Absent::NoValue | Absent::NotRead));
-        let gone: Vec<&Statistic> = relevant.iter().filter(is_gone).copied().collect();
+        let gone: Vec<&Statistic> = relevant.iter().filter(is_gone).copied().filter(|one| !one.is_ours()).collect();
         let first = gone.first()?;
         let keys: Vec<&str> = gone.iter().map(|one| one.key.as_str()).collect();
         let keys = keys.join(" ");

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::contract::{Column, Values, Wanted};
 use crate::discovery::{Snapshot, View};
-use crate::hypervisor::Groups;
+use crate::hypervisor::{Groups, key};
 use crate::sandbox::Module;
 
 /// A statistic as one guest has it.
@@ -18,7 +18,7 @@ pub struct Statistic {
     pub key: String,
     /// The module that reads it.
     pub module: Arc<str>,
-    /// libvirt's name of its group; `None` if libvirt has nothing to do with it.
+    /// libvirt's name of its group; `None` if libvirt does not give it.
     pub group: Option<&'static str>,
     /// Whether the guest's process has to answer.
     pub needs_process: bool,
@@ -109,7 +109,7 @@ impl Scene<'_> {
     fn statistic(&self, module: &Module, wanted: &Wanted, goes_in: Option<&BTreeMap<String, bool>>) -> Statistic {
         let key = &wanted.key;
         let group = Groups::of_key(key);
-        let needs_process = group.is_some_and(|group| !group.with_monitor().is_empty());
+        let needs_process = key != key::QCOW2 && group.is_some_and(|group| !group.with_monitor().is_empty());
         let values = self.values(key);
         let stands_in = !wanted.instead_of.is_empty();
         let facts = Facts {
@@ -124,7 +124,7 @@ impl Scene<'_> {
         Statistic {
             key: key.clone(),
             module: Arc::clone(&module.name),
-            group: group.and_then(name),
+            group: group.filter(|_| !key::OURS.contains(&&**key)).and_then(name),
             needs_process,
             instead_of: wanted.instead_of.clone(),
             goes_in: goes_in.and_then(|keys| keys.get(key).copied()),
@@ -206,6 +206,16 @@ impl Statistic {
         self.key.starts_with("perf.")
     }
 
+    /// Whether the file of a disk says it, and not the hypervisor.
+    pub fn is_of_file(&self) -> bool {
+        [key::LENGTH, key::TAKEN].contains(&&*self.key)
+    }
+
+    /// Whether it only helps to read others.
+    pub fn is_ours(&self) -> bool {
+        key::OURS.contains(&&*self.key)
+    }
+
     /// Why there is no value, in words.
     pub fn words(&self) -> Option<String> {
         Some(match self.absent? {
@@ -221,6 +231,10 @@ impl Statistic {
             Absent::NoValue if self.is_counter() => {
                 "it was read, and this hardware counter is off for the guest".to_owned()
             }
+            Absent::NoValue if self.is_of_file() => {
+                "no disk of the guest is a file that can be looked at from here".to_owned()
+            }
+            Absent::NoValue if self.is_ours() => "no disk of the guest is a file".to_owned(),
             Absent::NoValue => "it was read, and the hypervisor gives no value of this guest".to_owned(),
         })
     }

@@ -162,7 +162,7 @@ fn statistics(all: &[Statistic]) -> String {
         let used = if one.goes_in.is_some() { "yes" } else { "" };
         let asks = if one.needs_process { "guest" } else { "host" };
         let mut row = |key: &str, device: &str, value: String| {
-            let group = one.group.unwrap_or("definition").to_owned();
+            let group = one.group.unwrap_or(if one.is_of_file() { "file" } else { "definition" }).to_owned();
             table.row([key.to_owned(), group, asks.to_owned(), used.to_owned(), device.to_owned(), value]);
         };
         for Raw { device, value, .. } in &one.values {

@@ -27,7 +27,10 @@ fn guest(nova: Option<Nova>, plain: Plain) -> Definition {
         architecture: "x86_64".into(),
         nova,
         plain,
-        disks: vec![Disk { target: "vda".into(), has_source: true }, Disk { target: "sda".into(), has_source: false }],
+        disks: vec![
+            Disk { target: "vda".into(), has_source: true, file_format: None },
+            Disk { target: "sda".into(), has_source: false, file_format: None },
+        ],
         nics: vec![],
     }
 }

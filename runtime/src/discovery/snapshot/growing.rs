@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use crate::contract::{Column, Values};
 use crate::discovery::directory::Present;
 use crate::discovery::resource::{Part, Resources};
-use crate::hypervisor::{Definition, KeyId, Record, Stat, Value};
+use crate::hypervisor::{Definition, KeyId, Record, Stat, Value, key};
 
 /// What Ceilometer says of guests that are off when it is told to: what it asks their definitions and files for.
 const STOPPED: [&str; 6] =
@@ -20,6 +20,7 @@ pub struct Keys {
     disk_name: KeyId,
     nic_name: KeyId,
     flavor: [KeyId; 5],
+    qcow2: KeyId,
     /// Those that a guest has which is off.
     stopped: [KeyId; 6],
     /// For each key: the kind of part that has a value under it; none for a guest's own.
@@ -50,7 +51,8 @@ impl Keys {
             _ => None,
         };
         let stopped = STOPPED.map(known);
-        Self { state, disk_name, nic_name, flavor, stopped, parts: KeyId::map_all(part) }
+        let qcow2 = known(key::QCOW2);
+        Self { state, disk_name, nic_name, flavor, qcow2, stopped, parts: KeyId::map_all(part) }
     }
 
     fn part(&self, key: KeyId) -> Option<Part> {
@@ -89,6 +91,7 @@ impl Columns {
     /// Adds the statistics of a guest.
     pub fn guest(&mut self, root: u32, one: &Present<'_>, resources: &Resources) {
         self.add(root, one, resources, &one.record.stats);
+        self.formats(root, one.definition, resources);
     }
 
     /// Adds what a guest has that is off.
@@ -117,6 +120,17 @@ impl Columns {
             };
             if let Some(resource) = resource {
                 self.push(resource, stat);
+            }
+        }
+    }
+
+    /// Adds which of its disks are files in a format of their own, by which libvirt's statistics of them are read.
+    fn formats(&mut self, root: u32, definition: &Definition, resources: &Resources) {
+        let media = definition.disks.iter().filter(|disk| disk.has_source);
+        for (resource, disk) in resources.parts(Part::Disk, &(root..root + 1)).zip(media) {
+            if let Some(format) = &disk.file_format {
+                let value = Value::Count(u64::from(format == "qcow2"));
+                self.push(resource, &Stat { key: self.keys.qcow2, number: 0, value });
             }
         }
     }

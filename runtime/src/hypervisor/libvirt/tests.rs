@@ -118,7 +118,25 @@ fn novas_guests_are_defined() {
     let definition = connect(&uri).define(guest(1)).unwrap().unwrap();
     let nova = definition.nova.unwrap();
     assert_eq!((nova.display_name.as_str(), nova.flavor.ram, nova.project_id.as_str()), ("web", 64, "p"));
-    assert_eq!(definition.disks, [crate::hypervisor::Disk { target: "vda".into(), has_source: true }]);
+    let file = crate::hypervisor::Disk { target: "vda".into(), has_source: true, file_format: Some("raw".into()) };
+    assert_eq!(definition.disks, [file]);
+}
+
+#[test]
+fn files_are_here_where_no_host_is_named() {
+    for (uri, here) in [
+        ("qemu:///system", true),
+        ("qemu:///session", true),
+        ("qemu+unix:///system?socket=/run/libvirt/virtqemud-sock-ro", true),
+        ("qemu://other/system", false),
+        ("qemu+unix://other/system", false),
+        ("qemu+ssh://root@other/system", false),
+        ("qemu+tcp:///system", false),
+        ("qemu+ext:///system?command=/usr/bin/reach-other", false),
+        ("other", false),
+    ] {
+        assert_eq!(Libvirt::new(uri).has_files_here(), here, "{uri}");
+    }
 }
 
 #[test]

@@ -18,6 +18,8 @@ use crate::hypervisor::{Definition, Disk, Nic, Plain};
 /// No definition is this large: a thousand devices take a quarter of it.
 const BYTES: usize = 4 << 20;
 const NODES: u32 = 200_000;
+/// The format of a disk that names none.
+const RAW: &str = "raw";
 
 /// Why a definition cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -78,7 +80,10 @@ fn read(text: &str) -> Result<Definition, Reason> {
 /// A block device, if it has a name.
 fn read_disk(disk: &Element<'_, '_>) -> Option<Disk> {
     let target = disk.child("target")?.attribute("dev").filter(|target| !target.is_empty())?;
-    Some(Disk { target, has_source: disk.child("source").is_some() })
+    let has_source = disk.child("source").is_some();
+    let is_file = has_source && disk.attribute("type").is_none_or(|kind| kind == "file");
+    let format = || disk.child("driver").and_then(|driver| driver.attribute("type")).unwrap_or_else(|| RAW.to_owned());
+    Some(Disk { target, has_source, file_format: is_file.then(format) })
 }
 
 /// A network device, if it has an end on the host and an address. A guest that does not run has no such ends.

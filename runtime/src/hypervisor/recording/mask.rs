@@ -15,7 +15,7 @@
 //! | image metadata | every other value | all keys; formats, least sizes, operating system, `hw_*` |
 //! | owner's metadata | values | keys, as they decide which values are reported |
 //! | flavour | id | name, sizes and extra specifications, as they decide values |
-//! | disk | | target, such as `vda` |
+//! | disk | | target, such as `vda`; format of a file |
 //! | network device | target, MAC, filter, values of its parameters, interface id | bridge, parameters' names |
 //! | statistics | every other text, such as `block.*.path` and `net.*.name` | `block.*.name`, `dirtyrate.calc_mode` |
 //!
@@ -82,7 +82,10 @@ impl Mask {
         definition.nova.iter_mut().for_each(|nova| self.nova(nova));
         definition.plain.title.iter_mut().for_each(|title| self.hide("title", title));
         definition.plain.notes.iter_mut().for_each(|note| self.hide("note", &mut note.text));
-        definition.disks.iter_mut().for_each(|disk| self.keep(&mut disk.target));
+        for disk in &mut definition.disks {
+            self.keep(&mut disk.target);
+            disk.file_format.iter_mut().for_each(|format| self.keep(format));
+        }
         guest.revision = self.names.number(guest.revision);
         for stat in &mut guest.stats {
             let Value::Text(text) = &mut stat.value else { continue };

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::guest::{Guest, port};
+use super::guest::{Block, Guest, port};
 use super::hash::Dice;
 use super::life::Life;
 use crate::hypervisor::{Definition, Disk, Nic, Nova, Plain};
@@ -50,10 +50,7 @@ impl Cast {
             architecture: "x86_64".to_owned(),
             nova: Some(self.nova(guest)),
             plain: Plain::default(),
-            disks: guest
-                .blocks(life)
-                .map(|block| Disk { target: block.name.to_string(), has_source: block.effort.is_some() })
-                .collect(),
+            disks: (0..).zip(guest.blocks(life)).map(|(number, block)| disk(guest, number, &block)).collect(),
             nics: (0..).zip(&guest.nics).map(|(number, target)| nic(guest, number, target)).collect(),
         }
     }
@@ -95,6 +92,15 @@ impl Cast {
         ]
         .map(|(key, value)| (key.to_owned(), Value::String(value)))
         .into()
+    }
+}
+
+fn disk(guest: &Guest, number: u32, block: &Block<'_>) -> Disk {
+    let format = block.effort.and_then(|_| guest.file_format(number));
+    Disk {
+        target: block.name.to_string(),
+        has_source: block.effort.is_some(),
+        file_format: format.map(ToOwned::to_owned),
     }
 }
 

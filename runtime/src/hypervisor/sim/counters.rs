@@ -144,5 +144,5 @@ fn share(first: u64, number: u32) -> u64 {
 
 /// About how many statistics a guest has.
 fn size(guest: &Guest) -> usize {
-    28 + 16 + 9 * guest.nics.len() + 12 * (guest.disks.len() + 2)
+    28 + 16 + 9 * guest.nics.len() + 14 * (guest.disks.len() + 2)
 }

@@ -15,6 +15,10 @@ use crate::hypervisor::Record;
 /// A guest has at most this many disks, unless the parameters say how many.
 const DISKS: u64 = 4;
 
+/// Formats of files.
+const QCOW2: &str = "qcow2";
+const RAW: &str = "raw";
+
 /// How many network devices guests have, one after the other.
 const NICS: [u64; 10] = [1, 1, 2, 1, 0, 1, 3, 1, 2, 4];
 
@@ -126,6 +130,16 @@ impl Guest {
         let disks = self.disks.iter().map(|name| (name, life.effort)).chain(self.plugged(life));
         let disks = disks.map(|(name, effort)| Block { name, effort: Some(effort) });
         disks.chain(self.drive.iter().map(|name| Block { name, effort: None }))
+    }
+
+    /// The format of the file that a medium is. Nova keeps a guest's own disks in files; a volume is none.
+    pub(super) fn file_format(&self, number: u32) -> Option<&'static str> {
+        match number {
+            0 if self.traits.volume => None,
+            0 => Some(QCOW2),
+            more if (self.number + u64::from(more)).is_multiple_of(3) => Some(RAW),
+            _ => Some(QCOW2),
+        }
     }
 
     /// The numbers of its vCPUs, and the highest number that there could be plus 1.

@@ -1,9 +1,9 @@
 //! The names of the statistics that simulated guests have.
 
-use crate::hypervisor::KeyId;
+use crate::hypervisor::{KeyId, key};
 
 macro_rules! keys {
-    ($($field:ident = $name:literal,)*) => {
+    ($($field:ident = $name:expr,)*) => {
         /// Each name as the number that readings carry.
         #[derive(Debug, Clone)]
         pub(super) struct Keys {
@@ -67,6 +67,8 @@ keys! {
     block_allocation = "block.*.allocation",
     block_capacity = "block.*.capacity",
     block_physical = "block.*.physical",
+    block_length = key::LENGTH,
+    block_taken = key::TAKEN,
     perf_cpu_cycles = "perf.cpu_cycles",
     perf_instructions = "perf.instructions",
     perf_cache_references = "perf.cache_references",

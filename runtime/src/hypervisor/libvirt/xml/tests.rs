@@ -61,7 +61,7 @@ fn a_guest_of_novas() {
         metadata: vec![],
     };
     assert_eq!(found.nova, Some(nova));
-    let disk = |target: &str, has_source| Disk { target: target.into(), has_source };
+    let disk = |target: &str, has_source| Disk { target: target.into(), has_source, file_format: None };
     assert_eq!(found.disks, [disk("vda", true), disk("vdb", true), disk("sda", false)]);
     let filtered = Nic {
         filter: Some("nova-instance-instance-0000002a-fa163e0a0b0c".into()),
@@ -128,8 +128,24 @@ fn devices_without_a_name_do_not_count() {
          <interface><target managed='no'/><mac address='52:54:00:00:00:02'/></interface></devices>",
     )
     .unwrap();
-    assert_eq!(found.disks, [Disk { target: "hda".into(), has_source: true }]);
+    assert_eq!(found.disks, [Disk { target: "hda".into(), has_source: true, file_format: Some("raw".into()) }]);
     assert_eq!(found.nics, []);
+}
+
+#[test]
+fn a_medium_that_is_a_file_has_a_format() {
+    for (disk, format) in [
+        ("<disk type='file'><driver name='qemu' type='qcow2'/><source file='/d'/>", Some("qcow2")),
+        ("<disk type='file'><driver name='qemu' type='raw'/><source file='/d'/>", Some("raw")),
+        ("<disk type='file'><driver name='qemu'/><source file='/d'/>", Some("raw")),
+        ("<disk><source file='/d'/>", Some("raw")),
+        ("<disk type='file'><driver name='qemu' type='qcow2'/>", None),
+        ("<disk type='block'><driver name='qemu' type='qcow2'/><source dev='/dev/d'/>", None),
+        ("<disk type='network'><driver name='qemu' type='raw'/><source protocol='rbd' name='d'/>", None),
+    ] {
+        let found = plain(&format!("<devices>{disk}<target dev='vda'/></disk></devices>")).unwrap();
+        assert_eq!(found.disks[0].file_format.as_deref(), format, "{disk}");
+    }
 }
 
 #[test]

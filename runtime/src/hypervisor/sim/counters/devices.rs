@@ -18,6 +18,9 @@ const FLUSH_TIME: u64 = 2_000_000;
 const SECTOR: u64 = 512;
 const CLUSTER: u64 = 64 * KIB;
 
+/// By how much the length of a file in a format of its own is above the room that it takes.
+const TABLES: u64 = 4 * CLUSTER;
+
 /// An average packet.
 const PACKET: u64 = 700;
 
@@ -61,7 +64,6 @@ impl Sheet<'_> {
 
     fn one_block(&mut self, number: u32, block: Block<'_>) {
         let keys = self.keys;
-        let dice = self.guest.dice.number(9).number(u64::from(number));
         let (read, written) = block.effort.map_or((0, 0), |effort| self.transferred(number, &effort));
         self.text(keys.block_name, number, block.name);
         if self.life.runs() {
@@ -76,12 +78,32 @@ impl Sheet<'_> {
             self.count(keys.block_fl_times, number, writes / 8 * FLUSH_TIME);
         }
         if block.effort.is_some() {
-            let capacity = self.capacity(number);
-            let filled = (capacity / 100 * dice.between(10, 60) + written / 16).min(capacity);
-            let physical = filled - filled % CLUSTER;
-            self.count(keys.block_allocation, number, physical);
-            self.count(keys.block_capacity, number, capacity);
-            self.count(keys.block_physical, number, physical);
+            self.sizes(number, written);
+        }
+    }
+
+    /// What a medium takes. libvirt says of a running guest how far it has been written and the room that it takes, and
+    /// of one that is off the room and the length.
+    fn sizes(&mut self, number: u32, written: u64) {
+        let keys = self.keys;
+        let dice = self.guest.dice.number(9).number(u64::from(number));
+        let capacity = self.capacity(number);
+        let filled = (capacity / 100 * dice.between(10, 60) + written / 16).min(capacity.saturating_sub(TABLES));
+        let taken = filled - filled % CLUSTER;
+        let format = self.guest.file_format(number);
+        let (offset, taken, length) = match format {
+            Some("raw") => ((taken + taken / 2).min(capacity), taken, capacity),
+            Some(_) => (taken + TABLES, taken, taken + TABLES),
+            None => (taken, capacity, capacity),
+        };
+        let is_file = self.life.runs() && format.is_some();
+        let (allocation, physical) = if self.life.runs() { (offset, taken) } else { (taken, length) };
+        self.count(keys.block_allocation, number, allocation);
+        self.count(keys.block_capacity, number, capacity);
+        self.count(keys.block_physical, number, physical);
+        if is_file {
+            self.count(keys.block_length, number, length);
+            self.count(keys.block_taken, number, taken);
         }
     }
 
