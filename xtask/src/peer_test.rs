@@ -12,7 +12,8 @@ use crate::{setup, step};
 pub fn run(workspace: &Workspace, options: &PeerTest) -> Result<(), Error> {
     setup::run(workspace, setup::FOR_COMPARING, Build { no_libvirt: false })?;
     let (profile, folder): (&[&str], _) = if options.release { (&["--release"], "release") } else { (&[], "debug") };
-    let mut build = workspace.cargo(&["build", "--package", "wasmeter", "--package", "wasmeter-peer"]);
+    // All of it, as the tests are built: fewer packages would want fewer features, and another engine.
+    let mut build = workspace.cargo(&["build", "--workspace", "--all-targets"]);
     step::run("Building the daemon and the peer test", build.args(profile))?;
     let programs = workspace.target().join(folder);
     // Of a run before, so that modules are not compiled each time. wasmeter takes it from nobody else.

@@ -176,7 +176,7 @@ fn a_guest_that_hangs_is_why() {
 fn what_no_process_answered_in_a_slot_is_missing() {
     // Half of the guests are read by one call, in which one after the other is found to hang.
     let config = "reader: {watchdog: 1m, max_stuck: 3}";
-    let folder = Folder::measuring("sim://?domains=24&freeze=8", config);
+    let folder = Folder::measuring("sim://?domains=24&calm=true&freeze=8", config);
     let said = explained(&folder, "memory.usage", "instance-0000000c", 1);
     assert_eq!(
         (&said["reason"], &statistic(&said, "balloon.usable")["absent"]),
