@@ -74,6 +74,27 @@ mod tests {
         }
     }
 
+    /// `a` is installed in a version that no release has, and `b` is not.
+    const STRAY: [(&str, &str); 2] = [
+        (
+            "dpkg-query",
+            "case \"$*\" in *Status*) echo s installed a ;; *source*) echo s ;; *' a') echo 9 ;; *) exit 1 ;; esac",
+        ),
+        ("apt-cache", "echo \" $2 | 7 | somewhere\""),
+    ];
+
+    #[test]
+    fn what_is_of_no_release_and_in_the_way_is_put_back() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, script) in STRAY {
+            fs::write(folder.path().join(name), format!("#!/bin/sh\n{script}\n")).unwrap();
+            fs::set_permissions(folder.path().join(name), fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let (code, log) = install(folder.path(), "100", "0");
+        let again = "install --yes --no-install-recommends --allow-downgrades a b a=7\npolicy 101\n";
+        assert_eq!((code, log), (Some(100), format!("{EXPECTED}{again}")));
+    }
+
     #[test]
     fn an_administrators_policy_stays() {
         let folder = tempfile::tempdir().unwrap();

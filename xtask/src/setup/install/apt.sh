@@ -60,8 +60,7 @@ if ! apt install --yes --no-install-recommends "$@"; then
     done
     # Names and versions have no blanks.
     # shellcheck disable=SC2086
-    apt install --yes --no-install-recommends --allow-downgrades $wanted || {
-        status=$?
+    if [ "$wanted" = "$*" ] || ! apt install --yes --no-install-recommends --allow-downgrades $wanted; then
         cat >&2 <<END
 
 apt-get refuses. Where it says that a package depends on another version than the one that "is to be installed", a
@@ -69,6 +68,6 @@ package of another release is in the way, such as one from backports. "apt-cache
     apt-get install --allow-downgrades PACKAGE/RELEASE
 and start again.
 END
-        exit "$status"
-    }
+        exit 100
+    fi
 fi
