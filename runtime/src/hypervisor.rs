@@ -272,3 +272,17 @@ pub enum HypervisorError {
         calls: usize,
     },
 }
+
+// === impl Record ===
+
+impl Record {
+    /// A whole number that is not negative, of a key without a number; `None` if there is none.
+    pub fn number(&self, key: Option<KeyId>) -> Option<u64> {
+        let found = self.stats.iter().find(|stat| Some(stat.key) == key)?;
+        match found.value {
+            Value::Count(number) => Some(number),
+            Value::Integer(number) => u64::try_from(number).ok(),
+            Value::Real(_) | Value::Text(_) => None,
+        }
+    }
+}

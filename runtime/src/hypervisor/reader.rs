@@ -131,7 +131,7 @@ impl Reader {
             Err(Missed::Late) => return Err(late(self.lines.watchdog())),
         };
         let mut reading = Reading { at, groups: free, records, stuck: BTreeSet::new(), missing: None };
-        self.look(&reading.records).await;
+        self.look(&reading.records, !want.all_groups().with_monitor().is_empty()).await;
         self.definitions.forget_others(&reading.records);
         let asked = want.groups().with_monitor();
         if !asked.is_empty() {
@@ -180,15 +180,16 @@ impl Reader {
         }
         let calls = if guests.len() >= WORTH_TWO { 2 } else { 1 };
         let (answers, frozen) = self.at_once(groups, &guests, calls).await;
-        let mut late = Vec::new();
+        let (mut read, mut late) = (Vec::new(), Vec::new());
         for (some, answer) in answers {
             match answer {
-                Ok(more) => reading.merge(more),
+                Ok(more) => read.extend(more),
                 // What was read without is not lost with it.
                 Err(Missed::Refused(error)) => reading.missing = Some(error.to_string()),
                 Err(Missed::Late) => late.extend(some),
             }
         }
+        reading.merge(read);
         let known = self.quarantine.len();
         self.hold(frozen);
         if !late.is_empty() {
@@ -270,11 +271,11 @@ impl Reader {
         guests.into_iter().for_each(|guest| self.quarantine.hold(guest, now));
     }
 
-    /// Looks who is stuck: at first all guests, in which others may have lost calls already; later those in quarantine,
-    /// some of whom may go.
-    async fn look(&mut self, records: &[Record]) {
+    /// Looks who is stuck: before any guest's process is asked all of them, in which others may have lost calls
+    /// already; later those in quarantine, some of whom may go.
+    async fn look(&mut self, records: &[Record], asks_processes: bool) {
         let present: BTreeSet<Uuid> = records.iter().map(|record| record.guest).collect();
-        if !self.looked {
+        if !self.looked && asks_processes {
             self.looked = true;
             let frozen = self.occupied_of(present.iter().copied().collect(), FROZEN).await.unwrap_or_default();
             self.occupied = frozen.len();

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::contract::Wanted;
 use crate::discovery::{Directory, Rules};
 use crate::hypervisor::reader::{Reader, Reading, Want};
-use crate::hypervisor::{self, Doubt, HypervisorError, KeyId, Record, Value};
+use crate::hypervisor::{self, Doubt, HypervisorError, KeyId, Record};
 
 /// What a look at a host showed.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct Seen {
 /// A statistic that only a balloon driver gives that was told to.
 const BALLOON: &str = "balloon.available";
 /// libvirt's number of the state in which a guest runs.
-const RUNS: i64 = 1;
+const RUNS: u64 = 1;
 
 /// Reads the host once.
 pub fn look(config: &Config, threads: &Threads) -> Result<Seen, HypervisorError> {
@@ -52,14 +52,8 @@ fn missing(reading: &Reading) -> Option<Doubt> {
 
 /// Memory that a guest uses is known only where its balloon driver says so, and somebody asks it.
 fn without_balloon(records: &[Record]) -> Option<Doubt> {
-    let (state, balloon) = (KeyId::of("state.state")?, KeyId::of(BALLOON)?);
-    let runs = |record: &&Record| {
-        record
-            .stats
-            .iter()
-            .any(|stat| stat.key == state && matches!(stat.value, Value::Integer(RUNS) | Value::Count(1)))
-    };
-    let running: Vec<&Record> = records.iter().filter(runs).collect();
+    let (state, balloon) = (KeyId::of("state.state"), KeyId::of(BALLOON)?);
+    let running: Vec<&Record> = records.iter().filter(|record| record.number(state) == Some(RUNS)).collect();
     let without = running.iter().filter(|record| record.stats.iter().all(|stat| stat.key != balloon)).count();
     let message = format!(
         "{without} of {} running guests give no balloon statistics, so there is no memory.usage of them",
@@ -75,7 +69,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::hypervisor::Stat;
+    use crate::hypervisor::{Stat, Value};
 
     fn record(state: i64, keys: &[&str]) -> Record {
         let stat = |key: &str, value| Stat { key: KeyId::of(key).unwrap(), number: 0, value };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use crate::contract::Wanted;
-use crate::hypervisor::{Groups, KeyId, Record, Value};
+use crate::hypervisor::{Groups, KeyId, Record};
 
 /// The union of what pollsters read.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -40,16 +40,12 @@ impl Want {
 
     /// Guests that are not off.
     pub fn running(&self, records: &[Record]) -> Vec<Uuid> {
-        let state = KeyId::of("state.state");
-        let running = records.iter().filter(|record| number(record, state) != Some(OFF));
-        running.map(|record| record.guest).collect()
+        off(records).filter(|(_, off)| !off).map(|(guest, _)| guest).collect()
     }
 
     /// Guests that are off, if they are read, too.
     pub fn stopped(&self, records: &[Record]) -> Vec<Uuid> {
-        let state = KeyId::of("state.state");
-        let off = records.iter().filter(|record| self.stopped && number(record, state) == Some(OFF));
-        off.map(|record| record.guest).collect()
+        off(records).filter(|(_, off)| *off && self.stopped).map(|(guest, _)| guest).collect()
     }
 
     /// Groups that are read of every guest.
@@ -78,6 +74,12 @@ impl Want {
 /// libvirt's number of the state in which a guest is off.
 const OFF: u64 = 5;
 
+/// Guests, and whether each is off.
+fn off(records: &[Record]) -> impl Iterator<Item = (Uuid, bool)> + '_ {
+    let state = KeyId::of("state.state");
+    records.iter().map(move |record| (record.guest, record.number(state) == Some(OFF)))
+}
+
 /// Finds guests that lack a value under one of some keys: altogether, or for some of their vCPUs.
 struct Lack<'a> {
     keys: &'a [KeyId],
@@ -95,20 +97,11 @@ impl<'a> Lack<'a> {
     }
 
     fn is_in(&self, record: &Record) -> bool {
-        if number(record, self.state) == Some(OFF) {
+        if record.number(self.state) == Some(OFF) {
             return false;
         }
-        let vcpus = number(record, self.vcpus).filter(|_| self.of_vcpus).unwrap_or(1).max(1);
+        let vcpus = record.number(self.vcpus).filter(|_| self.of_vcpus).unwrap_or(1).max(1);
         let count = |key: &KeyId| record.stats.iter().filter(|stat| stat.key == *key).count() as u64;
         self.keys.iter().any(|key| count(key) < vcpus)
-    }
-}
-
-fn number(record: &Record, key: Option<KeyId>) -> Option<u64> {
-    let found = record.stats.iter().find(|stat| Some(stat.key) == key)?;
-    match found.value {
-        Value::Count(number) => Some(number),
-        Value::Integer(number) => u64::try_from(number).ok(),
-        Value::Real(_) | Value::Text(_) => None,
     }
 }
