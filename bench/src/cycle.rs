@@ -57,7 +57,7 @@ impl Host {
     }
 
     fn encode(&self, report: &Report) -> usize {
-        let mut encoder = Encoder::new(&report.slot, self.agent.ids());
+        let mut encoder = Encoder::new(&report.slot);
         let (mut out, mut bytes) = (String::new(), 0);
         for samples in &report.slot.samples {
             let Ok(()) = encoder.write(samples, &mut out, |out| {

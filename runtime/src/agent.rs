@@ -1,6 +1,7 @@
 //! One cycle after another: read, poll, stamp, transform, hand on.
 
 pub mod cycle;
+pub mod keeping;
 pub mod polling;
 pub mod report;
 pub mod run;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
+use self::keeping::Kept;
 use self::tally::Tally;
 use crate::clock::Clock;
 use crate::config::{Config, MeterFilter, Polling};
@@ -41,6 +43,7 @@ pub struct Agent {
     modules: Modules,
     chains: Vec<Chain>,
     states: HashMap<Arc<str>, Arc<State>>,
+    kept: Kept,
     /// Whose meters are whose.
     names: Arc<Names>,
     ledger: Arc<Ledger>,
@@ -98,6 +101,7 @@ impl Agent {
             modules,
             chains,
             states: HashMap::new(),
+            kept: HashMap::new(),
             ledger: Arc::default(),
             ids,
             tenant: OPERATOR.into(),

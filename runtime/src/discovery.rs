@@ -6,6 +6,7 @@
 
 pub mod directory;
 pub mod guest;
+pub mod identity;
 pub mod label;
 pub mod owner;
 pub mod resource;
@@ -13,6 +14,7 @@ pub mod snapshot;
 pub mod view;
 
 pub use self::directory::Directory;
+pub use self::identity::Identity;
 pub use self::label::Label;
 pub use self::owner::{Owner, Rules};
 pub use self::resource::{Ident, Resources};

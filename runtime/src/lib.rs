@@ -32,3 +32,4 @@ pub mod pipeline;
 pub mod publish;
 pub mod sandbox;
 pub mod schedule;
+pub mod spool;

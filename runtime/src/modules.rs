@@ -93,13 +93,12 @@ impl Modules {
         Ok(Self { pollsters, transformers, names, warnings: problems })
     }
 
-    /// What distinguishes the work of a module from that of another under the same name: its code, its configuration,
-    /// and the meters that it is for.
-    pub fn work_of(&self, name: &str) -> Option<(&str, &str, &[String])> {
+    /// The work of the module of a name.
+    pub fn work_of(&self, name: &str) -> Option<String> {
         let pollsters = self.pollsters.iter().map(|module| (&[][..], module));
         let mut all = pollsters.chain(self.transformers.iter().map(|(meters, module)| (meters.patterns(), module)));
         let (meters, module) = all.find(|(_, module)| &*module.name == name)?;
-        Some((&module.code.digest, &module.config, meters))
+        Some(module.work(meters))
     }
 
     /// Transformers that have not seen anything yet.

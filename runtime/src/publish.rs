@@ -1,11 +1,14 @@
-//! Where samples go: one file for each output, and how a sample is written.
+//! Where samples go: one file or folder for each kind of publisher, and how a sample is written.
 
 pub mod columns;
+pub mod counted;
 pub mod encode;
 pub mod file;
 pub mod id;
+pub mod notifier;
 pub mod outputs;
 pub mod prometheus;
+pub mod publisher;
 pub mod table;
 
-pub use self::outputs::Outputs;
+pub use self::publisher::{Publisher, Publishers};

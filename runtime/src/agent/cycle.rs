@@ -100,7 +100,8 @@ impl Agent {
         };
         let most = polled.iter().flatten().map(given).sum();
         let first_id = self.ids.take(snapshot.at, most);
-        let mut stamper = Stamper::new(&snapshot.resources, others, snapshot.at, first_id);
+        let tenant = Arc::clone(&self.tenant);
+        let mut stamper = Stamper::new(&snapshot.resources, others, tenant, snapshot.at, first_id);
         let mut reports = Vec::with_capacity(work.len());
         for (work, polled) in work.into_iter().zip(polled) {
             let Some(Polled { landed, mut failures, state, fuel, memory, took }) = polled else { continue };
@@ -120,7 +121,8 @@ impl Agent {
             reports.push(ModuleReport { name, samples, fuel, resources, memory, took, failures });
         }
         let (samples, declared) = stamper.finish();
-        let mut slot = Slot { at: snapshot.at, resources: Arc::clone(&snapshot.resources), samples };
+        let origin = self.ids.origin();
+        let mut slot = Slot { at: snapshot.at, origin, resources: Arc::clone(&snapshot.resources), samples };
         slot.declare(declared);
         (slot, reports)
     }

@@ -1,4 +1,4 @@
-//! The daemon's loop: cycles in their slots, until a signal ends it.
+//! The daemon's loop: cycles in their slots, each kept in the spool, until a signal ends it.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -13,11 +13,15 @@ use uuid::Uuid;
 use super::Agent;
 use super::report::Report;
 use crate::config::Config;
+use crate::config::daemon::Output;
 use crate::hypervisor::HypervisorError;
 use crate::modules::NotLoaded;
 use crate::pipeline::Slot;
-use crate::publish::Outputs;
+use crate::publish::Publishers;
 use crate::schedule::{self, Due, Next, Slots};
+use crate::spool::log::{Account, Error};
+use crate::spool::missed::Why;
+use crate::spool::{Committed, Spool, record};
 
 /// What the outside wants of the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +45,9 @@ pub enum End {
     Unshown(io::Error),
 }
 
+/// How long noting how far everything is may take.
+const SETTLES_WITHIN: Duration = Duration::from_secs(5);
+
 /// What the loop tells of itself as it goes.
 #[derive(Debug)]
 pub enum News<'a> {
@@ -61,10 +68,12 @@ pub type Watch<'a> = Box<dyn FnMut(&Report, &Agent) -> Option<String> + 'a>;
 
 /// Everything that the loop needs beside the agent.
 pub struct Run<'a> {
-    /// Where samples go.
-    pub outputs: Outputs,
-    /// Output that a command line added, when a configuration is read anew.
-    pub outputs_of: Box<dyn Fn(&Config) -> Outputs + 'a>,
+    /// Where samples wait until they are delivered.
+    pub spool: Spool,
+    /// Who delivers them.
+    pub publishers: Publishers,
+    /// The outputs of a configuration, and those that the command line added.
+    pub outputs_of: Box<dyn Fn(&Config) -> Vec<Output> + 'a>,
     /// Reads the configuration again.
     pub reload: Box<dyn Fn() -> Option<Config> + 'a>,
     /// Hears how it goes.
@@ -81,8 +90,8 @@ pub struct Run<'a> {
 #[derive(Debug, Clone, Copy)]
 enum Progress {
     Measuring,
-    /// So many samples are on their way.
-    Writing(u64),
+    /// Its samples are on their way into the spool.
+    Keeping,
     Showing,
 }
 
@@ -91,6 +100,7 @@ enum Progress {
 struct Said {
     unreachable: bool,
     missing: bool,
+    unkept: bool,
     nobodys: bool,
     stuck: BTreeSet<Uuid>,
 }
@@ -98,8 +108,30 @@ struct Said {
 // === impl Run ===
 
 impl Run<'_> {
-    /// Runs until it is wished to end, or until the cycles are over.
+    /// Runs until it is wished to end, or until the cycles are over; then delivers what is left, as long as that may
+    /// take.
     pub async fn run(mut self, agent: &mut Agent, wishes: &mut Receiver<Wish>) -> End {
+        if let Err(error) = self.publishers.serve(&(self.outputs_of)(agent.config()), agent.clock.now().wall).await {
+            tracing::error!(%error, "The spool cannot be used.");
+        }
+        let (end, wish) = self.cycles(agent, wishes).await;
+        if !matches!(end, End::Unshown(_)) && wish != Some(Wish::Stop) {
+            within(agent.config().schedule.drain, self.publishers.drained(), wishes).await;
+        }
+        self.publishers.end().await;
+        let (spool, memory, now) = (self.spool, agent.memory(), agent.clock.now().wall);
+        let settled = spawn_blocking(move || {
+            let kept = spool.checkpoint(memory);
+            let settled = spool.settle(now);
+            kept.map_err(|error| error.to_string()).and(settled.map_err(|error| error.to_string()))
+        });
+        if let Ok(Ok(Err(error))) = timeout(SETTLES_WITHIN, settled).await {
+            tracing::warn!(error, "How far outputs are is not noted; they get the last samples again.");
+        }
+        end
+    }
+
+    async fn cycles(&mut self, agent: &mut Agent, wishes: &mut Receiver<Wish>) -> (End, Option<Wish>) {
         let mut slots = slots(agent.config());
         let (mut done, mut said) = (0, Said::default());
         (self.tell)(&News::Ready);
@@ -119,7 +151,7 @@ impl Run<'_> {
                     skipped(agent, &slots.finished(agent.clock.now()));
                     match shown {
                         Some(Ok(())) => {}
-                        Some(Err(error)) => return End::Unshown(error),
+                        Some(Err(error)) => return (End::Unshown(error), None),
                         None => give_up(agent, progress),
                     }
                     wish
@@ -132,11 +164,11 @@ impl Run<'_> {
                 said.nobodys = false;
             }
             if wish.is_some() {
-                tell(&News::Ending(Duration::ZERO));
-                return End::Wished;
+                tell(&News::Ending(if wish == Some(Wish::Drain) { drain } else { Duration::ZERO }));
+                return (End::Wished, wish);
             }
         }
-        End::Over
+        (End::Over, None)
     }
 
     /// Measures, writes and shows. Fails if nothing can be shown any more.
@@ -152,29 +184,54 @@ impl Run<'_> {
         (self.tell)(&report.as_ref().map_or_else(News::Unreachable, News::Measured));
         let Ok(report) = report else { return Ok(()) };
         let page = (self.watch)(&report, agent);
-        *progress = Progress::Writing(report.slot.len() as u64);
-        // Writing may take long, and needs nothing of what was read.
+        *progress = Progress::Keeping;
+        // What follows may take long, and needs nothing of what was read.
         drop(report.snapshot);
-        self.write(agent, report.slot).await;
+        self.keep(agent, report.slot, said).await;
         *progress = Progress::Showing;
         let (Some(page), show) = (page, self.show) else { return Ok(()) };
         spawn_blocking(move || show(&page)).await.unwrap_or_else(|error| Err(io::Error::other(error)))
     }
 
-    /// Writes on another thread: a pipe that nobody reads or a disk that hangs must not keep signals from being heard.
-    async fn write(&mut self, agent: &mut Agent, slot: Slot) {
-        let (mut outputs, ids) = (std::mem::take(&mut self.outputs), agent.ids().clone());
-        let samples = slot.len() as u64;
-        let written = spawn_blocking(move || {
-            let undelivered = outputs.write(&slot, &ids);
-            (outputs, undelivered)
+    /// Keeps a slot's samples and what modules remember after it, on another thread: a disk that hangs must not keep
+    /// signals from being heard. A slot that cannot be kept is as if it had not been measured, but for its samples,
+    /// which are lost and counted.
+    async fn keep(&mut self, agent: &mut Agent, slot: Slot, said: &mut Said) {
+        if self.publishers.is_empty() {
+            return agent.keep();
+        }
+        let (spool, now) = (self.spool.clone(), agent.clock.now().wall);
+        let mut memory = agent.changed_memory();
+        memory.missed = spool.missed_since_commit();
+        let committed = spawn_blocking(move || {
+            let (counts, payload) = record::of_slot(&slot, &memory);
+            spool.commit(counts.clone(), &payload, now).inspect_err(|error| spool.missed(why(error), &counts))
         });
-        let (outputs, undelivered) = written.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "The thread that writes was lost; the next slot has another one.");
-            ((self.outputs_of)(agent.config()), samples)
+        let committed = committed.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "The thread that keeps samples was lost; the next slot has another one.");
+            Err(Error::Io { step: crate::spool::log::Step::Write, source: io::Error::other(error) })
         });
-        self.outputs = outputs;
-        agent.tally.undelivered += undelivered;
+        said.kept(&committed);
+        match committed {
+            Ok(Committed { sequence, .. }) => {
+                agent.keep();
+                tracing::debug!(record = sequence.0, "Kept.");
+                self.checkpoint(agent).await;
+            }
+            Err(_) => agent.roll_back(),
+        }
+    }
+
+    async fn checkpoint(&self, agent: &Agent) {
+        if !self.spool.wants_checkpoint() {
+            return;
+        }
+        let (spool, memory) = (self.spool.clone(), agent.memory());
+        match spawn_blocking(move || spool.checkpoint(memory)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "What modules remember stays in records only."),
+            Err(error) => tracing::error!(%error, "The thread that keeps what modules remember was lost."),
+        }
     }
 
     async fn reload(&mut self, agent: &mut Agent, slots: &mut Slots) {
@@ -194,10 +251,16 @@ impl Run<'_> {
         if config.sandbox.cache != agent.config().sandbox.cache || config.log != agent.config().log {
             tracing::warn!("Log format and cache folder cannot be changed without a restart; the rest is taken over.");
         }
+        if config.spool != agent.config().spool {
+            tracing::warn!("The spool cannot be changed without a restart; the rest is taken over.");
+        }
         let outputs = (self.outputs_of)(&config);
         match agent.reconfigure(config).await {
             Ok(()) => {
-                self.outputs = outputs;
+                match self.publishers.serve(&outputs, agent.clock.now().wall).await {
+                    Ok(closed) => closed.iter().for_each(say_closed),
+                    Err(error) => tracing::error!(%error, "The spool cannot be used; outputs may stay as they were."),
+                }
                 *slots = slots.reconfigure(&intervals(agent.config()), offset(agent.config()));
                 tracing::info!("The configuration was read again and is in force.");
             }
@@ -221,11 +284,27 @@ fn give_up(agent: &mut Agent, progress: Progress) {
             agent.tally.given_up += 1;
             tracing::warn!("The cycle that ran was given up, with its samples.");
         }
-        Progress::Writing(samples) => {
-            agent.tally.undelivered += samples;
-            tracing::warn!(samples, "An output took too long; samples of the last cycle are missing in it.");
-        }
+        // They are kept, or not, by the thread that is at it.
+        Progress::Keeping => tracing::warn!("The spool took too long; samples of the last cycle may be missing."),
         Progress::Showing => {}
+    }
+}
+
+/// Why samples that the spool refused are lost.
+fn why(error: &Error) -> Why {
+    match error {
+        Error::TooLarge { .. } | Error::TooManyKeys { .. } => Why::TooLarge,
+        error if error.is_full() => Why::DiskFull,
+        _ => Why::DiskFailed,
+    }
+}
+
+/// What is lost with an output that is not wanted any more.
+fn say_closed(account: &Account) {
+    let (output, samples) = (&account.cursor, account.held.counts.samples());
+    match samples {
+        0 => tracing::info!(output, "An output is not served any more; everything was delivered."),
+        _ => tracing::warn!(output, samples, "An output is not served any more; what it had still to deliver is lost."),
     }
 }
 
@@ -278,6 +357,21 @@ impl Said {
                     tracing::error!(%error, "The hypervisor was not read; every slot tries again.");
                 }
             }
+        }
+    }
+
+    fn kept(&mut self, committed: &Result<Committed, Error>) {
+        let (lost, error) = match committed {
+            Ok(Committed { delayed, .. }) => (false, delayed.as_ref()),
+            Err(error) => (true, Some(error)),
+        };
+        match (std::mem::replace(&mut self.unkept, error.is_some()), error) {
+            (false, Some(error)) => {
+                let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+                tracing::error!(lost, %error, cause, "The spool cannot keep samples; every slot tries again.");
+            }
+            (true, None) => tracing::info!("The spool keeps samples again."),
+            _ => {}
         }
     }
 

@@ -20,8 +20,6 @@ pub struct Tally {
     pub failures: BTreeMap<Arc<str>, BTreeMap<&'static str, u64>>,
     /// Resources that were left out with them, by module.
     pub resources_lost: BTreeMap<Arc<str>, u64>,
-    /// Samples that an output could not take.
-    pub undelivered: u64,
 }
 
 // === impl Tally ===
@@ -47,7 +45,6 @@ impl Tally {
             skipped_slots = self.skipped_slots.values().sum::<u64>(),
             failed_reads = self.failed_reads,
             given_up = self.given_up,
-            undelivered = self.undelivered,
             resources_lost = self.resources_lost.values().sum::<u64>(),
             failures = failures.join(", "),
             "Done."

@@ -95,16 +95,16 @@ impl Args {
         match self.format {
             Format::Table if self.meters.is_some() => samples(&report.slot),
             Format::Table => Table::default().draw(report, &format!("wasmeter on {}", agent.config().host)),
-            Format::Json => json(&report.slot, agent),
+            Format::Json => json(&report.slot),
             Format::Prometheus => prometheus::write(&report.slot),
         }
     }
 }
 
 /// Samples as JSON lines.
-fn json(slot: &Slot, agent: &Agent) -> String {
+fn json(slot: &Slot) -> String {
     let mut out = String::new();
-    let mut encoder = Encoder::new(slot, agent.ids());
+    let mut encoder = Encoder::new(slot);
     for samples in &slot.samples {
         let written = encoder.write(samples, &mut out, |out| {
             out.push('\n');

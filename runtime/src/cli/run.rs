@@ -13,11 +13,15 @@ use crate::agent::Agent;
 use crate::agent::report::Report;
 use crate::agent::run::{End, Run, Wish};
 use crate::agent::tally::Tally;
+use crate::clock::{Clock, SystemClock};
+use crate::config::daemon::{FileOutput, Output};
 use crate::config::{Config, Problems};
 #[cfg(target_os = "linux")]
 use crate::memory;
 use crate::publish::table::Table;
-use crate::publish::{Outputs, outputs};
+use crate::publish::{Publishers, outputs};
+use crate::spool::log::Recovery;
+use crate::spool::{Opened, Spool};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -93,8 +97,10 @@ impl Args {
             }
         })?;
         let Some(mut agent) = ready else { return Ok(Exit::Done) };
-        let outputs = self.outputs(agent.config());
-        if outputs.is_empty() && !self.table {
+        let Opened { spool, memory, recovery } = setup::spool(agent.config(), SystemClock.now().wall)?;
+        say_recovered(&recovery);
+        agent.remember(memory);
+        if self.outputs(agent.config()).is_empty() && !self.table {
             tracing::warn!("Samples go nowhere: name a file under outputs, or use --output or --table.");
         }
         let names: Vec<_> = agent.modules().pollsters.iter().map(|module| module.name.to_string()).collect();
@@ -103,8 +109,10 @@ impl Args {
         #[cfg(target_os = "linux")]
         let mut first = true;
         let mut shown = self.table.then(|| Screen { table: Table::default(), recent });
+        let publishers = Publishers::of(spool.clone(), threads.delivery.handle().clone());
         let run = Run {
-            outputs,
+            spool: spool.clone(),
+            publishers,
             outputs_of: Box::new(|config| self.outputs(config)),
             reload: Box::new(|| self.reload()),
             tell: service::tell,
@@ -124,12 +132,13 @@ impl Args {
         let end = threads.time.block_on(run.run(&mut agent, &mut wishes));
         agent.tally.say();
         // Outputs that block, and modules in a loop, are not waited for.
+        threads.delivery.shutdown_background();
         threads.time.shutdown_background();
         threads.guests.shutdown_background();
-        Ok(self.exit(&end, &agent.tally))
+        Ok(self.exit(&end, &agent.tally, &spool))
     }
 
-    fn exit(&self, end: &End, tally: &Tally) -> Exit {
+    fn exit(&self, end: &End, tally: &Tally, spool: &Spool) -> Exit {
         match end {
             // Whoever reads has seen enough.
             End::Unshown(error) if error.kind() == ErrorKind::BrokenPipe => Exit::Done,
@@ -138,23 +147,49 @@ impl Args {
                 Exit::Failed
             }
             End::Over if tally.cycles == 0 && self.cycles != Some(0) => Exit::Unreachable,
-            End::Over if tally.undelivered > 0 => Exit::Failed,
+            End::Over if !delivered(spool) => Exit::Failed,
             End::Over | End::Wished => Exit::Done,
         }
     }
 
-    fn outputs(&self, config: &Config) -> Outputs {
-        let outputs = Outputs::of(&config.outputs);
-        match &self.output {
-            Some(path) => outputs.and_file(path.clone()),
-            None => outputs,
-        }
+    fn outputs(&self, config: &Config) -> Vec<Output> {
+        let mut outputs = config.outputs.clone();
+        outputs.extend(self.output.iter().map(|path| Output::File(FileOutput::unbounded(path.clone()))));
+        outputs
     }
 
     fn reload(&self) -> Option<Config> {
         let read = self.at.read().inspect(|(_, warnings)| warn(warnings));
         let read = read.map_err(|problems| tracing::error!("The configuration cannot be used:\n{problems}"));
         read.ok().map(|(config, _)| config)
+    }
+}
+
+/// Whether every output has every sample. What it lacks waits in the spool, or is lost.
+fn delivered(spool: &Spool) -> bool {
+    let mut all = true;
+    for account in spool.accounts() {
+        let (output, waiting) = (&account.cursor, account.held.counts.samples());
+        if waiting > 0 {
+            tracing::warn!(output, waiting, "Samples that were not delivered wait in the spool.");
+        }
+        let lost = account.lost().counts.samples() + spool.all_missed().of(output).map(|(.., n)| n).sum::<u64>();
+        all &= waiting == 0 && lost == 0;
+    }
+    all
+}
+
+/// What was found in a spool that was not left in good order.
+fn say_recovered(recovery: &Recovery) {
+    if recovery.ledger_lost {
+        tracing::error!("The spool's ledger was lost: where publishers were is not known, and they begin anew.");
+    }
+    let (damaged, bytes) = (recovery.damaged.len(), recovery.damaged_bytes);
+    if damaged > 0 || bytes > 0 {
+        tracing::error!(damaged, bytes, "Records in the spool were damaged on the disk; they are counted as lost.");
+    }
+    if recovery.records > 0 {
+        tracing::info!(records = recovery.records, "The spool has records that are not delivered everywhere yet.");
     }
 }
 

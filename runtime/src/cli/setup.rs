@@ -12,6 +12,7 @@ use crate::config::{Config, Problems};
 use crate::hypervisor::{self, Hypervisor};
 use crate::sandbox::Sandbox;
 use crate::sandbox::compile::Compiler;
+use crate::spool::{Opened, Spool};
 
 /// Where to measure, and by which rules.
 #[derive(Debug, Clone, clap::Args)]
@@ -29,14 +30,19 @@ pub struct Where {
     pub hypervisor: Option<String>,
 }
 
-/// The threads of the program: one that keeps time, and others for modules.
+/// The threads of the program: one that keeps time, others for modules, and others that deliver.
 #[derive(Debug)]
 pub struct Threads {
     /// Keeps time, listens to signals, waits.
     pub time: Runtime,
     /// Runs modules.
     pub guests: Runtime,
+    /// Runs publishers.
+    pub delivery: Runtime,
 }
+
+/// Publishers wait most of the time; what blocks has threads of its own.
+const DELIVERERS: usize = 2;
 
 // === impl Where ===
 
@@ -83,7 +89,13 @@ impl Threads {
             .event_interval(1)
             .build()
             .map_err(failed)?;
-        Ok(Self { time, guests })
+        let delivery = Builder::new_multi_thread()
+            .worker_threads(DELIVERERS)
+            .thread_name("delivery")
+            .enable_all()
+            .build()
+            .map_err(failed)?;
+        Ok(Self { time, guests, delivery })
     }
 }
 
@@ -116,5 +128,19 @@ pub async fn agent(config: Config, threads: &Threads) -> Result<Agent, Exit> {
     Agent::new(config, parts).await.map_err(|not_loaded| {
         print::problems(&not_loaded.problems);
         Exit::without_modules(&not_loaded)
+    })
+}
+
+/// The spool that the configuration names. Without a configuration file, one that ends with the daemon.
+pub fn spool(config: &Config, now: i64) -> Result<Opened, Exit> {
+    let opened = match config.file {
+        Some(_) => Spool::open(&config.spool, now),
+        None => Spool::temporary(&config.spool, now),
+    };
+    opened.map_err(|error| {
+        let source = std::error::Error::source(&error).and_then(std::error::Error::source);
+        let cause = source.map(|source| format!(" ({source})")).unwrap_or_default();
+        print::error(format_args!("{error}{cause}. {}", error.remedy()));
+        Exit::Usage
     })
 }

@@ -6,6 +6,7 @@ mod modules;
 mod output;
 mod read;
 mod sandbox;
+mod spool;
 mod timing;
 
 use std::path::{Path, PathBuf};
@@ -15,8 +16,9 @@ use serde_json::Value;
 
 pub use self::guests::{GuestRules, Whose, WithoutNova};
 pub use self::modules::{ModuleConfig, ModuleEntry, Transform};
-pub use self::output::{FileOutput, Log, LogFormat, Metadata, Output};
+pub use self::output::{FileOutput, Log, LogFormat, Metadata, NotifierOutput, Output};
 pub use self::sandbox::{CallLimits, Sandbox};
+pub use self::spool::{Spool, Sync};
 pub use self::timing::{AutoDuration, Reader, Schedule};
 
 use super::file;
@@ -48,6 +50,8 @@ pub struct Config {
     pub modules: Vec<ModuleEntry>,
     /// Transformers, in the order in which samples meet them.
     pub transform: Vec<Transform>,
+    /// Where samples wait until they are delivered.
+    pub spool: Spool,
     /// Where samples go.
     pub outputs: Vec<Output>,
     /// Which guests are metered, and whose they are where Nova does not say so.

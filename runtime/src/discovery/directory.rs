@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use self::declared::Declared;
 use super::guest::{self, Labels};
+use super::identity::{Identity, Idents};
 use super::label::Label;
 use super::owner::{Owner, Rules};
 use super::resource::{GuestResources, Ident, Part};
@@ -33,8 +34,9 @@ pub struct Directory {
     declared: Declared,
     /// When the slot at hand was read.
     now: u64,
-    free: Vec<Ident>,
-    next: u32,
+    idents: Idents,
+    /// Until when what an earlier run remembered may come, once time is known.
+    expected_until: Option<u64>,
     retired: Vec<Ident>,
 }
 
@@ -84,8 +86,8 @@ impl Directory {
             roots: HashMap::new(),
             declared: Declared::default(),
             now: 0,
-            free: Vec::new(),
-            next: 0,
+            idents: Idents::default(),
+            expected_until: None,
             retired: Vec::new(),
         }
     }
@@ -151,7 +153,8 @@ impl Directory {
             known.labels = None;
             return;
         }
-        let (ident, uuid) = (self.ident(), definition.uuid);
+        let uuid = definition.uuid;
+        let ident = self.idents.meet(Identity::Guest(uuid));
         let (devices, vcpus) = (HashMap::new(), HashMap::new());
         let known = Known { definition, revision, seen: 0, state: -1, owner, labels: None, ident, devices, vcpus };
         self.known.insert(uuid, known);
@@ -206,23 +209,25 @@ impl Directory {
             }
         }
         let labels = known.labels.as_ref()?;
+        let (guest, idents) = (present.definition.uuid, &mut self.idents);
         let mut parts: [Vec<(Ident, Arc<Label>)>; 3] = Default::default();
         for (kind, key, of_kind) in
             [(Part::Disk, PartKey::Disk, &labels.disks), (Part::Nic, PartKey::Nic, &labels.nics)]
         {
             let with_ident = of_kind.iter().map(|label| {
                 let device = (key, label.device.clone());
-                (*known.devices.entry(device).or_insert_with(|| self.ident()), Arc::clone(label))
+                let meet = || idents.meet(key.identity(guest, &label.device));
+                (*known.devices.entry(device).or_insert_with(meet), Arc::clone(label))
             });
             if let Some(place) = parts.get_mut(kind as usize) {
                 *place = with_ident.collect();
             }
         }
         let vcpus = present.vcpus.iter().map(|number| {
-            let vcpu = known
-                .vcpus
-                .entry(*number)
-                .or_insert_with(|| (self.ident(), Arc::new(guest::vcpu_label(&labels.guest, *number))));
+            let vcpu = known.vcpus.entry(*number).or_insert_with(|| {
+                let ident = idents.meet(Identity::Vcpu(guest, *number));
+                (ident, Arc::new(guest::vcpu_label(&labels.guest, *number)))
+            });
             (vcpu.0, Arc::clone(&vcpu.1))
         });
         if let Some(place) = parts.get_mut(Part::Vcpu as usize) {
@@ -233,8 +238,10 @@ impl Directory {
 
     /// The identity of a part of a guest that a module declared.
     pub fn declared(&mut self, module: &Arc<str>, guest: Ident, suffix: &str) -> Ident {
-        let Self { declared, now, free, next, retired, .. } = self;
-        declared.declare((module, guest, suffix), *now, || ident(free, next), retired)
+        let Self { declared, now, idents, retired, .. } = self;
+        let root = idents.identity(guest).cloned().unwrap_or(Identity::Root(Arc::default()));
+        let meet = || idents.meet(Identity::Declared(Box::new(root), suffix.into()));
+        declared.declare((module, guest, suffix), *now, meet, retired)
     }
 
     /// A root that is no guest: the node, or the text of a static resource.
@@ -242,7 +249,7 @@ impl Directory {
         if let Some((ident, label)) = self.roots.get(id) {
             return (*ident, Arc::clone(label));
         }
-        let made = (self.ident(), Arc::new(Label::bare(id)));
+        let made = (self.idents.meet(Identity::Root(id.into())), Arc::new(Label::bare(id)));
         self.roots.insert(id.to_owned(), made.clone());
         made
     }
@@ -258,21 +265,34 @@ impl Directory {
             self.retired.extend(self.declared.forget_guest(known.ident));
         }
         self.retired.extend(self.declared.forget(now.monotonic));
-        self.free.extend(&self.retired);
+        let until = *self.expected_until.get_or_insert(now.monotonic.saturating_add(REMEMBERED));
+        if now.monotonic > until {
+            self.retired.extend(self.idents.missed());
+        }
+        self.idents.release(&self.retired);
         std::mem::take(&mut self.retired)
     }
 
-    fn ident(&mut self) -> Ident {
-        ident(&mut self.free, &mut self.next)
+    /// The identity of what an earlier run remembered. It is kept as long as that of a resource that is gone.
+    pub fn expect(&mut self, identity: Identity) -> Ident {
+        self.idents.expect(identity)
+    }
+
+    /// What a resource is beyond this run.
+    pub fn identity(&self, ident: Ident) -> Option<&Identity> {
+        self.idents.identity(ident)
     }
 }
 
-/// An identity that nobody has.
-fn ident(free: &mut Vec<Ident>, next: &mut u32) -> Ident {
-    free.pop().unwrap_or_else(|| {
-        *next += 1;
-        Ident(*next - 1)
-    })
+// === impl PartKey ===
+
+impl PartKey {
+    fn identity(self, guest: Uuid, device: &str) -> Identity {
+        match self {
+            Self::Disk => Identity::Disk(guest, device.into()),
+            Self::Nic => Identity::Nic(guest, device.into()),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -79,6 +79,11 @@ impl Resources {
         all
     }
 
+    /// Resources of which nothing is known but what their samples say.
+    pub fn listed(entries: Vec<Resource>) -> Self {
+        Self { entries, ..Self::default() }
+    }
+
     fn push(&mut self, ident: Ident, root: Option<u32>, label: Arc<Label>) {
         let root = root.unwrap_or(self.len());
         self.entries.push(Resource { ident, root, label });

@@ -78,14 +78,25 @@ impl Chain {
         &self.module
     }
 
+    /// The work that its state belongs to.
+    pub fn work(&self) -> String {
+        self.module.work(self.meters.patterns())
+    }
+
+    /// What it remembers.
+    pub fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+
+    /// Remembers something else.
+    pub fn set_state(&mut self, state: Arc<State>) {
+        self.state = state;
+    }
+
     /// Goes on with what another chain remembers, if both are the same work.
     pub fn take_over(&mut self, old: &mut Vec<Chain>) {
-        let same = |old: &Chain| {
-            old.module.code.digest == self.module.code.digest
-                && old.module.config == self.module.config
-                && old.meters.patterns() == self.meters.patterns()
-        };
-        if let Some(place) = old.iter().position(same) {
+        let work = self.work();
+        if let Some(place) = old.iter().position(|old| old.work() == work) {
             self.state = old.swap_remove(place).state;
         }
     }
@@ -141,7 +152,7 @@ impl Chain {
         for mut landed in landed {
             let of = |batch: &Batch| (batch.meter, batch.column.len());
             failures.extend(Arc::make_mut(names).land(&self.module.name, &gives.meters, &mut landed, of));
-            samples.extend(self.samples(directory, &mut parts, landed, &gives));
+            samples.extend(self.samples(directory, &mut parts, landed, &gives, &around.tenant));
         }
         let report = ModuleReport {
             name: Arc::clone(&self.module.name),
@@ -170,6 +181,7 @@ impl Chain {
         parts: &mut Parts<'_>,
         mut landed: Landed<Vec<Batch>>,
         gives: &Gives,
+        tenant: &Arc<str>,
     ) -> Vec<Samples> {
         let texts: Arc<[Text]> = std::mem::take(&mut landed.texts).into();
         let numbers = parts.declare(directory, &self.module.name, &landed.parts, &texts);
@@ -179,7 +191,7 @@ impl Chain {
             let Some(meter) = meter(position, gives, &landed).filter(|_| !column.is_empty()) else { continue };
             let notes = notes.into_iter().filter_map(|note| NoteColumn::of(note, &numbers, &texts)).collect();
             let (module, meter) = (Arc::clone(&self.module.name), Arc::new(meter.clone()));
-            all.push(Samples { module, meter, at, column, notes, first_id: 0 });
+            all.push(Samples { module, tenant: Arc::clone(tenant), meter, at, column, notes, first_id: 0 });
         }
         all
     }

@@ -7,6 +7,7 @@ use crate::clock::Moment;
 use crate::contract::{self, Column, Meter, Note};
 use crate::discovery::Resources;
 use crate::discovery::resource::Resource;
+use crate::publish::id::Origin;
 use crate::sandbox::host::texts::Text;
 
 /// Everything that one cycle measured.
@@ -14,6 +15,8 @@ use crate::sandbox::host::texts::Text;
 pub struct Slot {
     /// When the reading began.
     pub at: Moment,
+    /// What makes message ids of numbers.
+    pub origin: Origin,
     /// The resources, with those that modules declared.
     pub resources: Arc<Resources>,
     /// Samples, meter by meter.
@@ -25,6 +28,8 @@ pub struct Slot {
 pub struct Samples {
     /// The module that gave them.
     pub module: Arc<str>,
+    /// Whose module that is.
+    pub tenant: Arc<str>,
     /// The meter.
     pub meter: Arc<Meter>,
     /// When they were read.

@@ -18,6 +18,7 @@ use crate::schedule::plan::{Selection, Work};
 pub struct Stamper<'a> {
     resources: &'a Resources,
     others: &'a [String],
+    tenant: Arc<str>,
     at: Moment,
     views: Vec<(Selection, View)>,
     /// What was stamped.
@@ -30,11 +31,12 @@ pub struct Stamper<'a> {
 // === impl Stamper ===
 
 impl<'a> Stamper<'a> {
-    /// A stamper for a slot; message ids are counted from `first_id`.
-    pub fn new(resources: &'a Resources, others: &'a [String], at: Moment, first_id: u64) -> Self {
+    /// A stamper for a slot of a tenant's modules; message ids are counted from `first_id`.
+    pub fn new(resources: &'a Resources, others: &'a [String], tenant: Arc<str>, at: Moment, first_id: u64) -> Self {
         Self {
             resources,
             others,
+            tenant,
             at,
             views: Vec::new(),
             samples: Vec::new(),
@@ -87,8 +89,9 @@ impl<'a> Stamper<'a> {
         let notes = notes.into_iter().filter_map(|note| NoteColumn::of(note, numbers, texts)).collect();
         let first_id = self.next_id;
         self.next_id += column.len() as u64;
-        let (module, meter) = (Arc::clone(&work.module.name), Arc::new(meter.clone()));
-        self.samples.push(Samples { module, meter, at: self.at.into(), column, notes, first_id });
+        let (module, tenant, meter) =
+            (Arc::clone(&work.module.name), Arc::clone(&self.tenant), Arc::new(meter.clone()));
+        self.samples.push(Samples { module, tenant, meter, at: self.at.into(), column, notes, first_id });
     }
 
     fn view(&mut self, selection: &Selection) -> &View {

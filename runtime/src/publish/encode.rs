@@ -1,38 +1,62 @@
 //! A sample as JSON: every key of Ceilometer's samples but the signature, in its order.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use super::id::Ids;
+use super::id::Origin;
 use crate::contract::{Column, Values};
 use crate::discovery::Resources;
+use crate::discovery::resource::Resource;
 use crate::json;
 use crate::pipeline::{NoteColumn, Samples, Slot};
 
 /// What samples say about where they come from.
-const SOURCE: &str = "openstack";
+pub const SOURCE: &str = "openstack";
 
 /// Writes the samples of slots, one after the other.
 #[derive(Debug)]
-pub struct Encoder<'a> {
-    ids: &'a Ids,
+pub struct Encoder {
+    origin: Origin,
     resources: Arc<Resources>,
+    volume: String,
     notes: String,
 }
 
-/// The parts of a sample that all samples of a meter at one time share.
-struct Shared {
-    before_volume: String,
-    /// From the timestamp's value to the metadata.
-    timestamp: String,
-    after_id: String,
+/// What all samples of a meter at one time share, as JSON.
+#[derive(Debug)]
+pub struct Shared {
+    /// From the beginning to the volume.
+    pub before_volume: String,
+    /// The timestamp.
+    pub timestamp: String,
+    /// Seconds on the clock that only runs forwards, or `null`.
+    pub monotonic_time: String,
+}
+
+/// What is a sample's own.
+#[derive(Debug)]
+pub struct Row<'a> {
+    /// What it says about its resource.
+    pub resource: &'a Resource,
+    /// Its volume, as JSON.
+    pub volume: &'a str,
+    /// Entries of its metadata that its resource does not have, as JSON without braces.
+    pub notes: &'a str,
+    /// Its message id.
+    pub id: &'a str,
 }
 
 // === impl Encoder ===
 
-impl<'a> Encoder<'a> {
+impl Encoder {
     /// An encoder for a slot.
-    pub fn new(slot: &Slot, ids: &'a Ids) -> Self {
-        Self { ids, resources: Arc::clone(&slot.resources), notes: String::new() }
+    pub fn new(slot: &Slot) -> Self {
+        Self {
+            origin: slot.origin,
+            resources: Arc::clone(&slot.resources),
+            volume: String::new(),
+            notes: String::new(),
+        }
     }
 
     /// Appends each sample to `out`, and calls `each` after each.
@@ -43,30 +67,38 @@ impl<'a> Encoder<'a> {
         mut each: impl FnMut(&mut String) -> Result<(), E>,
     ) -> Result<(), E> {
         let shared = Shared::of(samples);
-        let mut cursors = vec![0; samples.notes.len()];
-        for (row, number) in samples.column.resources.iter().enumerate() {
-            let Some(resource) = self.resources.get(*number) else { continue };
-            let label = &resource.label;
-            out.push_str(&shared.before_volume);
-            volume(out, &samples.column, row);
-            out.push_str(", \"user_id\": ");
-            json::optional(out, label.user.as_deref());
-            out.push_str(", \"user_name\": null, \"project_id\": ");
-            json::optional(out, label.project.as_deref());
-            out.push_str(", \"project_name\": null, \"resource_id\": ");
-            json::string(out, &label.id);
-            out.push_str(&shared.timestamp);
+        self.rows(samples, 0..samples.column.len(), |row| {
+            shared.write_head(out, row);
+            row.resource.label.metadata.write(out, row.notes);
+            shared.write_tail(out, row);
+            out.push('}');
+            each(out)
+        })
+    }
+
+    /// Hands out some samples, by their places.
+    pub fn rows<E>(
+        &mut self,
+        samples: &Samples,
+        places: Range<usize>,
+        mut each: impl FnMut(&Row<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let first = samples.column.resources.get(places.start).copied().unwrap_or(u32::MAX);
+        let start = |note: &NoteColumn| note.column.resources.partition_point(|number| *number < first);
+        let mut cursors: Vec<usize> = samples.notes.iter().map(start).collect();
+        for place in places {
+            let number = samples.column.resources.get(place).copied();
+            let Some((number, resource)) = number.and_then(|n| Some((n, self.resources.get(n)?))) else { continue };
+            self.volume.clear();
+            volume(&mut self.volume, &samples.column, place);
             self.notes.clear();
             for (note, cursor) in samples.notes.iter().zip(&mut cursors) {
-                write_note(&mut self.notes, note, *number, cursor);
+                write_note(&mut self.notes, note, number, cursor);
             }
-            label.metadata.write(out, &self.notes);
-            out.push_str(", \"message_id\": \"");
             let mut buffer = uuid::Uuid::encode_buffer();
-            let id = self.ids.id(samples.first_id + row as u64);
-            out.push_str(id.hyphenated().encode_lower(&mut buffer));
-            out.push_str(&shared.after_id);
-            each(out)?;
+            let id = self.origin.id(samples.first_id + place as u64);
+            let id = id.hyphenated().encode_lower(&mut buffer);
+            each(&Row { resource, volume: &self.volume, notes: &self.notes, id })?;
         }
         Ok(())
     }
@@ -75,7 +107,8 @@ impl<'a> Encoder<'a> {
 // === impl Shared ===
 
 impl Shared {
-    fn of(samples: &Samples) -> Self {
+    /// What these samples share.
+    pub fn of(samples: &Samples) -> Self {
         let mut before_volume = String::from("{\"source\": ");
         json::string(&mut before_volume, SOURCE);
         for (key, value) in [
@@ -89,14 +122,36 @@ impl Shared {
             json::string(&mut before_volume, value);
         }
         before_volume.push_str(", \"counter_volume\": ");
-        let timestamp = format!(", \"timestamp\": \"{}\", \"resource_metadata\": ", isoformat(samples.at.wall));
-        let mut after_id = String::from("\", \"monotonic_time\": ");
+        let mut monotonic_time = String::new();
         match samples.at.monotonic {
-            Some(at) => json::real(&mut after_id, seconds(at)),
-            None => after_id.push_str("null"),
+            Some(at) => json::real(&mut monotonic_time, seconds(at)),
+            None => monotonic_time.push_str("null"),
         }
-        after_id.push('}');
-        Self { before_volume, timestamp, after_id }
+        Self { before_volume, timestamp: isoformat(samples.at.wall), monotonic_time }
+    }
+
+    /// Appends a sample up to its metadata.
+    pub fn write_head(&self, out: &mut String, row: &Row<'_>) {
+        let label = &row.resource.label;
+        out.push_str(&self.before_volume);
+        out.push_str(row.volume);
+        out.push_str(", \"user_id\": ");
+        json::optional(out, label.user.as_deref());
+        out.push_str(", \"user_name\": null, \"project_id\": ");
+        json::optional(out, label.project.as_deref());
+        out.push_str(", \"project_name\": null, \"resource_id\": ");
+        json::string(out, &label.id);
+        out.push_str(", \"timestamp\": \"");
+        out.push_str(&self.timestamp);
+        out.push_str("\", \"resource_metadata\": ");
+    }
+
+    /// Appends what follows the metadata, without the brace at the end.
+    pub fn write_tail(&self, out: &mut String, row: &Row<'_>) {
+        out.push_str(", \"message_id\": \"");
+        out.push_str(row.id);
+        out.push_str("\", \"monotonic_time\": ");
+        out.push_str(&self.monotonic_time);
     }
 }
 

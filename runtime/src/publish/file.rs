@@ -4,11 +4,19 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::task::spawn_blocking;
 
 use super::encode::Encoder;
-use super::id::Ids;
+use super::publisher::{Health, Publisher};
 use crate::pipeline::Slot;
+use crate::spool::Feed;
+use crate::spool::record::Content;
 
+/// Before another try.
+const PAUSE: Duration = Duration::from_millis(500);
 /// Lines are gathered up to this size before they are written.
 const BUFFER: usize = 64 << 10;
 
@@ -19,14 +27,48 @@ pub struct JsonLines {
     max_size: u64,
     keep: usize,
     open: Option<Open>,
-    /// Samples that could not be written.
-    pub lost: u64,
+    /// Samples of the record at hand that are written: another try goes on behind them.
+    written: usize,
 }
 
 #[derive(Debug)]
 struct Open {
     file: File,
     size: u64,
+}
+
+/// Lines on their way into the file.
+struct Lines<'a> {
+    file: &'a mut JsonLines,
+    /// How many bytes may wait.
+    most: usize,
+    waiting: usize,
+    /// Where those that wait end.
+    end: usize,
+    /// Lines of this record that are in the file already.
+    skip: usize,
+}
+
+// === impl Lines ===
+
+impl Lines<'_> {
+    /// Ends a line behind those that wait, and writes these if it is too much with it.
+    fn end_line(&mut self, out: &mut String) -> io::Result<()> {
+        if self.skip > 0 {
+            self.skip -= 1;
+            out.truncate(self.end);
+            return Ok(());
+        }
+        out.push('\n');
+        if out.len() > self.most {
+            self.file.append(out.get(..self.end).unwrap_or_default())?;
+            self.file.written += std::mem::take(&mut self.waiting);
+            out.drain(..self.end);
+        }
+        self.waiting += 1;
+        self.end = out.len();
+        Ok(())
+    }
 }
 
 // === impl Open ===
@@ -53,46 +95,43 @@ impl Open {
 impl JsonLines {
     /// A file that grows to `max_size` bytes, of which `keep` older ones are kept.
     pub fn new(path: &Path, max_size: u64, keep: usize) -> Self {
-        Self { path: path.to_owned(), max_size, keep, open: None, lost: 0 }
+        Self { path: path.to_owned(), max_size, keep, open: None, written: 0 }
     }
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Writes a slot's samples. What cannot be written is counted; the next slot tries again.
-    pub fn write(&mut self, slot: &Slot, ids: &Ids) -> io::Result<()> {
-        let mut encoder = Encoder::new(slot, ids);
-        let most = usize::try_from(self.max_size).map_or(BUFFER, |max_size| max_size.min(BUFFER));
-        let mut out = String::with_capacity(most + 4096);
-        let (mut waiting, mut written, mut end) = (0, 0, 0);
-        let all = slot.len() as u64;
-        let mut write = || {
-            for samples in &slot.samples {
-                encoder.write(samples, &mut out, |out| {
-                    out.push('\n');
-                    if out.len() > most {
-                        // All but this line, with which it would be too much.
-                        self.append(out.get(..end).unwrap_or_default())?;
-                        written += std::mem::take(&mut waiting);
-                        out.drain(..end);
-                    }
-                    waiting += 1;
-                    end = out.len();
-                    Ok::<(), io::Error>(())
-                })?;
-            }
-            self.append(&out)?;
-            written += std::mem::take(&mut waiting);
-            Ok(())
+    /// Writes a record's samples. A try that fails left whole lines only, and the next one goes on behind them.
+    fn write(&mut self, content: &Content) -> io::Result<()> {
+        let result = match content {
+            Content::Slot(slot) => self.write_slot(slot),
+            Content::Replayed { samples, .. } => self.write_lines(|lines, out| {
+                samples.iter().try_for_each(|sample| {
+                    out.push_str(sample);
+                    lines.end_line(out)
+                })
+            }),
         };
-        let result = write();
-        if result.is_err() {
-            self.open = None;
-            self.lost += all - written;
+        match result {
+            Ok(()) => self.written = 0,
+            Err(_) => self.open = None,
         }
         result
+    }
+
+    fn write_slot(&mut self, slot: &Slot) -> io::Result<()> {
+        let mut encoder = Encoder::new(slot);
+        self.write_lines(|lines, out| {
+            slot.samples.iter().try_for_each(|samples| encoder.write(samples, out, |out| lines.end_line(out)))
+        })
+    }
+
+    fn write_lines(&mut self, each: impl FnOnce(&mut Lines<'_>, &mut String) -> io::Result<()>) -> io::Result<()> {
+        let most = usize::try_from(self.max_size).map_or(BUFFER, |max_size| max_size.min(BUFFER));
+        let mut out = String::with_capacity(most + 4096);
+        let mut lines = Lines { skip: self.written, file: self, most, waiting: 0, end: 0 };
+        each(&mut lines, &mut out)?;
+        let waiting = lines.waiting;
+        self.append(&out)?;
+        self.written += waiting;
+        Ok(())
     }
 
     fn append(&mut self, lines: &str) -> io::Result<()> {
@@ -135,5 +174,43 @@ impl JsonLines {
             }
         }
         fs::rename(&self.path, numbered(1))
+    }
+}
+
+impl Publisher for JsonLines {
+    fn run(self: Box<Self>, mut feed: Feed, health: Health) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move {
+            let (mut lines, mut failing) = (*self, false);
+            while let Some(delivery) = feed.next().await {
+                loop {
+                    let content = delivery.content.clone();
+                    // A pipe that nobody reads blocks this output and no other.
+                    let written = spawn_blocking(move || {
+                        let result = lines.write(&content);
+                        (lines, result)
+                    });
+                    let Ok((back, result)) = written.await else { return };
+                    lines = back;
+                    match result {
+                        Ok(()) => break,
+                        Err(error) => {
+                            health.fails(error.to_string());
+                            let path = lines.path.display();
+                            if !std::mem::replace(&mut failing, true) {
+                                tracing::error!(%path, %error, "Samples cannot be written; they wait in the spool.");
+                            }
+                            if feed.pause(PAUSE).await.is_none() {
+                                return;
+                            }
+                        }
+                    }
+                }
+                if std::mem::take(&mut failing) {
+                    health.works();
+                    tracing::info!(path = %lines.path.display(), "Samples are written again.");
+                }
+                feed.delivered(delivery.sequence);
+            }
+        })
     }
 }

@@ -11,9 +11,15 @@ const GREGORIAN: u64 = 0x01B2_1DD2_1381_4000;
 /// Hands out numbers of ids. Each number is a tick; a slot's samples take as many ticks as there are samples.
 #[derive(Debug, Clone)]
 pub struct Ids {
+    origin: Origin,
+    next: u64,
+}
+
+/// What a number needs to be an id: the host, and this start of the daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Origin {
     node: [u8; 6],
     sequence: u16,
-    next: u64,
 }
 
 // === impl Ids ===
@@ -31,7 +37,7 @@ impl Ids {
             *first |= 1;
         }
         let sequence = u16::try_from(started.wall.unsigned_abs() / 1_000_000 % 0x4000).unwrap_or(0);
-        Self { node, sequence, next: 0 }
+        Self { origin: Origin { node, sequence }, next: 0 }
     }
 
     /// The first of so many numbers, for a slot that began at this moment.
@@ -42,6 +48,15 @@ impl Ids {
         first
     }
 
+    /// What makes ids of the numbers.
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+}
+
+// === impl Origin ===
+
+impl Origin {
     /// The id with a number.
     pub fn id(&self, number: u64) -> Uuid {
         Uuid::new_v1(Timestamp::from_gregorian_time(number, self.sequence), &self.node)
@@ -58,8 +73,9 @@ mod tests {
         let mut ids = Ids::new("compute-1", at(1_763_632_800_000_000_000));
         let first = ids.take(at(1_763_632_800_000_000_000), 3);
         assert!(ids.take(at(1_763_632_700_000_000_000), 1) >= first + 3, "the clock was set back");
-        assert_eq!(ids.id(first).get_version_num(), 1);
-        assert_ne!(ids.id(first), ids.id(first + 1));
-        assert_eq!(ids.id(first), ids.id(first));
+        let origin = ids.origin();
+        assert_eq!(origin.id(first).get_version_num(), 1);
+        assert_ne!(origin.id(first), origin.id(first + 1));
+        assert_eq!(origin.id(first), origin.id(first));
     }
 }

@@ -74,7 +74,10 @@ impl Calls<'_> {
                 Ok(mut landed) => {
                     said.append(called.lines);
                     let writes = std::mem::take(&mut landed.writes);
-                    Arc::make_mut(&mut answers.state).commit(writes);
+                    // What is as it was need not be kept again.
+                    if !writes.is_empty() {
+                        Arc::make_mut(&mut answers.state).commit(writes);
+                    }
                     answers.landed.push(landed);
                 }
                 Err(failure) => match view.halves(resources).filter(|_| failure.cause.may_be_one_resource()) {

@@ -6,6 +6,7 @@ use wasmtime::component::{Component, Linker};
 
 use super::admission::Manifest;
 pub use super::admission::World;
+use super::cache::digest;
 use super::failure::{Cause, Failure};
 use super::host::{Context, Gives, Reads};
 use super::limits::Limits;
@@ -84,6 +85,14 @@ impl Code {
 // === impl Module ===
 
 impl Module {
+    /// What distinguishes its work from that of any other: its code, its configuration, and the meters that it is for.
+    /// What it remembers belongs to its work.
+    pub fn work(&self, meters: &[String]) -> String {
+        let mut all = format!("{}\0{}", self.code.digest, self.config);
+        meters.iter().for_each(|meter| all.extend(["\0", meter]));
+        digest(all.as_bytes())
+    }
+
     /// A module before it has been asked to describe itself.
     pub(super) fn undescribed(name: &str, built_in: bool, code: Code, config: String, limits: Limits) -> Self {
         Self {

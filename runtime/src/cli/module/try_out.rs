@@ -18,6 +18,7 @@ use crate::hypervisor::HypervisorError;
 use crate::hypervisor::reader::{Reader, Want};
 use crate::pipeline::Slot;
 use crate::pipeline::stamp::Stamper;
+use crate::publish::id::Ids;
 use crate::sandbox::host::state::State;
 use crate::sandbox::ledger::Ledger;
 use crate::sandbox::{Module, Sandbox};
@@ -96,11 +97,13 @@ impl Args {
             let Polled { landed, failures, fuel, memory, took, .. } = polled;
             state = polled.state;
             let work = Work::everything(&module);
-            let mut stamper = Stamper::new(&snapshot.resources, &[], snapshot.at, 0);
+            let mut stamper = Stamper::new(&snapshot.resources, &[], OPERATOR.into(), snapshot.at, 0);
             let mut parts = host.parts.borrow_mut();
             landed.into_iter().for_each(|landed| stamper.stamp(&mut parts.1, &work, landed));
             let (samples, declared) = stamper.finish();
-            let mut slot_samples = Slot { at: snapshot.at, resources: Arc::clone(&snapshot.resources), samples };
+            let (at, all) = (snapshot.at, Arc::clone(&snapshot.resources));
+            let origin = Ids::new(&config.host, at).origin();
+            let mut slot_samples = Slot { at, origin, resources: all, samples };
             slot_samples.declare(declared);
             if !self.quiet {
                 print::text(&once::samples(&slot_samples))?;

@@ -12,11 +12,22 @@ pub(super) fn host_name() -> Option<String> {
 
 /// A folder for what can be made again.
 pub(super) fn cache_folder() -> PathBuf {
-    let system = || PathBuf::from("/var/cache");
+    folder("/var/cache", "XDG_CACHE_HOME", ".cache").join("wasmeter")
+}
+
+/// A folder for what has to outlive the daemon: the one that systemd made for it, if there is one.
+pub(super) fn state_folder() -> PathBuf {
+    let made = env::var_os("STATE_DIRECTORY").map(PathBuf::from).filter(|path| path.is_absolute());
+    let folder = made.unwrap_or_else(|| folder("/var/lib", "XDG_STATE_HOME", ".local/state").join("wasmeter"));
+    folder.join("spool")
+}
+
+/// The system's folder for root, and the user's for others.
+fn folder(system: &str, variable: &str, in_home: &str) -> PathBuf {
     let user = || {
         let named = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")))
+        named(variable).or_else(|| Some(named("HOME")?.join(in_home)))
     };
-    let folder = if rustix::process::geteuid().is_root() { system() } else { user().unwrap_or_else(system) };
-    folder.join("wasmeter")
+    let user = if rustix::process::geteuid().is_root() { None } else { user() };
+    user.unwrap_or_else(|| PathBuf::from(system))
 }

@@ -1,11 +1,14 @@
 //! Where samples go and what they carry, and where the daemon's own log goes.
 
+mod notifier;
+
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+pub use self::notifier::NotifierOutput;
 use super::read::Reading;
 use crate::config::file;
-use crate::config::problem::{Place, Severity};
+use crate::config::problem::{Place, Severity, quoted};
 use crate::config::size::ByteSize;
 use crate::config::yaml::{Node, Section};
 
@@ -15,6 +18,16 @@ use crate::config::yaml::{Node, Section};
 pub enum Output {
     /// Into a file, one JSON text a line.
     File(FileOutput),
+    /// Into RabbitMQ's queues.
+    Notifier {
+        /// Which, and how.
+        notifier: NotifierOutput,
+    },
+    /// Nowhere, but counted: to try everything before it.
+    Test {
+        /// What it is called.
+        test: String,
+    },
 }
 
 /// A file that is put aside when it is full.
@@ -27,6 +40,8 @@ pub struct FileOutput {
     pub max_size: ByteSize,
     /// How many are kept aside.
     pub keep: usize,
+    /// What it is called.
+    pub name: String,
     /// Where it is configured.
     #[serde(skip)]
     pub place: Option<Place>,
@@ -62,6 +77,7 @@ pub enum LogFormat {
 
 const MOST_OUTPUTS: usize = 100;
 const MOST_KEYS: usize = 1000;
+const LONGEST_NAME: usize = 100;
 const MAX_SIZE: RangeInclusive<ByteSize> = ByteSize::new(1 << 10)..=ByteSize::new(1 << 40);
 const KEEP: RangeInclusive<u64> = 0..=1000;
 const RESERVED_LENGTH: RangeInclusive<u64> = 1..=65_536;
@@ -69,33 +85,97 @@ const RESERVED_LENGTH: RangeInclusive<u64> = 1..=65_536;
 // === impl Output ===
 
 impl Output {
+    /// What it is called: where its progress is kept, and by what people know it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::File(file) => &file.name,
+            Self::Notifier { notifier } => &notifier.name,
+            Self::Test { test } => test,
+        }
+    }
+
+    /// Where it is configured.
+    pub fn place(&self) -> Option<Place> {
+        match self {
+            Self::File(file) => file.place,
+            Self::Notifier { notifier } => notifier.place,
+            Self::Test { .. } => None,
+        }
+    }
+
     pub(super) fn read(reading: &mut Reading<'_, '_>) -> Vec<Self> {
         let root = reading.root();
-        let mut outputs = Vec::new();
+        let mut outputs: Vec<Self> = Vec::new();
         for (path, node) in root.list("outputs", MOST_OUTPUTS, reading.problems).unwrap_or_default() {
-            let known = ["file", "max_size", "keep"];
-            let Some(section) = Section::of(node, path, &known, Severity::Error, reading.problems) else { continue };
-            outputs.extend(FileOutput::read(&section, reading).map(Self::File));
+            let known = ["file", "notifier", "test", "name", "max_size", "keep"];
+            let Some(section) = Section::of(node, &path, &known, Severity::Error, reading.problems) else { continue };
+            let Some(output) = Self::one(&section, reading) else { continue };
+            if outputs.iter().any(|other| other.name() == output.name()) {
+                let message = format!("two outputs are called {}", quoted(output.name()));
+                reading.problems.error(section.place, &path, message, "Give one of them another `name`");
+                continue;
+            }
+            outputs.push(output);
         }
         outputs
+    }
+
+    fn one(section: &Section<'_>, reading: &mut Reading<'_, '_>) -> Option<Self> {
+        let name = section.read("name", reading.problems, |node| match node.text()? {
+            name if name.len() > LONGEST_NAME || name.contains(char::is_control) => {
+                Err(node.refuse("not a name", "Write at most 100 letters"))
+            }
+            name => Ok(name.to_owned()),
+        });
+        let kinds = ["file", "notifier", "test"];
+        let said: Vec<&str> = kinds.into_iter().filter(|kind| section.entry(kind).is_some()).collect();
+        let [kind] = *said.as_slice() else {
+            let path = section.key("file");
+            let message = if said.is_empty() { "an output has no kind" } else { "an output is of one kind" };
+            let remedy = "Write file: PATH, notifier: {url: ...} or test: true";
+            reading.problems.error(section.place, &path, message, remedy);
+            return None;
+        };
+        match kind {
+            "file" => FileOutput::read(section, name, reading).map(Self::File),
+            "notifier" => {
+                let node = section.get(kind).unwrap_or(&Node::NULL);
+                let notifier = NotifierOutput::read(node, &section.key(kind), name, reading)?;
+                Some(Self::Notifier { notifier })
+            }
+            _ => Some(Self::Test { test: name.unwrap_or_else(|| kind.to_owned()) }),
+        }
     }
 }
 
 // === impl FileOutput ===
 
 impl FileOutput {
-    fn read(section: &Section<'_>, reading: &mut Reading<'_, '_>) -> Option<Self> {
-        let remedy = "Add `file: ` with the path of a file to write";
-        let file = section.required("file", reading.problems, remedy, |node| node.text().map(str::to_owned));
+    /// A file that grows as it will.
+    pub fn unbounded(path: PathBuf) -> Self {
+        let name = named(&path.display().to_string());
+        Self { file: path, max_size: ByteSize::new(u64::MAX), keep: 0, name, place: None }
+    }
+
+    fn read(section: &Section<'_>, name: Option<String>, reading: &mut Reading<'_, '_>) -> Option<Self> {
+        let file = section.read("file", reading.problems, |node| node.text().map(str::to_owned));
         let max_size = section.read("max_size", reading.problems, |node| ByteSize::read(node, &MAX_SIZE));
         let keep = section.read("keep", reading.problems, |node| node.integer(&KEEP));
+        let file = file?;
         Some(Self {
-            file: reading.path(&file?),
+            name: name.unwrap_or_else(|| named(&file)),
+            file: reading.path(&file),
             max_size: max_size.unwrap_or(ByteSize::mebibytes(10)),
             keep: keep.and_then(|number| usize::try_from(number).ok()).unwrap_or(5),
             place: section.place,
         })
     }
+}
+
+fn named(path: &str) -> String {
+    let start = path.len().saturating_sub(LONGEST_NAME - 5);
+    let start = (start..path.len()).find(|start| path.is_char_boundary(*start)).unwrap_or(0);
+    format!("file:{}", path.get(start..).unwrap_or_default())
 }
 
 // === impl Metadata ===

@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    BUILT_IN_POLLING, Config, GuestRules, HypervisorUri, Log, Metadata, Output, Reader, Sandbox, Schedule, machine,
-    modules,
+    BUILT_IN_POLLING, Config, GuestRules, HypervisorUri, Log, Metadata, Output, Reader, Sandbox, Schedule, Spool,
+    machine, modules,
 };
 use super::{file, polling::BUILT_IN};
 use crate::config::polling::Polling;
 use crate::config::problem::{Problems, Severity};
 use crate::config::yaml::{self, Node, Section};
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "host",
     "hypervisor",
     "polling",
@@ -20,6 +20,7 @@ const KEYS: [&str; 12] = [
     "sandbox",
     "modules",
     "transform",
+    "spool",
     "outputs",
     "guests",
     "metadata",
@@ -54,6 +55,7 @@ pub(super) fn config(text: &str, path: Option<&Path>, problems: &mut Problems) -
     let sandbox = Sandbox::read(&mut reading);
     let modules = modules::entries(&mut reading, &sandbox.limits);
     let transform = modules::transforms(&mut reading);
+    let spool = Spool::read(&mut reading);
     let outputs = Output::read(&mut reading);
     let guests = GuestRules::read(&mut reading);
     let metadata = Metadata::read(&mut reading);
@@ -72,6 +74,7 @@ pub(super) fn config(text: &str, path: Option<&Path>, problems: &mut Problems) -
         sandbox,
         modules,
         transform,
+        spool,
         outputs,
         guests,
         metadata,

@@ -23,8 +23,10 @@ enum Cells {
 /// What a call wrote, to be remembered when it lands.
 #[derive(Debug, Default)]
 pub struct Writes {
-    pub(super) cells: Vec<(String, Vec<Ident>, Values)>,
-    pub(super) bytes: Vec<(String, Vec<u8>)>,
+    /// Cells by name.
+    pub cells: Vec<(String, Vec<Ident>, Values)>,
+    /// Bytes by name.
+    pub bytes: Vec<(String, Vec<u8>)>,
 }
 
 /// What a cell takes, about.
@@ -39,6 +41,15 @@ macro_rules! cells {
             Cells::Reals($name) => $body,
         }
     };
+}
+
+// === impl Writes ===
+
+impl Writes {
+    /// Whether nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty() && self.bytes.is_empty()
+    }
 }
 
 // === impl State ===
@@ -56,6 +67,19 @@ impl State {
                 self.bytes.insert(name, bytes);
             }
         }
+    }
+
+    /// Everything, as if it was written at once; in an order that does not depend on chance.
+    pub fn all(&self) -> Writes {
+        let mut cells: Vec<_> = self.cells.iter().map(|(name, cells)| (name.clone(), cells)).collect();
+        cells.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let cells = cells.into_iter().map(|(name, cells)| {
+            let (idents, values) = cells.all();
+            (name, idents, values)
+        });
+        let mut bytes: Vec<_> = self.bytes.iter().map(|(name, bytes)| (name.clone(), bytes.clone())).collect();
+        bytes.sort_unstable();
+        Writes { cells: cells.collect(), bytes }
     }
 
     /// Forgets cells whose identities will be somebody else's.
@@ -128,6 +152,28 @@ impl Cells {
             Values::Counts(_) | Values::Interned(_) => Self::Counts(FxHashMap::default()),
             Values::Integers(_) => Self::Integers(FxHashMap::default()),
             Values::Reals(_) => Self::Reals(FxHashMap::default()),
+        }
+    }
+
+    fn all(&self) -> (Vec<Ident>, Values) {
+        fn sorted<T: Copy>(cells: &FxHashMap<Ident, T>) -> (Vec<Ident>, Vec<T>) {
+            let mut all: Vec<_> = cells.iter().map(|(ident, value)| (*ident, *value)).collect();
+            all.sort_unstable_by_key(|(ident, _)| *ident);
+            all.into_iter().unzip()
+        }
+        match self {
+            Self::Counts(cells) => {
+                let (idents, values) = sorted(cells);
+                (idents, Values::Counts(values))
+            }
+            Self::Integers(cells) => {
+                let (idents, values) = sorted(cells);
+                (idents, Values::Integers(values))
+            }
+            Self::Reals(cells) => {
+                let (idents, values) = sorted(cells);
+                (idents, Values::Reals(values))
+            }
         }
     }
 

@@ -1,0 +1,69 @@
+//! What modules remember, from the last slot that was kept to the next.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Agent;
+use crate::sandbox::host::state::State;
+use crate::spool::memory::Memory;
+
+/// What modules remembered after the last slot that was kept, by their work.
+pub(super) type Kept = HashMap<String, Arc<State>>;
+
+// === impl Agent ===
+
+impl Agent {
+    /// What the modules remember now and did not after the last slot that was kept. A record has it beside the samples
+    /// that go with it.
+    pub fn changed_memory(&self) -> Memory {
+        let is_kept = |work: &str, state: &Arc<State>| match self.kept.get(work) {
+            Some(kept) => Arc::ptr_eq(kept, state),
+            None => state.names() == 0,
+        };
+        let states = self.all_states();
+        let changed = states.iter().filter(|(work, state)| !is_kept(work, state));
+        Memory::of(&self.directory, changed.map(|(work, state)| (work.clone(), &**state)))
+    }
+
+    /// What the modules remember.
+    pub fn memory(&self) -> Memory {
+        let states = self.all_states();
+        Memory::of(&self.directory, states.iter().map(|(work, state)| (work.clone(), &**state)))
+    }
+
+    /// The last slot was kept, with what modules remember after it.
+    pub fn keep(&mut self) {
+        self.kept = self.all_states();
+    }
+
+    /// The last slot was not kept: modules remember what they did before it, and the next slot makes up for it.
+    pub fn roll_back(&mut self) {
+        for module in &self.modules.pollsters {
+            let state = self.kept.get(&module.work(&[])).cloned().unwrap_or_default();
+            self.states.insert(Arc::clone(&module.name), state);
+        }
+        for chain in &mut self.chains {
+            let state = self.kept.get(&chain.work()).cloned().unwrap_or_default();
+            chain.set_state(state);
+        }
+    }
+
+    /// Has modules remember what they did in an earlier run, as far as they are the same.
+    pub fn remember(&mut self, memory: Memory) {
+        self.kept = HashMap::new();
+        for (work, state) in memory.into_states(&mut self.directory) {
+            self.kept.insert(work, Arc::new(state));
+        }
+        self.roll_back();
+        self.keep();
+    }
+
+    fn all_states(&self) -> Kept {
+        let pollsters = self.modules.pollsters.iter().filter_map(|module| {
+            let state = self.states.get(&module.name)?;
+            Some((module.work(&[]), Arc::clone(state)))
+        });
+        let chains = self.chains.iter().map(|chain| (chain.work(), Arc::clone(chain.state())));
+        pollsters.chain(chains).collect()
+    }
+}

@@ -1,0 +1,179 @@
+//! RabbitMQ, as Ceilometer's agents use it.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use crate::config::daemon::read::Reading;
+use crate::config::file;
+use crate::config::problem::{Place, Severity, quoted};
+use crate::config::yaml::{Entry, Kind, Node, Refusal, Section};
+use crate::publish::notifier::amqp::{self, EXCHANGE};
+use crate::publish::notifier::transport_url::{Options, Secret, TransportUrl, Warning};
+
+/// Messages of oslo.messaging, for Ceilometer's notification agent.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct NotifierOutput {
+    /// What it is called.
+    pub name: String,
+    /// The brokers.
+    #[serde(serialize_with = "shown")]
+    pub url: TransportUrl,
+    /// The exchange.
+    pub exchange: String,
+    /// Where messages go: each to the queue of this name with `.sample` behind it.
+    pub topics: Vec<String>,
+    /// Samples in a message; 1 is one message for each.
+    pub batch_size: usize,
+    /// What samples are signed with; nothing leaves them unsigned.
+    #[serde(serialize_with = "hidden")]
+    pub secret: Secret,
+    /// Where it is configured.
+    #[serde(skip)]
+    pub place: Option<Place>,
+}
+
+const BATCH: RangeInclusive<u64> = 0..=10_000;
+const MOST_TOPICS: usize = 64;
+const MOST_OPTIONS: usize = 100;
+/// What Ceilometer signs with if nobody says anything.
+const DEFAULT_SECRET: &str = "change this for valid signing";
+const KEYS: [&str; 9] =
+    ["url", "url_file", "exchange", "topics", "batch_size", "secret", "secret_file", "options", "name"];
+
+// === impl NotifierOutput ===
+
+impl NotifierOutput {
+    /// Reads what stands under `notifier`.
+    pub(super) fn read(node: &Node, path: &str, name: Option<String>, reading: &mut Reading<'_, '_>) -> Option<Self> {
+        let section = Section::of(node, path, &KEYS, Severity::Error, reading.problems)?;
+        let options = options(&section, reading);
+        let url = url(&section, options, reading);
+        let exchange = section.read("exchange", reading.problems, |node| node.text().map(str::to_owned));
+        let topics = section.texts("topics", MOST_TOPICS, reading.problems).unwrap_or_default();
+        let topics: Vec<String> = topics.into_iter().map(|(_, topic)| topic).collect();
+        let batch_size = section.read("batch_size", reading.problems, |node| node.integer(&BATCH));
+        let secret = secret(&section, reading).unwrap_or_else(|| DEFAULT_SECRET.to_owned());
+        let output = Self {
+            name: name.unwrap_or_else(|| "notifier".to_owned()),
+            url: url?,
+            exchange: exchange.unwrap_or_else(|| EXCHANGE.to_owned()),
+            topics: if topics.is_empty() { vec!["notifications".to_owned()] } else { topics },
+            // Ceilometer's 0 is one message for each sample.
+            batch_size: batch_size.and_then(|size| usize::try_from(size).ok()).unwrap_or(50).max(1),
+            secret: Secret::new(&secret),
+            place: section.place,
+        };
+        if let Err(error) = output.target().check() {
+            let remedy = "Correct the exchange, the topics or the virtual host";
+            reading.problems.error(section.place, path, format!("{} is wrong: {error}", quoted(path)), remedy);
+        }
+        Some(output)
+    }
+
+    /// Where its messages go.
+    pub fn target(&self) -> amqp::Config {
+        amqp::Config { exchange: self.exchange.clone(), ..amqp::Config::of_samples(self.url.clone(), &self.topics) }
+    }
+}
+
+fn options(section: &Section<'_>, reading: &mut Reading<'_, '_>) -> Options {
+    let mut options = Options::default();
+    let entries: Option<&[Entry]> = section.read("options", reading.problems, |node| match &node.kind {
+        Kind::Map(entries) if entries.len() <= MOST_OPTIONS => Ok(entries.as_slice()),
+        _ => Err(node.refuse("not a mapping of options", "Write `ssl: true` and the like below it")),
+    });
+    for entry in entries.unwrap_or_default() {
+        let (key, mut warnings) = (format!("{}.{}", section.key("options"), entry.key), Vec::new());
+        let set = scalar(&entry.value).map_err(|refusal| (refusal.reason, refusal.remedy)).and_then(|value| {
+            let value = if entry.key.ends_with("_file") { reading.path(&value).display().to_string() } else { value };
+            options.set(&entry.key, &value, &mut warnings).map_err(|error| (error.to_string(), "Correct it".into()))
+        });
+        if let Err((why, remedy)) = set {
+            reading.problems.error(entry.place, &key, format!("{} is wrong: {why}", quoted(&key)), remedy);
+        }
+        warn(&warnings, entry.place, &key, reading);
+    }
+    options
+}
+
+fn scalar(node: &Node) -> Result<String, Refusal> {
+    match &node.kind {
+        Kind::Text(text) => Ok(text.clone()),
+        Kind::Bool(value) => Ok(value.to_string()),
+        Kind::Integer(number) => Ok(number.to_string()),
+        Kind::Real(number) => Ok(number.to_string()),
+        Kind::Null => Ok(String::new()),
+        Kind::List(_) | Kind::Map(_) => Err(node.refuse("not one value", "Write one value")),
+    }
+}
+
+fn warn(warnings: &[Warning], place: Option<Place>, key: &str, reading: &mut Reading<'_, '_>) {
+    for warning in warnings {
+        reading.problems.warning(place, key, warning.to_string(), "Remove it");
+    }
+}
+
+fn url(section: &Section<'_>, options: Options, reading: &mut Reading<'_, '_>) -> Option<TransportUrl> {
+    let key = section.key("url");
+    let Some(text) = told(section, "url", reading) else {
+        if section.get("url").is_none() && section.get("url_file").is_none() {
+            let remedy = "Add `url: ` with Ceilometer's transport_url, such as rabbit://user:password@host:5672/";
+            reading.problems.error(section.place, &key, format!("{} is missing", quoted(&key)), remedy);
+        }
+        return None;
+    };
+    // What a wrong URL says is never shown: a part of a password may stand anywhere in it.
+    match TransportUrl::parse(&text, options) {
+        Ok(url) => {
+            warn(&url.warnings, section.place, &key, reading);
+            Some(url)
+        }
+        Err(error) => {
+            let remedy = "Write rabbit://user:password@host:5672/vhost, with other characters than letters encoded";
+            reading.problems.error(section.place, &key, format!("{} is wrong: {error}", quoted(&key)), remedy);
+            None
+        }
+    }
+}
+
+fn secret(section: &Section<'_>, reading: &mut Reading<'_, '_>) -> Option<String> {
+    // An empty one is Ceilometer's way of not signing.
+    if section.get("secret").is_some_and(|node| matches!(&node.kind, Kind::Text(text) if text.is_empty())) {
+        return Some(String::new());
+    }
+    told(section, "secret", reading)
+}
+
+/// A text that stands here, or in a file of its own that others cannot read.
+fn told(section: &Section<'_>, key: &str, reading: &mut Reading<'_, '_>) -> Option<String> {
+    let in_file = format!("{key}_file");
+    let here = section.read(key, reading.problems, |node| match &node.kind {
+        Kind::Text(text) if !text.is_empty() => Ok(text.clone()),
+        // What stands here may be a secret, whatever it is, and is not repeated.
+        _ => Err(Refusal { value: "is wrong".into(), ..node.refuse("not a text", "Put it in quotes") }),
+    });
+    let path = section.read(&in_file, reading.problems, |node| node.text())?;
+    let (place, named) = (section.get(&in_file).and_then(|node| node.place), section.key(&in_file));
+    if here.is_some() {
+        let message = format!("{} stands beside {}", quoted(&named), quoted(&section.key(key)));
+        reading.problems.error(place, &named, message, "Keep one of them");
+        return here;
+    }
+    let path: PathBuf = reading.path(path);
+    match file::read(&path) {
+        Ok(text) => Some(text.trim_end_matches(['\r', '\n']).to_owned()),
+        Err(error) => {
+            let message = format!("the file {} {error}", path.display());
+            reading.problems.error(place, &named, message, error.remedy());
+            None
+        }
+    }
+}
+
+fn shown<S: serde::Serializer>(url: &TransportUrl, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(url)
+}
+
+fn hidden<S: serde::Serializer>(_: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str("***")
+}

@@ -1,0 +1,119 @@
+//! From the spool to the broker.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+
+use super::amqp::{Outcome, Publisher as Broker};
+use super::messages::Messages;
+use super::signature::Signer;
+use crate::config::daemon::NotifierOutput;
+use crate::publish::publisher::{Health, Publisher};
+use crate::spool::Feed;
+use crate::spool::log::Sequence;
+
+/// Publishes samples as Ceilometer's polling agent does.
+#[derive(Debug)]
+pub struct Notifier {
+    output: NotifierOutput,
+    signer: Signer,
+}
+
+/// Records on their way: the number of each one's last message. Messages are counted from the beginning.
+#[derive(Debug, Default)]
+struct Underway {
+    sent: u64,
+    arrived: u64,
+    records: VecDeque<(u64, Sequence)>,
+}
+
+// === impl Notifier ===
+
+impl Notifier {
+    /// A notifier that is not connected yet.
+    pub fn new(output: &NotifierOutput) -> Self {
+        Self { output: output.clone(), signer: Signer::new(output.secret.expose()) }
+    }
+
+    async fn deliver(mut self, mut feed: Feed, health: Health) {
+        let mut broker = match Broker::new(self.output.target()) {
+            Ok(broker) => broker,
+            Err(error) => {
+                // The configuration was checked for this.
+                tracing::error!(output = self.output.name, %error, "Nothing can be published.");
+                return;
+            }
+        };
+        let (mut underway, mut record): (Underway, Option<Messages>) = Default::default();
+        health.fails("not connected yet");
+        loop {
+            while let Some(messages) = record.as_mut().filter(|_| broker.has_room()) {
+                match messages.next(&mut self.signer) {
+                    Some(message) => broker.send(underway.next(), message),
+                    None => {
+                        underway.ends(messages.delivery().sequence, &mut feed);
+                        record = None;
+                        break;
+                    }
+                }
+            }
+            tokio::select! {
+                outcome = broker.next() => match outcome {
+                    Outcome::Delivered(message) => underway.arrived(message, &mut feed),
+                    other => note(&other, &health),
+                },
+                next = feed.next_if(record.is_none()) => match next {
+                    Some(delivery) => record = Some(Messages::of(delivery, self.output.batch_size)),
+                    None => break,
+                },
+            }
+        }
+        broker.close().await;
+    }
+}
+
+impl Publisher for Notifier {
+    fn run(self: Box<Self>, feed: Feed, health: Health) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin((*self).deliver(feed, health))
+    }
+}
+
+fn note(outcome: &Outcome, health: &Health) {
+    match outcome {
+        Outcome::Connected(_) | Outcome::Unblocked => health.works(),
+        Outcome::Blocked(why) => health.fails(format!("the broker takes no messages: {why}")),
+        Outcome::Unreachable { host, fault, .. } => health.fails(format!("{host}: {fault}")),
+        Outcome::Returned(_, reason) => health.fails(format!("no queue takes messages: {reason}")),
+        Outcome::Nacked(_) => health.fails("the broker refuses messages"),
+        Outcome::ChannelClosed(reason) => health.fails(format!("the broker closed the channel: {reason}")),
+        Outcome::Delivered(_) => {}
+    }
+}
+
+// === impl Underway ===
+
+impl Underway {
+    /// The number of the next message.
+    fn next(&mut self) -> u64 {
+        self.sent += 1;
+        self.sent
+    }
+
+    /// The last message so far is the last of this record.
+    fn ends(&mut self, record: Sequence, feed: &mut Feed) {
+        self.records.push_back((self.sent, record));
+        self.tell(feed);
+    }
+
+    /// All messages up to this one have arrived.
+    fn arrived(&mut self, message: u64, feed: &mut Feed) {
+        self.arrived = message;
+        self.tell(feed);
+    }
+
+    fn tell(&mut self, feed: &mut Feed) {
+        while let Some((_, record)) = self.records.front().filter(|(last, _)| *last <= self.arrived).copied() {
+            self.records.pop_front();
+            feed.delivered(record);
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Samples of a record as messages, one after the other as there is room for them.
+//!
+//! Most of a sample is its guest's metadata, which all samples of the guest and of its devices share. It is escaped and
+//! put into its signed form once for each guest of a record.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rustc_hash::FxHashMap;
+
+use super::envelope::{Envelope, Escaped, Message};
+use super::signature::{Canonical, Fields, METADATA, Signer};
+use crate::discovery::Label;
+use crate::discovery::label::Metadata;
+use crate::pipeline::{Samples, Slot};
+use crate::publish::encode::{Encoder, Row, SOURCE, Shared};
+use crate::spool::Delivery;
+use crate::spool::record::Content;
+
+/// Messages of a record that are still to be made.
+#[derive(Debug)]
+pub struct Messages {
+    delivery: Delivery,
+    /// Samples in a message.
+    batch_size: usize,
+    /// Messages that were made.
+    made: u64,
+    /// The list of samples, and the place in it, where the next message begins.
+    at: (usize, usize),
+    guests: Guests,
+}
+
+/// What guests' samples share, by where the two halves of their metadata are in memory.
+#[derive(Debug, Default)]
+struct Guests(FxHashMap<(usize, usize), Arc<Guest>>);
+
+#[derive(Debug)]
+struct Guest {
+    head: Escaped,
+    tail: Escaped,
+    signed: Canonical,
+}
+
+/// About how long a sample is in a message.
+const SAMPLE_BYTES: usize = 1800;
+
+// === impl Messages ===
+
+impl Messages {
+    /// All of a record.
+    pub fn of(delivery: Delivery, batch_size: usize) -> Self {
+        Self { delivery, batch_size, made: 0, at: (0, 0), guests: Guests::default() }
+    }
+
+    /// The record.
+    pub fn delivery(&self) -> &Delivery {
+        &self.delivery
+    }
+
+    /// The next message; none after the last.
+    pub fn next(&mut self, signer: &mut Signer) -> Option<Bytes> {
+        let content = self.delivery.content.clone();
+        let mut message = Message::new(&self.envelope(&content), self.batch_size.min(1000) * SAMPLE_BYTES);
+        match &content {
+            Content::Slot(slot) => self.fill(&mut message, slot, signer),
+            Content::Replayed { samples, .. } => self.replay(&mut message, samples, signer),
+        }
+        self.made += 1;
+        (message.samples() > 0).then(|| message.finish())
+    }
+
+    /// Its ids follow from the record, so that every try is the same message.
+    fn envelope(&self, content: &Content) -> Envelope<'static> {
+        let mut seed = Vec::with_capacity(64);
+        if let Content::Slot(slot) = content {
+            let first = slot.samples.first().map_or(0, |samples| samples.first_id);
+            seed.extend(slot.origin.id(first).as_bytes());
+        }
+        seed.extend(self.delivery.sequence.0.to_le_bytes());
+        seed.extend(self.delivery.time.to_le_bytes());
+        seed.extend(self.made.to_le_bytes());
+        Envelope::of_samples(&seed, self.delivery.time)
+    }
+
+    fn fill(&mut self, message: &mut Message<'_>, slot: &Slot, signer: &mut Signer) {
+        let mut encoder = Encoder::new(slot);
+        while let Some(samples) = slot.samples.get(self.at.0) {
+            let from = self.at.1;
+            let to = samples.column.len().min(from + self.batch_size.saturating_sub(message.samples()));
+            self.add(message, &mut encoder, samples, from..to, signer);
+            if to < samples.column.len() {
+                self.at.1 = to;
+                return;
+            }
+            self.at = (self.at.0 + 1, 0);
+        }
+    }
+
+    fn add(
+        &mut self,
+        message: &mut Message<'_>,
+        encoder: &mut Encoder,
+        samples: &Samples,
+        places: std::ops::Range<usize>,
+        signer: &mut Signer,
+    ) {
+        let (shared, mut text, mut own) = (Shared::of(samples), String::new(), String::new());
+        let Ok(()) = encoder.rows::<Infallible>(samples, places, |row| {
+            let label = &row.resource.label;
+            let guest = self.guests.of(&label.metadata);
+            text.clear();
+            shared.write_head(&mut text, row);
+            text.push('{');
+            message.begin();
+            message.add(&text);
+            message.add_shared(&guest.head);
+            message.add(&label.metadata.name);
+            message.add_shared(&guest.tail);
+            write_own(&mut own, &label.metadata, row.notes);
+            let own_signed = Canonical::under(METADATA, &own).unwrap_or_default();
+            text.clear();
+            text.push_str(&label.metadata.extra);
+            if !row.notes.is_empty() {
+                let follows = !label.metadata.head.is_empty() || !label.metadata.extra.is_empty();
+                text.push_str(if follows { ", " } else { "" });
+                text.push_str(row.notes);
+            }
+            text.push('}');
+            shared.write_tail(&mut text, row);
+            text.push_str(", \"message_signature\": \"");
+            text.push_str(signer.sign(&fields(samples, &shared, label, row, &guest.signed, &own_signed)).as_str());
+            text.push_str("\"}");
+            message.add(&text);
+            Ok(())
+        });
+    }
+
+    fn replay(&mut self, message: &mut Message<'_>, samples: &[String], signer: &mut Signer) {
+        while let Some(sample) = samples.get(self.at.0).filter(|_| message.samples() < self.batch_size) {
+            self.at.0 += 1;
+            let signed = signer.sign_json(sample).map(|signature| signature.to_string()).unwrap_or_default();
+            match sample.trim_end().strip_suffix('}') {
+                Some(open) => {
+                    message.push(open);
+                    message.add(", \"message_signature\": \"");
+                    message.add(&signed);
+                    message.add("\"}");
+                }
+                None => message.push(sample),
+            }
+        }
+    }
+}
+
+/// The entries of a sample's metadata that its guest's others need not have, as an object.
+fn write_own(own: &mut String, metadata: &Metadata, notes: &str) {
+    own.clear();
+    own.push('{');
+    if !metadata.head.is_empty() {
+        own.push_str("\"name\": ");
+        own.push_str(&metadata.name);
+    }
+    own.push_str(&metadata.extra);
+    if !notes.is_empty() {
+        own.push_str(if own.len() > 1 { ", " } else { "" });
+        own.push_str(notes);
+    }
+    own.push('}');
+}
+
+fn fields<'a>(
+    samples: &'a Samples,
+    shared: &'a Shared,
+    label: &'a Label,
+    row: &Row<'a>,
+    metadata: &'a Canonical,
+    notes: &'a Canonical,
+) -> Fields<'a> {
+    Fields {
+        source: SOURCE,
+        name: &samples.meter.name,
+        kind: samples.meter.kind.word(),
+        unit: &samples.meter.unit,
+        volume: row.volume,
+        user_id: label.user.as_deref(),
+        user_name: None,
+        project_id: label.project.as_deref(),
+        project_name: None,
+        resource_id: &label.id,
+        timestamp: &shared.timestamp,
+        metadata,
+        notes,
+        message_id: row.id,
+        monotonic_time: &shared.monotonic_time,
+    }
+}
+
+// === impl Guests ===
+
+impl Guests {
+    fn of(&mut self, metadata: &Metadata) -> Arc<Guest> {
+        let place = (metadata.head.as_ptr().addr(), metadata.tail.as_ptr().addr());
+        Arc::clone(self.0.entry(place).or_insert_with(|| Arc::new(Guest::of(metadata))))
+    }
+}
+
+// === impl Guest ===
+
+impl Guest {
+    fn of(metadata: &Metadata) -> Self {
+        // Which name it is does not matter: each sample has its own.
+        let (name, open, close) = if metadata.head.is_empty() { ("", "{", "}") } else { ("null", "{", "}") };
+        let object = [open, &metadata.head, name, &metadata.tail, close].concat();
+        Self {
+            head: Escaped::of(&metadata.head),
+            tail: Escaped::of(&metadata.tail),
+            signed: Canonical::under(METADATA, &object).unwrap_or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

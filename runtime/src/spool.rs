@@ -1,0 +1,399 @@
+//! What was measured and is not yet delivered, on disk.
+//!
+//! Each slot becomes one record ([`record`]): its samples, and what modules remember after it. Records stand in a
+//! [`log`] until every publisher has delivered them; each publisher follows it through a [`feed`] of its own. What
+//! modules remember is also kept in a [`checkpoint`] now and then, so that records need not be kept for it.
+
+pub mod checkpoint;
+pub mod feed;
+pub mod log;
+pub mod memory;
+pub mod missed;
+pub mod record;
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use tokio::sync::watch;
+
+use self::checkpoint::Checkpoint;
+pub use self::feed::{Delivery, Feed};
+use self::log::{Account, Counts, Error, Limits, Recovery, Sequence, Start, Store, SyncPolicy};
+use self::memory::Memory;
+use self::missed::{Missed, Why};
+use crate::clock::SECOND;
+use crate::config::daemon;
+
+/// The cursor by which records are kept until a checkpoint has what modules remember. No publisher is called so.
+const MEMORY: &str = "\u{1f}memory";
+/// Positions become durable this often: after a crash, what was delivered since is delivered again.
+const SETTLED_EVERY: i64 = 60 * SECOND;
+/// Records that a checkpoint may be behind.
+const BEHIND: u64 = 32;
+/// A segment's part of the whole: the fewer, the more goes at once where something must go.
+const SEGMENTS: u64 = 16;
+/// Segments beyond this size only make a start slower.
+const LARGEST_SEGMENT: u64 = 16 << 20;
+
+/// The spool of a daemon, shared by those who write and read it.
+#[derive(Clone, Debug)]
+pub struct Spool(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    path: PathBuf,
+    dir: Dir,
+    limits: Limits,
+    kept: Mutex<Kept>,
+    /// What publishers are done with, and could not be noted because somebody else was at the disk.
+    done: Mutex<Vec<Done>>,
+    /// The number that the next record has; who waits for records waits for this.
+    committed: watch::Sender<u64>,
+    /// Removes the folder with the daemon, where it is not to stay.
+    _temporary: Option<Temporary>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    store: Store,
+    missed: Missed,
+    /// Whether the losses changed since a record had them.
+    missed_changed: bool,
+    settled: i64,
+    checkpointed: u64,
+}
+
+/// A record that a publisher is done with, and all before it.
+#[derive(Debug)]
+struct Done {
+    publisher: Arc<str>,
+    sequence: Sequence,
+    /// Whether it was delivered; otherwise it could not be read.
+    delivered: bool,
+}
+
+/// What became of a record that was to be kept.
+#[derive(Debug)]
+pub struct Committed {
+    /// Its number.
+    pub sequence: Sequence,
+    /// Why it is not on disk for good yet. It will be delivered once it is.
+    pub delayed: Option<Error>,
+}
+
+/// A spool that was opened, and what was found in it.
+#[derive(Debug)]
+pub struct Opened {
+    /// The spool.
+    pub spool: Spool,
+    /// What modules remembered.
+    pub memory: Memory,
+    /// What was repaired.
+    pub recovery: Recovery,
+}
+
+/// Why a spool cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// Its folder cannot be made or opened.
+    #[error("the spool's folder {} cannot be used: {source}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Others could read samples or change what is billed.
+    #[error("the spool's folder {} is open to others: it must be of this user, with mode 0700", .0.display())]
+    Open(PathBuf),
+    /// The log in it cannot be opened.
+    #[error("the spool in {} cannot be used: {source}", path.display())]
+    Log {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: Error,
+    },
+}
+
+#[derive(Debug)]
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+// === impl Unusable ===
+
+impl Unusable {
+    /// What the operator can do.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Folder { .. } => "Make the folder and give it to the daemon's user, or name another as spool.path",
+            Self::Open(_) => "Give it to the daemon's user and run chmod 700, or name another as spool.path",
+            Self::Log { source: Error::Locked, .. } => {
+                "End the other daemon, or give each a folder of its own as spool.path"
+            }
+            Self::Log { .. } => "See that the disk is well and can be written, or name another folder as spool.path",
+        }
+    }
+}
+
+// === impl Spool ===
+
+impl Spool {
+    /// Opens the spool of a configuration, or starts one.
+    pub fn open(config: &daemon::Spool, now: i64) -> Result<Opened, Unusable> {
+        Self::open_at(&config.path, config, None, now)
+    }
+
+    /// A spool that ends with the daemon.
+    pub fn temporary(config: &daemon::Spool, now: i64) -> Result<Opened, Unusable> {
+        let name = format!("wasmeter-{}-{:x}", std::process::id(), now);
+        let path = std::env::temp_dir().join(name);
+        let config = daemon::Spool { sync: daemon::Sync::Never, ..config.clone() };
+        Self::open_at(&path, &config, Some(Temporary(path.clone())), now)
+    }
+
+    fn open_at(
+        path: &Path,
+        config: &daemon::Spool,
+        temporary: Option<Temporary>,
+        now: i64,
+    ) -> Result<Opened, Unusable> {
+        let dir = folder(path)?;
+        let log = |source| Unusable::Log { path: path.to_owned(), source };
+        let view = dir.try_clone().map_err(|source| Unusable::Folder { path: path.to_owned(), source })?;
+        let limits = limits(config);
+        let (mut store, recovery) = Store::open(view, limits, now).map_err(log)?;
+        let known = |store: &Store| store.account(MEMORY).is_ok();
+        if !known(&store) {
+            store.add_cursor(MEMORY, Start::Beginning).map_err(log)?;
+        }
+        let Checkpoint { mut memory, missed } = checkpoint::read(&dir);
+        let mut missed = missed;
+        store.rewind(MEMORY).map_err(log)?;
+        while let Some(found) = store.next(MEMORY).map_err(log)? {
+            match record::read_memory(&found.payload) {
+                Ok(kept) => {
+                    if let Some(newer) = kept.missed.clone() {
+                        missed = newer;
+                    }
+                    memory.update(kept);
+                }
+                Err(error) => {
+                    tracing::warn!(record = found.sequence.0, %error, "A record of the spool is passed over.")
+                }
+            }
+        }
+        let (committed, _) = watch::channel(store.committed().0);
+        let checkpointed = store.account(MEMORY).map_or(0, |account| account.position.0);
+        let kept = Kept { store, missed, missed_changed: false, settled: i64::MIN, checkpointed };
+        let shared = Shared {
+            path: path.to_owned(),
+            dir,
+            limits,
+            kept: Mutex::new(kept),
+            done: Mutex::default(),
+            committed,
+            _temporary: temporary,
+        };
+        Ok(Opened { spool: Self(Arc::new(shared)), memory, recovery })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// How much it may keep.
+    pub fn limits(&self) -> Limits {
+        self.0.limits
+    }
+
+    /// Keeps a record. If it cannot, it is as if it had never been.
+    pub fn commit(&self, counts: Counts, payload: &[u8], now: i64) -> Result<Committed, Error> {
+        let mut kept = self.lock();
+        let Kept { store, settled, missed_changed, .. } = &mut *kept;
+        let sequence = store.append(payload, counts, now)?;
+        let delayed = if self.0.limits.sync == SyncPolicy::OnSync { store.sync().err() } else { None };
+        *missed_changed = false;
+        let next = store.committed().0;
+        if now.saturating_sub(*settled) >= SETTLED_EVERY || now < *settled {
+            // Nothing is lost by doing so later.
+            if store.settle(now).is_ok() {
+                *settled = now;
+            }
+        }
+        drop(kept);
+        self.0.committed.send_replace(next);
+        Ok(Committed { sequence, delayed })
+    }
+
+    /// Counts samples that could not be kept, for each who would have had them.
+    pub fn missed(&self, why: Why, counts: &Counts) {
+        let mut kept = self.lock();
+        let publishers = publishers(&kept.store);
+        for publisher in publishers {
+            kept.missed.add(&publisher, why, counts);
+        }
+        kept.missed_changed = true;
+    }
+
+    /// The losses, if a record is to tell of them.
+    pub fn missed_since_commit(&self) -> Option<Missed> {
+        let kept = self.lock();
+        kept.missed_changed.then(|| kept.missed.clone())
+    }
+
+    /// All samples that could not be kept.
+    pub fn all_missed(&self) -> Missed {
+        self.lock().missed.clone()
+    }
+
+    /// Whether it is time for a checkpoint.
+    pub fn wants_checkpoint(&self) -> bool {
+        let kept = self.lock();
+        let behind = kept.store.committed().0.saturating_sub(kept.checkpointed);
+        behind >= BEHIND || (behind > 0 && kept.store.bytes() > self.0.limits.bytes / 2)
+    }
+
+    /// Keeps what modules remember by now, after the last record.
+    pub fn checkpoint(&self, memory: Memory) -> io::Result<()> {
+        let (missed, last) = {
+            let kept = self.lock();
+            (kept.missed.clone(), kept.store.committed().0)
+        };
+        if last > 1 {
+            checkpoint::write(&self.0.dir, &Checkpoint { memory, missed })?;
+            let mut kept = self.lock();
+            kept.checkpointed = last;
+            // It is there if its cursor is.
+            let _ = kept.store.acknowledge(MEMORY, Sequence(last - 1));
+        }
+        Ok(())
+    }
+
+    /// Makes positions durable, as before an end.
+    pub fn settle(&self, now: i64) -> Result<(), Error> {
+        self.lock().store.settle(now)
+    }
+
+    /// Has these publishers and no others follow the spool. What others still waited for is gone with them: these are
+    /// their accounts.
+    pub fn follow(&self, publishers_now: &[String], now: i64) -> Result<Vec<Account>, Error> {
+        let mut kept = self.lock();
+        let mut closed = Vec::new();
+        for old in publishers(&kept.store).into_iter().filter(|old| !publishers_now.contains(old)) {
+            closed.push(kept.store.remove_cursor(&old)?);
+            kept.missed.forget(&old);
+        }
+        for new in publishers_now {
+            if kept.store.account(new).is_err() {
+                kept.store.add_cursor(new, Start::End)?;
+            }
+        }
+        kept.store.settle(now)?;
+        Ok(closed)
+    }
+
+    /// Gives up what a publisher has not delivered, up to this record.
+    pub fn discard(&self, publisher: &str, sequence: Sequence) -> Result<(), Error> {
+        self.lock().store.discard(publisher, sequence)
+    }
+
+    /// Notes what a publisher is done with: at once, or as soon as nobody else is at the disk, which may hang.
+    fn done(&self, done: Done) {
+        self.0.done.lock().unwrap_or_else(PoisonError::into_inner).push(done);
+        if let Ok(mut kept) = self.0.kept.try_lock() {
+            self.note_done(&mut kept);
+        }
+    }
+
+    fn note_done(&self, kept: &mut Kept) {
+        let all = std::mem::take(&mut *self.0.done.lock().unwrap_or_else(PoisonError::into_inner));
+        for Done { publisher, sequence, delivered } in all {
+            let noted = match delivered {
+                true => kept.store.acknowledge(&publisher, sequence),
+                false => kept.store.discard(&publisher, sequence),
+            };
+            if let Err(error) = noted {
+                // It was removed meanwhile.
+                tracing::debug!(%publisher, %error, "What was delivered is not noted.");
+            }
+        }
+    }
+
+    /// The number of the next record.
+    pub fn next_sequence(&self) -> Sequence {
+        self.lock().store.next_sequence()
+    }
+
+    /// Each publisher's books.
+    pub fn accounts(&self) -> Vec<Account> {
+        let all = self.lock().store.accounts();
+        all.into_iter().filter(|account| account.cursor != MEMORY).collect()
+    }
+
+    /// Bytes, and the time of the oldest record.
+    pub fn fill(&self) -> (u64, Option<i64>) {
+        let kept = self.lock();
+        (kept.store.bytes(), kept.store.oldest())
+    }
+
+    /// Whether every publisher has everything.
+    pub fn is_drained(&self) -> bool {
+        self.accounts().iter().all(|account| account.held.records == 0)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        let mut kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        self.note_done(&mut kept);
+        kept
+    }
+}
+
+/// Whether an account is a publisher's.
+pub fn is_publisher(account: &Account) -> bool {
+    account.cursor != MEMORY
+}
+
+fn publishers(store: &Store) -> Vec<String> {
+    store.accounts().into_iter().filter(is_publisher).map(|account| account.cursor).collect()
+}
+
+fn limits(config: &daemon::Spool) -> Limits {
+    let bytes = config.max_size.bytes();
+    Limits {
+        bytes,
+        age: config.max_age,
+        segment_bytes: (bytes / SEGMENTS).min(LARGEST_SEGMENT),
+        sync: match config.sync {
+            daemon::Sync::Slots(1) => SyncPolicy::OnSync,
+            daemon::Sync::Slots(slots) => SyncPolicy::Every(slots),
+            daemon::Sync::Never => SyncPolicy::Never,
+        },
+    }
+}
+
+/// The folder, made if it is not there, and nobody's but ours.
+fn folder(path: &Path) -> Result<Dir, Unusable> {
+    use std::os::unix::fs::MetadataExt;
+    let failed = |source| Unusable::Folder { path: path.to_owned(), source };
+    match DirBuilder::new().recursive(true).mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
+        _ => {}
+    }
+    let about = fs::metadata(path).map_err(failed)?;
+    if about.uid() != rustix::process::geteuid().as_raw() || about.mode() & 0o077 != 0 {
+        return Err(Unusable::Open(path.to_owned()));
+    }
+    Dir::open_ambient_dir(path, ambient_authority()).map_err(failed)
+}

@@ -1,0 +1,175 @@
+//! A publisher's way through the spool.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::log::{Error, Sequence};
+use super::record::{self, Content, Unreadable};
+use super::{Done, Spool};
+
+/// What a publisher is to deliver.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// The record's number: later ones have higher numbers.
+    pub sequence: Sequence,
+    /// When the record was written, in nanoseconds since 1970.
+    pub time: i64,
+    /// The samples.
+    pub content: Content,
+}
+
+/// A publisher's way through the spool: records in order, from the first that it has not delivered.
+#[derive(Debug)]
+pub struct Feed {
+    spool: Spool,
+    publisher: Arc<str>,
+    committed: watch::Receiver<u64>,
+    stop: watch::Receiver<bool>,
+    /// The next record, while it is read on a thread that may block.
+    reading: Option<JoinHandle<Result<Option<Found>, Error>>>,
+    /// Records that were given and are not delivered, and whether they could be read.
+    given: VecDeque<(Sequence, bool)>,
+    /// Whether the disk did not give the last record.
+    failing: bool,
+}
+
+/// A record as it was read.
+#[derive(Debug)]
+struct Found {
+    sequence: Sequence,
+    time: i64,
+    content: Result<Content, Unreadable>,
+}
+
+/// A pause after the disk did not give a record.
+const PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
+
+// === impl Feed ===
+
+impl Feed {
+    /// From what this publisher has not delivered, until it is told to stop.
+    pub fn new(spool: &Spool, publisher: &str, stop: watch::Receiver<bool>) -> Result<Self, Error> {
+        spool.lock().store.rewind(publisher)?;
+        let committed = spool.0.committed.subscribe();
+        Ok(Self {
+            spool: spool.clone(),
+            publisher: publisher.into(),
+            committed,
+            stop,
+            reading: None,
+            given: VecDeque::new(),
+            failing: false,
+        })
+    }
+
+    /// Who follows.
+    pub fn publisher(&self) -> &Arc<str> {
+        &self.publisher
+    }
+
+    /// The next record, once there is one. None once the publisher is to stop. Waiting can be given up and taken up
+    /// again.
+    pub async fn next(&mut self) -> Option<Delivery> {
+        loop {
+            if *self.stop.borrow_and_update() {
+                return None;
+            }
+            match self.take().await {
+                Ok(Some(found)) => {
+                    self.failing = false;
+                    if let Some(delivery) = self.given(found) {
+                        return Some(delivery);
+                    }
+                }
+                Ok(None) => {
+                    tokio::select! {
+                        _ = self.committed.changed() => {}
+                        _ = self.stop.changed() => {}
+                    }
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut self.failing, true) {
+                        let publisher = &*self.publisher;
+                        tracing::error!(publisher, %error, "The spool cannot be read; it is tried again.");
+                    }
+                    self.pause(PAUSE).await?;
+                }
+            }
+        }
+    }
+
+    /// The same, if it is wanted; otherwise this only waits until the publisher is to stop.
+    pub async fn next_if(&mut self, wanted: bool) -> Option<Delivery> {
+        if wanted {
+            return self.next().await;
+        }
+        // Whoever could say so is gone, too.
+        let _ = self.stop.wait_for(|stop| *stop).await;
+        None
+    }
+
+    /// Waits before another try. None once the publisher is to stop.
+    pub async fn pause(&mut self, pause: std::time::Duration) -> Option<()> {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => Some(()),
+            _ = self.stop.wait_for(|stop| *stop) => None,
+        }
+    }
+
+    /// Everything up to this record is delivered.
+    pub fn delivered(&mut self, sequence: Sequence) {
+        while let Some((given, delivered)) = self.given.front().copied() {
+            // What cannot be read is given up once everything before it is delivered.
+            if delivered && given > sequence {
+                break;
+            }
+            self.spool.done(Done { publisher: Arc::clone(&self.publisher), sequence: given, delivered });
+            self.given.pop_front();
+        }
+    }
+
+    /// Reads the next record. What is read stays if nobody waits for it any more.
+    async fn take(&mut self) -> Result<Option<Found>, Error> {
+        let reading = self.reading.get_or_insert_with(|| {
+            // What is committed from now on is news.
+            self.committed.mark_unchanged();
+            let (spool, publisher) = (self.spool.clone(), Arc::clone(&self.publisher));
+            spawn_blocking(move || {
+                let record = spool.lock().store.next(&publisher)?;
+                Ok(record.map(|record| Found {
+                    sequence: record.sequence,
+                    time: record.time,
+                    content: record::read(&record.payload),
+                }))
+            })
+        });
+        let read = reading.await;
+        self.reading = None;
+        // A thread that was lost read nothing that is not read again after a start.
+        read.unwrap_or(Ok(None))
+    }
+
+    fn given(&mut self, Found { sequence, time, content }: Found) -> Option<Delivery> {
+        let mine = |only: &Option<String>| only.as_deref().is_none_or(|only| only == &*self.publisher);
+        match content {
+            Ok(Content::Replayed { only, .. }) if !mine(&only) => self.given.push_back((sequence, true)),
+            Ok(content) => {
+                self.given.push_back((sequence, true));
+                return Some(Delivery { sequence, time, content });
+            }
+            Err(error) => {
+                let (publisher, record) = (&*self.publisher, sequence.0);
+                tracing::error!(publisher, record, %error, "A record of the spool is lost.");
+                self.given.push_back((sequence, false));
+            }
+        }
+        // There is nothing to deliver: done, unless others are still on their way.
+        if self.given.len() == 1 {
+            self.delivered(sequence);
+        }
+        None
+    }
+}

@@ -1,0 +1,164 @@
+//! What a record of the spool holds, and how it is written.
+//!
+//! A record explains itself: labels and names stand in it beside the numbers, each once, and all of it is compressed.
+//! What it says of a sample is what any publisher needs, before that publisher's own format.
+
+mod restore;
+mod wire;
+
+use std::sync::Arc;
+
+use self::wire::{Wire, WireSlot};
+use super::log::{Counts, Key};
+use super::memory::Memory;
+use crate::pipeline::Slot;
+use crate::sandbox::limits::NAME_BYTES;
+
+/// What a record begins with: which way of writing it is.
+const FORMAT: u8 = 1;
+/// No slot is as large; a damaged length is no reason to reserve all memory.
+const LARGEST: usize = 1 << 30;
+/// What separates the parts of a key.
+const SEPARATOR: char = '\u{1f}';
+/// Keys with which the samples of a record are counted; those beyond are counted together.
+const MOST_KEYS: usize = 2000;
+/// Under what they are counted.
+const OTHERS: &str = "(others)";
+
+/// What a record holds.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// What was measured.
+    Slot(Arc<Slot>),
+    /// Samples that somebody wants to be delivered again, as JSON.
+    Replayed {
+        /// The only publisher that they are for; otherwise all.
+        only: Option<String>,
+        /// The samples.
+        samples: Vec<String>,
+    },
+}
+
+/// Why a record that is whole cannot be understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// Another version wrote it.
+    #[error("it was written in format {0}, and this version reads {FORMAT}")]
+    Format(u8),
+    /// It was not written by us.
+    #[error("its {0} cannot be read")]
+    Part(&'static str),
+}
+
+/// What samples are counted by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Kind {
+    /// The module that gave them.
+    pub module: String,
+    /// Whose module that is.
+    pub tenant: String,
+    /// The meter.
+    pub meter: String,
+}
+
+/// A slot's samples, and what the modules remember after it, as a record and what it counts.
+pub fn of_slot(slot: &Slot, memory: &Memory) -> (Counts, Vec<u8>) {
+    (counts(slot), write(&Wire::Slot(WireSlot::of(slot)), memory))
+}
+
+/// Samples that are to be delivered again.
+pub fn of_samples(only: Option<&str>, samples: &[String]) -> Vec<u8> {
+    let samples = samples.iter().map(String::as_str).collect();
+    write(&Wire::Replayed { only, samples }, &Memory::default())
+}
+
+/// What is in a record.
+pub fn read(payload: &[u8]) -> Result<Content, Unreadable> {
+    let bytes = unpack(payload)?;
+    let (wire, _) = take_wire(&bytes)?;
+    match wire {
+        Wire::Slot(slot) => Ok(Content::Slot(Arc::new(restore::slot(slot)?))),
+        Wire::Replayed { only, samples } => {
+            let samples = samples.into_iter().map(str::to_owned).collect();
+            Ok(Content::Replayed { only: only.map(str::to_owned), samples })
+        }
+    }
+}
+
+/// What the modules remembered when it was written, as far as that had changed.
+pub fn read_memory(payload: &[u8]) -> Result<Memory, Unreadable> {
+    let bytes = unpack(payload)?;
+    let (_, rest) = take_wire(&bytes)?;
+    postcard::from_bytes(rest).map_err(|_| Unreadable::Part("memory of modules"))
+}
+
+/// By what the samples of a slot are counted, and how many there are.
+pub fn counts(slot: &Slot) -> Counts {
+    let mut counts = Counts::new();
+    for samples in &slot.samples {
+        let kind = Kind {
+            module: samples.module.to_string(),
+            tenant: samples.tenant.to_string(),
+            meter: samples.meter.name.clone(),
+        };
+        let key = if counts.keys() < MOST_KEYS { kind.key() } else { Kind { meter: OTHERS.into(), ..kind }.key() };
+        counts.add(key, samples.column.len() as u64);
+    }
+    counts
+}
+
+fn write(wire: &Wire<'_>, memory: &Memory) -> Vec<u8> {
+    // Writing into memory cannot fail.
+    let bytes = postcard::to_extend(wire, Vec::new()).and_then(|bytes| postcard::to_extend(memory, bytes));
+    let packed = lz4_flex::compress_prepend_size(&bytes.unwrap_or_default());
+    let mut payload = Vec::with_capacity(packed.len() + 1);
+    payload.push(FORMAT);
+    payload.extend(packed);
+    payload
+}
+
+fn unpack(payload: &[u8]) -> Result<Vec<u8>, Unreadable> {
+    let (format, packed) = payload.split_first().ok_or(Unreadable::Part("format"))?;
+    if *format != FORMAT {
+        return Err(Unreadable::Format(*format));
+    }
+    let part = || Unreadable::Part("compressed text");
+    let (size, rest) = lz4_flex::block::uncompressed_size(packed).map_err(|_| part())?;
+    // LZ4 makes no more than 255 bytes of one.
+    if size > LARGEST || size / 255 > rest.len() {
+        return Err(part());
+    }
+    lz4_flex::decompress(rest, size).map_err(|_| part())
+}
+
+fn take_wire(bytes: &[u8]) -> Result<(Wire<'_>, &[u8]), Unreadable> {
+    postcard::take_from_bytes(bytes).map_err(|_| Unreadable::Part("samples"))
+}
+
+// === impl Kind ===
+
+impl Kind {
+    /// As a key. Parts that are too long together are cut.
+    pub fn key(&self) -> Key {
+        let cut = |text: &str, most: usize| {
+            let end = (0..=text.len().min(most)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+            text.get(..end).unwrap_or_default().replace(SEPARATOR, " ")
+        };
+        let (module, tenant) = (cut(&self.module, NAME_BYTES.min(64)), cut(&self.tenant, 64));
+        let meter = cut(&self.meter, 255 - 2 - module.len() - tenant.len());
+        match Key::new(&format!("{module}{SEPARATOR}{tenant}{SEPARATOR}{meter}")) {
+            Ok(key) => key,
+            Err(_) => unreachable!("it has two separators and at most 255 bytes"),
+        }
+    }
+
+    /// What a key says.
+    pub fn of(key: &Key) -> Self {
+        let mut parts = key.as_str().splitn(3, SEPARATOR).map(str::to_owned);
+        let mut part = || parts.next().unwrap_or_default();
+        Self { module: part(), tenant: part(), meter: part() }
+    }
+}
+
+#[cfg(test)]
+mod tests;
