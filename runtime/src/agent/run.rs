@@ -198,6 +198,7 @@ impl Run<'_> {
         match agent.reconfigure(config).await {
             Ok(()) => {
                 self.outputs = outputs;
+                self.outputs.begin();
                 *slots = slots.reconfigure(&intervals(agent.config()), offset(agent.config()));
                 tracing::info!("The configuration was read again and is in force.");
             }

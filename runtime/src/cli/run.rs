@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, IsTerminal};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{self, Receiver};
@@ -13,9 +14,11 @@ use crate::agent::Agent;
 use crate::agent::report::Report;
 use crate::agent::run::{End, Run, Wish};
 use crate::agent::tally::Tally;
+use crate::clock::SystemClock;
 use crate::config::{Config, Problems};
 #[cfg(target_os = "linux")]
 use crate::memory;
+use crate::publish::prometheus::{Endpoint, Feed};
 use crate::publish::table::Table;
 use crate::publish::{Outputs, outputs};
 
@@ -80,6 +83,11 @@ impl Args {
             return Err(Exit::Usage);
         }
         warn(&problems);
+        let endpoint = Arc::new(Endpoint::new(Arc::new(SystemClock)));
+        endpoint.prepare(&config).map_err(|problems| {
+            print::problems(&problems);
+            Exit::Usage
+        })?;
         let threads = Threads::start()?;
         // From the first moment on: modules may take a while to compile, and a signal is not to be missed.
         let mut wishes = threads.time.block_on(async { wishes() }).map_err(|error| {
@@ -93,20 +101,21 @@ impl Args {
             }
         })?;
         let Some(mut agent) = ready else { return Ok(Exit::Done) };
-        let outputs = self.outputs(agent.config());
+        let mut outputs = self.outputs(agent.config(), &endpoint);
         if outputs.is_empty() && !self.table {
             tracing::warn!("Samples go nowhere: name a file under outputs, or use --output or --table.");
         }
         let names: Vec<_> = agent.modules().pollsters.iter().map(|module| module.name.to_string()).collect();
         tracing::info!(host = agent.config().host, hypervisor = ?agent.config().hypervisor, "Measuring.");
         tracing::info!(modules = names.join(" "), "Modules are loaded.");
+        outputs.begin();
         #[cfg(target_os = "linux")]
         let mut first = true;
         let mut shown = self.table.then(|| Screen { table: Table::default(), recent });
         let run = Run {
             outputs,
-            outputs_of: Box::new(|config| self.outputs(config)),
-            reload: Box::new(|| self.reload()),
+            outputs_of: Box::new(|config| self.outputs(config, &endpoint)),
+            reload: Box::new(|| self.reload(&endpoint)),
             tell: service::tell,
             watch: Box::new(move |report, agent| {
                 // By now everything that happens in every cycle has happened once.
@@ -143,18 +152,20 @@ impl Args {
         }
     }
 
-    fn outputs(&self, config: &Config) -> Outputs {
-        let outputs = Outputs::of(&config.outputs);
+    fn outputs(&self, config: &Config, endpoint: &Arc<Endpoint>) -> Outputs {
+        let feed = Feed::new(Arc::clone(endpoint), config);
+        let outputs = Outputs::of(&config.outputs).and_metrics(feed);
         match &self.output {
             Some(path) => outputs.and_file(path.clone()),
             None => outputs,
         }
     }
 
-    fn reload(&self) -> Option<Config> {
+    fn reload(&self, endpoint: &Endpoint) -> Option<Config> {
         let read = self.at.read().inspect(|(_, warnings)| warn(warnings));
+        let read = read.and_then(|(config, _)| endpoint.prepare(&config).map(|()| config));
         let read = read.map_err(|problems| tracing::error!("The configuration cannot be used:\n{problems}"));
-        read.ok().map(|(config, _)| config)
+        read.ok()
     }
 }
 

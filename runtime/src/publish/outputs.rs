@@ -6,6 +6,7 @@ use rustix::fs::Access;
 
 use super::file::JsonLines;
 use super::id::Ids;
+use super::prometheus::{Feed, endpoint};
 use crate::config::daemon::Output;
 use crate::config::{Config, Problems};
 use crate::pipeline::Slot;
@@ -14,6 +15,7 @@ use crate::pipeline::Slot;
 #[derive(Debug, Default)]
 pub struct Outputs {
     files: Vec<Sink>,
+    metrics: Option<Feed>,
 }
 
 #[derive(Debug)]
@@ -24,7 +26,7 @@ struct Sink {
 
 /// What is wrong with outputs, as far as can be told without writing.
 pub fn check(config: &Config) -> Problems {
-    let mut problems = Problems::of(config.file.as_deref());
+    let mut problems = endpoint::check(config);
     for (place, output) in config.outputs.iter().enumerate() {
         let Output::File(file) = output;
         let key = format!("outputs[{place}].file");
@@ -54,7 +56,7 @@ impl Outputs {
         let files = configured.iter().map(|output| match output {
             Output::File(file) => JsonLines::new(&file.file, file.max_size.bytes(), file.keep),
         });
-        Self { files: files.map(|lines| Sink { lines, failing: false }).collect() }
+        Self { files: files.map(|lines| Sink { lines, failing: false }).collect(), metrics: None }
     }
 
     /// Adds a file that grows as it will.
@@ -64,14 +66,28 @@ impl Outputs {
         self
     }
 
+    /// Adds an exporter.
+    #[must_use]
+    pub fn and_metrics(mut self, feed: Feed) -> Self {
+        self.metrics = Some(feed);
+        self
+    }
+
+    /// Says that the configuration to which these belong is in force.
+    pub fn begin(&mut self) {
+        self.metrics.iter_mut().for_each(Feed::begin);
+    }
+
     /// Whether samples go nowhere.
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty()
+        self.files.is_empty() && self.metrics.as_ref().is_none_or(Feed::is_idle)
     }
 
     /// Hands a slot to each output. Returns how many samples an output could not take; that is said once, and once
     /// more when it is over.
     pub fn write(&mut self, slot: &Slot, ids: &Ids) -> u64 {
+        // First, because files may block.
+        self.metrics.iter_mut().for_each(|metrics| metrics.store(slot));
         let mut undelivered = 0;
         for sink in &mut self.files {
             let before = sink.lines.lost;
