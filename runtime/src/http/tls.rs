@@ -162,3 +162,6 @@ fn stamps(certificate: &Path, key: &Path) -> Option<[Stamp; 2]> {
     };
     Some([stamp(certificate)?, stamp(key)?])
 }
+
+#[cfg(test)]
+mod tests;
