@@ -13,6 +13,7 @@
 //! - [`modules`]: which modules run.
 //! - [`pipeline`]: samples, stamped and transformed.
 //! - [`publish`]: where samples go.
+//! - [`http`]: how the daemon answers those who ask it.
 //! - [`agent`]: all of this, cycle after cycle.
 //! - [`cli`]: the command line.
 
@@ -23,6 +24,7 @@ pub mod config;
 pub mod contract;
 pub mod discovery;
 mod files;
+pub mod http;
 pub mod hypervisor;
 pub mod json;
 #[cfg(target_os = "linux")]

@@ -40,6 +40,8 @@ pub enum Need {
     Valgrind,
     /// RabbitMQ, to which Ceilometer sends.
     RabbitMq,
+    /// Prometheus and promtool, which scrape and check what wasmeter exports.
+    Prometheus,
     /// Python with environments and headers: Ceilometer's binding to libvirt is compiled.
     Python,
     /// Ceilometer in an environment of its own, below the target folder.
@@ -62,6 +64,7 @@ pub const FOR_TESTING: &[Need] = &[
     Need::Uidmap,
     Need::Systemd,
     Need::Valgrind,
+    Need::Prometheus,
 ];
 
 /// What a comparison with Ceilometer needs.
@@ -88,6 +91,7 @@ pub const EVERYTHING: &[Need] = &[
     Need::Uidmap,
     Need::Systemd,
     Need::Valgrind,
+    Need::Prometheus,
     Need::RabbitMq,
     Need::Python,
     Need::Ceilometer,
@@ -107,6 +111,7 @@ impl Need {
             Self::Systemd => "systemd-analyze",
             Self::Valgrind => "valgrind",
             Self::RabbitMq => "RabbitMQ",
+            Self::Prometheus => "Prometheus and promtool",
             Self::Python => "Python with venv and headers",
             Self::Ceilometer => "Ceilometer, in an environment below the target folder",
         }

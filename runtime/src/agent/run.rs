@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::Receiver;
@@ -18,8 +19,9 @@ use crate::hypervisor::HypervisorError;
 use crate::modules::NotLoaded;
 use crate::pipeline::Slot;
 use crate::publish::Publishers;
+use crate::publish::prometheus::{Endpoint, Intake};
 use crate::schedule::{self, Due, Next, Slots};
-use crate::spool::log::{Account, Error};
+use crate::spool::log::{Account, Error, Step};
 use crate::spool::missed::Why;
 use crate::spool::{Committed, Spool, record};
 
@@ -72,6 +74,10 @@ pub struct Run<'a> {
     pub spool: Spool,
     /// Who delivers them.
     pub publishers: Publishers,
+    /// Where Prometheus finds samples.
+    pub endpoint: Arc<Endpoint>,
+    /// The way there.
+    pub metrics: Arc<Intake>,
     /// The outputs of a configuration, and those that the command line added.
     pub outputs_of: Box<dyn Fn(&Config) -> Vec<Output> + 'a>,
     /// Reads the configuration again.
@@ -114,6 +120,7 @@ impl Run<'_> {
         if let Err(error) = self.publishers.serve(&(self.outputs_of)(agent.config()), agent.clock.now().wall).await {
             tracing::error!(%error, "The spool cannot be used.");
         }
+        self.metrics.begin();
         let (end, wish) = self.cycles(agent, wishes).await;
         if !matches!(end, End::Unshown(_)) && wish != Some(Wish::Stop) {
             within(agent.config().schedule.drain, self.publishers.drained(), wishes).await;
@@ -197,20 +204,25 @@ impl Run<'_> {
     /// signals from being heard. A slot that cannot be kept is as if it had not been measured, but for its samples,
     /// which are lost and counted.
     async fn keep(&mut self, agent: &mut Agent, slot: Slot, said: &mut Said) {
-        if self.publishers.is_empty() {
-            return agent.keep();
-        }
+        let deliver = !self.publishers.is_empty();
         let (spool, now) = (self.spool.clone(), agent.clock.now().wall);
+        let metrics = Arc::clone(&self.metrics);
         let mut memory = agent.changed_memory();
         memory.missed = spool.missed_since_commit();
-        let committed = spawn_blocking(move || {
-            let (counts, payload) = record::of_slot(&slot, &memory);
-            spool.commit(counts.clone(), &payload, now).inspect_err(|error| spool.missed(why(error), &counts))
+        let kept = spawn_blocking(move || {
+            metrics.store(&slot);
+            let commit = || {
+                let (counts, payload) = record::of_slot(&slot, &memory);
+                spool.commit(counts.clone(), &payload, now).inspect_err(|error| spool.missed(why(error), &counts))
+            };
+            deliver.then(commit)
         });
-        let committed = committed.await.unwrap_or_else(|error| {
+        let committed = kept.await.unwrap_or_else(|error| {
             tracing::error!(%error, "The thread that keeps samples was lost; the next slot has another one.");
-            Err(Error::Io { step: crate::spool::log::Step::Write, source: io::Error::other(error) })
+            Some(Err(Error::Io { step: Step::Write, source: io::Error::other(error) }))
         });
+        // Nobody is to get it.
+        let Some(committed) = committed else { return agent.keep() };
         said.kept(&committed);
         match committed {
             Ok(Committed { sequence, .. }) => {
@@ -255,12 +267,15 @@ impl Run<'_> {
             tracing::warn!("The spool cannot be changed without a restart; the rest is taken over.");
         }
         let outputs = (self.outputs_of)(&config);
+        let metrics = Arc::new(Intake::new(Arc::clone(&self.endpoint), &config));
         match agent.reconfigure(config).await {
             Ok(()) => {
                 match self.publishers.serve(&outputs, agent.clock.now().wall).await {
                     Ok(closed) => closed.iter().for_each(say_closed),
                     Err(error) => tracing::error!(%error, "The spool cannot be used; outputs may stay as they were."),
                 }
+                self.metrics = metrics;
+                self.metrics.begin();
                 *slots = slots.reconfigure(&intervals(agent.config()), offset(agent.config()));
                 tracing::info!("The configuration was read again and is in force.");
             }

@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, IsTerminal};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{self, Receiver};
@@ -18,6 +19,7 @@ use crate::config::daemon::{FileOutput, Output};
 use crate::config::{Config, Problems};
 #[cfg(target_os = "linux")]
 use crate::memory;
+use crate::publish::prometheus::{Endpoint, Intake};
 use crate::publish::table::Table;
 use crate::publish::{Publishers, outputs};
 use crate::spool::log::Recovery;
@@ -84,6 +86,11 @@ impl Args {
             return Err(Exit::Usage);
         }
         warn(&problems);
+        let endpoint = Arc::new(Endpoint::new(Arc::new(SystemClock)));
+        endpoint.prepare(&config).map_err(|problems| {
+            print::problems(&problems);
+            Exit::Usage
+        })?;
         let threads = Threads::start()?;
         // From the first moment on: modules may take a while to compile, and a signal is not to be missed.
         let mut wishes = threads.time.block_on(async { wishes() }).map_err(|error| {
@@ -100,7 +107,7 @@ impl Args {
         let Opened { spool, memory, recovery } = setup::spool(agent.config(), SystemClock.now().wall)?;
         say_recovered(&recovery);
         agent.remember(memory);
-        if self.outputs(agent.config()).is_empty() && !self.table {
+        if self.outputs(agent.config()).is_empty() && agent.config().metrics.listen.is_empty() && !self.table {
             tracing::warn!("Samples go nowhere: name a file under outputs, or use --output or --table.");
         }
         let names: Vec<_> = agent.modules().pollsters.iter().map(|module| module.name.to_string()).collect();
@@ -109,12 +116,15 @@ impl Args {
         #[cfg(target_os = "linux")]
         let mut first = true;
         let mut shown = self.table.then(|| Screen { table: Table::default(), recent });
+        let metrics = Arc::new(Intake::new(Arc::clone(&endpoint), agent.config()));
         let publishers = Publishers::of(spool.clone(), threads.delivery.handle().clone());
         let run = Run {
             spool: spool.clone(),
             publishers,
+            metrics,
+            endpoint: Arc::clone(&endpoint),
             outputs_of: Box::new(|config| self.outputs(config)),
-            reload: Box::new(|| self.reload()),
+            reload: Box::new(|| self.reload(&endpoint)),
             tell: service::tell,
             watch: Box::new(move |report, agent| {
                 // By now everything that happens in every cycle has happened once.
@@ -158,10 +168,11 @@ impl Args {
         outputs
     }
 
-    fn reload(&self) -> Option<Config> {
+    fn reload(&self, endpoint: &Endpoint) -> Option<Config> {
         let read = self.at.read().inspect(|(_, warnings)| warn(warnings));
+        let read = read.and_then(|(config, _)| endpoint.prepare(&config).map(|()| config));
         let read = read.map_err(|problems| tracing::error!("The configuration cannot be used:\n{problems}"));
-        read.ok().map(|(config, _)| config)
+        read.ok()
     }
 }
 

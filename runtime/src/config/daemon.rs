@@ -2,6 +2,7 @@
 
 mod guests;
 mod machine;
+mod metrics;
 mod modules;
 mod output;
 mod read;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use self::guests::{GuestRules, Whose, WithoutNova};
+pub use self::metrics::{Listen, Metrics, Password, TlsFiles, User};
 pub use self::modules::{ModuleConfig, ModuleEntry, Transform};
 pub use self::output::{FileOutput, Log, LogFormat, Metadata, NotifierOutput, Output};
 pub use self::sandbox::{CallLimits, Sandbox};
@@ -58,6 +60,8 @@ pub struct Config {
     pub guests: GuestRules,
     /// Which of a guest's metadata becomes a sample's.
     pub metadata: Metadata,
+    /// Where Prometheus finds metrics.
+    pub metrics: Metrics,
     /// The daemon's own log.
     pub log: Log,
 }

@@ -97,10 +97,14 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn about(&self) -> About {
         let nova = self.definition.nova.as_ref();
+        let group = self.user_metadata().into_iter().find(|(key, _)| key == "server_group");
         About {
             name: self.definition.name.clone(),
             display_name: display_name(self.definition).to_owned(),
             flavor: nova.map(|nova| nova.flavor.name.clone()).unwrap_or_default(),
+            flavor_id: nova.map(|nova| parts::flavor_id(&nova.flavor).to_owned()).unwrap_or_default(),
+            host_id: host_id(&self.owner.project, &self.rules.host),
+            server_group: group.map(|(_, group)| group).unwrap_or_default(),
             image: nova.and_then(|nova| nova.image_id.clone()).unwrap_or_default(),
             os_type: self.definition.os_type.clone(),
             architecture: self.definition.architecture.clone(),

@@ -31,6 +31,12 @@ pub struct About {
     pub display_name: String,
     /// The name of its flavour.
     pub flavor: String,
+    /// The id of its flavour.
+    pub flavor_id: String,
+    /// What Nova calls the id of its host, which is another for each project.
+    pub host_id: String,
+    /// The group of servers that its owner says it is in; empty if they say none.
+    pub server_group: String,
     /// The image that it was booted from.
     pub image: String,
     /// `hvm` and the like.
@@ -149,6 +155,16 @@ impl Label {
 // === impl Metadata ===
 
 impl Metadata {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.head.is_empty() && self.tail.is_empty() && self.extra.is_empty()
+    }
+
+    /// The value of `name` as a text.
+    pub fn name(&self) -> String {
+        serde_json::from_str(&self.name).unwrap_or_default()
+    }
+
     /// Appends the JSON object, with these entries at its end (`"key": value`, with `, ` between them).
     pub fn write(&self, out: &mut String, notes: &str) {
         let start = out.len();

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use rustix::fs::Access;
 
+use super::prometheus::endpoint;
 use crate::config::daemon::Output;
 use crate::config::{Config, Problems};
 
 /// What is wrong with outputs, as far as can be told without writing.
 pub fn check(config: &Config) -> Problems {
-    let mut problems = Problems::of(config.file.as_deref());
+    let mut problems = endpoint::check(config);
     for (place, output) in config.outputs.iter().enumerate() {
         let Output::File(file) = output else { continue };
         let key = format!("outputs[{place}].file");

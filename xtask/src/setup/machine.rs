@@ -76,6 +76,7 @@ impl Need {
             Self::Systemd => on_path("systemd-analyze"),
             Self::Valgrind => on_path("valgrind"),
             Self::RabbitMq => on_path("rabbitmq-server"),
+            Self::Prometheus => on_path("prometheus") && on_path("promtool"),
             Self::Python => succeeds(workspace.command("python3").args(["-c", PYTHON])),
             Self::Ceilometer => venv::is_here(workspace),
         }

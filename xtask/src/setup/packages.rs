@@ -19,6 +19,7 @@ pub struct Packages {
     systemd: &'static str,
     valgrind: &'static str,
     rabbitmq: &'static str,
+    prometheus: &'static str,
     python: &'static str,
     /// How rustup comes to this system.
     pub rustup: &'static str,
@@ -52,6 +53,7 @@ static DEBIAN: Packages = Packages {
     systemd: "systemd",
     valgrind: "valgrind",
     rabbitmq: "rabbitmq-server",
+    prometheus: "prometheus",
     python: "python3-venv python3-dev",
     rustup: RUSTUP_ELSEWHERE,
 };
@@ -69,6 +71,7 @@ static RED_HAT: Packages = Packages {
     systemd: "systemd",
     valgrind: "valgrind",
     rabbitmq: "rabbitmq-server",
+    prometheus: "golang-github-prometheus",
     python: "python3-devel",
     rustup: "dnf install rustup && rustup-init",
 };
@@ -84,6 +87,7 @@ static ARCH: Packages = Packages {
     systemd: "systemd",
     valgrind: "valgrind",
     rabbitmq: "rabbitmq",
+    prometheus: "prometheus",
     python: "python",
     rustup: "pacman -S rustup && rustup default stable",
 };
@@ -100,6 +104,7 @@ static ALPINE: Packages = Packages {
     systemd: "",
     valgrind: "valgrind",
     rabbitmq: "rabbitmq-server",
+    prometheus: "prometheus",
     python: "python3-dev",
     rustup: "apk add rustup && rustup-init",
 };
@@ -116,6 +121,7 @@ static SUSE: Packages = Packages {
     systemd: "systemd",
     valgrind: "valgrind",
     rabbitmq: "rabbitmq-server",
+    prometheus: "golang-github-prometheus-prometheus",
     python: "python3-devel",
     rustup: "zypper install rustup && rustup default stable",
 };
@@ -133,6 +139,7 @@ static MAC_OS: Packages = Packages {
     systemd: "",
     valgrind: "",
     rabbitmq: "rabbitmq",
+    prometheus: "prometheus",
     python: "python",
     rustup: "brew install rustup && rustup default stable",
 };
@@ -149,6 +156,7 @@ impl Packages {
             Need::Systemd => self.systemd,
             Need::Valgrind => self.valgrind,
             Need::RabbitMq => self.rabbitmq,
+            Need::Prometheus => self.prometheus,
             Need::Python => self.python,
             Need::WasmTarget | Need::Linters | Need::Ceilometer => "",
         });

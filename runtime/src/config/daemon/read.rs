@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    BUILT_IN_POLLING, Config, GuestRules, HypervisorUri, Log, Metadata, Output, Reader, Sandbox, Schedule, Spool,
-    machine, modules,
+    BUILT_IN_POLLING, Config, GuestRules, HypervisorUri, Log, Metadata, Metrics, Output, Reader, Sandbox, Schedule,
+    Spool, machine, modules,
 };
 use super::{file, polling::BUILT_IN};
 use crate::config::polling::Polling;
 use crate::config::problem::{Problems, Severity};
 use crate::config::yaml::{self, Node, Section};
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "host",
     "hypervisor",
     "polling",
@@ -24,6 +24,7 @@ const KEYS: [&str; 13] = [
     "outputs",
     "guests",
     "metadata",
+    "metrics",
     "log",
 ];
 
@@ -59,6 +60,7 @@ pub(super) fn config(text: &str, path: Option<&Path>, problems: &mut Problems) -
     let outputs = Output::read(&mut reading);
     let guests = GuestRules::read(&mut reading);
     let metadata = Metadata::read(&mut reading);
+    let metrics = Metrics::read(&mut reading);
     let log = Log::read(&mut reading);
     let patterns = transform.iter().map(|transform| transform.meters.patterns().len()).sum();
     let (polling_file, polling) = reading.polling(patterns);
@@ -78,6 +80,7 @@ pub(super) fn config(text: &str, path: Option<&Path>, problems: &mut Problems) -
         outputs,
         guests,
         metadata,
+        metrics,
         log,
     })
 }

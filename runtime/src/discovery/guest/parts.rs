@@ -20,9 +20,14 @@ pub(super) fn nic(nic: &Nic) -> Entries {
     entries
 }
 
-/// A flavour. Its name stands in for an id that Nova did not write.
+/// A flavour's id. Its name stands in for one that Nova did not write.
+pub(super) fn flavor_id(flavor: &Flavor) -> &str {
+    flavor.id.as_deref().filter(|id| !id.is_empty()).unwrap_or(&flavor.name)
+}
+
+/// A flavour.
 pub(super) fn flavor(entries: &mut Entries, flavor: &Flavor) {
-    entries.text("id", flavor.id.as_deref().filter(|id| !id.is_empty()).unwrap_or(&flavor.name));
+    entries.text("id", flavor_id(flavor));
     entries.text("name", &flavor.name);
     entries.number("vcpus", flavor.vcpus.into());
     entries.number("ram", flavor.ram.into());

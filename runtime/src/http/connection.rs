@@ -1,0 +1,99 @@
+//! One connection, whatever it runs over.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+
+use super::stalling::Stalling;
+use super::{Reply, Request, StatusCode, header, line};
+
+/// What the other side of a connection may make this one bear.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The longest head of a request in bytes, from its first line to the end of its headers.
+    pub head: usize,
+    /// How long a head may take to come, from the beginning of the connection or the end of the last answer: so long a
+    /// connection may also be idle.
+    pub head_within: Duration,
+    /// The longest body of a request in bytes.
+    pub body: usize,
+    /// How long a body may take to come.
+    pub body_within: Duration,
+    /// How long the other side may take none of an answer.
+    pub stalled: Duration,
+}
+
+/// The least that hyper buffers; heads are bounded apart from that.
+const BUFFER: usize = 64 << 10;
+
+// === impl Limits ===
+
+impl Limits {
+    /// Enough for whoever asks and is not asked to send much.
+    pub const USUAL: Self = Self {
+        head: 8 << 10,
+        head_within: Duration::from_secs(30),
+        body: 1 << 20,
+        body_within: Duration::from_secs(10),
+        stalled: Duration::from_secs(30),
+    };
+}
+
+/// Answers the requests of a connection, one after the other, until it is closed. What goes wrong with it ends it, and
+/// matters to nobody else.
+pub async fn serve<I, H, F>(io: I, limits: Limits, handler: H)
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+    H: Fn(Request) -> F,
+    F: Future<Output = Reply>,
+{
+    let handler = &handler;
+    let service = service_fn(move |request: hyper::Request<Incoming>| async move {
+        let reply = match whole(request, limits).await {
+            Ok(request) => handler(request).await,
+            Err(refusal) => refusal,
+        };
+        Ok::<_, Infallible>(reply)
+    });
+    let io = TokioIo::new(Stalling::new(io, limits.stalled));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_within)
+        .max_header_size(limits.head)
+        .max_buf_size(BUFFER.max(limits.head))
+        .serve_connection(io, service);
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "A connection ended.");
+    }
+}
+
+/// A request with its body, or else the answer to one that has too much of it.
+async fn whole(request: hyper::Request<Incoming>, limits: Limits) -> Result<Request, Reply> {
+    let (head, body) = request.into_parts();
+    let body = match timeout(limits.body_within, Limited::new(body, limits.body).collect()).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let what = format!("The body is longer than {} bytes.", limits.body);
+            return Err(last(line(StatusCode::PAYLOAD_TOO_LARGE, &what)));
+        }
+        Ok(Err(_)) => return Err(last(line(StatusCode::BAD_REQUEST, "The body cannot be read."))),
+        Err(_) => return Err(last(line(StatusCode::REQUEST_TIMEOUT, "The body takes too long."))),
+    };
+    Ok(Request::from_parts(head, body))
+}
+
+/// The last answer of a connection, on which the rest of a body may stand in the way of the next request.
+fn last(mut reply: Reply) -> Reply {
+    reply.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+    reply
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! The latest values, kept from slot to slot. Whoever writes them and whoever reads them never wait for each other for
+//! longer than it takes to hand over a pointer.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+
+use super::endpoint::{Endpoint, Ready};
+use super::latest::{Latest, Until};
+use super::page::Page;
+use super::resource::Known;
+use crate::clock::Clock;
+use crate::config::{Config, MeterFilter};
+use crate::pipeline::Slot;
+
+/// A value is told for so many of its intervals. One or two slots may be lost to a host that does not answer, which
+/// shall not look like guests that are gone.
+const INTERVALS: u32 = 3;
+
+/// The latest values.
+#[derive(Debug)]
+pub struct Exporter {
+    clock: Arc<dyn Clock>,
+    latest: Mutex<Arc<Latest>>,
+    known: Mutex<Known>,
+}
+
+/// Where samples go on their way to an exporter: it belongs to a configuration, which says how often what is measured.
+#[derive(Debug)]
+pub struct Intake {
+    endpoint: Arc<Endpoint>,
+    /// What the configuration needs, until it is in force.
+    ready: Mutex<Option<Ready>>,
+    /// Nobody listens, so nothing is kept.
+    idle: bool,
+    sources: Vec<(MeterFilter, Duration)>,
+    /// How long values of meters are told.
+    told_for: Mutex<FxHashMap<String, Duration>>,
+}
+
+// === impl Exporter ===
+
+impl Exporter {
+    /// One that has nothing yet.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, latest: Mutex::default(), known: Mutex::default() }
+    }
+
+    /// Takes a slot's values. They are told until a time that `until` knows by their meter.
+    pub fn store(&self, slot: &Slot, until: impl Fn(&str) -> Until) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let texts = known.of(&slot.resources);
+        let after = Arc::new(self.latest().after(slot, &texts, until));
+        // What was before is given back after the lock is.
+        let _before = std::mem::replace(&mut *self.latest.lock().unwrap_or_else(PoisonError::into_inner), after);
+    }
+
+    /// All that is known now, as text.
+    pub fn page(&self) -> Page {
+        Page::new(self.latest(), self.clock.now().monotonic).and_own()
+    }
+
+    /// Forgets all values.
+    pub fn clear(&self) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Known::default();
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Arc::default();
+    }
+
+    fn latest(&self) -> Arc<Latest> {
+        Arc::clone(&self.latest.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+// === impl Intake ===
+
+impl Intake {
+    /// A way to an endpoint's exporter, for the configuration that was prepared last.
+    pub fn new(endpoint: Arc<Endpoint>, config: &Config) -> Self {
+        let sources = config.polling.sources.iter().map(|source| (source.meters.clone(), source.interval)).collect();
+        let (ready, idle) = (endpoint.take_ready(), config.metrics.listen.is_empty());
+        Self { endpoint, ready: Mutex::new(ready), idle, sources, told_for: Mutex::default() }
+    }
+
+    /// Says that the configuration to which this belongs is in force.
+    pub fn begin(&self) {
+        let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).take();
+        ready.into_iter().for_each(|ready| self.endpoint.begin(ready));
+    }
+
+    /// Whether nobody listens.
+    pub fn is_idle(&self) -> bool {
+        self.idle
+    }
+
+    /// Hands over a slot.
+    pub fn store(&self, slot: &Slot) {
+        if self.idle {
+            return;
+        }
+        let mut known = self.told_for.lock().unwrap_or_else(PoisonError::into_inner);
+        for samples in &slot.samples {
+            let name = &samples.meter.name;
+            if !known.contains_key(name) {
+                known.insert(name.clone(), told_for(&self.sources, name));
+            }
+        }
+        let at = slot.at.monotonic;
+        self.endpoint.exporter().store(slot, |meter| {
+            let told_for = known.get(meter).copied().unwrap_or_default();
+            at.saturating_add(u64::try_from(told_for.as_nanos()).unwrap_or(Until::MAX))
+        });
+    }
+}
+
+/// How long a meter's values are told. What a transformer made comes as seldom as anything does, for all we know.
+fn told_for(sources: &[(MeterFilter, Duration)], meter: &str) -> Duration {
+    let of = |wanted: fn(&MeterFilter, &str) -> bool| {
+        sources.iter().filter(|(meters, _)| wanted(meters, meter)).map(|(_, interval)| *interval).max()
+    };
+    of(MeterFilter::matches).or_else(|| of(|_, _| true)).unwrap_or_default() * INTERVALS
+}

@@ -1,0 +1,146 @@
+//! The latest value of every series.
+//!
+//! Values stay as the columns in which they were measured. What comes after a slot is made beside what was before, so
+//! that whoever reads has all of one of them and waits for neither.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
+
+use super::meter::{self, MeterText};
+use super::resource::{Entry, Texts};
+use crate::contract::{Column, Meter, Values};
+use crate::pipeline::{Samples, Slot};
+
+/// A time on the clock that only runs forwards, in nanoseconds.
+pub type Until = u64;
+
+/// The latest value of every series.
+#[derive(Debug, Default)]
+pub struct Latest {
+    /// By metric and meter, in their order.
+    pub series: Vec<Arc<Series>>,
+}
+
+/// The series of one meter.
+#[derive(Debug)]
+pub struct Series {
+    meter: Arc<Meter>,
+    /// What all of them say.
+    pub text: Arc<MeterText>,
+    /// Those that were measured together, the latest last.
+    pub blocks: Vec<Arc<Block>>,
+}
+
+/// Values that were measured together.
+#[derive(Debug)]
+pub struct Block {
+    /// The resources of their slot.
+    pub texts: Arc<Texts>,
+    /// The values.
+    pub column: Column,
+    /// When they are too old to be told.
+    pub until: Until,
+}
+
+// === impl Latest ===
+
+impl Latest {
+    /// What there is after a slot, whose resources are these. `until` says of a meter when its values are too old.
+    ///
+    /// A value stays until the same is measured again. It goes with its guest, in the first slot that does not have
+    /// the guest, or with its device, in the first that measured the meter and does not have the device.
+    #[must_use]
+    pub fn after(&self, slot: &Slot, texts: &Arc<Texts>, until: impl Fn(&str) -> Until) -> Self {
+        let mut measured: BTreeMap<(String, &str), Vec<&Samples>> = BTreeMap::new();
+        for samples in &slot.samples {
+            let name = samples.meter.name.as_str();
+            measured.entry((meter::metric(name), name)).or_default().push(samples);
+        }
+        let now = slot.at.monotonic;
+        let mut series: BTreeMap<(String, String), Arc<Series>> = BTreeMap::new();
+        for known in &self.series {
+            let key = (known.text.metric.clone(), known.meter.name.clone());
+            let again = measured.get(&(key.0.clone(), key.1.as_str()));
+            let blocks = known.staying(texts, now, again.map(Vec::as_slice));
+            if !blocks.is_empty() || again.is_some() {
+                let (meter, text) = (Arc::clone(&known.meter), Arc::clone(&known.text));
+                series.insert(key, Arc::new(Series { meter, text, blocks }));
+            }
+        }
+        for ((metric, name), all) in measured {
+            let Some(first) = all.first() else { continue };
+            let until = until(name);
+            let block = |samples: &&Samples| {
+                Arc::new(Block { texts: Arc::clone(texts), column: samples.column.clone(), until })
+            };
+            let blocks: Vec<_> = all.iter().map(block).collect();
+            let key = (metric, name.to_owned());
+            let (text, mut all_blocks) = match series.remove(&key) {
+                Some(known) if is_same(&known.meter, &first.meter) => (Arc::clone(&known.text), known.blocks.clone()),
+                Some(known) => (Arc::new(MeterText::of(&first.meter)), known.blocks.clone()),
+                None => (Arc::new(MeterText::of(&first.meter)), Vec::new()),
+            };
+            all_blocks.extend(blocks);
+            series.insert(key, Arc::new(Series { meter: Arc::clone(&first.meter), text, blocks: all_blocks }));
+        }
+        Self { series: series.into_values().collect() }
+    }
+
+    /// How many series there are, those that are too old among them.
+    pub fn len(&self) -> usize {
+        self.series.iter().flat_map(|series| &series.blocks).map(|block| block.column.len()).sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+fn is_same(a: &Meter, b: &Meter) -> bool {
+    (&a.name, &a.unit, a.kind) == (&b.name, &b.unit, b.kind)
+}
+
+// === impl Series ===
+
+impl Series {
+    /// What stays of these after a slot, in which they may have been measured again.
+    fn staying(&self, texts: &Texts, now: u64, again: Option<&[&Samples]>) -> Vec<Arc<Block>> {
+        let of_slot = |samples: &Samples| samples.column.resources.clone();
+        let again_idents: Option<FxHashSet<_>> = again.map(|again| {
+            let numbers = again.iter().flat_map(|samples| of_slot(samples));
+            numbers.filter_map(|number| texts.get(number)).map(|entry| entry.ident).collect()
+        });
+        let stays = |entry: &Entry| match &again_idents {
+            Some(again) => !again.contains(&entry.ident) && texts.contains(entry.ident) && texts.contains(entry.root),
+            None => texts.contains(entry.root),
+        };
+        self.blocks.iter().filter(|block| block.until >= now).filter_map(|block| block.only(stays)).collect()
+    }
+}
+
+// === impl Block ===
+
+impl Block {
+    /// What is left with some resources alone; `None` if that is nothing.
+    fn only(self: &Arc<Self>, stays: impl Fn(&Entry) -> bool) -> Option<Arc<Self>> {
+        let stays = |number: u32| self.texts.get(number).is_some_and(&stays);
+        let staying = self.column.resources.iter().filter(|number| stays(**number)).count();
+        match staying {
+            0 => None,
+            all if all == self.column.len() => Some(Arc::clone(self)),
+            _ => {
+                let mut column = self.column.clone();
+                column.retain(stays);
+                Some(Arc::new(Self { texts: Arc::clone(&self.texts), column, until: self.until }))
+            }
+        }
+    }
+
+    /// Whether its values are numbers, as all are that modules give.
+    pub fn is_numbers(&self) -> bool {
+        !matches!(self.column.values, Values::Interned(_))
+    }
+}

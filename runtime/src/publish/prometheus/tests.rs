@@ -1,0 +1,204 @@
+use std::sync::Arc;
+
+use super::exporter::Exporter;
+use super::latest::Until;
+use super::meter::MeterText;
+use super::resource::ResourceText;
+use super::*;
+use crate::clock::{Clock, ManualClock, Moment, SECOND};
+use crate::contract::{Column, Kind, Meter, Values};
+use crate::discovery::Label;
+use crate::discovery::label::{About, Metadata};
+use crate::discovery::resource::{GuestResources, Ident, Resources};
+use crate::pipeline::Samples;
+
+fn meter(name: &str, kind: Kind, unit: &str) -> Meter {
+    Meter { name: name.to_owned(), kind, unit: unit.to_owned() }
+}
+
+/// Guests by their numbers, each with a disk `a` if it is even.
+fn resources(guests: &[u32]) -> Arc<Resources> {
+    let guests = guests.iter().map(|guest| {
+        let label = |id: String| Arc::new(Label::bare(&id));
+        let disk = (Ident(100 + guest), label(format!("{guest}-a")));
+        let disks = if guest % 2 == 0 { vec![disk] } else { Vec::new() };
+        GuestResources { ident: Ident(*guest), label: label(guest.to_string()), parts: [disks, vec![], vec![]] }
+    });
+    Arc::new(Resources::number(guests.collect(), Vec::new()))
+}
+
+/// A slot in which a meter has these values of these resources.
+fn slot(at: u64, resources: &Arc<Resources>, samples: &[(&str, &[(u32, u64)])]) -> Slot {
+    let at = Moment { wall: 0, monotonic: at };
+    let samples = samples.iter().map(|(name, values)| {
+        let (resources, values) = values.iter().copied().unzip();
+        Samples {
+            module: "m".into(),
+            meter: Arc::new(meter(name, Kind::Gauge, "")),
+            at: at.into(),
+            column: Column { resources, values: Values::Counts(values) },
+            notes: Vec::new(),
+            first_id: 0,
+        }
+    });
+    Slot { at, resources: Arc::clone(resources), samples: samples.collect() }
+}
+
+/// `meter resource value` of each series.
+fn series(exporter: &Exporter) -> Vec<String> {
+    let text: String = exporter.page().collect();
+    let lines = text.lines().filter(|line| line.starts_with("ceilometer_"));
+    let short = |line: &str| {
+        let part = |after: &str| line.split_once(after).unwrap().1.split('"').next().unwrap().to_owned();
+        format!("{} {} {}", part("counter=\""), part("resource=\""), line.rsplit_once(' ').unwrap().1)
+    };
+    lines.map(short).collect()
+}
+
+struct Host {
+    clock: Arc<ManualClock>,
+    exporter: Exporter,
+}
+
+impl Host {
+    fn new() -> Self {
+        let clock = Arc::new(ManualClock::at(0));
+        Self { exporter: Exporter::new(Arc::clone(&clock) as Arc<dyn Clock>), clock }
+    }
+
+    /// Stores a slot whose values are told for three seconds, and waits one.
+    fn stores(&self, resources: &Arc<Resources>, samples: &[(&str, &[(u32, u64)])]) -> Vec<String> {
+        let now = self.clock.now().monotonic;
+        self.exporter.store(&slot(now, resources, samples), |_| now + 3 * SECOND.unsigned_abs());
+        self.clock.pass(SECOND.unsigned_abs());
+        series(&self.exporter)
+    }
+}
+
+#[test]
+fn values_stay_until_they_are_measured_again() {
+    let (host, two) = (Host::new(), resources(&[1, 2]));
+    assert_eq!(host.stores(&two, &[("x", &[(0, 10), (1, 20)]), ("y", &[(0, 1)])]), ["x 1 10", "x 2 20", "y 1 1"]);
+    // Another meter, and one guest of two: nothing else goes.
+    assert_eq!(host.stores(&two, &[("y", &[(0, 2)])]), ["x 1 10", "x 2 20", "y 1 2"]);
+    assert_eq!(host.stores(&two, &[("x", &[(0, 11)])]), ["x 2 20", "x 1 11", "y 1 2"]);
+    // What was not measured for too long is not told any more, whether slots come or not.
+    assert_eq!(host.stores(&two, &[("y", &[(0, 3)])]), ["x 1 11", "y 1 3"]);
+    host.clock.pass(5 * SECOND.unsigned_abs());
+    assert_eq!(series(&host.exporter), [""; 0]);
+}
+
+#[test]
+fn values_go_with_their_guests_and_devices() {
+    let host = Host::new();
+    let all = [("x", &[(0, 10), (1, 20)][..]), ("z", &[(2, 5)])];
+    assert_eq!(host.stores(&resources(&[1, 2]), &all), ["x 1 10", "x 2 20", "z 2-a 5"]);
+    // Numbers are others now. The second guest is gone, and so is its disk, which was not measured.
+    assert_eq!(host.stores(&resources(&[3, 1]), &[("x", &[(0, 30), (1, 11)])]), ["x 3 30", "x 1 11"]);
+    // A device goes when its meter is measured without it.
+    assert_eq!(host.stores(&resources(&[4]), &[("z", &[(1, 6)])]), ["z 4-a 6"]);
+    let bare = GuestResources { ident: Ident(4), label: Arc::new(Label::bare("4")), parts: Default::default() };
+    let without = Arc::new(Resources::number(vec![bare], Vec::new()));
+    assert_eq!(host.stores(&without, &[("x", &[(0, 1)])]), ["x 4 1", "z 4-a 6"]);
+    assert_eq!(host.stores(&without, &[("x", &[(0, 1)]), ("z", &[(0, 0)])]), ["x 4 1", "z 4 0"]);
+}
+
+#[test]
+fn of_resources_with_the_same_labels_one_is_told() {
+    let guest =
+        |ident| GuestResources { ident: Ident(ident), label: Arc::new(Label::bare("same")), parts: Default::default() };
+    let two = Arc::new(Resources::number(vec![guest(1), guest(2)], Vec::new()));
+    assert_eq!(Host::new().stores(&two, &[("x", &[(0, 1), (1, 2)])]), ["x same 2"]);
+}
+
+#[test]
+fn a_page_is_of_one_time_and_in_pieces() {
+    let numbers: Vec<u32> = (0..5000).collect();
+    let (host, all) = (Host::new(), resources(&numbers));
+    let values = |value: u64| (0..5000).map(|number| (number, value)).collect::<Vec<_>>();
+    host.stores(&all, &[("x", &values(1))]);
+    let mut page = host.exporter.page();
+    let first = page.next().unwrap();
+    host.stores(&all, &[("x", &values(2))]);
+    let pieces: Vec<String> = std::iter::once(first).chain(page).collect();
+    assert!(pieces.len() > 2 && pieces.iter().all(|piece| piece.len() < 150_000), "{}", pieces.len());
+    let text = pieces.concat();
+    assert_eq!(text.lines().filter(|line| line.ends_with("} 1") && line.contains("resource=")).count(), 5000);
+    assert_eq!(text.matches("# TYPE ").count(), 2);
+}
+
+#[test]
+fn names_and_types() {
+    for (name, kind, header, start) in [
+        ("cpu", Kind::Cumulative, "ceilometer_cpu untyped", "ceilometer_cpu{cpu=\""),
+        (
+            "disk.device.read.bytes",
+            Kind::Cumulative,
+            "ceilometer_disk_device_read_bytes untyped",
+            "ceilometer_disk_device_read_bytes{disk=\"read\",publisher=\"ceilometer\",type=\"device\",\
+             counter=\"disk.device.read.bytes\"",
+        ),
+        ("memory.usage", Kind::Gauge, "ceilometer_memory_usage gauge", "ceilometer_memory_usage{memory=\""),
+        ("x.delta", Kind::Delta, "ceilometer_x_delta gauge", "ceilometer_x_delta{x=\""),
+        ("x.total", Kind::Cumulative, "ceilometer_x_total counter", "ceilometer_x_total{x=\""),
+        ("x.total", Kind::Gauge, "ceilometer_x_total untyped", "ceilometer_x_total{x=\""),
+        ("a-b.c", Kind::Gauge, "ceilometer_a_b_c gauge", "ceilometer_a_b_c{a_b=\""),
+        ("5g.c", Kind::Gauge, "ceilometer_5g_c gauge", "ceilometer_5g_c{_5g=\""),
+        (
+            "user.c",
+            Kind::Gauge,
+            "ceilometer_user_c gauge",
+            "ceilometer_user_c{publisher=\"ceilometer\",type=\"c\",counter=\"user.c\"",
+        ),
+        (
+            "__name__",
+            Kind::Gauge,
+            "ceilometer___name__ gauge",
+            "ceilometer___name__{publisher=\"ceilometer\",type=\"__name__\",counter=\"__name__\"",
+        ),
+    ] {
+        let text = MeterText::of(&meter(name, kind, "B"));
+        assert!(text.header.ends_with(&format!("\n# TYPE {header}\n")), "{}", text.header);
+        assert_eq!(text.start, start);
+        assert_eq!(text.unit, ",unit=\"B\"");
+    }
+    let text = MeterText::of(&meter("x", Kind::Gauge, ""));
+    assert!(text.header.starts_with("# HELP ceilometer_x Ceilometer's meter x, gauge, without a unit.\n"));
+    assert_eq!(text.unit, "");
+}
+
+#[test]
+fn labels_are_ceilometers_in_its_order() {
+    let about = About {
+        display_name: "web \"1\"\\\n".to_owned(),
+        flavor: "m1".to_owned(),
+        flavor_id: "2".to_owned(),
+        host_id: "abc".to_owned(),
+        ..About::default()
+    };
+    let metadata = Metadata { head: "\"name\": ".into(), name: "\"i-1\"".into(), ..Metadata::default() };
+    let label = Label { project: Some("p".into()), about: Arc::new(about), metadata, ..Label::bare("r") };
+    let text = ResourceText::of(&label);
+    assert_eq!((&*text.id, &*text.owner), ("r", ",project=\"p\""));
+    let rest = ",resource=\"r\",vm_instance=\"abc\",resource_name=\"web \\\"1\\\"\\\\\\n:i-1\",server_group=\"none\",\
+                flavor_id=\"2\",flavor_name=\"m1\"";
+    assert_eq!(text.rest, rest);
+    let group = About { server_group: "g".to_owned(), ..About::default() };
+    let text = ResourceText::of(&Label { about: Arc::new(group), ..label });
+    assert_eq!(text.rest, ",resource=\"r\",resource_name=\"i-1\",server_group=\"g\"");
+    assert_eq!(ResourceText::of(&Label::bare("r")).rest, ",resource=\"r\"");
+}
+
+#[test]
+fn a_terminal_is_not_commanded() {
+    let guest = GuestResources {
+        ident: Ident(1),
+        label: Arc::new(Label::bare("\u{1b}[2J\u{9b}2J\r\u{7f}\n\"\\")),
+        parts: Default::default(),
+    };
+    let resources = Arc::new(Resources::number(vec![guest], Vec::new()));
+    let text = write(&slot(Until::MIN, &resources, &[("x.y.z", &[(0, 1)])]));
+    let odd = "\u{fffd}[2J\u{fffd}2J\u{fffd}\u{fffd}\\n\\\"\\\\";
+    assert!(text.ends_with(&format!("counter=\"x.y.z\",resource=\"{odd}\"}} 1\n")), "{text}");
+    assert!(!text.contains("wasmeter_"), "{text}");
+}
