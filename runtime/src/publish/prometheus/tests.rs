@@ -11,6 +11,7 @@ use crate::discovery::Label;
 use crate::discovery::label::{About, Metadata};
 use crate::discovery::resource::{GuestResources, Ident, Resources};
 use crate::pipeline::Samples;
+use crate::publish::id::Ids;
 
 fn meter(name: &str, kind: Kind, unit: &str) -> Meter {
     Meter { name: name.to_owned(), kind, unit: unit.to_owned() }
@@ -34,6 +35,7 @@ fn slot(at: u64, resources: &Arc<Resources>, samples: &[(&str, &[(u32, u64)])]) 
         let (resources, values) = values.iter().copied().unzip();
         Samples {
             module: "m".into(),
+            tenant: "t".into(),
             meter: Arc::new(meter(name, Kind::Gauge, "")),
             at: at.into(),
             column: Column { resources, values: Values::Counts(values) },
@@ -41,7 +43,8 @@ fn slot(at: u64, resources: &Arc<Resources>, samples: &[(&str, &[(u32, u64)])]) 
             first_id: 0,
         }
     });
-    Slot { at, resources: Arc::clone(resources), samples: samples.collect() }
+    let origin = Ids::new("host", at).origin();
+    Slot { at, origin, resources: Arc::clone(resources), samples: samples.collect() }
 }
 
 /// `meter resource value` of each series.
