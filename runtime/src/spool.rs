@@ -4,6 +4,7 @@
 //! [`log`] until every publisher has delivered them; each publisher follows it through a [`feed`] of its own. What
 //! modules remember is also kept in a [`checkpoint`] now and then, so that records need not be kept for it.
 
+pub mod books;
 pub mod checkpoint;
 pub mod feed;
 pub mod log;
@@ -15,15 +16,16 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use tokio::sync::watch;
 
+use self::books::{Books, View};
 use self::checkpoint::Checkpoint;
 pub use self::feed::{Delivery, Feed};
-use self::log::{Account, Counts, Error, Limits, Recovery, Sequence, Start, Store, SyncPolicy};
+use self::log::{Account, Cause, Counts, Error, Limits, Recovery, Sequence, Start, Store, SyncPolicy};
 use self::memory::Memory;
 use self::missed::{Missed, Why};
 use crate::clock::SECOND;
@@ -37,6 +39,8 @@ const SETTLED_EVERY: i64 = 60 * SECOND;
 const BEHIND: u64 = 32;
 /// A segment's part of the whole: the fewer, the more goes at once where something must go.
 const SEGMENTS: u64 = 16;
+/// The part of the whole, as a fraction, that may be in use after samples were handed in to be delivered again.
+const REPLAYS: (u64, u64) = (3, 4);
 /// Segments beyond this size only make a start slower.
 const LARGEST_SEGMENT: u64 = 16 << 20;
 
@@ -221,10 +225,37 @@ impl Spool {
     /// Keeps a record. If it cannot, it is as if it had never been.
     pub fn commit(&self, counts: Counts, payload: &[u8], now: i64) -> Result<Committed, Error> {
         let mut kept = self.lock();
-        let Kept { store, settled, missed_changed, .. } = &mut *kept;
+        let committed = self.append(&mut kept, counts, payload, now)?;
+        // The record tells of them.
+        kept.missed_changed = false;
+        Ok(committed)
+    }
+
+    /// Keeps samples that are to be delivered again, for one publisher or for all, as long as there is room beside what
+    /// is measured. None if there is not.
+    pub fn replay(
+        &self,
+        only: Option<&str>,
+        samples: &[String],
+        counts: Counts,
+        now: i64,
+    ) -> Result<Option<Committed>, Error> {
+        let payload = record::of_samples(only, samples);
+        let mut kept = self.lock();
+        if let Some(only) = only {
+            kept.store.account(only)?;
+        }
+        let most = self.0.limits.bytes / REPLAYS.1 * REPLAYS.0;
+        if kept.store.bytes().saturating_add(payload.len() as u64) > most {
+            return Ok(None);
+        }
+        self.append(&mut kept, counts, &payload, now).map(Some)
+    }
+
+    fn append(&self, kept: &mut Kept, counts: Counts, payload: &[u8], now: i64) -> Result<Committed, Error> {
+        let Kept { store, settled, .. } = kept;
         let sequence = store.append(payload, counts, now)?;
         let delayed = if self.0.limits.sync == SyncPolicy::OnSync { store.sync().err() } else { None };
-        *missed_changed = false;
         let next = store.committed().0;
         if now.saturating_sub(*settled) >= SETTLED_EVERY || now < *settled {
             // Nothing is lost by doing so later.
@@ -232,7 +263,6 @@ impl Spool {
                 *settled = now;
             }
         }
-        drop(kept);
         self.0.committed.send_replace(next);
         Ok(Committed { sequence, delayed })
     }
@@ -304,9 +334,55 @@ impl Spool {
         Ok(closed)
     }
 
-    /// Gives up what a publisher has not delivered, up to this record.
-    pub fn discard(&self, publisher: &str, sequence: Sequence) -> Result<(), Error> {
-        self.lock().store.discard(publisher, sequence)
+    /// What a publisher has not delivered of what was kept before this time, in samples of its own.
+    pub fn held_before(&self, publisher: &str, time: i64) -> Result<u64, Error> {
+        let (_, total) = self.lock().store.held_before(publisher, time)?;
+        Ok(books::of_publisher(&total, publisher))
+    }
+
+    /// Gives that up, for good.
+    pub fn give_up(&self, publisher: &str, time: i64, now: i64) -> Result<u64, Error> {
+        let mut kept = self.lock();
+        let (last, total) = kept.store.held_before(publisher, time)?;
+        if let Some(last) = last {
+            kept.store.discard(publisher, last, Cause::Operator)?;
+            // Whoever asked for it will not expect it back after a crash.
+            kept.store.settle(now)?;
+        }
+        Ok(books::of_publisher(&total, publisher))
+    }
+
+    /// What is in it and what became of all that was, unless somebody is at the disk just now.
+    pub fn try_view(&self, now: i64) -> Option<View> {
+        let mut kept = match self.0.kept.try_lock() {
+            Ok(kept) => kept,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        self.note_done(&mut kept);
+        Some(self.view_of(&kept, now))
+    }
+
+    /// The same, as soon as nobody is.
+    pub fn view(&self, now: i64) -> View {
+        self.view_of(&self.lock(), now)
+    }
+
+    fn view_of(&self, kept: &Kept, at: i64) -> View {
+        let Kept { store, missed, .. } = kept;
+        let accounts = store.accounts().into_iter().filter(is_publisher);
+        let books = accounts.map(|account| {
+            let oldest = store.oldest_held(&account.cursor).unwrap_or_default();
+            Books::of(&account, missed, oldest)
+        });
+        View {
+            at,
+            bytes: store.bytes(),
+            limits: self.0.limits,
+            records: store.records(),
+            oldest: store.oldest(),
+            books: books.collect(),
+        }
     }
 
     /// Notes what a publisher is done with: at once, or as soon as nobody else is at the disk, which may hang.
@@ -322,7 +398,7 @@ impl Spool {
         for Done { publisher, sequence, delivered } in all {
             let noted = match delivered {
                 true => kept.store.acknowledge(&publisher, sequence),
-                false => kept.store.discard(&publisher, sequence),
+                false => kept.store.discard(&publisher, sequence, Cause::Damaged),
             };
             if let Err(error) = noted {
                 // It was removed meanwhile.

@@ -1,7 +1,8 @@
 //! `wasmeter.yaml`: everything about this daemon that is not Ceilometer's.
 
+mod control;
 mod guests;
-mod machine;
+pub mod machine;
 mod metrics;
 mod modules;
 mod output;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+pub use self::control::Control;
 pub use self::guests::{GuestRules, Whose, WithoutNova};
 pub use self::metrics::{Listen, Metrics, Password, TlsFiles, User};
 pub use self::modules::{ModuleConfig, ModuleEntry, Transform};
@@ -54,6 +56,8 @@ pub struct Config {
     pub transform: Vec<Transform>,
     /// Where samples wait until they are delivered.
     pub spool: Spool,
+    /// Where the daemon can be asked how it is.
+    pub control: Control,
     /// Where samples go.
     pub outputs: Vec<Output>,
     /// Which guests are metered, and whose they are where Nova does not say so.

@@ -8,6 +8,8 @@ mod wire;
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use self::wire::{Wire, WireSlot};
 use super::log::{Counts, Key};
 use super::memory::Memory;
@@ -24,6 +26,12 @@ const SEPARATOR: char = '\u{1f}';
 const MOST_KEYS: usize = 2000;
 /// Under what they are counted.
 const OTHERS: &str = "(others)";
+/// The module of samples that are delivered again: whose they were is not in them.
+pub const REPLAYED: &str = "(replayed)";
+/// The longest part of a key but the last.
+const PART_BYTES: usize = 64;
+/// Letters of a digest that stand for a name that is too long for a key.
+const DIGITS: usize = 16;
 
 /// What a record holds.
 #[derive(Debug, Clone)]
@@ -70,6 +78,27 @@ pub fn of_slot(slot: &Slot, memory: &Memory) -> (Counts, Vec<u8>) {
 pub fn of_samples(only: Option<&str>, samples: &[String]) -> Vec<u8> {
     let samples = samples.iter().map(String::as_str).collect();
     write(&Wire::Replayed { only, samples }, &Memory::default())
+}
+
+/// By what samples of these meters are counted when they are delivered again.
+pub fn replayed<'a>(only: Option<&str>, meters: impl IntoIterator<Item = &'a str>) -> Counts {
+    let mut counts = Counts::new();
+    for meter in meters {
+        let (module, tenant) = (REPLAYED.to_owned(), only.map(mark).unwrap_or_default());
+        let kind = Kind { module, tenant, meter: meter.to_owned() };
+        let known = counts.keys() < MOST_KEYS || counts.of(kind.key().as_str()) > 0;
+        counts.add(if known { kind.key() } else { Kind { meter: OTHERS.into(), ..kind }.key() }, 1);
+    }
+    counts
+}
+
+/// A publisher's name, or what stands for it where there is no room.
+fn mark(publisher: &str) -> String {
+    if publisher.len() <= PART_BYTES && !publisher.contains(SEPARATOR) {
+        return publisher.to_owned();
+    }
+    let digest: String = Sha256::digest(publisher).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("~{}", digest.get(..DIGITS).unwrap_or_default())
 }
 
 /// What is in a record.
@@ -144,7 +173,7 @@ impl Kind {
             let end = (0..=text.len().min(most)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
             text.get(..end).unwrap_or_default().replace(SEPARATOR, " ")
         };
-        let (module, tenant) = (cut(&self.module, NAME_BYTES.min(64)), cut(&self.tenant, 64));
+        let (module, tenant) = (cut(&self.module, NAME_BYTES.min(PART_BYTES)), cut(&self.tenant, PART_BYTES));
         let meter = cut(&self.meter, 255 - 2 - module.len() - tenant.len());
         match Key::new(&format!("{module}{SEPARATOR}{tenant}{SEPARATOR}{meter}")) {
             Ok(key) => key,
@@ -154,9 +183,24 @@ impl Kind {
 
     /// What a key says.
     pub fn of(key: &Key) -> Self {
-        let mut parts = key.as_str().splitn(3, SEPARATOR).map(str::to_owned);
+        Self::of_text(key.as_str())
+    }
+
+    /// What the text of a key says.
+    pub fn of_text(key: &str) -> Self {
+        let mut parts = key.splitn(3, SEPARATOR).map(str::to_owned);
         let mut part = || parts.next().unwrap_or_default();
         Self { module: part(), tenant: part(), meter: part() }
+    }
+
+    /// Whether these are samples that are delivered again.
+    pub fn is_replayed(&self) -> bool {
+        self.module == REPLAYED
+    }
+
+    /// Whether they are for this publisher, among others or alone.
+    pub fn is_for(&self, publisher: &str) -> bool {
+        !self.is_replayed() || self.tenant.is_empty() || self.tenant == mark(publisher)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The machine's name.
 pub(super) fn host_name() -> Option<String> {
@@ -20,6 +20,21 @@ pub(super) fn state_folder() -> PathBuf {
     let made = env::var_os("STATE_DIRECTORY").map(PathBuf::from).filter(|path| path.is_absolute());
     let folder = made.unwrap_or_else(|| folder("/var/lib", "XDG_STATE_HOME", ".local/state").join("wasmeter"));
     folder.join("spool")
+}
+
+/// Where the service of this machine can be asked.
+pub const SERVICE_SOCKET: &str = "/run/wasmeter/control.sock";
+
+/// Where a daemon can be asked: in the folder that systemd made for it, else in the user's, if there is one.
+pub(super) fn control_socket() -> Option<PathBuf> {
+    let named = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    if let Some(made) = named("RUNTIME_DIRECTORY") {
+        return Some(made.join("control.sock"));
+    }
+    if rustix::process::geteuid().is_root() {
+        return Some(Path::new(SERVICE_SOCKET).to_owned());
+    }
+    Some(named("XDG_RUNTIME_DIR")?.join("wasmeter/control.sock"))
 }
 
 /// The system's folder for root, and the user's for others.

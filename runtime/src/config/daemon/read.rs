@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    BUILT_IN_POLLING, Config, GuestRules, HypervisorUri, Log, Metadata, Metrics, Output, Reader, Sandbox, Schedule,
+    BUILT_IN_POLLING, Config, Control, GuestRules, HypervisorUri, Log, Metadata, Metrics, Output, Reader, Sandbox, Schedule,
     Spool, machine, modules,
 };
 use super::{file, polling::BUILT_IN};
@@ -11,7 +11,7 @@ use crate::config::polling::Polling;
 use crate::config::problem::{Problems, Severity};
 use crate::config::yaml::{self, Node, Section};
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "host",
     "hypervisor",
     "polling",
@@ -21,6 +21,7 @@ const KEYS: [&str; 14] = [
     "modules",
     "transform",
     "spool",
+    "control",
     "outputs",
     "guests",
     "metadata",
@@ -57,6 +58,7 @@ pub(super) fn config(text: &str, path: Option<&Path>, problems: &mut Problems) -
     let modules = modules::entries(&mut reading, &sandbox.limits);
     let transform = modules::transforms(&mut reading);
     let spool = Spool::read(&mut reading);
+    let control = Control::read(&mut reading, path.is_some());
     let outputs = Output::read(&mut reading);
     let guests = GuestRules::read(&mut reading);
     let metadata = Metadata::read(&mut reading);
@@ -77,6 +79,7 @@ pub(super) fn config(text: &str, path: Option<&Path>, problems: &mut Problems) -
         modules,
         transform,
         spool,
+        control,
         outputs,
         guests,
         metadata,

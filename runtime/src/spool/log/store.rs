@@ -2,7 +2,7 @@
 
 use cap_std::fs::Dir;
 
-use super::account::{Account, Cause, Dropped};
+use super::account::{Account, Cause, Dropped, Total};
 use super::counts::Counts;
 use super::error::{Error, Step};
 use super::index::{Index, Point};
@@ -136,6 +136,11 @@ impl<S: Storage> Store<S> {
     /// How many segments there are.
     pub fn segments(&self) -> usize {
         self.segments.len()
+    }
+
+    /// How many records are there.
+    pub fn records(&self) -> usize {
+        self.index.from(self.floor.next).filter(|entry| entry.held().is_some()).count()
     }
 
     /// The time of the oldest record that is still there.

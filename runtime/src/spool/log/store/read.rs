@@ -107,8 +107,28 @@ impl<S: Storage> Store<S> {
     }
 
     /// Gives up all records up to this one for one cursor.
-    pub fn discard(&mut self, cursor: &str, sequence: Sequence) -> Result<(), Error> {
-        self.advance(cursor, sequence, Some(Cause::Operator))
+    pub fn discard(&mut self, cursor: &str, sequence: Sequence, cause: Cause) -> Result<(), Error> {
+        self.advance(cursor, sequence, Some(cause))
+    }
+
+    /// What a cursor would give up with all committed records that were written before this time, up to the first that
+    /// was not: the last of them, how many it may still get, and what they hold.
+    pub fn held_before(&self, cursor: &str, time: i64) -> Result<(Option<Sequence>, Total), Error> {
+        let position = self.reading(cursor)?.cursor.position.next;
+        let (mut last, mut total) = (None, Total::default());
+        for entry in self.index.between(position, self.committed).take_while(|entry| entry.time < time) {
+            last = Some(Sequence(entry.end.min(self.committed).saturating_sub(1)));
+            if entry.held().is_some() {
+                total.add(1, &entry.counts);
+            }
+        }
+        Ok((last, total))
+    }
+
+    /// The time of the oldest record that a cursor may still get.
+    pub fn oldest_held(&self, cursor: &str) -> Result<Option<i64>, Error> {
+        let position = self.reading(cursor)?.cursor.position.next;
+        Ok(self.index.from(position).find(|entry| entry.held().is_some()).map(|entry| entry.time))
     }
 
     fn advance(&mut self, cursor: &str, sequence: Sequence, dropping: Option<Cause>) -> Result<(), Error> {

@@ -147,7 +147,7 @@ impl Model {
             Op::Discard { cursor, records } => {
                 if let Some(reader) = self.readers.get(name(*cursor)) {
                     let last = reader.position + u64::from(*records);
-                    let _ = self.store().discard(name(*cursor), Sequence(last));
+                    let _ = self.store().discard(name(*cursor), Sequence(last), Cause::Operator);
                 }
             }
             Op::Add { cursor, end } => {

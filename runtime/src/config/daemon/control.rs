@@ -1,0 +1,34 @@
+//! Where the daemon can be asked how it is.
+
+use std::path::PathBuf;
+
+use super::machine;
+use super::read::Reading;
+use crate::config::file;
+
+/// Where the daemon can be asked how it is, and told what to do with what waits.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Control {
+    /// The socket; without one it cannot be asked.
+    #[serde(serialize_with = "file::show_optional")]
+    pub socket: Option<PathBuf>,
+}
+
+/// What the address of a Unix socket has room for.
+const LONGEST: usize = 107;
+
+// === impl Control ===
+
+impl Control {
+    /// A daemon without a file is one that is tried out, and takes nobody's place.
+    pub(super) fn read(reading: &mut Reading<'_, '_>, has_file: bool) -> Self {
+        let section = reading.section("control", &["socket"]);
+        let socket = section.read("socket", reading.problems, |node| match node.text()? {
+            text if reading.folder.join(text).as_os_str().len() > LONGEST => {
+                Err(node.refuse("too long for a socket", format!("Write a path of at most {LONGEST} bytes")))
+            }
+            text => Ok(reading.folder.join(text)),
+        });
+        Self { socket: socket.or_else(|| machine::control_socket().filter(|_| has_file)) }
+    }
+}
