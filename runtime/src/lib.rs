@@ -15,6 +15,7 @@
 //! - [`publish`]: where samples go.
 //! - [`http`]: how the daemon answers those who ask it.
 //! - [`agent`]: all of this, cycle after cycle.
+//! - [`control`]: how it is, for whoever asks.
 //! - [`cli`]: the command line.
 
 pub mod agent;
@@ -22,6 +23,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod contract;
+pub mod control;
 pub mod discovery;
 mod files;
 pub mod http;

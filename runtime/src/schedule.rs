@@ -115,6 +115,15 @@ impl Slots {
         skipped
     }
 
+    /// The next slot of each interval after this moment, in seconds and in nanoseconds since 1970.
+    pub fn upcoming(&self, now: Moment) -> impl Iterator<Item = (u64, i64)> {
+        let next = move |row: &Row| {
+            let slot = row.slot(now, self.offset).saturating_add(1);
+            (row.seconds(), slot.saturating_mul(row.interval).saturating_add(self.offset))
+        };
+        self.rows.iter().map(next)
+    }
+
     /// What to do at this moment. Whoever gets slots to run says when they are finished.
     pub fn next(&mut self, now: Moment) -> Next {
         let mut due = Due::default();

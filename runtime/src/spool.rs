@@ -301,8 +301,10 @@ impl Spool {
             let kept = self.lock();
             (kept.missed.clone(), kept.store.committed().0)
         };
-        if last > 1 {
+        if last > 1 || !missed.is_empty() {
             checkpoint::write(&self.0.dir, &Checkpoint { memory, missed })?;
+        }
+        if last > 1 {
             let mut kept = self.lock();
             kept.checkpointed = last;
             // It is there if its cursor is.

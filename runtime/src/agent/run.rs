@@ -15,6 +15,7 @@ use super::Agent;
 use super::report::Report;
 use crate::config::Config;
 use crate::config::daemon::Output;
+use crate::control::Control;
 use crate::hypervisor::HypervisorError;
 use crate::modules::NotLoaded;
 use crate::pipeline::Slot;
@@ -74,6 +75,8 @@ pub struct Run<'a> {
     pub spool: Spool,
     /// Who delivers them.
     pub publishers: Publishers,
+    /// What is told to those who ask how it is.
+    pub control: Control,
     /// Where Prometheus finds samples.
     pub endpoint: Arc<Endpoint>,
     /// The way there.
@@ -140,6 +143,7 @@ impl Run<'_> {
 
     async fn cycles(&mut self, agent: &mut Agent, wishes: &mut Receiver<Wish>) -> (End, Option<Wish>) {
         let mut slots = slots(agent.config());
+        self.control.begin(agent, &slots);
         let (mut done, mut said) = (0, Said::default());
         (self.tell)(&News::Ready);
         while self.cycles.is_none_or(|cycles| done < cycles) {
@@ -156,6 +160,7 @@ impl Run<'_> {
                     let cycle = self.cycle(agent, &due, &mut said, &mut progress);
                     let (shown, wish) = listening(tell, drain, cycle, wishes).await;
                     skipped(agent, &slots.finished(agent.clock.now()));
+                    self.control.counted(agent);
                     match shown {
                         Some(Ok(())) => {}
                         Some(Err(error)) => return (End::Unshown(error), None),
@@ -188,6 +193,7 @@ impl Run<'_> {
     ) -> io::Result<()> {
         let report = agent.cycle(&due.intervals).await;
         said.of(&report);
+        self.control.cycled(agent, &report);
         (self.tell)(&report.as_ref().map_or_else(News::Unreachable, News::Measured));
         let Ok(report) = report else { return Ok(()) };
         let page = (self.watch)(&report, agent);
@@ -224,6 +230,10 @@ impl Run<'_> {
         // Nobody is to get it.
         let Some(committed) = committed else { return agent.keep() };
         said.kept(&committed);
+        self.control.kept(failure(&committed).map(|error| {
+            let source = std::error::Error::source(error).map(|source| format!(": {source}"));
+            format!("{error}{}", source.unwrap_or_default())
+        }));
         match committed {
             Ok(Committed { sequence, .. }) => {
                 agent.keep();
@@ -263,6 +273,9 @@ impl Run<'_> {
         if config.sandbox.cache != agent.config().sandbox.cache || config.log != agent.config().log {
             tracing::warn!("Log format and cache folder cannot be changed without a restart; the rest is taken over.");
         }
+        if config.control != agent.config().control {
+            tracing::warn!("The control socket cannot be changed without a restart; the rest is taken over.");
+        }
         if config.spool != agent.config().spool {
             tracing::warn!("The spool cannot be changed without a restart; the rest is taken over.");
         }
@@ -277,6 +290,7 @@ impl Run<'_> {
                 self.metrics = metrics;
                 self.metrics.begin();
                 *slots = slots.reconfigure(&intervals(agent.config()), offset(agent.config()));
+                self.control.begin(agent, slots);
                 tracing::info!("The configuration was read again and is in force.");
             }
             Err(NotLoaded { problems, .. }) => tracing::error!("The configuration stays as it was:\n{problems}"),
@@ -311,6 +325,14 @@ fn why(error: &Error) -> Why {
         Error::TooLarge { .. } | Error::TooManyKeys { .. } => Why::TooLarge,
         error if error.is_full() => Why::DiskFull,
         _ => Why::DiskFailed,
+    }
+}
+
+/// Why a record is not on disk for good, if it is not.
+fn failure(committed: &Result<Committed, Error>) -> Option<&Error> {
+    match committed {
+        Ok(Committed { delayed, .. }) => delayed.as_ref(),
+        Err(error) => Some(error),
     }
 }
 
@@ -376,10 +398,7 @@ impl Said {
     }
 
     fn kept(&mut self, committed: &Result<Committed, Error>) {
-        let (lost, error) = match committed {
-            Ok(Committed { delayed, .. }) => (false, delayed.as_ref()),
-            Err(error) => (true, Some(error)),
-        };
+        let (lost, error) = (committed.is_err(), failure(committed));
         match (std::mem::replace(&mut self.unkept, error.is_some()), error) {
             (false, Some(error)) => {
                 let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();

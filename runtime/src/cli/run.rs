@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{self, Receiver};
 
 use super::logging::{self, Recent};
@@ -17,6 +17,8 @@ use crate::agent::tally::Tally;
 use crate::clock::{Clock, SystemClock};
 use crate::config::daemon::{FileOutput, Output};
 use crate::config::{Config, Problems};
+use crate::control::Control;
+use crate::control::server::{Socket, Unusable};
 #[cfg(target_os = "linux")]
 use crate::memory;
 use crate::publish::prometheus::{Endpoint, Intake};
@@ -91,12 +93,12 @@ impl Args {
             print::problems(&problems);
             Exit::Usage
         })?;
+        // Before anything else that two daemons must not share.
+        let socket = config.control.socket.as_deref().map(Socket::take).transpose().map_err(unasked)?;
         let threads = Threads::start()?;
         // From the first moment on: modules may take a while to compile, and a signal is not to be missed.
-        let mut wishes = threads.time.block_on(async { wishes() }).map_err(|error| {
-            print::error(format_args!("signals cannot be listened to: {error}"));
-            Exit::Failed
-        })?;
+        let mut wishes = threads.time.block_on(async { wishes() }).map_err(unheard)?;
+        let asked = threads.delivery.block_on(async { signal(SignalKind::user_defined2()) }).map_err(unheard)?;
         let ready = threads.time.block_on(async {
             tokio::select! {
                 agent = setup::agent(config, &threads) => agent.map(Some),
@@ -105,7 +107,7 @@ impl Args {
         })?;
         let Some(mut agent) = ready else { return Ok(Exit::Done) };
         let Opened { spool, memory, recovery } = setup::spool(agent.config(), SystemClock.now().wall)?;
-        say_recovered(&recovery);
+        say_recovered(&recovery, &spool);
         agent.remember(memory);
         if self.outputs(agent.config()).is_empty() && agent.config().metrics.listen.is_empty() && !self.table {
             tracing::warn!("Samples go nowhere: name a file under outputs, or use --output or --table.");
@@ -118,9 +120,14 @@ impl Args {
         let mut shown = self.table.then(|| Screen { table: Table::default(), recent });
         let metrics = Arc::new(Intake::new(Arc::clone(&endpoint), agent.config()));
         let publishers = Publishers::of(spool.clone(), threads.delivery.handle().clone());
+        let control = Control::new(Arc::new(SystemClock), spool.clone(), publishers.clone());
+        endpoint.exporter().tell_of(&control);
+        let _server = socket.map(|socket| socket.serve(control.clone())).transpose().map_err(unasked)?;
+        threads.delivery.spawn(report(asked, control.clone()));
         let run = Run {
             spool: spool.clone(),
             publishers,
+            control,
             metrics,
             endpoint: Arc::clone(&endpoint),
             outputs_of: Box::new(|config| self.outputs(config)),
@@ -190,8 +197,25 @@ fn delivered(spool: &Spool) -> bool {
     all
 }
 
+fn unheard(error: io::Error) -> Exit {
+    print::error(format_args!("signals cannot be listened to: {error}"));
+    Exit::Failed
+}
+
+fn unasked(error: Unusable) -> Exit {
+    print::error(format_args!("{error}. {}", error.remedy()));
+    Exit::Usage
+}
+
+/// Says in the log how everything is, as often as it is asked for.
+async fn report(mut asked: Signal, control: Control) {
+    while asked.recv().await.is_some() {
+        control.log().await;
+    }
+}
+
 /// What was found in a spool that was not left in good order.
-fn say_recovered(recovery: &Recovery) {
+fn say_recovered(recovery: &Recovery, spool: &Spool) {
     if recovery.ledger_lost {
         tracing::error!("The spool's ledger was lost: where publishers were is not known, and they begin anew.");
     }
@@ -199,8 +223,11 @@ fn say_recovered(recovery: &Recovery) {
     if damaged > 0 || bytes > 0 {
         tracing::error!(damaged, bytes, "Records in the spool were damaged on the disk; they are counted as lost.");
     }
-    if recovery.records > 0 {
-        tracing::info!(records = recovery.records, "The spool has records that are not delivered everywhere yet.");
+    for account in spool.accounts() {
+        let (output, samples) = (&account.cursor, account.held.counts.samples());
+        if samples > 0 {
+            tracing::info!(output, samples, "The spool has samples of an earlier run that are still to be delivered.");
+        }
     }
 }
 

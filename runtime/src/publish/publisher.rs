@@ -1,19 +1,21 @@
 //! Publishers, each at its own pace and with its own troubles.
 
+use std::collections::BTreeMap;
+use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::sync::{Mutex as AsyncMutex, watch};
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
 use super::counted::Counted;
 use super::file::JsonLines;
 use super::notifier::Notifier;
 use crate::config::daemon::Output;
-use crate::spool::log::{Account, Error};
+use crate::spool::log::{Account, Error, Step};
 use crate::spool::{Feed, Spool};
 
 /// Delivers samples to one place.
@@ -27,18 +29,19 @@ pub trait Publisher: Send {
 #[derive(Debug, Clone, Default)]
 pub struct Health(Arc<Mutex<Option<String>>>);
 
-/// All publishers of the daemon.
-#[derive(Debug)]
+/// All publishers of the daemon, shared by the loop and those who look after them.
+#[derive(Debug, Clone)]
 pub struct Publishers {
     spool: Spool,
     threads: Handle,
-    running: Vec<Running>,
+    running: Arc<AsyncMutex<Vec<Running>>>,
+    /// How each of those that run is. Known without waiting for any of them.
+    health: Arc<Mutex<BTreeMap<String, Health>>>,
 }
 
 #[derive(Debug)]
 struct Running {
     output: Output,
-    health: Health,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -81,37 +84,65 @@ impl Health {
 impl Publishers {
     /// Nobody yet.
     pub fn of(spool: Spool, threads: Handle) -> Self {
-        Self { spool, threads, running: Vec::new() }
+        Self { spool, threads, running: Arc::default(), health: Arc::default() }
     }
 
     /// Has these outputs be served and no others. One that is as it was goes on undisturbed. What one that is not
     /// wanted any more had still to deliver is lost, and these are the books of those.
-    pub async fn serve(&mut self, outputs: &[Output], now: i64) -> Result<Vec<Account>, Error> {
-        for old in self.running.extract_if(.., |running| !outputs.contains(&running.output)).collect::<Vec<_>>() {
+    pub async fn serve(&self, outputs: &[Output], now: i64) -> Result<Vec<Account>, Error> {
+        let mut all = self.running.lock().await;
+        for old in all.extract_if(.., |running| !outputs.contains(&running.output)).collect::<Vec<_>>() {
+            self.known().remove(old.output.name());
             old.end().await;
         }
         let names: Vec<String> = outputs.iter().map(|output| output.name().to_owned()).collect();
         let closed = self.spool.follow(&names, now)?;
         for output in outputs {
-            if self.running.iter().any(|running| running.output == *output) {
-                continue;
+            if !all.iter().any(|running| running.output == *output) {
+                all.push(self.start(output)?);
             }
-            let (stop, stopped) = watch::channel(false);
-            let (feed, health) = (Feed::new(&self.spool, output.name(), stopped)?, Health::default());
-            let task = self.threads.spawn(publisher(output).run(feed, health.clone()));
-            self.running.push(Running { output: output.clone(), health, stop, task });
         }
         Ok(closed)
     }
 
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.running.is_empty()
+    fn start(&self, output: &Output) -> Result<Running, Error> {
+        let (stop, stopped) = watch::channel(false);
+        let (feed, health) = (Feed::new(&self.spool, output.name(), stopped)?, Health::default());
+        self.known().insert(output.name().to_owned(), health.clone());
+        let task = self.threads.spawn(publisher(output).run(feed, health));
+        Ok(Running { output: output.clone(), stop, task })
     }
 
-    /// How each of them is.
-    pub fn health(&self) -> impl Iterator<Item = (&str, Option<String>)> {
-        self.running.iter().map(|running| (running.output.name(), running.health.trouble()))
+    /// Gives up what a publisher has not delivered of what was kept before this time. It is stopped meanwhile, so that
+    /// it does not deliver what counts as lost.
+    pub async fn give_up(&self, publisher: &str, time: i64, now: i64) -> Result<u64, Error> {
+        let mut all = self.running.lock().await;
+        let at = all.iter().position(|running| running.output.name() == publisher);
+        let stopped = at.map(|at| all.swap_remove(at));
+        let output = stopped.as_ref().map(|running| running.output.clone());
+        if let Some(running) = stopped {
+            running.end().await;
+        }
+        let (spool, name) = (self.spool.clone(), publisher.to_owned());
+        let given_up = spawn_blocking(move || spool.give_up(&name, time, now)).await;
+        if let Some(output) = output {
+            all.push(self.start(&output)?);
+        }
+        given_up.unwrap_or_else(|error| Err(Error::Io { step: Step::Ledger, source: io::Error::other(error) }))
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.known().is_empty()
+    }
+
+    /// Why publishers that run cannot deliver, if they cannot.
+    pub fn health(&self) -> BTreeMap<String, Option<String>> {
+        self.known().iter().map(|(name, health)| (name.clone(), health.trouble())).collect()
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeMap<String, Health>> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until all is delivered.
@@ -122,11 +153,12 @@ impl Publishers {
     }
 
     /// Ends them all. What is not delivered stays in the spool.
-    pub async fn end(&mut self) {
-        for running in &self.running {
+    pub async fn end(&self) {
+        let mut all = self.running.lock().await;
+        for running in all.iter() {
             running.stop.send_replace(true);
         }
-        for running in self.running.drain(..) {
+        for running in all.drain(..) {
             running.end().await;
         }
     }

@@ -26,6 +26,9 @@ pub struct Missed(BTreeMap<String, BTreeMap<Why, BTreeMap<String, u64>>>);
 // === impl Why ===
 
 impl Why {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::DiskFull, Self::DiskFailed, Self::TooLarge, Self::GivenUp];
+
     /// As a label value.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -47,6 +50,11 @@ impl Missed {
             let count = of_cause.entry(key.as_str().to_owned()).or_default();
             *count = count.saturating_add(*number);
         }
+    }
+
+    /// Whether nothing was missed.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Forgets a publisher.

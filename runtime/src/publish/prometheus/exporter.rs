@@ -1,17 +1,19 @@
 //! The latest values, kept from slot to slot. Whoever writes them and whoever reads them never wait for each other for
 //! longer than it takes to hand over a pointer.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
 use super::endpoint::{Endpoint, Ready};
 use super::latest::{Latest, Until};
+use super::own;
 use super::page::Page;
 use super::resource::Known;
 use crate::clock::Clock;
 use crate::config::{Config, MeterFilter};
+use crate::control::Control;
 use crate::pipeline::Slot;
 
 /// A value is told for so many of its intervals. One or two slots may be lost to a host that does not answer, which
@@ -24,6 +26,8 @@ pub struct Exporter {
     clock: Arc<dyn Clock>,
     latest: Mutex<Arc<Latest>>,
     known: Mutex<Known>,
+    /// Whom to ask how the daemon is.
+    control: OnceLock<Control>,
 }
 
 /// Where samples go on their way to an exporter: it belongs to a configuration, which says how often what is measured.
@@ -44,7 +48,7 @@ pub struct Intake {
 impl Exporter {
     /// One that has nothing yet.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, latest: Mutex::default(), known: Mutex::default() }
+        Self { clock, latest: Mutex::default(), known: Mutex::default(), control: OnceLock::new() }
     }
 
     /// Takes a slot's values. They are told until a time that `until` knows by their meter.
@@ -58,7 +62,14 @@ impl Exporter {
 
     /// All that is known now, as text.
     pub fn page(&self) -> Page {
-        Page::new(self.latest(), self.clock.now().monotonic).and_own()
+        let status = self.control.get().map(Control::status);
+        Page::new(self.latest(), self.clock.now().monotonic).and_own(own::text(status.as_ref()))
+    }
+
+    /// Tells how the daemon is from now on, too.
+    pub fn tell_of(&self, control: &Control) {
+        // There is one daemon, and it begins once.
+        let _ = self.control.set(control.clone());
     }
 
     /// Forgets all values.

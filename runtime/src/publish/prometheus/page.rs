@@ -9,7 +9,6 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame};
 
 use super::latest::{Block, Latest, Series};
-use super::own;
 use crate::publish::encode;
 
 /// The size of a piece: few calls of the system, and little memory.
@@ -27,8 +26,8 @@ pub struct Page {
     place: (usize, usize, usize),
     /// The metric whose lines are being written.
     metric: Option<Arc<Series>>,
-    /// Whether families of the daemon's own are still to come.
-    own: bool,
+    /// The daemon's own families, until they are handed out.
+    own: String,
 }
 
 // === impl Page ===
@@ -36,13 +35,13 @@ pub struct Page {
 impl Page {
     /// A page of what was not too old at this moment.
     pub fn new(latest: Arc<Latest>, now: u64) -> Self {
-        Self { latest, now, place: (0, 0, 0), metric: None, own: false }
+        Self { latest, now, place: (0, 0, 0), metric: None, own: String::new() }
     }
 
     /// And what the daemon says about itself, at the end.
     #[must_use]
-    pub fn and_own(mut self) -> Self {
-        self.own = true;
+    pub fn and_own(mut self, own: String) -> Self {
+        self.own = own;
         self
     }
 
@@ -101,9 +100,7 @@ impl Iterator for Page {
                 None => self.place = (self.place.0, at + 1, 0),
             }
         }
-        if std::mem::take(&mut self.own) {
-            own::write(&mut out);
-        }
+        out.push_str(&std::mem::take(&mut self.own));
         (!out.is_empty()).then_some(out)
     }
 }

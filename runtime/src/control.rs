@@ -1,0 +1,229 @@
+//! How the daemon is, for whoever asks: the command line over a socket, Prometheus, and the log.
+//!
+//! The loop leaves here what it saw last, and goes on; whoever asks finds it here. The spool and the publishers are
+//! looked at when somebody asks. None of this waits for the loop, and nothing waits long for the disk.
+//!
+//! - [`status`]: all that is said.
+//! - [`seen`]: what the loop leaves.
+//! - [`text`]: how people read it.
+//! - [`orders`]: what can be done with samples that wait.
+//! - [`server`]: the socket.
+
+pub mod orders;
+mod seen;
+pub mod server;
+pub mod status;
+pub mod text;
+pub mod time;
+mod troubles;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use self::orders::{GaveUp, GiveUp, Refused, Replay, Replayed};
+use self::seen::Seen;
+use self::status::{Loss, Losses, Publisher, Spool as SpoolStatus, Status};
+use self::time::Time;
+use crate::agent::{Agent, OPERATOR};
+use crate::agent::report::Report;
+use crate::clock::Clock;
+use crate::hypervisor::HypervisorError;
+use crate::publish::Publishers;
+use crate::schedule::Slots;
+use crate::spool::Spool;
+use crate::spool::books::{Books, View};
+use crate::spool::record::Kind;
+
+/// What is known of the daemon, shared by all who tell it.
+#[derive(Debug, Clone)]
+pub struct Control(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    clock: Arc<dyn Clock>,
+    started: Time,
+    spool: Spool,
+    publishers: Publishers,
+    seen: Mutex<Arc<Seen>>,
+    /// The spool as it was when the disk last answered.
+    view: Mutex<Arc<View>>,
+}
+
+/// How long somebody who asks waits for the disk. Then they are told what was last known.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Between two looks at whether the spool is free.
+const PAUSE: Duration = Duration::from_millis(5);
+
+// === impl Control ===
+
+impl Control {
+    /// Of a daemon that starts now.
+    pub fn new(clock: Arc<dyn Clock>, spool: Spool, publishers: Publishers) -> Self {
+        let now = clock.now().wall;
+        let view = Mutex::new(Arc::new(spool.view(now)));
+        Self(Arc::new(Shared { clock, started: Time(now), spool, publishers, seen: Mutex::default(), view }))
+    }
+
+    /// This configuration is in force.
+    pub fn begin(&self, agent: &Agent, slots: &Slots) {
+        self.note(|seen| seen.begin(agent, slots));
+    }
+
+    /// A cycle is over, or the host could not be read for it.
+    pub fn cycled(&self, agent: &Agent, report: &Result<Report, HypervisorError>) {
+        self.note(|seen| seen.cycled(agent, report));
+    }
+
+    /// Something was counted.
+    pub fn counted(&self, agent: &Agent) {
+        self.note(|seen| seen.tally = agent.tally.clone());
+    }
+
+    /// The last slot was kept, or it was not, for this reason.
+    pub fn kept(&self, failure: Option<String>) {
+        self.note(|seen| seen.unkept = failure);
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Seen)) {
+        change(Arc::make_mut(&mut *lock(&self.0.seen)));
+    }
+
+    /// How everything is, as far as it is known without waiting.
+    pub fn status(&self) -> Status {
+        let now = self.0.clock.now();
+        if let Some(view) = self.0.spool.try_view(now.wall) {
+            *lock(&self.0.view) = Arc::new(view);
+        }
+        let (seen, view) = (Arc::clone(&lock(&self.0.seen)), Arc::clone(&lock(&self.0.view)));
+        let at = Time(now.wall);
+        let mut status = Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            host: seen.host.clone(),
+            pid: std::process::id(),
+            at,
+            started: self.0.started,
+            hypervisor: seen.hypervisor.clone(),
+            troubles: Vec::new(),
+            tasks: seen.tasks(now),
+            last: seen.last.clone(),
+            modules: seen.modules(),
+            publishers: self.publishers(&view),
+            spool: spool_status(self.0.spool.path(), &view, seen.unkept.clone()),
+            counters: seen.counters(),
+        };
+        status.troubles = troubles::of(&status, seen.unread.as_deref());
+        status
+    }
+
+    /// The same, once the disk answers or has had time enough for that.
+    pub async fn status_soon(&self) -> Status {
+        let began = Instant::now();
+        loop {
+            let status = self.status();
+            if status.spool.seen == status.at || began.elapsed() >= PATIENCE {
+                return status;
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// What was lost.
+    pub async fn losses(&self) -> Losses {
+        let Status { at, started, publishers, counters, .. } = self.status_soon().await;
+        let view = Arc::clone(&lock(&self.0.view));
+        Losses { at, publishers, lost: view.books.iter().flat_map(losses).collect(), started, unmeasured: counters }
+    }
+
+    /// Hands in samples to be delivered again.
+    pub fn replay(&self, replay: &Replay) -> Result<Replayed, Refused> {
+        orders::replay(&self.0.spool, replay, self.0.clock.now().wall)
+    }
+
+    /// Gives up what a publisher has not delivered.
+    pub async fn give_up(&self, order: &GiveUp) -> Result<GaveUp, Refused> {
+        let (now, before) = (self.0.clock.now().wall, order.before.map_or(i64::MAX, |time| time.0));
+        let samples = if order.count_only {
+            self.0.spool.held_before(&order.publisher, before)
+        } else {
+            self.0.publishers.give_up(&order.publisher, before, now).await
+        };
+        let samples = samples.map_err(|error| Refused::of(error, &self.0.spool))?;
+        if !order.count_only {
+            let publisher = &*order.publisher;
+            tracing::warn!(publisher, samples, "The operator gave up samples that were not delivered.");
+        }
+        Ok(GaveUp { samples })
+    }
+
+    /// Says in the log how everything is.
+    pub async fn log(&self) {
+        for line in text::status(&self.status_soon().await).lines().filter(|line| !line.is_empty()) {
+            tracing::info!("{line}");
+        }
+    }
+
+    fn publishers(&self, view: &View) -> Vec<Publisher> {
+        let health = self.0.publishers.health();
+        let publisher = |books| publisher(books, |name| health.get(name).cloned().flatten());
+        view.books.iter().map(publisher).collect()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What is said of a publisher, whose trouble is known elsewhere.
+pub fn publisher(books: &Books, trouble: impl Fn(&str) -> Option<String>) -> Publisher {
+    let by_cause = books.lost_by_cause();
+    let lost = by_cause.values().fold(0_u64, |sum, samples| sum.saturating_add(*samples));
+    let come = books.measured.saturating_add(books.replayed);
+    Publisher {
+        name: books.publisher.clone(),
+        trouble: trouble(&books.publisher),
+        measured: books.measured,
+        replayed: books.replayed,
+        delivered: books.delivered,
+        spooled: books.spooled,
+        lost,
+        lost_by_cause: by_cause.into_iter().map(|(cause, samples)| (cause.to_owned(), samples)).collect(),
+        balances: come == books.delivered.saturating_add(books.spooled).saturating_add(lost),
+        oldest: books.oldest.map(Time),
+        position: books.position,
+    }
+}
+
+/// What is said of a spool.
+pub fn spool_status(path: &Path, view: &View, failing: Option<String>) -> SpoolStatus {
+    SpoolStatus {
+        path: path.display().to_string(),
+        seen: Time(view.at),
+        bytes: view.bytes,
+        max_bytes: view.limits.bytes,
+        max_age_seconds: view.limits.age.as_secs_f64(),
+        records: view.records as u64,
+        oldest: view.oldest.map(Time),
+        failing,
+    }
+}
+
+/// A publisher's losses, row by row.
+fn losses(books: &Books) -> Vec<Loss> {
+    let row = |loss: &crate::spool::books::Loss| {
+        let unknown = || Kind { module: "(unknown)".into(), tenant: "(unknown)".into(), meter: "(unknown)".into() };
+        let kind = loss.kind.clone().unwrap_or_else(unknown);
+        Loss {
+            publisher: books.publisher.clone(),
+            cause: loss.cause.to_owned(),
+            // Whom they were for is no tenant.
+            tenant: if kind.is_replayed() { OPERATOR.to_owned() } else { kind.tenant },
+            module: kind.module,
+            meter: kind.meter,
+            samples: loss.samples,
+        }
+    };
+    books.lost.iter().map(row).collect()
+}

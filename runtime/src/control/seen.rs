@@ -1,0 +1,137 @@
+//! What the loop leaves for those who ask.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::status::{Counters, LastCycle, Module, Task};
+use super::time::Time;
+use crate::agent::Agent;
+use crate::agent::report::Report;
+use crate::agent::tally::Tally;
+use crate::clock::Moment;
+use crate::hypervisor::HypervisorError;
+use crate::sandbox::ledger::Accounts;
+use crate::schedule::Slots;
+
+/// What the loop saw last.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    pub host: String,
+    pub hypervisor: String,
+    slots: Option<Slots>,
+    pub last: Option<LastCycle>,
+    /// Why the host could not be read last, if it could not.
+    pub unread: Option<String>,
+    /// Why the last slot could not be kept, if it could not.
+    pub unkept: Option<String>,
+    pub tally: Tally,
+    accounts: Accounts,
+    /// Modules that run: samples in the last slot, and causes of what failed in it.
+    running: BTreeMap<Arc<str>, (u64, Vec<String>)>,
+}
+
+// === impl Seen ===
+
+impl Seen {
+    pub fn begin(&mut self, agent: &Agent, slots: &Slots) {
+        let config = agent.config();
+        self.host.clone_from(&config.host);
+        self.hypervisor = format!("{:?}", config.hypervisor);
+        self.slots = Some(slots.clone());
+        let before = std::mem::take(&mut self.running);
+        let names = agent.modules().pollsters.iter().map(|module| &module.name);
+        self.running = names.map(|name| (Arc::clone(name), before.get(name).cloned().unwrap_or_default())).collect();
+    }
+
+    pub fn cycled(&mut self, agent: &Agent, report: &Result<Report, HypervisorError>) {
+        self.tally = agent.tally.clone();
+        self.accounts = agent.ledger().accounts();
+        let report = match report {
+            Ok(report) => report,
+            Err(error) => {
+                self.unread = Some(error.to_string());
+                return;
+            }
+        };
+        self.unread = None;
+        self.last = Some(LastCycle {
+            at: Time(report.slot.at.wall),
+            took_seconds: report.whole.as_secs_f64(),
+            read_seconds: report.read.as_secs_f64(),
+            guests: report.guests.into(),
+            stuck: report.stuck.iter().map(ToString::to_string).collect(),
+            nobodys: report.nobodys as u64,
+            undefined: report.undefined as u64,
+            missing: report.missing.clone(),
+            samples: report.slot.len() as u64,
+        });
+        for module in &report.modules {
+            let mut causes: Vec<String> =
+                module.failures.iter().map(|(failure, _)| failure.cause.word().to_owned()).collect();
+            causes.sort_unstable();
+            causes.dedup();
+            self.running.insert(Arc::clone(&module.name), (module.samples as u64, causes));
+        }
+    }
+
+    pub fn tasks(&self, now: Moment) -> Vec<Task> {
+        let upcoming = self.slots.iter().flat_map(|slots| slots.upcoming(now));
+        let task = |(interval_seconds, next)| Task {
+            interval_seconds,
+            next: Time(next),
+            skipped: self.tally.skipped_slots.get(&interval_seconds).copied().unwrap_or_default(),
+        };
+        upcoming.map(task).collect()
+    }
+
+    /// Modules that run, and those that ran since the start.
+    pub fn modules(&self) -> Vec<Module> {
+        let mut modules: BTreeMap<(&str, &str), Module> = BTreeMap::new();
+        for ((name, tenant), account) in &self.accounts {
+            modules.insert(
+                (name, tenant),
+                Module {
+                    fuel_granted: account.granted,
+                    fuel_used: account.used,
+                    fuel_used_in_all: account.used_in_all,
+                    calls: account.calls,
+                    failures: owned(&account.failures),
+                    ..Module::default()
+                },
+            );
+        }
+        for (name, (samples, failing)) in &self.running {
+            if !modules.keys().any(|(known, _)| **known == **name) {
+                modules.insert((name, crate::agent::OPERATOR), Module::default());
+            }
+            for ((_, _), module) in modules.iter_mut().filter(|((known, _), _)| **known == **name) {
+                module.samples = *samples;
+                module.failing.clone_from(failing);
+            }
+        }
+        let named = |((name, tenant), module): ((&str, &str), Module)| Module {
+            name: name.to_owned(),
+            tenant: tenant.to_owned(),
+            resources_lost: self.tally.resources_lost.get(name).copied().unwrap_or_default(),
+            ..module
+        };
+        modules.into_iter().map(named).collect()
+    }
+
+    pub fn counters(&self) -> Counters {
+        let tally = &self.tally;
+        Counters {
+            cycles: tally.cycles,
+            samples: tally.samples,
+            skipped_slots: tally.skipped_slots.clone(),
+            failed_reads: tally.failed_reads,
+            given_up: tally.given_up,
+            failures: tally.failures.iter().map(|(module, causes)| (module.to_string(), owned(causes))).collect(),
+            resources_lost: tally.resources_lost.iter().map(|(module, lost)| (module.to_string(), *lost)).collect(),
+        }
+    }
+}
+
+fn owned(causes: &BTreeMap<&'static str, u64>) -> BTreeMap<String, u64> {
+    causes.iter().map(|(cause, calls)| ((*cause).to_owned(), *calls)).collect()
+}

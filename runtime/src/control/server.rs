@@ -1,0 +1,258 @@
+//! The socket at which the daemon is asked. Only its own user and root are answered, and each question has a bound, so
+//! that none keeps the daemon from measuring or from answering others.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixListener as StdListener, UnixStream as StdStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::{sleep, timeout};
+
+use super::Control;
+use super::orders::{GiveUp, MOST_BYTES, Refused, Replay};
+use crate::http::{self, Limits, Method, Reply, Request, StatusCode, header, line};
+
+/// Connections at once. People ask, and a few programs.
+const CONNECTIONS: usize = 32;
+/// What an order to the spool may take; a disk may hang.
+const WITHIN: Duration = Duration::from_secs(20);
+/// What stands in the way of accepting a connection, such as too many open files, does not pass at once.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Orders may be as large as their samples, escaped.
+const LIMITS: Limits = Limits { body: 3 * MOST_BYTES, ..Limits::USUAL };
+
+/// A socket that is listened on, by a thread of its own, until this is dropped.
+#[derive(Debug)]
+pub struct Server {
+    runtime: Option<Runtime>,
+    path: PathBuf,
+    /// The socket's number on its disk: another daemon's is left alone.
+    inode: u64,
+}
+
+/// A socket that is taken and not answered at yet.
+#[derive(Debug)]
+pub struct Socket {
+    listener: StdListener,
+    path: PathBuf,
+    inode: u64,
+}
+
+/// Why the daemon cannot be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// Another daemon is asked there.
+    #[error("another daemon answers at {}", .0.display())]
+    Taken(PathBuf),
+    /// Something else is there.
+    #[error("{} is there already and is no socket", .0.display())]
+    NoSocket(PathBuf),
+    /// The operating system does not let us.
+    #[error("the socket {} cannot be made: {error}", path.display())]
+    Failed {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+// === impl Unusable ===
+
+impl Unusable {
+    /// What the operator can do.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Taken(_) => "End it, or give each daemon a file of its own as control.socket",
+            Self::NoSocket(_) => "Remove it, or name another file as control.socket",
+            Self::Failed { .. } => "Name a file in a folder that the daemon's user can write as control.socket",
+        }
+    }
+}
+
+// === impl Socket ===
+
+impl Socket {
+    /// Takes this path: from nobody, or from a daemon that is gone.
+    pub fn take(path: &Path) -> Result<Self, Unusable> {
+        let failed = |error| Unusable::Failed { path: path.to_owned(), error };
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+        }
+        match fs::symlink_metadata(path) {
+            Ok(found) if !found.file_type().is_socket() => return Err(Unusable::NoSocket(path.to_owned())),
+            Ok(_) => match StdStream::connect(path) {
+                Ok(_) => return Err(Unusable::Taken(path.to_owned())),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    fs::remove_file(path).map_err(failed)?;
+                }
+                // Its backlog is full, for one: somebody is there.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Err(Unusable::Taken(path.to_owned()));
+                }
+                Err(error) => return Err(failed(error)),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
+        }
+        let listener = StdListener::bind(path).map_err(failed)?;
+        // Whoever connects before this is answered like all others: by who they are.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let inode = inode(path).map_err(failed)?;
+        Ok(Self { listener, path: path.to_owned(), inode })
+    }
+
+    /// Answers there from now on.
+    pub fn serve(self, control: Control) -> Result<Server, Unusable> {
+        let Self { listener, path, inode } = self;
+        let failed = |error| Unusable::Failed { path: path.clone(), error };
+        let built = Builder::new_multi_thread().worker_threads(1).thread_name("control").enable_all().build();
+        let runtime = built.map_err(failed)?;
+        let listener = {
+            let _in_runtime = runtime.enter();
+            UnixListener::from_std(listener).map_err(failed)?
+        };
+        runtime.spawn(accept(listener, control));
+        Ok(Server { runtime: Some(runtime), path, inode })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if inode(&self.path).is_ok_and(|inode| inode == self.inode) {
+            let _ = fs::remove_file(&self.path);
+        }
+        // Nothing is waited for: who asks may be slow.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn inode(path: &Path) -> io::Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+    fs::symlink_metadata(path).map(|found| found.ino())
+}
+
+async fn accept(listener: UnixListener, control: Control) {
+    let (permits, mut connections, mut failing) = (Arc::new(Semaphore::new(CONNECTIONS)), JoinSet::new(), false);
+    while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
+        while connections.try_join_next().is_some() {}
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(%error, "Nobody can ask the daemon; it is tried again and again.");
+                }
+                sleep(PAUSE).await;
+                continue;
+            }
+        };
+        failing = false;
+        let (control, may_ask) = (control.clone(), may_ask(&stream));
+        connections.spawn(async move {
+            let handler = move |request: Request| {
+                let control = control.clone();
+                async move { if may_ask { answer(&control, &request).await } else { refusal() } }
+            };
+            http::serve(stream, LIMITS, handler).await;
+            drop(permit);
+        });
+    }
+}
+
+/// Whether the other side runs as the daemon's user, or as root.
+fn may_ask(stream: &UnixStream) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    stream.peer_cred().is_ok_and(|peer| peer.uid() == own || peer.uid() == 0)
+}
+
+fn refusal() -> Reply {
+    line(StatusCode::FORBIDDEN, "Only the daemon's own user and root may ask.")
+}
+
+async fn answer(control: &Control, request: &Request) -> Reply {
+    let (path, method) = (request.uri().path(), request.method());
+    let allowed = match path {
+        "/status" | "/losses" => Method::GET,
+        "/spool/replay" | "/spool/drop" => Method::POST,
+        _ => {
+            let known = "There is nothing here. There are /status, /losses, /spool/replay and /spool/drop.";
+            return line(StatusCode::NOT_FOUND, known);
+        }
+    };
+    if *method != allowed {
+        let mut reply = line(StatusCode::METHOD_NOT_ALLOWED, &format!("Only {allowed} is understood here."));
+        if let Ok(allowed) = header::HeaderValue::from_str(allowed.as_str()) {
+            reply.headers_mut().insert(header::ALLOW, allowed);
+        }
+        return reply;
+    }
+    match path {
+        "/status" => json(&control.status_soon().await),
+        "/losses" => json(&control.losses().await),
+        "/spool/replay" => match read::<Replay>(request) {
+            Ok(order) => {
+                let control = control.clone();
+                follow(async move {
+                    let lost = |error: tokio::task::JoinError| Err(Refused::Failed(error.to_string()));
+                    spawn_blocking(move || control.replay(&order)).await.unwrap_or_else(lost)
+                })
+                .await
+            }
+            Err(reply) => reply,
+        },
+        _ => match read::<GiveUp>(request) {
+            Ok(order) => {
+                let control = control.clone();
+                follow(async move { control.give_up(&order).await }).await
+            }
+            Err(reply) => reply,
+        },
+    }
+}
+
+/// Follows an order, to its end even if nobody waits for it any more.
+async fn follow<T>(order: impl Future<Output = Result<T, Refused>> + Send + 'static) -> Reply
+where
+    T: Serialize + Send + 'static,
+{
+    match timeout(WITHIN, tokio::spawn(order)).await {
+        Ok(Ok(Ok(done))) => json(&done),
+        Ok(Ok(Err(refused))) => {
+            let status = match refused {
+                Refused::Wrong(_) => StatusCode::BAD_REQUEST,
+                Refused::NoRoom => StatusCode::INSUFFICIENT_STORAGE,
+                Refused::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            };
+            line(status, &refused.to_string())
+        }
+        Ok(Err(error)) => line(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        Err(_) => {
+            let what = "The disk takes too long. It is still done once the disk answers, if the daemon runs then.";
+            line(StatusCode::SERVICE_UNAVAILABLE, what)
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(request: &Request) -> Result<T, Reply> {
+    serde_json::from_slice(request.body())
+        .map_err(|error| line(StatusCode::BAD_REQUEST, &format!("This cannot be understood: {error}")))
+}
+
+fn json(value: &impl Serialize) -> Reply {
+    match serde_json::to_vec(value) {
+        Ok(body) => http::reply(StatusCode::OK, "application/json", body),
+        Err(error) => line(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}

@@ -1,0 +1,67 @@
+//! What is wrong now, in sentences.
+
+use super::status::Status;
+use super::text::{age, guests, samples};
+
+/// Cycles may be late by so many of their intervals before somebody is told.
+const LATE: f64 = 2.0;
+/// A disk that does not answer for so many seconds is said to hang.
+const HANGS: f64 = 1.0;
+/// The part of the spool's room in use from which on somebody is told, as a fraction.
+const NEARLY_FULL: (u64, u64) = (9, 10);
+
+/// All of it, the worst first.
+pub(super) fn of(status: &Status, unread: Option<&str>) -> Vec<String> {
+    let mut troubles = Vec::new();
+    let mut say = |trouble: String| troubles.push(trouble);
+    if let Some(why) = unread {
+        say(format!("The hypervisor is not read: {why}."));
+    }
+    let shortest = status.tasks.iter().map(|task| task.interval_seconds).min().unwrap_or(u64::MAX);
+    let since = status.at.since(status.last.as_ref().map_or(status.started, |last| last.at));
+    if unread.is_none() && since > LATE * as_seconds(shortest) + LATE {
+        say(format!("Nothing was measured for {}, though the shortest interval is {shortest}s.", age(since)));
+    }
+    let spool = &status.spool;
+    let silent = status.at.since(spool.seen);
+    if silent > HANGS {
+        say(format!("The spool's disk has not answered for {}; what is said of it is as old.", age(silent)));
+    }
+    if let Some(why) = &spool.failing {
+        say(format!("The spool cannot keep samples: {why}."));
+    }
+    for publisher in &status.publishers {
+        if let Some(why) = &publisher.trouble {
+            let (name, waiting) = (&publisher.name, samples(publisher.spooled));
+            say(format!("{name} cannot deliver, and {waiting}: {why}."));
+        }
+        if !publisher.balances {
+            say(format!("The books of {} do not balance. Please report this as a bug.", publisher.name));
+        }
+    }
+    let waiting = status.publishers.iter().any(|publisher| publisher.spooled > 0);
+    if waiting && spool.bytes > spool.max_bytes / NEARLY_FULL.1 * NEARLY_FULL.0 {
+        say("The spool is nearly full; the oldest samples go first.".to_owned());
+    }
+    if let Some(last) = &status.last {
+        if let Some(why) = &last.missing {
+            say(format!("Statistics of all guests are missing: {why}."));
+        }
+        if !last.stuck.is_empty() {
+            let stuck = guests(last.stuck.len() as u64);
+            say(format!("Calls are stuck in {stuck}, which give only what needs no process of theirs."));
+        }
+        if last.undefined > 0 {
+            say(format!("Of {} it could not be read what they are.", guests(last.undefined)));
+        }
+    }
+    for module in status.modules.iter().filter(|module| !module.failing.is_empty()) {
+        say(format!("{} failed in the last slot: {}.", module.name, module.failing.join(", ")));
+    }
+    troubles
+}
+
+#[allow(clippy::cast_precision_loss, reason = "an interval, which is at most some years")]
+fn as_seconds(interval: u64) -> f64 {
+    interval as f64
+}
