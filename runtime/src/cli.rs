@@ -1,10 +1,12 @@
 //! The command line: one file for each subcommand.
 
+pub mod ask;
 pub mod check;
 pub mod completion;
 pub mod exit;
 pub mod explain;
 pub mod logging;
+pub mod losses;
 pub mod module;
 pub mod once;
 pub mod print;
@@ -12,6 +14,8 @@ pub mod record;
 pub mod run;
 mod service;
 pub mod setup;
+pub mod spool;
+pub mod status;
 
 use clap::{Parser, Subcommand};
 
@@ -39,6 +43,13 @@ pub enum Command {
     Explain(explain::Args),
     /// Write down what a host says, with identities masked, for tests and for bug reports.
     Record(record::Args),
+    /// Say how the daemon is, and first of all what is wrong.
+    Status(status::Args),
+    /// Show what was lost, by publisher, cause, module, tenant and meter.
+    Losses(losses::Args),
+    /// Look at samples that wait to be delivered, and have them delivered again or given up.
+    #[command(subcommand)]
+    Spool(spool::Spool),
     /// Look at modules, and try them out.
     #[command(subcommand)]
     Module(module::Module),
@@ -55,6 +66,9 @@ impl Command {
             Self::Check(args) => args.run(),
             Self::Explain(args) => args.run(),
             Self::Record(args) => args.run(),
+            Self::Status(args) => args.run(),
+            Self::Losses(args) => args.run(),
+            Self::Spool(spool) => spool.run(),
             Self::Module(module) => module.run(),
             Self::Completion(args) => args.run(),
         }

@@ -11,6 +11,7 @@ pub mod log;
 pub mod memory;
 pub mod missed;
 pub mod record;
+pub mod sight;
 
 use std::fs::{self, DirBuilder};
 use std::io;

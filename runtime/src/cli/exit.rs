@@ -12,11 +12,11 @@ Exit codes:
    1  it could not be started, or failed while it ran; `run --cycles`: an output lacks samples;
       `explain`: there is no value
   64  the command line or the configuration is wrong
-  69  the hypervisor cannot be reached; `run --cycles`: in no cycle
+  69  the hypervisor cannot be reached (`run --cycles`: in no cycle), or the daemon that is asked
   70  a module was refused, or failed
 
 Signals of `run`: SIGHUP reads the configuration again (in a terminal, which sends it when it is closed, it ends at
-once), SIGTERM finishes the cycle, SIGINT ends at once.";
+once), SIGUSR2 writes to the log what `status` says, SIGTERM finishes the cycle, SIGINT ends at once.";
 
 /// How the program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

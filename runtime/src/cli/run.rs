@@ -35,6 +35,7 @@ Examples:
   WASMETER_LOG=debug wasmeter run ...                 with more in the log
 
 SIGHUP reads the configuration again; in a terminal it ends the daemon, because a terminal that is closed sends it.
+SIGUSR2 writes to the log what `wasmeter status` says.
 SIGTERM finishes the cycle and SIGINT does not; both end with 0. Exit code 69: no cycle succeeded; 1: samples were not
 written.
 
@@ -97,8 +98,8 @@ impl Args {
         let socket = config.control.socket.as_deref().map(Socket::take).transpose().map_err(unasked)?;
         let threads = Threads::start()?;
         // From the first moment on: modules may take a while to compile, and a signal is not to be missed.
-        let mut wishes = threads.time.block_on(async { wishes() }).map_err(unheard)?;
         let asked = threads.delivery.block_on(async { signal(SignalKind::user_defined2()) }).map_err(unheard)?;
+        let mut wishes = threads.time.block_on(async { wishes() }).map_err(unheard)?;
         let ready = threads.time.block_on(async {
             tokio::select! {
                 agent = setup::agent(config, &threads) => agent.map(Some),

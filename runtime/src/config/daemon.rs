@@ -79,6 +79,11 @@ pub struct HypervisorUri {
     pub place: Option<Place>,
 }
 
+/// Where a daemon of this user is asked, if nothing is said about it.
+pub fn default_socket() -> Option<PathBuf> {
+    machine::control_socket()
+}
+
 /// The longest time between looks at the hypervisor's calls, if left to us.
 const LONGEST_WATCHDOG: Duration = Duration::from_secs(10);
 

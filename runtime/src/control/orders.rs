@@ -63,8 +63,11 @@ pub enum Refused {
     Failed(String),
 }
 
+/// Whether a value has a form.
+type Fits = fn(&Value) -> bool;
+
 /// What every sample has, in which form.
-const KEYS: [(&str, &str, fn(&Value) -> bool); 11] = [
+const KEYS: [(&str, &str, Fits); 11] = [
     ("source", "a text", Value::is_string),
     ("counter_name", "a text", Value::is_string),
     ("counter_type", "gauge, cumulative or delta", is_kind),

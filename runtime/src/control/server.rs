@@ -34,16 +34,21 @@ const LIMITS: Limits = Limits { body: 3 * MOST_BYTES, ..Limits::USUAL };
 #[derive(Debug)]
 pub struct Server {
     runtime: Option<Runtime>,
-    path: PathBuf,
-    /// The socket's number on its disk: another daemon's is left alone.
-    inode: u64,
+    _name: Name,
 }
 
 /// A socket that is taken and not answered at yet.
 #[derive(Debug)]
 pub struct Socket {
     listener: StdListener,
+    name: Name,
+}
+
+/// The file of a socket of ours. It goes with us.
+#[derive(Debug)]
+struct Name {
     path: PathBuf,
+    /// Its number on its disk: another daemon's is left alone.
     inode: u64,
 }
 
@@ -109,13 +114,13 @@ impl Socket {
         fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let inode = inode(path).map_err(failed)?;
-        Ok(Self { listener, path: path.to_owned(), inode })
+        Ok(Self { listener, name: Name { path: path.to_owned(), inode } })
     }
 
     /// Answers there from now on.
     pub fn serve(self, control: Control) -> Result<Server, Unusable> {
-        let Self { listener, path, inode } = self;
-        let failed = |error| Unusable::Failed { path: path.clone(), error };
+        let Self { listener, name } = self;
+        let failed = |error| Unusable::Failed { path: name.path.clone(), error };
         let built = Builder::new_multi_thread().worker_threads(1).thread_name("control").enable_all().build();
         let runtime = built.map_err(failed)?;
         let listener = {
@@ -123,18 +128,23 @@ impl Socket {
             UnixListener::from_std(listener).map_err(failed)?
         };
         runtime.spawn(accept(listener, control));
-        Ok(Server { runtime: Some(runtime), path, inode })
+        Ok(Server { runtime: Some(runtime), _name: name })
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if inode(&self.path).is_ok_and(|inode| inode == self.inode) {
-            let _ = fs::remove_file(&self.path);
-        }
         // Nothing is waited for: who asks may be slow.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        if inode(&self.path).is_ok_and(|inode| inode == self.inode) {
+            let _ = fs::remove_file(&self.path);
         }
     }
 }
@@ -210,14 +220,14 @@ async fn answer(control: &Control, request: &Request) -> Reply {
                 })
                 .await
             }
-            Err(reply) => reply,
+            Err(error) => unreadable(&error),
         },
         _ => match read::<GiveUp>(request) {
             Ok(order) => {
                 let control = control.clone();
                 follow(async move { control.give_up(&order).await }).await
             }
-            Err(reply) => reply,
+            Err(error) => unreadable(&error),
         },
     }
 }
@@ -245,9 +255,12 @@ where
     }
 }
 
-fn read<T: DeserializeOwned>(request: &Request) -> Result<T, Reply> {
+fn read<T: DeserializeOwned>(request: &Request) -> serde_json::Result<T> {
     serde_json::from_slice(request.body())
-        .map_err(|error| line(StatusCode::BAD_REQUEST, &format!("This cannot be understood: {error}")))
+}
+
+fn unreadable(error: &serde_json::Error) -> Reply {
+    line(StatusCode::BAD_REQUEST, &format!("This cannot be understood: {error}"))
 }
 
 fn json(value: &impl Serialize) -> Reply {

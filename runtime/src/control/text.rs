@@ -112,7 +112,8 @@ pub fn publishers(publishers: &[Publisher], now: Time) -> String {
 
 /// The spool.
 pub fn spool(spool: &Spool, now: Time) -> String {
-    let oldest = spool.oldest.map_or_else(String::new, |oldest| format!(", the oldest of {} ago", age(now.since(oldest))));
+    let oldest =
+        spool.oldest.map_or_else(String::new, |oldest| format!(", the oldest of {} ago", age(now.since(oldest))));
     format!(
         "\nspool       {}: {} of {}, {} records{oldest}\n",
         spool.path,

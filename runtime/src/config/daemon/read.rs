@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    BUILT_IN_POLLING, Config, Control, GuestRules, HypervisorUri, Log, Metadata, Metrics, Output, Reader, Sandbox, Schedule,
-    Spool, machine, modules,
+    BUILT_IN_POLLING, Config, Control, GuestRules, HypervisorUri, Log, Metadata, Metrics, Output, Reader, Sandbox,
+    Schedule, Spool, machine, modules,
 };
 use super::{file, polling::BUILT_IN};
 use crate::config::polling::Polling;

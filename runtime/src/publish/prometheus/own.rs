@@ -30,10 +30,7 @@ pub fn text(status: Option<&Status>) -> String {
 
 impl Families {
     fn family(&mut self, name: &str, kind: &str, help: &str) {
-        json::append(
-            &mut self.0,
-            format_args!("# HELP wasmeter_{name} {help}\n# TYPE wasmeter_{name} {kind}\n"),
-        );
+        json::append(&mut self.0, format_args!("# HELP wasmeter_{name} {help}\n# TYPE wasmeter_{name} {kind}\n"));
     }
 
     fn series<const N: usize>(&mut self, name: &str, labels: Labels<'_, N>, value: impl std::fmt::Display) {
@@ -115,9 +112,7 @@ impl Families {
             ("publisher_up", "gauge", "Whether a publisher delivers.", |publisher| {
                 u64::from(publisher.trouble.is_none())
             }),
-            ("publisher_samples_measured_total", "counter", "Samples measured for it.", |publisher| {
-                publisher.measured
-            }),
+            ("publisher_samples_measured_total", "counter", "Samples measured for it.", |publisher| publisher.measured),
             ("publisher_samples_replayed_total", "counter", "Samples handed in for it again.", |publisher| {
                 publisher.replayed
             }),

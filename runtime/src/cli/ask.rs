@@ -1,0 +1,135 @@
+//! What all subcommands that ask a daemon have in common.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::runtime::{Builder, Runtime};
+
+use super::{Exit, print};
+use crate::config::Config;
+use crate::config::daemon::{default_socket, machine::SERVICE_SOCKET};
+use crate::http::StatusCode;
+use crate::http::client::{AskError, Client};
+
+/// Which daemon to ask.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Daemon {
+    /// Configuration file of the daemon, which names its control socket and its spool.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The daemon's control socket, if it is not the one that the configuration names. Without either it is
+    /// /run/wasmeter/control.sock, or for other users $XDG_RUNTIME_DIR/wasmeter/control.sock if that is there.
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+}
+
+/// A daemon that can be asked.
+#[derive(Debug)]
+pub struct Line {
+    socket: PathBuf,
+    client: Client,
+    runtime: Runtime,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum Unanswered {
+    /// Nobody is there. It has not been said yet.
+    Nobody(String),
+    /// The answer is no, which has been said.
+    Refused(Exit),
+}
+
+/// Longer than the daemon waits for its disk.
+const WITHIN: Duration = Duration::from_secs(30);
+
+// === impl Daemon ===
+
+impl Daemon {
+    /// The configuration, or the defaults. What is odd in it, the daemon says.
+    pub fn load(&self) -> Result<Config, Exit> {
+        let loaded = Config::load(self.config.as_deref()).map_err(|problems| {
+            print::problems(&problems);
+            Exit::Usage
+        });
+        loaded.map(|(config, _)| config)
+    }
+
+    /// A way to the daemon.
+    pub fn line(&self) -> Result<Line, Exit> {
+        let configured = match (&self.socket, &self.config) {
+            (None, Some(_)) => self.load()?.control.socket,
+            _ => None,
+        };
+        let usual = || default_socket().filter(|path| path.exists()).unwrap_or_else(|| SERVICE_SOCKET.into());
+        let socket = self.socket.clone().or(configured).unwrap_or_else(usual);
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
+            print::error(format_args!("no threads can be started: {error}"));
+            Exit::Failed
+        })?;
+        Ok(Line { client: Client::new(&socket, WITHIN), socket, runtime })
+    }
+}
+
+// === impl Line ===
+
+impl Line {
+    /// Where the daemon is asked.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Asks for what is at a path.
+    pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Unanswered> {
+        self.understood(self.runtime.block_on(self.client.get(path)))
+    }
+
+    /// Gives an order.
+    pub fn post<T: DeserializeOwned>(&self, path: &str, order: &impl Serialize) -> Result<T, Unanswered> {
+        let order = serde_json::to_value(order).unwrap_or_default();
+        self.understood(self.runtime.block_on(self.client.post(path, &order)))
+    }
+
+    fn understood<T: DeserializeOwned>(&self, answer: Result<(StatusCode, Value), AskError>) -> Result<T, Unanswered> {
+        let refused = |why: &str, exit| {
+            print::error(why);
+            Err(Unanswered::Refused(exit))
+        };
+        match answer {
+            Ok((StatusCode::OK, answer)) => serde_json::from_value(answer).or_else(|error| {
+                let why = format!("the daemon answers something else: {error}. Are both of the same version?");
+                refused(&why, Exit::Failed)
+            }),
+            Ok((status, answer)) => {
+                let why = answer.as_str().map_or_else(|| answer.to_string(), str::to_owned);
+                refused(&why, if status == StatusCode::BAD_REQUEST { Exit::Usage } else { Exit::Failed })
+            }
+            Err(AskError::Unreachable { error, .. }) if error.kind() == ErrorKind::PermissionDenied => {
+                let why = format!("{} may not be asked. Ask as root or as the daemon's user", self.socket.display());
+                refused(&why, Exit::Unreachable)
+            }
+            Err(error @ AskError::Unreachable { .. }) => Err(Unanswered::Nobody(error.to_string())),
+            Err(error) => refused(&error.to_string(), Exit::Unreachable),
+        }
+    }
+}
+
+// === impl Unanswered ===
+
+impl Unanswered {
+    /// Says what has not been said yet.
+    pub fn say(self) -> Exit {
+        match self {
+            Self::Nobody(why) => {
+                let remedy = "Start the daemon, or name its configuration (-c FILE) or its socket (--socket PATH)";
+                print::error(format_args!("{why}. {remedy}"));
+                Exit::Unreachable
+            }
+            Self::Refused(exit) => exit,
+        }
+    }
+}

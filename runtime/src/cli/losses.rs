@@ -1,0 +1,52 @@
+//! `wasmeter losses`: what was lost, and why.
+
+use super::ask::{Daemon, Unanswered};
+use super::{Exit, print};
+use crate::control::status::Losses;
+use crate::control::text;
+
+const EXAMPLES: &str = "\
+Examples:
+  wasmeter losses -c /etc/wasmeter/wasmeter.yaml
+  wasmeter losses --json | jq '.publishers[] | .measured + .replayed == .delivered + .spooled + .lost'
+
+For each publisher, since it was configured first: measured + replayed = delivered + spooled + lost, in samples.
+Causes are bytes, age, damaged, full-disk and operator, of samples that were in the spool, and disk-full, disk-failed
+and too-large, of samples that never came into it. What could not be measured is counted since the daemon's start.
+Exit code 69: there is no daemon that answers.";
+
+/// Show what was lost, by publisher, cause, module, tenant and meter.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    daemon: Daemon,
+    /// Only of this publisher.
+    #[arg(long, value_name = "NAME")]
+    publisher: Option<String>,
+    /// For programs: an object with all of it.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    /// Does it.
+    pub fn run(self) -> Exit {
+        self.try_run().unwrap_or_else(|exit| exit)
+    }
+
+    fn try_run(&self) -> Result<Exit, Exit> {
+        let mut losses: Losses = self.daemon.line()?.get("/losses").map_err(Unanswered::say)?;
+        if let Some(publisher) = &self.publisher {
+            super::spool::known(publisher, losses.publishers.iter().map(|known| &*known.name))?;
+            losses.publishers.retain(|known| known.name == *publisher);
+            losses.lost.retain(|loss| loss.publisher == *publisher);
+        }
+        if self.json {
+            print::json(&serde_json::to_value(&losses).unwrap_or_default())?;
+        } else {
+            print::text(&print::plain(&text::losses(&losses)))?;
+        }
+        Ok(Exit::Done)
+    }
+}
