@@ -14,6 +14,7 @@ mod agent;
 mod cache;
 mod commandline;
 mod compiling;
+mod control;
 mod daemon;
 mod deadline;
 mod docs;

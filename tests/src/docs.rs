@@ -72,6 +72,7 @@ fn links_lead_somewhere() {
         "docs/compatibility.md",
         "docs/configuration.md",
         "docs/install.md",
+        "docs/operate.md",
         "docs/write-a-pollster.md",
     ] {
         let text = document(name);

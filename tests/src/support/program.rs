@@ -114,14 +114,15 @@ impl Folder {
     }
 
     /// Writes `wasmeter.yaml`. What the tests add stands at its end, so that lines count as written: the shared
-    /// cache, a spool of its own, and so much time for each call that a busy machine does not matter.
+    /// cache, a spool and a socket of its own, and so much time for each call that a busy machine does not matter.
     pub fn configure(&self, config: &str) {
         let cache = cache().display();
         let patient = if config.contains("reader:") { "" } else { "reader: {watchdog: 1m}\n" };
         let spool = if config.contains("spool:") { "" } else { "spool: {path: spool}\n" };
+        let control = if config.contains("control:") { "" } else { "control: {socket: control.sock}\n" };
         self.write(
             "wasmeter.yaml",
-            format!("{}\n{patient}{spool}sandbox: {{cache: {cache}, deadline: 1m}}\n", config.trim_end()),
+            format!("{}\n{patient}{spool}{control}sandbox: {{cache: {cache}, deadline: 1m}}\n", config.trim_end()),
         );
     }
 

@@ -1,0 +1,97 @@
+//! Measured and replayed is delivered, spooled or lost, whatever happens.
+
+use rustix::process::Signal;
+
+use super::{CALM, FULL, OUTPUTS, losses, measured, number};
+use crate::support::program::{Folder, until};
+
+#[test]
+fn books_balance_at_any_moment_and_across_restarts() {
+    let folder = Folder::measuring(CALM, OUTPUTS);
+    let daemon = folder.start("run");
+    measured(&folder, &daemon, 1);
+    for _ in 0..5 {
+        losses(&folder);
+    }
+    measured(&folder, &daemon, 3);
+    let before = losses(&folder);
+    assert!(number(&before, FULL, "spooled") > 0 && number(&before, FULL, "delivered") == 0, "{before:#}");
+    let delivered = until("delivery", || {
+        let now = losses(&folder);
+        let delivered = number(&now, "file:samples", "delivered");
+        (delivered >= number(&before, FULL, "spooled") && number(&now, "nowhere", "delivered") > 0).then_some(delivered)
+    });
+    // Killed, it knows all that was measured; what it had delivered since it noted that last, it delivers again.
+    daemon.signal(Signal::KILL);
+    drop(daemon);
+    let daemon = folder.start("run");
+    measured(&folder, &daemon, 1);
+    let after = losses(&folder);
+    assert!(number(&after, FULL, "spooled") > number(&before, FULL, "spooled"), "{after:#}");
+    assert!(number(&after, FULL, "measured") > delivered, "{after:#}");
+
+    // What the operator gives up is lost for that publisher, and for no other.
+    let said = folder.run(&format!("spool drop --publisher {FULL} --all --yes")).is(0).stdout;
+    let dropped: u64 = said.split(' ').next().unwrap().parse().unwrap();
+    let given_up = losses(&folder);
+    assert!(dropped >= number(&after, FULL, "spooled"), "{said}");
+    assert_eq!(number(&given_up, FULL, "lost"), dropped);
+    assert_eq!(number(&given_up, "file:samples", "lost"), 0);
+    let rows: Vec<_> = given_up["lost"].as_array().unwrap().iter().collect();
+    assert!(rows.iter().all(|row| row["cause"] == "operator" && row["tenant"] == "operator"), "{given_up:#}");
+    for (module, meter) in [("cpu", "cpu"), ("disk", "disk.device.read.bytes")] {
+        assert!(rows.iter().any(|row| row["module"] == module && row["meter"] == meter), "{given_up:#}");
+    }
+
+    // What is handed in again for one publisher is in no other's books.
+    folder.write("again", folder.read("samples").lines().take(20).map(|line| format!("{line}\n")).collect::<String>());
+    folder.run("spool replay again --to nowhere").is(0).says("20 samples handed in for nowhere");
+    let replayed = losses(&folder);
+    let numbers = ["file:samples", "nowhere", FULL].map(|publisher| number(&replayed, publisher, "replayed"));
+    assert_eq!(numbers, [0, 20, 0]);
+    folder.run("spool replay again").is(0);
+    let numbers = ["file:samples", "nowhere", FULL].map(|publisher| number(&losses(&folder), publisher, "replayed"));
+    assert_eq!(numbers, [20, 40, 20]);
+
+    // All of it is so after another restart.
+    daemon.end();
+    let daemon = folder.start("run");
+    measured(&folder, &daemon, 1);
+    let last = losses(&folder);
+    let numbers = ["file:samples", "nowhere", FULL].map(|publisher| number(&last, publisher, "replayed"));
+    assert_eq!(numbers, [20, 40, 20]);
+    assert_eq!(number(&last, FULL, "lost"), dropped);
+    daemon.end();
+}
+
+/// The spool keeps a few slots of a publisher that never delivers; what goes is counted by cause and meter.
+#[test]
+fn what_the_spool_has_no_room_for_is_lost_and_counted() {
+    let folder = Folder::measuring(
+        "sim://?domains=200&calm=true",
+        &format!("{OUTPUTS}\nspool: {{path: spool, max_size: 1MiB}}"),
+    );
+    let daemon = folder.start("run");
+    until("losses", || (number(&losses(&folder), FULL, "lost") > 0).then_some(()));
+    let lost = losses(&folder);
+    assert!(lost["lost"].as_array().unwrap().iter().all(|row| row["cause"] == "bytes" && row["publisher"] == FULL));
+    folder.run("losses --publisher nowhere").is(0).says("no sample was lost");
+    folder.run("losses --publisher nobody").is(64).complains("there are: ");
+    daemon.end();
+}
+
+#[test]
+fn what_cannot_be_measured_is_counted_beside() {
+    let folder =
+        Folder::measuring(CALM, &format!("{OUTPUTS}\nmodules: {{cpu: {{fuel_base: 1, fuel_per_resource: 0}}}}"));
+    let daemon = folder.start("run");
+    until("failures", || {
+        let losses = losses(&folder);
+        let unmeasured = &losses["unmeasured"];
+        let failed = unmeasured["failures"]["cpu"]["out-of-fuel"].as_u64().unwrap_or_default();
+        (failed > 0 && unmeasured["resources_lost"]["cpu"].as_u64().unwrap() > 0).then_some(())
+    });
+    folder.run("losses").is(0).says("out-of-fuel");
+    folder.run("status").is(0).says("cpu failed in the last slot: out-of-fuel.");
+    daemon.end();
+}

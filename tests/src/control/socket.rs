@@ -1,0 +1,125 @@
+//! Where the daemon is asked, and who may ask.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::Duration;
+
+use rustix::process::{Signal, geteuid};
+
+use super::{CALM, OUTPUTS, measured};
+use crate::support::program::{Folder, until};
+
+fn mode(folder: &Folder, name: &str) -> u32 {
+    fs::metadata(folder.path(name)).unwrap().permissions().mode() & 0o777
+}
+
+fn ask(folder: &Folder, request: &str) -> String {
+    let mut stream = UnixStream::connect(folder.path("control.sock")).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.write_all(format!("{request}\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn a_socket_is_its_users_alone_and_goes_with_the_daemon() {
+    let folder = Folder::measuring(CALM, &format!("{OUTPUTS}\ncontrol: {{socket: new/folder/control.sock}}"));
+    let daemon = folder.start("run");
+    measured(&folder, &daemon, 1);
+    assert_eq!((mode(&folder, "new/folder"), mode(&folder, "new/folder/control.sock")), (0o700, 0o600));
+    daemon.end();
+    assert!(!folder.path("new/folder/control.sock").exists());
+    let ran = folder.run("status").is(69).complains("nobody answers at new/folder/control.sock");
+    ran.complains("Start the daemon");
+}
+
+/// Another user who gets hold of the socket is not answered. Tests of another user than root cannot become one.
+#[test]
+fn another_user_is_not_answered() {
+    let folder = Folder::measuring(CALM, OUTPUTS);
+    let daemon = folder.start("run");
+    measured(&folder, &daemon, 1);
+    let asked = ask(&folder, "GET /status HTTP/1.1");
+    assert!(asked.starts_with("HTTP/1.1 200"), "{asked}");
+    if geteuid().is_root() {
+        let open = |name: &str, mode| fs::set_permissions(folder.path(name), fs::Permissions::from_mode(mode)).unwrap();
+        open("", 0o755);
+        open("control.sock", 0o666);
+        let script = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); \
+                      s.sendall(b'GET /status HTTP/1.1\\r\\nhost: x\\r\\nconnection: close\\r\\n\\r\\n'); \
+                      print(s.makefile().read())";
+        let output = std::process::Command::new("setpriv")
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups", "python3", "-c", script])
+            .arg(folder.path("control.sock"))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(said.starts_with("HTTP/1.1 403") && said.contains("Only the daemon's own user"), "{said}");
+    }
+    daemon.end();
+}
+
+#[test]
+fn a_dead_daemons_socket_is_taken_over_and_a_living_ones_is_not() {
+    let folder = Folder::measuring(CALM, OUTPUTS);
+    let daemon = folder.start("run");
+    measured(&folder, &daemon, 1);
+    folder.run("run --cycles 1").is(64).complains("another daemon answers at control.sock");
+    daemon.signal(Signal::KILL);
+    drop(daemon);
+    assert!(folder.path("control.sock").exists());
+    let daemon = folder.start("run");
+    measured(&folder, &daemon, 1);
+    daemon.end();
+
+    folder.write("control.sock", "mine");
+    folder.run("run --cycles 1").is(64).complains("is there already and is no socket");
+    assert_eq!(folder.read("control.sock"), "mine");
+    // Whoever listens there and says nothing is somebody, too.
+    fs::remove_file(folder.path("control.sock")).unwrap();
+    let _listener = UnixListener::bind(folder.path("control.sock")).unwrap();
+    folder.run("run --cycles 1").is(64).complains("another daemon answers");
+}
+
+#[test]
+fn what_is_not_there_is_said_and_what_hangs_hurts_nobody() {
+    let folder = Folder::measuring(CALM, OUTPUTS);
+    let daemon = folder.start("run");
+    measured(&folder, &daemon, 1);
+    let silent: Vec<UnixStream> = (0..20).map(|_| UnixStream::connect(folder.path("control.sock")).unwrap()).collect();
+    for (request, status) in [
+        ("GET /nothing HTTP/1.1", "404"),
+        ("POST /status HTTP/1.1", "405"),
+        ("GET /spool/drop HTTP/1.1", "405"),
+        ("POST /spool/drop HTTP/1.1\r\ncontent-length: 0", "400"),
+        ("POST /spool/replay HTTP/1.1\r\ncontent-length: 99999999", "413"),
+    ] {
+        let answer = ask(&folder, request);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{request}: {answer}");
+    }
+    drop(silent);
+    until("more cycles", || {
+        let status = folder.run("status --json").is(0).json();
+        (status["counters"]["cycles"].as_u64().unwrap() >= 2).then_some(())
+    });
+    daemon.end();
+}
+
+/// A reload that wants another socket is told that this takes a restart.
+#[test]
+fn without_a_file_there_is_no_socket() {
+    let folder = Folder::new("");
+    let runtime = folder.path("runtime");
+    fs::create_dir(&runtime).unwrap();
+    let ran = std::process::Command::new(crate::support::daemon())
+        .args(["run", "--cycles", "1", "--output"])
+        .arg(folder.path("samples"))
+        .env("RUNTIME_DIRECTORY", &runtime)
+        .output()
+        .unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    assert_eq!(fs::read_dir(&runtime).unwrap().count(), 0);
+}
