@@ -13,7 +13,7 @@ use crate::support::program::{Daemon, Folder, until};
 const CALM: &str = "sim://?domains=5&calm=true&disks=2&nics=1";
 
 /// A file, one that takes everything, and one that can never be written.
-const OUTPUTS: &str = "outputs: [{file: samples}, {test: nowhere}, {file: /dev/full}]";
+const OUTPUTS: &str = "outputs: [{file: samples}, {test: true, name: nowhere}, {file: /dev/full}]";
 const FULL: &str = "file:/dev/full";
 
 /// What the daemon says of its losses. The equation holds whenever somebody asks.

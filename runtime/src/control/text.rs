@@ -76,13 +76,13 @@ pub fn status(status: &Status) -> String {
         ]);
     }
     add(&mut out, &table);
-    out += &publishers(&status.publishers, status.at);
+    out += &publishers(&status.publishers, true, status.at);
     out += &spool(&status.spool, status.at);
     out
 }
 
-/// Everybody's books.
-pub fn publishers(publishers: &[Publisher], now: Time) -> String {
+/// Everybody's books. Whether they deliver is known while they run.
+pub fn publishers(publishers: &[Publisher], running: bool, now: Time) -> String {
     let mut table = Columns::new([
         ("PUBLISHER", Side::Left),
         ("STATE", Side::Left),
@@ -96,7 +96,12 @@ pub fn publishers(publishers: &[Publisher], now: Time) -> String {
     for publisher in publishers {
         table.row([
             publisher.name.clone(),
-            if publisher.trouble.is_some() { "failing" } else { "works" }.to_owned(),
+            match &publisher.trouble {
+                _ if !running => "-",
+                Some(_) => "failing",
+                None => "works",
+            }
+            .to_owned(),
             publisher.measured.to_string(),
             publisher.replayed.to_string(),
             publisher.delivered.to_string(),
@@ -125,7 +130,7 @@ pub fn spool(spool: &Spool, now: Time) -> String {
 
 /// What was lost.
 pub fn losses(losses: &Losses) -> String {
-    let mut out = publishers(&losses.publishers, losses.at).trim_start().to_owned();
+    let mut out = publishers(&losses.publishers, true, losses.at).trim_start().to_owned();
     let mut table = Columns::new([
         ("PUBLISHER", Side::Left),
         ("CAUSE", Side::Left),

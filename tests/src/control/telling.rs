@@ -35,7 +35,7 @@ fn it_says_first_what_is_wrong() {
     assert!(status["modules"].as_array().unwrap().iter().all(|module| module["fuel_used_in_all"].as_u64() > Some(0)));
     daemon.end();
 
-    let folder = Folder::measuring(CALM, "outputs: [{test: nowhere}]");
+    let folder = Folder::measuring(CALM, "outputs: [{test: true, name: nowhere}]");
     let daemon = folder.start("run");
     measured(&folder, &daemon, 1);
     folder.run("status").is(0).says("all is well");
@@ -46,7 +46,7 @@ fn it_says_first_what_is_wrong() {
 fn guests_that_are_stuck_are_named() {
     let folder = Folder::measuring(
         "sim://?domains=6&calm=true&freeze=2&disks=1&nics=1",
-        "reader: {watchdog: 200ms}\noutputs: [{test: nowhere}]",
+        "reader: {watchdog: 200ms}\noutputs: [{test: true, name: nowhere}]",
     );
     let daemon = folder.start("run");
     let said = until("stuck guests", || {

@@ -35,7 +35,7 @@ impl Args {
             let value = serde_json::json!({"running": running, "publishers": publishers, "spool": spool});
             return print::json(&value);
         }
-        let mut out = text::publishers(&publishers, spool.seen) + &text::spool(&spool, spool.seen);
+        let mut out = text::publishers(&publishers, running, spool.seen) + &text::spool(&spool, spool.seen);
         if !running {
             out += "\nno daemon answers; this is what lies on the disk\n";
         }

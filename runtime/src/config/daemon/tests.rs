@@ -30,8 +30,13 @@ fn every_problem_is_said_at_once_with_its_line_and_remedy() {
 
 #[test]
 fn the_sample_says_what_the_defaults_are() {
-    let defaults = Config::load(None).unwrap().0.effective_json();
-    assert_eq!(parse(SAMPLE).unwrap().0.effective_json(), defaults);
+    let (config, _) = Config::load(None).unwrap();
+    let (mut sample, _) = parse(SAMPLE).unwrap();
+    // A daemon without a file takes nobody's place.
+    assert_eq!((&config.control.socket, &sample.control.socket), (&None, &default_socket()));
+    sample.control = Control::default();
+    let defaults = config.effective_json();
+    assert_eq!(sample.effective_json(), defaults);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("wasmeter.yaml");
     fs::write(&path, uncommented()).unwrap();
@@ -67,6 +72,8 @@ fn the_sample_says_what_the_defaults_are() {
             "meters": ["network.incoming.bytes"], "module": "delta",
             "config": {"target": {"name": "network.incoming.growth"}},
         }],
+        "spool": {"path": "/var/lib/wasmeter/spool", "max_size": "64MiB", "max_age": "168h", "sync": "slot"},
+        "control": {"socket": "/run/wasmeter/control.sock"},
         "outputs": [{"file": folder.path().join("samples.jsonl"), "max_size": "10MiB", "keep": 5}],
         "guests": {
             "report_stopped": false, "without_nova": "meter",
