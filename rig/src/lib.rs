@@ -29,14 +29,27 @@
 mod boot;
 mod calls;
 mod cannot;
+mod certificates;
+mod commands;
 mod failed;
 mod guest;
 mod libvirtd;
+mod logs;
+mod namespaces;
+mod port;
 mod processes;
+mod proxy;
+mod rabbit;
 mod virsh;
 
-pub use cannot::{CannotRun, PACKAGES, or_say};
+/// What a [`Vhost`] speaks of: properties of messages, and options of exchanges and queues.
+pub use lapin;
+
+pub use cannot::{CannotRun, PACKAGES, RABBIT_PACKAGE, or_say};
+pub use certificates::{Certificates, Identity};
 pub use failed::Failed;
 pub use guest::{BRIDGE, Flavor, Guest, Metadata, Nic, Nova, NovaVersion};
 pub use libvirtd::{Libvirtd, Options};
 pub use processes::Cpu;
+pub use proxy::Proxy;
+pub use rabbit::{Delivery, Rabbit, RabbitOptions, Vhost};
