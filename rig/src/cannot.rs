@@ -65,6 +65,9 @@ pub enum CannotRun {
         /// Debian's packages that have them.
         packages: Vec<String>,
     },
+    /// Ceilometer is missing.
+    #[error("there is no {0}; run: cargo xtask setup")]
+    Ceilometer(PathBuf),
     /// The namespaces could not be made.
     #[error(
         "namespaces cannot be set up ({0}); run as root, or let users make namespaces and \

@@ -1,4 +1,5 @@
 //! The proxy, before a server that says what it hears.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,4 +1,5 @@
 //! The private RabbitMQ at work, and how it is reached over TLS.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
