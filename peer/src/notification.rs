@@ -78,7 +78,7 @@ lock_path = {folder}
         Ok(Self { agent, file })
     }
 
-    /// The file that it writes: a line of JSON for each sample.
+    /// The file that it writes: a line of JSON for each sample, with Ceilometer's inner names, such as `volume`.
     #[must_use]
     pub fn file(&self) -> &Path {
         &self.file

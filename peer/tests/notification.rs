@@ -45,7 +45,7 @@ fn ceilometer_reads_samples() {
         vhost.publish("", "notifications.sample", properties, body.as_bytes()).unwrap();
     }
     let samples = agent.samples(6, SOON).unwrap();
-    let mut volumes: Vec<_> = samples.iter().filter_map(|sample| sample.get("counter_volume")?.as_u64()).collect();
+    let mut volumes: Vec<_> = samples.iter().filter_map(|sample| sample.get("volume")?.as_u64()).collect();
     volumes.sort_unstable();
     assert_eq!(volumes, [1, 1, 2, 2, 3, 3]);
     assert!(samples.iter().all(|sample| sample.pointer("/resource_metadata/name") == Some(&json!("é"))), "{samples:?}");
