@@ -38,7 +38,7 @@ pub enum Need {
     Systemd,
     /// valgrind, which looks at what is done with memory that libvirt owns.
     Valgrind,
-    /// RabbitMQ, to which Ceilometer sends.
+    /// RabbitMQ, to which Ceilometer sends, and wasmeter in tests.
     RabbitMq,
     /// Python with environments and headers: Ceilometer's binding to libvirt is compiled.
     Python,
@@ -62,6 +62,7 @@ pub const FOR_TESTING: &[Need] = &[
     Need::Uidmap,
     Need::Systemd,
     Need::Valgrind,
+    Need::RabbitMq,
 ];
 
 /// What a comparison with Ceilometer needs.
