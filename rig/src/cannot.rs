@@ -8,8 +8,8 @@ use std::{env, thread};
 
 use rustix::process::geteuid;
 
-/// Debian's packages that a [`Libvirtd`](crate::Libvirtd) needs; whatever else it needs they depend on. Unless root runs it, it also needs
-/// `uidmap`.
+/// Debian's packages that a [`Libvirtd`](crate::Libvirtd) needs; whatever else it needs they depend on. Unless root
+/// runs it, it also needs `uidmap`.
 pub const PACKAGES: [&str; 10] = [
     "libvirt-daemon",
     "libvirt-clients",
