@@ -50,6 +50,9 @@ pub enum Failed {
         /// What became of it.
         source: lapin::Error,
     },
+    /// RabbitMQ rejected a message, for instance as its queue is full.
+    #[error("RabbitMQ did not take the message")]
+    NotTaken,
     /// A certificate could not be made.
     #[error("a certificate cannot be made: {0}")]
     Certificate(rcgen::Error),

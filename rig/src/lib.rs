@@ -26,8 +26,8 @@
 //!
 //! # What it needs
 //!
-//! Linux on x86-64, and Debian's packages in [`PACKAGES`] and [`RABBIT_PACKAGE`]. Root; or else user namespaces, and for
-//! libvirtd the package `uidmap`, a range of ids in `/etc/subuid` and `/etc/subgid`, as libvirt insists on changing
+//! Linux on x86-64, and Debian's packages in [`PACKAGES`] and [`RABBIT_PACKAGE`]. Root; or else user namespaces, and
+//! for libvirtd the package `uidmap`, a range of ids in `/etc/subuid` and `/etc/subgid`, as libvirt insists on changing
 //! groups, and for NICs a `/dev/net/tun` that the user may open. Where `/dev/kvm` can be opened guests run on KVM,
 //! elsewhere they are emulated. Where it cannot run, [`CannotRun`] says what is missing, and [`or_say`] lets a test say
 //! so instead of passing silently.

@@ -107,6 +107,13 @@ fn messages_come_with_all_that_they_say() {
     assert_eq!(vhost.drain("queue").unwrap(), [expected("2"), expected("3")]);
     assert_eq!(vhost.drain("queue").unwrap(), []);
 
+    let mut full = FieldTable::default();
+    full.insert("x-max-length".into(), AMQPValue::LongInt(0));
+    full.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+    vhost.declare_queue("full", durable(), full).unwrap();
+    let rejected = vhost.publish("", "full", properties.clone(), b"5");
+    assert!(matches!(rejected, Err(Failed::NotTaken)), "{rejected:?}");
+
     vhost.delete_exchange("exchange").unwrap();
     assert!(vhost.bind("queue", "exchange", "b").is_err());
     vhost.delete_queue("queue").unwrap();

@@ -166,11 +166,12 @@ impl<'a> Vhost<'a> {
         properties: BasicProperties,
         body: &[u8],
     ) -> Result<(), Failed> {
-        self.with("a message cannot be published", async |channel| {
+        let confirmed = self.with("a message cannot be published", async |channel| {
             channel.confirm_select(ConfirmSelectOptions::default()).await?;
             let options = BasicPublishOptions::default();
-            channel.basic_publish(exchange.into(), routing_key.into(), options, body, properties).await?.await.map(drop)
-        })
+            channel.basic_publish(exchange.into(), routing_key.into(), options, body, properties).await?.await
+        })?;
+        if confirmed.is_ack() { Ok(()) } else { Err(Failed::NotTaken) }
     }
 
     /// Takes all messages out of a queue.
