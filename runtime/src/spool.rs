@@ -133,6 +133,11 @@ impl Drop for Temporary {
 // === impl Unusable ===
 
 impl Unusable {
+    /// Whether another try would end the same.
+    pub fn is_lasting(&self) -> bool {
+        matches!(self, Self::Open(_) | Self::Log { source: Error::Locked, .. })
+    }
+
     /// What the operator can do.
     pub fn remedy(&self) -> &'static str {
         match self {
