@@ -273,7 +273,9 @@ impl Spool {
     /// Keeps what modules remember by now, after the last record.
     pub fn checkpoint(&self, memory: Memory) -> io::Result<()> {
         let (missed, last) = {
-            let kept = self.lock();
+            let mut kept = self.lock();
+            // It must not be more durable than the samples that go with it.
+            kept.store.sync().map_err(io::Error::other)?;
             (kept.missed.clone(), kept.store.committed().0)
         };
         if last > 1 {
