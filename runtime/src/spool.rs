@@ -10,6 +10,7 @@ pub mod log;
 pub mod memory;
 pub mod missed;
 pub mod record;
+pub mod thinning;
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -178,6 +179,7 @@ impl Spool {
         let view = dir.try_clone().map_err(|source| Unusable::Folder { path: path.to_owned(), source })?;
         let limits = limits(config);
         let (mut store, recovery) = Store::open(view, limits, now).map_err(log)?;
+        store.set_thin(thinning::Rule);
         let known = |store: &Store| store.account(MEMORY).is_ok();
         if !known(&store) {
             store.add_cursor(MEMORY, Start::Beginning).map_err(log)?;

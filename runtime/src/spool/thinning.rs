@@ -130,8 +130,8 @@ fn drop_older(lists: &mut [List], may_go: impl Fn(&Samples) -> bool) {
                 continue;
             };
             let value = number_at(&list.samples.column.values, place);
-            let goes = !is_delta
-                || lists.get_mut(newer).is_some_and(|newer| add(&mut newer.samples.column.values, at, value));
+            let goes =
+                !is_delta || lists.get_mut(newer).is_some_and(|newer| add(&mut newer.samples.column.values, at, value));
             if let Some(stays) = lists.get_mut(number).and_then(|list| list.stays.get_mut(place)) {
                 *stays = !goes;
             }
