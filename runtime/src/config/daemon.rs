@@ -19,6 +19,8 @@ pub use self::output::{FileOutput, Log, LogFormat, Metadata, Output};
 pub use self::sandbox::{CallLimits, Sandbox};
 pub use self::timing::{AutoDuration, Reader, Schedule};
 
+pub(super) use self::machine::host_name;
+
 use super::file;
 use super::polling::{self, Polling};
 use super::problem::{Place, Problems};
