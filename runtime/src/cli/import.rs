@@ -75,7 +75,7 @@ impl Args {
             Some(_) => print::text(&print::plain(&format!("{told}{}", text::written(&written))))?,
             None => {
                 print::text(&yaml)?;
-                eprint!("{}", print::plain(&told));
+                eprint!("\n{}", print::plain(&format!("{told}{}", text::not_written(&import.draft))));
             }
         }
         if !import.problems.is_empty() {
@@ -98,5 +98,6 @@ fn report(import: &Import, written: &[PathBuf]) -> serde_json::Value {
 
 /// The name of `wasmeter.yaml` in a folder, or another file's.
 fn file(output: &Path) -> PathBuf {
-    if output.is_dir() { output.join("wasmeter.yaml") } else { output.to_owned() }
+    let is_folder = output.is_dir() || output.as_os_str().as_encoded_bytes().ends_with(b"/");
+    if is_folder { output.join("wasmeter.yaml") } else { output.to_owned() }
 }

@@ -8,8 +8,7 @@ use crate::config::ceilometer::{Draft, Item, Verdict};
 /// The whole file.
 pub(super) fn yaml(draft: &Draft, folder: &Path) -> String {
     let folder = folder.display().to_string().replace(char::is_control, "\u{fffd}");
-    let (of, keys) = (format!("# Made by `wasmeter import` of {folder}."), "docs/configuration.md has every key.");
-    format!("{of} {keys}\n\n{}", draft.yaml())
+    format!("# Made of {folder} by wasmeter import; docs/configuration.md has every key.\n\n{}", draft.yaml())
 }
 
 /// What becomes of every setting.
@@ -27,11 +26,13 @@ pub(super) fn items(items: &[Item]) -> String {
             let place = place(first, group.last().and_then(|last| last.line));
             let section = first.section.as_ref().map(|section| format!("[{section}] ")).unwrap_or_default();
             let names: Vec<&str> = group.iter().map(|item| item.name.as_str()).collect();
+            // What is about a file as a whole is called what the file is called.
             let names = names.join(", ");
+            let names = if names == place { String::new() } else { format!("  {section}{names}") };
             match verdict {
-                Verdict::Taken => line(&mut out, format_args!("  {place}  {section}{names} -> {}", first.here)),
+                Verdict::Taken => line(&mut out, format_args!("  {place}{names} -> {}", first.here)),
                 _ => {
-                    line(&mut out, format_args!("  {place}  {section}{names}"));
+                    line(&mut out, format_args!("  {place}{names}"));
                     line(&mut out, format_args!("      there: {}", first.there));
                     line(&mut out, format_args!("      here:  {}", first.here));
                 }
@@ -40,6 +41,13 @@ pub(super) fn items(items: &[Item]) -> String {
         out.push('\n');
     }
     out
+}
+
+/// What would be written.
+pub(super) fn not_written(draft: &Draft) -> String {
+    let names: Vec<&str> = draft.secrets.iter().map(|file| file.name).collect();
+    let beside = if names.is_empty() { String::new() } else { format!(", and {} beside it", names.join(" and ")) };
+    format!("Nothing is written: --output FILE writes this configuration{beside}.\n")
 }
 
 /// What was written, and what comes next.

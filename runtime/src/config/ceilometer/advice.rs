@@ -24,17 +24,17 @@ pub(super) fn of(fate: &str) -> Option<Advice> {
             "a setting of pollsters of the namespace central",
             "nothing to do on a compute node: the central agent goes on running elsewhere",
         ),
-        "compression" => (Different, "compresses messages", "messages are sent uncompressed, which consumers read, too"),
+        "compression" => {
+            (Different, "compresses messages", "messages are sent uncompressed, which consumers read, too")
+        }
         "coordination" => (
             Missing,
             "divides resources between several agents",
             "nothing to do: one daemon meters all guests of its node, and nobody else does",
         ),
-        "driver" => (
-            Missing,
-            "nothing: ceilometer-polling goes by `telemetry_driver` in [publisher_notifier]",
-            "nothing to do",
-        ),
+        "driver" => {
+            (Missing, "nothing: ceilometer-polling goes by `telemetry_driver` in [publisher_notifier]", "nothing to do")
+        }
         "extra-metadata" => (
             Missing,
             "asks Nova for what owners say about their guests",
@@ -64,11 +64,9 @@ pub(super) fn of(fate: &str) -> Option<Advice> {
             "set WASMETER_LOG in the service's environment, such as Environment=WASMETER_LOG=debug",
         ),
         "locks" => (Missing, "where locks of processes lie", "nothing to do: there is one process"),
-        "log-file" => (
-            Different,
-            "where the log goes",
-            "the log goes to standard error, and from there to systemd's journal",
-        ),
+        "log-file" => {
+            (Different, "where the log goes", "the log goes to standard error, and from there to systemd's journal")
+        }
         "log-lines" => (Different, "how lines of the log look", "write `log: {format: json}`, or leave it at text"),
         "misplaced" => (Missing, "nothing: Ceilometer reads it in [polling]", "nothing to do"),
         "misplaced-folders" => (Missing, "nothing: Ceilometer reads it in [DEFAULT]", "nothing to do"),

@@ -129,9 +129,10 @@ fn scalar(value: &Value) -> String {
 /// A text in quotes, if it needs them.
 pub(super) fn quoted(text: &str) -> String {
     let begins = |c: char| c.is_ascii_alphabetic() || c == '/';
-    let goes_on = |c: char| c.is_ascii_alphanumeric() || "_./-".contains(c);
+    let goes_on = |c: char| c.is_ascii_alphanumeric() || "_./:-".contains(c);
     let words = ["true", "false", "yes", "no", "on", "off", "null", "y", "n"];
-    if text.starts_with(begins) && text.chars().all(goes_on) && !words.contains(&text.to_lowercase().as_str()) {
+    let is_plain = text.starts_with(begins) && text.chars().all(goes_on) && !text.ends_with(':');
+    if is_plain && !words.contains(&text.to_lowercase().as_str()) {
         return text.to_owned();
     }
     let mut quoted = String::from("\"");

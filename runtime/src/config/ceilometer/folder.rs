@@ -45,7 +45,12 @@ impl Folder {
                     _ => "Name the folder of Ceilometer's configuration, such as /etc/ceilometer",
                 };
                 problems.error(None, "", format!("the folder cannot be read: {error}"), remedy);
-                return Self { path: Some(path.to_owned()), settings: Settings::of(Vec::new()), names: vec![], problems };
+                return Self {
+                    path: Some(path.to_owned()),
+                    settings: Settings::of(Vec::new()),
+                    names: vec![],
+                    problems,
+                };
             }
         };
         let mut files: Vec<String> =

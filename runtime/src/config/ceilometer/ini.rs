@@ -28,7 +28,12 @@ pub(super) struct Assignment {
 /// What the next line may continue.
 enum Above {
     Nothing,
-    Assignment { section: String, key: String, value: String, line: u64 },
+    Assignment {
+        section: String,
+        key: String,
+        value: String,
+        line: u64,
+    },
     /// A line that has been complained of.
     Mistake,
 }
@@ -206,7 +211,7 @@ mod tests {
             ("[DEFAULT]\na = b\n# c\n hunter2", 4, "there is none above it"),
             ("[DEFAULT] # hunter2", 1, "ends with `]`"),
             ("[]\na = 1", 1, "a section has no name"),
-            ("[DEFAULT]\n = hunter2\n  hunter2", 2, "an option has no name"),
+            ("[DEFAULT]\n= hunter2\n  hunter2", 2, "an option has no name"),
             ("\u{feff}[DEFAULT]", 1, "neither a section nor an option"),
         ] {
             let mut problems = Problems::of(None);

@@ -244,7 +244,10 @@ mod tests {
         let option = KNOWN.get("DEFAULT", "pollsters_definitions_dirs").unwrap();
         assert_eq!(settings(&[""]).texts(option).unwrap(), ["/etc/ceilometer/pollsters.d"]);
         let name = "[DEFAULT]\npollsters_definitions_dirs";
-        let both = settings(&[&format!("{name}=/a,b\n{name}=$host"), &format!("host=x\n{name}=/c").replace("host", "[DEFAULT]\nhost")]);
+        let both = settings(&[
+            &format!("{name}=/a,b\n{name}=$host"),
+            &format!("host=x\n{name}=/c").replace("host", "[DEFAULT]\nhost"),
+        ]);
         assert_eq!(both.texts(option).unwrap(), ["/a,b", "x", "/c"]);
     }
 

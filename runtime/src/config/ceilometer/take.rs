@@ -44,7 +44,8 @@ pub(super) fn all(folder: &Folder, copied: PollingFile) -> Import {
             polling::take(&mut taking, path, copied);
             files::take(&mut taking, path);
         }
-        if !taking.import.problems.has_errors() && !["outputs", "metrics"].iter().any(|key| taking.import.draft.has(key))
+        if !taking.import.problems.has_errors()
+            && !["outputs", "metrics"].iter().any(|key| taking.import.draft.has(key))
         {
             let message = "Ceilometer's agent sends nothing with these files, and so would wasmeter";
             let mut problems = Problems::of(None);
@@ -53,9 +54,9 @@ pub(super) fn all(folder: &Folder, copied: PollingFile) -> Import {
         }
     }
     let Taking { mut import, .. } = taking;
-    import.items.sort_by(|one, other| {
-        (one.verdict, &one.file, one.line).cmp(&(other.verdict, &other.file, other.line))
-    });
+    import
+        .items
+        .sort_by(|one, other| (one.verdict, &one.file, one.line).cmp(&(other.verdict, &other.file, other.line)));
     import
 }
 
@@ -70,12 +71,7 @@ fn known(section: &str, name: &str) -> Option<&'static KnownOption> {
 
 impl Taking<'_> {
     /// What an option is set to, if that is not the default. A value that cannot be used is an error.
-    fn set<T>(
-        &mut self,
-        option: &KnownOption,
-        expected: &str,
-        read: impl Fn(&str) -> Option<T>,
-    ) -> Option<Set<T>> {
+    fn set<T>(&mut self, option: &KnownOption, expected: &str, read: impl Fn(&str) -> Option<T>) -> Option<Set<T>> {
         let at = self.folder.settings.place(option)?;
         self.told.insert(at);
         match self.folder.settings.text(option) {
@@ -171,9 +167,8 @@ impl Taking<'_> {
                 continue;
             };
             let text = assignment.value.expose();
-            let is_default = |option: &KnownOption| {
-                option.default.is_some_and(|default| is_same(option.kind, text, default))
-            };
+            let is_default =
+                |option: &KnownOption| option.default.is_some_and(|default| is_same(option.kind, text, default));
             let advice = match option {
                 Some(option) if is_default(option) => continue,
                 Some(option) => advice::of(option.fate),

@@ -11,7 +11,8 @@ pub(super) fn take(taking: &mut Taking<'_>) {
     let certificate = taking.text("polling", "prometheus_tls_certfile");
     let key = taking.text("polling", "prometheus_tls_keyfile");
     let Some(enabled) = enabled else {
-        let set = [addresses.map(|set| set.at), tls.map(|set| set.at), certificate.map(|set| set.at), key.map(|set| set.at)];
+        let set =
+            [addresses.map(|set| set.at), tls.map(|set| set.at), certificate.map(|set| set.at), key.map(|set| set.at)];
         for at in set.into_iter().flatten() {
             taking.missing(at, "nothing: `enable_prometheus_exporter` is off", "nothing to do");
         }

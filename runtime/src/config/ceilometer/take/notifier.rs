@@ -42,6 +42,7 @@ pub(super) fn take(taking: &mut Taking<'_>) {
         }
     }
     secret(taking);
+    authorities(taking);
     for option in KNOWN.iter().filter(|option| option.fate == "rabbit") {
         let set = match option.kind {
             Kind::Boolean => taking.set(option, "true or false", |text| value::boolean(text).map(Value::from)),
@@ -151,6 +152,23 @@ fn secret(taking: &mut Taking<'_>) {
             taking.import.draft.set(&["notifier", "secret"], option.default.unwrap_or_default(), DEFAULT);
         }
         None => {}
+    }
+}
+
+/// Without authorities of its own, Ceilometer believes any certificate.
+fn authorities(taking: &mut Taking<'_>) {
+    let (Some(ssl), Some(file)) =
+        (known("oslo_messaging_rabbit", "ssl"), known("oslo_messaging_rabbit", "ssl_ca_file"))
+    else {
+        return;
+    };
+    let settings = &taking.folder.settings;
+    let is_on = settings.text(ssl).ok().flatten().and_then(|text| value::boolean(&text)) == Some(true);
+    let is_named = settings.text(file).ok().flatten().is_some_and(|text| !text.is_empty());
+    if let Some(at) = settings.place(ssl).filter(|_| is_on && !is_named) {
+        let here =
+            "it has to be of an authority that the system knows, or that `ssl_ca_file` in `notifier.options` names";
+        taking.different(at, "believes any certificate of the broker's, since `ssl_ca_file` is not set", here);
     }
 }
 

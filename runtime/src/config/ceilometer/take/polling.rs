@@ -153,7 +153,15 @@ fn meters_of(taking: &mut Taking<'_>, file: &str, source: &Source) {
     }
     if !strange.is_empty() {
         let there = "no meter of Ceilometer 27's; perhaps of a dynamic pollster";
-        of_source(taking, file, source, Unknown, &strange.join(" "), there, "nothing to do, or write a module that gives it");
+        of_source(
+            taking,
+            file,
+            source,
+            Unknown,
+            &strange.join(" "),
+            there,
+            "nothing to do, or write a module that gives it",
+        );
     }
 }
 
