@@ -51,10 +51,16 @@ pub(super) fn not_written(draft: &Draft) -> String {
 }
 
 /// What was written, and what comes next.
-pub(super) fn written(files: &[PathBuf]) -> String {
+pub(super) fn written(draft: &Draft, files: &[PathBuf]) -> String {
+    let is_secret = |path: &&PathBuf| draft.secrets.iter().any(|file| path.ends_with(file.name));
     let mut out = String::new();
     for file in files {
         line(&mut out, format_args!("written: {}", file.display()));
+    }
+    let secrets: Vec<String> = files.iter().filter(is_secret).map(|file| file.display().to_string()).collect();
+    if !secrets.is_empty() {
+        let user = "(or the user that the daemon runs as)";
+        line(&mut out, format_args!("next:    chown wasmeter {}  {user}", secrets.join(" ")));
     }
     if let Some(config) = files.last() {
         line(&mut out, format_args!("next:    wasmeter check -c {}", config.display()));

@@ -8,7 +8,7 @@ use super::value::{trim, trim_end, trim_start};
 use crate::config::problem::{Place, Problems, quoted};
 
 /// More lines are no configuration; the sample of all options has 3,000.
-const MOST_LINES: usize = 100_000;
+const MOST_LINES: u64 = 100_000;
 /// Whoever sees so many problems knows enough.
 const MOST_PROBLEMS: usize = 100;
 
@@ -51,7 +51,7 @@ pub(super) fn parse(text: &str, problems: &mut Problems) -> Vec<Assignment> {
     // As Python reads a text: three ways to end a line.
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     for (line, number) in text.split('\n').zip(1..) {
-        if parser.problems.iter().len() >= MOST_PROBLEMS || number as usize > MOST_LINES {
+        if parser.problems.iter().len() >= MOST_PROBLEMS || number > MOST_LINES {
             let message = "the file has too many lines, or too many that are wrong, to go on";
             parser.problems.error(place(number), "", message, "Name Ceilometer's configuration");
             break;
