@@ -1,5 +1,7 @@
-//! How `ceilometer.conf` is read: odd files, and what oslo.config and `wasmeter import` make of them.
+//! How `ceilometer.conf` is read: odd files, and what oslo.config and `wasmeter import` make of them; and which options
+//! there are.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt;
 use std::fs;
@@ -10,6 +12,8 @@ use serde_json::Value;
 
 /// Says what oslo.config makes of files.
 const READ: &str = include_str!("conf.py");
+/// The options that `wasmeter import` knows.
+const KNOWN: &str = include_str!("../../runtime/src/config/ceilometer/known.txt");
 /// How many files are compared.
 const FILES: u32 = 400;
 /// Differences that are told; the first few tell what is wrong.
@@ -32,6 +36,8 @@ const OPTIONS: [(&str, &str); 10] = [
 /// What was compared.
 #[derive(Debug, Default)]
 pub struct Compared {
+    /// Options that there are.
+    options: u32,
     files: u32,
     /// Files that neither can parse.
     unreadable: u32,
@@ -80,6 +86,8 @@ const TEXTS: Values = &[
     "$oslo_messaging_rabbit.kombu_reconnect_delay",
     "a\\",
     "$libvirt_uri",
+    "a\\$$b",
+    "\\\\$x $$$",
     "${compute.report_stopped_instance_metrics}",
     "$batch_size",
     "$LIBVIRT_TYPE",
@@ -165,7 +173,10 @@ pub fn compare(python: &Path, daemon: &Path, folder: &Path) -> Result<Compared, 
         return Err(String::from_utf8_lossy(&read.stderr).into());
     }
     let mut compared = Compared::default();
-    for line in String::from_utf8(read.stdout)?.lines() {
+    let printed = String::from_utf8(read.stdout)?;
+    let (known, read) = printed.split_once('\n').ok_or("oslo.config says nothing")?;
+    compared.known(&serde_json::from_str(known)?);
+    for line in read.lines() {
         let theirs: Value = serde_json::from_str(line)?;
         let name = theirs.get("name").and_then(Value::as_str).unwrap_or_default();
         let ours = Command::new(daemon).arg("import").arg(folder.join(name)).arg("--json").output()?;
@@ -183,7 +194,32 @@ pub fn compare(python: &Path, daemon: &Path, folder: &Path) -> Result<Compared, 
 impl Compared {
     /// Whether both read the same, and there was something of everything.
     pub fn is_fine(&self) -> bool {
-        self.differences.is_empty() && [self.unreadable, self.refused, self.same].iter().all(|number| *number > 0)
+        self.differences.is_empty()
+            && [self.options, self.unreadable, self.refused, self.same].iter().all(|number| *number > 0)
+    }
+
+    /// Compares the options that there are, and their types.
+    fn known(&mut self, theirs: &BTreeMap<String, String>) {
+        let mut section = "";
+        let mut ours = BTreeMap::new();
+        for line in KNOWN.lines().filter(|line| !line.starts_with('#')) {
+            let mut words = line.split([' ', '|']).filter(|word| !word.contains('.'));
+            match (line.strip_prefix('['), words.next(), words.next()) {
+                (Some(name), ..) => section = name.trim_end_matches(']'),
+                (None, Some(name), Some(kind)) => {
+                    ours.insert(format!("{section}.{name}"), kind.to_owned());
+                }
+                _ => {}
+            }
+        }
+        for name in theirs.keys().chain(ours.keys()).collect::<BTreeSet<_>>() {
+            let (theirs, ours) = (theirs.get(name), ours.get(name));
+            if theirs == ours {
+                self.options += 1;
+            } else {
+                self.differences.push(format!("{name}: Ceilometer has {theirs:?}, known.txt {ours:?}"));
+            }
+        }
     }
 
     fn add(&mut self, text: &str, theirs: &Value, ours: &Value) {
@@ -229,8 +265,11 @@ impl Compared {
 
 impl fmt::Display for Compared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { files, unreadable, refused, same, differences } = self;
-        write!(f, "ceilometer.conf: {files} files, {unreadable} of them refused as a whole, as are {refused} options")?;
+        let Self { options, files, unreadable, refused, same, differences } = self;
+        write!(
+            f,
+            "ceilometer.conf: {options} options are known; {files} files, {unreadable} of them refused as a whole, as are {refused} options"
+        )?;
         write!(f, " in others; {same} values are the same, {} differ", differences.len())?;
         differences.iter().take(TOLD).try_for_each(|difference| write!(f, "\n  {difference}"))
     }

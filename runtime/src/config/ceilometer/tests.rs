@@ -141,6 +141,11 @@ fn certificates_that_were_not_verified_are_told() {
     assert_eq!(of_ssl("[oslo_messaging_rabbit]\nssl = 1\n"), 1);
     assert_eq!(of_ssl("[oslo_messaging_rabbit]\nssl = 1\nssl_ca_file = /ca\n"), 0);
     assert_eq!(of_ssl("[oslo_messaging_rabbit]\nssl = 0\n"), 0);
+    assert_eq!(of_ssl("[oslo_messaging_rabbit]\nssl = 1\n[DEFAULT]\ntransport_url = rabbit://h/?ssl=0\n"), 0);
+    assert_eq!(of_ssl("[oslo_messaging_rabbit]\nssl = 1\n[DEFAULT]\ntransport_url = rabbit://h/?ssl_ca_file=/ca\n"), 0);
+    let conf = "[DEFAULT]\ntransport_url = rabbit://u:p@h/?heartbeat_rate=2&ssl=1\n";
+    let of_url = import(conf).items.into_iter().filter(|item| item.name == "transport_url");
+    assert_eq!(of_url.map(|item| item.verdict).collect::<Vec<_>>(), [Verdict::Taken, Verdict::Different]);
 }
 
 #[test]
@@ -201,9 +206,10 @@ proptest! {
         prop_assert!(import.items.iter().all(|item| !item.here.is_empty()));
     }
 
-    /// Whatever can be written into `ceilometer.conf` comes out of `wasmeter.yaml` again.
+    /// Whatever can be written into `ceilometer.conf` comes out of `wasmeter.yaml` again. A backslash before a dollar
+    /// sign is lost in it, so there are none.
     #[test]
-    fn what_is_taken_over_can_be_read(key in "\\PC{1,8}", other in "[^\n\r]{1,8}", host in "[a-zA-Z0-9.:_'\"#!-]{1,12}") {
+    fn what_is_taken_over_can_be_read(key in "[^\\pC\\\\]{1,8}", other in "[^\n\r\\\\]{1,8}", host in "[a-zA-Z0-9.:_'\"#!-]{1,12}") {
         let quoted = |text: &str| text.replace('$', "$$");
         let conf = format!(
             "[polling]\nenable_notifications = no\n[DEFAULT]\nhost = '{host}'\nreserved_metadata_keys = '{}'\n\
@@ -215,7 +221,7 @@ proptest! {
         let config = config(&import);
         prop_assert_eq!(&config.host, &host);
         let expected = |text: &str| value::list(text).into_iter().filter(|entry| !entry.is_empty()).collect::<Vec<_>>();
-        prop_assert_eq!(config.metadata.reserved_keys, expected(&key.replace("\\$$", "$")));
-        prop_assert_eq!(config.hypervisor.uri, format!("x{other}").replace("\\$", "$"));
+        prop_assert_eq!(config.metadata.reserved_keys, expected(&key));
+        prop_assert_eq!(config.hypervisor.uri, format!("x{other}"));
     }
 }

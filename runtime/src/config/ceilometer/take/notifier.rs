@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Taking, known};
 use crate::config::ceilometer::draft::SecretFile;
-use crate::config::ceilometer::known::{KNOWN, Kind};
+use crate::config::ceilometer::known::{KNOWN, Kind, KnownOption};
 use crate::config::ceilometer::secret::Secret;
 use crate::config::ceilometer::settings::At;
 use crate::config::ceilometer::{report::Verdict, value};
@@ -16,13 +16,19 @@ const URL_FILE: &str = "notifier.url";
 const SECRET_FILE: &str = "notifier.secret";
 const DEFAULT: &str = "Ceilometer's default";
 
+/// Where samples are sent.
+struct Broker {
+    /// Where its URL stands, if that is not the default.
+    at: Option<At>,
+    /// Options that override those of [oslo_messaging_rabbit].
+    query: String,
+}
+
 pub(super) fn take(taking: &mut Taking<'_>) {
     if !is_on(taking) {
         return off(taking);
     }
-    if !url(taking) {
-        return off(taking);
-    }
+    let Some(broker) = broker(taking) else { return off(taking) };
     if let Some(exchange) = taking.text("DEFAULT", "control_exchange") {
         taking.take(exchange.at, &["notifier", "exchange"], exchange.value);
     }
@@ -42,7 +48,7 @@ pub(super) fn take(taking: &mut Taking<'_>) {
         }
     }
     secret(taking);
-    authorities(taking);
+    authorities(taking, &broker);
     for option in KNOWN.iter().filter(|option| option.fate == "rabbit") {
         let set = match option.kind {
             Kind::Boolean => taking.set(option, "true or false", |text| value::boolean(text).map(Value::from)),
@@ -97,8 +103,8 @@ fn is_on(taking: &mut Taking<'_>) -> bool {
     }
 }
 
-/// Takes over the broker's URL; whether there is one that can be used.
-fn url(taking: &mut Taking<'_>) -> bool {
+/// Takes over the broker's URL, if it can be used.
+fn broker(taking: &mut Taking<'_>) -> Option<Broker> {
     let own = taking.text("oslo_messaging_notifications", "transport_url");
     let own = own.filter(|url| !url.value.is_empty());
     let all = taking.text("DEFAULT", "transport_url");
@@ -115,17 +121,19 @@ fn url(taking: &mut Taking<'_>) -> bool {
         problems.warning(None, "outputs", message, "Set it in [DEFAULT] and import again, if that is not meant");
         taking.import.problems.extend(problems);
         taking.import.draft.set(&["notifier", "url"], "rabbit://", DEFAULT);
-        return true;
+        return Some(Broker { at: None, query: String::new() });
     };
     let Some((scheme, rest)) = url.value.split_once("://") else {
         taking.wrong(url.at, "is not a URL", "Write rabbit://USER:PASSWORD@HOST:5672/VHOST");
-        return false;
+        return None;
     };
     if !["rabbit", "kombu"].contains(&scheme.to_lowercase().as_str()) {
         let here = "nothing is sent: only RabbitMQ is spoken to; add another output";
         taking.missing(url.at, "the broker, by another driver than RabbitMQ's", here);
-        return false;
+        return None;
     }
+    let query = rest.split_once('?').map(|(_, query)| query.to_owned()).unwrap_or_default();
+    let broker = Broker { at: Some(url.at), query };
     // A password need not look like one: what is not encoded ends up anywhere.
     if rest.contains('@') {
         taking.import.draft.secrets.push(SecretFile { name: URL_FILE, secret: Secret::new(url.value.as_str()) });
@@ -133,7 +141,7 @@ fn url(taking: &mut Taking<'_>) -> bool {
     } else {
         taking.take(url.at, &["notifier", "url"], url.value);
     }
-    true
+    Some(broker)
 }
 
 fn secret(taking: &mut Taking<'_>) {
@@ -156,19 +164,27 @@ fn secret(taking: &mut Taking<'_>) {
 }
 
 /// Without authorities of its own, Ceilometer believes any certificate.
-fn authorities(taking: &mut Taking<'_>) {
-    let (Some(ssl), Some(file)) =
-        (known("oslo_messaging_rabbit", "ssl"), known("oslo_messaging_rabbit", "ssl_ca_file"))
-    else {
-        return;
-    };
+fn authorities(taking: &mut Taking<'_>, broker: &Broker) {
+    let names = ("ssl", "ssl_ca_file");
+    let section = "oslo_messaging_rabbit";
+    let (Some(ssl), Some(file)) = (known(section, names.0), known(section, names.1)) else { return };
     let settings = &taking.folder.settings;
-    let is_on = settings.text(ssl).ok().flatten().and_then(|text| value::boolean(&text)) == Some(true);
-    let is_named = settings.text(file).ok().flatten().is_some_and(|text| !text.is_empty());
-    if let Some(at) = settings.place(ssl).filter(|_| is_on && !is_named) {
+    let in_query = |name: &str| {
+        let pairs = broker.query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.filter(|(key, value)| *key == name && !value.is_empty()).map(|(_, value)| value.to_owned()).last()
+    };
+    let set = |option: &KnownOption| settings.text(option).ok().flatten().filter(|text| !text.is_empty());
+    let (switch, at) = match in_query(names.0) {
+        Some(switch) => (Some(switch), broker.at),
+        None => (set(ssl), settings.place(ssl)),
+    };
+    let is_on = switch.is_some_and(|text| value::boolean(&text) == Some(true));
+    let is_named = in_query(names.1).or_else(|| set(file)).is_some();
+    if let Some(at) = at.filter(|_| is_on && !is_named) {
+        let there = "believes any certificate of the broker's, since `ssl_ca_file` is not set";
         let here =
             "it has to be of an authority that the system knows, or that `ssl_ca_file` in `notifier.options` names";
-        taking.different(at, "believes any certificate of the broker's, since `ssl_ca_file` is not set", here);
+        taking.different(at, there, here);
     }
 }
 
