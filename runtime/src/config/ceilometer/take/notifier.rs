@@ -171,7 +171,7 @@ fn authorities(taking: &mut Taking<'_>, broker: &Broker) {
     let settings = &taking.folder.settings;
     let in_query = |name: &str| {
         let pairs = broker.query.split('&').filter_map(|pair| pair.split_once('='));
-        pairs.filter(|(key, value)| *key == name && !value.is_empty()).map(|(_, value)| value.to_owned()).last()
+        pairs.filter(|(key, value)| *key == name && !value.is_empty()).map(|(_, value)| value.to_owned()).next_back()
     };
     let set = |option: &KnownOption| settings.text(option).ok().flatten().filter(|text| !text.is_empty());
     let (switch, at) = match in_query(names.0) {
