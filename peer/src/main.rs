@@ -5,6 +5,7 @@
 //! same. The guests are paused but for one that runs and one that is shut off.
 
 mod compare;
+mod conf;
 mod guests;
 mod known;
 mod report;
@@ -48,6 +49,9 @@ struct Args {
     /// Keep both sides' configurations, logs and samples, and say where.
     #[arg(long)]
     keep: bool,
+    /// Compare how ceilometer.conf is read, and nothing else.
+    #[arg(long)]
+    conf_only: bool,
 }
 
 fn main() -> ExitCode {
@@ -69,6 +73,11 @@ fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
     folder.disable_cleanup(args.keep);
     if args.keep {
         println!("files: {}", folder.path().display());
+    }
+    let read = conf::compare(&args.python, &args.daemon, &folder.path().join("conf"))?;
+    println!("{read}\n");
+    if args.conf_only || !read.is_fine() {
+        return Ok(read.is_fine());
     }
     let Some(rig) = or_say(Libvirtd::start()) else { return Ok(true) };
     let begin = Instant::now();

@@ -4,6 +4,7 @@ pub mod check;
 pub mod completion;
 pub mod exit;
 pub mod explain;
+pub mod import;
 pub mod logging;
 pub mod module;
 pub mod once;
@@ -37,6 +38,8 @@ pub enum Command {
     Check(check::Args),
     /// Say where a guest's value of a meter comes from, or why there is none.
     Explain(explain::Args),
+    /// Make a configuration of Ceilometer's, and list what has no counterpart.
+    Import(import::Args),
     /// Write down what a host says, with identities masked, for tests and for bug reports.
     Record(record::Args),
     /// Look at modules, and try them out.
@@ -54,6 +57,7 @@ impl Command {
             Self::Once(args) => args.run(),
             Self::Check(args) => args.run(),
             Self::Explain(args) => args.run(),
+            Self::Import(args) => args.run(),
             Self::Record(args) => args.run(),
             Self::Module(module) => module.run(),
             Self::Completion(args) => args.run(),
