@@ -10,10 +10,11 @@ mod daemon;
 
 use std::error::Error;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use wasmeter_peer::{Broker, Processes, Used};
-use wasmeter_rig::{Guest, Libvirtd};
+use wasmeter_peer::{Processes, Used};
+use wasmeter_rig::{Guest, Libvirtd, Rabbit};
 
 use crate::measure::{Bars, Outcome, median};
 
@@ -46,17 +47,17 @@ struct Mark {
 pub fn run(guests: u32, rounds: usize, python: &Path, bars: &mut Bars) -> Outcome {
     let folder = tempfile::tempdir()?;
     let rig = Libvirtd::start()?;
-    let mut broker = Broker::start(&folder.path().join("broker"))?;
+    let broker = thread::spawn(Rabbit::start);
     let begin = Instant::now();
     let all: Vec<Guest> = (1..=guests).map(Guest::new).collect();
     rig.boot(&all)?;
-    broker.ready()?;
+    let broker = broker.join().map_err(|_| "the broker's start panicked")??;
     println!("{guests} paused guests and a broker, started in {:.0} s", begin.elapsed().as_secs_f64());
     bars.note("libvirtd and QEMU when nobody asks", idle(&rig), "ms CPU/s");
 
     let mut bare = bare::measure(&rig.uri(), rounds)?;
     let ours = daemon::measure(&rig, &folder.path().join("wasmeter"), rounds)?;
-    let theirs = ceilometer::measure(&rig, &broker, python, &folder.path().join("ceilometer"), rounds)?;
+    let theirs = ceilometer::measure(&rig, &broker.vhost(), python, &folder.path().join("ceilometer"), rounds)?;
     // Once more, as the machine may be busier later than sooner.
     bare.extend(bare::measure(&rig.uri(), rounds)?);
 

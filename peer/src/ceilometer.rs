@@ -1,19 +1,16 @@
 //! Ceilometer's compute agent.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use wasmeter_rig::Vhost;
 
-use crate::failed::tail;
-use crate::{Broker, Failed, Processes};
+use crate::agent::Agent;
+use crate::{Failed, Processes};
 
-/// Takes the samples out of the broker.
-const DRAIN: &str = include_str!("drain.py");
 /// The queue that the agent fills, also without anybody who reads it.
 const QUEUE: &str = "notifications.sample";
 /// The library that starts the agent's cycles says this when one begins.
@@ -22,10 +19,6 @@ const BEGINS: &str = "futurist.periodics Submitting";
 const POLLED: &str = "ceilometer.polling.manager Finished polling pollster ";
 /// The agent says this before each of its pollsters; the name follows.
 const POLLS: &str = "ceilometer.polling.manager Polling pollster ";
-/// How long it may take to end; it takes a second.
-const ENDS_WITHIN: Duration = Duration::from_secs(30);
-/// Between two looks at the log.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// How to run the agent.
 #[derive(Debug, Clone, Copy)]
@@ -47,8 +40,7 @@ pub struct Options<'a> {
 /// The agent at work. Dropping it ends it.
 #[derive(Debug)]
 pub struct Ceilometer {
-    agent: Child,
-    log: PathBuf,
+    agent: Agent,
 }
 
 /// One of its cycles, from before its discovery until the last message is sent.
@@ -68,30 +60,17 @@ impl Ceilometer {
     /// # Errors
     ///
     /// If files or processes cannot be made.
-    pub fn start(options: Options<'_>, broker: &Broker) -> Result<Self, Failed> {
+    pub fn start(options: Options<'_>, broker: &Vhost<'_>) -> Result<Self, Failed> {
         const WHAT: &str = "Ceilometer cannot be started";
         let folder = options.folder;
         fs::create_dir_all(folder).map_err(Failed::io(WHAT))?;
         let polling = folder.join("polling.yaml");
         let sources = format!("sources: [{{name: all, interval: {}, meters: ['*']}}]\n", options.interval);
         fs::write(&polling, sources).map_err(Failed::io(WHAT))?;
-        let configuration = folder.join("ceilometer.conf");
-        fs::write(&configuration, options.configuration(&polling, broker)).map_err(Failed::io(WHAT))?;
-        let log = folder.join("ceilometer.log");
-        let printed = File::create(&log).map_err(Failed::io(WHAT))?;
-        // It ends with this program, whatever becomes of that.
-        let agent = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL"])
-            .arg(options.python.with_file_name("ceilometer-polling"))
-            .args(["--polling-namespaces", "compute", "--config-file"])
-            .arg(&configuration)
-            .env("TZ", "UTC")
-            .stdin(Stdio::null())
-            .stdout(printed.try_clone().map_err(Failed::io(WHAT))?)
-            .stderr(printed)
-            .spawn()
-            .map_err(Failed::io(WHAT))?;
-        Ok(Self { agent, log })
+        let program = options.python.with_file_name("ceilometer-polling");
+        let configuration = options.configuration(&polling, broker);
+        let agent = Agent::start(&program, &["--polling-namespaces", "compute"], folder, &configuration)?;
+        Ok(Self { agent })
     }
 
     /// Waits until so many cycles are done, and gives them. One is done when the next begins.
@@ -100,27 +79,18 @@ impl Ceilometer {
     ///
     /// If it ends, or takes too long.
     pub fn cycles(&mut self, wanted: usize, limit: Duration) -> Result<Vec<Cycle>, Failed> {
-        let until = Instant::now() + limit;
-        loop {
-            let mut cycles = cycles(&self.said());
-            if cycles.len() > wanted {
-                cycles.truncate(wanted);
-                return Ok(cycles);
-            }
-            if !matches!(self.agent.try_wait(), Ok(None)) {
-                return Err(Failed::Ended { what: "Ceilometer", log: tail(&self.log) });
-            }
-            if Instant::now() > until {
-                return Err(Failed::TooLong { what: "a cycle of Ceilometer's", limit, log: tail(&self.log) });
-            }
-            thread::sleep(PAUSE);
-        }
+        self.agent.wait("a cycle of Ceilometer's", limit, |agent| {
+            let mut cycles = cycles(&agent.said());
+            let done = cycles.len() > wanted;
+            cycles.truncate(wanted);
+            Ok(done.then_some(cycles))
+        })
     }
 
     /// The pollsters that it has tried.
     #[must_use]
     pub fn tried(&self) -> BTreeSet<String> {
-        self.said().lines().filter_map(|line| named(line, POLLS)).collect()
+        self.agent.said().lines().filter_map(|line| named(line, POLLS)).collect()
     }
 
     /// Its processes.
@@ -134,54 +104,22 @@ impl Ceilometer {
     /// # Errors
     ///
     /// If it does not end, or the queue cannot be read.
-    pub fn samples(mut self, options: Options<'_>, broker: &Broker) -> Result<String, Failed> {
-        const WHAT: &str = "Ceilometer's samples cannot be read";
-        self.end()?;
-        let drained = Command::new(options.python)
-            .args(["-c", DRAIN, &broker.url("amqp"), QUEUE])
-            .output()
-            .map_err(Failed::io(WHAT))?;
-        if !drained.status.success() {
-            let log = String::from_utf8_lossy(&drained.stderr).into_owned();
-            return Err(Failed::Ended { what: "the program that reads Ceilometer's samples", log });
-        }
-        Ok(String::from_utf8_lossy(&drained.stdout).into_owned())
-    }
-
-    fn end(&mut self) -> Result<(), Failed> {
-        if let Some(pid) = i32::try_from(self.agent.id()).ok().and_then(Pid::from_raw) {
-            // It may have ended by itself.
-            let _ = kill_process(pid, Signal::TERM);
-        }
-        let until = Instant::now() + ENDS_WITHIN;
-        while matches!(self.agent.try_wait(), Ok(None)) {
-            if Instant::now() > until {
-                let log = tail(&self.log);
-                return Err(Failed::TooLong { what: "the end of Ceilometer", limit: ENDS_WITHIN, log });
+    pub fn samples(mut self, broker: &Vhost<'_>) -> Result<String, Failed> {
+        self.agent.end()?;
+        let mut lines = String::new();
+        for message in broker.drain(QUEUE)? {
+            for sample in samples(&message.body)? {
+                lines += &format!("{sample}\n");
             }
-            thread::sleep(PAUSE);
         }
-        Ok(())
-    }
-
-    fn said(&self) -> String {
-        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
-    }
-}
-
-impl Drop for Ceilometer {
-    fn drop(&mut self) {
-        if self.end().is_err() {
-            let _ = self.agent.kill();
-            let _ = self.agent.wait();
-        }
+        Ok(lines)
     }
 }
 
 // === impl Options ===
 
 impl Options<'_> {
-    fn configuration(&self, polling: &Path, broker: &Broker) -> String {
+    fn configuration(&self, polling: &Path, broker: &Vhost<'_>) -> String {
         format!(
             "\
 [DEFAULT]
@@ -210,12 +148,20 @@ endpoint = http://127.0.0.1:9
 ",
             host = self.host,
             libvirt = self.libvirt,
-            broker = broker.url("rabbit"),
+            broker = broker.url(),
             polling = polling.display(),
             folder = self.folder.display(),
             report_stopped = self.report_stopped,
         )
     }
+}
+
+/// The samples of a message, which oslo.messaging wraps as a text.
+fn samples(message: &[u8]) -> Result<Vec<Value>, Failed> {
+    let field = |of: &Value, name: &str| of.get(name).cloned().unwrap_or_default();
+    let envelope: Value = serde_json::from_slice(message)?;
+    let notification: Value = serde_json::from_str(field(&envelope, "oslo.message").as_str().unwrap_or_default())?;
+    Ok(serde_json::from_value(field(&field(&notification, "payload"), "samples"))?)
 }
 
 /// The cycles that a log tells of; the last one may still go on.

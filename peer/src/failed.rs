@@ -36,6 +36,12 @@ pub enum Failed {
         /// The end of its log.
         log: String,
     },
+    /// The broker failed.
+    #[error("{0}")]
+    Rig(#[from] wasmeter_rig::Failed),
+    /// Ceilometer says something that we do not understand.
+    #[error("Ceilometer's samples cannot be understood: {0}")]
+    Json(#[from] serde_json::Error),
 }
 
 // === impl Failed ===

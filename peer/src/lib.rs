@@ -1,16 +1,18 @@
-//! The real Ceilometer, with a broker of its own, for comparisons and benchmarks.
+//! The real Ceilometer, for comparisons and benchmarks.
 //!
-//! [`Broker`] is a private RabbitMQ, [`Ceilometer`] the compute agent of an environment of Python's that
-//! `cargo xtask setup` makes. What the agent sends is read out of the broker's queue. [`Processes`] says what it costs.
+//! [`Ceilometer`] is the compute agent of an environment of Python's that `cargo xtask setup` makes. What it sends is
+//! read out of a queue of the rig's RabbitMQ. [`Notification`] is the agent that reads what compute agents send, and
+//! writes it into a file. [`Processes`] says what they cost.
 //!
 //! The program beside this library compares the agent's samples with wasmeter's: `cargo xtask peer-test`.
 
-mod broker;
+mod agent;
 mod ceilometer;
 mod failed;
+mod notification;
 mod processes;
 
-pub use broker::Broker;
 pub use ceilometer::{Ceilometer, Cycle, Options};
 pub use failed::Failed;
+pub use notification::{Notification, NotificationOptions};
 pub use processes::{Processes, Used};

@@ -5,6 +5,7 @@
 //! same. The guests are paused but for one that runs and one that is shut off.
 
 mod compare;
+mod conf;
 mod guests;
 mod known;
 mod report;
@@ -19,8 +20,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use wasmeter_peer::{Broker, Ceilometer, Options};
-use wasmeter_rig::{Libvirtd, or_say};
+use wasmeter_peer::{Ceilometer, Options};
+use wasmeter_rig::{Libvirtd, Rabbit, Vhost, or_say};
 
 use crate::compare::Comparison;
 use crate::sample::Sample;
@@ -48,6 +49,9 @@ struct Args {
     /// Keep both sides' configurations, logs and samples, and say where.
     #[arg(long)]
     keep: bool,
+    /// Compare how ceilometer.conf is read, and nothing else.
+    #[arg(long)]
+    conf_only: bool,
 }
 
 fn main() -> ExitCode {
@@ -70,13 +74,18 @@ fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
     if args.keep {
         println!("files: {}", folder.path().display());
     }
+    let read = conf::compare(&args.python, &args.daemon, &folder.path().join("conf"))?;
+    println!("{read}\n");
+    if args.conf_only || !read.is_fine() {
+        return Ok(read.is_fine());
+    }
     let Some(rig) = or_say(Libvirtd::start()) else { return Ok(true) };
     let begin = Instant::now();
     let step = |what: &str| println!("{:>5.1} s  {what}", begin.elapsed().as_secs_f64());
     step("guests and broker are started");
-    let mut broker = Broker::start(&folder.path().join("broker"))?;
+    let broker = thread::spawn(Rabbit::start);
     guests::start(&rig)?;
-    broker.ready()?;
+    let Some(broker) = or_say(broker.join().map_err(|_| "the broker's start panicked")?) else { return Ok(true) };
     let mut comparison = Comparison::default();
     let mut tried = BTreeSet::new();
     // Once as both are by default, and once with what they give of guests that are shut off.
@@ -87,7 +96,7 @@ fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
         step(&format!("{name}: wasmeter measures"));
         let before = pass.ours(&folder.join("before"))?;
         step(&format!("{name}: Ceilometer measures"));
-        let theirs = pass.theirs(&broker, &folder.join("ceilometer"), &mut tried)?;
+        let theirs = pass.theirs(&broker.vhost(), &folder.join("ceilometer"), &mut tried)?;
         step(&format!("{name}: wasmeter measures again"));
         let after = pass.ours(&folder.join("after"))?;
         comparison.add(&before, &theirs, &after);
@@ -124,7 +133,7 @@ impl Pass<'_> {
     /// Ceilometer's second cycle. The meters that it tried to give are added to a list.
     fn theirs(
         &self,
-        broker: &Broker,
+        broker: &Vhost<'_>,
         folder: &Path,
         tried: &mut BTreeSet<String>,
     ) -> Result<Vec<Sample>, Box<dyn Error>> {
@@ -139,7 +148,7 @@ impl Pass<'_> {
         let mut agent = Ceilometer::start(options, broker)?;
         agent.cycles(2, CYCLES_WITHIN)?;
         tried.extend(agent.tried());
-        let printed = agent.samples(options, broker)?;
+        let printed = agent.samples(broker)?;
         std::fs::write(folder.join("samples.jsonl"), &printed)?;
         sample::second_cycle(&printed)
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::libvirtd::PAUSE;
+use crate::namespaces::PAUSE;
 use crate::{Failed, Guest, Libvirtd, processes};
 
 /// How many commands one virsh gets: its command line is one argument, of which Linux takes 128 KiB.
@@ -108,7 +108,7 @@ impl Libvirtd {
     /// The QEMU processes of guests that run. libvirt keeps a file for each, which also serves it after a restart.
     pub(crate) fn qemus(&self) -> BTreeMap<String, Pid> {
         let Ok(files) = fs::read_dir(self.folder.statuses()) else { return BTreeMap::new() };
-        let by_inside = self.processes.by_inside();
+        let by_inside = self.namespaces.processes.by_inside();
         let qemu = |file: fs::DirEntry| {
             let name = file.file_name().to_str()?.strip_suffix(".xml")?.to_owned();
             let inside = pid_in(&fs::read_to_string(file.path()).ok()?)?;

@@ -1,5 +1,6 @@
 //! Why the rig cannot run here.
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -7,10 +8,8 @@ use std::{env, thread};
 
 use rustix::process::geteuid;
 
-use crate::Libvirtd;
-
-/// Debian's packages that the rig needs; whatever else it needs they depend on. Unless root runs it, it also needs
-/// `uidmap`.
+/// Debian's packages that a [`Libvirtd`](crate::Libvirtd) needs; whatever else it needs they depend on. Unless root
+/// runs it, it also needs `uidmap`.
 pub const PACKAGES: [&str; 10] = [
     "libvirt-daemon",
     "libvirt-clients",
@@ -23,6 +22,9 @@ pub const PACKAGES: [&str; 10] = [
     "mount",
     "util-linux",
 ];
+
+/// Debian's package that a [`Rabbit`](crate::Rabbit) needs besides `util-linux`.
+pub const RABBIT_PACKAGE: &str = "rabbitmq-server";
 
 /// A file of this name gets a line for each test that could not run.
 const TOLD_IN: &str = "WASMETER_CANNOT_RUN";
@@ -42,6 +44,9 @@ const PROGRAMS: [(&str, &str); 10] = [
     ("unshare", "util-linux"),
     ("bash", "bash"),
 ];
+/// Programs that a private RabbitMQ needs. The Erlang that it runs on comes with it.
+const RABBIT_PROGRAMS: [(&str, &str); 4] =
+    [("rabbitmq-server", RABBIT_PACKAGE), ("rabbitmqctl", RABBIT_PACKAGE), ("unshare", "util-linux"), ("bash", "bash")];
 /// What runs the guests.
 pub(crate) const EMULATOR: &str = "qemu-system-x86_64";
 /// Where libvirt's network filters may be: as shipped, and as put to use.
@@ -60,6 +65,9 @@ pub enum CannotRun {
         /// Debian's packages that have them.
         packages: Vec<String>,
     },
+    /// Ceilometer is missing.
+    #[error("there is no {0}; run: cargo xtask setup")]
+    Ceilometer(PathBuf),
     /// The namespaces could not be made.
     #[error(
         "namespaces cannot be set up ({0}); run as root, or let users make namespaces and \
@@ -72,21 +80,24 @@ pub enum CannotRun {
     /// libvirtd did not start.
     #[error("libvirtd does not start; its log says: {0}")]
     Libvirtd(String),
+    /// RabbitMQ did not start.
+    #[error("RabbitMQ does not start; its log says: {0}")]
+    Rabbit(String),
     /// A file could not be written.
     #[error("the rig's files cannot be written ({0}); look after the folder for temporary files")]
     Files(#[from] io::Error),
 }
 
-/// The rig, or else a line that says why there is none: on standard error, and at the end of the file that the
+/// What was started, or else a line that says why there is none: on standard error, and at the end of the file that the
 /// environment variable `WASMETER_CANNOT_RUN` names, so that whoever runs tests can count those that did not.
 ///
 /// # Panics
 ///
 /// If there is none and the environment has `WASMETER_MUST_RUN`.
 #[allow(clippy::panic, reason = "it is called by tests, and that is how a test fails")]
-pub fn or_say(started: Result<Libvirtd, CannotRun>) -> Option<Libvirtd> {
+pub fn or_say<T>(started: Result<T, CannotRun>) -> Option<T> {
     let why = match started {
-        Ok(libvirtd) => return Some(libvirtd),
+        Ok(started) => return Some(started),
         Err(why) => why,
     };
     let test = thread::current();
@@ -121,18 +132,32 @@ pub(crate) fn filters() -> Option<&'static Path> {
     FILTERS.map(Path::new).into_iter().find(|folder| folder.is_dir())
 }
 
-/// Whether all that the rig needs is installed.
+/// Whether all that libvirtd and its guests need is installed.
 pub(crate) fn check_installed() -> Result<(), CannotRun> {
-    let mut missing: Vec<_> = PROGRAMS.into_iter().filter(|(program, _)| find(program).is_none()).collect();
+    let mut missing = missing(&PROGRAMS);
     if !geteuid().is_root() && find("newuidmap").is_none() {
         missing.push(("newuidmap", "uidmap"));
     }
     if filters().is_none() {
         missing.push(("nwfilter", "libvirt-daemon-config-nwfilter"));
     }
+    none(missing)
+}
+
+/// Whether all that RabbitMQ needs is installed.
+pub(crate) fn check_rabbit_installed() -> Result<(), CannotRun> {
+    none(missing(&RABBIT_PROGRAMS))
+}
+
+fn missing(programs: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+    programs.iter().copied().filter(|(program, _)| find(program).is_none()).collect()
+}
+
+fn none(missing: Vec<(&str, &str)>) -> Result<(), CannotRun> {
     if missing.is_empty() {
         return Ok(());
     }
-    let (what, packages) = missing.into_iter().map(|(what, package)| (what.to_owned(), package.to_owned())).unzip();
-    Err(CannotRun::Missing { what, packages })
+    let (what, packages): (Vec<String>, BTreeSet<String>) =
+        missing.into_iter().map(|(what, package)| (what.to_owned(), package.to_owned())).unzip();
+    Err(CannotRun::Missing { what, packages: packages.into_iter().collect() })
 }

@@ -28,9 +28,34 @@ pub enum Failed {
     /// libvirtd does not run, or did not start.
     #[error("libvirtd does not run; its log says: {0}")]
     NoLibvirtd(String),
-    /// A libvirtd cannot be started beside another.
-    #[error("libvirtd still runs; stop or kill it first")]
+    /// A server cannot be started beside another.
+    #[error("it still runs; stop or kill it first")]
     Runs,
+    /// RabbitMQ does not run, or did not start.
+    #[error("RabbitMQ does not run; its log says: {0}")]
+    NoRabbit(String),
+    /// rabbitmqctl said no.
+    #[error("rabbitmqctl {command}: {said}")]
+    Ctl {
+        /// The command, without its arguments, as passwords may be among them.
+        command: String,
+        /// What rabbitmqctl said.
+        said: String,
+    },
+    /// RabbitMQ did not do what a client asked for.
+    #[error("{what}: {source}")]
+    Amqp {
+        /// What was asked for.
+        what: &'static str,
+        /// What became of it.
+        source: lapin::Error,
+    },
+    /// RabbitMQ rejected a message, for instance as its queue is full.
+    #[error("RabbitMQ did not take the message")]
+    NotTaken,
+    /// A certificate could not be made.
+    #[error("a certificate cannot be made: {0}")]
+    Certificate(rcgen::Error),
     /// A file or a process could not be used.
     #[error("{what}: {source}")]
     Io {

@@ -1,12 +1,17 @@
-//! A private libvirtd with real guests, for tests and benchmarks.
+//! A private libvirtd with real guests and a private RabbitMQ, for tests and benchmarks.
 //!
 //! [`Libvirtd::start`] runs the installed libvirtd as a system daemon of its own, and [`Libvirtd::boot`] starts guests
 //! in it. Clients reach it over [`Libvirtd::uri`]. The rig knows the processes of libvirtd and of each QEMU, so a test
 //! can freeze a guest, kill libvirtd and start it again, count the calls that libvirtd served, and see what they cost.
 //!
+//! [`Rabbit::start`] runs the installed RabbitMQ with a name, ports and folders of its own, and [`Rabbit::shared`] one
+//! for all tests of a process, each in a [`Vhost`] of its own. [`Proxy`] is a bad network before it, or before any
+//! other server, and [`Certificates`] are what TLS needs.
+//!
 //! # Namespaces
 //!
-//! `unshare` gives the rig namespaces of its own, and the script `inside.sh` sets them up:
+//! `unshare` gives the rig namespaces of its own, and a script sets them up. RabbitMQ has ports of the machine, so it
+//! gets none of networks, and no private folders cover the machine's:
 //!
 //! - mount: libvirtd in system mode has its folders compiled in, so private folders cover `/etc/libvirt`, `/run` and
 //!   what it uses below `/var`. No libvirtd that runs on the machine is touched, or can touch the rig. Without `/run`
@@ -21,22 +26,36 @@
 //!
 //! # What it needs
 //!
-//! Linux on x86-64, and Debian's packages in [`PACKAGES`]. Root; or else user namespaces, the package `uidmap`, a range
-//! of ids in `/etc/subuid` and `/etc/subgid`, as libvirt insists on changing groups, and for NICs a `/dev/net/tun` that
-//! the user may open. Where `/dev/kvm` can be opened guests run on KVM, elsewhere they are emulated. Where it cannot
-//! run, [`CannotRun`] says what is missing, and [`or_say`] lets a test say so instead of passing silently.
+//! Linux on x86-64, and Debian's packages in [`PACKAGES`] and [`RABBIT_PACKAGE`]. Root; or else user namespaces, and
+//! for libvirtd the package `uidmap`, a range of ids in `/etc/subuid` and `/etc/subgid`, as libvirt insists on changing
+//! groups, and for NICs a `/dev/net/tun` that the user may open. Where `/dev/kvm` can be opened guests run on KVM,
+//! elsewhere they are emulated. Where it cannot run, [`CannotRun`] says what is missing, and [`or_say`] lets a test say
+//! so instead of passing silently.
 
 mod boot;
 mod calls;
 mod cannot;
+mod certificates;
+mod commands;
 mod failed;
 mod guest;
 mod libvirtd;
+mod logs;
+mod namespaces;
+mod port;
 mod processes;
+mod proxy;
+mod rabbit;
 mod virsh;
 
-pub use cannot::{CannotRun, PACKAGES, or_say};
+/// What a [`Vhost`] speaks of: properties of messages, and options of exchanges and queues.
+pub use lapin;
+
+pub use cannot::{CannotRun, PACKAGES, RABBIT_PACKAGE, or_say};
+pub use certificates::{Certificates, Identity};
 pub use failed::Failed;
 pub use guest::{BRIDGE, Flavor, Guest, Metadata, Nic, Nova, NovaVersion};
 pub use libvirtd::{Libvirtd, Options};
 pub use processes::Cpu;
+pub use proxy::Proxy;
+pub use rabbit::{Delivery, Rabbit, RabbitOptions, Vhost};

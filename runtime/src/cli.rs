@@ -5,6 +5,7 @@ pub mod check;
 pub mod completion;
 pub mod exit;
 pub mod explain;
+pub mod import;
 pub mod logging;
 pub mod losses;
 pub mod module;
@@ -41,6 +42,8 @@ pub enum Command {
     Check(check::Args),
     /// Say where a guest's value of a meter comes from, or why there is none.
     Explain(explain::Args),
+    /// Make a configuration of Ceilometer's, and list what has no counterpart.
+    Import(import::Args),
     /// Write down what a host says, with identities masked, for tests and for bug reports.
     Record(record::Args),
     /// Say how the daemon is, and first of all what is wrong.
@@ -65,6 +68,7 @@ impl Command {
             Self::Once(args) => args.run(),
             Self::Check(args) => args.run(),
             Self::Explain(args) => args.run(),
+            Self::Import(args) => args.run(),
             Self::Record(args) => args.run(),
             Self::Status(args) => args.run(),
             Self::Losses(args) => args.run(),

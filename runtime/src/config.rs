@@ -5,6 +5,7 @@
 //! reports every [`Problem`] with its file, line, key and remedy. A key that nobody knows is an error in our own file
 //! and a warning in Ceilometer's.
 
+pub mod ceilometer;
 pub mod daemon;
 pub mod duration;
 pub mod matching;

@@ -27,15 +27,15 @@ use self::orders::{GaveUp, GiveUp, Refused, Replay, Replayed};
 use self::seen::Seen;
 use self::status::{Loss, Losses, Publisher, Spool as SpoolStatus, Status};
 use self::time::Time;
+use crate::agent::Agent;
 use crate::agent::report::Report;
-use crate::agent::{Agent, OPERATOR};
 use crate::clock::Clock;
 use crate::hypervisor::HypervisorError;
 use crate::publish::Publishers;
 use crate::schedule::Slots;
 use crate::spool::Spool;
 use crate::spool::books::{Books, View};
-use crate::spool::record::Kind;
+use crate::spool::record::{Kind, REPLAYED};
 
 /// What is known of the daemon, shared by all who tell it.
 #[derive(Debug, Clone)]
@@ -218,9 +218,9 @@ fn losses(books: &Books) -> Vec<Loss> {
         Loss {
             publisher: books.publisher.clone(),
             cause: loss.cause.to_owned(),
-            // Whom they were for is no tenant.
-            tenant: if kind.is_replayed() { OPERATOR.to_owned() } else { kind.tenant },
-            module: kind.module,
+            // For whom they were alone, the row says already.
+            module: if kind.is_replayed() { REPLAYED.to_owned() } else { kind.module },
+            tenant: kind.tenant,
             meter: kind.meter,
             samples: loss.samples,
         }

@@ -12,6 +12,7 @@ pub mod memory;
 pub mod missed;
 pub mod record;
 pub mod sight;
+pub mod thinning;
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -138,6 +139,11 @@ impl Drop for Temporary {
 // === impl Unusable ===
 
 impl Unusable {
+    /// Whether another try would end the same.
+    pub fn is_lasting(&self) -> bool {
+        matches!(self, Self::Open(_) | Self::Log { source: Error::Locked, .. })
+    }
+
     /// What the operator can do.
     pub fn remedy(&self) -> &'static str {
         match self {
@@ -178,6 +184,7 @@ impl Spool {
         let view = dir.try_clone().map_err(|source| Unusable::Folder { path: path.to_owned(), source })?;
         let limits = limits(config);
         let (mut store, recovery) = Store::open(view, limits, now).map_err(log)?;
+        store.set_thin(thinning::Rule);
         let known = |store: &Store| store.account(MEMORY).is_ok();
         if !known(&store) {
             store.add_cursor(MEMORY, Start::Beginning).map_err(log)?;
@@ -299,7 +306,9 @@ impl Spool {
     /// Keeps what modules remember by now, after the last record.
     pub fn checkpoint(&self, memory: Memory) -> io::Result<()> {
         let (missed, last) = {
-            let kept = self.lock();
+            let mut kept = self.lock();
+            // It must not be more durable than the samples that go with it.
+            kept.store.sync().map_err(io::Error::other)?;
             (kept.missed.clone(), kept.store.committed().0)
         };
         if last > 1 || !missed.is_empty() {

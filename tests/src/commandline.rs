@@ -2,6 +2,7 @@
 
 mod check;
 mod explain;
+mod import;
 mod inspect;
 mod once;
 mod prometheus;
@@ -12,9 +13,18 @@ use crate::support::program::{Folder, run};
 
 #[test]
 fn every_subcommand_has_examples() {
-    for line in
-        ["run", "once", "check", "explain", "record", "completion", "module list", "module inspect", "module run"]
-    {
+    for line in [
+        "run",
+        "once",
+        "check",
+        "explain",
+        "import",
+        "record",
+        "completion",
+        "module list",
+        "module inspect",
+        "module run",
+    ] {
         run(&format!("{line} --help")).is(0).says("Examples:\n  wasmeter ").says("Usage: wasmeter ");
     }
     run("--help").is(0).says("Exit codes:").says("SIGHUP");

@@ -38,7 +38,7 @@ pub enum Need {
     Systemd,
     /// valgrind, which looks at what is done with memory that libvirt owns.
     Valgrind,
-    /// RabbitMQ, to which Ceilometer sends.
+    /// RabbitMQ, to which Ceilometer sends, and wasmeter in tests.
     RabbitMq,
     /// Prometheus and promtool, which scrape and check what wasmeter exports.
     Prometheus,
@@ -65,6 +65,7 @@ pub const FOR_TESTING: &[Need] = &[
     Need::Systemd,
     Need::Valgrind,
     Need::Prometheus,
+    Need::RabbitMq,
 ];
 
 /// What a comparison with Ceilometer needs.

@@ -4,8 +4,8 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Duration;
 
-use wasmeter_peer::{Broker, Ceilometer, Options};
-use wasmeter_rig::Libvirtd;
+use wasmeter_peer::{Ceilometer, Options};
+use wasmeter_rig::{Libvirtd, Vhost};
 
 use super::{Cost, HOST, Mark};
 
@@ -20,7 +20,7 @@ const WITHIN: Duration = Duration::from_secs(120);
 /// of the one before.
 pub fn measure(
     rig: &Libvirtd,
-    broker: &Broker,
+    broker: &Vhost<'_>,
     python: &Path,
     folder: &Path,
     rounds: usize,

@@ -82,11 +82,6 @@ impl Folder {
         self.path().join("libvirtd.log")
     }
 
-    /// What the script logs, and libvirtd before it has its log.
-    pub(super) fn inside_log(&self) -> PathBuf {
-        self.path().join("inside.log")
-    }
-
     /// Where the guests' definitions are.
     pub(crate) fn guests(&self) -> PathBuf {
         self.path().join("guests")

@@ -120,9 +120,8 @@ impl Run<'_> {
     /// Runs until it is wished to end, or until the cycles are over; then delivers what is left, as long as that may
     /// take.
     pub async fn run(mut self, agent: &mut Agent, wishes: &mut Receiver<Wish>) -> End {
-        if let Err(error) = self.publishers.serve(&(self.outputs_of)(agent.config()), agent.clock.now().wall).await {
-            tracing::error!(%error, "The spool cannot be used.");
-        }
+        let outputs = (self.outputs_of)(agent.config());
+        self.serve(&outputs, agent).await;
         self.metrics.begin();
         let (end, wish) = self.cycles(agent, wishes).await;
         if !matches!(end, End::Unshown(_)) && wish != Some(Wish::Stop) {
@@ -139,6 +138,13 @@ impl Run<'_> {
             tracing::warn!(error, "How far outputs are is not noted; they get the last samples again.");
         }
         end
+    }
+
+    async fn serve(&mut self, outputs: &[Output], agent: &Agent) {
+        match self.publishers.serve(outputs, agent.clock.now().wall).await {
+            Ok(closed) => closed.iter().for_each(say_closed),
+            Err(error) => tracing::error!(%error, "The spool cannot be used; outputs may stay as they were."),
+        }
     }
 
     async fn cycles(&mut self, agent: &mut Agent, wishes: &mut Receiver<Wish>) -> (End, Option<Wish>) {
@@ -283,10 +289,7 @@ impl Run<'_> {
         let metrics = Arc::new(Intake::new(Arc::clone(&self.endpoint), &config));
         match agent.reconfigure(config).await {
             Ok(()) => {
-                match self.publishers.serve(&outputs, agent.clock.now().wall).await {
-                    Ok(closed) => closed.iter().for_each(say_closed),
-                    Err(error) => tracing::error!(%error, "The spool cannot be used; outputs may stay as they were."),
-                }
+                self.serve(&outputs, agent).await;
                 self.metrics = metrics;
                 self.metrics.begin();
                 *slots = slots.reconfigure(&intervals(agent.config()), offset(agent.config()));

@@ -157,6 +157,7 @@ impl Args {
     }
 
     fn exit(&self, end: &End, tally: &Tally, spool: &Spool) -> Exit {
+        let delivered = delivered(spool);
         match end {
             // Whoever reads has seen enough.
             End::Unshown(error) if error.kind() == ErrorKind::BrokenPipe => Exit::Done,
@@ -165,7 +166,7 @@ impl Args {
                 Exit::Failed
             }
             End::Over if tally.cycles == 0 && self.cycles != Some(0) => Exit::Unreachable,
-            End::Over if !delivered(spool) => Exit::Failed,
+            End::Over if !delivered => Exit::Failed,
             End::Over | End::Wished => Exit::Done,
         }
     }

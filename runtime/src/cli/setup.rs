@@ -141,6 +141,7 @@ pub fn spool(config: &Config, now: i64) -> Result<Opened, Exit> {
         let source = std::error::Error::source(&error).and_then(std::error::Error::source);
         let cause = source.map(|source| format!(" ({source})")).unwrap_or_default();
         print::error(format_args!("{error}{cause}. {}", error.remedy()));
-        Exit::Usage
+        // A disk may be well again the next time; a wrong folder stays one.
+        if error.is_lasting() { Exit::Usage } else { Exit::Failed }
     })
 }

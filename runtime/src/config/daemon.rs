@@ -25,6 +25,8 @@ pub use self::sandbox::{CallLimits, Sandbox};
 pub use self::spool::{Spool, Sync};
 pub use self::timing::{AutoDuration, Reader, Schedule};
 
+pub(super) use self::machine::host_name;
+
 use super::file;
 use super::polling::{self, Polling};
 use super::problem::{Place, Problems};

@@ -5,14 +5,21 @@ use std::path::Path;
 use rustix::fs::Access;
 
 use super::prometheus::endpoint;
-use crate::config::daemon::Output;
+use crate::config::daemon::{NotifierOutput, Output};
 use crate::config::{Config, Problems};
 
 /// What is wrong with outputs, as far as can be told without writing.
 pub fn check(config: &Config) -> Problems {
     let mut problems = endpoint::check(config);
     for (place, output) in config.outputs.iter().enumerate() {
-        let Output::File(file) = output else { continue };
+        let file = match output {
+            Output::File(file) => file,
+            Output::Notifier { notifier } => {
+                forgetful(notifier, place, &mut problems);
+                continue;
+            }
+            Output::Test { .. } => continue,
+        };
         let key = format!("outputs[{place}].file");
         let folder = file.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let shown = folder.display();
@@ -30,4 +37,15 @@ pub fn check(config: &Config) -> Problems {
         }
     }
     problems
+}
+
+/// Whether what a broker confirmed outlives the broker.
+fn forgetful(notifier: &NotifierOutput, place: usize, problems: &mut Problems) {
+    if notifier.target().survives_restarts() {
+        return;
+    }
+    let message = "the queue is not durable, as is Ceilometer's default: RabbitMQ forgets what is in it when it restarts, \
+                   although it confirmed that";
+    let remedy = "Set amqp_durable_queues under options, here and in [oslo_messaging_rabbit] of all that use the queue";
+    problems.warning(notifier.place, &format!("outputs[{place}].notifier"), message, remedy);
 }

@@ -37,7 +37,7 @@ pub struct Selection {
 }
 
 /// Whether a source can name this as a discovery.
-fn is_discovery(url: &str) -> bool {
+pub fn is_discovery(url: &str) -> bool {
     [GUESTS, NODE].contains(&discovery_name(url))
 }
 

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use self::wire::{Wire, WireSlot};
 use super::log::{Counts, Key};
 use super::memory::Memory;
+use crate::agent::OPERATOR;
 use crate::pipeline::Slot;
 use crate::sandbox::limits::NAME_BYTES;
 
@@ -84,21 +85,22 @@ pub fn of_samples(only: Option<&str>, samples: &[String]) -> Vec<u8> {
 pub fn replayed<'a>(only: Option<&str>, meters: impl IntoIterator<Item = &'a str>) -> Counts {
     let mut counts = Counts::new();
     for meter in meters {
-        let (module, tenant) = (REPLAYED.to_owned(), only.map(mark).unwrap_or_default());
-        let kind = Kind { module, tenant, meter: meter.to_owned() };
+        let module = only.map_or_else(|| REPLAYED.to_owned(), replayed_for);
+        let kind = Kind { module, tenant: OPERATOR.to_owned(), meter: meter.to_owned() };
         let known = counts.keys() < MOST_KEYS || counts.of(kind.key().as_str()) > 0;
         counts.add(if known { kind.key() } else { Kind { meter: OTHERS.into(), ..kind }.key() }, 1);
     }
     counts
 }
 
-/// A publisher's name, or what stands for it where there is no room.
-fn mark(publisher: &str) -> String {
-    if publisher.len() <= PART_BYTES && !publisher.contains(SEPARATOR) {
-        return publisher.to_owned();
+/// The module of samples that are delivered again by one publisher: it has its name, or a digest where there is no room.
+fn replayed_for(publisher: &str) -> String {
+    let module = format!("{REPLAYED}{publisher}");
+    if module.len() <= PART_BYTES && !module.contains(SEPARATOR) {
+        return module;
     }
     let digest: String = Sha256::digest(publisher).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("~{}", digest.get(..DIGITS).unwrap_or_default())
+    format!("{REPLAYED}~{}", digest.get(..DIGITS).unwrap_or_default())
 }
 
 /// What is in a record.
@@ -195,12 +197,12 @@ impl Kind {
 
     /// Whether these are samples that are delivered again.
     pub fn is_replayed(&self) -> bool {
-        self.module == REPLAYED
+        self.module.starts_with(REPLAYED)
     }
 
     /// Whether they are for this publisher, among others or alone.
     pub fn is_for(&self, publisher: &str) -> bool {
-        !self.is_replayed() || self.tenant.is_empty() || self.tenant == mark(publisher)
+        !self.is_replayed() || self.module == REPLAYED || self.module == replayed_for(publisher)
     }
 }
 

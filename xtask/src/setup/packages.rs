@@ -171,5 +171,6 @@ mod tests {
     #[test]
     fn the_rigs_packages_are_those_it_names() {
         assert_eq!(DEBIAN.names(&[Need::Rig]), wasmeter_rig::PACKAGES);
+        assert_eq!(DEBIAN.names(&[Need::RabbitMq]), [wasmeter_rig::RABBIT_PACKAGE]);
     }
 }

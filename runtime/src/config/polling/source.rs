@@ -178,7 +178,7 @@ fn whole(number: f64) -> i128 {
 }
 
 /// Digits with a sign, and with single underscores between them.
-fn number(text: &str) -> Option<i128> {
+pub(in crate::config) fn number(text: &str) -> Option<i128> {
     let text = text.trim();
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     let groups = || digits.split('_');

@@ -18,6 +18,8 @@ pub enum Cause {
     FullDisk,
     /// The operator asked for it.
     Operator,
+    /// Less was made of it, to make room: see [`Thin`](super::Thin).
+    Thinned,
 }
 
 /// A number of records and of what they hold.
@@ -29,7 +31,7 @@ pub struct Total {
     pub counts: Counts,
 }
 
-/// Records that a cursor will not get.
+/// Records that a cursor will not get, or samples that were taken out of one that it will.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dropped {
     /// Who will not get them; `None` if nobody was reading.
@@ -40,7 +42,7 @@ pub struct Dropped {
     pub first: Sequence,
     /// The last of them. Records in between that had been dropped before are not counted again.
     pub last: Sequence,
-    /// How much it is.
+    /// How much it is. No records, if samples were taken out of the only record that its segment still held.
     pub total: Total,
 }
 
@@ -65,7 +67,7 @@ pub struct Account {
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Bytes, Self::Age, Self::Damaged, Self::FullDisk, Self::Operator];
+    pub const ALL: [Self; 6] = [Self::Bytes, Self::Age, Self::Damaged, Self::FullDisk, Self::Operator, Self::Thinned];
 
     /// As a label value.
     pub fn as_str(self) -> &'static str {
@@ -75,6 +77,7 @@ impl Cause {
             Self::Damaged => "damaged",
             Self::FullDisk => "full-disk",
             Self::Operator => "operator",
+            Self::Thinned => "thinned",
         }
     }
 
@@ -85,6 +88,7 @@ impl Cause {
             Self::Damaged => 3,
             Self::FullDisk => 4,
             Self::Operator => 5,
+            Self::Thinned => 6,
         }
     }
 

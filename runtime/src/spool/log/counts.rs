@@ -90,6 +90,16 @@ impl Counts {
         rest
     }
 
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_key.is_empty() && self.unread == 0
+    }
+
+    /// Whether there is at least as much of every key.
+    pub(super) fn contains(&self, part: &Self) -> bool {
+        part.unread <= self.unread && part.by_key.iter().all(|(key, number)| *number <= self.of(key.as_str()))
+    }
+
     /// The number counted for a key.
     pub fn of(&self, key: &str) -> u64 {
         self.by_key.get(key).copied().unwrap_or_default()

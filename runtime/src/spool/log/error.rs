@@ -10,6 +10,12 @@ pub enum Error {
     /// Another process writes to this folder.
     #[error("another process is writing to this spool")]
     Locked,
+    /// The folder can be read at most.
+    #[error("cannot write to the spool's folder: it must be mounted read-write and belong to the daemon's user")]
+    NotWritable {
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// The record does not fit the bounds.
     #[error("a record of {bytes} bytes does not fit a spool of {limit}")]
     TooLarge {
@@ -83,6 +89,25 @@ impl Error {
     /// For `map_err`.
     pub(super) fn io(step: Step) -> impl Fn(io::Error) -> Self {
         move |source| Self::Io { step, source }
+    }
+
+    /// For the first file that is opened to write.
+    pub(super) fn lock(source: io::Error) -> Self {
+        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        match source.kind() {
+            PermissionDenied | ReadOnlyFilesystem => Self::NotWritable { source },
+            _ => Self::Io { step: Step::Lock, source },
+        }
+    }
+
+    /// Whether the disk can only be read: mounted like that, or the kernel no longer trusts it.
+    pub fn is_read_only(&self) -> bool {
+        match self {
+            Self::Io { source, .. } | Self::NotWritable { source } => {
+                source.kind() == io::ErrorKind::ReadOnlyFilesystem
+            }
+            _ => false,
+        }
     }
 
     /// Whether the disk is full, by any of its names.

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::account::{Cause, Total};
 use super::counts::Counts;
 use super::ledger::Books;
+use super::record::Header;
 use super::scan::Found;
 
 /// A record, or a run of records of which nothing is left.
@@ -18,6 +19,8 @@ pub(super) struct Entry {
     pub samples_before: u64,
     /// What it holds. Of a run only the number is known.
     pub counts: Counts,
+    /// What was taken out of it and of those that it stands for.
+    pub thinned: Counts,
     pub time: i64,
     pub state: State,
 }
@@ -58,7 +61,14 @@ pub(super) struct Index {
 
 impl Entry {
     pub fn samples_after(&self) -> u64 {
-        self.samples_before.saturating_add(self.counts.samples())
+        self.samples_before.saturating_add(self.counts.samples()).saturating_add(self.thinned.samples())
+    }
+
+    /// What it holds, and what was taken out of it.
+    pub fn all(&self) -> Counts {
+        let mut all = self.counts.clone();
+        all.add_all(&self.thinned);
+        all
     }
 
     pub fn held(&self) -> Option<Place> {
@@ -68,7 +78,7 @@ impl Entry {
         }
     }
 
-    /// The part of it from a point on: all of it, unless the point is inside of a run.
+    /// What it holds from a point on: all of it, unless the point is inside of a run.
     pub fn total_from(&self, point: Point) -> Total {
         if point.next <= self.first {
             return Total { records: self.end - self.first, counts: self.counts.clone() };
@@ -92,23 +102,31 @@ impl Index {
     /// Adds what a scan found, segment by segment in order.
     pub fn add_found(&mut self, segment: u64, found: Found, at: Point) -> Point {
         let header = found.header;
-        if header.sequence < at.next || header.samples_before < at.samples {
+        if header.sequence < at.next || header.samples_before < at.samples || !self.agrees(&header) {
             // Left over from a write that was given up: another record has its number.
             return at;
         }
         let before = Point { next: header.sequence, samples: header.samples_before };
         self.add_run(at, before);
+        if let Some(last) = self.entries.back_mut().filter(|last| last.samples_after() < before.samples) {
+            // Less than there was before this one: left over, too, of another record of that number.
+            last.counts = Counts::unknown(before.samples.saturating_sub(last.samples_before));
+            last.thinned = Counts::new();
+            last.state = State::Lost(Cause::Damaged);
+        }
         let place = Place {
             segment,
             offset: found.offset,
             head: header.head_length(),
             payload: u64::from(header.payload_length),
         };
+        let (counts, thinned) = found.counts.unwrap_or_else(|| (Counts::unknown(header.samples), Counts::new()));
         let entry = Entry {
             first: header.sequence,
             end: header.sequence.saturating_add(1),
             samples_before: header.samples_before,
-            counts: found.counts.unwrap_or_else(|| Counts::unknown(header.samples)),
+            counts,
+            thinned,
             time: header.time,
             state: match (header.dropped, found.whole) {
                 (Some(cause), _) => State::Lost(cause),
@@ -121,24 +139,36 @@ impl Index {
         after
     }
 
+    /// Whether a record can be there by what the books say of the points around it.
+    fn agrees(&self, header: &Header) -> bool {
+        let samples_after = header.samples_before.saturating_add(header.samples);
+        let after = self.known.partition_point(|point| point.next <= header.sequence);
+        let next = self.known.get(after);
+        let before = after.checked_sub(1).and_then(|before| self.known.get(before));
+        next.is_none_or(|point| {
+            samples_after <= point.samples
+                && (point.next > header.sequence.saturating_add(1) || samples_after == point.samples)
+        }) && before.is_none_or(|point| point.samples <= header.samples_before)
+    }
+
     /// Accounts for records of which nothing was found, in a run of its own between any two known points.
     pub fn add_run(&mut self, from: Point, to: Point) {
-        let inside = |point: &&Point| {
-            (from.next + 1..to.next).contains(&point.next) && (from.samples..=to.samples).contains(&point.samples)
-        };
-        let cut = self.known.iter().find(inside).copied().unwrap_or(to);
-        if from.next < cut.next {
-            self.entries.push_back(Entry {
-                first: from.next,
-                end: cut.next,
-                samples_before: from.samples,
-                counts: Counts::unknown(cut.samples.saturating_sub(from.samples)),
-                time: i64::MIN,
-                state: State::Lost(Cause::Damaged),
-            });
-        }
-        if cut != to {
-            self.add_run(cut, to);
+        let after = self.known.partition_point(|point| point.next <= from.next);
+        let inside = self.known.iter().skip(after).take_while(|point| point.next < to.next);
+        let mut from = from;
+        for cut in inside.chain([&to]) {
+            if from.next < cut.next && (cut == &to || (from.samples..=to.samples).contains(&cut.samples)) {
+                self.entries.push_back(Entry {
+                    first: from.next,
+                    end: cut.next,
+                    samples_before: from.samples,
+                    counts: Counts::unknown(cut.samples.saturating_sub(from.samples)),
+                    thinned: Counts::new(),
+                    time: i64::MIN,
+                    state: State::Lost(Cause::Damaged),
+                });
+                from = *cut;
+            }
         }
     }
 
@@ -164,15 +194,17 @@ impl Index {
 
     /// Gives a record or run whose keys are not readable the keys that nothing else accounts for: `appended` is what
     /// all records before this number held, `gone` the part of it that is not in the index any more. If there are
-    /// several, it is not known which of them held what, and only their numbers count.
+    /// several, or were, it is not known which of them held what, and only their numbers count.
     pub fn resolve(&mut self, next: u64, appended: &Counts, gone: &Counts) {
+        if appended.unread() > 0 || gone.unread() > 0 {
+            return;
+        }
         let mut rest = appended.minus(gone);
         for entry in self.entries.iter().filter(|entry| entry.end <= next && entry.counts.unread() == 0) {
-            rest = rest.minus(&entry.counts);
+            rest = rest.minus(&entry.all());
         }
         let mut unread = self.entries.iter_mut().filter(|entry| entry.end <= next && entry.counts.unread() > 0);
         if let (Some(entry), None) = (unread.next(), unread.next())
-            && rest.unread() == 0
             && rest.samples() == entry.counts.samples()
         {
             entry.counts = rest;
@@ -184,7 +216,7 @@ impl Index {
         let mut samples = None;
         while let Some(entry) = self.entries.front_mut().filter(|entry| entry.first < next) {
             samples = Some(entry.samples_after());
-            gone.add_all(&entry.counts);
+            gone.add_all(&entry.all());
             if entry.end > next {
                 // A run across the border: its samples are counted with the first part.
                 entry.first = next;

@@ -9,7 +9,7 @@ use std::io;
 use super::account::{Account, Cause, Total};
 use super::counts::Counts;
 use super::index::{Index, Point, State};
-use super::record::{Reader, Sequence, checksum};
+use super::record::{LAST_SEQUENCE, Reader, Sequence, checksum};
 use super::storage::{Storage, StorageFile, read_full, write_full};
 
 /// The two files.
@@ -97,13 +97,7 @@ impl<F: StorageFile> LedgerFiles<F> {
         let target = if self.found { self.newest } else { 1 - self.newest };
         let mut body = Vec::new();
         state.encode(&mut body);
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend(generation.to_le_bytes());
-        bytes.extend(u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes());
-        let mut checked = bytes.get(8..).map(<[u8]>::to_vec).unwrap_or_default();
-        checked.extend(&body);
-        bytes.extend(checksum(UNSALTED, &checked).to_le_bytes());
-        bytes.extend(&body);
+        let bytes = sealed(generation, &body);
 
         let Some(Some(file)) = self.files.get(target) else { return Err(io::ErrorKind::NotFound.into()) };
         let allocated = file.length()?;
@@ -120,6 +114,18 @@ impl<F: StorageFile> LedgerFiles<F> {
         self.found = false;
         Ok(())
     }
+}
+
+/// A ledger's file of this state: magic, generation, length and checksum before it.
+pub(super) fn sealed(generation: u64, body: &[u8]) -> Vec<u8> {
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend(generation.to_le_bytes());
+    bytes.extend(u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes());
+    let mut checked = bytes.get(8..).map(<[u8]>::to_vec).unwrap_or_default();
+    checked.extend(body);
+    bytes.extend(checksum(UNSALTED, &checked).to_le_bytes());
+    bytes.extend(body);
+    bytes
 }
 
 /// The state as another process sees it, without a lock: one file may be half written, the other is whole.
@@ -212,6 +218,10 @@ impl Cursor {
     /// lost before stays lost by its own cause. Returns what this call dropped.
     pub fn advance(&mut self, index: &Index, to: u64, dropping: Option<Cause>) -> Option<(Sequence, Sequence, Total)> {
         let mut dropped: Option<(Sequence, Sequence, Total)> = None;
+        if to <= self.position.next {
+            // A run that it is in may begin before that.
+            return None;
+        }
         for entry in index.between(self.position.next, to) {
             let mut total = entry.total_from(self.position);
             total.records = total.records.min(to.saturating_sub(entry.first.max(self.position.next)));
@@ -222,6 +232,9 @@ impl Cursor {
             match cause {
                 None => self.acknowledged.add(total.records, &total.counts),
                 Some(cause) => self.dropped.entry(cause).or_default().add(total.records, &total.counts),
+            }
+            if !entry.thinned.is_empty() {
+                self.dropped.entry(Cause::Thinned).or_default().add(0, &entry.thinned);
             }
             if let (State::Held(_), Some(_)) = (entry.state, dropping) {
                 let (_, last, sum) =
@@ -258,6 +271,9 @@ impl Cursor {
                 State::Lost(cause) => {
                     account.dropped.entry(cause).or_default().add(total.records, &total.counts);
                 }
+            }
+            if !entry.thinned.is_empty() {
+                account.dropped.entry(Cause::Thinned).or_default().add(0, &entry.thinned);
             }
         }
         account
@@ -303,7 +319,8 @@ impl Point {
     }
 
     fn decode(reader: &mut Reader<'_>) -> Option<Self> {
-        Some(Self { next: reader.u64()?, samples: reader.u64()? })
+        let point = Self { next: reader.u64()?, samples: reader.u64()? };
+        (point.next <= LAST_SEQUENCE).then_some(point)
     }
 }
 

@@ -30,7 +30,8 @@ pub enum SyncPolicy {
     EachRecord,
     /// After so many records, and when the caller says so.
     Every(u32),
-    /// When the kernel likes. Records survive the daemon's end but not the machine's.
+    /// When the kernel likes. Records survive the daemon's end but not the machine's: what is missing then counts as
+    /// damaged, and where a write that had failed has come back instead, books balance in samples but not by key.
     Never,
 }
 

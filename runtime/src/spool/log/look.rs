@@ -10,8 +10,8 @@ use super::error::{Error, Step};
 use super::index::{Index, Place, Point};
 use super::ledger::{self, Books};
 use super::record::{Record, Sequence};
-use super::scan::{Scan, scan};
-use super::segment::{first_of, name, read_header};
+use super::scan::{Frame, Scan, scan};
+use super::segment::{first_of, name, read_header, read_start};
 use super::storage::{Folder, Storage};
 use super::store::{Fetched, Store, read_payload};
 
@@ -80,14 +80,16 @@ impl<S: Storage> Look<S> {
         let floor = self.books.as_ref().map(|books| books.floor);
         let mut at = floor;
         for (number, (first, file)) in self.segments.iter().enumerate() {
-            let end = self.segments.get(number + 1).map_or(u64::MAX, |(next, _)| *next);
-            let Scan { found, damaged, length } =
-                scan(file, self.salt, *first, end, false).map_err(Error::io(Step::Read))?;
+            let after = self.segments.get(number + 1);
+            let end = after.map(|(next, _)| *next);
+            let next = after.and_then(|(next, file)| read_start(file, *next, self.salt));
+            let frame = Frame { salt: self.salt, first: *first, end, next };
+            let Scan { found, damaged, length } = scan(file, frame, false).map_err(Error::io(Step::Read))?;
             self.bytes = self.bytes.saturating_add(length);
-            if floor.is_some_and(|floor| end <= floor.next) {
+            if floor.zip(end).is_some_and(|(floor, end)| end <= floor.next) {
                 continue;
             }
-            let start = read_header(file, *first).map(|(_, start)| start);
+            let start = read_start(file, *first, self.salt);
             if let (Some(from), Some(start)) = (at, start)
                 && start.next > from.next
                 && start.samples >= from.samples
@@ -99,7 +101,7 @@ impl<S: Storage> Look<S> {
             for found in found {
                 let point = Point { next: found.header.sequence, samples: found.header.samples_before };
                 // What is being written just now is not there yet.
-                if found.whole || end != u64::MAX {
+                if found.whole || end.is_some() {
                     at = Some(self.index.add_found(*first, found, at.unwrap_or(point)));
                 }
             }
@@ -113,6 +115,7 @@ impl<S: Storage> Look<S> {
             self.appended = books.appended.clone();
             for entry in self.index.from(books.next.next) {
                 self.appended.add_all(&entry.total_from(books.next).counts);
+                self.appended.add_all(&entry.thinned);
             }
         }
         Ok(())

@@ -14,7 +14,7 @@ pub(super) const HEADER_BYTES: usize = 64;
 /// Mixed with the spool's own number: see the module.
 const MAGIC: u32 = 0x5753_50D1;
 /// No spool gets here, but a damaged header might.
-const LAST_SEQUENCE: u64 = 1 << 62;
+pub(super) const LAST_SEQUENCE: u64 = 1 << 62;
 
 /// A record's number. Numbers rise by one from 1 and are never used twice for what was committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,10 +38,13 @@ pub struct Record {
 pub(super) struct Header {
     /// Set if only the head is left, because the record was dropped.
     pub dropped: Option<Cause>,
+    /// Whether a second list of counts says what was taken out of it.
+    pub thinned: bool,
     pub sequence: u64,
     pub time: i64,
     /// Samples in all records before this one: what a damaged record held is the difference of its neighbours.
     pub samples_before: u64,
+    /// Samples of both lists.
     pub samples: u64,
     pub counts_length: u32,
     pub payload_length: u32,
@@ -60,6 +63,7 @@ impl Header {
     pub fn new(sequence: u64, time: i64, samples_before: u64) -> Self {
         Self {
             dropped: None,
+            thinned: false,
             sequence,
             time,
             samples_before,
@@ -74,7 +78,7 @@ impl Header {
     pub fn encode(&self, salt: u64) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEADER_BYTES);
         bytes.extend(magic(salt));
-        bytes.extend([self.dropped.map_or(0, Cause::code), 0, 0, 0]);
+        bytes.extend([self.dropped.map_or(0, Cause::code), u8::from(self.thinned), 0, 0]);
         bytes.extend(self.sequence.to_le_bytes());
         bytes.extend(self.time.to_le_bytes());
         bytes.extend(self.samples_before.to_le_bytes());
@@ -94,12 +98,21 @@ impl Header {
         if !checked.starts_with(&magic(salt)) || checksum(salt, checked) != Reader(stored).u32()? {
             return None;
         }
-        let mut reader = Reader(checked.get(4..)?);
+        let header = Self::from_raw(checked)?;
+        let plausible = header.counts_length as usize <= 2 * COUNTS_BYTES && header.sequence < LAST_SEQUENCE;
+        plausible.then_some(header)
+    }
+
+    /// What these bytes say, whole or not.
+    pub fn from_raw(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader(bytes.get(4..)?);
         let kind = reader.u8()?;
         let dropped = if kind == 0 { None } else { Some(Cause::from_code(kind)?) };
-        reader.take(3)?;
-        let header = Self {
+        let thinned = reader.u8()? != 0;
+        reader.take(2)?;
+        Some(Self {
             dropped,
+            thinned,
             sequence: reader.u64()?,
             time: reader.i64()?,
             samples_before: reader.u64()?,
@@ -108,9 +121,20 @@ impl Header {
             payload_length: reader.u32()?,
             counts_checksum: reader.u32()?,
             payload_checksum: reader.u32()?,
-        };
-        let plausible = header.counts_length as usize <= COUNTS_BYTES && header.sequence < LAST_SEQUENCE;
-        plausible.then_some(header)
+        })
+    }
+
+    fn checked(self, listed: &[u8], payload: &[u8], salt: u64) -> Self {
+        let (counts_checksum, payload_checksum) = (checksum(salt, listed), checksum(salt, payload));
+        Self { counts_checksum, payload_checksum, ..self }
+    }
+
+    fn followed_by(&self, listed: &[u8], payload: &[u8], salt: u64) -> Vec<u8> {
+        let mut bytes = self.encode(salt);
+        bytes.reserve(listed.len() + payload.len());
+        bytes.extend(listed);
+        bytes.extend(payload);
+        bytes
     }
 
     /// Bytes before the payload.
@@ -123,10 +147,15 @@ impl Header {
         self.head_length() + u64::from(self.payload_length)
     }
 
-    /// The counts out of their bytes, if these are whole.
-    pub fn counts(&self, bytes: &[u8], salt: u64) -> Option<Counts> {
-        let counts = Counts::decode(&mut Reader(bytes))?;
-        (checksum(salt, bytes) == self.counts_checksum && counts.samples() == self.samples).then_some(counts)
+    /// What it holds and what was taken out of it, from the bytes of both lists, if these are whole.
+    pub fn counts(&self, bytes: &[u8], salt: u64) -> Option<(Counts, Counts)> {
+        if checksum(salt, bytes) != self.counts_checksum {
+            return None;
+        }
+        let reader = &mut Reader(bytes);
+        let counts = Counts::decode(reader)?;
+        let thinned = if self.thinned { Counts::decode(reader)? } else { Counts::new() };
+        (counts.samples().saturating_add(thinned.samples()) == self.samples).then_some((counts, thinned))
     }
 }
 
@@ -180,23 +209,33 @@ pub(super) fn salted(salt: u64) -> Hasher {
     hasher
 }
 
-/// A whole record, ready to be written.
-pub(super) fn encode(header: Header, counts: &Counts, payload: &[u8], salt: u64) -> (Header, Vec<u8>) {
+/// A whole record, ready to be written: what it holds, and what was taken out of it.
+pub(super) fn encode(
+    header: Header,
+    counts: &Counts,
+    thinned: &Counts,
+    payload: &[u8],
+    salt: u64,
+) -> (Header, Vec<u8>) {
     let mut listed = Vec::new();
     counts.encode(&mut listed);
+    if !thinned.is_empty() {
+        thinned.encode(&mut listed);
+    }
     let header = Header {
-        samples: counts.samples(),
+        thinned: !thinned.is_empty(),
+        samples: counts.samples().saturating_add(thinned.samples()),
         counts_length: u32::try_from(listed.len()).unwrap_or(u32::MAX),
         payload_length: u32::try_from(payload.len()).unwrap_or(u32::MAX),
-        counts_checksum: checksum(salt, &listed),
-        payload_checksum: checksum(salt, payload),
         ..header
     };
-    let mut bytes = header.encode(salt);
-    bytes.reserve(listed.len() + payload.len());
-    bytes.extend(listed);
-    bytes.extend(payload);
-    (header, bytes)
+    let header = header.checked(&listed, payload, salt);
+    (header, header.followed_by(&listed, payload, salt))
+}
+
+/// A record of any header, whatever that says, with checksums that are right.
+pub(super) fn encode_raw(header: Header, listed: &[u8], payload: &[u8], salt: u64) -> Vec<u8> {
+    header.checked(listed, payload, salt).followed_by(listed, payload, salt)
 }
 
 impl std::fmt::Display for Sequence {

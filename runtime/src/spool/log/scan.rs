@@ -3,6 +3,7 @@
 use std::io;
 
 use super::counts::Counts;
+use super::index::Point;
 use super::record::{HEADER_BYTES, Header, magic, salted};
 use super::segment::SEGMENT_HEADER;
 use super::storage::{StorageFile, read_full};
@@ -34,8 +35,8 @@ pub(super) struct Scan {
 pub(super) struct Found {
     pub header: Header,
     pub offset: u64,
-    /// `None` if they are damaged.
-    pub counts: Option<Counts>,
+    /// What it holds and what was taken out of it; `None` if they are damaged.
+    pub counts: Option<(Counts, Counts)>,
     /// Whether the payload is there and, if that was asked for, whole.
     pub whole: bool,
 }
@@ -49,9 +50,24 @@ struct Window<'a, F> {
     unreadable: u32,
 }
 
-/// Reads a segment's heads, and with `verify` the payloads too. Numbers outside of `first..end` are left-overs of a
-/// write that was given up, and not looked at. Memory is bounded by the window and the heads that are whole.
-pub(super) fn scan(file: &impl StorageFile, salt: u64, first: u64, end: u64, verify: bool) -> io::Result<Scan> {
+/// What is known of a segment before its records are looked at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Frame {
+    pub salt: u64,
+    /// Its first number.
+    pub first: u64,
+    /// The next segment's first number, if there is one.
+    pub end: Option<u64>,
+    /// Where the next segment starts, if there is one and its header is whole.
+    pub next: Option<Point>,
+}
+
+/// Reads a segment's heads, and with `verify` the payloads too. Numbers that do not belong into the segment are
+/// left-overs of a write that was given up, and not looked at. Memory is bounded by the window and the heads that are
+/// whole.
+pub(super) fn scan(file: &impl StorageFile, frame: Frame, verify: bool) -> io::Result<Scan> {
+    let Frame { salt, first, end, next } = frame;
+    let end = end.unwrap_or(u64::MAX);
     let length = file.length()?;
     let chunk = if verify { ALL } else { HEADS };
     let mut window = Window { file, bytes: Vec::new(), start: 0, chunk, unreadable: 0 };
@@ -86,7 +102,11 @@ pub(super) fn scan(file: &impl StorageFile, salt: u64, first: u64, end: u64, ver
         // may lie where its payload would be.
         offset += if whole { header.length() } else { HEADER_BYTES as u64 };
     }
-    scan.settle_conflicts();
+    if let (Some(at), Some(last)) = (believed.filter(|_| frame.end.is_none()), scan.found.last_mut()) {
+        // The one that was being written when the power went.
+        last.whole = window.payload_is_whole(at, &last.header, salt);
+    }
+    scan.settle_conflicts(next);
     let whole = scan.found.iter().filter(|found| found.whole).map(|found| found.header.length());
     scan.damaged = length.saturating_sub(SEGMENT_HEADER).saturating_sub(whole.sum());
     Ok(scan)
@@ -97,8 +117,8 @@ pub(super) fn scan(file: &impl StorageFile, salt: u64, first: u64, end: u64, ver
 impl Scan {
     /// Leaves out what contradicts a later record: left over from an append that was given up, it came back when
     /// the power went before the record that took its place was durable.
-    fn settle_conflicts(&mut self) {
-        let mut next: Option<(u64, u64)> = None;
+    fn settle_conflicts(&mut self, start: Option<Point>) {
+        let mut next = start.map(|start| (start.next, start.samples));
         let mut kept = Vec::with_capacity(self.found.len());
         while let Some(found) = self.found.pop() {
             let header = &found.header;
@@ -106,7 +126,9 @@ impl Scan {
             let fits = match next {
                 None => true,
                 Some((sequence, samples)) if header.sequence.saturating_add(1) == sequence => after == samples,
-                Some((sequence, samples)) => found.whole || (header.sequence < sequence && after <= samples),
+                // What lies after a whole record may be left over itself, but not the next segment.
+                Some(_) if found.whole && !kept.is_empty() => true,
+                Some((sequence, samples)) => header.sequence < sequence && after <= samples,
             };
             if fits {
                 next = Some((header.sequence, header.samples_before));

@@ -1,7 +1,7 @@
 //! A segment: a file of records, named by the number of its first.
 
 use super::index::Point;
-use super::record::{Reader, checksum};
+use super::record::{LAST_SEQUENCE, Reader, checksum};
 use super::storage::{StorageFile, read_full};
 
 /// Bytes before the first record.
@@ -27,6 +27,8 @@ pub(super) struct Segment<F> {
     pub oldest: i64,
     /// The latest time of a record.
     pub newest: i64,
+    /// How many passes of thinning it has been through since the spool was opened.
+    pub thinned: usize,
     /// Open if it is the one that is written or read now.
     pub file: Option<F>,
 }
@@ -42,7 +44,7 @@ pub(super) fn first_of(name: &str) -> Option<u64> {
     if digits.len() != 20 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    digits.parse().ok()
+    digits.parse().ok().filter(|first| *first < LAST_SEQUENCE)
 }
 
 /// What a segment starts with: magic, salt, first record, samples before it, checksum. The samples tell how many there
@@ -56,6 +58,11 @@ pub(super) fn header(salt: u64, start: Option<Point>) -> Vec<u8> {
     bytes.extend([0; 4]);
     bytes.extend(checksum(salt, &bytes).to_le_bytes());
     bytes
+}
+
+/// Where the segment starts, if its header is whole, and of this spool.
+pub(super) fn read_start(file: &impl StorageFile, first: u64, salt: u64) -> Option<Point> {
+    read_header(file, first).filter(|(found, _)| *found == salt).map(|(_, start)| start)
 }
 
 /// The salt and the start in a segment's header, if that is whole and of this segment.

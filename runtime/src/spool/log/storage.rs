@@ -3,8 +3,11 @@
 use std::io;
 
 mod folder;
+mod memory;
 
 pub use self::folder::Folder;
+#[doc(hidden)]
+pub use self::memory::{Memory, MemoryFile};
 
 /// A folder that can keep files. Names are plain file names.
 pub trait Storage {

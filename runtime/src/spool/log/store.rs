@@ -11,7 +11,7 @@ use super::limits::{Limits, SyncPolicy};
 use super::record::Sequence;
 use super::segment::Segment;
 use super::storage::{Folder, Storage};
-use super::victims::{OldestFirst, Victims};
+use super::thin::{OldestFirst, Thin};
 
 mod append;
 mod commit;
@@ -19,6 +19,7 @@ mod open;
 mod read;
 mod rewrite;
 mod room;
+mod thinning;
 
 pub use self::read::Start;
 pub(super) use self::read::{Fetched, read_payload};
@@ -32,7 +33,7 @@ const LOCK: &str = "lock";
 pub struct Store<S: Storage = Folder> {
     storage: S,
     limits: Limits,
-    victims: Box<dyn Victims>,
+    thin: Box<dyn Thin>,
     salt: u64,
     index: Index,
     /// Oldest first. They may be fewer than there are files: see `retired`.
@@ -48,6 +49,9 @@ pub struct Store<S: Storage = Folder> {
     suspect: Option<u64>,
     /// Whether files were created or renamed since the folder was last made durable.
     names: bool,
+    /// Whether one of them is a segment in which less was made of records: positions behind these must not be known,
+    /// nor what became of them handed out, before it is sure that the old one does not come back.
+    renamed: bool,
     /// Where the next record goes.
     next: Point,
     /// Records before this are as durable as the policy wants them.
@@ -60,6 +64,8 @@ pub struct Store<S: Storage = Folder> {
     cursors: Vec<Reading>,
     ledger: LedgerFiles<S::File>,
     written: Option<Books>,
+    /// Whether both files of the ledger say that.
+    alike: bool,
     dropped: Vec<Dropped>,
     /// Whether the disk was still full after room had been made: no more is dropped for nothing.
     full: bool,
@@ -108,9 +114,9 @@ impl Store<Folder> {
 }
 
 impl<S: Storage> Store<S> {
-    /// Has somebody else choose what goes first when there is no room.
-    pub fn set_victims(&mut self, victims: impl Victims + 'static) {
-        self.victims = Box::new(victims);
+    /// Has this rule make less of what waits before whole segments go.
+    pub fn set_thin(&mut self, thin: impl Thin + 'static) {
+        self.thin = Box::new(thin);
     }
 
     /// What was dropped since the last call. Accounts contain it whether this is called or not.
@@ -177,7 +183,7 @@ impl<S: Storage> Store<S> {
         let mut uncommitted = Counts::new();
         let mut next = self.next;
         for entry in self.index.from(self.committed) {
-            uncommitted.add_all(&entry.counts);
+            uncommitted.add_all(&entry.all());
             next.samples = next.samples.min(entry.samples_before);
         }
         next.next = next.next.min(self.committed);

@@ -5,4 +5,8 @@ mod bench;
 mod cases;
 mod disk;
 mod folder;
+mod hostile;
+mod kill;
 mod model;
+mod mount;
+mod thin;

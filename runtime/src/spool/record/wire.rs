@@ -90,11 +90,12 @@ pub(super) enum WireValues<'a> {
 /// The kinds of meters, in the order of their numbers.
 pub(super) const KINDS: [Kind; 3] = [Kind::Gauge, Kind::Cumulative, Kind::Delta];
 
-/// Texts by where they are in memory: those that resources share are found without being read.
+/// Each text once. Those that resources share are found by where they are in memory, without being read.
 #[derive(Default)]
 struct Texts<'a> {
     all: Vec<&'a str>,
-    places: FxHashMap<(usize, usize), TextAt>,
+    met: FxHashMap<(usize, usize), TextAt>,
+    places: FxHashMap<&'a str, TextAt>,
 }
 
 /// New numbers of resources that have samples.
@@ -106,14 +107,13 @@ const UNUSED: u32 = u32::MAX;
 
 impl<'a> Texts<'a> {
     fn place(&mut self, text: &'a str) -> TextAt {
-        // Empty texts are at no place of their own.
-        let at = if text.is_empty() { 0 } else { text.as_ptr().addr() };
-        let next = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
-        let place = *self.places.entry((at, text.len())).or_insert(next);
-        if place == next {
-            self.all.push(text);
-        }
-        place
+        let Self { all, met, places } = self;
+        *met.entry((text.as_ptr().addr(), text.len())).or_insert_with(|| {
+            *places.entry(text).or_insert_with(|| {
+                all.push(text);
+                u32::try_from(all.len() - 1).unwrap_or(u32::MAX)
+            })
+        })
     }
 }
 

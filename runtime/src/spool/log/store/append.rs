@@ -14,7 +14,7 @@ const SEGMENTS_PER_AGE: i64 = 8;
 impl<S: Storage> Store<S> {
     /// Writes a record. It counts as appended when this returned its number, and is committed by [`Store::sync`].
     ///
-    /// If there is no room, others are dropped for it: see [`Store::take_dropped`]. After an error the record is not
+    /// If there is no room, less is made of others or they are dropped: see [`Thin`] and [`Store::take_dropped`]. After an error the record is not
     /// there, unless the machine or the process ends before the next successful [`Store::sync`]: then it may be, in
     /// the place of one that was appended later.
     pub fn append(&mut self, payload: &[u8], counts: Counts, now: i64) -> Result<Sequence, Error> {
@@ -27,22 +27,17 @@ impl<S: Storage> Store<S> {
         if least > limit {
             return Err(Error::TooLarge { bytes: least, limit });
         }
-        let (head, bytes) = encode(head, &counts, payload, self.salt);
+        let (head, bytes) = encode(head, &counts, &Counts::new(), payload, self.salt);
         let size = bytes.len() as u64;
         if size > limit {
             return Err(Error::TooLarge { bytes: size, limit });
         }
         self.expire(now);
         self.make_room(size + SEGMENT_HEADER)?;
-        let written = match self.write(&bytes, now) {
-            Err(error) if error.is_full() && !self.full => {
-                // One attempt: if somebody else fills the disk, dropping more would not help.
-                self.full = true;
-                if self.free_segment() { self.write(&bytes, now) } else { Err(error) }
-            }
-            written => written,
+        let place = match self.write(&bytes, now) {
+            Err(error) if error.is_full() && !self.full => self.write_anyway(&bytes, now, error)?,
+            written => written?,
         };
-        let place = written?;
         self.full = false;
 
         let place = Place { head: head.head_length(), payload: u64::from(head.payload_length), ..place };
@@ -52,6 +47,7 @@ impl<S: Storage> Store<S> {
             end: head.sequence + 1,
             samples_before: head.samples_before,
             counts,
+            thinned: Counts::new(),
             time: now,
             state: State::Held(place),
         };
@@ -67,6 +63,19 @@ impl<S: Storage> Store<S> {
             SyncPolicy::Every(_) => {}
         }
         Ok(Sequence(head.sequence))
+    }
+
+    /// Frees room on a full disk and writes these bytes there. Once: if somebody else fills the disk, dropping more and
+    /// more would not help.
+    fn write_anyway(&mut self, bytes: &[u8], now: i64, error: Error) -> Result<Place, Error> {
+        self.full = true;
+        let size = bytes.len() as u64 + SEGMENT_HEADER;
+        if self.free_by_thinning(size)
+            && let Ok(place) = self.write(bytes, now)
+        {
+            return Ok(place);
+        }
+        if self.free_by_dropping(size) { self.write(bytes, now) } else { Err(error) }
     }
 
     /// Writes these bytes behind the last record, in a new segment if need be.
@@ -139,6 +148,7 @@ impl<S: Storage> Store<S> {
             allocated: SEGMENT_HEADER,
             oldest: i64::MAX,
             newest: i64::MIN,
+            thinned: 0,
             file: Some(file),
         });
         self.appendable = true;

@@ -1,5 +1,6 @@
 //! Making records, positions and removals durable.
 
+use super::super::index::{Entry, State};
 use super::super::segment::{header, name};
 use super::super::storage::{StorageFile, write_full};
 use super::read::Fetched;
@@ -11,13 +12,24 @@ impl<S: Storage> Store<S> {
         if self.committed < self.next.next || self.names || self.suspect.is_some() {
             self.sync_data()?;
         }
-        if self.names {
-            self.storage.sync().map_err(Error::io(Step::Sync))?;
-            self.names = false;
-        }
+        self.sync_names()?;
         self.committed = self.next.next;
         self.unsynced = 0;
         Ok(())
+    }
+
+    pub(super) fn sync_names(&mut self) -> Result<(), Error> {
+        if self.names {
+            self.storage.sync().map_err(Error::io(Step::Sync))?;
+            self.names = false;
+            self.renamed = false;
+        }
+        Ok(())
+    }
+
+    /// Makes sure that no segment comes back of which less was made.
+    pub(super) fn sync_renamed(&mut self) -> Result<(), Error> {
+        if self.renamed { self.sync_names() } else { Ok(()) }
     }
 
     fn sync_data(&mut self) -> Result<(), Error> {
@@ -73,19 +85,10 @@ impl<S: Storage> Store<S> {
 
     /// Writes the ledger if it changed, and removes what it allows to be removed.
     pub(super) fn settle_books(&mut self) -> Result<(), Error> {
-        let books = self.books();
-        let mut writes = usize::from(self.written.as_ref() != Some(&books));
         let names = |books: &Books| books.cursors.iter().map(|cursor| cursor.name.clone()).collect::<Vec<_>>();
-        if !self.retired.is_empty() || self.written.as_ref().map(names) != Some(names(&books)) {
-            // Either file alone must be enough to know that these segments are not missing but settled, and who reads.
-            writes = 2;
-        }
-        for _ in 0..writes {
-            self.ledger.write(&books).map_err(Error::io(Step::Ledger))?;
-        }
-        if writes > 0 {
-            self.written = Some(books);
-        }
+        // Either file alone must be enough to know that these segments are not missing but settled, and who reads.
+        let both = !self.retired.is_empty() || self.written.as_ref().map(names) != Some(names(&self.books()));
+        self.write_books(both)?;
         while let Some(segment) = self.retired.last() {
             match self.storage.remove(&name(segment.first)) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -96,15 +99,40 @@ impl<S: Storage> Store<S> {
         }
         Ok(())
     }
+
+    /// Writes the ledger if it changed; with `both` so that either of its files says it.
+    pub(super) fn write_books(&mut self, both: bool) -> Result<(), Error> {
+        // The ledger must not know more than the folder: neither files without a durable name, nor positions behind a
+        // segment of which less was made while the old one could come back.
+        self.sync_names()?;
+        let books = self.books();
+        let changed = self.written.as_ref() != Some(&books);
+        let writes = match (changed, both) {
+            (true, true) => 2,
+            (true, false) => 1,
+            (false, both) => usize::from(both && !self.alike),
+        };
+        for _ in 0..writes {
+            // A failed attempt may have taken effect.
+            self.written = None;
+            self.ledger.write(&books).map_err(Error::io(Step::Ledger))?;
+        }
+        if writes > 0 {
+            self.written = Some(books);
+            self.alike = both;
+        }
+        Ok(())
+    }
 }
 
 // === impl Reading ===
 
 impl Reading {
-    /// Moves over what is lost, which nobody will ever acknowledge.
+    /// Moves over what is lost, which nobody will ever acknowledge. What another record stands for goes with that one.
     fn pass_lost(&mut self, index: &Index, committed: u64) {
         let position = self.cursor.position.next;
-        let held = index.from(position).find(|entry| entry.held().is_some()).map_or(committed, |entry| entry.first);
+        let waits = |entry: &&Entry| matches!(entry.state, State::Held(_) | State::Lost(Cause::Thinned));
+        let held = index.from(position).find(waits).map_or(committed, |entry| entry.first);
         let to = held.min(committed);
         if position < to {
             self.cursor.advance(index, to, None);

@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 
 use super::super::index::{Entry, State};
-use super::super::scan::{Scan, scan};
-use super::super::segment::{REWRITE, SEGMENT_HEADER, first_of, name, read_header};
+use super::super::scan::{Frame, Scan, scan};
+use super::super::segment::{REWRITE, SEGMENT_HEADER, first_of, name, read_header, read_start};
 use super::super::storage::StorageFile;
+use super::rewrite::Plan;
 use super::*;
 
 /// The number of the first record of all.
@@ -14,7 +15,7 @@ const BEGINNING: u64 = 1;
 impl<S: Storage> Store<S> {
     /// Opens the spool that this storage holds: see [`Store::open`].
     pub fn open_on(storage: S, limits: Limits, now: i64) -> Result<(Self, Recovery), Error> {
-        let lock = storage.lock(LOCK).map_err(Error::io(Step::Lock))?.ok_or(Error::Locked)?;
+        let lock = storage.lock(LOCK).map_err(Error::lock)?.ok_or(Error::Locked)?;
         let (ledger, books) = LedgerFiles::open(&storage).map_err(Error::io(Step::Ledger))?;
         let (firsts, rewriting) = list(&storage)?;
         if rewriting {
@@ -29,7 +30,7 @@ impl<S: Storage> Store<S> {
         let mut store = Self {
             storage,
             limits,
-            victims: Box::new(OldestFirst),
+            thin: Box::new(OldestFirst),
             salt: books.salt,
             index: Index::of(&books),
             segments: VecDeque::new(),
@@ -38,6 +39,7 @@ impl<S: Storage> Store<S> {
             torn: false,
             suspect: None,
             names: true,
+            renamed: false,
             next: books.floor,
             committed: 0,
             unsynced: 0,
@@ -48,6 +50,7 @@ impl<S: Storage> Store<S> {
             ledger,
             // Found is not durable: the first settling writes it in any case.
             written: None,
+            alike: false,
             dropped: Vec::new(),
             full: false,
             unreadable: None,
@@ -58,19 +61,24 @@ impl<S: Storage> Store<S> {
         for (number, first) in firsts.iter().enumerate() {
             let (end, before) = (firsts.get(number + 1).copied(), recovery.damaged_bytes);
             store.add_segment(*first, end, &books, &mut recovery)?;
-            // An empty segment is set aside, and the one before it is the last again.
+            // An empty segment is set aside.
             if store.segments.back().is_some_and(|last| last.first == *first) {
                 unclean = recovery.damaged_bytes > before;
             }
         }
-        store.finish_index(&books);
+        store.finish_index(&books, firsts.last().copied().unwrap_or_default());
         let position = |cursor: Cursor| Reading { head: cursor.position.next, cursor };
         store.cursors = books.cursors.into_iter().map(position).collect();
         store.commit_found(books.next.next);
 
-        if let Some(first) = store.segments.back().map(|segment| segment.first).filter(|_| unclean) {
-            // Best while it is known what of it is whole. If there is no room for that, it stays as it is.
-            let _ = store.rewrite(first, &[], Cause::Damaged);
+        // Best while it is known what of it is whole. If there is no room for that, it stays as it is. If an empty
+        // segment came after it, nothing may be added to it: should that one come back, it would hide what was.
+        let last = store.segments.back().map(|segment| segment.first);
+        if let Some(first) = last.filter(|last| unclean && firsts.last() == Some(last)) {
+            let entries = store.index.between(first, store.next.next).cloned().collect();
+            if store.rewrite(first, Plan { entries, payload: None }).is_ok() {
+                let _ = store.sync_names();
+            }
         }
         recovery.segments = store.segments.len();
         recovery.records = store.index.from(0).filter(|entry| entry.held().is_some()).count() as u64;
@@ -90,14 +98,15 @@ impl<S: Storage> Store<S> {
     ) -> Result<(), Error> {
         let file = self.storage.open(&name(first)).map_err(Error::io(Step::Open))?;
         let allocated = file.length().map_err(Error::io(Step::Open))?;
-        let head = read_header(&file, first).filter(|(salt, _)| *salt == self.salt);
+        let head = read_start(&file, first, self.salt);
         let mut segment = Segment {
             first,
-            start: head.map(|(_, start)| start),
+            start: head,
             length: allocated,
             allocated,
             oldest: i64::MAX,
             newest: i64::MIN,
+            thinned: 0,
             file: None,
         };
         if end.is_some_and(|end| end <= self.floor.next) {
@@ -105,7 +114,9 @@ impl<S: Storage> Store<S> {
             return Ok(());
         }
         let last = end.is_none();
-        let read = scan(&file, self.salt, first, end.unwrap_or(u64::MAX), last);
+        // A segment that cannot be opened now will say so when it is its turn.
+        let next = end.and_then(|end| read_start(&self.storage.open(&name(end)).ok()?, end, self.salt));
+        let read = scan(&file, Frame { salt: self.salt, first, end, next }, last);
         let Scan { mut found, mut damaged, .. } = read.map_err(Error::io(Step::Read))?;
         if last {
             // What was never committed may be half there, and nothing after it counts. What was, is damaged.
@@ -130,9 +141,7 @@ impl<S: Storage> Store<S> {
             }
         }
         recovery.damaged_bytes = recovery.damaged_bytes.saturating_add(damaged);
-        if let Some((_, start)) =
-            head.filter(|(_, start)| start.next > self.next.next && start.samples >= self.next.samples)
-        {
+        if let Some(start) = head.filter(|start| start.next > self.next.next && start.samples >= self.next.samples) {
             self.index.add_run(self.next, start);
             self.next = start;
         }
@@ -148,10 +157,10 @@ impl<S: Storage> Store<S> {
     }
 
     /// Accounts for committed records that are gone from the end, and adds up what was appended.
-    fn finish_index(&mut self, books: &Books) {
+    fn finish_index(&mut self, books: &Books, last: u64) {
         let mut end = books.next;
-        // The next record must have a number that belongs into the last segment.
-        end.next = end.next.max(self.segments.back().map_or(0, |segment| segment.first));
+        // When a segment was started, what comes before it had been appended, even if the segment is empty.
+        end.next = end.next.max(last);
         for cursor in &books.cursors {
             end.next = end.next.max(cursor.position.next);
             end.samples = end.samples.max(cursor.position.samples);
@@ -164,6 +173,7 @@ impl<S: Storage> Store<S> {
         self.index.resolve(books.next.next, &books.appended, &books.gone);
         for entry in self.index.from(books.next.next) {
             self.appended.add_all(&entry.total_from(books.next).counts);
+            self.appended.add_all(&entry.thinned);
         }
     }
 

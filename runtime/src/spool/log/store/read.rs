@@ -71,6 +71,7 @@ impl<S: Storage> Store<S> {
     /// again by the next call, and counts as damaged after the third.
     pub fn next(&mut self, cursor: &str) -> Result<Option<Record>, Error> {
         let mut head = self.reading(cursor)?.head;
+        self.sync_renamed()?;
         let committed = self.committed;
         let record = loop {
             let entry = self.index.between(head, committed).next();
@@ -146,7 +147,7 @@ impl<S: Storage> Store<S> {
         Ok(())
     }
 
-    fn record(&self, sequence: u64, payload: Vec<u8>) -> Option<Record> {
+    pub(super) fn record(&self, sequence: u64, payload: Vec<u8>) -> Option<Record> {
         let entry = self.index.from(sequence).next()?;
         Some(Record { sequence: Sequence(sequence), time: entry.time, counts: entry.counts.clone(), payload })
     }

@@ -1,4 +1,4 @@
-//! Writing a segment anew, without records that were dropped.
+//! Writing a segment anew: without records that are lost, or with less of them.
 
 use super::super::index::{Entry, Place, State};
 use super::super::record::{Header, encode};
@@ -7,22 +7,24 @@ use super::super::storage::{StorageFile, write_full};
 use super::read::Fetched;
 use super::*;
 
-/// Where a record is in the new file, or why it is not.
-type Moved = Vec<(u64, State)>;
+/// What a segment is to hold.
+pub(super) struct Plan {
+    /// All records and runs of it. Runs have no form on disk, and none of their own is needed.
+    pub entries: Vec<Entry>,
+    /// The number of a record with another payload than before, and that payload.
+    pub payload: Option<(u64, Vec<u8>)>,
+}
 
 impl<S: Storage> Store<S> {
-    /// Writes a segment anew without the payloads of these records, and puts it in the old one's place in one step.
-    /// Nothing changes if that fails.
-    pub(super) fn rewrite(&mut self, first: u64, dropping: &[u64], cause: Cause) -> Result<(), Error> {
+    /// Writes a segment anew as it is planned, and puts it in the old one's place in one step. Nothing changes if that
+    /// fails. The new file is durable; under which name, only after [`Store::sync_names`].
+    pub(super) fn rewrite(&mut self, first: u64, plan: Plan) -> Result<(), Error> {
         let Some(position) = self.segments.iter().position(|segment| segment.first == first) else { return Ok(()) };
-        let end = self.segments.get(position + 1).map_or(self.next.next, |next| next.first);
         let last = position + 1 == self.segments.len();
         let start = self.segments.get(position).and_then(|segment| segment.start);
-        let entries: Vec<Entry> = self.index.between(first, end).cloned().collect();
 
         let file = self.storage.create(REWRITE).map_err(Error::io(Step::Rewrite))?;
-        let copied = self.copy(&file, first, start, &entries, dropping, cause);
-        let (length, moved) = match copied {
+        let (length, entries) = match self.copy(&file, first, start, plan) {
             Ok(copied) => copied,
             Err(error) => {
                 // A full disk is not left fuller; if it stays, the next attempt or the next start removes it.
@@ -32,6 +34,7 @@ impl<S: Storage> Store<S> {
         };
         self.storage.rename(REWRITE, &name(first)).map_err(Error::io(Step::Rewrite))?;
         self.names = true;
+        self.renamed = true;
         self.reading = None;
         if let Some(segment) = self.segments.get_mut(position) {
             segment.length = length;
@@ -45,47 +48,45 @@ impl<S: Storage> Store<S> {
         if self.suspect == Some(first) {
             self.suspect = None;
         }
-        for (sequence, state) in moved {
-            let before = self.index.entry_mut(sequence).map(|entry| std::mem::replace(&mut entry.state, state));
-            if let (Some(State::Held(_)), State::Lost(cause)) = (before, state) {
-                self.tell(sequence, cause);
+        for entry in entries {
+            let (sequence, state) = (entry.first, entry.state);
+            let before = self.index.entry_mut(sequence).map(|old| std::mem::replace(old, entry).state);
+            if let (Some(State::Held(_)), State::Lost(Cause::Damaged)) = (before, state) {
+                self.tell(sequence, Cause::Damaged);
             }
         }
-        // The new file is durable; under which name is not known before this.
-        self.storage.sync().map_err(Error::io(Step::Sync))?;
-        self.names = false;
         Ok(())
     }
 
+    /// Writes the records to the new file, and says where they are.
     fn copy(
         &mut self,
         file: &S::File,
         first: u64,
         start: Option<Point>,
-        entries: &[Entry],
-        dropping: &[u64],
-        cause: Cause,
-    ) -> Result<(u64, Moved), Error> {
+        plan: Plan,
+    ) -> Result<(u64, Vec<Entry>), Error> {
         let write = |bytes: &[u8], offset| write_full(file, bytes, offset).map_err(Error::io(Step::Rewrite));
         write(&header(self.salt, start), 0)?;
-        let (mut offset, mut moved) = (SEGMENT_HEADER, Vec::new());
-        for entry in entries.iter().filter(|entry| entry.first >= first && entry.end == entry.first + 1) {
-            let lost = match entry.state {
-                State::Lost(cause) => Some(cause),
-                State::Held(_) => dropping.contains(&entry.first).then_some(cause),
-            };
-            let payload = match (lost, entry.held()) {
-                (None, Some(place)) => match self.fetch(entry.first, place)? {
-                    Fetched::Whole(raw) => Ok(raw.into_payload()),
-                    Fetched::Damaged => Err(Cause::Damaged),
+        let Plan { mut entries, payload: mut other } = plan;
+        let mut offset = SEGMENT_HEADER;
+        for entry in entries.iter_mut().filter(|entry| entry.is_record_of(first)) {
+            let payload = match entry.state {
+                State::Lost(cause) => Err(cause),
+                State::Held(place) => match other.take_if(|(sequence, _)| *sequence == entry.first) {
+                    Some((_, payload)) => Ok(payload),
+                    None => match self.fetch(entry.first, place)? {
+                        Fetched::Whole(raw) => Ok(raw.into_payload()),
+                        Fetched::Damaged => Err(Cause::Damaged),
+                    },
                 },
-                (lost, _) => Err(lost.unwrap_or(Cause::Damaged)),
             };
             let head = Header::new(entry.first, entry.time, entry.samples_before);
             let head = Header { dropped: payload.as_ref().err().copied(), ..head };
-            let (head, bytes) = encode(head, &entry.counts, payload.as_deref().unwrap_or_default(), self.salt);
+            let payload_bytes = payload.as_deref().unwrap_or_default();
+            let (head, bytes) = encode(head, &entry.counts, &entry.thinned, payload_bytes, self.salt);
             write(&bytes, offset)?;
-            let state = match payload {
+            entry.state = match payload {
                 Err(cause) => State::Lost(cause),
                 Ok(_) => State::Held(Place {
                     segment: first,
@@ -94,10 +95,18 @@ impl<S: Storage> Store<S> {
                     payload: u64::from(head.payload_length),
                 }),
             };
-            moved.push((entry.first, state));
             offset += bytes.len() as u64;
         }
         file.sync().map_err(Error::io(Step::Rewrite))?;
-        Ok((offset, moved))
+        Ok((offset, entries))
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// Whether it is a single record of the segment that starts here: a run may begin before it.
+    pub(super) fn is_record_of(&self, segment: u64) -> bool {
+        self.first >= segment && self.first.checked_add(1) == Some(self.end)
     }
 }

@@ -2,7 +2,6 @@
 
 use std::io::ErrorKind;
 
-use super::super::victims::{Choice, Held};
 use super::*;
 
 impl<S: Storage> Store<S> {
@@ -18,7 +17,7 @@ impl<S: Storage> Store<S> {
         }
     }
 
-    /// Drops until so many more bytes fit.
+    /// Makes less of what waits, and then drops, until so many more bytes fit.
     pub(super) fn make_room(&mut self, bytes: u64) -> Result<(), Error> {
         let limit = self.limits.bytes;
         if self.bytes().saturating_add(bytes) <= limit {
@@ -33,7 +32,7 @@ impl<S: Storage> Store<S> {
             if over == 0 {
                 return Ok(());
             }
-            if self.drop_chosen(over, Cause::Bytes) {
+            if self.thin_next() {
                 continue;
             }
             if self.front_is_uncommitted() {
@@ -46,16 +45,34 @@ impl<S: Storage> Store<S> {
         }
     }
 
-    /// Frees a segment's worth of a full disk; false if there was nothing to free or the disk fails.
-    pub(super) fn free_segment(&mut self) -> bool {
+    /// Makes less of what waits until so many bytes of a full disk are free. A segment that is written anew needs room
+    /// too, so that may fail where dropping does not; and as disks give room in blocks, it may be less than it looks.
+    pub(super) fn free_by_thinning(&mut self, bytes: u64) -> bool {
+        let Some(enough) = self.bytes().checked_sub(bytes) else { return false };
         self.retire_passed(true);
-        if self.retired.is_empty() {
-            if self.front_is_uncommitted() && self.sync().is_err() {
+        if !self.retired.is_empty() && self.settle_books().is_err() {
+            return false;
+        }
+        while self.bytes() > enough && self.thin_next() {}
+        self.bytes() <= enough
+    }
+
+    /// Drops until so many bytes of a full disk are free; false if there is not as much to drop, or the disk fails.
+    pub(super) fn free_by_dropping(&mut self, bytes: u64) -> bool {
+        let Some(enough) = self.bytes().checked_sub(bytes) else { return false };
+        self.retire_passed(true);
+        while !self.retired.is_empty() || self.bytes() > enough {
+            if self.retired.is_empty() {
+                let uncommitted = self.front_is_uncommitted() && self.sync().is_err();
+                if uncommitted || !self.drop_front(Cause::FullDisk) {
+                    return false;
+                }
+            }
+            if self.settle_books().is_err() {
                 return false;
             }
-            self.drop_front(Cause::FullDisk);
         }
-        !self.retired.is_empty() && self.settle_books().is_ok()
+        true
     }
 
     /// Sets segments aside that every cursor has passed; without a cursor, none. With `last` also the one that is
@@ -117,50 +134,5 @@ impl<S: Storage> Store<S> {
         self.reading = None;
         self.retired.push(segment);
         true
-    }
-
-    /// Drops the records that the rule chooses; false if that frees nothing, or it wants the oldest segment.
-    fn drop_chosen(&mut self, bytes: u64, cause: Cause) -> bool {
-        let readers = |end: u64| self.cursors.iter().filter(|reading| reading.cursor.position.next < end).count();
-        let held: Vec<Held<'_>> = self
-            .index
-            .from(self.floor.next)
-            .filter_map(|entry| {
-                let place = entry.held()?;
-                Some(Held {
-                    sequence: Sequence(entry.first),
-                    time: entry.time,
-                    counts: &entry.counts,
-                    bytes: place.payload,
-                    readers: readers(entry.end),
-                })
-            })
-            .collect();
-        let Choice::Records(mut chosen) = self.victims.choose(&held, bytes, cause) else { return false };
-        let before = self.bytes();
-        chosen.sort_unstable();
-        chosen.dedup();
-        let in_segment = |sequence: &Sequence| {
-            self.index.between(sequence.0, sequence.0 + 1).find_map(|entry| Some(entry.held()?.segment))
-        };
-        let mut by_segment: Vec<(u64, Vec<u64>)> = Vec::new();
-        for sequence in &chosen {
-            match (in_segment(sequence), by_segment.last_mut()) {
-                (Some(segment), Some((last, list))) if *last == segment => list.push(sequence.0),
-                (Some(segment), _) => by_segment.push((segment, vec![sequence.0])),
-                (None, _) => {}
-            }
-        }
-        // Positions first: what was acknowledged must not be found dropped after a crash.
-        if by_segment.is_empty() || self.settle_books().is_err() {
-            return false;
-        }
-        for (segment, list) in by_segment {
-            // A disk that fails here may still be able to remove a segment.
-            if self.rewrite(segment, &list, cause).is_err() {
-                break;
-            }
-        }
-        self.bytes() < before
     }
 }

@@ -6,7 +6,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::spool::log::*;
+use super::super::*;
 
 const RECORD: usize = 64 << 10;
 
@@ -26,7 +26,7 @@ fn timed<T>(what: &str, mebibytes: f64, work: impl FnOnce() -> T) -> T {
 #[test]
 #[ignore = "prints figures; asserts nothing"]
 fn figures() {
-    let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
     let dir = || Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap();
     let limits =
         Limits { bytes: 256 << 20, age: Duration::from_secs(86_400), segment_bytes: 4 << 20, sync: SyncPolicy::OnSync };

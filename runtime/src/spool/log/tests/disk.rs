@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
 
-use crate::spool::log::storage::{Storage, StorageFile};
+use super::super::storage::{Storage, StorageFile};
 
 /// What a write is torn into.
 const SECTOR: usize = 32;

@@ -1,13 +1,12 @@
 //! On a real folder.
 
-use std::io;
 use std::time::Duration;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use tempfile::TempDir;
 
-use crate::spool::log::*;
+use super::super::*;
 
 const LIMITS: Limits =
     Limits { bytes: 8 << 20, age: Duration::from_secs(86_400), segment_bytes: 1 << 20, sync: SyncPolicy::OnSync };
@@ -100,66 +99,4 @@ fn looks_beside_a_writer() {
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     assert!(looker.join().unwrap() > 0);
     assert!(store.segments() < 16);
-}
-
-/// Needs the right to mount; says so if there is none.
-#[test]
-fn a_disk_that_is_really_full() {
-    let folder = TempDir::new().unwrap();
-    let mounted = std::process::Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=256k,nr_inodes=64", "tmpfs"])
-        .arg(folder.path())
-        .output()
-        .is_ok_and(|output| output.status.success());
-    if !mounted {
-        eprintln!("not run: no right to mount a tmpfs");
-        return;
-    }
-    struct Unmount(std::path::PathBuf);
-    impl Drop for Unmount {
-        fn drop(&mut self) {
-            let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
-        }
-    }
-    let _unmount = Unmount(folder.path().to_owned());
-
-    let limits = Limits { bytes: 4 << 20, segment_bytes: 16 << 10, ..LIMITS };
-    let (mut store, _) = Store::open(dir(&folder), limits, 0).unwrap();
-    store.add_cursor("a", Start::Beginning).unwrap();
-    store.settle(0).unwrap();
-    // The ledger takes half of it; the rest fills up, and from then on the oldest goes.
-    for number in 1..=100_u64 {
-        store.append(&vec![number as u8; 4000], counts(1), number as i64).unwrap();
-        store.sync().unwrap();
-    }
-    let full = store.account("a").unwrap();
-    assert!(full.balances());
-    assert!(full.dropped[&Cause::FullDisk].records > 50, "{full:#?}");
-    assert!(full.held.records > 10);
-
-    // Somebody else takes what room there is: appending fails, what is there stays, and service comes back.
-    let hog = folder.path().join("hog");
-    let filling = std::fs::write(&hog, vec![0; 256 << 10]);
-    assert_eq!(filling.unwrap_err().kind(), io::ErrorKind::StorageFull);
-    let failed = (0..20).filter(|_| store.append(&[1; 30_000], counts(1), 200).is_err_and(|error| error.is_full()));
-    let failed = failed.count();
-    let held = store.account("a").unwrap().held.records;
-    assert!(failed > 15 && held > 5, "{failed} failed, {held} held");
-    assert!(store.account("a").unwrap().balances());
-    std::fs::remove_file(&hog).unwrap();
-    store.append(&[1; 4000], counts(1), 300).unwrap();
-    store.sync().unwrap();
-    store.settle(300).unwrap();
-    assert!(store.account("a").unwrap().balances());
-
-    drop(store);
-    let (mut store, recovery) = Store::open(dir(&folder), limits, 400).unwrap();
-    assert!(recovery.damaged.is_empty());
-    let mut last = None;
-    while let Some(record) = store.next("a").unwrap() {
-        assert!(last < Some(record.sequence));
-        last = Some(record.sequence);
-    }
-    assert_eq!(last.map(|last| last.0 + 1), Some(store.next_sequence().0));
-    assert!(store.account("a").unwrap().balances());
 }

@@ -1,45 +1,19 @@
 //! Random histories with crashes and faults, against a list in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
-use proptest::prelude::*;
-
+use self::ops::Op;
+use self::rule::{AddUp, Merge};
+use super::super::*;
 use super::disk::{Disk, Fault};
-use crate::spool::log::*;
+
+mod check;
+mod ops;
+mod rule;
 
 const SECOND: i64 = 1_000_000_000;
 const NAMES: [&str; 3] = ["a", "b", "c"];
-
-#[derive(Debug, Clone)]
-enum Op {
-    Append { size: usize, class: u8 },
-    Sync,
-    Settle,
-    Read { cursor: u8, records: u8, acknowledge: bool },
-    Rewind { cursor: u8 },
-    Discard { cursor: u8, records: u8 },
-    Add { cursor: u8, end: bool },
-    Remove { cursor: u8 },
-    Wait { seconds: u8 },
-    Crash,
-    Kill,
-    Flip { pick: u64 },
-    FlipLedger { pick: u64 },
-    Fail { fault: u8, after: u8, length: u8 },
-    Leave { bytes: u16 },
-    Heal,
-}
-
-/// Operations, one line in a report.
-#[derive(Clone)]
-struct History(Vec<Op>);
-
-impl std::fmt::Debug for History {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|op| write!(f, "{op:?}; "))
-    }
-}
 
 #[derive(Debug, Clone, PartialEq)]
 struct Written {
@@ -59,12 +33,17 @@ struct Reader {
     /// Its books when the store was opened.
     opened: BTreeMap<Cause, u64>,
     told: BTreeMap<Cause, u64>,
+    /// Samples that were taken out, when the store was opened and told since.
+    thinned: u64,
+    /// What it was given since it was rewound, and what of that it acknowledged: by number, what each stands for.
+    given: BTreeMap<u64, BTreeSet<u64>>,
+    acknowledged: BTreeMap<u64, BTreeSet<u64>>,
 }
 
 struct Model {
     disk: Disk,
     limits: Limits,
-    by_class: bool,
+    thinning: bool,
     store: Option<Store<Disk>>,
     now: i64,
     nonce: u64,
@@ -74,34 +53,23 @@ struct Model {
     committed: u64,
     readers: BTreeMap<&'static str, Reader>,
     removed: BTreeSet<&'static str>,
+    /// Records were called committed without being durable, and the power went.
+    lossy: bool,
+    merges: Arc<Mutex<Vec<Merge>>>,
     flips: u64,
     damaged: BTreeSet<u64>,
+    /// What was damaged when the store was opened.
+    found: BTreeSet<u64>,
     /// What was torn before it was committed, in the middle of what is there: it is counted as damaged, rightly.
     torn: BTreeSet<u64>,
 }
 
-/// Tenants' records go before the operator's.
-struct TenantsFirst;
-
-impl Victims for TenantsFirst {
-    fn choose(&mut self, held: &[Held<'_>], bytes: u64, _: Cause) -> Choice {
-        let mut sum = 0;
-        let tenants = held.iter().filter(|held| held.counts.of("tenant") > 0);
-        let chosen = tenants.take_while(|held| {
-            let more = sum < bytes;
-            sum += held.bytes;
-            more
-        });
-        Choice::Records(chosen.map(|held| held.sequence).collect())
-    }
-}
-
 impl Model {
-    fn new(seed: u64, limits: Limits, by_class: bool) -> Self {
+    fn new(seed: u64, limits: Limits, thinning: bool) -> Self {
         let mut model = Self {
             disk: Disk::new(seed),
             limits,
-            by_class,
+            thinning,
             store: None,
             now: 1_000 * SECOND,
             nonce: 0,
@@ -110,8 +78,11 @@ impl Model {
             committed: 1,
             readers: BTreeMap::new(),
             removed: BTreeSet::new(),
+            lossy: false,
+            merges: Arc::default(),
             flips: 0,
             damaged: BTreeSet::new(),
+            found: BTreeSet::new(),
             torn: BTreeSet::new(),
         };
         model.reopen();
@@ -143,6 +114,9 @@ impl Model {
             Op::Rewind { cursor } => {
                 let known = self.readers.contains_key(name(*cursor));
                 assert_eq!(self.store().rewind(name(*cursor)).is_ok(), known);
+                if let Some(reader) = self.readers.get_mut(name(*cursor)) {
+                    reader.given.clear();
+                }
             }
             Op::Discard { cursor, records } => {
                 if let Some(reader) = self.readers.get(name(*cursor)) {
@@ -158,6 +132,10 @@ impl Model {
                 let before = self.store().next_sequence().0;
                 if self.store().add_cursor(name(*cursor), start).is_ok() {
                     let account = self.store().account(name(*cursor)).unwrap();
+                    let thinned = thinned(&account);
+                    let gone = |sequence: &u64| {
+                        !there.contains(sequence) || self.damaged.contains(sequence) || self.found.contains(sequence)
+                    };
                     let opened = account.dropped.iter().map(|(cause, total)| (*cause, total.records)).collect();
                     let reader = Reader {
                         start: account.position.0,
@@ -165,9 +143,12 @@ impl Model {
                         settled: account.position.0,
                         durable: false,
                         // What had been dropped before it came.
-                        gone: (account.position.0..before).filter(|sequence| !there.contains(sequence)).collect(),
+                        gone: (account.position.0..before).filter(gone).collect(),
                         opened,
                         told: BTreeMap::new(),
+                        thinned,
+                        given: BTreeMap::new(),
+                        acknowledged: BTreeMap::new(),
                     };
                     // Removed and added again before anything was settled: either may be there after a crash.
                     assert!(self.readers.insert(name(*cursor), reader).is_none());
@@ -175,7 +156,8 @@ impl Model {
             }
             Op::Remove { cursor } => {
                 if self.readers.contains_key(name(*cursor)) {
-                    assert!(self.store().remove_cursor(name(*cursor)).unwrap().balances());
+                    let account = self.store().remove_cursor(name(*cursor)).unwrap();
+                    assert!(self.balances(&account));
                     self.readers.remove(name(*cursor));
                     self.removed.insert(name(*cursor));
                 }
@@ -183,6 +165,7 @@ impl Model {
             Op::Wait { seconds } => self.now += i64::from(*seconds) * SECOND,
             Op::Crash => {
                 self.store = None;
+                self.lossy |= self.limits.sync == SyncPolicy::Never;
                 self.disk.crash();
                 self.reopen();
             }
@@ -218,8 +201,7 @@ impl Model {
 
     fn append(&mut self, size: usize, class: u8) {
         self.nonce += 1;
-        let mut payload = self.nonce.to_le_bytes().to_vec();
-        payload.extend((0..size).map(|at| (at as u64).wrapping_mul(self.nonce) as u8));
+        let payload = rule::payload(self.nonce, size);
         let class = ["tenant", "operator", "other"][usize::from(class) % 3];
         let key = |text| Key::new(text).unwrap();
         let counts = Counts::from_iter([(key(class), size as u64 % 7 + 1), (key("cpu"), self.nonce % 5)]);
@@ -240,10 +222,12 @@ impl Model {
     fn read(&mut self, cursor: u8, records: u8, acknowledge: bool) {
         let name = name(cursor);
         let mut last = None;
+        let mut given = Vec::new();
         for _ in 0..records {
             match self.store().next(name) {
                 Ok(Some(record)) => {
                     self.check_record(&record);
+                    given.push((record.sequence.0, self.stands_for(record.sequence.0, &record.payload)));
                     assert!(last < Some(record.sequence), "in order");
                     last = Some(record.sequence);
                 }
@@ -255,28 +239,29 @@ impl Model {
         if let (Some(last), true) = (last, acknowledge) {
             self.store().acknowledge(name, last).unwrap();
         }
+        if let Some(reader) = self.readers.get_mut(name) {
+            reader.given.extend(given);
+            if let (Some(last), true) = (last, acknowledge) {
+                reader.acknowledge(last.0);
+            }
+        }
         let position = self.store().account(name).map(|account| account.position.0);
         if let (Ok(position), Some(reader)) = (position, self.readers.get_mut(name)) {
             reader.position = position;
         }
     }
 
-    fn check_record(&self, record: &Record) {
-        let expected = &self.written[&record.sequence.0];
-        assert_eq!((&record.payload, record.time), (&expected.payload, expected.time), "{}", record.sequence);
-        if record.counts.unread() == 0 {
-            assert_eq!(record.counts, expected.counts);
-        }
-        assert_eq!(record.counts.samples(), expected.counts.samples());
-    }
-
     fn note_drops(&mut self) {
         for dropped in self.store().take_dropped() {
+            if dropped.cause == Cause::Damaged {
+                self.damaged.extend(dropped.first.0..=dropped.last.0);
+            }
             let Some(cursor) = &dropped.cursor else { continue };
             let Some(reader) = self.readers.get_mut(cursor.as_str()) else { continue };
             *reader.told.entry(dropped.cause).or_default() += dropped.total.records;
-            if dropped.cause == Cause::Damaged {
-                self.damaged.extend(dropped.first.0..=dropped.last.0);
+            if dropped.cause == Cause::Thinned {
+                reader.thinned += dropped.total.counts.samples();
+                continue;
             }
             reader.gone.extend(dropped.first.0..=dropped.last.0);
         }
@@ -295,186 +280,30 @@ impl Model {
         }
         self.removed.clear();
     }
-
-    /// The equation, and that every loss was told.
-    fn check_books(&mut self) {
-        let next = self.store().next_sequence().0;
-        for account in self.store().accounts() {
-            assert!(account.balances(), "{account:#?}");
-            let reader = &self.readers[account.cursor.as_str()];
-            assert_eq!(account.appended.records, next - reader.start);
-            let appended = self.written.range(reader.start..next).map(|(_, written)| written.counts.samples());
-            // Where the books begin in the middle of what is damaged, or it is at the end with nothing after it, it is
-            // not known how much it was: then only the records count.
-            let vague = self.flips > 0 && account.dropped.contains_key(&Cause::Damaged);
-            if account.appended.counts.unread() == 0 && !vague {
-                assert_eq!(account.appended.counts.samples(), appended.sum::<u64>(), "samples of {account:#?}");
-            }
-            for cause in Cause::ALL {
-                let of = |map: &BTreeMap<Cause, u64>| map.get(&cause).copied().unwrap_or_default();
-                let dropped = account.dropped.get(&cause).map_or(0, |total| total.records);
-                assert_eq!(dropped, of(&reader.opened) + of(&reader.told), "{cause:?} of {account:#?}");
-            }
-        }
-        // A flipped bit costs one record; what else is lost needs a disk that refuses to read it three times.
-        let damaged = self.damaged.difference(&self.torn).count() as u64;
-        if self.disk.read_faults() < 3 {
-            assert!(damaged <= self.flips, "{damaged} records damaged by {} flips: {:?}", self.flips, self.damaged);
-        }
-    }
-
-    fn reopen(&mut self) {
-        let before = self.committed;
-        let (mut store, recovery) = Store::open_on(self.disk.clone(), self.limits, self.now).unwrap();
-        if self.by_class {
-            store.set_victims(TenantsFirst);
-        }
-        assert!(!recovery.ledger_lost, "{recovery:?}");
-        let next = store.next_sequence().0;
-        let last = self.written.keys().chain(self.maybe.keys()).max().map_or(1, |last| last + 1);
-        assert!(next <= last, "nothing comes from nowhere: {next} of {last}");
-        if self.damaged.is_empty() && self.flips == 0 && self.disk.read_faults() < 3 {
-            assert!(next >= before, "committed {before}, found {next}");
-        }
-        // What was not committed may be there, in one of the forms that it was written in.
-        let look = Look::at(&self.disk).unwrap();
-        assert_eq!(look.next_sequence().0, next);
-        let mut seen = BTreeMap::new();
-        for record in look.records(Sequence(0)) {
-            let record = record.unwrap();
-            let known = self.written.get(&record.sequence.0).into_iter();
-            let failed = self.maybe.get(&record.sequence.0).into_iter().flatten();
-            let form = known.chain(failed).find(|written| written.payload == record.payload);
-            let form = form.unwrap_or_else(|| panic!("a record from nowhere: {record:?}")).clone();
-            if record.sequence.0 < before {
-                assert_eq!(Some(&form), self.written.get(&record.sequence.0), "what was committed stays");
-            }
-            seen.insert(record.sequence.0, form);
-        }
-        drop(look);
-        self.torn.extend((before..next).filter(|sequence| !seen.contains_key(sequence)));
-        self.written.extend(seen);
-        self.written.retain(|sequence, _| *sequence < next);
-        self.maybe.clear();
-
-        // Cursors whose coming or going was not settled may be there or not.
-        for account in store.accounts() {
-            let Some(known) = NAMES.into_iter().find(|name| *name == account.cursor) else { panic!("{account:?}") };
-            let same = self.readers.get(known).is_some_and(|reader| {
-                reader.durable || (!self.removed.contains(known) && account.appended.records == next - reader.start)
-            });
-            if !same && !self.readers.contains_key(known) {
-                assert!(self.removed.contains(known), "{known} was never added");
-                store.remove_cursor(known).unwrap();
-            } else if !same {
-                // Another one of the same name, from before it was removed.
-                self.readers.remove(known);
-                store.remove_cursor(known).unwrap();
-            }
-        }
-        let there: BTreeSet<String> = store.accounts().into_iter().map(|account| account.cursor).collect();
-        self.readers.retain(|name, reader| {
-            assert!(there.contains(*name) || !reader.durable, "{name} is gone");
-            there.contains(*name)
-        });
-        let drops = store.take_dropped();
-        for (name, reader) in &mut self.readers {
-            let account = store.account(name).unwrap();
-            assert!(reader.settled <= account.position.0, "{name} was settled");
-            for dropped in drops.iter().filter(|dropped| dropped.cursor.as_deref() == Some(*name)) {
-                reader.gone.extend(dropped.first.0..=dropped.last.0);
-            }
-            let mut got = BTreeSet::new();
-            while let Some(record) = store.next(name).unwrap() {
-                got.insert(record.sequence.0);
-                let expected = &self.written[&record.sequence.0];
-                assert_eq!(record.payload, expected.payload);
-            }
-            store.rewind(name).unwrap();
-            for dropped in store.take_dropped() {
-                self.damaged.extend(dropped.first.0..=dropped.last.0);
-            }
-            let account = store.account(name).unwrap();
-            assert_eq!(account.held.records, got.len() as u64, "what is held can be read");
-            for sequence in reader.position..before {
-                if !got.contains(&sequence) && !reader.gone.contains(&sequence) {
-                    self.damaged.insert(sequence);
-                    reader.gone.insert(sequence);
-                }
-            }
-            reader.position = account.position.0;
-        }
-        for (name, reader) in &mut self.readers {
-            let account = store.account(name).unwrap();
-            reader.opened = account.dropped.iter().map(|(cause, total)| (*cause, total.records)).collect();
-            reader.told.clear();
-        }
-        self.committed = store.committed().0;
-        assert_eq!(self.committed, next, "a healthy disk commits what is found");
-        self.store = Some(store);
-        self.check_books();
-        let now = self.now;
-        if self.store().settle(now).is_ok() {
-            self.note_drops();
-            self.note_settled();
-        }
-    }
 }
 
 fn name(cursor: u8) -> &'static str {
     NAMES[usize::from(cursor) % NAMES.len()]
 }
 
-fn op() -> impl Strategy<Value = Op> {
-    prop_oneof![
-        30 => (0..400_usize, any::<u8>()).prop_map(|(size, class)| Op::Append { size, class }),
-        12 => Just(Op::Sync),
-        8 => Just(Op::Settle),
-        12 => (any::<u8>(), 1..12_u8, any::<bool>())
-            .prop_map(|(cursor, records, acknowledge)| Op::Read { cursor, records, acknowledge }),
-        2 => any::<u8>().prop_map(|cursor| Op::Rewind { cursor }),
-        1 => (any::<u8>(), 0..4_u8).prop_map(|(cursor, records)| Op::Discard { cursor, records }),
-        3 => (any::<u8>(), any::<bool>()).prop_map(|(cursor, end)| Op::Add { cursor, end }),
-        1 => any::<u8>().prop_map(|cursor| Op::Remove { cursor }),
-        4 => (0..40_u8).prop_map(|seconds| Op::Wait { seconds }),
-        5 => Just(Op::Crash),
-        2 => Just(Op::Kill),
-        2 => any::<u64>().prop_map(|pick| Op::Flip { pick }),
-        1 => any::<u64>().prop_map(|pick| Op::FlipLedger { pick }),
-        4 => (any::<u8>(), 0..12_u8, 1..6_u8).prop_map(|(fault, after, length)| Op::Fail { fault, after, length }),
-        1 => (0..1500_u16).prop_map(|bytes| Op::Leave { bytes }),
-        3 => Just(Op::Heal),
-    ]
+/// Samples that were taken out of what it gets; unreadable ones count as damaged.
+fn thinned(account: &Account) -> u64 {
+    account.dropped.get(&Cause::Thinned).map_or(0, |total| total.counts.samples())
 }
 
-fn limits() -> impl Strategy<Value = Limits> {
-    let sync = prop_oneof![
-        4 => Just(SyncPolicy::OnSync),
-        1 => Just(SyncPolicy::EachRecord),
-        1 => (1..4_u32).prop_map(SyncPolicy::Every),
-    ];
-    (2_000..12_000_u64, 20..200_u64, 256..3_000_u64, sync).prop_map(|(bytes, age, segment_bytes, sync)| Limits {
-        bytes,
-        age: Duration::from_secs(age),
-        segment_bytes,
-        sync,
-    })
-}
+// === impl Reader ===
 
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-    #[test]
-    fn histories(
-        seed in any::<u64>(),
-        limits in limits(),
-        by_class in any::<bool>(),
-        history in prop::collection::vec(op(), 1..120).prop_map(History),
-    ) {
-        let mut model = Model::new(seed, limits, by_class);
-        for op in &history.0 {
-            model.step(op);
+impl Reader {
+    fn acknowledge(&mut self, last: u64) {
+        let position = self.position;
+        for (sequence, stands_for) in self.given.range(position..=last) {
+            if self.gone.contains(sequence) {
+                continue;
+            }
+            for (other, known) in &self.acknowledged {
+                assert!(known.is_disjoint(stands_for), "delivered twice: {sequence} and {other}");
+            }
+            self.acknowledged.insert(*sequence, stands_for.clone());
         }
-        model.step(&Op::Heal);
-        model.step(&Op::Kill);
     }
 }

@@ -1,0 +1,179 @@
+//! `polling.yaml`, and what its sources want that is not given here.
+
+use std::fmt::Write;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::Taking;
+use crate::config::ceilometer::draft::quoted;
+use crate::config::ceilometer::meters::{self, Giver};
+use crate::config::ceilometer::report::Verdict::{self, Different, Missing, Taken, Unknown};
+use crate::config::ceilometer::{PollingFile, folder};
+use crate::config::matching::Glob;
+use crate::config::problem::{Place, Problems, Severity};
+use crate::config::{Polling, Source, file};
+use crate::schedule::plan;
+
+/// Its name, here and where no option says otherwise there.
+const NAME: &str = "polling.yaml";
+
+pub(super) fn take(taking: &mut Taking<'_>, folder: &Path, copied: PollingFile) {
+    let set = taking.text("polling", "cfg_file");
+    let path = taking.folder.resolve(set.as_ref().map_or(NAME, |set| set.value.as_str()));
+    let shown = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
+    let mut problems = Problems::of(Some(&path));
+    let text = file::read(&path).unwrap_or_else(|error| {
+        let remedy = match &error {
+            file::FileError::Unreadable(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                "Ceilometer's agent does not start without it: name the folder that it is in"
+            }
+            other => folder::remedy(other),
+        };
+        problems.error(None, "", format!("the file {error}"), remedy);
+        String::new()
+    });
+    if problems.has_errors() {
+        return taking.import.problems.extend(problems);
+    }
+    let polling = match Polling::parse(&text, &path, 0) {
+        Ok((polling, problems)) => {
+            taking.import.problems.extend(problems);
+            polling
+        }
+        Err(problems) => return taking.import.problems.extend(problems),
+    };
+    if let Some(set) = set {
+        taking.tell(set.at, Taken, "", "polling");
+    }
+    taking.tell_of(&shown, None, Taken, shown.clone(), "", "polling");
+    for source in &polling.sources {
+        meters_of(taking, &shown, source);
+    }
+    let (ours, others): (Vec<&Source>, Vec<&Source>) = polling.sources.iter().partition(|source| is_ours(source));
+    for source in &others {
+        let here = match copied {
+            PollingFile::Copied => "it is left out of the copy",
+            PollingFile::Stays => "the daemon refuses it: import with --copy, which leaves it out",
+        };
+        let there = "finds resources that the central agent polls";
+        of_source(taking, &shown, source, Different, "discovery", there, here);
+    }
+    match copied {
+        PollingFile::Copied => {
+            taking.import.draft.set(&["polling"], NAME, format!("a copy of {}", path.display()));
+            taking.import.draft.polling = Some(if others.is_empty() { text } else { without(&path, &ours) });
+        }
+        PollingFile::Stays => stays(taking, &path),
+    }
+}
+
+/// Refers to the file where it is.
+fn stays(taking: &mut Taking<'_>, path: &Path) {
+    let mut problems = Problems::of(Some(path));
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    match absolute.to_str() {
+        Some(text) => taking.import.draft.set(&["polling"], text, ""),
+        None => problems.error(None, "", "the path is not UTF-8, so no file can name it", "Import with --copy"),
+    }
+    let mode = |path: &Path| fs::metadata(path).map_or(0o777, |found| found.permissions().mode());
+    let is_closed = absolute.ancestors().skip(1).any(|folder| mode(folder) & 0o001 == 0);
+    if is_closed || mode(&absolute) & 0o004 == 0 {
+        let message = "not everybody may read the file, and the daemon runs as a user of its own";
+        let remedy = "Import with --copy, or let that user read it";
+        problems.add(Severity::Warning, None, "", message.to_owned(), remedy.to_owned());
+    }
+    taking.import.problems.extend(problems);
+}
+
+fn is_ours(source: &Source) -> bool {
+    source.discovery.iter().all(|url| plan::is_discovery(url))
+}
+
+/// The sources of a compute node alone.
+fn without(path: &Path, sources: &[&Source]) -> String {
+    let path = path.display().to_string().replace(char::is_control, "\u{fffd}");
+    let mut out = format!("# Made by `wasmeter import` of {path}: its sources that a compute node can have.\nsources:");
+    if sources.is_empty() {
+        out.push_str(" []");
+    }
+    out.push('\n');
+    for Source { name, interval, meters, resources, discovery, .. } in sources {
+        let list = |texts: &[String]| texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", ");
+        // Writing to a string does not fail.
+        let _ = writeln!(out, "  - name: {}\n    interval: {}", quoted(name), interval.as_secs());
+        let _ = writeln!(out, "    meters: [{}]", list(meters.patterns()));
+        for (key, texts) in [("resources", resources), ("discovery", discovery)] {
+            if !texts.is_empty() {
+                let _ = writeln!(out, "    {key}: [{}]", list(texts));
+            }
+        }
+    }
+    out
+}
+
+/// Says which patterns mean no meter that is given here. What has more than one meaning and one of ours needs no word.
+fn meters_of(taking: &mut Taking<'_>, file: &str, source: &Source) {
+    let (mut strange, mut given): (Vec<&str>, Vec<(Giver, Vec<&str>)>) = Default::default();
+    for pattern in source.meters.patterns().iter().filter(|pattern| !pattern.starts_with('!')) {
+        let Ok(glob) = Glob::new(pattern) else { continue };
+        if meters::is_given(&glob) {
+            continue;
+        }
+        let mut nobody = true;
+        for giver in meters::givers(&glob) {
+            nobody = false;
+            match given.iter_mut().find(|(known, _)| *known == giver) {
+                Some((_, patterns)) => patterns.push(pattern),
+                None => given.push((giver, vec![pattern])),
+            }
+        }
+        if nobody {
+            strange.push(pattern);
+        }
+    }
+    given.sort_by_key(|(giver, _)| *giver);
+    for (giver, patterns) in given {
+        let (there, here) = match giver {
+            Giver::Central => (
+                "polled by agents of the namespace central".to_owned(),
+                "nothing to do on a compute node: the central agent goes on running elsewhere".to_owned(),
+            ),
+            Giver::Ipmi => (
+                "polled by agents of the namespace ipmi".to_owned(),
+                "keep ceilometer-polling for it, with `--polling-namespaces ipmi`, where it is used".to_owned(),
+            ),
+            Giver::Nobody => ("never given on libvirt".to_owned(), "nothing to do".to_owned()),
+            Giver::Module(name) => (
+                "not given by Ceilometer 27".to_owned(),
+                format!("turn on the module that gives it: `modules: {{{name}: {{enabled: true}}}}`"),
+            ),
+        };
+        of_source(taking, file, source, Missing, &patterns.join(" "), &there, &here);
+    }
+    if !strange.is_empty() {
+        let there = "no meter of Ceilometer 27's; perhaps of a dynamic pollster";
+        of_source(
+            taking,
+            file,
+            source,
+            Unknown,
+            &strange.join(" "),
+            there,
+            "nothing to do, or write a module that gives it",
+        );
+    }
+}
+
+fn of_source(
+    taking: &mut Taking<'_>,
+    file: &str,
+    source: &Source,
+    verdict: Verdict,
+    what: &str,
+    there: &str,
+    here: &str,
+) {
+    let line = source.place.map(|Place { line, .. }| line);
+    taking.tell_of(file, line, verdict, format!("source {}: {what}", source.name), there, here);
+}

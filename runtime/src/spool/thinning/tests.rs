@@ -1,0 +1,131 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::clock::Moment;
+use crate::contract::{Meter, Moment as At};
+use crate::discovery::{Ident, Label};
+use crate::publish::id::Ids;
+use crate::spool::log::Sequence;
+
+/// Tenant, meter and kind of what is measured here.
+const METERS: [(&str, &str, Kind); 4] = [
+    (OPERATOR, "cpu", Kind::Cumulative),
+    (OPERATOR, "memory", Kind::Gauge),
+    (OPERATOR, "growth", Kind::Delta),
+    ("tenant", "theirs", Kind::Delta),
+];
+
+/// A slot's samples: meter, resource and value, in this order.
+type Values3 = BTreeMap<(usize, u32), u64>;
+
+fn record(number: u64, values: &Values3) -> Record {
+    let origin = Ids::new("host", Moment { wall: 0, monotonic: 0 }).origin();
+    let at = Moment { wall: number.cast_signed(), monotonic: number };
+    let resource = |n| Resource { ident: Ident(n), root: n, label: Arc::new(Label::bare(&format!("r{n}"))) };
+    let resources = Arc::new(Resources::listed((0..5).map(resource).collect()));
+    let samples = METERS.iter().enumerate().map(|(meter, (tenant, name, kind))| {
+        let of_meter = values.iter().filter(|((at, _), _)| *at == meter);
+        let (resources, values) = of_meter.map(|((_, resource), value)| (*resource, *value)).unzip();
+        Samples {
+            module: "m".into(),
+            tenant: (*tenant).into(),
+            meter: Arc::new(Meter { name: (*name).to_owned(), kind: *kind, unit: String::new() }),
+            at: At { wall: at.wall, monotonic: None },
+            column: Column { resources, values: Values::Counts(values) },
+            notes: Vec::new(),
+            first_id: 1000 * number + 100 * meter as u64,
+        }
+    });
+    let samples = samples.filter(|samples| !samples.column.is_empty()).collect();
+    let (counts, payload) = record::of_slot(&Slot { at, origin, resources, samples }, &Memory::default());
+    Record { sequence: Sequence(number), time: at.wall, counts, payload }
+}
+
+/// All samples of a record: time, meter, resource, value and id.
+fn samples(payload: &[u8]) -> Vec<(i64, String, String, u64, u64)> {
+    let Content::Slot(slot) = record::read(payload).unwrap() else { panic!("a slot was written") };
+    let mut all = Vec::new();
+    for samples in &slot.samples {
+        let Values::Counts(values) = &samples.column.values else { panic!("counts were written") };
+        for (place, (number, value)) in samples.column.resources.iter().zip(values).enumerate() {
+            let id = slot.resources.get(*number).unwrap().label.id.clone();
+            all.push((samples.at.wall, samples.meter.name.clone(), id, *value, samples.first_id + place as u64));
+        }
+    }
+    all
+}
+
+fn slots() -> impl Strategy<Value = Vec<Values3>> {
+    let values = prop::collection::btree_map((0..METERS.len(), 0u32..5), 0u64..1000, 0..20);
+    prop::collection::vec(values, 1..6)
+}
+
+proptest! {
+    #[test]
+    fn newest_points_stay_and_deltas_add_up(slots in slots()) {
+        let records: Vec<Record> = (1..).zip(&slots).map(|(number, values)| record(number, values)).collect();
+        let all: Vec<_> = records.iter().flat_map(|record| samples(&record.payload)).collect();
+        for (pass, step) in PASSES.into_iter().enumerate() {
+            let thinned = Rule.thin(pass, &records, &Counts::new()).unwrap();
+            let left = samples(&thinned.payload);
+            prop_assert_eq!(thinned.counts.samples(), left.len() as u64);
+            for (at, meter, resource, value, id) in &left {
+                let before = all.iter().find(|sample| sample.4 == *id).unwrap();
+                prop_assert_eq!((&before.1, &before.2, before.0), (meter, resource, *at), "ids are whose they were");
+                let merges = ["growth", "theirs"].contains(&meter.as_str());
+                prop_assert!(*value == before.3 || merges);
+            }
+            for (number, (tenant, meter, kind)) in METERS.into_iter().enumerate() {
+                for resource in (0..5).map(|n| format!("r{n}")) {
+                    let of = |all: &[(i64, String, String, u64, u64)]| -> Vec<(i64, u64)> {
+                        let own = all.iter().filter(|sample| sample.1 == meter && sample.2 == resource);
+                        own.map(|sample| (sample.0, sample.3)).collect()
+                    };
+                    let (before, after) = (of(&all), of(&left));
+                    let sum = |points: &[(i64, u64)]| points.iter().map(|(_, value)| *value).sum::<u64>();
+                    let folds = match step {
+                        Pass::BeyondShare => false,
+                        Pass::OlderOfTenants => tenant != OPERATOR,
+                        Pass::Tenants => {
+                            prop_assert!(tenant == OPERATOR || after.is_empty());
+                            if tenant != OPERATOR { continue }
+                            false
+                        }
+                        Pass::OlderCounters => kind != Kind::Gauge,
+                        Pass::OlderGauges => true,
+                    };
+                    match (folds, kind) {
+                        (false, _) => prop_assert_eq!(&before, &after, "{} {}", number, meter),
+                        (true, Kind::Delta) => {
+                            prop_assert_eq!(sum(&before), sum(&after));
+                            prop_assert!(after.len() <= 1);
+                        }
+                        (true, _) => prop_assert_eq!(before.last(), after.first()),
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_tenant_with_more_than_its_share_goes_first() {
+    let values = BTreeMap::from([((0, 0), 1), ((3, 0), 1)]);
+    let records = [record(1, &values), record(2, &values)];
+    let held = |number| records[0].counts.iter().map(|(key, _)| (key.clone(), number)).collect::<Counts>();
+    // As much as the operator's is more than a share.
+    let thinned = Rule.thin(0, &records, &held(20)).unwrap();
+    assert!(samples(&thinned.payload).iter().all(|sample| sample.1 == "cpu"));
+    assert!(Rule.may_thin(0, &records[0].counts, &held(20)));
+    let only_ours = record(1, &BTreeMap::from([((0, 0), 1)])).counts;
+    assert!(!Rule.may_thin(0, &only_ours, &held(20)) && !Rule.may_thin(2, &only_ours, &held(20)));
+}
+
+#[test]
+fn what_was_handed_in_stays() {
+    let payload = record::of_samples(None, &["{}".to_owned()]);
+    let records = [Record { sequence: Sequence(1), time: 0, counts: Counts::new(), payload }];
+    assert!(Rule.thin(4, &records, &Counts::new()).is_none());
+}
