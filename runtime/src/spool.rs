@@ -391,7 +391,7 @@ impl Spool {
             at,
             bytes: store.bytes(),
             limits: self.0.limits,
-            records: store.records(),
+            records: store.held_records(),
             oldest: store.oldest(),
             books: books.collect(),
         }

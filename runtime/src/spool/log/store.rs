@@ -145,7 +145,7 @@ impl<S: Storage> Store<S> {
     }
 
     /// How many records are there.
-    pub fn records(&self) -> usize {
+    pub fn held_records(&self) -> usize {
         self.index.from(self.floor.next).filter(|entry| entry.held().is_some()).count()
     }
 
