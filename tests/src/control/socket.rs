@@ -95,7 +95,7 @@ fn what_is_not_there_is_said_and_what_hangs_hurts_nobody() {
         ("POST /status HTTP/1.1", "405"),
         ("GET /spool/drop HTTP/1.1", "405"),
         ("POST /spool/drop HTTP/1.1\r\ncontent-length: 0", "400"),
-        ("POST /spool/replay HTTP/1.1\r\ncontent-length: 99999999", "413"),
+        ("POST /spool/replay HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}", "400"),
     ] {
         let answer = ask(&folder, request);
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{request}: {answer}");
@@ -108,7 +108,7 @@ fn what_is_not_there_is_said_and_what_hangs_hurts_nobody() {
     daemon.end();
 }
 
-/// A reload that wants another socket is told that this takes a restart.
+/// It is one that is tried out, and takes nobody's place.
 #[test]
 fn without_a_file_there_is_no_socket() {
     let folder = Folder::new("");
