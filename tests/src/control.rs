@@ -49,7 +49,7 @@ fn measured(folder: &Folder, daemon: &Daemon, cycles: u64) {
     until("cycles", || {
         let ran = folder.run("status --json");
         let status: Option<Value> = serde_json::from_str(&ran.stdout).ok();
-        assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
+        assert!(!daemon.log().contains("panicked at runtime"), "{}", daemon.log());
         (status?["counters"]["cycles"].as_u64()? >= cycles).then_some(())
     });
 }

@@ -4,7 +4,8 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::{CALM, FULL, OUTPUTS, losses, measured, number};
-use crate::support::program::{Folder, until};
+use crate::support::program::{Folder, samples_in, until};
+use crate::support::resources;
 
 #[test]
 fn books_balance_at_any_moment_and_across_restarts() {
@@ -84,18 +85,21 @@ fn what_the_spool_has_no_room_for_is_lost_and_counted() {
     daemon.end();
 }
 
+/// A module cannot stand one of the guests.
 #[test]
 fn what_cannot_be_measured_is_counted_beside() {
-    let folder =
-        Folder::measuring(CALM, &format!("{OUTPUTS}\nmodules: {{cpu: {{fuel_base: 1, fuel_per_resource: 0}}}}"));
+    let once = Folder::measuring(CALM, "").run("once --format json").is(0);
+    let odd = samples_in(&once.stdout)[0]["resource_metadata"]["display_name"].clone();
+    let module = resources();
+    let config = format!("{OUTPUTS}\nmodules: {{probe: {{file: {module}, config: {{odd: {odd}}}}}}}");
+    let folder = Folder::measuring(CALM, &config);
     let daemon = folder.start("run");
-    until("failures", || {
-        let losses = losses(&folder);
-        let unmeasured = &losses["unmeasured"];
-        let failed = unmeasured["failures"]["cpu"]["out-of-fuel"].as_u64().unwrap_or_default();
-        (failed > 0 && unmeasured["resources_lost"]["cpu"].as_u64().unwrap() > 0).then_some(())
-    });
-    folder.run("losses").is(0).says("out-of-fuel");
-    folder.run("status").is(0).says("cpu failed in the last slot: out-of-fuel.");
+    measured(&folder, &daemon, 1);
+    let losses = losses(&folder);
+    let unmeasured = &losses["unmeasured"];
+    assert!(unmeasured["failures"]["probe"]["trap"].as_u64() > Some(0), "{losses:#}");
+    assert!(unmeasured["resources_lost"]["probe"].as_u64() > Some(0), "{losses:#}");
+    folder.run("losses").is(0).says("trap");
+    folder.run("status").is(0).says("probe failed in the last slot: trap.");
     daemon.end();
 }
