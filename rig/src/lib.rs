@@ -35,7 +35,7 @@ mod libvirtd;
 mod processes;
 mod virsh;
 
-pub use cannot::{CannotRun, PACKAGES, or_say};
+pub use cannot::{CannotRun, PACKAGES, has_or_say, or_say};
 pub use failed::Failed;
 pub use guest::{BRIDGE, Flavor, Guest, Metadata, Nic, Nova, NovaVersion};
 pub use libvirtd::{Libvirtd, Options};

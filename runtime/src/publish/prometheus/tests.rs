@@ -7,9 +7,9 @@ use super::resource::ResourceText;
 use super::*;
 use crate::clock::{Clock, ManualClock, Moment, SECOND};
 use crate::contract::{Column, Kind, Meter, Values};
+use crate::discovery::Label;
 use crate::discovery::label::{About, Metadata};
 use crate::discovery::resource::{GuestResources, Ident, Resources};
-use crate::discovery::Label;
 use crate::pipeline::Samples;
 
 fn meter(name: &str, kind: Kind, unit: &str) -> Meter {
