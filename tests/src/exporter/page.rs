@@ -21,7 +21,7 @@ pub fn ask(address: &str, bytes: &str) -> String {
 /// The body of an answer, put together from its pieces.
 pub fn body(answer: &str) -> String {
     let (head, mut rest) = answer.split_once("\r\n\r\n").unwrap();
-    if !head.contains("transfer-encoding: chunked") {
+    if !head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
         return rest.to_owned();
     }
     let mut body = String::new();
