@@ -2,7 +2,8 @@
 //!
 //! wasmeter measures before and after Ceilometer does. What a sample says of its resource must be the same on both
 //! sides, and Ceilometer's value must lie between wasmeter's two, which for what does not move means that it is the
-//! same. The guests are paused but for one that runs and one that is shut off.
+//! same. The guests are paused but for one that runs and one that is shut off. What both show Prometheus is compared in
+//! the same way.
 
 mod compare;
 mod guests;

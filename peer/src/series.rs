@@ -48,7 +48,7 @@ pub fn scrape(address: &str) -> Result<String, Box<dyn Error>> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").ok_or("no answer")?;
-    if !head.split(' ').nth(1).is_some_and(|status| status == "200") {
+    if head.split(' ').nth(1) != Some("200") {
         return Err(format!("{address} answers: {head}").into());
     }
     if head.to_ascii_lowercase().contains("transfer-encoding: chunked") { joined(body) } else { Ok(body.to_owned()) }

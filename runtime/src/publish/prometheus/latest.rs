@@ -116,17 +116,18 @@ fn is_same(a: &Meter, b: &Meter) -> bool {
 impl Series {
     /// What stays of these after a slot, in which they may have been measured again.
     fn staying(&self, texts: &Texts, now: u64, again: Option<&[&Samples]>) -> Vec<Arc<Block>> {
-        let again: Option<FxHashSet<Ident>> = again.map(|again| {
-            let numbers = again.iter().flat_map(|samples| &samples.column.resources);
-            numbers.filter_map(|number| texts.get(*number)).map(|entry| entry.ident).collect()
-        });
-        let stays = |entry: &Entry| {
-            let again = again.as_ref();
-            texts.contains(entry.root)
-                && again.is_none_or(|again| texts.contains(entry.ident) && !again.contains(&entry.ident))
-        };
         let until = |block: &Block| if again.is_some() { block.fresh } else { block.until };
-        self.blocks.iter().filter(|block| now <= until(block)).filter_map(|block| block.only(stays)).collect()
+        let young: Vec<_> = self.blocks.iter().filter(|block| now <= until(block)).collect();
+        if young.is_empty() {
+            // As ever where a meter has one source.
+            return Vec::new();
+        }
+        let numbers = again.into_iter().flatten().flat_map(|samples| &samples.column.resources);
+        let idents = numbers.filter_map(|number| texts.get(*number)).map(|entry| entry.ident);
+        let measured: FxHashSet<Ident> = idents.collect();
+        let is_here = |entry: &Entry| texts.contains(entry.root) && (again.is_none() || texts.contains(entry.ident));
+        let stays = |entry: &Entry| !measured.contains(&entry.ident) && is_here(entry);
+        young.into_iter().filter_map(|block| block.only(stays)).collect()
     }
 }
 
