@@ -17,6 +17,7 @@ mod compiling;
 mod daemon;
 mod deadline;
 mod docs;
+mod exporter;
 mod fuel;
 mod guests;
 mod hostile;

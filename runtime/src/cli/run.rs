@@ -34,7 +34,7 @@ Examples:
 
 SIGHUP reads the configuration again; in a terminal it ends the daemon, because a terminal that is closed sends it.
 SIGTERM finishes the cycle and SIGINT does not; both end with 0. Exit code 69: no cycle succeeded; 1: samples were not
-written.
+written, or an address for metrics is another's.
 
 Environment: WASMETER_LOG says how much is logged to standard error: error, warn, info (if nothing is said), debug or
 trace, also by part, as in info,wasmeter::module=debug.
@@ -88,8 +88,9 @@ impl Args {
         warn(&problems);
         let endpoint = Arc::new(Endpoint::new(Arc::new(SystemClock)));
         endpoint.prepare(&config).map_err(|problems| {
+            // Who has the address may be about to end.
             print::problems(&problems);
-            Exit::Usage
+            Exit::Failed
         })?;
         let threads = Threads::start()?;
         // From the first moment on: modules may take a while to compile, and a signal is not to be missed.
