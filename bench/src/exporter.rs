@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use wasmeter::clock::SystemClock;
 use wasmeter::config::Config;
-use wasmeter::publish::prometheus::{Endpoint, Feed};
+use wasmeter::publish::prometheus::{Endpoint, Intake};
 
 use crate::cycle::{self, Host};
 use crate::measure::{Bars, Outcome, median, took};
@@ -24,7 +24,7 @@ pub fn run(rounds: usize, bars: &mut Bars) -> Outcome {
     let (config, _) = Config::parse("metrics: {listen: '127.0.0.1:0'}\n", None)?;
     let endpoint = Arc::new(Endpoint::new(Arc::new(SystemClock)));
     endpoint.prepare(&config)?;
-    let mut feed = Feed::new(Arc::clone(&endpoint), &config);
+    let feed = Intake::new(Arc::clone(&endpoint), &config);
     feed.begin();
     let address = *endpoint.addresses().first().ok_or("nothing is listened on")?;
     host.cycle()?;

@@ -109,14 +109,14 @@ fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
     }
     step("for Prometheus: both show what they measure");
     guests::end_odd(&rig)?;
-    let exported = pages(args, &rig, &broker, &folder.path().join("exported"))?;
+    let exported = pages(args, &rig, &broker.vhost(), &folder.path().join("exported"))?;
     step("all is compared");
     println!("\n{exported}\n{}", report::text(&comparison, &tried));
     Ok(comparison.is_fine() && exported.is_fine())
 }
 
 /// Compares what both show Prometheus.
-fn pages(args: &Args, rig: &Libvirtd, broker: &Broker, folder: &Path) -> Result<Exported, Box<dyn Error>> {
+fn pages(args: &Args, rig: &Libvirtd, broker: &Vhost<'_>, folder: &Path) -> Result<Exported, Box<dyn Error>> {
     let pass = Pass { args, uri: &rig.uri(), report_stopped: false };
     let before = pass.wasmeter(&folder.join("before")).page()?;
     let theirs = pass.their_page(broker, &folder.join("ceilometer"))?;
@@ -152,7 +152,7 @@ impl Pass<'_> {
     }
 
     /// What Ceilometer shows Prometheus between two of its cycles; during one, metrics come and go.
-    fn their_page(&self, broker: &Broker, folder: &Path) -> Result<String, Box<dyn Error>> {
+    fn their_page(&self, broker: &Vhost<'_>, folder: &Path) -> Result<String, Box<dyn Error>> {
         // Whoever else may have it in a moment is not of this test, and Ceilometer cannot choose one itself.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let options = self.options(folder, Some(port));
@@ -166,7 +166,7 @@ impl Pass<'_> {
                 if agent.rests_after() == rests {
                     std::fs::write(folder.join("page"), &page)?;
                     // The samples that it sent meanwhile are nobody's.
-                    agent.samples(options, broker)?;
+                    agent.samples(broker)?;
                     return Ok(page);
                 }
             }
