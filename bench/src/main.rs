@@ -5,6 +5,7 @@
 //! guests, times are also the clock's.
 
 mod cycle;
+mod exporter;
 mod libvirt;
 mod measure;
 mod native;
@@ -45,8 +46,9 @@ fn main() -> std::process::ExitCode {
     println!("calibration loop: {:.1} ms of CPU time (10^8 steps of xorshift)\n", measure::calibrate() * 1e3);
     let mut bars = Bars::default();
     let demo: &[&str] = if args.no_libvirt { &["--no-libvirt"] } else { &[] };
-    let parts: [(&str, Part<'_>); 3] = [
+    let parts: [(&str, Part<'_>); 4] = [
         ("cycle", &|bars| cycle::run(args.rounds, bars)),
+        ("exporter", &|bars| exporter::run(args.rounds, bars)),
         ("sandbox", &|bars| sandbox::run(args.rounds, bars)),
         ("start", &|bars| start::run(args.rounds, demo, bars)),
     ];

@@ -35,6 +35,8 @@ pub struct Options<'a> {
     pub report_stopped: bool,
     /// In seconds, from the beginning of one cycle to that of the next.
     pub interval: u32,
+    /// The port at which it shows Prometheus what it measures, if it shall.
+    pub exporter: Option<u16>,
 }
 
 /// The agent at work. Dropping it ends it.
@@ -87,6 +89,14 @@ impl Ceilometer {
         })
     }
 
+    /// Which of its cycles is over, if none goes on.
+    #[must_use]
+    pub fn rests_after(&self) -> Option<usize> {
+        let cycles = cycles(&self.agent.said());
+        let all = |cycle: Option<&Cycle>| cycle.map(|cycle| cycle.pollsters.len());
+        (cycles.len() > 1 && all(cycles.first()) == all(cycles.last())).then_some(cycles.len())
+    }
+
     /// The pollsters that it has tried.
     #[must_use]
     pub fn tried(&self) -> BTreeSet<String> {
@@ -120,6 +130,9 @@ impl Ceilometer {
 
 impl Options<'_> {
     fn configuration(&self, polling: &Path, broker: &Vhost<'_>) -> String {
+        let exporter = self
+            .exporter
+            .map(|port| format!("enable_prometheus_exporter = true\nprometheus_listen_addresses = 127.0.0.1:{port}\n"));
         format!(
             "\
 [DEFAULT]
@@ -137,7 +150,7 @@ fetch_extra_metadata = false
 report_stopped_instance_metrics = {report_stopped}
 [polling]
 cfg_file = {polling}
-[publisher]
+{exporter}[publisher]
 telemetry_secret = secret
 [oslo_concurrency]
 lock_path = {folder}
@@ -152,6 +165,7 @@ endpoint = http://127.0.0.1:9
             polling = polling.display(),
             folder = self.folder.display(),
             report_stopped = self.report_stopped,
+            exporter = exporter.unwrap_or_default(),
         )
     }
 }

@@ -158,7 +158,8 @@ fn differences(before: &Sample, theirs: &Sample, after: &Sample) -> Vec<Found> {
     found
 }
 
-fn fits(rule: Rule, before: &Value, theirs: &Value, after: &Value) -> bool {
+/// Whether Ceilometer's value goes together with those that wasmeter had before and after.
+pub fn fits(rule: Rule, before: &Value, theirs: &Value, after: &Value) -> bool {
     let within = |margin: f64| {
         let (Some(before), Some(theirs), Some(after)) = (before.as_f64(), theirs.as_f64(), after.as_f64()) else {
             return false;

@@ -2,7 +2,8 @@
 //!
 //! wasmeter measures before and after Ceilometer does. What a sample says of its resource must be the same on both
 //! sides, and Ceilometer's value must lie between wasmeter's two, which for what does not move means that it is the
-//! same. The guests are paused but for one that runs and one that is shut off.
+//! same. The guests are paused but for one that runs and one that is shut off. What both show Prometheus is compared in
+//! the same way.
 
 mod compare;
 mod conf;
@@ -10,10 +11,12 @@ mod guests;
 mod known;
 mod report;
 mod sample;
+mod series;
 mod wasmeter;
 
 use std::collections::BTreeSet;
 use std::error::Error;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread::{self, JoinHandle};
@@ -25,12 +28,15 @@ use wasmeter_rig::{Libvirtd, Rabbit, Vhost, or_say};
 
 use crate::compare::Comparison;
 use crate::sample::Sample;
+use crate::series::{Exported, Page, scrape};
 use crate::wasmeter::Wasmeter;
 
 /// What both call this host.
 const HOST: &str = "peer-1.example";
 /// In seconds. The first cycle gives no deltas, so there are two; nothing else waits for this.
 const INTERVAL: u32 = 5;
+/// Between two looks at what goes on.
+const PAUSE: Duration = Duration::from_millis(200);
 /// For two cycles of Ceilometer's, its start included.
 const CYCLES_WITHIN: Duration = Duration::from_secs(120);
 
@@ -101,9 +107,21 @@ fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
         let after = pass.ours(&folder.join("after"))?;
         comparison.add(&before, &theirs, &after);
     }
+    step("for Prometheus: both show what they measure");
+    guests::end_odd(&rig)?;
+    let exported = pages(args, &rig, &broker.vhost(), &folder.path().join("exported"))?;
     step("all is compared");
-    println!("\n{}", report::text(&comparison, &tried));
-    Ok(comparison.is_fine())
+    println!("\n{exported}\n{}", report::text(&comparison, &tried));
+    Ok(comparison.is_fine() && exported.is_fine())
+}
+
+/// Compares what both show Prometheus.
+fn pages(args: &Args, rig: &Libvirtd, broker: &Vhost<'_>, folder: &Path) -> Result<Exported, Box<dyn Error>> {
+    let pass = Pass { args, uri: &rig.uri(), report_stopped: false };
+    let before = pass.wasmeter(&folder.join("before")).page()?;
+    let theirs = pass.their_page(broker, &folder.join("ceilometer"))?;
+    let after = pass.wasmeter(&folder.join("after")).page()?;
+    Ok(Exported::compare(&Page::parse(&before)?, &Page::parse(&theirs)?, &Page::parse(&after)?))
 }
 
 /// One comparison of the two.
@@ -118,7 +136,11 @@ struct Pass<'a> {
 impl Pass<'_> {
     /// wasmeter's second cycle.
     fn ours(&self, folder: &Path) -> Result<Vec<Sample>, Box<dyn Error>> {
-        let wasmeter = Wasmeter {
+        sample::second_cycle(&self.wasmeter(folder).run()?)
+    }
+
+    fn wasmeter<'b>(&'b self, folder: &'b Path) -> Wasmeter<'b> {
+        Wasmeter {
             daemon: &self.args.daemon,
             cache: &self.args.cache,
             folder,
@@ -126,8 +148,43 @@ impl Pass<'_> {
             host: HOST,
             report_stopped: self.report_stopped,
             interval: INTERVAL,
-        };
-        sample::second_cycle(&wasmeter.run()?)
+        }
+    }
+
+    /// What Ceilometer shows Prometheus between two of its cycles; during one, metrics come and go.
+    fn their_page(&self, broker: &Vhost<'_>, folder: &Path) -> Result<String, Box<dyn Error>> {
+        // Whoever else may have it in a moment is not of this test, and Ceilometer cannot choose one itself.
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let options = self.options(folder, Some(port));
+        let mut agent = Ceilometer::start(options, broker)?;
+        agent.cycles(1, CYCLES_WITHIN)?;
+        let until = Instant::now() + CYCLES_WITHIN;
+        while Instant::now() < until {
+            let rests = agent.rests_after();
+            if rests.is_some() {
+                let page = scrape(&format!("127.0.0.1:{port}"))?;
+                if agent.rests_after() == rests {
+                    std::fs::write(folder.join("page"), &page)?;
+                    // The samples that it sent meanwhile are nobody's.
+                    agent.samples(broker)?;
+                    return Ok(page);
+                }
+            }
+            thread::sleep(PAUSE);
+        }
+        Err("Ceilometer was never at rest".into())
+    }
+
+    fn options<'b>(&'b self, folder: &'b Path, exporter: Option<u16>) -> Options<'b> {
+        Options {
+            python: &self.args.python,
+            folder,
+            libvirt: self.uri,
+            host: HOST,
+            report_stopped: self.report_stopped,
+            interval: INTERVAL,
+            exporter,
+        }
     }
 
     /// Ceilometer's second cycle. The meters that it tried to give are added to a list.
@@ -137,14 +194,7 @@ impl Pass<'_> {
         folder: &Path,
         tried: &mut BTreeSet<String>,
     ) -> Result<Vec<Sample>, Box<dyn Error>> {
-        let options = Options {
-            python: &self.args.python,
-            folder,
-            libvirt: self.uri,
-            host: HOST,
-            report_stopped: self.report_stopped,
-            interval: INTERVAL,
-        };
+        let options = self.options(folder, None);
         let mut agent = Ceilometer::start(options, broker)?;
         agent.cycles(2, CYCLES_WITHIN)?;
         tried.extend(agent.tried());

@@ -94,12 +94,30 @@ pub enum CannotRun {
 /// # Panics
 ///
 /// If there is none and the environment has `WASMETER_MUST_RUN`.
-#[allow(clippy::panic, reason = "it is called by tests, and that is how a test fails")]
 pub fn or_say<T>(started: Result<T, CannotRun>) -> Option<T> {
     let why = match started {
         Ok(started) => return Some(started),
         Err(why) => why,
     };
+    say(&why);
+    None
+}
+
+/// Whether something that a test needs is here, such as a program of a package; that it is not is said like the lack of
+/// a rig.
+///
+/// # Panics
+///
+/// If it is not and the environment has `WASMETER_MUST_RUN`.
+pub fn has_or_say(what: &str, package: &str, here: bool) -> bool {
+    if !here {
+        say(&CannotRun::Missing { what: vec![what.to_owned()], packages: vec![package.to_owned()] });
+    }
+    here
+}
+
+#[allow(clippy::panic, reason = "it is called by tests, and that is how a test fails")]
+fn say(why: &CannotRun) {
     let test = thread::current();
     let line = format!("CANNOT RUN: {}: {why}", test.name().unwrap_or("a test")).replace('\n', " ");
     eprintln!("{line}");
@@ -109,7 +127,6 @@ pub fn or_say<T>(started: Result<T, CannotRun>) -> Option<T> {
         panic!("{line}, and {} cannot be written: {error}", told_in.display());
     }
     assert!(env::var_os(MUST_RUN).is_none(), "{line}");
-    None
 }
 
 fn append(path: &Path, line: &str) -> io::Result<()> {

@@ -51,7 +51,7 @@ mod virsh;
 /// What a [`Vhost`] speaks of: properties of messages, and options of exchanges and queues.
 pub use lapin;
 
-pub use cannot::{CannotRun, PACKAGES, RABBIT_PACKAGE, or_say};
+pub use cannot::{CannotRun, PACKAGES, RABBIT_PACKAGE, has_or_say, or_say};
 pub use certificates::{Certificates, Identity};
 pub use failed::Failed;
 pub use guest::{BRIDGE, Flavor, Guest, Metadata, Nic, Nova, NovaVersion};

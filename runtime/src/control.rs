@@ -82,6 +82,11 @@ impl Control {
         self.note(|seen| seen.tally = agent.tally.clone());
     }
 
+    /// Outputs are served as configured, or may not be, for this reason.
+    pub fn served(&self, failure: Option<String>) {
+        self.note(|seen| seen.unserved = failure);
+    }
+
     /// The last slot was kept, or it was not, for this reason.
     pub fn kept(&self, failure: Option<String>) {
         self.note(|seen| seen.unkept = failure);
@@ -114,7 +119,7 @@ impl Control {
             spool: spool_status(self.0.spool.path(), &view, seen.unkept.clone()),
             counters: seen.counters(),
         };
-        status.troubles = troubles::of(&status, seen.unread.as_deref());
+        status.troubles = troubles::of(&status, &seen);
         status
     }
 

@@ -12,6 +12,7 @@
 //! - [`sandbox`]: where modules run.
 //! - [`modules`]: which modules run.
 //! - [`pipeline`]: samples, stamped and transformed.
+//! - [`spool`]: samples that are not delivered yet.
 //! - [`publish`]: where samples go.
 //! - [`http`]: how the daemon answers those who ask it.
 //! - [`agent`]: all of this, cycle after cycle.
@@ -26,6 +27,8 @@ pub mod contract;
 pub mod control;
 pub mod discovery;
 mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 pub mod hypervisor;
 pub mod json;

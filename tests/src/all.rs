@@ -18,6 +18,7 @@ mod control;
 mod daemon;
 mod deadline;
 mod docs;
+mod exporter;
 mod fuel;
 mod guests;
 mod hostile;

@@ -55,6 +55,14 @@ pub enum Task {
         cargo xtask bench libvirt   with real guests, beside the real Ceilometer\n  cargo xtask bench -- --help")]
     Bench(Bench),
 
+    /// Throws bytes at whatever reads input from outside; needs a nightly toolchain
+    ///
+    /// What it finds is kept in fuzz/artifacts, and what it learned in fuzz/corpus.
+    #[command(after_help = "Examples:\n  cargo xtask fuzz                          each target for a minute\n  \
+        cargo xtask fuzz spool --seconds 3600\n  \
+        cargo xtask fuzz spool -- fuzz/artifacts/spool/crash-...   once with what was found")]
+    Fuzz(Fuzz),
+
     /// Checks formatting, clippy's warnings, and licences, origins and advisories of the dependencies
     #[command(after_help = "Examples:\n  cargo xtask lint\n  cargo xtask lint --no-libvirt")]
     Lint(Build),
@@ -116,6 +124,30 @@ pub struct Bench {
     /// More arguments of the benchmark
     #[arg(last = true, value_name = "BENCH ARGS")]
     pub args: Vec<OsString>,
+}
+
+/// Options of `fuzz`.
+#[derive(Debug, Args)]
+pub struct Fuzz {
+    /// How to build.
+    #[command(flatten)]
+    pub build: Build,
+    /// Only this target, a file of fuzz/targets
+    #[arg(value_name = "TARGET")]
+    pub target: Option<String>,
+    /// How long for each
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    pub seconds: u64,
+    /// More arguments of libFuzzer
+    #[arg(last = true, value_name = "FUZZER ARGS")]
+    pub args: Vec<OsString>,
+}
+
+impl Fuzz {
+    /// Each target for so many seconds.
+    pub fn each_for(seconds: u64, build: Build) -> Self {
+        Self { build, target: None, seconds, args: Vec::new() }
+    }
 }
 
 impl Build {

@@ -29,6 +29,9 @@ pub enum Error {
     /// The set-up is not ours to do. The commands have been printed.
     #[error("run the commands above, then start again")]
     SetupByHand,
+    /// Something is missing that nobody asked this command to install.
+    #[error("something is missing; run `{0}`, then start again")]
+    ByHand(String),
     /// The set-up ran and did not help.
     #[error("still missing after the set-up: {0}")]
     SetupWithoutEffect(String),
@@ -46,7 +49,7 @@ impl Error {
     /// The exit code that tells this error from the others.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::SetupByHand => Exit::SetupByHand,
+            Self::SetupByHand | Self::ByHand(_) => Exit::SetupByHand,
             Self::Step(_) | Self::SetupWithoutEffect(_) | Self::File { .. } => Exit::StepFailed,
         }
     }

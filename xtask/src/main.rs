@@ -1,6 +1,7 @@
 //! `cargo xtask`: everything that one does with this repository, set-up included.
 //!
-//! A module per command ([`setup`], [`demo`], [`suite`], [`peer_test`], [`bench`], [`lint`]); each is a list of [`step`]s, most of
+//! A module per command ([`setup`], [`demo`], [`suite`], [`peer_test`], [`bench`], [`fuzz`],
+//! [`lint`]); each is a list of [`step`]s, most of
 //! them calls of cargo. What they share is where things are ([`workspace`]) and how they end ([`exit`]).
 
 #![forbid(unsafe_code)]
@@ -9,6 +10,7 @@ mod bench;
 mod cli;
 mod demo;
 mod exit;
+mod fuzz;
 mod lint;
 mod os;
 mod peer_test;
@@ -16,6 +18,7 @@ mod setup;
 mod sizes;
 mod step;
 mod suite;
+mod tool;
 mod workspace;
 
 use std::process::ExitCode;
@@ -50,6 +53,7 @@ fn run(task: Task) -> Result<(), Error> {
         Task::Soak(options) => suite::run(&workspace, &options, suite::Counts::Full),
         Task::PeerTest(options) => peer_test::run(&workspace, &options),
         Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Fuzz(options) => fuzz::run(&workspace, &options),
         Task::Lint(build) => lint::run(&workspace, build),
     }
 }

@@ -4,16 +4,19 @@ use std::env;
 use std::ffi::OsString;
 use std::fs;
 
-use crate::cli::Test;
+use crate::cli::{Fuzz, Test};
 use crate::exit::Error;
 use crate::workspace::Workspace;
-use crate::{setup, sizes, step};
+use crate::{fuzz, setup, sizes, step};
 
 /// The variable that scales how often tests repeat what is worth repeating. One that is set already counts.
 const REPEAT: &str = "WASMETER_REPEAT";
 
 /// The variable that names a file, to which each test that cannot run here adds a line.
 const CANNOT_RUN: &str = "WASMETER_CANNOT_RUN";
+
+/// How long the full counts throw bytes at each target, in seconds.
+const FUZZED: u64 = 30;
 
 /// How often to repeat.
 #[derive(Debug, Clone, Copy)]
@@ -76,7 +79,11 @@ pub fn run(workspace: &Workspace, options: &Test, counts: Counts) -> Result<(), 
     let lines = fs::read_to_string(&cannot_run).unwrap_or_default();
     eprintln!("==> Tests that cannot run here: {}", lines.lines().count());
     lines.lines().for_each(|line| eprintln!("    {line}"));
-    tested.map_err(Into::into)
+    tested?;
+    match counts {
+        Counts::Short => Ok(()),
+        Counts::Full => fuzz::run(workspace, &Fuzz::each_for(FUZZED, options.build)),
+    }
 }
 
 /// The arguments say themselves which packages they are about, which cargo would not heed beside `--workspace`.

@@ -141,7 +141,9 @@ impl Run<'_> {
     }
 
     async fn serve(&mut self, outputs: &[Output], agent: &Agent) {
-        match self.publishers.serve(outputs, agent.clock.now().wall).await {
+        let served = self.publishers.serve(outputs, agent.clock.now().wall).await;
+        self.control.served(served.as_ref().err().map(reason));
+        match served {
             Ok(closed) => closed.iter().for_each(say_closed),
             Err(error) => tracing::error!(%error, "The spool cannot be used; outputs may stay as they were."),
         }
@@ -236,10 +238,7 @@ impl Run<'_> {
         // Nobody is to get it.
         let Some(committed) = committed else { return agent.keep() };
         said.kept(&committed);
-        self.control.kept(failure(&committed).map(|error| {
-            let source = std::error::Error::source(error).map(|source| format!(": {source}"));
-            format!("{error}{}", source.unwrap_or_default())
-        }));
+        self.control.kept(failure(&committed).map(reason));
         match committed {
             Ok(Committed { sequence, .. }) => {
                 agent.keep();
@@ -329,6 +328,12 @@ fn why(error: &Error) -> Why {
         error if error.is_full() => Why::DiskFull,
         _ => Why::DiskFailed,
     }
+}
+
+/// An error with what is behind it.
+fn reason(error: &Error) -> String {
+    let source = std::error::Error::source(error).map(|source| format!(": {source}"));
+    format!("{error}{}", source.unwrap_or_default())
 }
 
 /// Why a record is not on disk for good, if it is not.

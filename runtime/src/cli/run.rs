@@ -37,7 +37,7 @@ Examples:
 SIGHUP reads the configuration again; in a terminal it ends the daemon, because a terminal that is closed sends it.
 SIGUSR2 writes to the log what `wasmeter status` says.
 SIGTERM finishes the cycle and SIGINT does not; both end with 0. Exit code 69: no cycle succeeded; 1: samples were not
-written.
+written, or an address for metrics is another's.
 
 Environment: WASMETER_LOG says how much is logged to standard error: error, warn, info (if nothing is said), debug or
 trace, also by part, as in info,wasmeter::module=debug.
@@ -91,8 +91,9 @@ impl Args {
         warn(&problems);
         let endpoint = Arc::new(Endpoint::new(Arc::new(SystemClock)));
         endpoint.prepare(&config).map_err(|problems| {
+            // Who has the address may be about to end.
             print::problems(&problems);
-            Exit::Usage
+            Exit::Failed
         })?;
         // Before anything else that two daemons must not share.
         let socket = config.control.socket.as_deref().map(Socket::take).transpose().map_err(unasked)?;

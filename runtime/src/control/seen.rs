@@ -22,6 +22,8 @@ pub(super) struct Seen {
     pub last: Option<LastCycle>,
     /// Why the host could not be read last, if it could not.
     pub unread: Option<String>,
+    /// Why outputs may not be served as configured, if so.
+    pub unserved: Option<String>,
     /// Why the last slot could not be kept, if it could not.
     pub unkept: Option<String>,
     pub tally: Tally,

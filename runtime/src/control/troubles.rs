@@ -1,5 +1,6 @@
 //! What is wrong now, in sentences.
 
+use super::seen::Seen;
 use super::status::Status;
 use super::text::{age, guests, samples};
 
@@ -11,11 +12,14 @@ const HANGS: f64 = 1.0;
 const NEARLY_FULL: (u64, u64) = (9, 10);
 
 /// All of it, the worst first.
-pub(super) fn of(status: &Status, unread: Option<&str>) -> Vec<String> {
-    let mut troubles = Vec::new();
+pub(super) fn of(status: &Status, seen: &Seen) -> Vec<String> {
+    let (mut troubles, unread) = (Vec::new(), seen.unread.as_deref());
     let mut say = |trouble: String| troubles.push(trouble);
     if let Some(why) = unread {
         say(format!("The hypervisor is not read: {why}."));
+    }
+    if let Some(why) = &seen.unserved {
+        say(format!("Outputs may not be served as configured: {why}. Mend the disk, then reload or restart."));
     }
     let shortest = status.tasks.iter().map(|task| task.interval_seconds).min().unwrap_or(u64::MAX);
     let since = status.at.since(status.last.as_ref().map_or(status.started, |last| last.at));

@@ -134,15 +134,33 @@ impl Session {
 
     fn record(&mut self, answer: &ffi::Record<'_>, groups: Groups) -> Option<Record> {
         let guest = answer.guest()?;
-        let parameters = answer.parameters();
-        let mut stats = Vec::with_capacity(if groups.is_empty() { 0 } else { parameters.len() });
-        for parameter in parameters.filter(|_| !groups.is_empty()) {
-            if let (Some(value), Some(key)) = (parameter.value(), self.keys.get(parameter.key())) {
-                stats.push(Stat { key: key.id, number: key.number, value: value.into() });
-            }
-        }
+        let stats = if groups.is_empty() { Vec::new() } else { stats_of(answer, &mut self.keys) };
         Some(Record { guest, revision: self.revisions.now(guest, answer.run()), stats })
     }
+}
+
+/// The statistics in an answer, as far as they can be used.
+fn stats_of(answer: &ffi::Record<'_>, keys: &mut Keys) -> Vec<Stat> {
+    let parameters = answer.parameters();
+    let mut stats = Vec::with_capacity(parameters.len());
+    for parameter in parameters {
+        if let (Some(value), Some(key)) = (parameter.value(), keys.get(parameter.key())) {
+            stats.push(Stat { key: key.id, number: key.number, value: value.into() });
+        }
+    }
+    stats
+}
+
+/// What these bytes describe, as statistics of an answer that libvirt never gave.
+#[doc(hidden)]
+pub fn forged(bytes: &[u8]) -> Vec<Stat> {
+    ffi::forged(bytes, |answer| stats_of(answer, &mut Keys::default()))
+}
+
+/// A definition as it is read from a guest's XML; nothing if it cannot be used.
+#[doc(hidden)]
+pub fn definition(guest: Uuid, text: &str) -> Option<Definition> {
+    xml::definition(guest, text).ok()
 }
 
 impl Connection for Session {

@@ -20,13 +20,15 @@ pub use self::endpoint::Endpoint;
 pub use self::exporter::{Exporter, Intake};
 pub use self::page::Page;
 
-use self::latest::{Latest, Until};
+use std::time::Duration;
+
+use self::latest::Latest;
 use self::resource::Known;
 use crate::pipeline::Slot;
 
 /// Writes a slot's series for a terminal. Control characters, which Prometheus would be told, are replaced there.
 pub fn write(slot: &Slot) -> String {
-    let latest = Latest::default().after(slot, &Known::default().of(&slot.resources), |_| Until::MAX);
+    let latest = Latest::default().after(slot, &Known::default().of(&slot.resources), |_| Duration::ZERO);
     let mut text = String::new();
     for piece in Page::new(latest.into(), slot.at.monotonic) {
         text.push_str(&piece);

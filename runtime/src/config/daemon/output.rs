@@ -143,7 +143,13 @@ impl Output {
                 let notifier = NotifierOutput::read(node, &section.key(kind), name, reading)?;
                 Some(Self::Notifier { notifier })
             }
-            _ => Some(Self::Test { test: name.unwrap_or_else(|| kind.to_owned()) }),
+            _ => {
+                section.read(kind, reading.problems, |node| match node.boolean()? {
+                    true => Ok(()),
+                    false => Err(node.refuse("no output", "Write true, or remove the entry")),
+                })?;
+                Some(Self::Test { test: name.unwrap_or_else(|| kind.to_owned()) })
+            }
         }
     }
 }

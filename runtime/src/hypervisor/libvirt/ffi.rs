@@ -18,4 +18,5 @@ pub(super) use self::connection::Connection;
 pub(super) use self::domain::{Control, Domain};
 pub(super) use self::error::{Error, Kind};
 pub(super) use self::events::{Listener, Watching};
+pub(super) use self::stats::forged::forged;
 pub(super) use self::stats::{Record, Scalar, Stats};

@@ -149,6 +149,11 @@ impl Endpoint {
         state.sockets = sockets;
     }
 
+    /// Where it listens, with the ports that the system chose.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.state().sockets.iter().filter_map(|(_, socket)| socket.local_addr().ok()).collect()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

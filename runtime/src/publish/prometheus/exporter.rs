@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 
 use super::endpoint::{Endpoint, Ready};
-use super::latest::{Latest, Until};
+use super::latest::Latest;
 use super::own;
 use super::page::Page;
 use super::resource::Known;
@@ -15,10 +15,6 @@ use crate::clock::Clock;
 use crate::config::{Config, MeterFilter};
 use crate::control::Control;
 use crate::pipeline::Slot;
-
-/// A value is told for so many of its intervals. One or two slots may be lost to a host that does not answer, which
-/// shall not look like guests that are gone.
-const INTERVALS: u32 = 3;
 
 /// The latest values.
 #[derive(Debug)]
@@ -39,8 +35,8 @@ pub struct Intake {
     /// Nobody listens, so nothing is kept.
     idle: bool,
     sources: Vec<(MeterFilter, Duration)>,
-    /// How long values of meters are told.
-    told_for: Mutex<FxHashMap<String, Duration>>,
+    /// How often meters are measured, as far as that was asked.
+    intervals: Mutex<FxHashMap<String, Duration>>,
 }
 
 // === impl Exporter ===
@@ -51,11 +47,11 @@ impl Exporter {
         Self { clock, latest: Mutex::default(), known: Mutex::default(), control: OnceLock::new() }
     }
 
-    /// Takes a slot's values. They are told until a time that `until` knows by their meter.
-    pub fn store(&self, slot: &Slot, until: impl Fn(&str) -> Until) {
+    /// Takes a slot's values. `interval` says how often a meter is measured.
+    pub fn store(&self, slot: &Slot, interval: impl Fn(&str) -> Duration) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let texts = known.of(&slot.resources);
-        let after = Arc::new(self.latest().after(slot, &texts, until));
+        let after = Arc::new(self.latest().after(slot, &texts, interval));
         // What was before is given back after the lock is.
         let _before = std::mem::replace(&mut *self.latest.lock().unwrap_or_else(PoisonError::into_inner), after);
     }
@@ -90,7 +86,7 @@ impl Intake {
     pub fn new(endpoint: Arc<Endpoint>, config: &Config) -> Self {
         let sources = config.polling.sources.iter().map(|source| (source.meters.clone(), source.interval)).collect();
         let (ready, idle) = (endpoint.take_ready(), config.metrics.listen.is_empty());
-        Self { endpoint, ready: Mutex::new(ready), idle, sources, told_for: Mutex::default() }
+        Self { endpoint, ready: Mutex::new(ready), idle, sources, intervals: Mutex::default() }
     }
 
     /// Says that the configuration to which this belongs is in force.
@@ -109,25 +105,21 @@ impl Intake {
         if self.idle {
             return;
         }
-        let mut known = self.told_for.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.intervals.lock().unwrap_or_else(PoisonError::into_inner);
         for samples in &slot.samples {
             let name = &samples.meter.name;
             if !known.contains_key(name) {
-                known.insert(name.clone(), told_for(&self.sources, name));
+                known.insert(name.clone(), interval(&self.sources, name));
             }
         }
-        let at = slot.at.monotonic;
-        self.endpoint.exporter().store(slot, |meter| {
-            let told_for = known.get(meter).copied().unwrap_or_default();
-            at.saturating_add(u64::try_from(told_for.as_nanos()).unwrap_or(Until::MAX))
-        });
+        self.endpoint.exporter().store(slot, |meter| known.get(meter).copied().unwrap_or_default());
     }
 }
 
-/// How long a meter's values are told. What a transformer made comes as seldom as anything does, for all we know.
-fn told_for(sources: &[(MeterFilter, Duration)], meter: &str) -> Duration {
-    let of = |wanted: fn(&MeterFilter, &str) -> bool| {
+/// How often a meter is measured. What a transformer made comes as seldom as anything does, for all we know.
+fn interval(sources: &[(MeterFilter, Duration)], meter: &str) -> Duration {
+    let longest = |wanted: fn(&MeterFilter, &str) -> bool| {
         sources.iter().filter(|(meters, _)| wanted(meters, meter)).map(|(_, interval)| *interval).max()
     };
-    of(MeterFilter::matches).or_else(|| of(|_, _| true)).unwrap_or_default() * INTERVALS
+    longest(MeterFilter::matches).or_else(|| longest(|_, _| true)).unwrap_or_default()
 }

@@ -5,16 +5,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustc_hash::FxHashSet;
 
 use super::meter::{self, MeterText};
 use super::resource::{Entry, Texts};
 use crate::contract::{Column, Meter, Values};
+use crate::discovery::resource::Ident;
 use crate::pipeline::{Samples, Slot};
 
-/// A time on the clock that only runs forwards, in nanoseconds.
-pub type Until = u64;
+/// A value is told for so many of its intervals. One or two slots may be lost to a host that does not answer, which
+/// shall not look like guests that are gone.
+const INTERVALS: u32 = 3;
 
 /// The latest value of every series.
 #[derive(Debug, Default)]
@@ -40,19 +43,22 @@ pub struct Block {
     pub texts: Arc<Texts>,
     /// The values.
     pub column: Column,
+    /// Until then, on the clock that only runs forwards, nobody expected them anew: whoever measured their meter did so
+    /// for another source, which has resources of its own.
+    fresh: u64,
     /// When they are too old to be told.
-    pub until: Until,
+    until: u64,
 }
 
 // === impl Latest ===
 
 impl Latest {
-    /// What there is after a slot, whose resources are these. `until` says of a meter when its values are too old.
+    /// What there is after a slot, whose resources are these. `interval` says how often a meter is measured.
     ///
-    /// A value stays until the same is measured again. It goes with its guest, in the first slot that does not have
-    /// the guest, or with its device, in the first that measured the meter and does not have the device.
+    /// A value stays until its meter is measured again, with another value or with none. It goes with its guest, in the
+    /// first slot that does not have the guest.
     #[must_use]
-    pub fn after(&self, slot: &Slot, texts: &Arc<Texts>, until: impl Fn(&str) -> Until) -> Self {
+    pub fn after(&self, slot: &Slot, texts: &Arc<Texts>, interval: impl Fn(&str) -> Duration) -> Self {
         let mut measured: BTreeMap<(String, &str), Vec<&Samples>> = BTreeMap::new();
         for samples in &slot.samples {
             let name = samples.meter.name.as_str();
@@ -71,9 +77,11 @@ impl Latest {
         }
         for ((metric, name), all) in measured {
             let Some(first) = all.first() else { continue };
-            let until = until(name);
+            let interval = interval(name);
+            let [fresh, until] = [interval / 2, interval.saturating_mul(INTERVALS)]
+                .map(|age| now.saturating_add(u64::try_from(age.as_nanos()).unwrap_or(u64::MAX)));
             let block = |samples: &&Samples| {
-                Arc::new(Block { texts: Arc::clone(texts), column: samples.column.clone(), until })
+                Arc::new(Block { texts: Arc::clone(texts), column: samples.column.clone(), fresh, until })
             };
             let blocks: Vec<_> = all.iter().map(block).collect();
             let key = (metric, name.to_owned());
@@ -108,16 +116,18 @@ fn is_same(a: &Meter, b: &Meter) -> bool {
 impl Series {
     /// What stays of these after a slot, in which they may have been measured again.
     fn staying(&self, texts: &Texts, now: u64, again: Option<&[&Samples]>) -> Vec<Arc<Block>> {
-        let of_slot = |samples: &Samples| samples.column.resources.clone();
-        let again_idents: Option<FxHashSet<_>> = again.map(|again| {
-            let numbers = again.iter().flat_map(|samples| of_slot(samples));
-            numbers.filter_map(|number| texts.get(number)).map(|entry| entry.ident).collect()
-        });
-        let stays = |entry: &Entry| match &again_idents {
-            Some(again) => !again.contains(&entry.ident) && texts.contains(entry.ident) && texts.contains(entry.root),
-            None => texts.contains(entry.root),
-        };
-        self.blocks.iter().filter(|block| block.until >= now).filter_map(|block| block.only(stays)).collect()
+        let until = |block: &Block| if again.is_some() { block.fresh } else { block.until };
+        let young: Vec<_> = self.blocks.iter().filter(|block| now <= until(block)).collect();
+        if young.is_empty() {
+            // As ever where a meter has one source.
+            return Vec::new();
+        }
+        let numbers = again.into_iter().flatten().flat_map(|samples| &samples.column.resources);
+        let idents = numbers.filter_map(|number| texts.get(*number)).map(|entry| entry.ident);
+        let measured: FxHashSet<Ident> = idents.collect();
+        let is_here = |entry: &Entry| texts.contains(entry.root) && (again.is_none() || texts.contains(entry.ident));
+        let stays = |entry: &Entry| !measured.contains(&entry.ident) && is_here(entry);
+        young.into_iter().filter_map(|block| block.only(stays)).collect()
     }
 }
 
@@ -134,13 +144,13 @@ impl Block {
             _ => {
                 let mut column = self.column.clone();
                 column.retain(stays);
-                Some(Arc::new(Self { texts: Arc::clone(&self.texts), column, until: self.until }))
+                Some(Arc::new(Self { texts: Arc::clone(&self.texts), column, fresh: self.fresh, until: self.until }))
             }
         }
     }
 
-    /// Whether its values are numbers, as all are that modules give.
-    pub fn is_numbers(&self) -> bool {
-        !matches!(self.column.values, Values::Interned(_))
+    /// Whether it is told now. Its values are numbers, as all are that modules give.
+    pub fn is_told(&self, now: u64) -> bool {
+        now <= self.until && !matches!(self.column.values, Values::Interned(_))
     }
 }

@@ -81,7 +81,7 @@ impl Iterator for Page {
                 self.place = (self.place.0 + 1, 0, 0);
                 continue;
             };
-            if block.until < self.now || !block.is_numbers() {
+            if !block.is_told(self.now) {
                 self.place = (self.place.0, at + 1, 0);
                 continue;
             }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::exporter::Exporter;
-use super::latest::Until;
 use super::meter::MeterText;
 use super::resource::ResourceText;
 use super::*;
@@ -61,18 +61,20 @@ fn series(exporter: &Exporter) -> Vec<String> {
 struct Host {
     clock: Arc<ManualClock>,
     exporter: Exporter,
+    /// In seconds.
+    interval: u64,
 }
 
 impl Host {
-    fn new() -> Self {
+    fn every(interval: u64) -> Self {
         let clock = Arc::new(ManualClock::at(0));
-        Self { exporter: Exporter::new(Arc::clone(&clock) as Arc<dyn Clock>), clock }
+        Self { exporter: Exporter::new(Arc::clone(&clock) as Arc<dyn Clock>), clock, interval }
     }
 
-    /// Stores a slot whose values are told for three seconds, and waits one.
+    /// Stores a slot, and waits a second.
     fn stores(&self, resources: &Arc<Resources>, samples: &[(&str, &[(u32, u64)])]) -> Vec<String> {
-        let now = self.clock.now().monotonic;
-        self.exporter.store(&slot(now, resources, samples), |_| now + 3 * SECOND.unsigned_abs());
+        let slot = slot(self.clock.now().monotonic, resources, samples);
+        self.exporter.store(&slot, |_| Duration::from_secs(self.interval));
         self.clock.pass(SECOND.unsigned_abs());
         series(&self.exporter)
     }
@@ -80,20 +82,32 @@ impl Host {
 
 #[test]
 fn values_stay_until_they_are_measured_again() {
-    let (host, two) = (Host::new(), resources(&[1, 2]));
+    let (host, two) = (Host::every(1), resources(&[1, 2]));
     assert_eq!(host.stores(&two, &[("x", &[(0, 10), (1, 20)]), ("y", &[(0, 1)])]), ["x 1 10", "x 2 20", "y 1 1"]);
-    // Another meter, and one guest of two: nothing else goes.
+    // Another meter: nothing else goes.
     assert_eq!(host.stores(&two, &[("y", &[(0, 2)])]), ["x 1 10", "x 2 20", "y 1 2"]);
-    assert_eq!(host.stores(&two, &[("x", &[(0, 11)])]), ["x 2 20", "x 1 11", "y 1 2"]);
+    // A guest that gave nothing, such as one that was shut off.
+    assert_eq!(host.stores(&two, &[("x", &[(0, 11)])]), ["x 1 11", "y 1 2"]);
     // What was not measured for too long is not told any more, whether slots come or not.
-    assert_eq!(host.stores(&two, &[("y", &[(0, 3)])]), ["x 1 11", "y 1 3"]);
-    host.clock.pass(5 * SECOND.unsigned_abs());
+    assert_eq!(host.stores(&two, &[]), ["x 1 11", "y 1 2"]);
+    assert_eq!(host.stores(&two, &[]), ["x 1 11"]);
+    assert_eq!(host.stores(&two, &[("y", &[(0, 3)])]), ["y 1 3"]);
+    host.clock.pass(3 * SECOND.unsigned_abs());
     assert_eq!(series(&host.exporter), [""; 0]);
 }
 
 #[test]
+fn sources_of_one_meter_do_not_put_out_each_others_values() {
+    let (host, two) = (Host::every(10), resources(&[1, 2]));
+    host.stores(&two, &[("x", &[(0, 10)])]);
+    assert_eq!(host.stores(&two, &[("x", &[(1, 20)])]), ["x 1 10", "x 2 20"]);
+    host.clock.pass(4 * SECOND.unsigned_abs());
+    assert_eq!(host.stores(&two, &[("x", &[(1, 21)])]), ["x 2 21"]);
+}
+
+#[test]
 fn values_go_with_their_guests_and_devices() {
-    let host = Host::new();
+    let host = Host::every(1);
     let all = [("x", &[(0, 10), (1, 20)][..]), ("z", &[(2, 5)])];
     assert_eq!(host.stores(&resources(&[1, 2]), &all), ["x 1 10", "x 2 20", "z 2-a 5"]);
     // Numbers are others now. The second guest is gone, and so is its disk, which was not measured.
@@ -111,13 +125,13 @@ fn of_resources_with_the_same_labels_one_is_told() {
     let guest =
         |ident| GuestResources { ident: Ident(ident), label: Arc::new(Label::bare("same")), parts: Default::default() };
     let two = Arc::new(Resources::number(vec![guest(1), guest(2)], Vec::new()));
-    assert_eq!(Host::new().stores(&two, &[("x", &[(0, 1), (1, 2)])]), ["x same 2"]);
+    assert_eq!(Host::every(1).stores(&two, &[("x", &[(0, 1), (1, 2)])]), ["x same 2"]);
 }
 
 #[test]
 fn a_page_is_of_one_time_and_in_pieces() {
     let numbers: Vec<u32> = (0..5000).collect();
-    let (host, all) = (Host::new(), resources(&numbers));
+    let (host, all) = (Host::every(1), resources(&numbers));
     let values = |value: u64| (0..5000).map(|number| (number, value)).collect::<Vec<_>>();
     host.stores(&all, &[("x", &values(1))]);
     let mut page = host.exporter.page();
@@ -200,7 +214,7 @@ fn a_terminal_is_not_commanded() {
         parts: Default::default(),
     };
     let resources = Arc::new(Resources::number(vec![guest], Vec::new()));
-    let text = write(&slot(Until::MIN, &resources, &[("x.y.z", &[(0, 1)])]));
+    let text = write(&slot(0, &resources, &[("x.y.z", &[(0, 1)])]));
     let odd = "\u{fffd}[2J\u{fffd}2J\u{fffd}\u{fffd}\\n\\\"\\\\";
     assert!(text.ends_with(&format!("counter=\"x.y.z\",resource=\"{odd}\"}} 1\n")), "{text}");
     assert!(!text.contains("wasmeter_"), "{text}");

@@ -1,5 +1,7 @@
 //! Statistics of several guests, read where libvirt put them.
 
+pub mod forged;
+
 use std::ffi::CStr;
 use std::{ptr, slice};
 

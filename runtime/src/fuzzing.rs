@@ -1,0 +1,132 @@
+//! What reads input from outside, each as a function of any bytes: what fuzzing calls, and the tests below with bytes
+//! of their own. A function that returns has found nothing.
+
+use std::path::Path;
+
+use uuid::Uuid;
+
+use crate::clock::Moment;
+use crate::config::Polling;
+use crate::config::ceilometer::Import;
+use crate::publish::notifier::envelope::{Envelope, Escaped, Message};
+use crate::publish::notifier::signature::{Canonical, METADATA, Signer};
+use crate::publish::notifier::transport_url::{Options, TransportUrl};
+use crate::spool::{log, record};
+
+/// All of them, by name.
+pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("ceilometer_conf", ceilometer_conf),
+    ("envelope", envelope),
+    #[cfg(feature = "libvirt")]
+    ("nova_xml", nova_xml),
+    ("polling", polling),
+    ("record", record),
+    ("signature", signature),
+    ("spool", spool),
+    #[cfg(feature = "libvirt")]
+    ("statistics", statistics),
+    ("transport_url", transport_url),
+];
+
+/// A file like `ceilometer.conf`.
+pub fn ceilometer_conf(bytes: &[u8]) {
+    let _ = Import::of_bytes(bytes);
+}
+
+/// Pieces of samples in a message: whatever they say, they come out of it as they went in.
+#[allow(clippy::panic, reason = "what fuzzing looks for")]
+pub fn envelope(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let pieces: Vec<&str> = text.split('\n').collect();
+    let mut message = Message::new(&Envelope::of_samples(bytes, 0), 0);
+    message.begin();
+    for (number, piece) in pieces.iter().enumerate() {
+        if number % 2 == 0 { message.add(piece) } else { message.add_shared(&Escaped::of(piece)) }
+    }
+    let message = message.finish();
+    let outer: serde_json::Value = serde_json::from_slice(&message).unwrap_or_default();
+    let inner = outer.get("oslo.message").and_then(serde_json::Value::as_str).unwrap_or_default();
+    // What is not ASCII stands as an escape, in the pieces too.
+    let expected = pieces.concat();
+    let whole = inner.split_once("{\"samples\": [").and_then(|(_, rest)| rest.rsplit_once("]}, \"timestamp\""));
+    match whole {
+        Some((found, _)) if found == expected => {}
+        _ => panic!("{expected:?} came out as {inner:?}"),
+    }
+}
+
+/// The definition of a guest, with what Nova wrote into it.
+#[cfg(feature = "libvirt")]
+pub fn nova_xml(bytes: &[u8]) {
+    let _ = crate::hypervisor::libvirt::definition(Uuid::nil(), &String::from_utf8_lossy(bytes));
+}
+
+/// A file like `polling.yaml`.
+pub fn polling(bytes: &[u8]) {
+    let _ = Polling::parse(&String::from_utf8_lossy(bytes), Path::new("polling.yaml"), 0);
+}
+
+/// A record of the spool whose checksums are right.
+pub fn record(bytes: &[u8]) {
+    let _ = (record::read(bytes), record::read_memory(bytes));
+    let packed = lz4_flex::compress_prepend_size(bytes);
+    let _ = record::read(&[&[1], packed.as_slice()].concat());
+}
+
+/// JSON to be signed.
+pub fn signature(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let _ = Signer::new("secret").sign_json(&text);
+    if let Ok(canonical) = Canonical::under(METADATA, &text) {
+        canonical.write(&canonical, &mut String::new());
+    }
+}
+
+/// A folder of the spool, whatever happened to its files.
+pub fn spool(bytes: &[u8]) {
+    log::hostile::fuzz(bytes);
+}
+
+/// What libvirt says of a guest, up to the slot's columns.
+#[cfg(feature = "libvirt")]
+pub fn statistics(bytes: &[u8]) {
+    use crate::discovery::{Directory, Rules, Snapshot};
+    use crate::hypervisor::{Definition, Groups, Record, libvirt};
+    let guest = Uuid::nil();
+    let (name, nothing) = ("guest".to_owned(), String::new());
+    let (os_type, architecture) = (nothing.clone(), nothing);
+    let (nova, plain) = (None, crate::hypervisor::Plain::default());
+    let definition =
+        Definition { uuid: guest, name, os_type, architecture, nova, plain, disks: Vec::new(), nics: Vec::new() };
+    let mut rules = Rules::default();
+    rules.guests.without_nova = crate::config::daemon::WithoutNova::Meter;
+    rules.guests.project.default = Some("project".to_owned());
+    let mut directory = Directory::new(rules);
+    directory.learn(definition, 1);
+    let at = Moment { wall: 0, monotonic: 0 };
+    let records = [Record { guest, revision: 1, stats: libvirt::forged(bytes) }];
+    let _ = Snapshot::assemble(&mut directory, Groups::BLOCK, &records, &[], at);
+}
+
+/// Where brokers are.
+pub fn transport_url(bytes: &[u8]) {
+    let _ = TransportUrl::parse(&String::from_utf8_lossy(bytes), Options::default());
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn nothing_is_found(bytes in prop::collection::vec(any::<u8>(), 0..400), text in "[\\[\\]{}\",:= \n$a-z0-9<>/%@-]{0,200}") {
+            for (_, target) in TARGETS {
+                target(&bytes);
+                target(text.as_bytes());
+            }
+        }
+    }
+}
