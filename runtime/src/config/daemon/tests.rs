@@ -74,7 +74,13 @@ fn the_sample_says_what_the_defaults_are() {
         }],
         "spool": {"path": "/var/lib/wasmeter/spool", "max_size": "64MiB", "max_age": "168h", "sync": "slot"},
         "control": {"socket": "/run/wasmeter/control.sock"},
-        "outputs": [{"file": folder.path().join("samples.jsonl"), "max_size": "10MiB", "keep": 5}],
+        "outputs": [
+            {
+                "file": folder.path().join("samples.jsonl"), "max_size": "10MiB", "keep": 5,
+                "name": "file:samples.jsonl",
+            },
+            {"test": "test"},
+        ],
         "guests": {
             "report_stopped": false, "without_nova": "meter",
             "project": {"element": "{http://example.org/tenancy}tenant/@id", "default": "nobody"},
