@@ -145,3 +145,16 @@ fn prometheus_is_told_the_same() {
     assert!(output.status.success() && words.is_empty(), "{words}");
     daemon.end();
 }
+
+/// The disk does not take the books in which publishers' places are.
+#[test]
+fn outputs_that_are_not_served_are_said() {
+    let folder = Folder::measuring(CALM, OUTPUTS);
+    let daemon = folder.start_by_shell("trap '' XFSZ; ulimit -S -f 100; exec \"$wasmeter\" run -c wasmeter.yaml");
+    let said = until("trouble", || {
+        let said = folder.run("status").stdout;
+        said.contains("Outputs may not be served as configured").then_some(said)
+    });
+    assert!(said.contains("write the spool's ledger"), "{said}");
+    daemon.end();
+}
