@@ -13,8 +13,11 @@ use crate::publish::notifier::signature::{Canonical, METADATA, Signer};
 use crate::publish::notifier::transport_url::{Options, TransportUrl};
 use crate::spool::{log, record};
 
-/// All of them, by name.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+/// Something that reads bytes, and its name.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: &[Target] = &[
     ("ceilometer_conf", ceilometer_conf),
     ("envelope", envelope),
     #[cfg(feature = "libvirt")]

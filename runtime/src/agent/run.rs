@@ -48,6 +48,8 @@ pub enum End {
     Unshown(io::Error),
 }
 
+/// How long publishers may take to end once nothing is waited for any more.
+const ENDS_WITHIN: Duration = Duration::from_millis(500);
 /// How long noting how far everything is may take.
 const SETTLES_WITHIN: Duration = Duration::from_secs(5);
 
@@ -69,6 +71,9 @@ pub enum News<'a> {
 /// Draws every cycle; there may be nothing to show.
 pub type Watch<'a> = Box<dyn FnMut(&Report, &Agent) -> Option<String> + 'a>;
 
+/// The outputs of a configuration.
+pub type OutputsOf<'a> = Box<dyn Fn(&Config) -> Vec<Output> + 'a>;
+
 /// Everything that the loop needs beside the agent.
 pub struct Run<'a> {
     /// Where samples wait until they are delivered.
@@ -82,7 +87,7 @@ pub struct Run<'a> {
     /// The way there.
     pub metrics: Arc<Intake>,
     /// The outputs of a configuration, and those that the command line added.
-    pub outputs_of: Box<dyn Fn(&Config) -> Vec<Output> + 'a>,
+    pub outputs_of: OutputsOf<'a>,
     /// Reads the configuration again.
     pub reload: Box<dyn Fn() -> Option<Config> + 'a>,
     /// Hears how it goes.
@@ -127,7 +132,7 @@ impl Run<'_> {
         if !matches!(end, End::Unshown(_)) && wish != Some(Wish::Stop) {
             within(agent.config().schedule.drain, self.publishers.drained(), wishes).await;
         }
-        self.publishers.end().await;
+        self.publishers.end(ENDS_WITHIN).await;
         let (spool, memory, now) = (self.spool, agent.memory(), agent.clock.now().wall);
         let settled = spawn_blocking(move || {
             let kept = spool.checkpoint(memory);
@@ -145,7 +150,9 @@ impl Run<'_> {
         self.control.served(served.as_ref().err().map(reason));
         match served {
             Ok(closed) => closed.iter().for_each(say_closed),
-            Err(error) => tracing::error!(%error, "The spool cannot be used; outputs may stay as they were."),
+            Err(error) => {
+                tracing::error!(%error, "The spool cannot be used; every slot tries again to serve outputs by it.");
+            }
         }
     }
 
@@ -218,7 +225,11 @@ impl Run<'_> {
     /// signals from being heard. A slot that cannot be kept is as if it had not been measured, but for its samples,
     /// which are lost and counted.
     async fn keep(&mut self, agent: &mut Agent, slot: Slot, said: &mut Said) {
-        let deliver = !self.publishers.is_empty();
+        let outputs = (self.outputs_of)(agent.config());
+        if !self.publishers.serves(&outputs) {
+            self.serve(&outputs, agent).await;
+        }
+        let deliver = !outputs.is_empty();
         let (spool, now) = (self.spool.clone(), agent.clock.now().wall);
         let metrics = Arc::clone(&self.metrics);
         let mut memory = agent.changed_memory();

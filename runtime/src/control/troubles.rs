@@ -19,7 +19,7 @@ pub(super) fn of(status: &Status, seen: &Seen) -> Vec<String> {
         say(format!("The hypervisor is not read: {why}."));
     }
     if let Some(why) = &seen.unserved {
-        say(format!("Outputs may not be served as configured: {why}. Mend the disk, then reload or restart."));
+        say(format!("Outputs may not be served as configured: {why}. Mend the disk; every slot tries again."));
     }
     let shortest = status.tasks.iter().map(|task| task.interval_seconds).min().unwrap_or(u64::MAX);
     let since = status.at.since(status.last.as_ref().map_or(status.started, |last| last.at));

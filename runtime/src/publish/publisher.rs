@@ -93,7 +93,7 @@ impl Publishers {
         let mut all = self.running.lock().await;
         for old in all.extract_if(.., |running| !outputs.contains(&running.output)).collect::<Vec<_>>() {
             self.known().remove(old.output.name());
-            old.end().await;
+            old.end(PATIENCE).await;
         }
         let names: Vec<String> = outputs.iter().map(|output| output.name().to_owned()).collect();
         let closed = self.spool.follow(&names, now)?;
@@ -121,7 +121,7 @@ impl Publishers {
         let stopped = at.map(|at| all.swap_remove(at));
         let output = stopped.as_ref().map(|running| running.output.clone());
         if let Some(running) = stopped {
-            running.end().await;
+            running.end(PATIENCE).await;
         }
         let (spool, name) = (self.spool.clone(), publisher.to_owned());
         let given_up = spawn_blocking(move || spool.give_up(&name, time, now)).await;
@@ -131,9 +131,10 @@ impl Publishers {
         given_up.unwrap_or_else(|error| Err(Error::Io { step: Step::Ledger, source: io::Error::other(error) }))
     }
 
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.known().is_empty()
+    /// Whether each of these outputs is served.
+    pub fn serves(&self, outputs: &[Output]) -> bool {
+        let known = self.known();
+        outputs.iter().all(|output| known.contains_key(output.name()))
     }
 
     /// Why publishers that run cannot deliver, if they cannot.
@@ -152,14 +153,14 @@ impl Publishers {
         }
     }
 
-    /// Ends them all. What is not delivered stays in the spool.
-    pub async fn end(&self) {
+    /// Ends them all, however they are, after so long. What is not delivered stays in the spool.
+    pub async fn end(&self, patience: Duration) {
         let mut all = self.running.lock().await;
         for running in all.iter() {
             running.stop.send_replace(true);
         }
         for running in all.drain(..) {
-            running.end().await;
+            running.end(patience).await;
         }
     }
 }
@@ -167,9 +168,9 @@ impl Publishers {
 // === impl Running ===
 
 impl Running {
-    async fn end(mut self) {
+    async fn end(mut self, patience: Duration) {
         self.stop.send_replace(true);
-        if timeout(PATIENCE, &mut self.task).await.is_err() {
+        if timeout(patience, &mut self.task).await.is_err() {
             self.task.abort();
         }
     }

@@ -15,8 +15,6 @@ pub enum Why {
     DiskFailed,
     /// The slot is larger than the whole spool.
     TooLarge,
-    /// The daemon was told to end at once.
-    GivenUp,
 }
 
 /// Numbers of samples by publisher, cause, and what they are counted by.
@@ -27,7 +25,7 @@ pub struct Missed(BTreeMap<String, BTreeMap<Why, BTreeMap<String, u64>>>);
 
 impl Why {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::DiskFull, Self::DiskFailed, Self::TooLarge, Self::GivenUp];
+    pub const ALL: [Self; 3] = [Self::DiskFull, Self::DiskFailed, Self::TooLarge];
 
     /// As a label value.
     pub fn as_str(self) -> &'static str {
@@ -35,7 +33,6 @@ impl Why {
             Self::DiskFull => "disk-full",
             Self::DiskFailed => "disk-failed",
             Self::TooLarge => "too-large",
-            Self::GivenUp => "given-up",
         }
     }
 }

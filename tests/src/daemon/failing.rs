@@ -71,7 +71,7 @@ fn what_was_lost_is_summed_up() {
     let done = entries.iter().find(|entry| entry["message"] == "Done.").unwrap();
     assert_eq!((&done["cycles"], &done["failures"]), (&2.into(), &"probe: trap=2".into()), "{done}");
     assert!(done["samples"].as_u64().is_some_and(|samples| samples > 100), "{done}");
-    for counted in ["skipped_slots", "failed_reads", "given_up", "undelivered"] {
+    for counted in ["skipped_slots", "failed_reads", "given_up", "resources_lost"] {
         assert!(done[counted].is_u64(), "{counted}: {done}");
     }
 }

@@ -58,8 +58,8 @@ fn a_full_disk_keeps_nothing_from_other_outputs() {
 #[test]
 fn a_disk_that_was_full_is_written_again_line_by_line() {
     let folder = Folder::measuring(CALM, "outputs: [{file: samples}]");
-    // In blocks, less than a slot. Without the trap the signal would be the end.
-    let daemon = folder.start_by_shell("trap '' XFSZ; ulimit -S -f 100; exec \"$wasmeter\" run -c wasmeter.yaml");
+    // In blocks: less than a slot, and more than the spool needs for many. Without the trap the signal would be the end.
+    let daemon = folder.start_by_shell("trap '' XFSZ; ulimit -S -f 400; exec \"$wasmeter\" run -c wasmeter.yaml");
     until("an error", || daemon.log().contains(UNWRITTEN).then_some(()));
     let unlimited = Rlimit { current: None, maximum: None };
     prlimit(Some(daemon.pid()), Resource::Fsize, unlimited).unwrap();

@@ -21,7 +21,7 @@ pub enum Output {
     /// Into RabbitMQ's queues.
     Notifier {
         /// Which, and how.
-        notifier: NotifierOutput,
+        notifier: Box<NotifierOutput>,
     },
     /// Nowhere, but counted: to try everything before it.
     Test {
@@ -141,7 +141,7 @@ impl Output {
             "notifier" => {
                 let node = section.get(kind).unwrap_or(&Node::NULL);
                 let notifier = NotifierOutput::read(node, &section.key(kind), name, reading)?;
-                Some(Self::Notifier { notifier })
+                Some(Self::Notifier { notifier: Box::new(notifier) })
             }
             _ => {
                 section.read(kind, reading.problems, |node| match node.boolean()? {
