@@ -10,7 +10,7 @@ use crate::{setup, step, tool};
 /// What fuzzing alone needs: coverage is counted by a part of the compiler that is not stable.
 const TOOLCHAIN: &str = "nightly";
 /// Which cargo-fuzz is installed where there is none.
-const VERSION: &str = "0.13.1";
+const VERSION: &str = "0.13.2";
 
 /// Runs one target, or each for a while.
 pub fn run(workspace: &Workspace, options: &Fuzz) -> Result<(), Error> {
