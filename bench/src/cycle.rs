@@ -34,13 +34,15 @@ pub fn daemon() -> Result<std::path::PathBuf, Box<dyn Error>> {
     }
 }
 
-struct Host {
+/// An agent with simulated guests.
+pub struct Host {
     runtime: Runtime,
     agent: Agent,
 }
 
 impl Host {
-    fn new(guests: u32, sandbox: &Arc<Sandbox>) -> Result<Self, Box<dyn Error>> {
+    /// One with so many guests, whose first cycle is still to come.
+    pub fn new(guests: u32, sandbox: &Arc<Sandbox>) -> Result<Self, Box<dyn Error>> {
         let (mut config, _) = Config::load(None)?;
         config.hypervisor.uri = format!("sim://?domains={guests}&seed=1&disks=2&nics=1&calm=true");
         // Two cores, as the figures are promised for.
@@ -52,7 +54,8 @@ impl Host {
         Ok(Self { runtime, agent })
     }
 
-    fn cycle(&mut self) -> Result<Report, Box<dyn Error>> {
+    /// A cycle.
+    pub fn cycle(&mut self) -> Result<Report, Box<dyn Error>> {
         Ok(self.runtime.block_on(self.agent.cycle(&[10]))?)
     }
 

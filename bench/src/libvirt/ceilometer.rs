@@ -26,7 +26,8 @@ pub fn measure(
     rounds: usize,
 ) -> Result<Cost, Box<dyn Error>> {
     let uri = rig.uri();
-    let options = Options { python, folder, libvirt: &uri, host: HOST, report_stopped: false, interval: INTERVAL };
+    let options =
+        Options { python, folder, libvirt: &uri, host: HOST, report_stopped: false, interval: INTERVAL, rabbit: &[] };
     let mut agent = Ceilometer::start(options, broker)?;
     agent.cycles(1, WITHIN)?;
     let begin = Mark::now(agent.processes(), rig);

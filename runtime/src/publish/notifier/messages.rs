@@ -28,12 +28,17 @@ pub struct Messages {
     made: u64,
     /// The list of samples, and the place in it, where the next message begins.
     at: (usize, usize),
-    guests: Guests,
+    known: Known,
 }
 
-/// What guests' samples share, by where the two halves of their metadata are in memory.
+/// What was made ready of the record's labels, by where they are in memory.
 #[derive(Debug, Default)]
-struct Guests(FxHashMap<(usize, usize), Arc<Guest>>);
+struct Known {
+    /// Guests, by the two halves of their metadata.
+    guests: FxHashMap<(usize, usize), Arc<Guest>>,
+    /// What labels say besides, in its signed form.
+    own: FxHashMap<usize, Arc<Canonical>>,
+}
 
 #[derive(Debug)]
 struct Guest {
@@ -50,7 +55,7 @@ const SAMPLE_BYTES: usize = 1800;
 impl Messages {
     /// All of a record.
     pub fn of(delivery: Delivery, batch_size: usize) -> Self {
-        Self { delivery, batch_size, made: 0, at: (0, 0), guests: Guests::default() }
+        Self { delivery, batch_size, made: 0, at: (0, 0), known: Known::default() }
     }
 
     /// The record.
@@ -70,7 +75,7 @@ impl Messages {
         (message.samples() > 0).then(|| message.finish())
     }
 
-    /// Its ids follow from the record, so that every try is the same message.
+    /// Its ids follow from the record and from what of it is in the message, so that every try is the same message.
     fn envelope(&self, content: &Content) -> Envelope<'static> {
         let mut seed = Vec::with_capacity(64);
         if let Content::Slot(slot) = content {
@@ -80,6 +85,7 @@ impl Messages {
         seed.extend(self.delivery.sequence.0.to_le_bytes());
         seed.extend(self.delivery.time.to_le_bytes());
         seed.extend(self.made.to_le_bytes());
+        seed.extend(self.batch_size.to_le_bytes());
         Envelope::of_samples(&seed, self.delivery.time)
     }
 
@@ -108,7 +114,7 @@ impl Messages {
         let (shared, mut text, mut own) = (Shared::of(samples), String::new(), String::new());
         let Ok(()) = encoder.rows::<Infallible>(samples, places, |row| {
             let label = &row.resource.label;
-            let guest = self.guests.of(&label.metadata);
+            let guest = self.known.guest(&label.metadata);
             text.clear();
             shared.write_head(&mut text, row);
             text.push('{');
@@ -117,8 +123,11 @@ impl Messages {
             message.add_shared(&guest.head);
             message.add(&label.metadata.name);
             message.add_shared(&guest.tail);
-            write_own(&mut own, &label.metadata, row.notes);
-            let own_signed = Canonical::under(METADATA, &own).unwrap_or_default();
+            let own_signed = if row.notes.is_empty() {
+                self.known.own(label, &mut own)
+            } else {
+                Arc::new(signed_own(&mut own, &label.metadata, row.notes))
+            };
             text.clear();
             text.push_str(&label.metadata.extra);
             if !row.notes.is_empty() {
@@ -139,22 +148,22 @@ impl Messages {
     fn replay(&mut self, message: &mut Message<'_>, samples: &[String], signer: &mut Signer) {
         while let Some(sample) = samples.get(self.at.0).filter(|_| message.samples() < self.batch_size) {
             self.at.0 += 1;
-            let signed = signer.sign_json(sample).map(|signature| signature.to_string()).unwrap_or_default();
-            match sample.trim_end().strip_suffix('}') {
-                Some(open) => {
-                    message.push(open);
-                    message.add(", \"message_signature\": \"");
-                    message.add(&signed);
-                    message.add("\"}");
-                }
-                None => message.push(sample),
-            }
+            // Whatever is no sample would make the message unreadable, and with it all others in it.
+            let (Ok(signature), Some(open)) = (signer.sign_json(sample), sample.trim_end().strip_suffix('}')) else {
+                tracing::warn!(record = self.delivery.sequence.0, "What is no JSON object is not delivered again.");
+                continue;
+            };
+            message.push(open);
+            message.add(if open.trim_end().ends_with('{') { "" } else { ", " });
+            message.add("\"message_signature\": \"");
+            message.add(signature.as_str());
+            message.add("\"}");
         }
     }
 }
 
-/// The entries of a sample's metadata that its guest's others need not have, as an object.
-fn write_own(own: &mut String, metadata: &Metadata, notes: &str) {
+/// The entries of a sample's metadata that its guest's others need not have, in their signed form.
+fn signed_own(own: &mut String, metadata: &Metadata, notes: &str) -> Canonical {
     own.clear();
     own.push('{');
     if !metadata.head.is_empty() {
@@ -167,6 +176,7 @@ fn write_own(own: &mut String, metadata: &Metadata, notes: &str) {
         own.push_str(notes);
     }
     own.push('}');
+    Canonical::under(METADATA, own).unwrap_or_default()
 }
 
 fn fields<'a>(
@@ -196,12 +206,17 @@ fn fields<'a>(
     }
 }
 
-// === impl Guests ===
+// === impl Known ===
 
-impl Guests {
-    fn of(&mut self, metadata: &Metadata) -> Arc<Guest> {
+impl Known {
+    fn guest(&mut self, metadata: &Metadata) -> Arc<Guest> {
         let place = (metadata.head.as_ptr().addr(), metadata.tail.as_ptr().addr());
-        Arc::clone(self.0.entry(place).or_insert_with(|| Arc::new(Guest::of(metadata))))
+        Arc::clone(self.guests.entry(place).or_insert_with(|| Arc::new(Guest::of(metadata))))
+    }
+
+    fn own(&mut self, label: &Arc<Label>, buffer: &mut String) -> Arc<Canonical> {
+        let own = || Arc::new(signed_own(buffer, &label.metadata, ""));
+        Arc::clone(self.own.entry(Arc::as_ptr(label).addr()).or_insert_with(own))
     }
 }
 
