@@ -89,7 +89,7 @@ fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
     guests::start(&rig)?;
     let Some(broker) = or_say(broker.join().map_err(|_| "the broker's start panicked")?) else { return Ok(true) };
     let mut comparison = Comparison::default();
-    let (mut tried, mut wrong, mut signed) = (BTreeSet::new(), Vec::new(), 0);
+    let (mut tried, mut wrong, mut heads, mut signed) = (BTreeSet::new(), Vec::new(), Vec::new(), 0);
     let hypervisor = rig.uri();
     let common = Pass {
         python: &args.python,
@@ -111,7 +111,9 @@ fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
         let after = pass.ours(&broker, "after")?;
         comparison.add(&before.samples, &theirs.samples, &after.samples);
         signed += before.signed + theirs.signed + after.signed;
+        println!("         both declare {}", theirs.declared.join("\n                      "));
         wrong.extend([&before, &after].into_iter().flat_map(|ours| messages(name, ours, &theirs)));
+        heads = theirs.heads;
     }
     step("Ceilometer's notification agent consumes what wasmeter publishes");
     let folder = folder.path().join("consumer");
@@ -119,6 +121,7 @@ fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
     wrong.extend(lost);
     step("all is compared");
     println!("\n{}", report::text(&comparison, &tried));
+    heads.iter().for_each(|head| println!("Messages of both, ids and times masked: {head:#?}"));
     println!("Of {signed} signatures Ceilometer rejects none.");
     println!("Ceilometer's notification agent was sent {consumed} samples and wrote them all, but for:");
     for (field, instead, reason) in EXCEPTIONS {
@@ -139,4 +142,33 @@ fn messages(name: &str, ours: &Published, theirs: &Published) -> Vec<String> {
         wrong.push(format!("{name}: wasmeter declares {:#?}\nCeilometer {:#?}", ours.declared, theirs.declared));
     }
     wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Head;
+
+    #[test]
+    fn messages_and_declarations_count() {
+        let head = |outer: &str| Head { addressed: "a".into(), outer: outer.into(), inner: "i".into() };
+        let published = |heads: &[Head], declared: &str| Published {
+            samples: Vec::new(),
+            heads: heads.to_vec(),
+            declared: vec![declared.to_owned()],
+            signed: 0,
+        };
+        let ours = published(&[head("o")], "d");
+        for (theirs, wrong) in [
+            (published(&[head("o")], "d"), 0),
+            (published(&[head("p")], "d"), 1),
+            (published(&[head("o"), head("p")], "d"), 1),
+            (published(&[], "d"), 1),
+            (published(&[head("o")], "e"), 1),
+            (published(&[], ""), 2),
+        ] {
+            assert_eq!(messages("", &ours, &theirs).len(), wrong, "{theirs:?}");
+        }
+        assert_eq!(messages("", &published(&[], "d"), &published(&[], "d")).len(), 1);
+    }
 }

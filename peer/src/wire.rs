@@ -93,7 +93,7 @@ fn split(list: &str) -> Option<(Vec<&str>, &str)> {
                 entries.extend(list.get(begin..at).filter(|entry| !entry.is_empty()));
                 return Some((entries, list.get(at..)?));
             }
-            b'}' | b']' => depth -= 1,
+            b'}' | b']' => depth = depth.checked_sub(1)?,
             b',' if depth == 0 => {
                 entries.push(list.get(begin..at)?);
                 // One blank follows. Another separator would be in the next entry's bytes.
