@@ -12,7 +12,7 @@ const SEND: &str = include_str!("ceilometer.py");
 /// Signs and publishes the samples of a file, again and again.
 pub fn round(python: &Path, url: &str, samples: &Path) -> Result<Cost, Box<dyn Error>> {
     let output = Command::new(python)
-        .args(["-c", SEND, url, SECRET])
+        .args(["-W", "ignore", "-c", SEND, url, SECRET])
         .arg(samples)
         .args([BATCH.to_string(), SAMPLES_OF_THEIRS.to_string()])
         .stdin(Stdio::null())
