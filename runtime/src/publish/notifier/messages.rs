@@ -14,7 +14,7 @@ use super::signature::{Canonical, Fields, METADATA, Signer};
 use crate::discovery::Label;
 use crate::discovery::label::Metadata;
 use crate::pipeline::{Samples, Slot};
-use crate::publish::encode::{Encoder, Row, SOURCE, Shared};
+use crate::publish::encode::{self, BEFORE_ID, BEFORE_METADATA, BEFORE_MONOTONIC_TIME, Encoder, Row, SOURCE, Shared};
 use crate::spool::Delivery;
 use crate::spool::record::Content;
 
@@ -36,8 +36,29 @@ pub struct Messages {
 struct Known {
     /// Guests, by the two halves of their metadata.
     guests: FxHashMap<(usize, usize), Arc<Guest>>,
-    /// What labels say besides, in its signed form.
-    own: FxHashMap<usize, Arc<Canonical>>,
+    /// What labels say besides.
+    own: FxHashMap<usize, Arc<Own>>,
+}
+
+/// What a label says that its guest's others need not say.
+#[derive(Debug)]
+struct Own {
+    /// What stands between the volume and the timestamp.
+    owner: Escaped,
+    name: Escaped,
+    extra: Escaped,
+    /// Its entries of the metadata.
+    signed: Canonical,
+}
+
+/// What all samples of a meter have between what is their own.
+#[derive(Debug)]
+struct Between {
+    before_volume: Escaped,
+    before_metadata: Escaped,
+    before_id: Escaped,
+    before_signature: Escaped,
+    end: Escaped,
 }
 
 #[derive(Debug)]
@@ -111,36 +132,34 @@ impl Messages {
         places: std::ops::Range<usize>,
         signer: &mut Signer,
     ) {
-        let (shared, mut text, mut own) = (Shared::of(samples), String::new(), String::new());
+        let shared = Shared::of(samples);
+        let between = Between::of(&shared);
         let Ok(()) = encoder.rows::<Infallible>(samples, places, |row| {
             let label = &row.resource.label;
-            let guest = self.known.guest(&label.metadata);
-            text.clear();
-            shared.write_head(&mut text, row);
-            text.push('{');
+            let (guest, own) = (self.known.guest(&label.metadata), self.known.own(label));
             message.begin();
-            message.add(&text);
+            message.add_shared(&between.before_volume);
+            message.add(row.volume);
+            message.add_shared(&own.owner);
+            message.add_shared(&between.before_metadata);
             message.add_shared(&guest.head);
-            message.add(&label.metadata.name);
+            message.add_shared(&own.name);
             message.add_shared(&guest.tail);
-            let own_signed = if row.notes.is_empty() {
-                self.known.own(label, &mut own)
-            } else {
-                Arc::new(signed_own(&mut own, &label.metadata, row.notes))
-            };
-            text.clear();
-            text.push_str(&label.metadata.extra);
+            message.add_shared(&own.extra);
+            let with_notes;
+            let mut signed = &own.signed;
             if !row.notes.is_empty() {
                 let follows = !label.metadata.head.is_empty() || !label.metadata.extra.is_empty();
-                text.push_str(if follows { ", " } else { "" });
-                text.push_str(row.notes);
+                message.add(if follows { ", " } else { "" });
+                message.add(row.notes);
+                with_notes = signed_own(&label.metadata, row.notes);
+                signed = &with_notes;
             }
-            text.push('}');
-            shared.write_tail(&mut text, row);
-            text.push_str(", \"message_signature\": \"");
-            text.push_str(signer.sign(&fields(samples, &shared, label, row, &guest.signed, &own_signed)).as_str());
-            text.push_str("\"}");
-            message.add(&text);
+            message.add_shared(&between.before_id);
+            message.add(row.id);
+            message.add_shared(&between.before_signature);
+            message.add(signer.sign(&fields(samples, &shared, label, row, &guest.signed, signed)).as_str());
+            message.add_shared(&between.end);
             Ok(())
         });
     }
@@ -163,9 +182,8 @@ impl Messages {
 }
 
 /// The entries of a sample's metadata that its guest's others need not have, in their signed form.
-fn signed_own(own: &mut String, metadata: &Metadata, notes: &str) -> Canonical {
-    own.clear();
-    own.push('{');
+fn signed_own(metadata: &Metadata, notes: &str) -> Canonical {
+    let mut own = String::from("{");
     if !metadata.head.is_empty() {
         own.push_str("\"name\": ");
         own.push_str(&metadata.name);
@@ -176,7 +194,7 @@ fn signed_own(own: &mut String, metadata: &Metadata, notes: &str) -> Canonical {
         own.push_str(notes);
     }
     own.push('}');
-    Canonical::under(METADATA, own).unwrap_or_default()
+    Canonical::under(METADATA, &own).unwrap_or_default()
 }
 
 fn fields<'a>(
@@ -214,9 +232,40 @@ impl Known {
         Arc::clone(self.guests.entry(place).or_insert_with(|| Arc::new(Guest::of(metadata))))
     }
 
-    fn own(&mut self, label: &Arc<Label>, buffer: &mut String) -> Arc<Canonical> {
-        let own = || Arc::new(signed_own(buffer, &label.metadata, ""));
-        Arc::clone(self.own.entry(Arc::as_ptr(label).addr()).or_insert_with(own))
+    fn own(&mut self, label: &Arc<Label>) -> Arc<Own> {
+        Arc::clone(self.own.entry(Arc::as_ptr(label).addr()).or_insert_with(|| Arc::new(Own::of(label))))
+    }
+}
+
+// === impl Own ===
+
+impl Own {
+    fn of(label: &Label) -> Self {
+        let mut owner = String::new();
+        encode::write_owner(&mut owner, label);
+        Self {
+            owner: Escaped::of(&owner),
+            name: Escaped::of(&label.metadata.name),
+            extra: Escaped::of(&label.metadata.extra),
+            signed: signed_own(&label.metadata, ""),
+        }
+    }
+}
+
+// === impl Between ===
+
+impl Between {
+    fn of(shared: &Shared) -> Self {
+        let Shared { before_volume, timestamp, monotonic_time } = shared;
+        Self {
+            before_volume: Escaped::of(before_volume),
+            before_metadata: Escaped::of(&format!("{timestamp}{BEFORE_METADATA}{{")),
+            before_id: Escaped::of(&format!("}}{BEFORE_ID}")),
+            before_signature: Escaped::of(&format!(
+                "{BEFORE_MONOTONIC_TIME}{monotonic_time}, \"message_signature\": \""
+            )),
+            end: Escaped::of("\"}"),
+        }
     }
 }
 
