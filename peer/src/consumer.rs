@@ -99,7 +99,7 @@ mod tests {
             "name": "cpu", "id": "1", "volume": 1, "resource_metadata": {"b": 1, "a": {}}, "monotonic_time": null
         });
         let count = |written: &[Value]| differences(published, written).unwrap().len();
-        assert_eq!(count(&[written.clone()]), 0);
+        assert_eq!(count(std::slice::from_ref(&written)), 0);
         assert_eq!(count(&[]), 1);
         assert_eq!(count(&[written.clone(), written.clone()]), 1);
         for (key, value) in [("volume", json!(1.0)), ("more", json!(1)), ("monotonic_time", json!(1.5))] {
