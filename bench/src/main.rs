@@ -2,8 +2,9 @@
 //!
 //! Times are CPU time of this process beside a fixed loop of the same run, so that machines can be compared, and
 //! medians of many rounds. A bar that is not met ends the program with 1. Only beside the real Ceilometer, on real
-//! guests, times are also the clock's.
+//! guests or a real RabbitMQ, times are also the clock's.
 
+mod amqp;
 mod cycle;
 mod exporter;
 mod libvirt;
@@ -21,12 +22,12 @@ use crate::measure::Bars;
 /// Measure what wasmeter promises, and compare it with the bars.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Only parts whose names contain this: cycle, sandbox, start; or libvirt, which runs only if it is named.
+    /// Only parts whose names contain this: cycle, sandbox, start; or libvirt or amqp, which run only if they are named.
     part: Option<String>,
     /// Of libvirt: how many guests.
     #[arg(long, default_value_t = 100)]
     guests: u32,
-    /// Of libvirt: the Python of the environment that Ceilometer is in.
+    /// Of libvirt and amqp: the Python of the environment that Ceilometer is in.
     #[arg(long, value_name = "FILE")]
     python: Option<PathBuf>,
     /// Rounds of each measurement.
@@ -62,18 +63,28 @@ fn main() -> std::process::ExitCode {
             println!();
         }
     }
-    if args.part.as_deref() == Some("libvirt") {
-        println!("== libvirt");
-        let Some(python) = &args.python else {
-            eprintln!("error: libvirt: --python is missing; cargo xtask bench libvirt hands it over");
-            return std::process::ExitCode::FAILURE;
-        };
-        if let Err(error) = libvirt::run(args.guests, args.rounds, python, &mut bars) {
-            eprintln!("error: libvirt: {error}");
-            return std::process::ExitCode::FAILURE;
-        }
-        println!();
+    let part = args.part.as_deref().unwrap_or_default();
+    if beside_ceilometer(part, &args, &mut bars).is_err() {
+        return std::process::ExitCode::FAILURE;
     }
     println!("calibration loop: {:.1} ms of CPU time at the end", measure::calibrate() * 1e3);
     bars.verdict()
+}
+
+/// The parts that run only if they are named. What goes wrong is told.
+fn beside_ceilometer(part: &str, args: &Args, bars: &mut Bars) -> Result<(), ()> {
+    if !["libvirt", "amqp"].contains(&part) {
+        return Ok(());
+    }
+    println!("== {part}");
+    let Some(python) = &args.python else {
+        eprintln!("error: {part}: --python is missing; cargo xtask bench {part} hands it over");
+        return Err(());
+    };
+    let done = match part {
+        "amqp" => amqp::run(args.rounds, python, bars),
+        _ => libvirt::run(args.guests, args.rounds, python, bars),
+    };
+    println!();
+    done.map_err(|error| eprintln!("error: {part}: {error}"))
 }

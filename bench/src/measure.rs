@@ -26,6 +26,14 @@ impl Bars {
         println!("{what:<58} {figure:>9.2} {unit:<10} at most {most:>7.2}  {verdict}");
     }
 
+    /// Compares a figure with the least that it may be.
+    pub fn at_least(&mut self, what: &str, figure: f64, least: f64, unit: &str) {
+        let met = figure >= least;
+        self.missed += usize::from(!met);
+        let verdict = if met { "met" } else { "MISSED" };
+        println!("{what:<58} {figure:>9.2} {unit:<10} at least {least:>6.2}  {verdict}");
+    }
+
     /// A figure without a bar.
     pub fn note(&self, what: &str, figure: f64, unit: &str) {
         println!("{what:<58} {figure:>9.2} {unit}");

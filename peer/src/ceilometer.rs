@@ -5,14 +5,15 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::Value;
-use wasmeter_rig::Vhost;
+use wasmeter_rig::{Delivery, Vhost};
 
 use crate::agent::Agent;
 use crate::{Failed, Processes};
 
 /// The queue that the agent fills, also without anybody who reads it.
-const QUEUE: &str = "notifications.sample";
+pub const QUEUE: &str = "notifications.sample";
+/// What samples are signed with.
+pub const SECRET: &str = "secret";
 /// The library that starts the agent's cycles says this when one begins.
 const BEGINS: &str = "futurist.periodics Submitting";
 /// The agent says this after each of its pollsters; the name follows.
@@ -37,6 +38,8 @@ pub struct Options<'a> {
     pub interval: u32,
     /// The port at which it shows Prometheus what it measures, if it shall.
     pub exporter: Option<u16>,
+    /// Options of oslo.messaging's driver for RabbitMQ, by name.
+    pub rabbit: &'a [(&'a str, &'a str)],
 }
 
 /// The agent at work. Dropping it ends it.
@@ -109,20 +112,14 @@ impl Ceilometer {
         Processes::from(self.agent.id())
     }
 
-    /// Asks it to end, waits for that, and gives the samples in the order in which it sent them, as lines of JSON.
+    /// Asks it to end, waits for that, and gives the messages in the order in which it sent them.
     ///
     /// # Errors
     ///
     /// If it does not end, or the queue cannot be read.
-    pub fn samples(mut self, broker: &Vhost<'_>) -> Result<String, Failed> {
+    pub fn messages(mut self, broker: &Vhost<'_>) -> Result<Vec<Delivery>, Failed> {
         self.agent.end()?;
-        let mut lines = String::new();
-        for message in broker.drain(QUEUE)? {
-            for sample in samples(&message.body)? {
-                lines += &format!("{sample}\n");
-            }
-        }
-        Ok(lines)
+        Ok(broker.drain(QUEUE)?)
     }
 }
 
@@ -151,7 +148,9 @@ report_stopped_instance_metrics = {report_stopped}
 [polling]
 cfg_file = {polling}
 {exporter}[publisher]
-telemetry_secret = secret
+telemetry_secret = {SECRET}
+[oslo_messaging_rabbit]
+{rabbit}
 [oslo_concurrency]
 lock_path = {folder}
 # There is no Keystone: without these two lines every pollster is skipped for want of one.
@@ -164,18 +163,11 @@ endpoint = http://127.0.0.1:9
             broker = broker.url(),
             polling = polling.display(),
             folder = self.folder.display(),
+            rabbit = self.rabbit.iter().map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join("\n"),
             report_stopped = self.report_stopped,
             exporter = exporter.unwrap_or_default(),
         )
     }
-}
-
-/// The samples of a message, which oslo.messaging wraps as a text.
-fn samples(message: &[u8]) -> Result<Vec<Value>, Failed> {
-    let field = |of: &Value, name: &str| of.get(name).cloned().unwrap_or_default();
-    let envelope: Value = serde_json::from_slice(message)?;
-    let notification: Value = serde_json::from_str(field(&envelope, "oslo.message").as_str().unwrap_or_default())?;
-    Ok(serde_json::from_value(field(&field(&notification, "payload"), "samples"))?)
 }
 
 /// The cycles that a log tells of; the last one may still go on.

@@ -11,8 +11,12 @@ mod ceilometer;
 mod failed;
 mod notification;
 mod processes;
+mod python;
+mod signatures;
 
-pub use ceilometer::{Ceilometer, Cycle, Options};
+pub use ceilometer::{Ceilometer, Cycle, Options, QUEUE, SECRET};
 pub use failed::Failed;
 pub use notification::{Notification, NotificationOptions};
 pub use processes::{Processes, Used};
+pub use python::python;
+pub use signatures::rejected;

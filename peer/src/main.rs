@@ -1,44 +1,50 @@
-//! The peer test: the real Ceilometer and wasmeter on the same guests, compared sample by sample.
+//! The peer test: the real Ceilometer and wasmeter on the same guests, compared sample by sample and byte by byte.
 //!
-//! wasmeter measures before and after Ceilometer does. What a sample says of its resource must be the same on both
-//! sides, and Ceilometer's value must lie between wasmeter's two, which for what does not move means that it is the
-//! same. The guests are paused but for one that runs and one that is shut off. What both show Prometheus is compared in
-//! the same way.
+//! Both publish to a RabbitMQ, and their messages are compared. wasmeter measures before and after Ceilometer does. What
+//! a sample says of its resource must be the same on both sides, and Ceilometer's value must lie between wasmeter's two,
+//! which for what does not move means that it is the same. Ids and times aside, messages are the same to the byte, with
+//! their properties, and so are exchanges and queues. The guests are paused but for one that runs and one that is shut
+//! off. What both show Prometheus is compared in the same way.
+//!
+//! Then Ceilometer's notification agent consumes what wasmeter publishes, and has to write every sample. Ceilometer's own
+//! check has to accept every signature.
 
 mod compare;
 mod conf;
+mod consumer;
+mod declared;
 mod guests;
 mod known;
+mod pass;
 mod report;
 mod sample;
 mod series;
 mod wasmeter;
+mod wire;
 
 use std::collections::BTreeSet;
 use std::error::Error;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Parser;
-use wasmeter_peer::{Ceilometer, Options};
-use wasmeter_rig::{Libvirtd, Rabbit, Vhost, or_say};
+use wasmeter_rig::{Libvirtd, Rabbit, or_say};
 
 use crate::compare::Comparison;
-use crate::sample::Sample;
-use crate::series::{Exported, Page, scrape};
-use crate::wasmeter::Wasmeter;
+use crate::consumer::EXCEPTIONS;
+use crate::pass::{Pass, Published};
 
-/// What both call this host.
-const HOST: &str = "peer-1.example";
-/// In seconds. The first cycle gives no deltas, so there are two; nothing else waits for this.
-const INTERVAL: u32 = 5;
-/// Between two looks at what goes on.
-const PAUSE: Duration = Duration::from_millis(200);
-/// For two cycles of Ceilometer's, its start included.
-const CYCLES_WITHIN: Duration = Duration::from_secs(120);
+/// How both are configured, and how that is called.
+type Passes = [(&'static str, bool, &'static [(&'static str, &'static str)]); 3];
+
+/// Once as both are by default, once with what they give of guests that are shut off, and with each kind of queue.
+const PASSES: Passes = [
+    ("by default", false, &[]),
+    ("with guests that are shut off and durable queues", true, &[("amqp_durable_queues", "true")]),
+    ("with quorum queues", false, &[("rabbit_quorum_queue", "true")]),
+];
 
 /// Compare wasmeter's samples with the real Ceilometer's.
 #[derive(Debug, Parser)]
@@ -93,113 +99,90 @@ fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
     guests::start(&rig)?;
     let Some(broker) = or_say(broker.join().map_err(|_| "the broker's start panicked")?) else { return Ok(true) };
     let mut comparison = Comparison::default();
-    let mut tried = BTreeSet::new();
-    // Once as both are by default, and once with what they give of guests that are shut off.
-    for report_stopped in [false, true] {
-        let name = if report_stopped { "with guests that are shut off" } else { "by default" };
-        let folder = folder.path().join(if report_stopped { "stopped" } else { "default" });
-        let pass = Pass { args, uri: &rig.uri(), report_stopped };
+    let (mut tried, mut wrong, mut heads, mut signed) = (BTreeSet::new(), Vec::new(), Vec::new(), 0);
+    let hypervisor = rig.uri();
+    let common = Pass {
+        python: &args.python,
+        daemon: &args.daemon,
+        cache: &args.cache,
+        folder: folder.path(),
+        hypervisor: &hypervisor,
+        report_stopped: false,
+        rabbit: &[],
+    };
+    for (number, (name, report_stopped, rabbit)) in (1..).zip(PASSES) {
+        let folder = folder.path().join(number.to_string());
+        let pass = Pass { folder: &folder, report_stopped, rabbit, ..common };
         step(&format!("{name}: wasmeter measures"));
-        let before = pass.ours(&folder.join("before"))?;
+        let before = pass.ours(&broker, "before")?;
         step(&format!("{name}: Ceilometer measures"));
-        let theirs = pass.theirs(&broker.vhost(), &folder.join("ceilometer"), &mut tried)?;
+        let theirs = pass.theirs(&broker, &mut tried)?;
         step(&format!("{name}: wasmeter measures again"));
-        let after = pass.ours(&folder.join("after"))?;
-        comparison.add(&before, &theirs, &after);
+        let after = pass.ours(&broker, "after")?;
+        comparison.add(&before.samples, &theirs.samples, &after.samples);
+        signed += before.signed + theirs.signed + after.signed;
+        println!("         both declare {}", theirs.declared.join("\n                      "));
+        wrong.extend([&before, &after].into_iter().flat_map(|ours| messages(name, ours, &theirs)));
+        heads = theirs.heads;
     }
+    step("Ceilometer's notification agent consumes what wasmeter publishes");
+    let root = folder.path();
+    let folder = root.join("consumer");
+    let (consumed, lost) = Pass { folder: &folder, report_stopped: true, ..common }.consumed(&broker)?;
+    wrong.extend(lost);
     step("for Prometheus: both show what they measure");
     guests::end_odd(&rig)?;
-    let exported = pages(args, &rig, &broker.vhost(), &folder.path().join("exported"))?;
+    let exported = Pass { folder: &root.join("exported"), ..common }.exported(&broker)?;
     step("all is compared");
     println!("\n{exported}\n{}", report::text(&comparison, &tried));
-    Ok(comparison.is_fine() && exported.is_fine())
+    heads.iter().for_each(|head| println!("Messages of both, ids and times masked: {head:#?}"));
+    println!("Of {signed} signatures Ceilometer rejects none.");
+    println!("Ceilometer's notification agent was sent {consumed} samples and wrote them all, but for:");
+    for (field, instead, reason) in EXCEPTIONS {
+        let becomes = instead.map_or_else(|| "is left out".to_owned(), |value| format!("becomes {value}"));
+        println!("  {field} {becomes}: {reason}");
+    }
+    wrong.iter().for_each(|wrong| println!("\nDIFFERENT: {wrong}"));
+    Ok(comparison.is_fine() && exported.is_fine() && wrong.is_empty())
 }
 
-/// Compares what both show Prometheus.
-fn pages(args: &Args, rig: &Libvirtd, broker: &Vhost<'_>, folder: &Path) -> Result<Exported, Box<dyn Error>> {
-    let pass = Pass { args, uri: &rig.uri(), report_stopped: false };
-    let before = pass.wasmeter(&folder.join("before")).page()?;
-    let theirs = pass.their_page(broker, &folder.join("ceilometer"))?;
-    let after = pass.wasmeter(&folder.join("after")).page()?;
-    Ok(Exported::compare(&Page::parse(&before)?, &Page::parse(&theirs)?, &Page::parse(&after)?))
+/// What differs between messages, and between what was declared for them.
+fn messages(name: &str, ours: &Published, theirs: &Published) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if ours.heads != theirs.heads || ours.heads.len() != 1 {
+        wrong.push(format!("{name}: messages of wasmeter {:#?}\nand of Ceilometer {:#?}", ours.heads, theirs.heads));
+    }
+    if ours.declared != theirs.declared {
+        wrong.push(format!("{name}: wasmeter declares {:#?}\nCeilometer {:#?}", ours.declared, theirs.declared));
+    }
+    wrong
 }
 
-/// One comparison of the two.
-struct Pass<'a> {
-    args: &'a Args,
-    uri: &'a str,
-    report_stopped: bool,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Head;
 
-// === impl Pass ===
-
-impl Pass<'_> {
-    /// wasmeter's second cycle.
-    fn ours(&self, folder: &Path) -> Result<Vec<Sample>, Box<dyn Error>> {
-        sample::second_cycle(&self.wasmeter(folder).run()?)
-    }
-
-    fn wasmeter<'b>(&'b self, folder: &'b Path) -> Wasmeter<'b> {
-        Wasmeter {
-            daemon: &self.args.daemon,
-            cache: &self.args.cache,
-            folder,
-            hypervisor: self.uri,
-            host: HOST,
-            report_stopped: self.report_stopped,
-            interval: INTERVAL,
+    #[test]
+    fn messages_and_declarations_count() {
+        let head = |outer: &str| Head { addressed: "a".into(), outer: outer.into(), inner: "i".into() };
+        let published = |heads: &[Head], declared: &str| Published {
+            samples: Vec::new(),
+            heads: heads.to_vec(),
+            declared: vec![declared.to_owned()],
+            signed: 0,
+        };
+        let ours = published(&[head("o")], "d");
+        for (theirs, wrong) in [
+            (published(&[head("o")], "d"), 0),
+            (published(&[head("p")], "d"), 1),
+            (published(&[head("o"), head("p")], "d"), 1),
+            (published(&[], "d"), 1),
+            (published(&[head("o")], "e"), 1),
+            (published(&[], ""), 2),
+        ] {
+            assert_eq!(messages("", &ours, &theirs).len(), wrong, "{theirs:?}");
         }
-    }
-
-    /// What Ceilometer shows Prometheus between two of its cycles; during one, metrics come and go.
-    fn their_page(&self, broker: &Vhost<'_>, folder: &Path) -> Result<String, Box<dyn Error>> {
-        // Whoever else may have it in a moment is not of this test, and Ceilometer cannot choose one itself.
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let options = self.options(folder, Some(port));
-        let mut agent = Ceilometer::start(options, broker)?;
-        agent.cycles(1, CYCLES_WITHIN)?;
-        let until = Instant::now() + CYCLES_WITHIN;
-        while Instant::now() < until {
-            let rests = agent.rests_after();
-            if rests.is_some() {
-                let page = scrape(&format!("127.0.0.1:{port}"))?;
-                if agent.rests_after() == rests {
-                    std::fs::write(folder.join("page"), &page)?;
-                    // The samples that it sent meanwhile are nobody's.
-                    agent.samples(broker)?;
-                    return Ok(page);
-                }
-            }
-            thread::sleep(PAUSE);
-        }
-        Err("Ceilometer was never at rest".into())
-    }
-
-    fn options<'b>(&'b self, folder: &'b Path, exporter: Option<u16>) -> Options<'b> {
-        Options {
-            python: &self.args.python,
-            folder,
-            libvirt: self.uri,
-            host: HOST,
-            report_stopped: self.report_stopped,
-            interval: INTERVAL,
-            exporter,
-        }
-    }
-
-    /// Ceilometer's second cycle. The meters that it tried to give are added to a list.
-    fn theirs(
-        &self,
-        broker: &Vhost<'_>,
-        folder: &Path,
-        tried: &mut BTreeSet<String>,
-    ) -> Result<Vec<Sample>, Box<dyn Error>> {
-        let options = self.options(folder, None);
-        let mut agent = Ceilometer::start(options, broker)?;
-        agent.cycles(2, CYCLES_WITHIN)?;
-        tried.extend(agent.tried());
-        let printed = agent.samples(broker)?;
-        std::fs::write(folder.join("samples.jsonl"), &printed)?;
-        sample::second_cycle(&printed)
+        assert_eq!(messages("", &published(&[], "d"), &published(&[], "d")).len(), 1);
     }
 }

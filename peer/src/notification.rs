@@ -9,9 +9,8 @@ use wasmeter_rig::Vhost;
 
 use crate::Failed;
 use crate::agent::Agent;
+use crate::ceilometer::{QUEUE, SECRET};
 
-/// Where it finds samples.
-const QUEUE: &str = "notifications.sample";
 /// It takes about five seconds.
 const STARTS_WITHIN: Duration = Duration::from_secs(90);
 
@@ -61,7 +60,7 @@ pipeline_cfg_file = {pipeline}
 [notification]
 pipelines = meter
 [publisher]
-telemetry_secret = secret
+telemetry_secret = {SECRET}
 [oslo_concurrency]
 lock_path = {folder}
 ",

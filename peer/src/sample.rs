@@ -15,6 +15,8 @@ pub struct Sample {
     /// All that it says besides, as paths to values, in the order in which it says so. An object that is empty is a
     /// value.
     pub fields: Vec<(String, Value)>,
+    /// The sample as it is on the wire.
+    pub text: String,
 }
 
 /// What was measured of what. The id of a resource alone does not tell: it may be the name of a network filter.
@@ -40,20 +42,21 @@ const OF_ONE: [&str; 3] = ["message_id", "monotonic_time", "message_signature"];
 
 /// The samples of the second of all cycles in these lines of JSON. Of a meter that was measured only once, its samples.
 pub fn second_cycle(lines: &str) -> Result<Vec<Sample>, Box<dyn Error>> {
-    let all = lines.lines().map(serde_json::from_str).collect::<Result<Vec<Map<String, Value>>, _>>()?;
+    let read = |line| Ok((line, serde_json::from_str(line)?));
+    let all: Vec<(&str, Map<String, Value>)> = lines.lines().map(read).collect::<Result<_, serde_json::Error>>()?;
     let mut times: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for sample in &all {
+    for (_, sample) in &all {
         times.entry(text(sample, METER)).or_default().insert(text(sample, TIME));
     }
     let second = |meter: &str| times.get(meter).and_then(|times| times.iter().take(2).next_back());
-    let wanted = |sample: &&Map<String, Value>| second(&text(sample, METER)) == Some(&text(sample, TIME));
-    Ok(all.iter().filter(wanted).map(Sample::of).collect())
+    let wanted = |sample: &Map<String, Value>| second(&text(sample, METER)) == Some(&text(sample, TIME));
+    Ok(all.iter().filter(|(_, sample)| wanted(sample)).map(|(line, sample)| Sample::of(line, sample)).collect())
 }
 
 // === impl Sample ===
 
 impl Sample {
-    fn of(sample: &Map<String, Value>) -> Self {
+    fn of(line: &str, sample: &Map<String, Value>) -> Self {
         let mut fields = Vec::new();
         for (name, value) in sample {
             match name.as_str() {
@@ -71,7 +74,7 @@ impl Sample {
             guest: about("instance_id").unwrap_or_default(),
             name: about("name").unwrap_or_default(),
         };
-        Self { key, volume: sample.get(VOLUME).cloned().unwrap_or_default(), fields }
+        Self { key, volume: sample.get(VOLUME).cloned().unwrap_or_default(), fields, text: line.to_owned() }
     }
 }
 

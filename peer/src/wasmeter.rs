@@ -7,6 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use wasmeter_peer::SECRET;
+use wasmeter_rig::Vhost;
+
 use crate::series::scrape;
 
 /// A meter of which nothing is known before a second cycle.
@@ -33,16 +36,25 @@ pub struct Wasmeter<'a> {
     pub report_stopped: bool,
     /// In seconds.
     pub interval: u32,
+    /// Where it publishes.
+    pub broker: &'a Vhost<'a>,
+    /// Options of oslo.messaging's driver for RabbitMQ, by name.
+    pub rabbit: &'a [(&'a str, &'a str)],
 }
 
 // === impl Wasmeter ===
 
 impl Wasmeter<'_> {
-    /// Two cycles of all of Ceilometer's meters, as lines of JSON.
+    /// Two cycles of all of Ceilometer's meters, all published. Gives what it wrote into a file besides: lines of JSON.
     pub fn run(&self) -> Result<String, Box<dyn Error>> {
         let log = self.file("wasmeter.log");
-        let status =
-            self.command("outputs: [{file: samples.jsonl, max_size: 1GiB}]")?.args(["--cycles", "2"]).status()?;
+        let options: Vec<_> = self.rabbit.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+        let (url, options) = (self.broker.url(), options.join(", "));
+        let outputs = format!(
+            "schedule: {{drain: 60s}}\noutputs:\n- {{file: samples.jsonl, max_size: 1GiB}}\n\
+             - notifier: {{url: {url:?}, secret: {SECRET}, options: {{{options}}}}}"
+        );
+        let status = self.command(&outputs)?.args(["--cycles", "2"]).status()?;
         if !status.success() {
             return Err(format!("wasmeter: {status}; its log says:\n{}", fs::read_to_string(&log)?).into());
         }
@@ -79,7 +91,7 @@ impl Wasmeter<'_> {
         fs::write(file("polling.yaml"), format!("sources: [{{name: all, interval: {interval}, meters: ['*']}}]\n"))?;
         let configuration = format!(
             "host: {host}\nhypervisor: {hypervisor:?}\npolling: polling.yaml\nsandbox: {{cache: {cache:?}}}\n\
-             guests: {{report_stopped: {report_stopped}}}\n{more}\n"
+             spool: {{path: spool}}\ncontrol: {{socket: control.sock}}\nguests: {{report_stopped: {report_stopped}}}\n{more}\n"
         );
         fs::write(file("wasmeter.yaml"), configuration)?;
         let mut command = Command::new(self.daemon);

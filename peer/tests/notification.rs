@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use wasmeter_peer::{Notification, NotificationOptions};
+use wasmeter_peer::{Notification, NotificationOptions, python};
 use wasmeter_rig::lapin::BasicProperties;
-use wasmeter_rig::{CannotRun, Rabbit, or_say};
+use wasmeter_rig::{Rabbit, or_say};
 
 /// For what takes a second.
 const SOON: Duration = Duration::from_secs(60);
@@ -30,9 +30,8 @@ fn message(number: u32) -> Value {
 
 #[test]
 fn ceilometer_reads_samples() {
-    let python = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("peer/venv/bin/python");
-    let here = if python.is_file() { Ok(()) } else { Err(CannotRun::Ceilometer(python.clone())) };
-    let (Some(()), Some(vhost)) = (or_say(here), or_say(Rabbit::shared())) else { return };
+    let python = python(Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap());
+    let (Some(python), Some(vhost)) = (or_say(python), or_say(Rabbit::shared())) else { return };
     let folder = tempfile::tempdir().unwrap();
     let options = NotificationOptions { python: &python, folder: folder.path(), url: &vhost.url() };
     let mut agent = Notification::start(options, &vhost).unwrap();

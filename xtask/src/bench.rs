@@ -5,13 +5,14 @@ use crate::exit::Error;
 use crate::workspace::Workspace;
 use crate::{setup, sizes, step};
 
-/// The part with real guests, which needs Ceilometer.
-const LIBVIRT: &str = "libvirt";
+/// The parts that need Ceilometer: with real guests, and with a real RabbitMQ.
+const BESIDE_CEILOMETER: [&str; 2] = ["libvirt", "amqp"];
 
 /// Builds the benchmark with optimisation and runs it.
 pub fn run(workspace: &Workspace, options: &Bench) -> Result<(), Error> {
     let part = options.part.as_deref();
-    let needs = if part == Some(LIBVIRT) { setup::FOR_COMPARING } else { setup::FOR_BUILDING };
+    let beside_ceilometer = part.is_some_and(|part| BESIDE_CEILOMETER.contains(&part));
+    let needs = if beside_ceilometer { setup::FOR_COMPARING } else { setup::FOR_BUILDING };
     setup::run(workspace, needs, options.build)?;
     let cargo = |args: &[&str]| {
         let mut command = workspace.cargo(args);
@@ -23,7 +24,7 @@ pub fn run(workspace: &Workspace, options: &Bench) -> Result<(), Error> {
     sizes::print(workspace, &workspace.target().join("release/wasmeter"))?;
     let mut run = cargo(&["run"]);
     run.arg("--").args(part).args(options.build.no_libvirt.then_some("--no-libvirt")).args(&options.args);
-    if part == Some(LIBVIRT) {
+    if beside_ceilometer {
         run.arg("--python").arg(setup::python(workspace));
     }
     step::run("Running the benchmark", &mut run)?;

@@ -33,7 +33,9 @@ pub enum Task {
         cargo xtask demo -- --help     what else the daemon takes")]
     Demo(Demo),
 
-    /// Runs all tests
+    /// Runs all tests, and at the end what `peer-test` runs
+    ///
+    /// With arguments for cargo, or without libvirt, only the tests.
     #[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test -- --test all -- --nocapture\n  \
         WASMETER_REPEAT=10 cargo xtask test   repeats ten times what is worth repeating")]
     Test(Test),
@@ -42,7 +44,7 @@ pub enum Task {
     #[command(after_help = "Examples:\n  cargo xtask soak\n  WASMETER_REPEAT=1000 cargo xtask soak")]
     Soak(Test),
 
-    /// Compares wasmeter's samples with those of the real Ceilometer, on the same guests
+    /// Compares wasmeter's messages with those of the real Ceilometer, on the same guests, and has it consume them
     ///
     /// Starts a libvirtd with guests and a RabbitMQ of its own, and ends them. Where it cannot, it says why and
     /// succeeds, unless the environment has WASMETER_MUST_RUN.
@@ -52,7 +54,8 @@ pub enum Task {
 
     /// Runs the benchmark
     #[command(after_help = "Examples:\n  cargo xtask bench\n  \
-        cargo xtask bench libvirt   with real guests, beside the real Ceilometer\n  cargo xtask bench -- --help")]
+        cargo xtask bench libvirt   with real guests, beside the real Ceilometer\n  \
+        cargo xtask bench amqp      with a real RabbitMQ, beside oslo.messaging\n  cargo xtask bench -- --help")]
     Bench(Bench),
 
     /// Throws bytes at whatever reads input from outside; needs a nightly toolchain
@@ -118,7 +121,7 @@ pub struct Bench {
     /// How to build.
     #[command(flatten)]
     pub build: Build,
-    /// Only this part: cycle, sandbox, start, or libvirt, which runs only if it is named
+    /// Only this part: cycle, sandbox, start, or libvirt or amqp, which run only if they are named
     #[arg(value_name = "PART")]
     pub part: Option<String>,
     /// More arguments of the benchmark

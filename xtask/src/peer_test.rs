@@ -2,6 +2,7 @@
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
+use std::process::Command;
 
 use crate::cli::{Build, PeerTest};
 use crate::exit::Error;
@@ -15,6 +16,15 @@ pub fn run(workspace: &Workspace, options: &PeerTest) -> Result<(), Error> {
     // All of it, as the tests are built: fewer packages would want fewer features, and another engine.
     let mut build = workspace.cargo(&["build", "--workspace", "--all-targets"]);
     step::run("Building the daemon and the peer test", build.args(profile))?;
+    let mut comparison = comparison(workspace, folder)?;
+    if options.keep {
+        comparison.arg("--keep");
+    }
+    compare(&mut comparison)
+}
+
+/// What compares, once it is built, with the programs in this folder of the target folder.
+pub fn comparison(workspace: &Workspace, folder: &str) -> Result<Command, Error> {
     let programs = workspace.target().join(folder);
     // Of a run before, so that modules are not compiled each time. wasmeter takes it from nobody else.
     let cache = workspace.target().join("peer/cache").join(folder);
@@ -23,9 +33,11 @@ pub fn run(workspace: &Workspace, options: &PeerTest) -> Result<(), Error> {
     let mut test = workspace.command(programs.join("wasmeter-peer"));
     test.arg("--python").arg(setup::python(workspace));
     test.arg("--daemon").arg(programs.join("wasmeter")).arg("--cache").arg(&cache);
-    if options.keep {
-        test.arg("--keep");
-    }
-    step::run("Comparing with Ceilometer", &mut test)?;
+    Ok(test)
+}
+
+/// Compares.
+pub fn compare(comparison: &mut Command) -> Result<(), Error> {
+    step::run("Comparing with Ceilometer", comparison)?;
     Ok(())
 }

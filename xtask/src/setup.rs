@@ -66,6 +66,8 @@ pub const FOR_TESTING: &[Need] = &[
     Need::Valgrind,
     Need::Prometheus,
     Need::RabbitMq,
+    Need::Python,
+    Need::Ceilometer,
 ];
 
 /// What a comparison with Ceilometer needs.

@@ -7,7 +7,7 @@ use std::fs;
 use crate::cli::{Fuzz, Test};
 use crate::exit::Error;
 use crate::workspace::Workspace;
-use crate::{fuzz, setup, sizes, step};
+use crate::{fuzz, peer_test, setup, sizes, step};
 
 /// The variable that scales how often tests repeat what is worth repeating. One that is set already counts.
 const REPEAT: &str = "WASMETER_REPEAT";
@@ -52,7 +52,7 @@ impl Counts {
     }
 }
 
-/// Builds all tests, then runs them.
+/// Builds all tests, then runs them. Whoever runs all of them compares with Ceilometer, too.
 pub fn run(workspace: &Workspace, options: &Test, counts: Counts) -> Result<(), Error> {
     setup::run(workspace, setup::FOR_TESTING, options.build)?;
     let repeat = env::var_os(REPEAT).unwrap_or_else(|| counts.repeat().into());
@@ -76,10 +76,17 @@ pub fn run(workspace: &Workspace, options: &Test, counts: Counts) -> Result<(), 
     }
     let what = format!("Running the tests, {REPEAT}={}", repeat.to_string_lossy());
     let tested = step::run(&what, &mut cargo(&["test", "--no-fail-fast"]));
+    // Whoever chose tests did not choose this, and without libvirt both have no guests.
+    let compares = options.args.is_empty() && !options.build.no_libvirt;
+    let compare = || {
+        peer_test::compare(peer_test::comparison(workspace, counts.folder())?.env(CANNOT_RUN, &cannot_run)) //
+    };
+    let compared = if compares { compare() } else { Ok(()) };
     let lines = fs::read_to_string(&cannot_run).unwrap_or_default();
     eprintln!("==> Tests that cannot run here: {}", lines.lines().count());
     lines.lines().for_each(|line| eprintln!("    {line}"));
     tested?;
+    compared?;
     match counts {
         Counts::Short => Ok(()),
         Counts::Full => fuzz::run(workspace, &Fuzz::each_for(FUZZED, options.build)),

@@ -27,7 +27,7 @@ pub fn measure(
 ) -> Result<Cost, Box<dyn Error>> {
     let uri = rig.uri();
     let (host, report_stopped, interval, exporter) = (HOST, false, INTERVAL, None);
-    let options = Options { python, folder, libvirt: &uri, host, report_stopped, interval, exporter };
+    let options = Options { python, folder, libvirt: &uri, host, report_stopped, interval, exporter, rabbit: &[] };
     let mut agent = Ceilometer::start(options, broker)?;
     agent.cycles(1, WITHIN)?;
     let begin = Mark::now(agent.processes(), rig);

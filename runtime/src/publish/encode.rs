@@ -5,13 +5,20 @@ use std::sync::Arc;
 
 use super::id::Origin;
 use crate::contract::{Column, Values};
-use crate::discovery::Resources;
 use crate::discovery::resource::Resource;
+use crate::discovery::{Label, Resources};
 use crate::json;
 use crate::pipeline::{NoteColumn, Samples, Slot};
 
 /// What samples say about where they come from.
 pub const SOURCE: &str = "openstack";
+
+/// What stands between the timestamp and the metadata.
+pub const BEFORE_METADATA: &str = "\", \"resource_metadata\": ";
+/// What stands between the metadata and the message id.
+pub const BEFORE_ID: &str = ", \"message_id\": \"";
+/// What stands between the message id and the time on the clock that only runs forwards.
+pub const BEFORE_MONOTONIC_TIME: &str = "\", \"monotonic_time\": ";
 
 /// Writes the samples of slots, one after the other.
 #[derive(Debug)]
@@ -132,27 +139,31 @@ impl Shared {
 
     /// Appends a sample up to its metadata.
     pub fn write_head(&self, out: &mut String, row: &Row<'_>) {
-        let label = &row.resource.label;
         out.push_str(&self.before_volume);
         out.push_str(row.volume);
-        out.push_str(", \"user_id\": ");
-        json::optional(out, label.user.as_deref());
-        out.push_str(", \"user_name\": null, \"project_id\": ");
-        json::optional(out, label.project.as_deref());
-        out.push_str(", \"project_name\": null, \"resource_id\": ");
-        json::string(out, &label.id);
-        out.push_str(", \"timestamp\": \"");
+        write_owner(out, &row.resource.label);
         out.push_str(&self.timestamp);
-        out.push_str("\", \"resource_metadata\": ");
+        out.push_str(BEFORE_METADATA);
     }
 
     /// Appends what follows the metadata, without the brace at the end.
     pub fn write_tail(&self, out: &mut String, row: &Row<'_>) {
-        out.push_str(", \"message_id\": \"");
+        out.push_str(BEFORE_ID);
         out.push_str(row.id);
-        out.push_str("\", \"monotonic_time\": ");
+        out.push_str(BEFORE_MONOTONIC_TIME);
         out.push_str(&self.monotonic_time);
     }
+}
+
+/// Appends what stands between the volume and the timestamp.
+pub fn write_owner(out: &mut String, label: &Label) {
+    out.push_str(", \"user_id\": ");
+    json::optional(out, label.user.as_deref());
+    out.push_str(", \"user_name\": null, \"project_id\": ");
+    json::optional(out, label.project.as_deref());
+    out.push_str(", \"project_name\": null, \"resource_id\": ");
+    json::string(out, &label.id);
+    out.push_str(", \"timestamp\": \"");
 }
 
 #[allow(clippy::cast_precision_loss, reason = "nanoseconds since the start, as seconds: exact for 104 days")]

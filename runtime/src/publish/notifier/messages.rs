@@ -14,7 +14,7 @@ use super::signature::{Canonical, Fields, METADATA, Signer};
 use crate::discovery::Label;
 use crate::discovery::label::Metadata;
 use crate::pipeline::{Samples, Slot};
-use crate::publish::encode::{Encoder, Row, SOURCE, Shared};
+use crate::publish::encode::{self, BEFORE_ID, BEFORE_METADATA, BEFORE_MONOTONIC_TIME, Encoder, Row, SOURCE, Shared};
 use crate::spool::Delivery;
 use crate::spool::record::Content;
 
@@ -28,12 +28,38 @@ pub struct Messages {
     made: u64,
     /// The list of samples, and the place in it, where the next message begins.
     at: (usize, usize),
-    guests: Guests,
+    known: Known,
 }
 
-/// What guests' samples share, by where the two halves of their metadata are in memory.
+/// What was made ready of the record's labels, by where they are in memory.
 #[derive(Debug, Default)]
-struct Guests(FxHashMap<(usize, usize), Arc<Guest>>);
+struct Known {
+    /// Guests, by the two halves of their metadata.
+    guests: FxHashMap<(usize, usize), Arc<Guest>>,
+    /// What labels say besides.
+    own: FxHashMap<usize, Arc<Own>>,
+}
+
+/// What a label says that its guest's others need not say.
+#[derive(Debug)]
+struct Own {
+    /// What stands between the volume and the timestamp.
+    owner: Escaped,
+    name: Escaped,
+    extra: Escaped,
+    /// Its entries of the metadata.
+    signed: Canonical,
+}
+
+/// What all samples of a meter have between what is their own.
+#[derive(Debug)]
+struct Between {
+    before_volume: Escaped,
+    before_metadata: Escaped,
+    before_id: Escaped,
+    before_signature: Escaped,
+    end: Escaped,
+}
 
 #[derive(Debug)]
 struct Guest {
@@ -50,7 +76,7 @@ const SAMPLE_BYTES: usize = 1800;
 impl Messages {
     /// All of a record.
     pub fn of(delivery: Delivery, batch_size: usize) -> Self {
-        Self { delivery, batch_size, made: 0, at: (0, 0), guests: Guests::default() }
+        Self { delivery, batch_size, made: 0, at: (0, 0), known: Known::default() }
     }
 
     /// The record.
@@ -70,7 +96,7 @@ impl Messages {
         (message.samples() > 0).then(|| message.finish())
     }
 
-    /// Its ids follow from the record, so that every try is the same message.
+    /// Its ids follow from the record and from what of it is in the message, so that every try is the same message.
     fn envelope(&self, content: &Content) -> Envelope<'static> {
         let mut seed = Vec::with_capacity(64);
         if let Content::Slot(slot) = content {
@@ -80,6 +106,7 @@ impl Messages {
         seed.extend(self.delivery.sequence.0.to_le_bytes());
         seed.extend(self.delivery.time.to_le_bytes());
         seed.extend(self.made.to_le_bytes());
+        seed.extend(self.batch_size.to_le_bytes());
         Envelope::of_samples(&seed, self.delivery.time)
     }
 
@@ -105,33 +132,34 @@ impl Messages {
         places: std::ops::Range<usize>,
         signer: &mut Signer,
     ) {
-        let (shared, mut text, mut own) = (Shared::of(samples), String::new(), String::new());
+        let shared = Shared::of(samples);
+        let between = Between::of(&shared);
         let Ok(()) = encoder.rows::<Infallible>(samples, places, |row| {
             let label = &row.resource.label;
-            let guest = self.guests.of(&label.metadata);
-            text.clear();
-            shared.write_head(&mut text, row);
-            text.push('{');
+            let (guest, own) = (self.known.guest(&label.metadata), self.known.own(label));
             message.begin();
-            message.add(&text);
+            message.add_shared(&between.before_volume);
+            message.add(row.volume);
+            message.add_shared(&own.owner);
+            message.add_shared(&between.before_metadata);
             message.add_shared(&guest.head);
-            message.add(&label.metadata.name);
+            message.add_shared(&own.name);
             message.add_shared(&guest.tail);
-            write_own(&mut own, &label.metadata, row.notes);
-            let own_signed = Canonical::under(METADATA, &own).unwrap_or_default();
-            text.clear();
-            text.push_str(&label.metadata.extra);
+            message.add_shared(&own.extra);
+            let with_notes;
+            let mut signed = &own.signed;
             if !row.notes.is_empty() {
                 let follows = !label.metadata.head.is_empty() || !label.metadata.extra.is_empty();
-                text.push_str(if follows { ", " } else { "" });
-                text.push_str(row.notes);
+                message.add(if follows { ", " } else { "" });
+                message.add(row.notes);
+                with_notes = signed_own(&label.metadata, row.notes);
+                signed = &with_notes;
             }
-            text.push('}');
-            shared.write_tail(&mut text, row);
-            text.push_str(", \"message_signature\": \"");
-            text.push_str(signer.sign(&fields(samples, &shared, label, row, &guest.signed, &own_signed)).as_str());
-            text.push_str("\"}");
-            message.add(&text);
+            message.add_shared(&between.before_id);
+            message.add(row.id);
+            message.add_shared(&between.before_signature);
+            message.add(signer.sign(&fields(samples, &shared, label, row, &guest.signed, signed)).as_str());
+            message.add_shared(&between.end);
             Ok(())
         });
     }
@@ -139,24 +167,23 @@ impl Messages {
     fn replay(&mut self, message: &mut Message<'_>, samples: &[String], signer: &mut Signer) {
         while let Some(sample) = samples.get(self.at.0).filter(|_| message.samples() < self.batch_size) {
             self.at.0 += 1;
-            let signed = signer.sign_json(sample).map(|signature| signature.to_string()).unwrap_or_default();
-            match sample.trim_end().strip_suffix('}') {
-                Some(open) => {
-                    message.push(open);
-                    message.add(", \"message_signature\": \"");
-                    message.add(&signed);
-                    message.add("\"}");
-                }
-                None => message.push(sample),
-            }
+            // Whatever is no sample would make the message unreadable, and with it all others in it.
+            let (Ok(signature), Some(open)) = (signer.sign_json(sample), sample.trim_end().strip_suffix('}')) else {
+                tracing::warn!(record = self.delivery.sequence.0, "What is no JSON object is not delivered again.");
+                continue;
+            };
+            message.push(open);
+            message.add(if open.trim_end().ends_with('{') { "" } else { ", " });
+            message.add("\"message_signature\": \"");
+            message.add(signature.as_str());
+            message.add("\"}");
         }
     }
 }
 
-/// The entries of a sample's metadata that its guest's others need not have, as an object.
-fn write_own(own: &mut String, metadata: &Metadata, notes: &str) {
-    own.clear();
-    own.push('{');
+/// The entries of a sample's metadata that its guest's others need not have, in their signed form.
+fn signed_own(metadata: &Metadata, notes: &str) -> Canonical {
+    let mut own = String::from("{");
     if !metadata.head.is_empty() {
         own.push_str("\"name\": ");
         own.push_str(&metadata.name);
@@ -167,6 +194,7 @@ fn write_own(own: &mut String, metadata: &Metadata, notes: &str) {
         own.push_str(notes);
     }
     own.push('}');
+    Canonical::under(METADATA, &own).unwrap_or_default()
 }
 
 fn fields<'a>(
@@ -196,12 +224,48 @@ fn fields<'a>(
     }
 }
 
-// === impl Guests ===
+// === impl Known ===
 
-impl Guests {
-    fn of(&mut self, metadata: &Metadata) -> Arc<Guest> {
+impl Known {
+    fn guest(&mut self, metadata: &Metadata) -> Arc<Guest> {
         let place = (metadata.head.as_ptr().addr(), metadata.tail.as_ptr().addr());
-        Arc::clone(self.0.entry(place).or_insert_with(|| Arc::new(Guest::of(metadata))))
+        Arc::clone(self.guests.entry(place).or_insert_with(|| Arc::new(Guest::of(metadata))))
+    }
+
+    fn own(&mut self, label: &Arc<Label>) -> Arc<Own> {
+        Arc::clone(self.own.entry(Arc::as_ptr(label).addr()).or_insert_with(|| Arc::new(Own::of(label))))
+    }
+}
+
+// === impl Own ===
+
+impl Own {
+    fn of(label: &Label) -> Self {
+        let mut owner = String::new();
+        encode::write_owner(&mut owner, label);
+        Self {
+            owner: Escaped::of(&owner),
+            name: Escaped::of(&label.metadata.name),
+            extra: Escaped::of(&label.metadata.extra),
+            signed: signed_own(&label.metadata, ""),
+        }
+    }
+}
+
+// === impl Between ===
+
+impl Between {
+    fn of(shared: &Shared) -> Self {
+        let Shared { before_volume, timestamp, monotonic_time } = shared;
+        Self {
+            before_volume: Escaped::of(before_volume),
+            before_metadata: Escaped::of(&format!("{timestamp}{BEFORE_METADATA}{{")),
+            before_id: Escaped::of(&format!("}}{BEFORE_ID}")),
+            before_signature: Escaped::of(&format!(
+                "{BEFORE_MONOTONIC_TIME}{monotonic_time}, \"message_signature\": \""
+            )),
+            end: Escaped::of("\"}"),
+        }
     }
 }
 

@@ -152,7 +152,7 @@ fn told(section: &Section<'_>, key: &str, reading: &mut Reading<'_, '_>) -> Opti
         // What stands here may be a secret, whatever it is, and is not repeated.
         _ => Err(Refusal { value: "is wrong".into(), ..node.refuse("not a text", "Put it in quotes") }),
     });
-    let path = section.read(&in_file, reading.problems, |node| node.text())?;
+    let Some(path) = section.read(&in_file, reading.problems, |node| node.text()) else { return here };
     let (place, named) = (section.get(&in_file).and_then(|node| node.place), section.key(&in_file));
     if here.is_some() {
         let message = format!("{} stands beside {}", quoted(&named), quoted(&section.key(key)));
