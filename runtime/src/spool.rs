@@ -14,6 +14,7 @@ pub mod record;
 pub mod sight;
 pub mod thinning;
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -27,7 +28,7 @@ use tokio::sync::watch;
 use self::books::{Books, View};
 use self::checkpoint::Checkpoint;
 pub use self::feed::{Delivery, Feed};
-use self::log::{Account, Cause, Counts, Error, Limits, Recovery, Sequence, Start, Store, SyncPolicy};
+use self::log::{Account, Cause, Counts, Dropped, Error, Limits, Recovery, Sequence, Start, Store, SyncPolicy};
 use self::memory::Memory;
 use self::missed::{Missed, Why};
 use crate::clock::SECOND;
@@ -36,7 +37,7 @@ use crate::config::daemon;
 /// The cursor by which records are kept until a checkpoint has what modules remember. No publisher is called so.
 const MEMORY: &str = "\u{1f}memory";
 /// Positions become durable this often: after a crash, what was delivered since is delivered again.
-const SETTLED_EVERY: i64 = 60 * SECOND;
+const SETTLED_EVERY: i64 = 10 * SECOND;
 /// Records that a checkpoint may be behind.
 const BEHIND: u64 = 32;
 /// A segment's part of the whole: the fewer, the more goes at once where something must go.
@@ -72,6 +73,8 @@ struct Kept {
     missed_changed: bool,
     settled: i64,
     checkpointed: u64,
+    /// How many samples publishers lost since they had delivered all there was, if they lost any.
+    losing: BTreeMap<String, u64>,
 }
 
 /// A record that a publisher is done with, and all before it.
@@ -207,7 +210,10 @@ impl Spool {
         }
         let (committed, _) = watch::channel(store.committed().0);
         let checkpointed = store.account(MEMORY).map_or(0, |account| account.position.0);
-        let kept = Kept { store, missed, missed_changed: false, settled: i64::MIN, checkpointed };
+        let mut kept =
+            Kept { store, missed, missed_changed: false, settled: i64::MIN, checkpointed, losing: BTreeMap::new() };
+        // What turned out to be damaged when it was read.
+        kept.say_dropped();
         let shared = Shared {
             path: path.to_owned(),
             dir,
@@ -261,8 +267,15 @@ impl Spool {
     }
 
     fn append(&self, kept: &mut Kept, counts: Counts, payload: &[u8], now: i64) -> Result<Committed, Error> {
-        let Kept { store, settled, .. } = kept;
-        let sequence = store.append(payload, counts, now)?;
+        let Kept { store, settled, .. } = &mut *kept;
+        let appended = store.append(payload, counts, now);
+        let sequence = match appended {
+            Ok(sequence) => sequence,
+            Err(error) => {
+                kept.say_dropped();
+                return Err(error);
+            }
+        };
         let delayed = if self.0.limits.sync == SyncPolicy::OnSync { store.sync().err() } else { None };
         let next = store.committed().0;
         if now.saturating_sub(*settled) >= SETTLED_EVERY || now < *settled {
@@ -271,6 +284,7 @@ impl Spool {
                 *settled = now;
             }
         }
+        kept.say_dropped();
         self.0.committed.send_replace(next);
         Ok(Committed { sequence, delayed })
     }
@@ -417,6 +431,7 @@ impl Spool {
                 tracing::debug!(%publisher, %error, "What was delivered is not noted.");
             }
         }
+        kept.say_caught_up();
     }
 
     /// The number of the next record.
@@ -445,6 +460,44 @@ impl Spool {
         let mut kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
         self.note_done(&mut kept);
         kept
+    }
+}
+
+// === impl Kept ===
+
+impl Kept {
+    /// Says who lost what: once, until that publisher has delivered all that is left. Damage is said each time.
+    fn say_dropped(&mut self) {
+        for Dropped { cursor, cause, total, .. } in self.store.take_dropped() {
+            let Some(output) = cursor.filter(|cursor| cursor != MEMORY) else { continue };
+            let samples = total.counts.samples();
+            match cause {
+                // Whoever asked for it was told.
+                Cause::Operator => {}
+                Cause::Damaged => {
+                    tracing::error!(output, samples, "A record of the spool was damaged on the disk, and is lost.");
+                }
+                _ => {
+                    if !self.losing.contains_key(&output) {
+                        let cause = cause.as_str();
+                        tracing::warn!(
+                            output,
+                            cause,
+                            "Not all that waits in the spool can stay: samples are lost, and counted."
+                        );
+                    }
+                    *self.losing.entry(output).or_default() += samples;
+                }
+            }
+        }
+    }
+
+    fn say_caught_up(&mut self) {
+        let store = &self.store;
+        let waits = |output: &str| store.account(output).is_ok_and(|account| account.held.records > 0);
+        for (output, lost) in self.losing.extract_if(.., |output, _| !waits(output)) {
+            tracing::info!(output, lost, "All that is left of what waited was delivered.");
+        }
     }
 }
 

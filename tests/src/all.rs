@@ -17,6 +17,7 @@ mod compiling;
 mod control;
 mod daemon;
 mod deadline;
+mod delivery;
 mod docs;
 mod exporter;
 mod fuel;

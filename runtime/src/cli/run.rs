@@ -226,6 +226,10 @@ fn say_recovered(recovery: &Recovery, spool: &Spool) {
     if damaged > 0 || bytes > 0 {
         tracing::error!(damaged, bytes, "Records in the spool were damaged on the disk; they are counted as lost.");
     }
+    if recovery.torn_bytes > 0 {
+        let bytes = recovery.torn_bytes;
+        tracing::info!(bytes, "The end of the spool was cut off: a slot that was not kept yet when the daemon ended.");
+    }
     for account in spool.accounts() {
         let (output, samples) = (&account.cursor, account.held.counts.samples());
         if samples > 0 {

@@ -138,7 +138,12 @@ impl Feed {
             self.committed.mark_unchanged();
             let (spool, publisher) = (self.spool.clone(), Arc::clone(&self.publisher));
             spawn_blocking(move || {
-                let record = spool.lock().store.next(&publisher)?;
+                let mut kept = spool.lock();
+                let record = kept.store.next(&publisher);
+                // What turned out to be damaged.
+                kept.say_dropped();
+                drop(kept);
+                let record = record?;
                 Ok(record.map(|record| Found {
                     sequence: record.sequence,
                     time: record.time,

@@ -285,6 +285,20 @@ impl Daemon {
         until(words, || self.log().contains(words).then_some(()));
     }
 
+    /// How much of the machine's memory it has, in bytes.
+    pub fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        resident.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() << 10
+    }
+
+    /// Kills it, whatever it is at. Returns its log.
+    pub fn kill(mut self) -> String {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.log()
+    }
+
     /// Terminates it, and waits for its end.
     pub fn end(self) -> String {
         self.signal(Signal::TERM);

@@ -268,3 +268,20 @@ proptest! {
         }
     }
 }
+
+/// What is secret may stand here, or in a file that others cannot read.
+#[test]
+fn a_notifiers_secrets_stand_here_or_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("url");
+    fs::write(&path, "rabbit://a:hidden@there:1234/\n").unwrap();
+    for url in ["url: 'rabbit://a:hidden@there:1234/'".to_owned(), format!("url_file: {}", path.display())] {
+        let (config, problems) = parse(&format!("outputs: [{{notifier: {{{url}, secret: also-hidden}}}}]")).unwrap();
+        assert!(problems.is_empty(), "{problems}");
+        let [Output::Notifier { notifier }] = &config.outputs[..] else { panic!("{:?}", config.outputs) };
+        assert_eq!((&*notifier.url.hosts[0].name, notifier.url.hosts[0].password.expose()), ("there", "hidden"));
+        assert_eq!(notifier.secret.expose(), "also-hidden");
+        let shown = config.effective_json().to_string();
+        assert!(shown.contains("there:1234") && !shown.contains("hidden"), "{shown}");
+    }
+}

@@ -330,26 +330,17 @@ impl Link {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         let waiting = self.unsent();
         if let Err(fault) = self.send(cx) {
-            return Poll::Ready(Err(fault));
+            // A broker that closes the connection says why before it does, and that is still there to be read.
+            return match self.receive(cx) {
+                Poll::Pending => Poll::Ready(Err(fault)),
+                said => said,
+            };
         }
         if waiting > 0 && self.unsent() == 0 {
             return Poll::Ready(Ok(()));
         }
-        if self.read > 0 {
-            self.input.drain(..self.read);
-            self.read = 0;
-        }
-        let mut space = [MaybeUninit::uninit(); READ];
-        let mut buffer = ReadBuf::uninit(&mut space);
-        match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
-            Poll::Ready(Ok(())) if buffer.filled().is_empty() => return Poll::Ready(Err(Fault::Ended)),
-            Poll::Ready(Ok(())) => {
-                self.input.extend_from_slice(buffer.filled());
-                self.heard = Instant::now();
-                return Poll::Ready(Ok(()));
-            }
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
-            Poll::Pending => {}
+        if let Poll::Ready(received) = self.receive(cx) {
+            return Poll::Ready(received);
         }
         while self.checks.as_mut().is_some_and(|checks| checks.poll_tick(cx).is_ready()) {
             let interval = Duration::from_secs(u64::from(self.heartbeat));
@@ -364,6 +355,26 @@ impl Link {
             }
         }
         Poll::Pending
+    }
+
+    /// Receives what is there.
+    fn receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        if self.read > 0 {
+            self.input.drain(..self.read);
+            self.read = 0;
+        }
+        let mut space = [MaybeUninit::uninit(); READ];
+        let mut buffer = ReadBuf::uninit(&mut space);
+        match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+            Poll::Ready(Ok(())) if buffer.filled().is_empty() => Poll::Ready(Err(Fault::Ended)),
+            Poll::Ready(Ok(())) => {
+                self.input.extend_from_slice(buffer.filled());
+                self.heard = Instant::now();
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
+            Poll::Pending => Poll::Pending,
+        }
     }
 
     /// Sends what can be sent at once.

@@ -61,9 +61,21 @@ impl Stream {
         tcp.set_nodelay(true).map_err(NoStream::Connect)?;
         let Some(tls) = tls else { return Ok(Self::Plain(tcp)) };
         let name = ServerName::try_from(host.name.clone()).map_err(|error| NoStream::Impossible(error.to_string()))?;
-        let stream = TlsConnector::from(Arc::new(tls)).connect(name, tcp).await.map_err(NoStream::Tls)?;
+        let stream = TlsConnector::from(Arc::new(tls)).connect(name, tcp).await.map_err(timeless)?;
         Ok(Self::Tls(Box::new(stream)))
     }
+}
+
+/// A failure of TLS without the time that it is now, which would make each try another failure.
+fn timeless(error: io::Error) -> NoStream {
+    use tokio_rustls::rustls::{CertificateError, Error};
+    let known = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    let less = match known {
+        Some(Error::InvalidCertificate(CertificateError::ExpiredContext { .. })) => CertificateError::Expired,
+        Some(Error::InvalidCertificate(CertificateError::NotValidYetContext { .. })) => CertificateError::NotValidYet,
+        _ => return NoStream::Tls(error),
+    };
+    NoStream::Tls(io::Error::new(error.kind(), Error::InvalidCertificate(less)))
 }
 
 fn tls(options: &Options) -> Result<ClientConfig, NoStream> {
