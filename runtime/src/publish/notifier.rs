@@ -13,4 +13,4 @@ pub mod messages;
 pub mod signature;
 pub mod transport_url;
 
-pub use self::deliver::Notifier;
+pub use self::deliver::{MADE_AT_ONCE, Notifier};

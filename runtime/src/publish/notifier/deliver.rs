@@ -18,6 +18,9 @@ pub struct Notifier {
     signer: Signer,
 }
 
+/// Messages that are made before the connection is looked at again.
+pub const MADE_AT_ONCE: usize = 4;
+
 /// Records on their way: the number of each one's last message. Messages are counted from the beginning.
 #[derive(Debug, Default)]
 struct Underway {
@@ -46,17 +49,19 @@ impl Notifier {
         let (mut underway, mut record): (Underway, Option<Messages>) = Default::default();
         health.fails("not connected yet");
         loop {
-            while let Some(messages) = record.as_mut().filter(|_| broker.has_room()) {
+            let mut made = 0;
+            while let Some(messages) = record.as_mut().filter(|_| broker.has_room() && made < MADE_AT_ONCE) {
+                made += 1;
                 match messages.next(&mut self.signer) {
                     Some(message) => broker.send(underway.next(), message),
                     None => {
                         underway.ends(messages.delivery().sequence, &mut feed);
                         record = None;
-                        break;
                     }
                 }
             }
             tokio::select! {
+                biased;
                 outcome = broker.next() => match outcome {
                     Outcome::Delivered(message) => underway.arrived(message, &mut feed),
                     other => note(&other, &health),
@@ -65,6 +70,8 @@ impl Notifier {
                     Some(delivery) => record = Some(Messages::of(delivery, self.output.batch_size)),
                     None => break,
                 },
+                // What can be sent and received at once was. More can be made while the rest is on its way.
+                () = std::future::ready(()), if record.is_some() && broker.has_room() => {}
             }
         }
         broker.close().await;
