@@ -17,10 +17,12 @@ pub mod text;
 pub mod time;
 mod troubles;
 
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
 use self::orders::{GaveUp, GiveUp, Refused, Replay, Replayed};
@@ -35,6 +37,7 @@ use crate::publish::Publishers;
 use crate::schedule::Slots;
 use crate::spool::Spool;
 use crate::spool::books::{Books, View};
+use crate::spool::log::{Error, Step};
 use crate::spool::record::{Kind, REPLAYED};
 
 /// What is known of the daemon, shared by all who tell it.
@@ -151,11 +154,19 @@ impl Control {
     pub async fn give_up(&self, order: &GiveUp) -> Result<GaveUp, Refused> {
         let (now, before) = (self.0.clock.now().wall, order.before.map_or(i64::MAX, |time| time.0));
         let samples = if order.count_only {
-            self.0.spool.held_before(&order.publisher, before)
+            let (spool, publisher) = (self.0.spool.clone(), order.publisher.clone());
+            spawn_blocking(move || spool.held_before(&publisher, before)).await.unwrap_or_else(|error| Err(lost(error)))
         } else {
             self.0.publishers.give_up(&order.publisher, before, now).await
         };
-        let samples = samples.map_err(|error| Refused::of(error, &self.0.spool))?;
+        let samples = match samples {
+            Ok(samples) => samples,
+            Err(error) => {
+                let spool = self.0.spool.clone();
+                let refused = spawn_blocking(move || Refused::of(error, &spool)).await;
+                return Err(refused.unwrap_or_else(|error| Refused::of(lost(error), &self.0.spool)));
+            }
+        };
         if !order.count_only {
             let publisher = &*order.publisher;
             tracing::warn!(publisher, samples, "The operator gave up samples that were not delivered.");
@@ -175,6 +186,11 @@ impl Control {
         let publisher = |books| publisher(books, |name| health.get(name).cloned().flatten());
         view.books.iter().map(publisher).collect()
     }
+}
+
+/// A thread that was to do something was lost.
+fn lost(error: JoinError) -> Error {
+    Error::Io { step: Step::Read, source: io::Error::other(error) }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

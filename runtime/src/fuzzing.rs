@@ -3,9 +3,6 @@
 
 use std::path::Path;
 
-use uuid::Uuid;
-
-use crate::clock::Moment;
 use crate::config::Polling;
 use crate::config::ceilometer::Import;
 use crate::publish::notifier::envelope::{Envelope, Escaped, Message};
@@ -61,7 +58,7 @@ pub fn envelope(bytes: &[u8]) {
 /// The definition of a guest, with what Nova wrote into it.
 #[cfg(feature = "libvirt")]
 pub fn nova_xml(bytes: &[u8]) {
-    let _ = crate::hypervisor::libvirt::definition(Uuid::nil(), &String::from_utf8_lossy(bytes));
+    let _ = crate::hypervisor::libvirt::definition(uuid::Uuid::nil(), &String::from_utf8_lossy(bytes));
 }
 
 /// A file like `polling.yaml`.
@@ -95,7 +92,7 @@ pub fn spool(bytes: &[u8]) {
 pub fn statistics(bytes: &[u8]) {
     use crate::discovery::{Directory, Rules, Snapshot};
     use crate::hypervisor::{Definition, Groups, Record, libvirt};
-    let guest = Uuid::nil();
+    let guest = uuid::Uuid::nil();
     let (name, nothing) = ("guest".to_owned(), String::new());
     let (os_type, architecture) = (nothing.clone(), nothing);
     let (nova, plain) = (None, crate::hypervisor::Plain::default());
@@ -106,7 +103,7 @@ pub fn statistics(bytes: &[u8]) {
     rules.guests.project.default = Some("project".to_owned());
     let mut directory = Directory::new(rules);
     directory.learn(definition, 1);
-    let at = Moment { wall: 0, monotonic: 0 };
+    let at = crate::clock::Moment { wall: 0, monotonic: 0 };
     let records = [Record { guest, revision: 1, stats: libvirt::forged(bytes) }];
     let _ = Snapshot::assemble(&mut directory, Groups::BLOCK, &records, &[], at);
 }

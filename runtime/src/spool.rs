@@ -144,7 +144,7 @@ impl Drop for Temporary {
 impl Unusable {
     /// Whether another try would end the same.
     pub fn is_lasting(&self) -> bool {
-        matches!(self, Self::Open(_) | Self::Log { source: Error::Locked, .. })
+        matches!(self, Self::Open(_))
     }
 
     /// What the operator can do.

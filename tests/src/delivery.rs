@@ -2,7 +2,7 @@
 //! finds every sample, in order, and what was lost is counted.
 
 mod disk;
-mod killed;
+pub mod killed;
 mod network;
 mod publisher;
 mod rabbit;

@@ -70,7 +70,7 @@ pub async fn round(
 }
 
 fn messages(payload: &[u8], number: u64) -> Result<Messages, record::Unreadable> {
-    let delivery = Delivery { sequence: Sequence(number), time: 0, content: record::read(payload)? };
+    let delivery = Delivery { sequence: Sequence(number), time: 0, checksum: 0, content: record::read(payload)? };
     Ok(Messages::of(delivery, BATCH))
 }
 

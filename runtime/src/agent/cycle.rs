@@ -69,7 +69,8 @@ impl Agent {
                 names: Arc::clone(&self.names),
                 view,
                 chunk: u32::try_from(self.config.sandbox.chunk).unwrap_or(u32::MAX),
-                state: self.states.remove(&work.module.name).unwrap_or_default(),
+                // Not taken away: a cycle that is given up must leave what there was.
+                state: self.states.get(&work.module.name).cloned().unwrap_or_default(),
                 clock: Arc::clone(&self.clock),
             };
             running.spawn_on(async move { (place, poll.run().await) }, &self.guests);
@@ -153,11 +154,10 @@ impl Agent {
             clock: Arc::clone(&self.clock),
         };
         let measured = slot.samples.len();
-        let mut chains = std::mem::take(&mut self.chains);
-        for chain in &mut chains {
-            let Some(made) = chain.run(&around, &mut self.directory, &mut self.names, slot, measured).await else {
-                continue;
-            };
+        for at in 0..self.chains.len() {
+            let Self { chains, directory, names, .. } = self;
+            let Some(chain) = chains.get_mut(at) else { continue };
+            let Some(made) = chain.run(&around, directory, names, slot, measured).await else { continue };
             let Made { report, mut samples, declared } = made;
             let mut first_id = self.ids.take(slot.at, report.samples);
             for samples in &mut samples {
@@ -169,7 +169,6 @@ impl Agent {
             self.failed(&report.name, &report.failures);
             reports.push(report);
         }
-        self.chains = chains;
     }
 
     /// Forgets resources that have been gone for long, here and in every module's state.
@@ -178,7 +177,7 @@ impl Agent {
         if gone.is_empty() {
             return;
         }
-        for state in self.states.values_mut() {
+        for state in self.states.values_mut().chain(self.kept.values_mut()) {
             Arc::make_mut(state).forget(&gone);
         }
         for chain in &mut self.chains {

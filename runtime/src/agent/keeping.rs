@@ -25,10 +25,9 @@ impl Agent {
         Memory::of(&self.directory, changed.map(|(work, state)| (work.clone(), &**state)))
     }
 
-    /// What the modules remember.
+    /// What the modules remembered after the last slot that was kept.
     pub fn memory(&self) -> Memory {
-        let states = self.all_states();
-        Memory::of(&self.directory, states.iter().map(|(work, state)| (work.clone(), &**state)))
+        Memory::of(&self.directory, self.kept.iter().map(|(work, state)| (work.clone(), &**state)))
     }
 
     /// The last slot was kept, with what modules remember after it.

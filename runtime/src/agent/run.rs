@@ -98,6 +98,8 @@ pub struct Run<'a> {
     pub show: fn(&str) -> io::Result<()>,
     /// Ends after so many cycles.
     pub cycles: Option<u64>,
+    /// Whether it is not known if the last slot was kept.
+    pub unsure: bool,
 }
 
 /// How far a cycle is: what is lost if it is given up.
@@ -133,9 +135,11 @@ impl Run<'_> {
             within(agent.config().schedule.drain, self.publishers.drained(), wishes).await;
         }
         self.publishers.end(ENDS_WITHIN).await;
-        let (spool, memory, now) = (self.spool, agent.memory(), agent.clock.now().wall);
+        // Where it is not known whether the last slot is kept, records alone say what modules remember.
+        let memory = (!self.unsure).then(|| agent.memory());
+        let (spool, now) = (self.spool, agent.clock.now().wall);
         let settled = spawn_blocking(move || {
-            let kept = spool.checkpoint(memory);
+            let kept = memory.map_or(Ok(()), |memory| spool.checkpoint(memory));
             let settled = spool.settle(now);
             kept.map_err(|error| error.to_string()).and(settled.map_err(|error| error.to_string()))
         });
@@ -179,7 +183,10 @@ impl Run<'_> {
                     match shown {
                         Some(Ok(())) => {}
                         Some(Err(error)) => return (End::Unshown(error), None),
-                        None => give_up(agent, progress),
+                        None => {
+                            self.unsure |= matches!(progress, Progress::Keeping);
+                            give_up(agent, progress);
+                        }
                     }
                     wish
                 }
@@ -233,10 +240,11 @@ impl Run<'_> {
         let (spool, now) = (self.spool.clone(), agent.clock.now().wall);
         let metrics = Arc::clone(&self.metrics);
         let mut memory = agent.changed_memory();
-        memory.missed = spool.missed_since_commit();
+        let (counts, books) = (record::counts(&slot), self.spool.clone());
         let kept = spawn_blocking(move || {
             metrics.store(&slot);
             let commit = || {
+                memory.missed = spool.missed_since_commit();
                 let (counts, payload) = record::of_slot(&slot, &memory);
                 spool.commit(counts.clone(), &payload, now).inspect_err(|error| spool.missed(why(error), &counts))
             };
@@ -244,6 +252,7 @@ impl Run<'_> {
         });
         let committed = kept.await.unwrap_or_else(|error| {
             tracing::error!(%error, "The thread that keeps samples was lost; the next slot has another one.");
+            books.missed(Why::DiskFailed, &counts);
             Some(Err(Error::Io { step: Step::Write, source: io::Error::other(error) }))
         });
         // Nobody is to get it.

@@ -145,6 +145,7 @@ impl Args {
             }),
             show: print::try_text,
             cycles: self.cycles,
+            unsure: false,
         };
         // On the thread of the loop: where that does not come round, nor does this.
         threads.time.spawn(service::feed_watchdog());
@@ -180,7 +181,14 @@ impl Args {
 
     fn reload(&self, endpoint: &Endpoint) -> Option<Config> {
         let read = self.at.read().inspect(|(_, warnings)| warn(warnings));
-        let read = read.and_then(|(config, _)| endpoint.prepare(&config).map(|()| config));
+        let read = read.and_then(|(config, _)| {
+            let problems = outputs::check(&config);
+            if problems.has_errors() {
+                return Err(problems);
+            }
+            warn(&problems);
+            endpoint.prepare(&config).map(|()| config)
+        });
         let read = read.map_err(|problems| tracing::error!("The configuration cannot be used:\n{problems}"));
         read.ok()
     }
@@ -207,7 +215,8 @@ fn unheard(error: io::Error) -> Exit {
 
 fn unasked(error: Unusable) -> Exit {
     print::error(format_args!("{error}. {}", error.remedy()));
-    Exit::Usage
+    // Another daemon may be about to end, and a folder about to be made; a place that is none stays so.
+    if matches!(error, Unusable::NoSocket { .. }) { Exit::Usage } else { Exit::Failed }
 }
 
 /// Says in the log how everything is, as often as it is asked for.

@@ -121,7 +121,7 @@ impl Socket {
     pub fn serve(self, control: Control) -> Result<Server, Unusable> {
         let Self { listener, name } = self;
         let failed = |error| Unusable::Failed { path: name.path.clone(), error };
-        let built = Builder::new_multi_thread().worker_threads(1).thread_name("control").enable_all().build();
+        let built = Builder::new_multi_thread().worker_threads(2).thread_name("control").enable_all().build();
         let runtime = built.map_err(failed)?;
         let listener = {
             let _in_runtime = runtime.enter();

@@ -45,7 +45,7 @@ pub(super) fn of(status: &Status, seen: &Seen) -> Vec<String> {
     }
     let waiting = status.publishers.iter().any(|publisher| publisher.spooled > 0);
     if waiting && spool.bytes > spool.max_bytes / NEARLY_FULL.1 * NEARLY_FULL.0 {
-        say("The spool is nearly full; the oldest samples go first.".to_owned());
+        say("The spool is nearly full; soon samples go, older points first.".to_owned());
     }
     if let Some(last) = &status.last {
         if let Some(why) = &last.missing {

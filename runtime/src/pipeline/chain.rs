@@ -132,7 +132,8 @@ impl Chain {
             ledger: Arc::clone(&around.ledger),
             tenant: Arc::clone(&around.tenant),
             module: Arc::clone(&self.module),
-            state: std::mem::take(&mut self.state),
+            // Not taken away: a cycle that is given up must leave what there was.
+            state: Arc::clone(&self.state),
             gives: self.described.get(&key).cloned(),
             batches,
             snapshot: Arc::new(Snapshot::empty(Arc::clone(&slot.resources), slot.at)),

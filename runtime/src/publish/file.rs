@@ -189,7 +189,10 @@ impl Publisher for JsonLines {
                         let result = lines.write(&content);
                         (lines, result)
                     });
-                    let Ok((back, result)) = written.await else { return };
+                    let Ok((back, result)) = written.await else {
+                        health.fails("the thread that writes was lost");
+                        return;
+                    };
                     lines = back;
                     match result {
                         Ok(()) => break,

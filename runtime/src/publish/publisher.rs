@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub struct Publishers {
     running: Arc<AsyncMutex<Vec<Running>>>,
     /// How each of those that run is. Known without waiting for any of them.
     health: Arc<Mutex<BTreeMap<String, Health>>>,
+    /// Whether all that were started still run.
+    serving: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -44,6 +47,20 @@ struct Running {
     output: Output,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
+}
+
+/// Notes the end of a publisher that nobody told to end, be it by a panic.
+struct Watched {
+    serving: Arc<AtomicBool>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if !*self.stopped.borrow_and_update() {
+            self.serving.store(false, Ordering::Relaxed);
+        }
+    }
 }
 
 /// How long a publisher that is not wanted any more may take to finish what it is at.
@@ -84,32 +101,42 @@ impl Health {
 impl Publishers {
     /// Nobody yet.
     pub fn of(spool: Spool, threads: Handle) -> Self {
-        Self { spool, threads, running: Arc::default(), health: Arc::default() }
+        Self { spool, threads, running: Arc::default(), health: Arc::default(), serving: Arc::new(true.into()) }
     }
 
     /// Has these outputs be served and no others. One that is as it was goes on undisturbed. What one that is not
     /// wanted any more had still to deliver is lost, and these are the books of those.
     pub async fn serve(&self, outputs: &[Output], now: i64) -> Result<Vec<Account>, Error> {
         let mut all = self.running.lock().await;
-        for old in all.extract_if(.., |running| !outputs.contains(&running.output)).collect::<Vec<_>>() {
+        let goes_on = |running: &Running| outputs.contains(&running.output) && !running.task.is_finished();
+        for old in all.extract_if(.., |running| !goes_on(running)).collect::<Vec<_>>() {
             self.known().remove(old.output.name());
             old.end(PATIENCE).await;
         }
         let names: Vec<String> = outputs.iter().map(|output| output.name().to_owned()).collect();
-        let closed = self.spool.follow(&names, now)?;
+        let spool = self.spool.clone();
+        // The disk may hang, and who asks for this keeps time.
+        let closed = blocking(move || spool.follow(&names, now)).await?;
         for output in outputs {
             if !all.iter().any(|running| running.output == *output) {
-                all.push(self.start(output)?);
+                all.push(self.start(output).await?);
             }
         }
+        self.serving.store(true, Ordering::Relaxed);
         Ok(closed)
     }
 
-    fn start(&self, output: &Output) -> Result<Running, Error> {
+    async fn start(&self, output: &Output) -> Result<Running, Error> {
         let (stop, stopped) = watch::channel(false);
-        let (feed, health) = (Feed::new(&self.spool, output.name(), stopped)?, Health::default());
+        let (spool, name, health) = (self.spool.clone(), output.name().to_owned(), Health::default());
+        let feed = blocking(move || Feed::new(&spool, &name, stopped)).await?;
         self.known().insert(output.name().to_owned(), health.clone());
-        let task = self.threads.spawn(publisher(output).run(feed, health));
+        let watched = Watched { serving: Arc::clone(&self.serving), stopped: stop.subscribe() };
+        let work = publisher(output).run(feed, health);
+        let task = self.threads.spawn(async move {
+            let _watched = watched;
+            work.await;
+        });
         Ok(Running { output: output.clone(), stop, task })
     }
 
@@ -124,17 +151,17 @@ impl Publishers {
             running.end(PATIENCE).await;
         }
         let (spool, name) = (self.spool.clone(), publisher.to_owned());
-        let given_up = spawn_blocking(move || spool.give_up(&name, time, now)).await;
+        let given_up = blocking(move || spool.give_up(&name, time, now)).await;
         if let Some(output) = output {
-            all.push(self.start(&output)?);
+            all.push(self.start(&output).await?);
         }
-        given_up.unwrap_or_else(|error| Err(Error::Io { step: Step::Ledger, source: io::Error::other(error) }))
+        given_up
     }
 
-    /// Whether each of these outputs is served.
+    /// Whether each of these outputs is served. One whose publisher has ended by itself is not.
     pub fn serves(&self, outputs: &[Output]) -> bool {
         let known = self.known();
-        outputs.iter().all(|output| known.contains_key(output.name()))
+        self.serving.load(Ordering::Relaxed) && outputs.iter().all(|output| known.contains_key(output.name()))
     }
 
     /// Why publishers that run cannot deliver, if they cannot.
@@ -148,14 +175,19 @@ impl Publishers {
 
     /// Waits until all is delivered.
     pub async fn drained(&self) {
-        while !self.spool.is_drained() {
+        loop {
+            let spool = self.spool.clone();
+            if let Ok(true) = blocking(move || Ok(spool.is_drained())).await {
+                return;
+            }
             sleep(PAUSE).await;
         }
     }
 
     /// Ends them all, however they are, after so long. What is not delivered stays in the spool.
     pub async fn end(&self, patience: Duration) {
-        let mut all = self.running.lock().await;
+        // Somebody may be at them, whom a disk keeps.
+        let Ok(mut all) = timeout(patience, self.running.lock()).await else { return };
         for running in all.iter() {
             running.stop.send_replace(true);
         }
@@ -163,6 +195,12 @@ impl Publishers {
             running.end(patience).await;
         }
     }
+}
+
+/// Does work on a thread that may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    let lost = |error| Error::Io { step: Step::Ledger, source: io::Error::other(error) };
+    spawn_blocking(work).await.map_err(lost)?
 }
 
 // === impl Running ===

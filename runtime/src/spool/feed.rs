@@ -1,6 +1,7 @@
 //! A publisher's way through the spool.
 
 use std::collections::VecDeque;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -17,6 +18,8 @@ pub struct Delivery {
     pub sequence: Sequence,
     /// When the record was written, in nanoseconds since 1970.
     pub time: i64,
+    /// What tells its bytes from others: a record that was made less of has the number that it had.
+    pub checksum: u32,
     /// The samples.
     pub content: Content,
 }
@@ -41,6 +44,7 @@ pub struct Feed {
 struct Found {
     sequence: Sequence,
     time: i64,
+    checksum: u32,
     content: Result<Content, Unreadable>,
 }
 
@@ -147,7 +151,9 @@ impl Feed {
                 Ok(record.map(|record| Found {
                     sequence: record.sequence,
                     time: record.time,
-                    content: record::read(&record.payload),
+                    checksum: crc32fast::hash(&record.payload),
+                    // A fault in reading costs the record, and is counted like one of the disk.
+                    content: catch_unwind(|| record::read(&record.payload)).unwrap_or(Err(Unreadable::Part("content"))),
                 }))
             })
         });
@@ -157,13 +163,13 @@ impl Feed {
         read.unwrap_or(Ok(None))
     }
 
-    fn given(&mut self, Found { sequence, time, content }: Found) -> Option<Delivery> {
+    fn given(&mut self, Found { sequence, time, checksum, content }: Found) -> Option<Delivery> {
         let mine = |only: &Option<String>| only.as_deref().is_none_or(|only| only == &*self.publisher);
         match content {
             Ok(Content::Replayed { only, .. }) if !mine(&only) => self.given.push_back((sequence, true)),
             Ok(content) => {
                 self.given.push_back((sequence, true));
-                return Some(Delivery { sequence, time, content });
+                return Some(Delivery { sequence, time, checksum, content });
             }
             Err(error) => {
                 let (publisher, record) = (&*self.publisher, sequence.0);

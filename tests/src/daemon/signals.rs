@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::support::program::{Folder, of_meter, until};
+use crate::support::program::{Folder, of_meter, slots, until};
 
 /// A read is stuck, and its watchdog takes its time.
 const STUCK: &str = "sim://?domains=6&calm=true&freeze=3&disks=1&nics=1";
@@ -74,6 +74,39 @@ fn between_two_cycles_it_ends_at_once() {
     let began = Instant::now();
     let log = daemon.end();
     assert!(began.elapsed() < SOON && log.contains("\"cycles\":1,"), "{log}");
+}
+
+/// What modules remember is as it was before the cycle, so that the next one makes up for it.
+#[test]
+fn a_cycle_that_is_given_up_costs_no_growth() {
+    let guests = "sim://?domains=4&calm=true&disks=1&nics=1";
+    let growth = "transform: [{meters: [network.incoming.bytes], module: delta, \
+                  config: {target: {name: network.incoming.growth}}}]\noutputs: [{file: samples}]";
+    let module = env!("HOSTILE_WASM");
+    let entry = format!("{{file: {module}, config: 'run: loop', fuel_base: 1000000000000, deadline: 1m}}");
+    for signals in [&[Signal::INT][..], &[Signal::TERM, Signal::INT]] {
+        let folder = Folder::measuring(guests, growth);
+        let config = folder.read("wasmeter.yaml");
+        folder.run("run --cycles 2").is(0);
+        // Others have given what they have long before this one is through.
+        folder.write("wasmeter.yaml", format!("{config}modules: {{slow: {entry}}}\n"));
+        let daemon = folder.start("run");
+        daemon.logs("Measuring.");
+        sleep(Duration::from_secs(2));
+        signals.iter().for_each(|signal| daemon.signal(*signal));
+        let log = daemon.wait(0);
+        assert!(log.contains("The cycle that ran was given up"), "{log}");
+        folder.write("wasmeter.yaml", config);
+        folder.run("run --cycles 1").is(0);
+        let samples = folder.samples("samples");
+        assert_eq!(slots(&samples).len(), 3);
+        crate::delivery::killed::grew_as_counted(&samples);
+        let built_in = of_meter(&samples, "network.incoming.bytes.delta");
+        assert!(
+            built_in.iter().rev().take(4).all(|sample| sample["counter_volume"].as_u64() > Some(0)),
+            "{built_in:?}"
+        );
+    }
 }
 
 /// A pipe takes less than a slot, and nobody reads it.

@@ -47,7 +47,7 @@ pub(super) fn committed(folder: &Folder) -> u64 {
 }
 
 /// Every growth that a resource had, in all, is what its counter grew by: none is missing, none counted twice.
-pub(super) fn grew_as_counted(samples: &[Value]) {
+pub fn grew_as_counted(samples: &[Value]) {
     let mut first: BTreeMap<&str, (&str, u64)> = BTreeMap::new();
     let mut last = first.clone();
     for sample in of_meter(samples, "network.incoming.bytes") {

@@ -7,7 +7,7 @@ use wasmeter_rig::lapin::types::FieldTable;
 use wasmeter_rig::{Certificates, Rabbit, or_say};
 
 use super::{Arrived, CONNECTED, LOST, QUEUE, balance, publishing, said, until_measured, until_said};
-use crate::support::program::Folder;
+use crate::support::program::{Folder, until};
 
 /// Passwords that no other text contains.
 const WRONG: &str = "wr0ng-secret";
@@ -67,6 +67,15 @@ fn a_deleted_queue_is_made_again() {
     until_measured(&folder, 1);
     vhost.delete_exchange("ceilometer").unwrap();
     until_said(&daemon, "The broker closed the channel; declaring everything again.", 1);
+    until_said(&daemon, "The broker takes messages again.", 2);
+    until("a publisher that works", || {
+        folder
+            .run("status")
+            .stdout
+            .lines()
+            .any(|line| line.starts_with("notifier") && line.contains("works"))
+            .then_some(())
+    });
     until_measured(&folder, 1);
     let log = daemon.end();
     arrived.take(&vhost.drain(QUEUE).unwrap());

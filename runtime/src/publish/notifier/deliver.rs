@@ -43,11 +43,13 @@ impl Notifier {
             Err(error) => {
                 // The configuration was checked for this.
                 tracing::error!(output = self.output.name, %error, "Nothing can be published.");
+                health.fails(error.to_string());
                 return;
             }
         };
         let (mut underway, mut record): (Underway, Option<Messages>) = Default::default();
         health.fails("not connected yet");
+        let mut troubled = false;
         loop {
             let mut made = 0;
             while let Some(messages) = record.as_mut().filter(|_| broker.has_room() && made < MADE_AT_ONCE) {
@@ -63,8 +65,20 @@ impl Notifier {
             tokio::select! {
                 biased;
                 outcome = broker.next() => match outcome {
-                    Outcome::Delivered(message) => underway.arrived(message, &mut feed),
-                    other => note(&other, &health),
+                    Outcome::Delivered(message) => {
+                        underway.arrived(message, &mut feed);
+                        // What was wrong with the queue is no more; a broker that takes nothing says so itself.
+                        if std::mem::take(&mut troubled) {
+                            health.works();
+                        }
+                    }
+                    other => {
+                        troubled = matches!(
+                            other,
+                            Outcome::Returned(..) | Outcome::Nacked(_) | Outcome::ChannelClosed(_)
+                        );
+                        note(&other, &health);
+                    }
                 },
                 next = feed.next_if(record.is_none()) => match next {
                     Some(delivery) => record = Some(Messages::of(delivery, self.output.batch_size)),

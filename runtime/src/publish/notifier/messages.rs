@@ -105,6 +105,7 @@ impl Messages {
         }
         seed.extend(self.delivery.sequence.0.to_le_bytes());
         seed.extend(self.delivery.time.to_le_bytes());
+        seed.extend(self.delivery.checksum.to_le_bytes());
         seed.extend(self.made.to_le_bytes());
         seed.extend(self.batch_size.to_le_bytes());
         Envelope::of_samples(&seed, self.delivery.time)

@@ -18,6 +18,8 @@ use crate::publish::notifier::envelope::PROPERTIES;
 
 /// No more is put into frames while so many bytes wait to be sent, so that messages are in memory once.
 const UNSENT: usize = 256 << 10;
+/// Messages that hold more than this together leave no room for another.
+const WINDOW_BYTES: usize = 8 << 20;
 /// However short the configured pauses are, brokers are not hammered.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 
@@ -65,6 +67,8 @@ pub struct Publisher {
     said_tolerated: Vec<String>,
     /// Unconfirmed messages, in order.
     window: VecDeque<Message>,
+    /// Their bytes.
+    waiting: usize,
     /// The number of the window's first message since the beginning.
     first: u64,
     /// How many messages of the window were published on this channel.
@@ -143,6 +147,7 @@ impl Publisher {
             said,
             said_tolerated: Vec::new(),
             window: VecDeque::new(),
+            waiting: 0,
             first: 0,
             published: 0,
             flights: VecDeque::new(),
@@ -156,7 +161,7 @@ impl Publisher {
 
     /// Whether the window has room for another message.
     pub fn has_room(&self) -> bool {
-        self.window.len() < self.config.window
+        self.window.is_empty() || (self.window.len() < self.config.window && self.waiting < WINDOW_BYTES)
     }
 
     /// How many messages are not yet delivered.
@@ -166,6 +171,7 @@ impl Publisher {
 
     /// Puts a message into the window, behind all others. Its number comes back with its outcomes.
     pub fn send(&mut self, id: u64, body: Bytes) {
+        self.waiting += body.len();
         self.window.push_back(Message { id, body, confirmed: 0 });
     }
 
@@ -418,8 +424,11 @@ impl Publisher {
         let all = u64::MAX >> (u64::BITS as usize - self.config.keys.len());
         while let Some(message) = self.window.pop_front_if(|message| message.confirmed == all) {
             self.first += 1;
+            self.waiting = self.waiting.saturating_sub(message.body.len());
             self.published = self.published.saturating_sub(1);
-            self.troubles = 0;
+            if std::mem::take(&mut self.troubles) > 0 {
+                info!("The broker takes messages again.");
+            }
             self.outcomes.push_back(Outcome::Delivered(message.id));
         }
     }

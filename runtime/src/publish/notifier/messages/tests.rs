@@ -60,7 +60,7 @@ fn slot(columns: Vec<(Vec<u32>, Values, Vec<NoteColumn>)>, texts: &[String]) -> 
 }
 
 fn delivery(sequence: u64, content: Content) -> Delivery {
-    Delivery { sequence: Sequence(sequence), time: NOW.wall, content }
+    Delivery { sequence: Sequence(sequence), time: NOW.wall, checksum: 0, content }
 }
 
 /// A slot of so many samples.
