@@ -79,6 +79,10 @@ fn the_sample_says_what_the_defaults_are() {
                 "file": folder.path().join("samples.jsonl"), "max_size": "10MiB", "keep": 5,
                 "name": "file:samples.jsonl",
             },
+            {"notifier": {
+                "name": "notifier", "url": "rabbit://***:***@host:5672//", "exchange": "ceilometer",
+                "topics": ["notifications"], "batch_size": 50, "secret": "***",
+            }},
             {"test": "test"},
         ],
         "guests": {

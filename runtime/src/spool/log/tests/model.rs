@@ -50,6 +50,8 @@ struct Model {
     written: BTreeMap<u64, Written>,
     /// What an append that failed may have left.
     maybe: BTreeMap<u64, Vec<Written>>,
+    /// Whether something of that came back and went again unseen.
+    unseen: bool,
     committed: u64,
     readers: BTreeMap<&'static str, Reader>,
     removed: BTreeSet<&'static str>,
@@ -75,6 +77,7 @@ impl Model {
             nonce: 0,
             written: BTreeMap::new(),
             maybe: BTreeMap::new(),
+            unseen: false,
             committed: 1,
             readers: BTreeMap::new(),
             removed: BTreeSet::new(),

@@ -52,7 +52,7 @@ impl Model {
             // not known how much it was: then only the records count.
             let unread = self.flips > 0 || self.lossy || self.disk.read_faults() >= 3;
             let vague = unread && account.dropped.contains_key(&Cause::Damaged);
-            if account.appended.counts.unread() == 0 && !vague {
+            if account.appended.counts.unread() == 0 && !vague && !self.unseen {
                 assert_eq!(account.appended.counts.samples(), appended.sum::<u64>(), "samples of {account:#?}");
             }
             for cause in Cause::ALL {
@@ -104,6 +104,8 @@ impl Model {
             seen.insert(record.sequence.0, form);
         }
         drop(look);
+        // It came back in one of them and went again, for its age, before anybody looked: which one is not known.
+        self.unseen |= (before..next).any(|sequence| !seen.contains_key(&sequence) && self.maybe.contains_key(&sequence));
         self.torn.extend((before..next).filter(|sequence| !seen.contains_key(sequence)));
         self.written.extend(seen);
         self.written.retain(|sequence, _| *sequence < next);
