@@ -105,7 +105,8 @@ impl Model {
         }
         drop(look);
         // It came back in one of them and went again, for its age, before anybody looked: which one is not known.
-        self.unseen |= (before..next).any(|sequence| !seen.contains_key(&sequence) && self.maybe.contains_key(&sequence));
+        self.unseen |=
+            (before..next).any(|sequence| !seen.contains_key(&sequence) && self.maybe.contains_key(&sequence));
         self.torn.extend((before..next).filter(|sequence| !seen.contains_key(sequence)));
         self.written.extend(seen);
         self.written.retain(|sequence, _| *sequence < next);
