@@ -305,11 +305,6 @@ impl Spool {
         kept.missed_changed.then(|| kept.missed.clone())
     }
 
-    /// All samples that could not be kept.
-    pub fn all_missed(&self) -> Missed {
-        self.lock().missed.clone()
-    }
-
     /// Whether it is time for a checkpoint.
     pub fn wants_checkpoint(&self) -> bool {
         let kept = self.lock();
@@ -434,21 +429,10 @@ impl Spool {
         kept.say_caught_up();
     }
 
-    /// The number of the next record.
-    pub fn next_sequence(&self) -> Sequence {
-        self.lock().store.next_sequence()
-    }
-
     /// Each publisher's books.
     pub fn accounts(&self) -> Vec<Account> {
         let all = self.lock().store.accounts();
         all.into_iter().filter(|account| account.cursor != MEMORY).collect()
-    }
-
-    /// Bytes, and the time of the oldest record.
-    pub fn fill(&self) -> (u64, Option<i64>) {
-        let kept = self.lock();
-        (kept.store.bytes(), kept.store.oldest())
     }
 
     /// Whether every publisher has everything.

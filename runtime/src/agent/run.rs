@@ -1,6 +1,7 @@
 //! The daemon's loop: cycles in their slots, each kept in the spool, until a signal ends it.
 
-use std::collections::BTreeSet;
+mod said;
+
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
@@ -9,8 +10,8 @@ use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
-use uuid::Uuid;
 
+use self::said::Said;
 use super::Agent;
 use super::report::Report;
 use crate::config::Config;
@@ -111,16 +112,6 @@ enum Progress {
     Showing,
 }
 
-/// What was said last of things that are said when they begin and when they are over, and not in every slot.
-#[derive(Debug, Default)]
-struct Said {
-    unreachable: bool,
-    missing: bool,
-    unkept: bool,
-    nobodys: bool,
-    stuck: BTreeSet<Uuid>,
-}
-
 // === impl Run ===
 
 impl Run<'_> {
@@ -151,7 +142,7 @@ impl Run<'_> {
 
     async fn serve(&mut self, outputs: &[Output], agent: &Agent) {
         let served = self.publishers.serve(outputs, agent.clock.now().wall).await;
-        self.control.served(served.as_ref().err().map(reason));
+        self.control.served(served.as_ref().err().map(Error::with_cause));
         match served {
             Ok(closed) => closed.iter().for_each(say_closed),
             Err(error) => {
@@ -258,7 +249,7 @@ impl Run<'_> {
         // Nobody is to get it.
         let Some(committed) = committed else { return agent.keep() };
         said.kept(&committed);
-        self.control.kept(failure(&committed).map(reason));
+        self.control.kept(failure(&committed).map(Error::with_cause));
         match committed {
             Ok(Committed { sequence, .. }) => {
                 agent.keep();
@@ -350,12 +341,6 @@ fn why(error: &Error) -> Why {
     }
 }
 
-/// An error with what is behind it.
-fn reason(error: &Error) -> String {
-    let source = std::error::Error::source(error).map(|source| format!(": {source}"));
-    format!("{error}{}", source.unwrap_or_default())
-}
-
 /// Why a record is not on disk for good, if it is not.
 fn failure(committed: &Result<Committed, Error>) -> Option<&Error> {
     match committed {
@@ -402,88 +387,6 @@ async fn within<T>(drain: Duration, running: impl Future<Output = T>, wishes: &m
         result = timeout(drain, running) => result.ok(),
         () = stopped => None,
     }
-}
-
-// === impl Said ===
-
-impl Said {
-    fn of(&mut self, report: &Result<Report, HypervisorError>) {
-        match report {
-            Ok(report) => {
-                if std::mem::take(&mut self.unreachable) {
-                    tracing::info!("The hypervisor answers again.");
-                }
-                self.missing(report.missing.as_deref());
-                self.stuck(&report.stuck);
-                self.nobodys(report.nobodys);
-            }
-            Err(error) => {
-                if !std::mem::replace(&mut self.unreachable, true) {
-                    tracing::error!(%error, "The hypervisor was not read; every slot tries again.");
-                }
-            }
-        }
-    }
-
-    fn kept(&mut self, committed: &Result<Committed, Error>) {
-        let (lost, error) = (committed.is_err(), failure(committed));
-        match (std::mem::replace(&mut self.unkept, error.is_some()), error) {
-            (false, Some(error)) => {
-                let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-                tracing::error!(lost, %error, cause, "The spool cannot keep samples; every slot tries again.");
-            }
-            (true, None) => tracing::info!("The spool keeps samples again."),
-            _ => {}
-        }
-    }
-
-    fn missing(&mut self, why: Option<&str>) {
-        match (std::mem::replace(&mut self.missing, why.is_some()), why) {
-            (false, Some(why)) => tracing::warn!(why, "Statistics of all guests are missing; every slot tries again."),
-            (true, None) => tracing::info!("Statistics of all guests are read again."),
-            _ => {}
-        }
-    }
-
-    /// Once, however many come and go.
-    fn nobodys(&mut self, guests: usize) {
-        if guests > 0 && !std::mem::replace(&mut self.nobodys, true) {
-            tracing::warn!(
-                guests,
-                "Guests are not metered: Nova did not create them, and the configuration does not say whose they are."
-            );
-        }
-    }
-
-    fn stuck(&mut self, stuck: &BTreeSet<Uuid>) {
-        let (more, free): (Vec<_>, Vec<_>) =
-            (stuck.difference(&self.stuck).collect(), self.stuck.difference(stuck).collect());
-        if !more.is_empty() {
-            let (stuck, guests) = (stuck.len(), list(&more));
-            tracing::warn!(
-                stuck,
-                guests,
-                "Calls are stuck in guests, which give only what needs no process of theirs."
-            );
-        }
-        if !free.is_empty() {
-            let (stuck, guests) = (stuck.len(), list(&free));
-            tracing::info!(stuck, guests, "No calls are stuck in these guests any more.");
-        }
-        if !more.is_empty() || !free.is_empty() {
-            self.stuck.clone_from(stuck);
-        }
-    }
-}
-
-/// As many as one line of the log can bear.
-fn list(guests: &[&Uuid]) -> String {
-    const MOST: usize = 20;
-    let mut words: Vec<String> = guests.iter().take(MOST).map(ToString::to_string).collect();
-    if guests.len() > MOST {
-        words.push(format!("and {} more", guests.len() - MOST));
-    }
-    words.join(" ")
 }
 
 fn intervals(config: &Config) -> Vec<u64> {

@@ -24,6 +24,7 @@ use crate::memory;
 use crate::publish::prometheus::{Endpoint, Intake};
 use crate::publish::table::Table;
 use crate::publish::{Publishers, outputs};
+use crate::spool::books::Books;
 use crate::spool::log::Recovery;
 use crate::spool::{Opened, Spool};
 
@@ -197,13 +198,11 @@ impl Args {
 /// Whether every output has every sample. What it lacks waits in the spool, or is lost.
 fn delivered(spool: &Spool) -> bool {
     let mut all = true;
-    for account in spool.accounts() {
-        let (output, waiting) = (&account.cursor, account.held.counts.samples());
-        if waiting > 0 {
-            tracing::warn!(output, waiting, "Samples that were not delivered wait in the spool.");
+    for Books { publisher, spooled, lost, .. } in spool.view(SystemClock.now().wall).books {
+        if spooled > 0 {
+            tracing::warn!(output = publisher, waiting = spooled, "Samples that were not delivered wait in the spool.");
         }
-        let lost = account.lost().counts.samples() + spool.all_missed().of(output).map(|(.., n)| n).sum::<u64>();
-        all &= waiting == 0 && lost == 0;
+        all &= spooled == 0 && lost.is_empty();
     }
     all
 }

@@ -18,7 +18,6 @@ mod ini;
 mod known;
 mod meters;
 mod report;
-mod secret;
 mod settings;
 mod take;
 mod value;
@@ -27,7 +26,7 @@ use std::path::Path;
 
 pub use self::draft::{Draft, SecretFile};
 pub use self::report::{Item, Verdict};
-pub use self::secret::Secret;
+pub use super::secret::Secret;
 
 use self::folder::Folder;
 use super::problem::Problems;

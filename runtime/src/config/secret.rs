@@ -1,6 +1,12 @@
 //! Secrets are handed to whom they are meant for, and shown to nobody.
 
+use std::fmt;
+
 use serde_json::Value;
+
+/// A text that is handed on and shown nowhere.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
 
 /// What stands in the place of a secret.
 const HIDDEN: &str = "***";
@@ -8,6 +14,26 @@ const HIDDEN: &str = "***";
 /// What a key contains if its value is a secret.
 const SECRET_KEYS: [&str; 8] =
     ["password", "passwd", "passphrase", "secret", "token", "credential", "api_key", "private_key"];
+
+// === impl Secret ===
+
+impl Secret {
+    /// Makes a secret of a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(HIDDEN)
+    }
+}
 
 /// A copy for the operator's eyes, without the values of keys that sound secret.
 pub(super) fn hide(value: &Value) -> Value {

@@ -158,10 +158,7 @@ impl Refused {
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
                 Self::Wrong(format!("there is no publisher {name:?}; there are: {known}"))
             }
-            error => {
-                let source = std::error::Error::source(&error).map(|source| format!(": {source}"));
-                Self::Failed(format!("{error}{}", source.unwrap_or_default()))
-            }
+            error => Self::Failed(error.with_cause()),
         }
     }
 }

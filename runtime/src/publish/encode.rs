@@ -173,12 +173,17 @@ fn seconds(nanoseconds: u64) -> f64 {
 
 /// Nanoseconds since 1970 as Python's `isoformat` writes a time without a zone: no fraction where there is none.
 pub fn isoformat(wall: i64) -> String {
+    datetime(wall, 'T')
+}
+
+/// The same with something else between date and time: with a blank, as Python's `str` writes it.
+pub fn datetime(wall: i64, between: char) -> String {
     let microseconds = wall.div_euclid(1000);
     let Ok(time) = jiff::Timestamp::from_microsecond(microseconds) else { return String::new() };
     let time = jiff::tz::TimeZone::UTC.to_datetime(time);
     let fraction = microseconds.rem_euclid(1_000_000);
     let (date, clock) = (time.date(), time.time());
-    let whole = format!("{date}T{:02}:{:02}:{:02}", clock.hour(), clock.minute(), clock.second());
+    let whole = format!("{date}{between}{:02}:{:02}:{:02}", clock.hour(), clock.minute(), clock.second());
     if fraction == 0 { whole } else { format!("{whole}.{fraction:06}") }
 }
 

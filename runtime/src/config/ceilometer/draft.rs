@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
-use super::secret::Secret;
+use crate::config::secret::Secret;
 
 /// A configuration with words on where each part of it comes from.
 #[derive(Debug, Default)]

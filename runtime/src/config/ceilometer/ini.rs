@@ -3,9 +3,9 @@
 //! They look like those of other INI files and are not: a value ends at an empty line or at one that does not begin
 //! with a blank, a `#` behind a value is part of it, and an indented comment continues the value above it.
 
-use super::secret::Secret;
 use super::value::{trim, trim_end, trim_start};
 use crate::config::problem::{Place, Problems, quoted};
+use crate::config::secret::Secret;
 
 /// More lines are no configuration; the sample of all options has 3,000.
 const MOST_LINES: u64 = 100_000;

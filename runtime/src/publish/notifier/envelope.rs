@@ -5,6 +5,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::json;
+use crate::publish::encode;
 
 /// Whose messages Ceilometer's polling agent says they are.
 pub const PUBLISHER: &str = "ceilometer.polling";
@@ -175,15 +176,9 @@ fn escape_odd(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(quoted.get(1..quoted.len() - 1).unwrap_or_default().as_bytes());
 }
 
-/// Nanoseconds since 1970 as Python's `str` writes a time without a zone: no fraction where there is none.
+/// Nanoseconds since 1970 as Python's `str` writes a time without a zone.
 fn python_time(wall: i64) -> String {
-    let microseconds = wall.div_euclid(1000);
-    let Ok(time) = jiff::Timestamp::from_microsecond(microseconds) else { return String::new() };
-    let time = jiff::tz::TimeZone::UTC.to_datetime(time);
-    let (date, clock) = (time.date(), time.time());
-    let whole = format!("{date} {:02}:{:02}:{:02}", clock.hour(), clock.minute(), clock.second());
-    let fraction = microseconds.rem_euclid(1_000_000);
-    if fraction == 0 { whole } else { format!("{whole}.{fraction:06}") }
+    encode::datetime(wall, ' ')
 }
 
 #[cfg(test)]

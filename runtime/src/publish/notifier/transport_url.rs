@@ -10,6 +10,7 @@ use std::fmt;
 use percent_encoding::percent_decode_str;
 
 pub use self::options::{Login, Options, Quorum};
+pub use crate::config::Secret;
 
 /// Where RabbitMQ listens. With TLS, too: oslo.messaging knows no other default.
 pub const PORT: u16 = 5672;
@@ -41,10 +42,6 @@ pub struct Host {
     /// The password.
     pub password: Secret,
 }
-
-/// A text that is shown nowhere.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
 
 /// Why a URL is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -176,12 +173,12 @@ fn hosts_of(place: &str, warnings: &mut Vec<Warning>) -> Result<Vec<Host>, BadUr
         let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
         let (user, password) = (decode(user, "user name")?, decode(password, "password")?);
         with_credentials += usize::from(!user.is_empty() && !password.is_empty());
-        let guest = |text: String| Secret(if text.is_empty() { GUEST.to_owned() } else { text });
+        let guest = |text: String| Secret::new(if text.is_empty() { GUEST.to_owned() } else { text });
         let (name, port) = address_of(address, i + 1)?;
         hosts.push(Host { name, port, user: guest(user), password: guest(password) });
     }
     if hosts.is_empty() {
-        let guest = Secret(GUEST.to_owned());
+        let guest = Secret::new(GUEST);
         hosts.push(Host { name: "localhost".to_owned(), port: PORT, user: guest.clone(), password: guest });
     } else if (1..hosts.len()).contains(&with_credentials) {
         warnings.push(Warning::MixedCredentials);
@@ -223,26 +220,6 @@ fn decode(text: &str, what: &'static str) -> Result<String, BadUrl> {
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Address(self).fmt(f)
-    }
-}
-
-// === impl Secret ===
-
-impl Secret {
-    /// A text that is shown nowhere.
-    pub fn new(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-
-    /// The text.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
     }
 }
 

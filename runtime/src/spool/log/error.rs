@@ -110,6 +110,12 @@ impl Error {
         }
     }
 
+    /// The error and what the operating system said.
+    pub fn with_cause(&self) -> String {
+        let source = std::error::Error::source(self).map(|source| format!(": {source}"));
+        format!("{self}{}", source.unwrap_or_default())
+    }
+
     /// Whether the disk is full, by any of its names.
     pub fn is_full(&self) -> bool {
         use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};

@@ -1,7 +1,6 @@
 //! The store against a disk that misbehaves, and against a real one.
 #![allow(clippy::cast_possible_truncation, reason = "random numbers, and sizes of files in memory")]
 
-mod bench;
 mod cases;
 mod disk;
 mod folder;

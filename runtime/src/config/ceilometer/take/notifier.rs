@@ -5,10 +5,10 @@ use serde_json::Value;
 use super::{Taking, known};
 use crate::config::ceilometer::draft::SecretFile;
 use crate::config::ceilometer::known::{KNOWN, Kind, KnownOption};
-use crate::config::ceilometer::secret::Secret;
 use crate::config::ceilometer::settings::At;
 use crate::config::ceilometer::{report::Verdict, value};
 use crate::config::problem::Problems;
+use crate::config::secret::Secret;
 
 /// Where the URL is, if it has a password.
 const URL_FILE: &str = "notifier.url";

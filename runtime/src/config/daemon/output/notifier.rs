@@ -60,7 +60,7 @@ impl NotifierOutput {
             topics: if topics.is_empty() { vec!["notifications".to_owned()] } else { topics },
             // Ceilometer's 0 is one message for each sample.
             batch_size: batch_size.and_then(|size| usize::try_from(size).ok()).unwrap_or(50).max(1),
-            secret: Secret::new(&secret),
+            secret: Secret::new(secret),
             place: section.place,
         };
         if let Err(error) = output.target().check() {

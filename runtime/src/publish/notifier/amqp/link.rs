@@ -139,7 +139,7 @@ impl Link {
             input: Vec::new(),
             read: 0,
             stream,
-            us: Secret::new(&format!("'{}'", host.user.expose())),
+            us: Secret::new(format!("'{}'", host.user.expose())),
             frame_max: FRAME_MAX,
             heartbeat: 0,
             checks: None,

@@ -125,8 +125,8 @@ fn any_url() -> impl Strategy<Value = TransportUrl> {
     let host = (name, 1..=u16::MAX, ".{1,8}", ".{1,8}").prop_map(|(name, port, user, password)| Host {
         name,
         port,
-        user: Secret(user),
-        password: Secret(password),
+        user: Secret::new(user),
+        password: Secret::new(password),
     });
     let login = prop_oneof![Just(Login::Plain), Just(Login::AmqPlain), Just(Login::External)];
     let options = (any::<[bool; 4]>(), proptest::option::of("[^\u{0}]{1,9}"), any::<u16>(), any::<u32>(), login)
