@@ -164,9 +164,4 @@ impl Agent {
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
-
-    /// Message ids.
-    pub fn ids(&self) -> &Ids {
-        &self.ids
-    }
 }

@@ -122,8 +122,7 @@ impl Agent {
             reports.push(ModuleReport { name, samples, fuel, resources, memory, took, failures });
         }
         let (samples, declared) = stamper.finish();
-        let origin = self.ids.origin();
-        let mut slot = Slot { at: snapshot.at, origin, resources: Arc::clone(&snapshot.resources), samples };
+        let mut slot = Slot { at: snapshot.at, resources: Arc::clone(&snapshot.resources), samples };
         slot.declare(declared);
         (slot, reports)
     }
@@ -155,15 +154,10 @@ impl Agent {
         };
         let measured = slot.samples.len();
         for at in 0..self.chains.len() {
-            let Self { chains, directory, names, .. } = self;
+            let Self { chains, directory, names, ids, .. } = self;
             let Some(chain) = chains.get_mut(at) else { continue };
-            let Some(made) = chain.run(&around, directory, names, slot, measured).await else { continue };
-            let Made { report, mut samples, declared } = made;
-            let mut first_id = self.ids.take(slot.at, report.samples);
-            for samples in &mut samples {
-                samples.first_id = first_id;
-                first_id += samples.column.len() as u64;
-            }
+            let Some(made) = chain.run(&around, directory, names, ids, slot, measured).await else { continue };
+            let Made { report, samples, declared } = made;
             slot.samples.extend(samples);
             slot.declare(declared);
             self.failed(&report.name, &report.failures);

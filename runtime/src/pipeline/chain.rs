@@ -14,11 +14,12 @@ use self::work::{Done, Work};
 use super::parts::Parts;
 use super::samples::{NoteColumn, Samples, Slot};
 use crate::agent::report::ModuleReport;
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::config::MeterFilter;
 use crate::contract::{Batch, Meter};
 use crate::discovery::resource::Resource;
 use crate::discovery::{Directory, Ident, Snapshot};
+use crate::publish::id::Ids;
 use crate::sandbox::halves::Answers;
 use crate::sandbox::host::Gives;
 use crate::sandbox::host::state::State;
@@ -114,6 +115,7 @@ impl Chain {
         around: &Surroundings,
         directory: &mut Directory,
         names: &mut Arc<Names>,
+        ids: &mut Ids,
         slot: &Slot,
         measured: usize,
     ) -> Option<Made> {
@@ -153,7 +155,7 @@ impl Chain {
         for mut landed in landed {
             let of = |batch: &Batch| (batch.meter, batch.column.len());
             failures.extend(Arc::make_mut(names).land(&self.module.name, &gives.meters, &mut landed, of));
-            samples.extend(self.samples(directory, &mut parts, landed, &gives, &around.tenant));
+            samples.extend(self.samples(directory, &mut parts, (ids, slot.at), landed, &gives, &around.tenant));
         }
         let report = ModuleReport {
             name: Arc::clone(&self.module.name),
@@ -180,6 +182,7 @@ impl Chain {
         &self,
         directory: &mut Directory,
         parts: &mut Parts<'_>,
+        (ids, slot): (&mut Ids, Moment),
         mut landed: Landed<Vec<Batch>>,
         gives: &Gives,
         tenant: &Arc<str>,
@@ -192,7 +195,8 @@ impl Chain {
             let Some(meter) = meter(position, gives, &landed).filter(|_| !column.is_empty()) else { continue };
             let notes = notes.into_iter().filter_map(|note| NoteColumn::of(note, &numbers, &texts)).collect();
             let (module, meter) = (Arc::clone(&self.module.name), Arc::new(meter.clone()));
-            all.push(Samples { module, tenant: Arc::clone(tenant), meter, at, column, notes, first_id: 0 });
+            let first_id = ids.take(slot, column.len());
+            all.push(Samples { module, tenant: Arc::clone(tenant), meter, at, column, notes, first_id });
         }
         all
     }

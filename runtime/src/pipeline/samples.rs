@@ -7,7 +7,7 @@ use crate::clock::Moment;
 use crate::contract::{self, Column, Meter, Note};
 use crate::discovery::Resources;
 use crate::discovery::resource::Resource;
-use crate::publish::id::Origin;
+use crate::publish::id::FirstId;
 use crate::sandbox::host::texts::Text;
 
 /// Everything that one cycle measured.
@@ -15,8 +15,6 @@ use crate::sandbox::host::texts::Text;
 pub struct Slot {
     /// When the reading began.
     pub at: Moment,
-    /// What makes message ids of numbers.
-    pub origin: Origin,
     /// The resources, with those that modules declared.
     pub resources: Arc<Resources>,
     /// Samples, meter by meter.
@@ -38,8 +36,8 @@ pub struct Samples {
     pub column: Column,
     /// Metadata of these samples alone.
     pub notes: Vec<NoteColumn>,
-    /// The number of the first sample's message id; the others follow.
-    pub first_id: u64,
+    /// The first sample's message id; the others follow.
+    pub first_id: FirstId,
 }
 
 /// A note with its texts resolved.

@@ -9,6 +9,7 @@ use crate::clock::Moment;
 use crate::contract::{Meter, Series};
 use crate::discovery::resource::Resource;
 use crate::discovery::{Directory, Resources, View};
+use crate::publish::id::FirstId;
 use crate::sandbox::Landed;
 use crate::sandbox::host::texts::Text;
 use crate::schedule::plan::{Selection, Work};
@@ -25,14 +26,20 @@ pub struct Stamper<'a> {
     pub samples: Vec<Samples>,
     /// Parts of guests that modules declared.
     parts: Parts<'a>,
-    next_id: u64,
+    next_id: FirstId,
 }
 
 // === impl Stamper ===
 
 impl<'a> Stamper<'a> {
     /// A stamper for a slot of a tenant's modules; message ids are counted from `first_id`.
-    pub fn new(resources: &'a Resources, others: &'a [String], tenant: Arc<str>, at: Moment, first_id: u64) -> Self {
+    pub fn new(
+        resources: &'a Resources,
+        others: &'a [String],
+        tenant: Arc<str>,
+        at: Moment,
+        first_id: FirstId,
+    ) -> Self {
         Self {
             resources,
             others,
@@ -88,7 +95,7 @@ impl<'a> Stamper<'a> {
         }
         let notes = notes.into_iter().filter_map(|note| NoteColumn::of(note, numbers, texts)).collect();
         let first_id = self.next_id;
-        self.next_id += column.len() as u64;
+        self.next_id = first_id.from(column.len());
         let (module, tenant, meter) =
             (Arc::clone(&work.module.name), Arc::clone(&self.tenant), Arc::new(meter.clone()));
         self.samples.push(Samples { module, tenant, meter, at: self.at.into(), column, notes, first_id });

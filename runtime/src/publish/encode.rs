@@ -3,7 +3,6 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::id::Origin;
 use crate::contract::{Column, Values};
 use crate::discovery::resource::Resource;
 use crate::discovery::{Label, Resources};
@@ -23,7 +22,6 @@ pub const BEFORE_MONOTONIC_TIME: &str = "\", \"monotonic_time\": ";
 /// Writes the samples of slots, one after the other.
 #[derive(Debug)]
 pub struct Encoder {
-    origin: Origin,
     resources: Arc<Resources>,
     volume: String,
     notes: String,
@@ -58,12 +56,7 @@ pub struct Row<'a> {
 impl Encoder {
     /// An encoder for a slot.
     pub fn new(slot: &Slot) -> Self {
-        Self {
-            origin: slot.origin,
-            resources: Arc::clone(&slot.resources),
-            volume: String::new(),
-            notes: String::new(),
-        }
+        Self { resources: Arc::clone(&slot.resources), volume: String::new(), notes: String::new() }
     }
 
     /// Appends each sample to `out`, and calls `each` after each.
@@ -103,7 +96,7 @@ impl Encoder {
                 write_note(&mut self.notes, note, number, cursor);
             }
             let mut buffer = uuid::Uuid::encode_buffer();
-            let id = self.origin.id(samples.first_id + place as u64);
+            let id = samples.first_id.at(place);
             let id = id.hyphenated().encode_lower(&mut buffer);
             each(&Row { resource, volume: &self.volume, notes: &self.notes, id })?;
         }

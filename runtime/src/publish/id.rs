@@ -15,9 +15,16 @@ pub struct Ids {
     next: u64,
 }
 
-/// What a number needs to be an id: the host, and this start of the daemon.
+/// The id of a batch's first sample; those of the others follow it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Origin {
+pub struct FirstId {
+    origin: Origin,
+    number: u64,
+}
+
+/// What a number needs to be an id: the host, and a start of the daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+struct Origin {
     node: [u8; 6],
     sequence: u16,
 }
@@ -40,26 +47,27 @@ impl Ids {
         Self { origin: Origin { node, sequence }, next: 0 }
     }
 
-    /// The first of so many numbers, for a slot that began at this moment.
-    pub fn take(&mut self, at: Moment, count: usize) -> u64 {
+    /// The first of so many ids, for a slot that began at this moment.
+    pub fn take(&mut self, at: Moment, count: usize) -> FirstId {
         let now = GREGORIAN.saturating_add(at.wall.max(0).unsigned_abs() / 100);
-        let first = self.next.max(now);
-        self.next = first + count as u64;
-        first
-    }
-
-    /// What makes ids of the numbers.
-    pub fn origin(&self) -> Origin {
-        self.origin
+        let number = self.next.max(now);
+        self.next = number + count as u64;
+        FirstId { origin: self.origin, number }
     }
 }
 
-// === impl Origin ===
+// === impl FirstId ===
 
-impl Origin {
-    /// The id with a number.
-    pub fn id(&self, number: u64) -> Uuid {
-        Uuid::new_v1(Timestamp::from_gregorian_time(number, self.sequence), &self.node)
+impl FirstId {
+    /// The id of the sample at this place of the batch.
+    pub fn at(self, place: usize) -> Uuid {
+        let Self { origin, number } = self.from(place);
+        Uuid::new_v1(Timestamp::from_gregorian_time(number, origin.sequence), &origin.node)
+    }
+
+    /// The first id of what is left of the batch from this place on.
+    pub fn from(self, place: usize) -> Self {
+        Self { number: self.number.saturating_add(place as u64), ..self }
     }
 }
 
@@ -72,10 +80,10 @@ mod tests {
         let at = |wall| Moment { wall, monotonic: 0 };
         let mut ids = Ids::new("compute-1", at(1_763_632_800_000_000_000));
         let first = ids.take(at(1_763_632_800_000_000_000), 3);
-        assert!(ids.take(at(1_763_632_700_000_000_000), 1) >= first + 3, "the clock was set back");
-        let origin = ids.origin();
-        assert_eq!(origin.id(first).get_version_num(), 1);
-        assert_ne!(origin.id(first), origin.id(first + 1));
-        assert_eq!(origin.id(first), origin.id(first));
+        let next = ids.take(at(1_763_632_700_000_000_000), 1);
+        assert_eq!(next, first.from(3), "the clock was set back");
+        assert_eq!((first.at(0).get_version_num(), first.at(2)), (1, first.from(2).at(0)));
+        let all = [first.at(0), first.at(1), first.at(2), next.at(0)];
+        assert_eq!(std::collections::BTreeSet::from(all).len(), all.len());
     }
 }

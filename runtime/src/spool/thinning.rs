@@ -1,12 +1,14 @@
 //! What goes first where there is no room for all that waits.
 //!
-//! 1. Of a tenant whose modules' samples are more than their share of what waits: its oldest.
-//! 2. Of all tenants: older points of a series, where a newer one waits beside them. A delta is added to the next one.
-//! 3. All samples of tenants.
-//! 4. Of the operator: older points of cumulative counters, where a newer one waits. A delta is added to the next one.
-//! 5. Of the operator: older points of gauges, likewise.
+//! 1. What was handed in to be delivered again: whoever did has it.
+//! 2. Of a tenant whose modules' samples are more than their share of what waits: its oldest.
+//! 3. Of all tenants: older points of a series, where a newer one waits beside them. A delta is added to the next one.
+//! 4. All samples of tenants.
+//! 5. Of the operator: older points of cumulative counters, where a newer one waits. A delta is added to the next one.
+//! 6. Of the operator: older points of gauges, likewise.
 //!
-//! Each is done over what is oldest first, until there is room. After that, what is oldest goes as a whole.
+//! Each is done over what is oldest first, segment by segment, until there is room. Then the last is done over segments
+//! that follow one another, which become one. Only what that does not make room for goes as a whole, the oldest first.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -28,11 +30,12 @@ const SHARES: u64 = 10;
 pub struct Rule;
 
 /// The steps, in their order.
-const PASSES: [Pass; 5] =
-    [Pass::BeyondShare, Pass::OlderOfTenants, Pass::Tenants, Pass::OlderCounters, Pass::OlderGauges];
+const PASSES: [Pass; 6] =
+    [Pass::HandedIn, Pass::BeyondShare, Pass::OlderOfTenants, Pass::Tenants, Pass::OlderCounters, Pass::OlderGauges];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pass {
+    HandedIn,
     BeyondShare,
     OlderOfTenants,
     Tenants,
@@ -59,8 +62,10 @@ impl Thin for Rule {
     }
 
     fn may_thin(&self, pass: usize, segment: &Counts, held: &Counts) -> bool {
-        let tenants = || segment.iter().any(|(key, _)| record::Kind::of(key).tenant != OPERATOR);
+        let any = |is: fn(&record::Kind) -> bool| segment.iter().any(|(key, _)| is(&record::Kind::of(key)));
+        let tenants = || any(|kind| kind.tenant != OPERATOR);
         match PASSES.get(pass) {
+            Some(Pass::HandedIn) => any(record::Kind::is_replayed),
             Some(Pass::BeyondShare) => tenants() && !beyond_share(held).is_empty(),
             Some(Pass::OlderOfTenants | Pass::Tenants) => tenants(),
             Some(Pass::OlderCounters | Pass::OlderGauges) => true,
@@ -72,20 +77,22 @@ impl Thin for Rule {
         let pass = *PASSES.get(pass)?;
         let (mut slots, mut memory) = (Vec::with_capacity(records.len()), Memory::default());
         for found in records {
-            // What was handed in to be delivered again stays as it is.
-            let Ok(Content::Slot(slot)) = record::read(&found.payload) else { return None };
-            memory.update(record::read_memory(&found.payload).ok()?);
-            slots.push(Arc::unwrap_or_clone(slot));
+            match record::read(&found.payload).ok()? {
+                Content::Slot(slot) => {
+                    memory.update(record::read_memory(&found.payload).ok()?);
+                    slots.push(Arc::unwrap_or_clone(slot));
+                }
+                // It goes in the first pass, and does not come back in a later one.
+                Content::Replayed { .. } => {}
+            }
         }
-        let last = slots.last()?;
-        let (at, origin) = (last.at, last.origin);
-        // Ids of one record have one origin.
-        if slots.iter().any(|slot| slot.origin != origin) {
-            return None;
-        }
+        let Some(at) = slots.last().map(|slot| slot.at) else {
+            return Some(Thinned { counts: Counts::new(), payload: record::of_samples(None, &[]) });
+        };
         let mut lists: Vec<List> = slots.into_iter().flat_map(List::of).collect();
         let is_tenants = |samples: &Samples| &*samples.tenant != OPERATOR;
         match pass {
+            Pass::HandedIn => {}
             Pass::BeyondShare => {
                 let tenants = beyond_share(held);
                 lists.retain(|list| !tenants.contains(&*list.samples.tenant));
@@ -96,7 +103,7 @@ impl Thin for Rule {
             Pass::OlderGauges => drop_older(&mut lists, |_| true),
         }
         let (resources, samples) = joined(lists);
-        let slot = Slot { at, origin, resources: Arc::new(Resources::listed(resources)), samples };
+        let slot = Slot { at, resources: Arc::new(Resources::listed(resources)), samples };
         let (counts, payload) = record::of_slot(&slot, &memory);
         Some(Thinned { counts, payload })
     }
@@ -226,7 +233,7 @@ impl List {
                 for note in &mut notes {
                     note.column.resources.iter_mut().for_each(|number| *number = number.saturating_add(first));
                 }
-                runs.push(Samples { column, notes, first_id: samples.first_id + from as u64, ..samples.clone() });
+                runs.push(Samples { column, notes, first_id: samples.first_id.from(from), ..samples.clone() });
             }
             from = to;
         }

@@ -7,8 +7,8 @@ use wasmeter_rig::{Proxy, Rabbit, or_say};
 
 use super::killed::grown;
 use super::{
-    Arrived, CONNECTED, GROWTH, LOST, QUEUE, account, balance, publishing, publishing_of, said, until_measured,
-    until_said,
+    Arrived, CONNECTED, GROWTH, LOST, QUEUE, account, balance, publishing, publishing_of, said, samples_of_killed,
+    until_measured, until_said,
 };
 use crate::support::program::until;
 
@@ -116,4 +116,40 @@ fn unreachable_beyond_the_bound_less_is_made_of_what_waits() {
     }
     assert!(after < before + (32 << 20), "{before} bytes became {after}");
     println!("{} samples, {lost} lost, {before} bytes of memory became {after}", measured.len());
+}
+
+/// Several times what the spool holds, in records of which two do not fit into a segment, of two starts of the daemon:
+/// they are joined, and no growth is lost.
+#[test]
+fn unreachable_for_much_longer_no_growth_is_lost() {
+    let Some(vhost) = or_say(Rabbit::shared()) else { return };
+    let proxy = Proxy::start(vhost.rabbit().port()).unwrap();
+    proxy.refuse();
+    let guests = "sim://?domains=300&seed=1&calm=true&disks=1&nics=2";
+    let config = format!("{GROWTH}\nspool: {{path: spool, max_size: 1MiB}}");
+    let folder = publishing_of(guests, &vhost.url_at(proxy.port()), "", &config);
+    folder.poll(&["network.incoming.bytes", "cpu"]);
+    let books = || account(&folder.path("spool"), "notifier");
+    let until_kept = |records: u64| until("more slots", || (books().appended.records >= records).then_some(()));
+    let daemon = folder.start("run");
+    until_said(&daemon, LOST, 1);
+    until("the first loss", || (books().lost().records > 0).then_some(()));
+    let bound = books().held.records;
+    until_kept(2 * bound);
+    daemon.kill();
+    let daemon = folder.start("run");
+    until_kept(4 * bound);
+    assert!(books().held.records < 2 * bound);
+    proxy.heal().unwrap();
+    until_said(&daemon, CONNECTED, 1);
+    daemon.end();
+
+    let arrived = Arrived::of(&vhost.drain(QUEUE).unwrap());
+    let measured = samples_of_killed(&folder.read("samples"), 1);
+    arrived.is_part(&measured);
+    let (held, lost) = balance(&folder.path("spool"), &measured, &arrived);
+    assert_eq!((held, arrived.samples.len() as u64 + lost), (0, measured.len() as u64));
+    assert_eq!(books().dropped.into_keys().collect::<Vec<_>>(), [Cause::Thinned]);
+    assert_eq!(grown(&arrived.samples), grown(&measured));
+    println!("{bound} records are the bound; of {} samples {lost} were lost", measured.len());
 }

@@ -97,13 +97,13 @@ impl Args {
             let Polled { landed, failures, fuel, memory, took, .. } = polled;
             state = polled.state;
             let work = Work::everything(&module);
-            let mut stamper = Stamper::new(&snapshot.resources, &[], OPERATOR.into(), snapshot.at, 0);
+            let at = snapshot.at;
+            let first_id = Ids::new(&config.host, at).take(at, 0);
+            let mut stamper = Stamper::new(&snapshot.resources, &[], OPERATOR.into(), at, first_id);
             let mut parts = host.parts.borrow_mut();
             landed.into_iter().for_each(|landed| stamper.stamp(&mut parts.1, &work, landed));
             let (samples, declared) = stamper.finish();
-            let (at, all) = (snapshot.at, Arc::clone(&snapshot.resources));
-            let origin = Ids::new(&config.host, at).origin();
-            let mut slot_samples = Slot { at, origin, resources: all, samples };
+            let mut slot_samples = Slot { at, resources: Arc::clone(&snapshot.resources), samples };
             slot_samples.declare(declared);
             if !self.quiet {
                 print::text(&once::samples(&slot_samples))?;

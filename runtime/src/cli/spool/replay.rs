@@ -18,7 +18,7 @@ Examples:
 
 Each line is a sample as JSON, as the file output and `spool export` write it. Samples keep their ids, so that who has
 them already can tell. Signatures are left out and made anew. Samples wait in the spool like all others, as long as
-they leave a quarter of it to what is measured.";
+they leave a quarter of it to what is measured, and are the first to go when that needs more.";
 
 /// Have samples delivered again.
 #[derive(Debug, clap::Args)]

@@ -100,8 +100,8 @@ impl Messages {
     fn envelope(&self, content: &Content) -> Envelope<'static> {
         let mut seed = Vec::with_capacity(64);
         if let Content::Slot(slot) = content {
-            let first = slot.samples.first().map_or(0, |samples| samples.first_id);
-            seed.extend(slot.origin.id(first).as_bytes());
+            let first = slot.samples.first().map(|samples| samples.first_id.at(0));
+            seed.extend(first.unwrap_or_default().as_bytes());
         }
         seed.extend(self.delivery.sequence.0.to_le_bytes());
         seed.extend(self.delivery.time.to_le_bytes());

@@ -40,11 +40,10 @@ fn slot(at: u64, resources: &Arc<Resources>, samples: &[(&str, &[(u32, u64)])]) 
             at: at.into(),
             column: Column { resources, values: Values::Counts(values) },
             notes: Vec::new(),
-            first_id: 0,
+            first_id: Ids::new("host", at).take(at, 0),
         }
     });
-    let origin = Ids::new("host", at).origin();
-    Slot { at, origin, resources: Arc::clone(resources), samples: samples.collect() }
+    Slot { at, resources: Arc::clone(resources), samples: samples.collect() }
 }
 
 /// `meter resource value` of each series.

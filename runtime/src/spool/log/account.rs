@@ -18,7 +18,7 @@ pub enum Cause {
     FullDisk,
     /// The operator asked for it.
     Operator,
-    /// Less was made of it, to make room: see [`Thin`](super::Thin).
+    /// Less was made of it, or another record stands for it, to make room: see [`Thin`](super::Thin).
     Thinned,
 }
 

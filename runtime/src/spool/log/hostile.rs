@@ -22,7 +22,7 @@ const LIMITS: Limits =
 /// Fills a folder with what these bytes describe, and works with it.
 ///
 /// A byte says what comes, two how long it is: a segment or a ledger as it is, a ledger whose checksum is put right,
-/// or a segment whose records are: of each the first 56 bytes of its header as they are, then counts and payload, of
+/// or a segment whose records are: of each the first 60 bytes of its header as they are, then counts and payload, of
 /// the lengths that the header says, as far as there is that much.
 pub fn fuzz(bytes: &[u8]) {
     let folder = Memory::default();
@@ -56,7 +56,7 @@ fn segment(bytes: &[u8]) -> Option<(u64, Vec<u8>)> {
     let mut reader = Reader(bytes);
     let start = super::index::Point { next: reader.u64()?, samples: reader.u64()? };
     let mut segment = header(SALT, Some(start));
-    while let Some(raw) = reader.take(HEADER_BYTES - 8) {
+    while let Some(raw) = reader.take(HEADER_BYTES - 4) {
         let head = Header::from_raw(raw)?;
         let mut take = |length: u32| {
             let length = usize::try_from(length).unwrap_or(usize::MAX).min(reader.0.len());

@@ -123,7 +123,7 @@ impl Index {
         let (counts, thinned) = found.counts.unwrap_or_else(|| (Counts::unknown(header.samples), Counts::new()));
         let entry = Entry {
             first: header.sequence,
-            end: header.sequence.saturating_add(1),
+            end: header.end(),
             samples_before: header.samples_before,
             counts,
             thinned,
@@ -146,8 +146,7 @@ impl Index {
         let next = self.known.get(after);
         let before = after.checked_sub(1).and_then(|before| self.known.get(before));
         next.is_none_or(|point| {
-            samples_after <= point.samples
-                && (point.next > header.sequence.saturating_add(1) || samples_after == point.samples)
+            samples_after <= point.samples && (point.next > header.end() || samples_after == point.samples)
         }) && before.is_none_or(|point| point.samples <= header.samples_before)
     }
 
@@ -190,6 +189,17 @@ impl Index {
     pub fn entry_mut(&mut self, sequence: u64) -> Option<&mut Entry> {
         let start = self.entries.partition_point(|entry| entry.end <= sequence);
         self.entries.get_mut(start).filter(|entry| entry.first <= sequence)
+    }
+
+    /// Puts these entries in the place of those of the same numbers.
+    pub fn replace(&mut self, entries: Vec<Entry>) {
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return };
+        let from = self.entries.partition_point(|entry| entry.end <= first.first);
+        let to = self.entries.partition_point(|entry| entry.first < last.end);
+        let after = self.entries.split_off(to.max(from));
+        self.entries.truncate(from);
+        self.entries.extend(entries);
+        self.entries.extend(after);
     }
 
     /// Gives a record or run whose keys are not readable the keys that nothing else accounts for: `appended` is what

@@ -79,12 +79,21 @@ impl<S: Storage> Look<S> {
     fn read(&mut self) -> Result<(), Error> {
         let floor = self.books.as_ref().map(|books| books.floor);
         let mut at = floor;
-        for (number, (first, file)) in self.segments.iter().enumerate() {
+        let mut number = 0;
+        while let Some((first, file)) = self.segments.get(number) {
             let after = self.segments.get(number + 1);
             let end = after.map(|(next, _)| *next);
             let next = after.and_then(|(next, file)| read_start(file, *next, self.salt));
             let frame = Frame { salt: self.salt, first: *first, end, next };
-            let Scan { found, damaged, length } = scan(file, frame, false).map_err(Error::io(Step::Read))?;
+            let Scan { found, damaged, length, reach } = scan(file, frame, false).map_err(Error::io(Step::Read))?;
+            if let Some(reach) = reach {
+                // Those after it that were joined into it and not removed yet.
+                let segments = std::mem::take(&mut self.segments).into_iter().enumerate();
+                let joined = |(at, (first, _)): &(usize, (u64, S::File))| *at > number && *first < reach;
+                self.segments = segments.filter(|segment| !joined(segment)).map(|(_, segment)| segment).collect();
+                continue;
+            }
+            number += 1;
             self.bytes = self.bytes.saturating_add(length);
             if floor.zip(end).is_some_and(|(floor, end)| end <= floor.next) {
                 continue;

@@ -40,6 +40,9 @@ pub(super) struct Header {
     pub dropped: Option<Cause>,
     /// Whether a second list of counts says what was taken out of it.
     pub thinned: bool,
+    /// Whether its segment was joined with those after it up to this one: then it belongs there even if one of these
+    /// is found, too, and is not left over from a write that was given up.
+    pub joined: bool,
     pub sequence: u64,
     pub time: i64,
     /// Samples in all records before this one: what a damaged record held is the difference of its neighbours.
@@ -50,6 +53,8 @@ pub(super) struct Header {
     pub payload_length: u32,
     pub counts_checksum: u32,
     pub payload_checksum: u32,
+    /// How many records after it are lost like it and have no head of their own. They hold nothing.
+    pub more: u32,
 }
 
 /// Reads numbers off a slice; `None` past its end.
@@ -64,6 +69,7 @@ impl Header {
         Self {
             dropped: None,
             thinned: false,
+            joined: false,
             sequence,
             time,
             samples_before,
@@ -72,13 +78,14 @@ impl Header {
             payload_length: 0,
             counts_checksum: 0,
             payload_checksum: 0,
+            more: 0,
         }
     }
 
     pub fn encode(&self, salt: u64) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEADER_BYTES);
         bytes.extend(magic(salt));
-        bytes.extend([self.dropped.map_or(0, Cause::code), u8::from(self.thinned), 0, 0]);
+        bytes.extend([self.dropped.map_or(0, Cause::code), u8::from(self.thinned), u8::from(self.joined), 0]);
         bytes.extend(self.sequence.to_le_bytes());
         bytes.extend(self.time.to_le_bytes());
         bytes.extend(self.samples_before.to_le_bytes());
@@ -87,7 +94,7 @@ impl Header {
         bytes.extend(self.payload_length.to_le_bytes());
         bytes.extend(self.counts_checksum.to_le_bytes());
         bytes.extend(self.payload_checksum.to_le_bytes());
-        bytes.extend([0; 4]);
+        bytes.extend(self.more.to_le_bytes());
         bytes.extend(checksum(salt, &bytes).to_le_bytes());
         bytes
     }
@@ -99,8 +106,9 @@ impl Header {
             return None;
         }
         let header = Self::from_raw(checked)?;
-        let plausible = header.counts_length as usize <= 2 * COUNTS_BYTES && header.sequence < LAST_SEQUENCE;
-        plausible.then_some(header)
+        let run = header.more == 0 || (header.dropped.is_some() && header.samples == 0);
+        let plausible = header.counts_length as usize <= 2 * COUNTS_BYTES && header.end() <= LAST_SEQUENCE;
+        (plausible && run).then_some(header)
     }
 
     /// What these bytes say, whole or not.
@@ -109,10 +117,12 @@ impl Header {
         let kind = reader.u8()?;
         let dropped = if kind == 0 { None } else { Some(Cause::from_code(kind)?) };
         let thinned = reader.u8()? != 0;
-        reader.take(2)?;
+        let joined = reader.u8()? != 0;
+        reader.take(1)?;
         Some(Self {
             dropped,
             thinned,
+            joined,
             sequence: reader.u64()?,
             time: reader.i64()?,
             samples_before: reader.u64()?,
@@ -121,6 +131,7 @@ impl Header {
             payload_length: reader.u32()?,
             counts_checksum: reader.u32()?,
             payload_checksum: reader.u32()?,
+            more: reader.u32()?,
         })
     }
 
@@ -135,6 +146,11 @@ impl Header {
         bytes.extend(listed);
         bytes.extend(payload);
         bytes
+    }
+
+    /// The number after it and those that are lost like it.
+    pub fn end(&self) -> u64 {
+        self.sequence.saturating_add(1).saturating_add(u64::from(self.more))
     }
 
     /// Bytes before the payload.

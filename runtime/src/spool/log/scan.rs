@@ -28,6 +28,9 @@ pub(super) struct Scan {
     pub damaged: u64,
     /// Bytes of the file.
     pub length: u64,
+    /// The number after the last record that was joined into this segment from those after it, if these are still
+    /// there: they hold nothing that counts, and must not bound what is found here.
+    pub reach: Option<u64>,
 }
 
 /// A record with a whole header.
@@ -71,7 +74,7 @@ pub(super) fn scan(file: &impl StorageFile, frame: Frame, verify: bool) -> io::R
     let length = file.length()?;
     let chunk = if verify { ALL } else { HEADS };
     let mut window = Window { file, bytes: Vec::new(), start: 0, chunk, unreadable: 0 };
-    let mut scan = Scan { found: Vec::new(), damaged: 0, length };
+    let mut scan = Scan { found: Vec::new(), damaged: 0, length, reach: None };
     let mut offset = SEGMENT_HEADER.min(length);
     // Where the last record's head lies, if its length was believed without looking at its payload.
     let mut believed = None;
@@ -89,8 +92,11 @@ pub(super) fn scan(file: &impl StorageFile, frame: Frame, verify: bool) -> io::R
             }
             continue;
         };
-        let ours = (first..end).contains(&header.sequence);
+        let ours = header.sequence >= first && header.end() <= end;
         let fits = offset.saturating_add(header.length()) <= length;
+        if header.joined && fits && header.sequence >= first && header.end() > end {
+            scan.reach = scan.reach.max(Some(header.end()));
+        }
         let whole = ours && fits && (!verify || window.payload_is_whole(offset, &header, salt));
         if ours {
             let listed = window.at(offset + HEADER_BYTES as u64, header.counts_length as usize);
@@ -125,10 +131,10 @@ impl Scan {
             let after = header.samples_before.saturating_add(header.samples);
             let fits = match next {
                 None => true,
-                Some((sequence, samples)) if header.sequence.saturating_add(1) == sequence => after == samples,
+                Some((sequence, samples)) if header.end() == sequence => after == samples,
                 // What lies after a whole record may be left over itself, but not the next segment.
                 Some(_) if found.whole && !kept.is_empty() => true,
-                Some((sequence, samples)) => header.sequence < sequence && after <= samples,
+                Some((sequence, samples)) => header.end() <= sequence && after <= samples,
             };
             if fits {
                 next = Some((header.sequence, header.samples_before));

@@ -29,8 +29,38 @@ pub(super) struct Segment<F> {
     pub newest: i64,
     /// How many passes of thinning it has been through since the spool was opened.
     pub thinned: usize,
+    /// The first number of the segment after it, if nothing is gained by joining the two.
+    pub apart: Option<u64>,
+    /// Records before this number belong to it even if a segment of one of their numbers comes back: they were joined.
+    pub joined: u64,
     /// Open if it is the one that is written or read now.
     pub file: Option<F>,
+}
+
+// === impl Segment ===
+
+impl<F> Segment<F> {
+    /// One of so many bytes, of whose records nothing is known yet.
+    pub fn found(first: u64, start: Option<Point>, bytes: u64) -> Self {
+        Self {
+            first,
+            start,
+            length: bytes,
+            allocated: bytes,
+            oldest: i64::MAX,
+            newest: i64::MIN,
+            thinned: 0,
+            apart: None,
+            joined: 0,
+            file: None,
+        }
+    }
+
+    /// Widens its times by a record's.
+    pub fn note(&mut self, time: i64) {
+        self.oldest = self.oldest.min(time);
+        self.newest = self.newest.max(time);
+    }
 }
 
 /// The name of the segment that starts with this record. Names sort like numbers.

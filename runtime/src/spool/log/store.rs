@@ -15,6 +15,7 @@ use super::thin::{OldestFirst, Thin};
 
 mod append;
 mod commit;
+mod joining;
 mod open;
 mod read;
 mod rewrite;

@@ -5,6 +5,7 @@ mod cases;
 mod disk;
 mod folder;
 mod hostile;
+mod joining;
 mod kill;
 mod model;
 mod mount;

@@ -28,7 +28,6 @@ pub(super) fn slot(wire: WireSlot<'_>) -> Result<Slot, Unreadable> {
     let samples: Option<Vec<Samples>> = wire.samples.into_iter().map(|samples| texts.samples(samples, most)).collect();
     Ok(Slot {
         at: wire.at,
-        origin: wire.origin,
         resources: Arc::new(Resources::listed(resources)),
         samples: samples.ok_or(Unreadable::Part("columns"))?,
     })

@@ -45,10 +45,10 @@ fn slot(columns: Vec<(Vec<u32>, Values)>, text: &str) -> Slot {
         at: contract::Moment { wall: NOW.wall, monotonic: (number % 2 == 0).then_some(NOW.monotonic) },
         notes: if number == 1 { notes(&resources) } else { Vec::new() },
         column: Column { resources, values },
-        first_id: 1000 * number as u64,
+        first_id: Ids::new("host", NOW).take(NOW, 0).from(1000 * number),
     });
     let resources = Arc::new(Resources::listed((0..50).map(resource).collect()));
-    Slot { at: NOW, origin: Ids::new("host", NOW).origin(), resources, samples: samples.collect() }
+    Slot { at: NOW, resources, samples: samples.collect() }
 }
 
 /// What a publisher would write.

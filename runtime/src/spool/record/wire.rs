@@ -10,7 +10,7 @@ use crate::clock::Moment;
 use crate::contract::{self, Column, Kind, Values};
 use crate::discovery::Label;
 use crate::pipeline::{NoteColumn, Samples, Slot};
-use crate::publish::id::Origin;
+use crate::publish::id::FirstId;
 use crate::sandbox::host::texts::Text;
 
 /// A place in the table of texts.
@@ -30,7 +30,6 @@ pub(super) enum Wire<'a> {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct WireSlot<'a> {
     pub at: Moment,
-    pub origin: Origin,
     #[serde(borrow)]
     pub texts: Vec<&'a str>,
     /// Resources that have samples, numbered anew.
@@ -57,7 +56,7 @@ pub(super) struct WireSamples<'a> {
     pub unit: TextAt,
     pub wall: i64,
     pub monotonic: Option<u64>,
-    pub first_id: u64,
+    pub first_id: FirstId,
     #[serde(borrow)]
     pub column: WireColumn<'a>,
     pub notes: Vec<WireNote<'a>>,
@@ -151,7 +150,7 @@ impl<'a> WireSlot<'a> {
         let resources = numbering.used().filter_map(|number| slot.resources.get(number));
         let resources = resources.map(|resource| WireLabel::of(&resource.label, &mut texts)).collect();
         let samples = slot.samples.iter().map(|samples| WireSamples::of(samples, &numbering, &mut texts)).collect();
-        Self { at: slot.at, origin: slot.origin, texts: texts.all, resources, samples }
+        Self { at: slot.at, texts: texts.all, resources, samples }
     }
 }
 

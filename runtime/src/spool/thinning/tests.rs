@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use uuid::Uuid;
 
 use super::*;
 use crate::clock::Moment;
@@ -21,8 +22,9 @@ const METERS: [(&str, &str, Kind); 4] = [
 type Values3 = BTreeMap<(usize, u32), u64>;
 
 fn record(number: u64, values: &Values3) -> Record {
-    let origin = Ids::new("host", Moment { wall: 0, monotonic: 0 }).origin();
     let at = Moment { wall: number.cast_signed(), monotonic: number };
+    // Each of a start of its own.
+    let first = Ids::new("host", Moment { wall: at.wall * 1_000_000, monotonic: 0 }).take(at, 0);
     let resource = |n| Resource { ident: Ident(n), root: n, label: Arc::new(Label::bare(&format!("r{n}"))) };
     let resources = Arc::new(Resources::listed((0..5).map(resource).collect()));
     let samples = METERS.iter().enumerate().map(|(meter, (tenant, name, kind))| {
@@ -35,23 +37,23 @@ fn record(number: u64, values: &Values3) -> Record {
             at: At { wall: at.wall, monotonic: None },
             column: Column { resources, values: Values::Counts(values) },
             notes: Vec::new(),
-            first_id: 1000 * number + 100 * meter as u64,
+            first_id: first.from(100 * meter),
         }
     });
     let samples = samples.filter(|samples| !samples.column.is_empty()).collect();
-    let (counts, payload) = record::of_slot(&Slot { at, origin, resources, samples }, &Memory::default());
+    let (counts, payload) = record::of_slot(&Slot { at, resources, samples }, &Memory::default());
     Record { sequence: Sequence(number), time: at.wall, counts, payload }
 }
 
 /// All samples of a record: time, meter, resource, value and id.
-fn samples(payload: &[u8]) -> Vec<(i64, String, String, u64, u64)> {
+fn samples(payload: &[u8]) -> Vec<(i64, String, String, u64, Uuid)> {
     let Content::Slot(slot) = record::read(payload).unwrap() else { panic!("a slot was written") };
     let mut all = Vec::new();
     for samples in &slot.samples {
         let Values::Counts(values) = &samples.column.values else { panic!("counts were written") };
         for (place, (number, value)) in samples.column.resources.iter().zip(values).enumerate() {
             let id = slot.resources.get(*number).unwrap().label.id.clone();
-            all.push((samples.at.wall, samples.meter.name.clone(), id, *value, samples.first_id + place as u64));
+            all.push((samples.at.wall, samples.meter.name.clone(), id, *value, samples.first_id.at(place)));
         }
     }
     all
@@ -79,14 +81,14 @@ proptest! {
             }
             for (number, (tenant, meter, kind)) in METERS.into_iter().enumerate() {
                 for resource in (0..5).map(|n| format!("r{n}")) {
-                    let of = |all: &[(i64, String, String, u64, u64)]| -> Vec<(i64, u64)> {
+                    let of = |all: &[(i64, String, String, u64, Uuid)]| -> Vec<(i64, u64)> {
                         let own = all.iter().filter(|sample| sample.1 == meter && sample.2 == resource);
                         own.map(|sample| (sample.0, sample.3)).collect()
                     };
                     let (before, after) = (of(&all), of(&left));
                     let sum = |points: &[(i64, u64)]| points.iter().map(|(_, value)| *value).sum::<u64>();
                     let folds = match step {
-                        Pass::BeyondShare => false,
+                        Pass::HandedIn | Pass::BeyondShare => false,
                         Pass::OlderOfTenants => tenant != OPERATOR,
                         Pass::Tenants => {
                             prop_assert!(tenant == OPERATOR || after.is_empty());
@@ -116,16 +118,26 @@ fn a_tenant_with_more_than_its_share_goes_first() {
     let records = [record(1, &values), record(2, &values)];
     let held = |number| records[0].counts.iter().map(|(key, _)| (key.clone(), number)).collect::<Counts>();
     // As much as the operator's is more than a share.
-    let thinned = Rule.thin(0, &records, &held(20)).unwrap();
+    let thinned = Rule.thin(1, &records, &held(20)).unwrap();
     assert!(samples(&thinned.payload).iter().all(|sample| sample.1 == "cpu"));
-    assert!(Rule.may_thin(0, &records[0].counts, &held(20)));
+    assert!(Rule.may_thin(1, &records[0].counts, &held(20)));
     let only_ours = record(1, &BTreeMap::from([((0, 0), 1)])).counts;
-    assert!(!Rule.may_thin(0, &only_ours, &held(20)) && !Rule.may_thin(2, &only_ours, &held(20)));
+    assert!((0..4).all(|pass| !Rule.may_thin(pass, &only_ours, &held(20))));
 }
 
 #[test]
-fn what_was_handed_in_stays() {
-    let payload = record::of_samples(None, &["{}".to_owned()]);
-    let records = [Record { sequence: Sequence(1), time: 0, counts: Counts::new(), payload }];
-    assert!(Rule.thin(4, &records, &Counts::new()).is_none());
+fn what_was_handed_in_goes_first() {
+    let (payload, counts) = (record::of_samples(None, &["{}".to_owned()]), record::replayed(None, ["cpu"]));
+    let handed_in = Record { sequence: Sequence(2), time: 0, counts, payload };
+    let measured = record(1, &BTreeMap::from([((0, 0), 1)]));
+    assert!(Rule.may_thin(0, &handed_in.counts, &Counts::new()));
+    assert!(!Rule.may_thin(0, &measured.counts, &Counts::new()));
+    let both = Rule.thin(0, &[measured.clone(), handed_in.clone()], &Counts::new()).unwrap();
+    assert_eq!((samples(&both.payload), &both.counts), (samples(&measured.payload), &measured.counts));
+    let alone = Rule.thin(0, std::slice::from_ref(&handed_in), &Counts::new()).unwrap();
+    assert!(alone.counts.samples() == 0 && alone.payload.len() < handed_in.payload.len());
+    // Nothing of it is in the way of what is measured after it.
+    let nothing = Record { counts: alone.counts, payload: alone.payload, ..handed_in };
+    let joined = Rule.thin(PASSES.len() - 1, &[nothing, measured.clone()], &Counts::new()).unwrap();
+    assert_eq!(samples(&joined.payload), samples(&measured.payload));
 }

@@ -53,10 +53,10 @@ fn slot(columns: Vec<(Vec<u32>, Values, Vec<NoteColumn>)>, texts: &[String]) -> 
         at: contract::Moment { wall: NOW.wall, monotonic: number.is_multiple_of(2).then_some(NOW.monotonic) },
         column: Column { resources, values },
         notes,
-        first_id: 1000 * number as u64,
+        first_id: Ids::new("host", NOW).take(NOW, 0).from(1000 * number),
     });
     let resources = Arc::new(Resources::listed((0..RESOURCES).map(resource).collect()));
-    Slot { at: NOW, origin: Ids::new("host", NOW).origin(), resources, samples: samples.collect() }
+    Slot { at: NOW, resources, samples: samples.collect() }
 }
 
 fn delivery(sequence: u64, content: Content) -> Delivery {

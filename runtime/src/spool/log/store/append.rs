@@ -14,9 +14,9 @@ const SEGMENTS_PER_AGE: i64 = 8;
 impl<S: Storage> Store<S> {
     /// Writes a record. It counts as appended when this returned its number, and is committed by [`Store::sync`].
     ///
-    /// If there is no room, less is made of others or they are dropped: see [`Thin`] and [`Store::take_dropped`]. After an error the record is not
-    /// there, unless the machine or the process ends before the next successful [`Store::sync`]: then it may be, in
-    /// the place of one that was appended later.
+    /// If there is no room, less is made of others or they are dropped: see [`Thin`] and [`Store::take_dropped`].
+    /// After an error the record is not there, unless the machine or the process ends before the next successful
+    /// [`Store::sync`]: then it may be, in the place of one that was appended later.
     pub fn append(&mut self, payload: &[u8], counts: Counts, now: i64) -> Result<Sequence, Error> {
         if counts.keys() > KEYS {
             return Err(Error::TooManyKeys { keys: counts.keys(), limit: KEYS });
@@ -141,16 +141,8 @@ impl<S: Storage> Store<S> {
         if let Some(last) = self.segments.back_mut() {
             last.file = None;
         }
-        self.segments.push_back(Segment {
-            first,
-            start: Some(self.next),
-            length: SEGMENT_HEADER,
-            allocated: SEGMENT_HEADER,
-            oldest: i64::MAX,
-            newest: i64::MIN,
-            thinned: 0,
-            file: Some(file),
-        });
+        let segment = Segment::found(first, Some(self.next), SEGMENT_HEADER);
+        self.segments.push_back(Segment { file: Some(file), ..segment });
         self.appendable = true;
         self.torn = false;
         Ok(())
@@ -160,14 +152,4 @@ impl<S: Storage> Store<S> {
 /// Cannot happen: a segment was started just before.
 fn no_segment() -> Error {
     Error::Io { step: Step::Write, source: std::io::ErrorKind::NotFound.into() }
-}
-
-// === impl Segment ===
-
-impl<F> Segment<F> {
-    /// Widens its times by a record's.
-    pub fn note(&mut self, time: i64) {
-        self.oldest = self.oldest.min(time);
-        self.newest = self.newest.max(time);
-    }
 }

@@ -17,7 +17,7 @@ impl<S: Storage> Store<S> {
     pub fn open_on(storage: S, limits: Limits, now: i64) -> Result<(Self, Recovery), Error> {
         let lock = storage.lock(LOCK).map_err(Error::lock)?.ok_or(Error::Locked)?;
         let (ledger, books) = LedgerFiles::open(&storage).map_err(Error::io(Step::Ledger))?;
-        let (firsts, rewriting) = list(&storage)?;
+        let (mut firsts, rewriting) = list(&storage)?;
         if rewriting {
             storage.remove(REWRITE).map_err(Error::io(Step::Remove))?;
         }
@@ -58,15 +58,17 @@ impl<S: Storage> Store<S> {
             _lock: lock,
         };
         let mut unclean = false;
-        for (number, first) in firsts.iter().enumerate() {
-            let (end, before) = (firsts.get(number + 1).copied(), recovery.damaged_bytes);
-            store.add_segment(*first, end, &books, &mut recovery)?;
+        let mut last_first = None;
+        while let Some(first) = firsts.pop_front() {
+            let before = recovery.damaged_bytes;
+            store.add_segment(first, &mut firsts, &books, &mut recovery)?;
             // An empty segment is set aside.
-            if store.segments.back().is_some_and(|last| last.first == *first) {
+            if store.segments.back().is_some_and(|last| last.first == first) {
                 unclean = recovery.damaged_bytes > before;
             }
+            last_first = Some(first);
         }
-        store.finish_index(&books, firsts.last().copied().unwrap_or_default());
+        store.finish_index(&books, last_first.unwrap_or_default());
         let position = |cursor: Cursor| Reading { head: cursor.position.next, cursor };
         store.cursors = books.cursors.into_iter().map(position).collect();
         store.commit_found(books.next.next);
@@ -74,7 +76,7 @@ impl<S: Storage> Store<S> {
         // Best while it is known what of it is whole. If there is no room for that, it stays as it is. If an empty
         // segment came after it, nothing may be added to it: should that one come back, it would hide what was.
         let last = store.segments.back().map(|segment| segment.first);
-        if let Some(first) = last.filter(|last| unclean && firsts.last() == Some(last)) {
+        if let Some(first) = last.filter(|last| unclean && last_first == Some(*last)) {
             let entries = store.index.between(first, store.next.next).cloned().collect();
             if store.rewrite(first, Plan { entries, payload: None }).is_ok() {
                 let _ = store.sync_names();
@@ -88,36 +90,25 @@ impl<S: Storage> Store<S> {
         Ok((store, recovery))
     }
 
-    /// Takes up a segment's records. `end` is the next segment's first, if there is one.
+    /// Takes up a segment's records. `rest` are the segments after it; those that were joined into this one are taken
+    /// out and set aside.
     fn add_segment(
         &mut self,
         first: u64,
-        end: Option<u64>,
+        rest: &mut VecDeque<u64>,
         books: &Books,
         recovery: &mut Recovery,
     ) -> Result<(), Error> {
         let file = self.storage.open(&name(first)).map_err(Error::io(Step::Open))?;
         let allocated = file.length().map_err(Error::io(Step::Open))?;
         let head = read_start(&file, first, self.salt);
-        let mut segment = Segment {
-            first,
-            start: head,
-            length: allocated,
-            allocated,
-            oldest: i64::MAX,
-            newest: i64::MIN,
-            thinned: 0,
-            file: None,
-        };
-        if end.is_some_and(|end| end <= self.floor.next) {
+        let mut segment = Segment::found(first, head, allocated);
+        if rest.front().is_some_and(|end| *end <= self.floor.next) {
             self.retired.push(segment);
             return Ok(());
         }
-        let last = end.is_none();
-        // A segment that cannot be opened now will say so when it is its turn.
-        let next = end.and_then(|end| read_start(&self.storage.open(&name(end)).ok()?, end, self.salt));
-        let read = scan(&file, Frame { salt: self.salt, first, end, next }, last);
-        let Scan { mut found, mut damaged, .. } = read.map_err(Error::io(Step::Read))?;
+        let Scan { mut found, mut damaged, .. } = self.scan_joined(&file, first, rest)?;
+        let last = rest.is_empty();
         if last {
             // What was never committed may be half there, and nothing after it counts. What was, is damaged.
             let kept = |found: &super::super::scan::Found| found.whole || found.header.sequence < books.next.next;
@@ -147,6 +138,9 @@ impl<S: Storage> Store<S> {
         }
         for found in found {
             segment.note(found.header.time);
+            if found.header.joined {
+                segment.joined = segment.joined.max(found.header.end());
+            }
             self.next = self.index.add_found(first, found, self.next);
         }
         if last {
@@ -154,6 +148,24 @@ impl<S: Storage> Store<S> {
         }
         self.segments.push_back(segment);
         Ok(())
+    }
+
+    /// Reads a segment as far as it goes: over those of the rest that were joined into it, whose removal was not
+    /// durable or did not happen.
+    fn scan_joined(&mut self, file: &S::File, first: u64, rest: &mut VecDeque<u64>) -> Result<Scan, Error> {
+        loop {
+            let end = rest.front().copied();
+            // A segment that cannot be opened now will say so when it is its turn.
+            let next = end.and_then(|end| read_start(&self.storage.open(&name(end)).ok()?, end, self.salt));
+            let frame = Frame { salt: self.salt, first, end, next };
+            let read = scan(file, frame, end.is_none()).map_err(Error::io(Step::Read))?;
+            let Some(reach) = read.reach else { return Ok(read) };
+            while let Some(joined) = rest.pop_front_if(|next| *next < reach) {
+                let file = self.storage.open(&name(joined)).map_err(Error::io(Step::Open))?;
+                let allocated = file.length().map_err(Error::io(Step::Open))?;
+                self.retired.push(Segment::found(joined, None, allocated));
+            }
+        }
     }
 
     /// Accounts for committed records that are gone from the end, and adds up what was appended.
@@ -216,17 +228,17 @@ impl<S: Storage> Store<S> {
 }
 
 /// The first records of all segments, in order, and whether one was being written anew.
-fn list(storage: &impl Storage) -> Result<(Vec<u64>, bool), Error> {
+fn list(storage: &impl Storage) -> Result<(VecDeque<u64>, bool), Error> {
     let names = storage.list().map_err(Error::io(Step::List))?;
     let mut firsts: Vec<u64> = names.iter().filter_map(|name| first_of(name)).collect();
     firsts.sort_unstable();
-    Ok((firsts, names.iter().any(|name| name == REWRITE)))
+    Ok((firsts.into(), names.iter().any(|name| name == REWRITE)))
 }
 
 /// Books for a folder without: an empty one, or one whose ledger is lost.
-fn new_books<S: Storage>(storage: &S, firsts: &[u64]) -> Result<Books, Error> {
+fn new_books<S: Storage>(storage: &S, firsts: &VecDeque<u64>) -> Result<Books, Error> {
     let mut salt = None;
-    let mut floor = Point { next: firsts.first().copied().unwrap_or(BEGINNING), samples: 0 };
+    let mut floor = Point { next: firsts.front().copied().unwrap_or(BEGINNING), samples: 0 };
     for first in firsts {
         let file = storage.open(&name(*first)).map_err(Error::io(Step::Open))?;
         // A segment without a header says nothing; the others have the same salt.

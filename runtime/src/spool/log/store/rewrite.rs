@@ -9,7 +9,7 @@ use super::*;
 
 /// What a segment is to hold.
 pub(super) struct Plan {
-    /// All records and runs of it. Runs have no form on disk, and none of their own is needed.
+    /// All records and runs of it. Runs that are damaged have no form on disk, and none of their own is needed.
     pub entries: Vec<Entry>,
     /// The number of a record with another payload than before, and that payload.
     pub payload: Option<(u64, Vec<u8>)>,
@@ -21,10 +21,10 @@ impl<S: Storage> Store<S> {
     pub(super) fn rewrite(&mut self, first: u64, plan: Plan) -> Result<(), Error> {
         let Some(position) = self.segments.iter().position(|segment| segment.first == first) else { return Ok(()) };
         let last = position + 1 == self.segments.len();
-        let start = self.segments.get(position).and_then(|segment| segment.start);
+        let (start, joined) = self.segments.get(position).map_or((None, 0), |segment| (segment.start, segment.joined));
 
         let file = self.storage.create(REWRITE).map_err(Error::io(Step::Rewrite))?;
-        let (length, entries) = match self.copy(&file, first, start, plan) {
+        let (length, entries) = match self.copy(&file, first, (start, joined), plan) {
             Ok(copied) => copied,
             Err(error) => {
                 // A full disk is not left fuller; if it stays, the next attempt or the next start removes it.
@@ -36,6 +36,10 @@ impl<S: Storage> Store<S> {
         self.names = true;
         self.renamed = true;
         self.reading = None;
+        for segment in self.segments.range_mut(position.saturating_sub(1)..=position) {
+            // It has got smaller: joined with its neighbours it may be, too.
+            segment.apart = None;
+        }
         if let Some(segment) = self.segments.get_mut(position) {
             segment.length = length;
             segment.allocated = length;
@@ -48,13 +52,11 @@ impl<S: Storage> Store<S> {
         if self.suspect == Some(first) {
             self.suspect = None;
         }
-        for entry in entries {
-            let (sequence, state) = (entry.first, entry.state);
-            let before = self.index.entry_mut(sequence).map(|old| std::mem::replace(old, entry).state);
-            if let (Some(State::Held(_)), State::Lost(Cause::Damaged)) = (before, state) {
-                self.tell(sequence, Cause::Damaged);
-            }
-        }
+        let damaged = entries.iter().filter(|entry| entry.state == State::Lost(Cause::Damaged));
+        let before = |entry: &Entry| self.index.from(entry.first).next().and_then(Entry::held);
+        let damaged: Vec<u64> = damaged.filter(|entry| before(entry).is_some()).map(|entry| entry.first).collect();
+        self.index.replace(entries);
+        damaged.into_iter().for_each(|sequence| self.tell(sequence, Cause::Damaged));
         Ok(())
     }
 
@@ -63,7 +65,7 @@ impl<S: Storage> Store<S> {
         &mut self,
         file: &S::File,
         first: u64,
-        start: Option<Point>,
+        (start, joined): (Option<Point>, u64),
         plan: Plan,
     ) -> Result<(u64, Vec<Entry>), Error> {
         let write = |bytes: &[u8], offset| write_full(file, bytes, offset).map_err(Error::io(Step::Rewrite));
@@ -82,7 +84,9 @@ impl<S: Storage> Store<S> {
                 },
             };
             let head = Header::new(entry.first, entry.time, entry.samples_before);
-            let head = Header { dropped: payload.as_ref().err().copied(), ..head };
+            let more = u32::try_from(entry.end.saturating_sub(entry.first).saturating_sub(1)).unwrap_or(u32::MAX);
+            let dropped = payload.as_ref().err().copied();
+            let head = Header { dropped, joined: entry.end <= joined, more, ..head };
             let payload_bytes = payload.as_deref().unwrap_or_default();
             let (head, bytes) = encode(head, &entry.counts, &entry.thinned, payload_bytes, self.salt);
             write(&bytes, offset)?;
@@ -105,8 +109,10 @@ impl<S: Storage> Store<S> {
 // === impl Entry ===
 
 impl Entry {
-    /// Whether it is a single record of the segment that starts here: a run may begin before it.
+    /// Whether it has a head in the segment that starts here: of runs, only those that other records stand for, and a
+    /// run may begin before it.
     pub(super) fn is_record_of(&self, segment: u64) -> bool {
-        self.first >= segment && self.first.checked_add(1) == Some(self.end)
+        let single = self.first.checked_add(1) == Some(self.end);
+        self.first >= segment && (single || self.state == State::Lost(Cause::Thinned))
     }
 }

@@ -32,7 +32,7 @@ impl<S: Storage> Store<S> {
             if over == 0 {
                 return Ok(());
             }
-            if self.thin_next() {
+            if self.thin_next() || self.join_next() {
                 continue;
             }
             if self.front_is_uncommitted() {
@@ -50,11 +50,18 @@ impl<S: Storage> Store<S> {
     pub(super) fn free_by_thinning(&mut self, bytes: u64) -> bool {
         let Some(enough) = self.bytes().checked_sub(bytes) else { return false };
         self.retire_passed(true);
-        if !self.retired.is_empty() && self.settle_books().is_err() {
-            return false;
+        loop {
+            // What was joined frees room when the second of the two is removed.
+            if !self.retired.is_empty() && self.settle_books().is_err() {
+                return false;
+            }
+            if self.bytes() <= enough {
+                return true;
+            }
+            if !self.thin_next() && !self.join_next() {
+                return false;
+            }
         }
-        while self.bytes() > enough && self.thin_next() {}
-        self.bytes() <= enough
     }
 
     /// Drops until so many bytes of a full disk are free; false if there is not as much to drop, or the disk fails.

@@ -37,7 +37,7 @@ impl<S: Storage> Store<S> {
     }
 
     /// Whether every cursor has acknowledged all of it, or was given nothing of it yet.
-    fn is_at_rest(&self, first: u64, end: u64) -> bool {
+    pub(super) fn is_at_rest(&self, first: u64, end: u64) -> bool {
         let held = self.index.between(first, end).find(|entry| entry.held().is_some());
         held.map(|entry| entry.first).is_some_and(|held| {
             let mut cursors = self.cursors.iter();
@@ -66,18 +66,23 @@ impl<S: Storage> Store<S> {
         if self.length_of(first, &plan) >= before {
             return Ok(false);
         }
-        // Positions first, in both files: what was acknowledged is not given once more as part of another record, not
-        // even if one of the files is lost.
-        self.write_books(true)?;
-        self.rewrite(first, plan)?;
-        self.tell_thinned(&lost);
+        self.put_in_place(first, plan, &lost)?;
         // Thinned, even if it is not known yet whether that is durable.
         let _ = self.sync_names();
         Ok(true)
     }
 
+    pub(super) fn put_in_place(&mut self, first: u64, plan: Plan, lost: &Lost) -> Result<(), Error> {
+        // Positions first, in both files: what was acknowledged is not given once more as part of another record, not
+        // even if one of the files is lost.
+        self.write_books(true)?;
+        self.rewrite(first, plan)?;
+        self.tell_thinned(lost);
+        Ok(())
+    }
+
     /// All records of these numbers that are there.
-    fn records(&mut self, first: u64, end: u64) -> Result<Vec<Record>, Error> {
+    pub(super) fn records(&mut self, first: u64, end: u64) -> Result<Vec<Record>, Error> {
         let held = self.index.between(first, end).filter_map(|entry| Some((entry.first, entry.held()?)));
         let mut records = Vec::new();
         for (sequence, place) in held.collect::<Vec<_>>() {
@@ -90,7 +95,7 @@ impl<S: Storage> Store<S> {
     }
 
     /// What somebody has not acknowledged yet.
-    fn waiting(&self) -> Counts {
+    pub(super) fn waiting(&self) -> Counts {
         let least = self.cursors.iter().map(|reading| reading.cursor.position.next).min();
         let mut waiting = Counts::new();
         for entry in self.index.from(least.unwrap_or(self.floor.next)).filter(|entry| entry.held().is_some()) {
@@ -100,7 +105,7 @@ impl<S: Storage> Store<S> {
     }
 
     /// Bytes of a segment like this, in which one record at most is held.
-    fn length_of(&self, first: u64, plan: &Plan) -> u64 {
+    pub(super) fn length_of(&self, first: u64, plan: &Plan) -> u64 {
         let payload = plan.payload.as_ref().map(|(_, payload)| payload.len() as u64).unwrap_or_default();
         let records = plan.entries.iter().filter(|entry| entry.is_record_of(first));
         let heads = records.map(|entry| {
@@ -128,16 +133,16 @@ impl<S: Storage> Store<S> {
     }
 }
 
-/// What goes when less is made of a segment.
-struct Lost {
+/// What goes when less is made of segments.
+pub(super) struct Lost {
     first: Sequence,
     last: Sequence,
     total: Total,
 }
 
-/// The segment as it will be. All that its records held is booked with the last of them, as held or as taken out; the
-/// others hold nothing any more. `None` if the rule answered with more than there was.
-fn plan(mut entries: Vec<Entry>, thinned: Thinned) -> Option<(Plan, Lost)> {
+/// The segment, or two joined, as it will be. All that its records held is booked with the last of them, as held or as
+/// taken out; the others hold nothing any more. `None` if the rule answered with more than there was.
+pub(super) fn plan(mut entries: Vec<Entry>, thinned: Thinned) -> Option<(Plan, Lost)> {
     let Thinned { counts, payload } = thinned;
     let is_held = |entry: &Entry| entry.held().is_some();
     let from = entries.iter().position(is_held)?;
@@ -171,5 +176,24 @@ fn plan(mut entries: Vec<Entry>, thinned: Thinned) -> Option<(Plan, Lost)> {
     }
     let lost =
         Lost { first: Sequence(first), last: Sequence(last), total: Total { records: records - 1, counts: lost } };
+    let entries = in_runs(entries);
     (samples == after).then_some((Plan { entries, payload: Some((kept, payload)) }, lost))
+}
+
+/// Makes runs of records that the same one stands for, so that what stands for many is not outgrown by their heads.
+fn in_runs(entries: Vec<Entry>) -> Vec<Entry> {
+    let is_empty = |entry: &Entry| {
+        entry.state == State::Lost(Cause::Thinned) && entry.counts.is_empty() && entry.thinned.is_empty()
+    };
+    let mut runs: Vec<Entry> = Vec::with_capacity(entries.len());
+    for entry in entries {
+        match runs.last_mut().filter(|last| {
+            let fits = entry.end.saturating_sub(last.first) <= u64::from(u32::MAX);
+            fits && is_empty(last) && is_empty(&entry) && last.end == entry.first
+        }) {
+            Some(last) => last.end = entry.end,
+            None => runs.push(entry),
+        }
+    }
+    runs
 }

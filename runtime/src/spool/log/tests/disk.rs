@@ -22,7 +22,7 @@ pub enum Fault {
 #[derive(Debug, Clone, Default)]
 pub struct Disk(Rc<RefCell<Inner>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Inner {
     nodes: Vec<Node>,
     names: BTreeMap<String, usize>,
@@ -32,13 +32,15 @@ struct Inner {
     capacity: Option<usize>,
     fault: Option<(Fault, u32, u32)>,
     read_faults: u32,
+    /// What is there when so many more calls that write have come.
+    photo: Option<(u32, Option<Box<Inner>>)>,
     random: u64,
 }
 
 /// A name that goes, and one that comes, in one step.
 type NameChange = (Option<String>, Option<(String, usize)>);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Node {
     cache: Vec<u8>,
     durable: Vec<u8>,
@@ -92,6 +94,12 @@ impl Inner {
 
     /// Counts a call, and fails it if its turn has come.
     fn call(&mut self, reading: bool, growing: bool) -> io::Result<()> {
+        match self.photo.take() {
+            photo if reading => self.photo = photo,
+            Some((0, None)) => self.photo = Some((0, Some(Box::new(self.clone())))),
+            Some((after, None)) => self.photo = Some((after - 1, None)),
+            taken => self.photo = taken,
+        }
         let Some((fault, after, length)) = self.fault else { return Ok(()) };
         if after > 0 {
             self.fault = Some((fault, after - 1, length));
@@ -118,6 +126,30 @@ impl Disk {
         let disk = Self::default();
         disk.0.borrow_mut().random = seed;
         disk
+    }
+
+    /// Another disk that holds the same, on which nobody writes.
+    pub fn copy(&self, seed: u64) -> Self {
+        let mut inner = self.0.borrow().clone();
+        (inner.random, inner.locked) = (seed, false);
+        Self(Rc::new(RefCell::new(inner)))
+    }
+
+    /// Remembers what is there when so many more calls that write have come.
+    pub fn take_photo(&self, after: u32) {
+        self.0.borrow_mut().photo = Some((after, None));
+    }
+
+    /// What was there then, with what was not durable yet; `None` if not as many calls came.
+    pub fn photo(&self, seed: u64) -> Option<Self> {
+        let mut inner = Inner::clone(self.0.borrow().photo.as_ref()?.1.as_ref()?);
+        (inner.random, inner.locked) = (seed, false);
+        Some(Self(Rc::new(RefCell::new(inner))))
+    }
+
+    /// Whether the calls that are to fail have not come yet.
+    pub fn is_waiting_to_fail(&self) -> bool {
+        matches!(self.0.borrow().fault, Some((_, after, _)) if after > 0)
     }
 
     /// From so many calls on, so many calls fail.

@@ -141,11 +141,13 @@ fn ledger() -> impl Strategy<Value = Vec<u8>> {
 /// A segment of records of any numbers.
 fn segment() -> impl Strategy<Value = Vec<u8>> {
     let kind = prop_oneof![4 => Just(0_u8), 1 => 0..8_u8];
-    let record = (kind, 0..2_u8, number(), number(), number(), 0..40_u32, prop_oneof![0..40_u32, Just(u32::MAX)]);
-    let record = record.prop_map(|(kind, thinned, sequence, before, samples, listed, payload)| {
-        let mut head = vec![0, 0, 0, 0, kind, thinned, 0, 0];
+    let joined = prop_oneof![3 => Just((0_u8, 0_u32)), 1 => (0..2_u8, 0..20_u32)];
+    let record =
+        (kind, 0..2_u8, joined, number(), number(), number(), 0..40_u32, prop_oneof![0..40_u32, Just(u32::MAX)]);
+    let record = record.prop_map(|(kind, thinned, (joined, more), sequence, before, samples, listed, payload)| {
+        let mut head = vec![0, 0, 0, 0, kind, thinned, joined, 0];
         [sequence, 7, before, samples].iter().for_each(|number| head.extend(number.to_le_bytes()));
-        [listed, payload, 0, 0].iter().for_each(|number| head.extend(number.to_le_bytes()));
+        [listed, payload, 0, 0, more].iter().for_each(|number| head.extend(number.to_le_bytes()));
         if listed >= 12 {
             // A list without keys, which says how many samples there are.
             head.extend([0; 4]);

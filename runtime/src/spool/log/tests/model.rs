@@ -48,7 +48,7 @@ struct Model {
     now: i64,
     nonce: u64,
     written: BTreeMap<u64, Written>,
-    /// What an append that failed may have left.
+    /// What an append that failed may have left, and a crash that lost what was called committed.
     maybe: BTreeMap<u64, Vec<Written>>,
     /// Whether something of that came back and went again unseen.
     unseen: bool,

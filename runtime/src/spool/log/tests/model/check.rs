@@ -70,6 +70,16 @@ impl Model {
         }
     }
 
+    /// Another record has this number, or none has it any more. Where what was committed is not durable, the one that
+    /// had it may come back: a segment's file that is used again is overwritten in parts only when the power goes.
+    fn supersede(&mut self, sequence: u64, form: Option<Written>) {
+        let before = match form {
+            Some(form) => self.written.insert(sequence, form),
+            None => self.written.remove(&sequence),
+        };
+        self.maybe.entry(sequence).or_default().extend(before);
+    }
+
     pub fn reopen(&mut self) {
         let before = self.committed;
         let (mut store, recovery) = Store::open_on(self.disk.clone(), self.limits, self.now).unwrap();
@@ -108,8 +118,12 @@ impl Model {
         self.unseen |=
             (before..next).any(|sequence| !seen.contains_key(&sequence) && self.maybe.contains_key(&sequence));
         self.torn.extend((before..next).filter(|sequence| !seen.contains_key(sequence)));
-        self.written.extend(seen);
-        self.written.retain(|sequence, _| *sequence < next);
+        for (sequence, form) in seen {
+            self.supersede(sequence, Some(form));
+        }
+        while let Some((sequence, _)) = self.written.last_key_value().filter(|(sequence, _)| **sequence >= next) {
+            self.supersede(*sequence, None);
+        }
         if !self.lossy {
             // What has not come back by now cannot any more.
             self.maybe.clear();
@@ -161,6 +175,12 @@ impl Model {
             let account = store.account(name).unwrap();
             assert_eq!(account.held.records, records, "what is held can be read");
             let acknowledged: BTreeSet<u64> = reader.acknowledged.values().flatten().copied().collect();
+            if !self.lossy && account.dropped.keys().all(|cause| *cause == Cause::Thinned) {
+                let there = |sequence: &u64| got.contains(sequence) || acknowledged.contains(sequence);
+                let missing = |sequence: &u64| !there(sequence) && !reader.gone.contains(sequence);
+                let missing: Vec<u64> = (reader.start..next).filter(missing).collect();
+                assert!(missing.is_empty(), "less was made of all, and yet {missing:?} are missing: {account:#?}");
+            }
             for sequence in reader.settled.max(reader.start)..next {
                 if got.contains(&sequence) {
                     reader.gone.remove(&sequence);

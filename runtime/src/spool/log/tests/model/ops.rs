@@ -59,14 +59,14 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-fn limits() -> impl Strategy<Value = Limits> {
+fn limits(bytes: std::ops::Range<u64>) -> impl Strategy<Value = Limits> {
     let sync = prop_oneof![
         4 => Just(SyncPolicy::OnSync),
         1 => Just(SyncPolicy::EachRecord),
         1 => (1..4_u32).prop_map(SyncPolicy::Every),
         1 => Just(SyncPolicy::Never),
     ];
-    (2_000..12_000_u64, 20..200_u64, 256..3_000_u64, sync).prop_map(|(bytes, age, segment_bytes, sync)| Limits {
+    (bytes, 20..200_u64, 256..3_000_u64, sync).prop_map(|(bytes, age, segment_bytes, sync)| Limits {
         bytes,
         age: Duration::from_secs(age),
         segment_bytes,
@@ -79,11 +79,26 @@ proptest! {
     #[test]
     fn histories(
         seed in any::<u64>(),
-        limits in limits(),
+        limits in limits(2_000..12_000),
         thinning in any::<bool>(),
         history in prop::collection::vec(op(), 1..120).prop_map(History),
     ) {
         let mut model = Model::new(seed, limits, thinning);
+        for op in &history.0 {
+            model.step(op);
+        }
+        model.step(&Op::Heal);
+        model.step(&Op::Kill);
+    }
+
+    /// With little room and long enough for segments to be joined again and again.
+    #[test]
+    fn long_histories(
+        seed in any::<u64>(),
+        limits in limits(1_500..4_000),
+        history in prop::collection::vec(op(), 150..400).prop_map(History),
+    ) {
+        let mut model = Model::new(seed, Limits { age: limits.age * 20, ..limits }, true);
         for op in &history.0 {
             model.step(op);
         }

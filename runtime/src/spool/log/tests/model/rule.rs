@@ -10,7 +10,7 @@ use super::{Model, Written};
 const NONCE: usize = 8;
 const VALUE: usize = 16;
 
-/// Adds up values. Pass 0 keeps the last record's classes, pass 1 none, and drops the filling; pass 2 cheats.
+/// Adds up values. Pass 0 keeps the last record's classes, pass 1 cheats, pass 2 keeps none, and drops the filling.
 pub struct AddUp(pub Arc<Mutex<Vec<Merge>>>);
 
 /// Something that the rule answered; whether the store took it is not known.
@@ -58,7 +58,7 @@ impl Thin for AddUp {
         if pass > 0 {
             payload.truncate(VALUE);
         }
-        if pass > 1 {
+        if pass == 1 {
             counts.add(cpu, 1);
             return Some(Thinned { counts, payload });
         }
