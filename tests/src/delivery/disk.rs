@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -20,6 +21,8 @@ use super::{
 use crate::support::program::{Daemon, Folder, until};
 
 const GUESTS: &str = "sim://?domains=40&seed=1&calm=true&disks=1&nics=2";
+/// Whoever asks is answered within this, whatever the disk does, on a busy machine.
+const ANSWER: Duration = Duration::from_secs(10);
 const UNKEPT: &str = "The spool cannot keep samples";
 
 /// A small disk that only those who enter see. It is gone with this.
@@ -87,6 +90,25 @@ impl Drop for Disk {
     fn drop(&mut self) {
         let _ = self.holder.kill();
         let _ = self.holder.wait();
+    }
+}
+
+/// A disk on which whatever is written waits, as long as this is there.
+struct Frozen<'a>(&'a Disk);
+
+// === impl Frozen ===
+
+impl<'a> Frozen<'a> {
+    fn new(disk: &'a Disk) -> Self {
+        assert!(disk.does("PATH=$PATH:/usr/sbin:/sbin fsfreeze --freeze disk"));
+        Self(disk)
+    }
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        // Whoever writes there cannot be killed before this, either.
+        self.0.does("PATH=$PATH:/usr/sbin:/sbin fsfreeze --unfreeze disk");
     }
 }
 
@@ -213,6 +235,39 @@ fn a_disk_that_becomes_read_only_costs_only_what_comes_after() {
     let books = account(&disk.spool(), "notifier");
     assert!(books.balances() && books.acknowledged == books.appended, "{books:?}");
     assert!(books.appended.records > kept && arrived.times().len() as u64 == books.appended.records, "{books:?}");
+}
+
+/// Nothing that is written to the disk comes back for seconds. Whoever asks is answered meanwhile, and told; then all
+/// goes on as if nothing had been.
+#[test]
+fn a_disk_that_hangs_keeps_nobody_from_asking() {
+    let Some(vhost) = or_say(Rabbit::shared()) else { return };
+    let config = format!("{GROWTH}\nspool: {{path: disk/spool}}\ncontrol: {{socket: socket}}");
+    let folder = publishing_of(GUESTS, &vhost.url(), "", &config);
+    let Some(disk) = or_say(Disk::in_a_file(&folder)) else { return };
+    let daemon = disk.start(&folder);
+    until_said(&daemon, "Kept.", 3);
+    let frozen = Frozen::new(&disk);
+    let trouble = until("trouble", || {
+        let asked = Instant::now();
+        let status = folder.run("status --json").is(0).json();
+        assert!(asked.elapsed() < ANSWER, "{:?}", asked.elapsed());
+        let troubles = status["troubles"].as_array().unwrap();
+        troubles.iter().find(|trouble| trouble.as_str().unwrap().contains("disk has not answered")).cloned()
+    });
+    folder.run("losses").is(0).says("notifier");
+    drop(frozen);
+    let kept = said(&daemon.log(), "Kept.");
+    until_said(&daemon, "Kept.", kept + 3);
+    until("no trouble", || folder.run("status").stdout.contains("all is well").then_some(()));
+    daemon.end();
+    let arrived = Arrived::of(&vhost.drain(QUEUE).unwrap());
+    let measured = folder.samples("samples");
+    arrived.is_all(&measured);
+    grew_as_counted(&measured);
+    let books = account(&disk.spool(), "notifier");
+    assert!(books.balances() && books.acknowledged == books.appended, "{books:?}");
+    println!("{trouble}");
 }
 
 /// Flips three bits, but not in the last record of all: if that is not whole, nothing tells it
