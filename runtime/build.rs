@@ -11,10 +11,16 @@ use std::process::Command;
 const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "guest";
 
+/// Names the toolchain that builds the modules, where the daemon is built with one that lacks their target.
+const TOOLCHAIN: &str = "WASMETER_MODULES_TOOLCHAIN";
+
 /// What another cargo must not inherit from the one that runs this script: its flags, its wrappers, its feature and
 /// profile settings are those of another build.
 const FOREIGN: [&str; 5] =
     ["CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "RUSTFLAGS", "CARGO_BUILD_TARGET"];
+
+/// What it must not inherit besides, where it is of another toolchain.
+const ONES_OWN: [&str; 3] = ["CARGO", "RUSTC", "RUSTDOC"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("..").canonicalize()?;
@@ -24,6 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let mut guests = crates(&root.join("pollsters"), "pollster")?;
     guests.extend(crates(&root.join("transformers"), "transformer")?);
+    println!("cargo:rerun-if-env-changed={TOOLCHAIN}");
     let built = build(&root, &target_folder(&out)?, &guests)?;
     fs::write(out.join("built_in.rs"), table(&guests, &built)?)?;
     Ok(())
@@ -57,7 +64,17 @@ fn target_folder(out: &Path) -> Result<PathBuf, Box<dyn Error>> {
 }
 
 fn build(root: &Path, target: &Path, guests: &[Guest]) -> Result<PathBuf, Box<dyn Error>> {
-    let mut cargo = Command::new(env::var_os("CARGO").ok_or("CARGO is not set")?);
+    let mut cargo = match env::var_os(TOOLCHAIN) {
+        Some(toolchain) => {
+            let mut cargo = Command::new("cargo");
+            cargo.env("RUSTUP_TOOLCHAIN", toolchain);
+            for variable in ONES_OWN {
+                cargo.env_remove(variable);
+            }
+            cargo
+        }
+        None => Command::new(env::var_os("CARGO").ok_or("CARGO is not set")?),
+    };
     cargo.current_dir(root).args(["build", "--profile", PROFILE, "--target", TARGET, "--target-dir"]).arg(target);
     for guest in guests {
         cargo.args(["--package", &guest.package]);

@@ -208,6 +208,8 @@ impl Spool {
                 }
             }
         }
+        // Nobody holds what it was given.
+        store.rewind(MEMORY).map_err(log)?;
         let (committed, _) = watch::channel(store.committed().0);
         let checkpointed = store.account(MEMORY).map_or(0, |account| account.position.0);
         let mut kept =

@@ -9,6 +9,8 @@ use crate::{setup, step, tool};
 
 /// What fuzzing alone needs: coverage is counted by a part of the compiler that is not stable.
 const TOOLCHAIN: &str = "nightly";
+/// The toolchain that builds modules meanwhile: they need a target that the other one need not have.
+const MODULES: &str = "WASMETER_MODULES_TOOLCHAIN";
 /// Which cargo-fuzz is installed where there is none.
 const VERSION: &str = "0.13.2";
 
@@ -28,6 +30,9 @@ pub fn run(workspace: &Workspace, options: &Fuzz) -> Result<(), Error> {
     };
     for target in targets {
         let mut fuzz = workspace.command(&program);
+        if let Some(ours) = std::env::var_os("RUSTUP_TOOLCHAIN") {
+            fuzz.env(MODULES, ours);
+        }
         fuzz.env("RUSTUP_TOOLCHAIN", TOOLCHAIN).args(["fuzz", "run", &target, "--"]);
         fuzz.arg(format!("-max_total_time={}", options.seconds)).args(&options.args);
         step::run(&format!("Fuzzing {target} for {} s", options.seconds), &mut fuzz)?;

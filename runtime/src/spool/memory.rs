@@ -84,6 +84,9 @@ impl Memory {
                 None => self.modules.push(remembered),
             }
         }
+        if newer.missed.is_some() {
+            self.missed = newer.missed;
+        }
         self.tidy();
     }
 

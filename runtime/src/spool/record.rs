@@ -87,8 +87,7 @@ pub fn replayed<'a>(only: Option<&str>, meters: impl IntoIterator<Item = &'a str
     for meter in meters {
         let module = only.map_or_else(|| REPLAYED.to_owned(), replayed_for);
         let kind = Kind { module, tenant: OPERATOR.to_owned(), meter: meter.to_owned() };
-        let known = counts.keys() < MOST_KEYS || counts.of(kind.key().as_str()) > 0;
-        counts.add(if known { kind.key() } else { Kind { meter: OTHERS.into(), ..kind }.key() }, 1);
+        add(&mut counts, kind, 1);
     }
     counts
 }
@@ -105,8 +104,22 @@ fn replayed_for(publisher: &str) -> String {
 
 /// What is in a record.
 pub fn read(payload: &[u8]) -> Result<Content, Unreadable> {
+    content(take_wire(&unpack(payload)?)?.0)
+}
+
+/// What the modules remembered when it was written, as far as that had changed.
+pub fn read_memory(payload: &[u8]) -> Result<Memory, Unreadable> {
+    memory(take_wire(&unpack(payload)?)?.1)
+}
+
+/// Both.
+pub fn read_whole(payload: &[u8]) -> Result<(Content, Memory), Unreadable> {
     let bytes = unpack(payload)?;
-    let (wire, _) = take_wire(&bytes)?;
+    let (wire, rest) = take_wire(&bytes)?;
+    Ok((content(wire)?, memory(rest)?))
+}
+
+fn content(wire: Wire<'_>) -> Result<Content, Unreadable> {
     match wire {
         Wire::Slot(slot) => Ok(Content::Slot(Arc::new(restore::slot(slot)?))),
         Wire::Replayed { only, samples } => {
@@ -116,10 +129,7 @@ pub fn read(payload: &[u8]) -> Result<Content, Unreadable> {
     }
 }
 
-/// What the modules remembered when it was written, as far as that had changed.
-pub fn read_memory(payload: &[u8]) -> Result<Memory, Unreadable> {
-    let bytes = unpack(payload)?;
-    let (_, rest) = take_wire(&bytes)?;
+fn memory(rest: &[u8]) -> Result<Memory, Unreadable> {
     postcard::from_bytes(rest).map_err(|_| Unreadable::Part("memory of modules"))
 }
 
@@ -132,10 +142,16 @@ pub fn counts(slot: &Slot) -> Counts {
             tenant: samples.tenant.to_string(),
             meter: samples.meter.name.clone(),
         };
-        let key = if counts.keys() < MOST_KEYS { kind.key() } else { Kind { meter: OTHERS.into(), ..kind }.key() };
-        counts.add(key, samples.column.len() as u64);
+        add(&mut counts, kind, samples.column.len() as u64);
     }
     counts
+}
+
+/// Counts samples of a kind; those of one too many with others.
+fn add(counts: &mut Counts, kind: Kind, samples: u64) {
+    let key = kind.key();
+    let known = counts.keys() < MOST_KEYS || counts.of(key.as_str()) > 0;
+    counts.add(if known { key } else { Kind { meter: OTHERS.into(), ..kind }.key() }, samples);
 }
 
 fn write(wire: &Wire<'_>, memory: &Memory) -> Vec<u8> {

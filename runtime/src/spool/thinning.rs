@@ -20,7 +20,7 @@ use crate::agent::OPERATOR;
 use crate::contract::{Column, Kind, Values};
 use crate::discovery::Resources;
 use crate::discovery::resource::Resource;
-use crate::pipeline::{Samples, Slot};
+use crate::pipeline::{NoteColumn, Samples, Slot};
 
 /// A tenant's share of the samples that wait: one of so many.
 const SHARES: u64 = 10;
@@ -77,13 +77,11 @@ impl Thin for Rule {
         let pass = *PASSES.get(pass)?;
         let (mut slots, mut memory) = (Vec::with_capacity(records.len()), Memory::default());
         for found in records {
-            match record::read(&found.payload).ok()? {
-                Content::Slot(slot) => {
-                    memory.update(record::read_memory(&found.payload).ok()?);
-                    slots.push(Arc::unwrap_or_clone(slot));
-                }
-                // It goes in the first pass, and does not come back in a later one.
-                Content::Replayed { .. } => {}
+            let (content, after) = record::read_whole(&found.payload).ok()?;
+            memory.update(after);
+            // What was handed in goes in the first pass, and does not come back in a later one.
+            if let Content::Slot(slot) = content {
+                slots.push(Arc::unwrap_or_clone(slot));
             }
         }
         let Some(at) = slots.last().map(|slot| slot.at) else {
@@ -119,7 +117,8 @@ fn beyond_share(held: &Counts) -> HashSet<String> {
     by_tenant.into_keys().collect()
 }
 
-/// Leaves the newest of each series, as far as older ones may go.
+/// Leaves the newest of each series, as far as older ones may go: a counter that was greater was reset since, and says
+/// what was before that.
 fn drop_older(lists: &mut [List], may_go: impl Fn(&Samples) -> bool) {
     let (mut meters, mut ids) = (Numbers::default(), Numbers::default());
     let mut newest: HashMap<(usize, usize), (usize, usize)> = HashMap::new();
@@ -127,8 +126,8 @@ fn drop_older(lists: &mut [List], may_go: impl Fn(&Samples) -> bool) {
     for number in (0..lists.len()).rev() {
         let Some(list) = lists.get(number).filter(|list| may_go(&list.samples)) else { continue };
         let Samples { tenant, module, meter, .. } = &list.samples;
-        let is_delta = meter.kind == Kind::Delta;
-        let meter = meters.of(&format!("{tenant}\0{module}\0{}", meter.name));
+        let kind = meter.kind;
+        let meter = meters.of(&format!("{tenant}\0{module}\0{}\0{}\0{kind:?}", meter.name, meter.unit));
         for place in 0..list.stays.len() {
             let Some(list) = lists.get(number) else { continue };
             let Some(id) = list.id(place).map(|id| ids.of(id)) else { continue };
@@ -137,8 +136,19 @@ fn drop_older(lists: &mut [List], may_go: impl Fn(&Samples) -> bool) {
                 continue;
             };
             let value = number_at(&list.samples.column.values, place);
-            let goes =
-                !is_delta || lists.get_mut(newer).is_some_and(|newer| add(&mut newer.samples.column.values, at, value));
+            let Some(Samples { column: Column { values: next, .. }, .. }) =
+                lists.get_mut(newer).map(|newer| &mut newer.samples)
+            else {
+                continue;
+            };
+            let goes = match kind {
+                Kind::Gauge => true,
+                Kind::Cumulative => !is_greater(value, number_at(next, at)),
+                Kind::Delta => add(next, at, value),
+            };
+            if !goes {
+                newest.insert((meter, id), (number, place));
+            }
             if let Some(stays) = lists.get_mut(number).and_then(|list| list.stays.get_mut(place)) {
                 *stays = !goes;
             }
@@ -160,6 +170,16 @@ fn number_at(values: &Values, place: usize) -> Option<Number> {
         Values::Integers(values) => values.get(place).copied().map(Number::Integer),
         Values::Reals(values) => values.get(place).copied().map(Number::Real),
         Values::Interned(_) => None,
+    }
+}
+
+/// Whether this is more than that. What cannot be compared is not known to be less.
+fn is_greater(this: Option<Number>, that: Option<Number>) -> bool {
+    match (this, that) {
+        (Some(Number::Count(this)), Some(Number::Count(that))) => this > that,
+        (Some(Number::Integer(this)), Some(Number::Integer(that))) => this > that,
+        (Some(Number::Real(this)), Some(Number::Real(that))) => this > that,
+        _ => true,
     }
 }
 
@@ -228,17 +248,24 @@ impl List {
             let to = from + run.len();
             if run.first() == Some(&true) {
                 let mut column = piece(&samples.column, from, to);
-                let mut notes = samples.notes.clone();
+                let notes = samples.notes.iter().map(|note| note_on(note, &column.resources, first)).collect();
                 column.resources.iter_mut().for_each(|number| *number = number.saturating_add(first));
-                for note in &mut notes {
-                    note.column.resources.iter_mut().for_each(|number| *number = number.saturating_add(first));
-                }
                 runs.push(Samples { column, notes, first_id: samples.first_id.from(from), ..samples.clone() });
             }
             from = to;
         }
         runs
     }
+}
+
+/// A note as far as it is on these resources, which are numbered from `first` on.
+fn note_on(note: &NoteColumn, resources: &[u32], first: u32) -> NoteColumn {
+    let on = &note.column.resources;
+    let from = resources.first().map_or(on.len(), |least| on.partition_point(|number| number < least));
+    let to = resources.last().map_or(from, |most| on.partition_point(|number| number <= most));
+    let mut column = piece(&note.column, from, to);
+    column.resources.iter_mut().for_each(|number| *number = number.saturating_add(first));
+    NoteColumn { column, ..note.clone() }
 }
 
 fn piece(column: &Column, from: usize, to: usize) -> Column {

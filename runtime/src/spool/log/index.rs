@@ -52,7 +52,7 @@ pub(super) struct Point {
 /// All records, by number, without a gap.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    /// Points at which somebody's books begin or end: no run goes across.
+    /// Points at which somebody's books begin or end: no run of what is damaged goes across.
     known: Vec<Point>,
     entries: VecDeque<Entry>,
 }

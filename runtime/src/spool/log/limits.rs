@@ -4,13 +4,15 @@ use std::time::Duration;
 
 /// Below this a segment holds hardly more than its own header.
 const SMALLEST_SEGMENT: u64 = 512;
-/// The oldest segment is what goes first, so that one is never more than this part of the whole.
+/// The oldest segment is what goes first, so that one is never more than this part of the whole, unless a single record
+/// is.
 const SEGMENTS_AT_LEAST: u64 = 4;
 
 /// Bounds of a spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of all segments together. The ledger's two small files are not counted.
+    /// Bytes of all segments together. The ledger's two small files are not counted, nor the one that is being written
+    /// in the place of others, at most a quarter.
     pub bytes: u64,
     /// Records older than this are dropped, by whole segments.
     pub age: Duration,
@@ -40,7 +42,12 @@ pub enum SyncPolicy {
 impl Limits {
     /// The size at which a segment is followed by the next.
     pub(super) fn segment(&self) -> u64 {
-        self.segment_bytes.min(self.bytes / SEGMENTS_AT_LEAST).max(SMALLEST_SEGMENT)
+        self.segment_bytes.min(self.largest_segment()).max(SMALLEST_SEGMENT)
+    }
+
+    /// The size beyond which no two segments are joined.
+    pub(super) fn largest_segment(&self) -> u64 {
+        self.bytes / SEGMENTS_AT_LEAST
     }
 
     /// The age in nanoseconds.

@@ -14,6 +14,7 @@ use crate::publish::encode::Encoder;
 use crate::publish::id::Ids;
 use crate::sandbox::host::state::{State, Writes};
 use crate::sandbox::host::texts::Text;
+use crate::spool::missed::{Missed, Why};
 
 const NOW: Moment = Moment { wall: 1_795_163_261_892_649_123, monotonic: 77 };
 
@@ -151,7 +152,11 @@ fn memory_outlives_the_run() {
     assert_eq!(kept, memory);
     // What is newer takes the place of all that the module remembered, and others stay.
     let newer = Memory::of(&first, [("work".to_owned(), &State::default()), ("second".to_owned(), &state)]);
+    let mut missed = Missed::default();
+    missed.add("notifier", Why::DiskFull, &Counts::from_iter([]));
+    kept.update(Memory { missed: Some(missed.clone()), ..Memory::default() });
     kept.update(newer);
+    assert_eq!(kept.missed.as_ref(), Some(&missed), "what says nothing of losses has none to take back");
     let mut second = Directory::new(Rules::default());
     let [(_, empty), (work, read)] = <[_; 2]>::try_from(kept.into_states(&mut second)).unwrap();
     assert_eq!((work.as_str(), empty.names()), ("second", 0));

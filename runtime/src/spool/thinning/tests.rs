@@ -22,6 +22,11 @@ const METERS: [(&str, &str, Kind); 4] = [
 type Values3 = BTreeMap<(usize, u32), u64>;
 
 fn record(number: u64, values: &Values3) -> Record {
+    record_in("", number, values)
+}
+
+/// The same with volumes in another unit.
+fn record_in(unit: &str, number: u64, values: &Values3) -> Record {
     let at = Moment { wall: number.cast_signed(), monotonic: number };
     // Each of a start of its own.
     let first = Ids::new("host", Moment { wall: at.wall * 1_000_000, monotonic: 0 }).take(at, 0);
@@ -33,10 +38,10 @@ fn record(number: u64, values: &Values3) -> Record {
         Samples {
             module: "m".into(),
             tenant: (*tenant).into(),
-            meter: Arc::new(Meter { name: (*name).to_owned(), kind: *kind, unit: String::new() }),
+            meter: Arc::new(Meter { name: (*name).to_owned(), kind: *kind, unit: unit.to_owned() }),
             at: At { wall: at.wall, monotonic: None },
             column: Column { resources, values: Values::Counts(values) },
-            notes: Vec::new(),
+            notes: vec![note()],
             first_id: first.from(100 * meter),
         }
     });
@@ -45,18 +50,40 @@ fn record(number: u64, values: &Values3) -> Record {
     Record { sequence: Sequence(number), time: at.wall, counts, payload }
 }
 
+/// A number of its own for each resource, as metadata.
+fn note() -> NoteColumn {
+    let column = Column { resources: (0..5).collect(), values: Values::Counts((100..105).collect()) };
+    NoteColumn { key: "own".into(), column, texts: [].into() }
+}
+
 /// All samples of a record: time, meter, resource, value and id.
 fn samples(payload: &[u8]) -> Vec<(i64, String, String, u64, Uuid)> {
     let Content::Slot(slot) = record::read(payload).unwrap() else { panic!("a slot was written") };
     let mut all = Vec::new();
     for samples in &slot.samples {
         let Values::Counts(values) = &samples.column.values else { panic!("counts were written") };
+        let on = &samples.notes[0].column;
         for (place, (number, value)) in samples.column.resources.iter().zip(values).enumerate() {
+            let Values::Counts(own) = &on.values else { panic!("counts were written") };
+            let own = own[on.resources.binary_search(number).unwrap()];
+            assert_eq!(slot.resources.get(*number).unwrap().label.id, format!("r{}", own - 100));
             let id = slot.resources.get(*number).unwrap().label.id.clone();
             all.push((samples.at.wall, samples.meter.name.clone(), id, *value, samples.first_id.at(place)));
         }
     }
     all
+}
+
+/// The newest point of a counter, and of those before it what was greater than all after it.
+fn since_resets(points: &[(i64, u64)]) -> Vec<(i64, u64)> {
+    let mut kept: Vec<(i64, u64)> = Vec::new();
+    for point in points.iter().rev() {
+        if kept.last().is_none_or(|last| point.1 > last.1) {
+            kept.push(*point);
+        }
+    }
+    kept.reverse();
+    kept
 }
 
 fn slots() -> impl Strategy<Value = Vec<Values3>> {
@@ -72,6 +99,11 @@ proptest! {
         for (pass, step) in PASSES.into_iter().enumerate() {
             let thinned = Rule.thin(pass, &records, &Counts::new()).unwrap();
             let left = samples(&thinned.payload);
+            let Content::Slot(slot) = record::read(&thinned.payload).unwrap() else { panic!("a slot was written") };
+            for samples in &slot.samples {
+                let (on, of) = (&samples.notes[0].column.resources, &samples.column.resources);
+                prop_assert_eq!((on.first(), on.last()), (of.first(), of.last()), "notes end where samples do");
+            }
             prop_assert_eq!(thinned.counts.samples(), left.len() as u64);
             for (at, meter, resource, value, id) in &left {
                 let before = all.iter().find(|sample| sample.4 == *id).unwrap();
@@ -104,12 +136,22 @@ proptest! {
                             prop_assert_eq!(sum(&before), sum(&after));
                             prop_assert!(after.len() <= 1);
                         }
-                        (true, _) => prop_assert_eq!(before.last(), after.first()),
+                        (true, Kind::Gauge) => prop_assert_eq!(before.last().into_iter().copied().collect::<Vec<_>>(), after),
+                        (true, Kind::Cumulative) => prop_assert_eq!(since_resets(&before), after),
                     }
                 }
             }
         }
     }
+}
+
+/// A meter that measures something else since then.
+#[test]
+fn what_is_of_another_unit_is_not_added() {
+    let values = BTreeMap::from([((2, 0), 5)]);
+    let records = [record_in("ns", 1, &values), record_in("B", 2, &values), record_in("B", 3, &values)];
+    let left = samples(&Rule.thin(PASSES.len() - 1, &records, &Counts::new()).unwrap().payload);
+    assert_eq!(left.iter().map(|sample| (sample.0, sample.3)).collect::<Vec<_>>(), [(1, 5), (3, 10)]);
 }
 
 #[test]

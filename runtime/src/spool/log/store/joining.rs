@@ -4,6 +4,10 @@ use super::super::index::Entry;
 use super::thinning::plan;
 use super::*;
 
+/// Two segments are joined if they get smaller by this part of them: what is written anew must be worth it. So a large
+/// old one is left alone until what came after it was joined, too.
+const LEAST_GAIN: u64 = 16;
+
 /// Two segments that follow one another.
 #[derive(Debug, Clone, Copy)]
 struct Pair {
@@ -67,7 +71,8 @@ impl<S: Storage> Store<S> {
         let Some(thinned) = self.thin.thin(pass, &records, &waiting) else { return Ok(false) };
         let entries: Vec<Entry> = self.index.between(first, end).cloned().collect();
         let Some((plan, lost)) = plan(entries, thinned) else { return Ok(false) };
-        if self.length_of(first, &plan) >= before {
+        let after = self.length_of(first, &plan);
+        if after > self.limits.largest_segment() || before.saturating_sub(after) < before / LEAST_GAIN {
             return Ok(false);
         }
         if let Some(segment) = self.segments.iter_mut().find(|segment| segment.first == first) {

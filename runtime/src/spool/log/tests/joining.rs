@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::storage::{Memory, Storage};
+use super::super::storage::{Memory, Storage, StorageFile};
 use super::super::*;
 use super::disk::{Disk, Fault};
 use super::thin::{AddUp, one, read, sum};
@@ -94,6 +94,45 @@ fn every_cursor_was_given_all_of_both_or_nothing() {
         let account = store.account(name).unwrap();
         assert!(account.balances() && gone(&account) == 0, "{account:#?}");
     }
+}
+
+/// A rule that keeps all there is.
+struct KeepAll;
+
+impl Thin for KeepAll {
+    fn may_thin(&self, _: usize, _: &Counts, _: &Counts) -> bool {
+        true
+    }
+
+    fn passes(&self) -> usize {
+        1
+    }
+
+    fn thin(&mut self, _: usize, records: &[Record], _: &Counts) -> Option<Thinned> {
+        let mut counts = Counts::new();
+        records.iter().for_each(|record| counts.add_all(&record.counts));
+        Some(Thinned { counts, payload: records.iter().flat_map(|record| record.payload.clone()).collect() })
+    }
+}
+
+/// What does not get less with what comes after it does not grow without end, and is not written again and again.
+#[test]
+fn what_is_joined_has_a_bound() {
+    let disk = Disk::new(1);
+    let mut store = opened(&disk);
+    store.set_thin(KeepAll);
+    store.add_cursor("a", Start::Beginning).unwrap();
+    let (mut most, mut joined) = (0, false);
+    for _ in 0..100 {
+        store.append(&[1; 300], counts(), 0).unwrap();
+        store.sync().unwrap();
+        for name in names(&disk) {
+            most = most.max(disk.view(&name).unwrap().length().unwrap());
+        }
+        joined |= store.account("a").unwrap().dropped.contains_key(&Cause::Thinned);
+        assert!(store.account("a").unwrap().balances());
+    }
+    assert!(joined && most <= LIMITS.bytes / 4, "{joined}: {most}");
 }
 
 #[test]
