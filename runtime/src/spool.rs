@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use rustix::fs::Access;
 use tokio::sync::watch;
 
 use self::books::{Books, View};
@@ -118,8 +119,21 @@ pub enum Unusable {
         source: io::Error,
     },
     /// Others could read samples or change what is billed.
-    #[error("the spool's folder {} is open to others: it must be of this user, with mode 0700", .0.display())]
+    #[error("the spool's folder {} is open to others: it must have mode 0700", .0.display())]
     Open(PathBuf),
+    /// It is another user's.
+    #[error("the spool's folder {} is of user {owner}, and this is user {us}", path.display())]
+    Others {
+        /// The folder.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who we are.
+        us: u32,
+    },
+    /// Something else is there.
+    #[error("the spool's folder {} is no folder", .0.display())]
+    NoFolder(PathBuf),
     /// The log in it cannot be opened.
     #[error("the spool in {} cannot be used: {source}", path.display())]
     Log {
@@ -144,14 +158,16 @@ impl Drop for Temporary {
 impl Unusable {
     /// Whether another try would end the same.
     pub fn is_lasting(&self) -> bool {
-        matches!(self, Self::Open(_))
+        matches!(self, Self::Open(_) | Self::Others { .. } | Self::NoFolder(_))
     }
 
     /// What the operator can do.
     pub fn remedy(&self) -> &'static str {
         match self {
             Self::Folder { .. } => "Make the folder and give it to the daemon's user, or name another as spool.path",
-            Self::Open(_) => "Give it to the daemon's user and run chmod 700, or name another as spool.path",
+            Self::Open(_) => "Run chmod 700 on it, or name another as spool.path",
+            Self::Others { .. } => "Run this as that user, give the folder to this one, or name another as spool.path",
+            Self::NoFolder(_) => "Remove it, or name another as spool.path",
             Self::Log { source: Error::Locked, .. } => {
                 "End the other daemon, or give each a folder of its own as spool.path"
             }
@@ -347,6 +363,7 @@ impl Spool {
         for old in publishers(&kept.store).into_iter().filter(|old| !publishers_now.contains(old)) {
             closed.push(kept.store.remove_cursor(&old)?);
             kept.missed.forget(&old);
+            kept.losing.remove(&old);
         }
         for new in publishers_now {
             if kept.store.account(new).is_err() {
@@ -512,15 +529,34 @@ fn limits(config: &daemon::Spool) -> Limits {
 
 /// The folder, made if it is not there, and nobody's but ours.
 fn folder(path: &Path) -> Result<Dir, Unusable> {
-    use std::os::unix::fs::MetadataExt;
     let failed = |source| Unusable::Folder { path: path.to_owned(), source };
     match DirBuilder::new().recursive(true).mode(0o700).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
         _ => {}
     }
-    let about = fs::metadata(path).map_err(failed)?;
-    if about.uid() != rustix::process::geteuid().as_raw() || about.mode() & 0o077 != 0 {
-        return Err(Unusable::Open(path.to_owned()));
-    }
+    check(path)?;
     Dir::open_ambient_dir(path, ambient_authority()).map_err(failed)
+}
+
+/// Whether the spool can be in this folder, which need not be there yet. Nothing is made.
+pub fn check(path: &Path) -> Result<(), Unusable> {
+    use std::os::unix::fs::MetadataExt;
+    let failed = |path: &Path, source| Unusable::Folder { path: path.to_owned(), source };
+    let about = match fs::metadata(path) {
+        Ok(about) => about,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let mut above = path.ancestors().skip(1);
+            let there = above.find(|folder| folder.is_dir() || folder.as_os_str().is_empty()).unwrap_or(path);
+            let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
+            return rustix::fs::access(there, Access::WRITE_OK).map_err(|errno| failed(path, errno.into()));
+        }
+        Err(source) => return Err(failed(path, source)),
+    };
+    let (owner, us) = (about.uid(), rustix::process::geteuid().as_raw());
+    match () {
+        () if !about.is_dir() => Err(Unusable::NoFolder(path.to_owned())),
+        () if owner != us => Err(Unusable::Others { path: path.to_owned(), owner, us }),
+        () if about.mode() & 0o077 != 0 => Err(Unusable::Open(path.to_owned())),
+        () => Ok(()),
+    }
 }

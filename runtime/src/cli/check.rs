@@ -10,6 +10,7 @@ use crate::hypervisor::Doubt;
 use crate::modules::Modules;
 use crate::publish::outputs;
 use crate::schedule::plan;
+use crate::spool::Unusable;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -88,6 +89,7 @@ impl Args {
 
     fn look(&self, findings: &mut Findings, config: &Config, threads: &Threads) {
         findings.problems.extend(outputs::check(config));
+        findings.problems.extend(spool(config));
         match setup::sandbox(config) {
             Err(exit) => findings.exit = Some(exit),
             Ok(sandbox) => match threads.time.block_on(Modules::load(&sandbox, config)) {
@@ -121,6 +123,20 @@ impl Args {
         }
         findings.problems.extend(problems);
     }
+}
+
+/// What stands in the way of the spool. Where this is asked as root, the daemon's user is another one.
+fn spool(config: &Config) -> Problems {
+    let mut problems = Problems::of(config.file.as_deref());
+    match crate::spool::check(&config.spool.path) {
+        Ok(()) => {}
+        Err(error @ Unusable::Others { us: 0, .. }) => {
+            let remedy = "Ask as the daemon's user to be sure that it is its own";
+            problems.warning(None, "spool.path", error.to_string(), remedy);
+        }
+        Err(error) => problems.error(None, "spool.path", error.to_string(), error.remedy()),
+    }
+    problems
 }
 
 impl Findings {

@@ -15,7 +15,7 @@ Examples:
   wasmeter import /etc/kolla/ceilometer-compute --json | jq '.items[] | select(.verdict != \"taken\")'
 
 Without --output nothing is written: the configuration is printed to standard output, and what becomes of
-Ceilometer's settings to standard error. With it, the broker's URL and the secret for signatures go to files of
+Ceilometer's settings to standard error; what is set to its default, or not at all, is named where it matters. With it, the broker's URL and the secret for signatures go to files of
 their own beside it, which their owner alone may read: give them to the user that the daemon runs as.
 
 ceilometer.conf, ceilometer.conf.d and polling.yaml are read as ceilometer-polling reads them; what its command
@@ -37,7 +37,8 @@ pub struct Args {
     /// Write over files that are there.
     #[arg(long, requires = "output")]
     force: bool,
-    /// For programs: an object with the configuration, every setting, and the problems.
+    /// For programs: an object with the configuration, what becomes of every setting that is not at its default, and
+    /// the problems.
     #[arg(long)]
     json: bool,
 }

@@ -231,7 +231,10 @@ fn say_recovered(recovery: &Recovery, spool: &Spool) {
         tracing::error!("The spool's ledger was lost: where publishers were is not known, and they begin anew.");
     }
     let (damaged, bytes) = (recovery.damaged.len(), recovery.damaged_bytes);
-    if damaged > 0 || bytes > 0 {
+    if damaged == 0 && bytes > 0 {
+        tracing::warn!(bytes, "The spool was damaged on the disk, where nothing waits any more: nothing is lost.");
+    }
+    if damaged > 0 {
         tracing::error!(damaged, bytes, "Records in the spool were damaged on the disk; they are counted as lost.");
     }
     if recovery.torn_bytes > 0 {

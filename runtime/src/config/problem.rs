@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
+use super::secret::hide_login;
+
 /// One thing that is wrong, or that may not be what was meant.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Problem {
@@ -99,8 +101,9 @@ impl Problems {
             file: self.file.clone(),
             line: place.map(|place| place.line),
             column: place.map(|place| place.column),
-            key: (!key.is_empty()).then(|| key.to_owned()),
-            message,
+            key: (!key.is_empty()).then(|| hide_login(key).into_owned()),
+            // What was taken for a path or a name may be a URL that stands in the wrong place.
+            message: message.split(' ').map(hide_login).collect::<Vec<_>>().join(" "),
             remedy,
         });
     }
@@ -158,8 +161,9 @@ pub(super) fn quoted(text: &str) -> String {
     format!("`{}`", shown(text))
 }
 
-/// A name or value on one line, and not longer than one.
+/// A name or value on one line, not longer than one, and without what may be a login.
 pub(super) fn shown(text: &str) -> String {
+    let text = hide_login(text);
     const SHOWN: usize = 60; // characters; the line number says the rest
     let shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
     let more = if text.chars().nth(SHOWN).is_some() { "..." } else { "" };

@@ -59,6 +59,16 @@ pub(super) fn hide_password(uri: &str) -> String {
     hidden().unwrap_or_else(|| uri.to_owned())
 }
 
+/// A text that somebody wrote in a wrong place, without what may be a login: all that stands before a host.
+pub(super) fn hide_login(text: &str) -> std::borrow::Cow<'_, str> {
+    let hidden = || {
+        let (login, host) = text.rsplit_once('@')?;
+        let (scheme, login) = login.split_at(login.find("://").map_or(0, |at| at + 3));
+        login.contains(':').then(|| format!("{scheme}{HIDDEN}@{host}"))
+    };
+    hidden().map_or(text.into(), Into::into)
+}
+
 /// Whether a key's value is probably a secret.
 pub(super) fn sounds_secret(key: &str) -> bool {
     let key = key.to_lowercase().replace('-', "_");
@@ -74,6 +84,21 @@ mod tests {
         let value = serde_json::json!({"user": "me", "auth": [{"API-Key": "x", "Db_Password": ["x"], "n": 1}]});
         let shown = serde_json::json!({"user": "me", "auth": [{"API-Key": "***", "Db_Password": "***", "n": 1}]});
         assert_eq!(hide(&value), shown);
+    }
+
+    #[test]
+    fn a_text_loses_what_may_be_a_login() {
+        for (text, shown) in [
+            ("rabbit://u:p@h1,u:p@h2/vhost", "rabbit://***@h2/vhost"),
+            ("rabbit://u:a/b@c@h", "rabbit://***@h"),
+            ("u:p@h", "***@h"),
+            ("rabbit:/u:p@h", "***@h"),
+            ("me@host", "me@host"),
+            ("{http://example.org/1}owner/@uuid", "{http://example.org/1}owner/@uuid"),
+            ("sim://?domains=20", "sim://?domains=20"),
+        ] {
+            assert_eq!(hide_login(text), shown);
+        }
     }
 
     #[test]

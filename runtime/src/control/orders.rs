@@ -69,20 +69,53 @@ type Fits = fn(&Value) -> bool;
 /// What every sample has, in which form.
 const KEYS: [(&str, &str, Fits); 11] = [
     ("source", "a text", Value::is_string),
-    ("counter_name", "a text", Value::is_string),
+    ("counter_name", "a text that is not empty", is_name),
     ("counter_type", "gauge, cumulative or delta", is_kind),
     ("counter_unit", "a text", Value::is_string),
-    ("counter_volume", "a number", Value::is_number),
+    ("counter_volume", "a number", is_number),
     ("user_id", "a text or null", is_optional),
     ("project_id", "a text or null", is_optional),
-    ("resource_id", "a text", Value::is_string),
-    ("timestamp", "a text", Value::is_string),
+    ("resource_id", "a text that is not empty", is_name),
+    ("timestamp", "a time such as 2026-01-02T03:04:05.678901 or 2026-01-02T03:04:05+00:00", is_time),
     ("resource_metadata", "an object", Value::is_object),
-    ("message_id", "a text", Value::is_string),
+    ("message_id", "a UUID such as 8d1b7b52-e7d6-11f0-8de9-0242ac120002", is_uuid),
+];
+
+/// What a sample may have, in which form.
+const MORE: [(&str, &str, Fits); 3] = [
+    ("user_name", "a text or null", is_optional),
+    ("project_name", "a text or null", is_optional),
+    ("monotonic_time", "a number or null", |value| value.is_null() || is_number(value)),
 ];
 
 fn is_optional(value: &Value) -> bool {
     value.is_null() || value.is_string()
+}
+
+fn is_name(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| !text.is_empty())
+}
+
+/// One that a consumer's floats can hold.
+fn is_number(value: &Value) -> bool {
+    value.as_f64().is_some_and(f64::is_finite)
+}
+
+/// As Python's `isoformat` writes it, with an offset or without. `jiff` alone reads more than that.
+fn is_time(value: &Value) -> bool {
+    let Some(text) = value.as_str() else { return false };
+    let is_between = |(place, between): (usize, &str)| text.get(place..place + 1) == Some(between);
+    let has_form = [(4, "-"), (7, "-"), (10, "T"), (13, ":"), (16, ":")].into_iter().all(is_between);
+    let has_offset = || text.parse::<jiff::Timestamp>().is_ok();
+    has_form && !text.contains('[') && (text.parse::<jiff::civil::DateTime>().is_ok() || has_offset())
+}
+
+fn is_uuid(value: &Value) -> bool {
+    let fits = |(place, c): (usize, char)| match place {
+        8 | 13 | 18 | 23 => c == '-',
+        _ => c.is_ascii_hexdigit(),
+    };
+    value.as_str().is_some_and(|text| text.len() == 36 && text.chars().enumerate().all(fits))
 }
 
 fn is_kind(value: &Value) -> bool {
@@ -108,9 +141,14 @@ fn read(line: &str) -> Result<(Map<String, Value>, String), String> {
     };
     for (key, form, fits) in KEYS {
         match sample.get(key) {
-            None => return Err(format!("it has no `{key}`")),
+            None => return Err(format!("it has no `{key}`, which is {form}")),
             Some(value) if !fits(value) => return Err(format!("`{key}` is not {form}")),
             Some(_) => {}
+        }
+    }
+    for (key, form, fits) in MORE {
+        if sample.get(key).is_some_and(|value| !fits(value)) {
+            return Err(format!("`{key}` is not {form}"));
         }
     }
     let meter = sample.get("counter_name").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -170,7 +208,7 @@ mod tests {
     const SAMPLE: &str = r#"{"source": "openstack", "counter_name": "cpu", "counter_type": "cumulative",
         "counter_unit": "ns", "counter_volume": 12345678901234567890, "user_id": null, "project_id": "p",
         "resource_id": "r", "timestamp": "2026-01-02T03:04:05", "resource_metadata": {"a": 1.50},
-        "message_id": "m"}"#;
+        "message_id": "8d1b7b52-e7d6-11f0-8de9-0242ac120002"}"#;
 
     #[test]
     fn a_sample_stays_as_it_is_but_for_its_signature() {
@@ -189,10 +227,58 @@ mod tests {
             ("counter_name", "name", "no `counter_name`"),
             ("12345678901234567890", "\"5\"", "`counter_volume` is not a number"),
             ("cumulative", "counter", "`counter_type` is not gauge"),
+            ("12345678901234567890", "null", "`counter_volume` is not a number"),
+            ("12345678901234567890", "true", "`counter_volume` is not a number"),
             ("\"p\"", "5", "`project_id` is not a text or null"),
+            ("\"cpu\"", "5", "`counter_name` is not a text"),
+            ("\"cpu\"", "\"\"", "`counter_name` is not a text that is not empty"),
+            ("\"r\"", "null", "`resource_id` is not a text"),
+            ("\"user_id\"", "\"user_name\": [], \"user_id\"", "`user_name` is not a text or null"),
+            ("\"user_id\"", "\"monotonic_time\": \"1\", \"user_id\"", "`monotonic_time` is not a number or null"),
         ] {
             let said = sample(&SAMPLE.replacen(from, to, 1)).unwrap_err();
             assert!(said.contains(why), "{said}");
+        }
+    }
+
+    #[test]
+    fn times_are_those_that_ceilometer_writes() {
+        let is_sample = |time: &str| sample(&SAMPLE.replacen("2026-01-02T03:04:05", time, 1));
+        for time in [
+            "2026-01-02T03:04:05",
+            "2026-01-02T03:04:05.678901",
+            "2026-01-02T03:04:05+00:00",
+            "2026-01-02T03:04:05.678901-07:30",
+            "2026-01-02T03:04:05Z",
+        ] {
+            assert!(is_sample(time).is_ok(), "{time}");
+        }
+        for time in [
+            "yesterday",
+            "",
+            "2026-01-02",
+            "2026-01-02T03:04",
+            "2026-01-02 03:04:05",
+            "20260102T030405",
+            "2026-13-02T03:04:05",
+            "2026-02-30T03:04:05",
+            "2026-01-02T25:04:05",
+            "2026-01-02T03:04:05+00:00[UTC]",
+            "2026-01-02T03:04:05 ",
+            "\u{fc}026-01-02T03:04:05",
+            "1767323045",
+        ] {
+            assert!(is_sample(time).unwrap_err().contains("`timestamp` is not a time such as 2026-"), "{time}");
+        }
+    }
+
+    #[test]
+    fn ids_are_uuids() {
+        let id = "8d1b7b52-e7d6-11f0-8de9-0242ac120002";
+        let is_sample = |other: &str| sample(&SAMPLE.replacen(id, other, 1));
+        assert!(is_sample(&id.to_uppercase()).is_ok());
+        for other in ["zzz", "", &id.replace('-', ""), &id.replacen('8', "g", 1), &format!("{{{id}}}")] {
+            assert!(is_sample(other).unwrap_err().contains("`message_id` is not a UUID such as "), "{other}");
         }
     }
 }

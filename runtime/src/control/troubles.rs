@@ -13,12 +13,12 @@ const NEARLY_FULL: (u64, u64) = (9, 10);
 
 /// All of it, the worst first.
 pub(super) fn of(status: &Status, seen: &Seen) -> Vec<String> {
-    let (mut troubles, unread) = (Vec::new(), seen.unread.as_deref());
+    let (mut troubles, unread) = (Vec::new(), seen.unread.as_deref().map(bare));
     let mut say = |trouble: String| troubles.push(trouble);
     if let Some(why) = unread {
         say(format!("The hypervisor is not read: {why}."));
     }
-    if let Some(why) = &seen.unserved {
+    if let Some(why) = seen.unserved.as_deref().map(bare) {
         say(format!("Outputs may not be served as configured: {why}. Mend the disk; every slot tries again."));
     }
     let shortest = status.tasks.iter().map(|task| task.interval_seconds).min().unwrap_or(u64::MAX);
@@ -31,11 +31,11 @@ pub(super) fn of(status: &Status, seen: &Seen) -> Vec<String> {
     if silent > HANGS {
         say(format!("The spool's disk has not answered for {}; what is said of it is as old.", age(silent)));
     }
-    if let Some(why) = &spool.failing {
+    if let Some(why) = spool.failing.as_deref().map(bare) {
         say(format!("The spool cannot keep samples: {why}."));
     }
     for publisher in &status.publishers {
-        if let Some(why) = &publisher.trouble {
+        if let Some(why) = publisher.trouble.as_deref().map(bare) {
             let (name, waiting) = (&publisher.name, samples(publisher.spooled));
             say(format!("{name} cannot deliver, and {waiting}: {why}."));
         }
@@ -48,7 +48,7 @@ pub(super) fn of(status: &Status, seen: &Seen) -> Vec<String> {
         say("The spool is nearly full; soon samples go, older points first.".to_owned());
     }
     if let Some(last) = &status.last {
-        if let Some(why) = &last.missing {
+        if let Some(why) = last.missing.as_deref().map(bare) {
             say(format!("Statistics of all guests are missing: {why}."));
         }
         if !last.stuck.is_empty() {
@@ -65,7 +65,23 @@ pub(super) fn of(status: &Status, seen: &Seen) -> Vec<String> {
     troubles
 }
 
+/// Without a full stop, which brokers and libvirt put behind some of what they say.
+fn bare(why: &str) -> &str {
+    why.trim_end_matches('.')
+}
+
 #[allow(clippy::cast_precision_loss, reason = "an interval, which is at most some years")]
 fn as_seconds(interval: u64) -> f64 {
     interval as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_end_once() {
+        let said = "Login was refused. For details see the broker logfile";
+        assert_eq!([bare(&format!("{said}.")), bare(said)], [said; 2]);
+    }
 }

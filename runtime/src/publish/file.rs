@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
@@ -88,6 +88,15 @@ impl Open {
         }
         Ok(Self { file, size })
     }
+
+    /// Whether this is still the file of that path.
+    fn is_at(&self, path: &Path) -> bool {
+        let same = || {
+            let (ours, there) = (self.file.metadata().ok()?, fs::metadata(path).ok()?);
+            Some((ours.dev(), ours.ino()) == (there.dev(), there.ino()))
+        };
+        same().unwrap_or(false)
+    }
 }
 
 // === impl JsonLines ===
@@ -141,6 +150,10 @@ impl JsonLines {
         if self.open.as_ref().is_some_and(|open| open.size > 0 && open.size + lines.len() as u64 > self.max_size) {
             self.open = None;
             self.rotate()?;
+        }
+        // Moved or removed by somebody who rotates files, it is another one from now on.
+        if self.open.as_ref().is_some_and(|open| !open.is_at(&self.path)) {
+            self.open = None;
         }
         if self.open.is_none() {
             self.open = Some(Open::at(&self.path)?);
@@ -197,8 +210,8 @@ impl Publisher for JsonLines {
                     match result {
                         Ok(()) => break,
                         Err(error) => {
-                            health.fails(error.to_string());
                             let path = lines.path.display();
+                            health.fails(format!("{path}: {error}"));
                             if !std::mem::replace(&mut failing, true) {
                                 tracing::error!(%path, %error, "Samples cannot be written; they wait in the spool.");
                             }

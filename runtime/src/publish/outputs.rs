@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rustix::fs::Access;
 
+use super::notifier::amqp::check_encryption;
 use super::prometheus::endpoint;
 use crate::config::daemon::{NotifierOutput, Output};
 use crate::config::{Config, Problems};
@@ -16,6 +17,7 @@ pub fn check(config: &Config) -> Problems {
             Output::File(file) => file,
             Output::Notifier { notifier } => {
                 forgetful(notifier, place, &mut problems);
+                unencrypted(notifier, place, &mut problems);
                 continue;
             }
             Output::Test { .. } => continue,
@@ -30,13 +32,22 @@ pub fn check(config: &Config) -> Problems {
             let message = format!("this user cannot write in {shown}");
             problems.warning(file.place, &key, message, "Give the daemon a folder of its own");
         }
-        let earlier = config.outputs.iter().take(place);
-        if earlier.clone().any(|other| matches!(other, Output::File(other) if other.file == file.file)) {
-            let message = format!("{} is the file of two outputs", file.file.display());
-            problems.error(file.place, &key, message, "Give each output a file of its own");
-        }
     }
     problems
+}
+
+/// Whether connections can be encrypted as they are meant to be.
+fn unencrypted(notifier: &NotifierOutput, place: usize, problems: &mut Problems) {
+    let (options, key) = (&notifier.url.options, format!("outputs[{place}].notifier"));
+    let files = [&options.ssl_ca_file, &options.ssl_cert_file, &options.ssl_key_file];
+    if !options.ssl && files.iter().any(|file| file.is_some()) {
+        let message = "files for TLS are named, and connections are not encrypted";
+        problems.warning(notifier.place, &key, message, "Add `ssl: true` under options, or remove them");
+    }
+    if let Err(error) = check_encryption(options) {
+        let message = format!("no connection can be encrypted as things are: {error}");
+        problems.warning(notifier.place, &key, message, "Mend the file; it is read for every connection");
+    }
 }
 
 /// Whether what a broker confirmed outlives the broker.

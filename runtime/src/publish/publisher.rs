@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Mutex as AsyncMutex, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
+use tracing::Instrument;
 
 use super::counted::Counted;
 use super::file::JsonLines;
@@ -133,10 +134,15 @@ impl Publishers {
         self.known().insert(output.name().to_owned(), health.clone());
         let watched = Watched { serving: Arc::clone(&self.serving), stopped: stop.subscribe() };
         let work = publisher(output).run(feed, health);
-        let task = self.threads.spawn(async move {
-            let _watched = watched;
-            work.await;
-        });
+        // Whatever it says, the log names it.
+        let named = tracing::error_span!("output", name = output.name());
+        let task = self.threads.spawn(
+            async move {
+                let _watched = watched;
+                work.await;
+            }
+            .instrument(named),
+        );
         Ok(Running { output: output.clone(), stop, task })
     }
 

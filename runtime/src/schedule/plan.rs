@@ -41,8 +41,8 @@ pub fn is_discovery(url: &str) -> bool {
     [GUESTS, NODE].contains(&discovery_name(url))
 }
 
-/// A discovery may carry a parameter, as in `local_instances://`; ours take none.
-fn discovery_name(url: &str) -> &str {
+/// The name of a discovery, which may carry a parameter, as in `local_instances://`; ours take none.
+pub fn discovery_name(url: &str) -> &str {
     url.split(':').next().unwrap_or(url)
 }
 

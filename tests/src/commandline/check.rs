@@ -1,5 +1,7 @@
 //! `wasmeter check`: everything that can be wrong, before anything runs.
 
+use std::os::unix::fs::PermissionsExt;
+
 use crate::support::program::Folder;
 use crate::support::resources;
 
@@ -105,4 +107,54 @@ fn passwords_are_not_shown() {
         let ran = folder.run(line).is(0);
         assert!(!ran.stdout.contains("hush") && !ran.stderr.contains("hush"), "{}", ran.stdout);
     }
+}
+
+/// Also not where a URL stands in the place of something else.
+#[test]
+fn passwords_in_wrong_places_are_not_shown() {
+    for outputs in [
+        "[{notifier: 'rabbit://u:hush@h1/'}]",
+        "['rabbit://u:hush@h1,u:hush@h2/']",
+        "'rabbit://u:hu/sh@h1/'",
+        "[{notifier: {url: 'rabbit://h1/', options: 'rabbit://u:hush@h1/'}}]",
+        "[{notifier: {'rabbit://u:hush@h1/': 1}}]",
+        "[{notifier: {url_file: 'rabbit://u:hush@h1/'}}]",
+        "[{notifier: {url: 'rabbit:/u:hush@h1/'}}]",
+    ] {
+        let folder = folder(&format!("outputs: {outputs}"), "meters: [cpu]");
+        for line in ["check --json", "check", "run --cycles 1"] {
+            let ran = folder.run(line).is(64);
+            let said = ran.stdout + &ran.stderr;
+            assert!(said.contains("error"), "{said}");
+            assert!(!said.contains("hush") && !said.contains("sh@"), "{line}: {said}");
+        }
+    }
+}
+
+/// What TLS needs is read beforehand, though a daemon would try again.
+#[test]
+fn encryption_that_cannot_be_is_a_warning() {
+    let of = |options: &str| {
+        let outputs = format!("outputs: [{{notifier: {{url: 'rabbit://h1/', options: {{{options}}}}}}}]");
+        folder(&outputs, "meters: [cpu]").run("check").is(0).says("warnings")
+    };
+    of("ssl: true, ssl_ca_file: nowhere.pem").says("no connection can be encrypted as things are: option ssl_ca_file");
+    of("ssl: true, ssl_cert_file: wasmeter.yaml").says("option ssl_cert_file, file");
+    of("ssl_ca_file: nowhere.pem").says("files for TLS are named, and connections are not encrypted");
+}
+
+#[test]
+fn a_spool_that_cannot_be_is_an_error() {
+    let folder = folder("spool: {path: spool}", "meters: [cpu]");
+    folder.write("spool", "");
+    for line in ["check", "run --cycles 1"] {
+        let ran = folder.run(line);
+        assert!((ran.stdout.clone() + &ran.stderr).contains("spool is no folder"), "{line}: {}", ran.stderr);
+    }
+    std::fs::remove_file(folder.path("spool")).unwrap();
+    folder.run("check").is(0);
+    assert!(!folder.path("spool").exists(), "nothing is made");
+    std::fs::create_dir(folder.path("spool")).unwrap();
+    std::fs::set_permissions(folder.path("spool"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    folder.run("check").is(64).says("error: the spool's folder").says("must have mode 0700. Run chmod 700");
 }

@@ -137,7 +137,11 @@ fn what_cannot_be_written_leaves_nothing() {
     let folder = folder(&format!("{CONF}transport_url = rabbit://u:p@h/\n"));
     let out = out(&folder);
     for place in ["nowhere/wasmeter.yaml", "nowhere/"] {
-        import(&folder, &format!("--output {out}/{place}")).is(1).complains("is not written: No such file");
+        let remedy = format!("Make the folder first (mkdir -p {out}/nowhere), or name one that is there");
+        import(&folder, &format!("--output {out}/{place}"))
+            .is(1)
+            .complains("is not written: No such file")
+            .complains(&remedy);
     }
     assert!(names(&folder, "out").is_empty());
     // The last of the files cannot take the place of a folder.
@@ -175,7 +179,8 @@ fn folders_that_are_none_are_told() {
     let file = folder.path("etc/ceilometer.conf");
     run(&format!("import {}", file.display())).is(64).complains("Name the folder that ceilometer.conf is in");
     fs::remove_file(file).unwrap();
-    import(&folder, "").is(64).complains("there is no ceilometer.conf in the folder");
+    let ran = import(&folder, "").is(64).complains("there is no ceilometer.conf in the folder");
+    assert!(!ran.stderr.contains("transport_url"), "{}", ran.stderr);
     folder.write("etc/ceilometer.conf", "");
     fs::remove_file(folder.path("etc/polling.yaml")).unwrap();
     import(&folder, "")
@@ -230,6 +235,23 @@ fn what_is_measured_can_be_checked() {
         assert_eq!(config["metadata"]["reserved_keys"], serde_json::json!(["a", "b"]));
         assert_eq!(config["polling"]["sources"][0]["interval"], 60);
     }
+}
+
+/// Ceilometer only warns of a discovery that it does not have, and so the source is metered.
+#[test]
+fn sources_with_other_discoveries_besides_can_be_checked() {
+    let folder = folder(&format!("{CONF}[polling]\nenable_notifications = no\n"));
+    let discovery = "discovery: [local_instances, endpoint]";
+    folder.write("etc/polling.yaml", format!("sources: [{{name: a, interval: 10, meters: [cpu], {discovery}}}]\n"));
+    let out = out(&folder);
+    let check = format!("check --json -c {out}/wasmeter.yaml");
+    import(&folder, &format!("--output {out}")).is(0).says("remove it from the source's `discovery`");
+    with_the_cache_of_tests(&folder);
+    run(&check).is(64);
+    import(&folder, &format!("--output {out} --force --copy")).is(0).says("keeps the source's other discoveries");
+    with_the_cache_of_tests(&folder);
+    let report = run(&check).is(0).json();
+    assert_eq!(report["config"]["polling"]["sources"][0]["discovery"], serde_json::json!(["local_instances"]));
 }
 
 #[test]

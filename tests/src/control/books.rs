@@ -74,6 +74,7 @@ fn what_the_spool_has_no_room_for_is_lost_and_counted() {
         &format!("{OUTPUTS}\nspool: {{path: spool, max_size: 1MiB}}"),
     );
     let daemon = folder.start("run");
+    measured(&folder, &daemon, 1);
     until("losses", || (number(&losses(&folder), FULL, "lost") > 0).then_some(()));
     let lost = losses(&folder);
     let rows = lost["lost"].as_array().unwrap();

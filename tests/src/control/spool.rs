@@ -23,6 +23,7 @@ fn what_waits_is_exported_as_the_file_output_writes_it() {
     assert_eq!(folder.run("spool export - --publisher nowhere").is(0).stdout, "");
     assert_eq!(folder.run("spool export - --since 2030-01-01T00:00:00Z").is(0).stdout, "");
     folder.run("spool export waiting").is(1).complains("Remove it, or name another");
+    folder.run("spool export nowhere/x").is(1).complains("Make its folder first, or name a file in one that is there");
     folder.run("spool export - --publisher nobody").is(64).complains("there is no publisher");
     folder.run("spool export - --since yesterday").is(64).complains("is no time");
     let status = folder.run("spool status --json").is(0).json();
@@ -74,9 +75,20 @@ fn what_is_no_sample_is_refused_with_its_line_and_nothing_is_handed_in() {
     let file = folder.read("samples");
     let daemon = folder.start("run");
     measured(&folder, &daemon, 1);
-    for (line, why) in
-        [("{", "it is no JSON"), ("[]", "it is no object"), ("{\"source\": \"openstack\"}", "it has no `counter_name`")]
-    {
+    let sample = file.lines().next().unwrap();
+    let of_sample: Value = serde_json::from_str(sample).unwrap();
+    let with = |key: &str, value: &str| {
+        sample.replacen(&format!("\"{key}\": {}", of_sample[key]), &format!("\"{key}\": {value}"), 1)
+    };
+    for (line, why) in [
+        ("{", "it is no JSON"),
+        ("[]", "it is no object"),
+        ("{\"source\": \"openstack\"}", "it has no `counter_name`"),
+        (&with("timestamp", "\"yesterday\""), "`timestamp` is not a time such as 2026-01-02T03:04:05.678901"),
+        (&with("message_id", "\"zzz\""), "`message_id` is not a UUID such as"),
+        (&with("counter_volume", "\"5\""), "`counter_volume` is not a number"),
+        (&with("counter_name", "5"), "`counter_name` is not a text"),
+    ] {
         folder.write("odd", format!("{file}{line}\n"));
         let place = format!("odd:{}: {why}", file.lines().count() + 1);
         folder.run("spool replay odd").is(64).complains(&place).complains("mend it, or remove it");
@@ -99,7 +111,7 @@ fn what_has_no_room_is_not_handed_in() {
         // What is compressed to nothing needs no room.
         let digits: String =
             id.bytes().enumerate().map(|(at, byte)| random(u64::from(byte) * 7919 + at as u64, id)).collect();
-        sample.replacen("\"message_id\": \"", &format!("\"message_id\": \"{digits}"), 1) + "\n"
+        sample.replacen("\"resource_id\": \"", &format!("\"resource_id\": \"{digits}"), 1) + "\n"
     };
     folder.write("many", ids.iter().map(noise).collect::<String>());
     let ran = folder.run("spool replay many").is(1);

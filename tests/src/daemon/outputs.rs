@@ -84,3 +84,23 @@ fn a_folder_that_comes_back_is_written_to() {
     assert_eq!(log.matches(UNWRITTEN).count(), 1, "{log}");
     assert!(!folder.samples("there/samples").is_empty());
 }
+
+/// Whoever rotates files moves them away, and somebody removes one.
+#[test]
+fn a_file_that_is_moved_or_removed_is_begun_anew() {
+    let folder = Folder::measuring(CALM, "outputs: [{file: samples}]");
+    let written = || {
+        until("samples", || {
+            let there = fs::metadata(folder.path("samples"));
+            there.is_ok_and(|about| about.len() > 0).then_some(())
+        })
+    };
+    let daemon = folder.start("run");
+    written();
+    fs::rename(folder.path("samples"), folder.path("moved")).unwrap();
+    written();
+    fs::remove_file(folder.path("samples")).unwrap();
+    written();
+    daemon.end();
+    assert!(!folder.samples("moved").is_empty() && !folder.samples("samples").is_empty());
+}

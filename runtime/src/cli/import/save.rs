@@ -1,7 +1,7 @@
 //! Writing what was imported: all of it, or nothing.
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ const PLAIN: u32 = 0o640;
 pub(super) enum NotWritten {
     #[error("{} is there already; write over it with --force, or name another place", .0.display())]
     Exists(PathBuf),
-    #[error("{} is not written: {source}", path.display())]
+    #[error("{} is not written: {source}. {}", path.display(), remedy(path, source))]
     Io { path: PathBuf, source: io::Error },
 }
 
@@ -46,6 +46,18 @@ pub(super) fn all(draft: &Draft, yaml: &str, output: &Path, force: bool) -> Resu
     }
     // The configuration is the last, so that what it refers to is there.
     new.into_iter().map(New::put).collect()
+}
+
+/// What the operator can do.
+fn remedy(path: &Path, error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => {
+            let folder = path.parent().unwrap_or(Path::new("")).display();
+            format!("Make the folder first (mkdir -p {folder}), or name one that is there")
+        }
+        ErrorKind::PermissionDenied => "Run it as a user who may write there, or name another place".to_owned(),
+        _ => "Name another place".to_owned(),
+    }
 }
 
 // === impl NotWritten ===

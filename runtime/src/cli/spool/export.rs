@@ -114,8 +114,13 @@ impl Args {
     }
 
     fn unwritten(&self, error: &io::Error) -> Exit {
-        let remedy = if error.kind() == ErrorKind::AlreadyExists { ". Remove it, or name another" } else { "" };
-        print::error(format_args!("{} cannot be written: {error}{remedy}", self.file.display()));
+        let remedy = match error.kind() {
+            ErrorKind::AlreadyExists => "Remove it, or name another",
+            ErrorKind::NotFound => "Make its folder first, or name a file in one that is there",
+            ErrorKind::PermissionDenied => "Name a file where this user may write",
+            _ => "Name a file elsewhere",
+        };
+        print::error(format_args!("{} cannot be written: {error}. {remedy}", self.file.display()));
         Exit::Failed
     }
 }

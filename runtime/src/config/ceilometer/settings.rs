@@ -85,6 +85,11 @@ impl Settings {
         found
     }
 
+    /// The name of the file that is read first, if any is.
+    pub(super) fn first_file(&self) -> Option<&str> {
+        self.files.first().map(|(name, _)| name.as_str())
+    }
+
     /// The name of the file, and the assignment.
     pub(super) fn at(&self, at: At) -> Option<(&str, &Assignment)> {
         let (file, assignments) = self.files.get(at.file)?;

@@ -38,7 +38,7 @@ fn errors(conf: &str) -> String {
 fn told(conf: &str) -> (Verdict, String, String) {
     let import = import(conf);
     assert!(!import.problems.has_errors(), "{}", import.problems);
-    let item = import.items.iter().find(|item| item.file == "ceilometer.conf").unwrap();
+    let item = import.items.iter().find(|item| item.line.is_some()).unwrap();
     (item.verdict, item.there.clone(), item.here.clone())
 }
 
@@ -100,7 +100,7 @@ fn what_is_set_to_its_default_needs_no_mention() {
     let conf = "[DEFAULT]\ndebug = no\nlibvirt_type = kvm\ncontrol_exchange = 'ceilometer'\n[polling]\nbatch_size = 5_0\n\
                 enable_notifications = YES\n[notification]\npipelines = meter, event\n\
                 [oslo_messaging_rabbit]\nkombu_reconnect_delay = 1\n";
-    let items: Vec<_> = import(conf).items.into_iter().filter(|item| item.file == "ceilometer.conf").collect();
+    let items: Vec<_> = import(conf).items.into_iter().filter(|item| item.line.is_some()).collect();
     assert_eq!(items, []);
 }
 
@@ -177,6 +177,90 @@ fn sources_that_the_daemon_would_refuse_are_left_out_of_a_copy() {
     assert_eq!(sources[0].meters.patterns(), ["!cpu"]);
     assert_eq!(sources[0].discovery, ["local_instances://"]);
     assert_eq!(part.items.iter().filter(|item| item.verdict == Verdict::Different).count(), 1);
+}
+
+/// The discoveries that a copy leaves to a source that has these, if it has the source, and what is said of it.
+fn discoveries(list: &str, polling: PollingFile) -> (Option<String>, Vec<(Verdict, String, String)>) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("ceilometer.conf"), "[polling]\nenable_notifications = no\n").unwrap();
+    let text = format!("sources: [{{name: a, interval: 10, meters: [cpu], discovery: [{list}]}}]\n");
+    fs::write(folder.path().join("polling.yaml"), text).unwrap();
+    let part = Import::read(folder.path(), polling);
+    let sources = if part.draft.polling.is_some() { config(&part).polling.sources } else { Vec::new() };
+    let said = part.items.into_iter().filter(|item| item.name.starts_with("source a: "));
+    let said = said.map(|item| (item.verdict, item.name["source a: ".len()..].to_owned(), item.here)).collect();
+    (sources.first().map(|source| source.discovery.join(" ")), said)
+}
+
+/// Ceilometer warns of discoveries that it does not know, and goes on with the others or with those of each pollster.
+#[test]
+fn discoveries_that_there_are_not_cost_no_source_of_a_compute_node() {
+    let (copied, stays) = (PollingFile::Copied, PollingFile::Stays);
+    let one = |verdict, name: &str, here: &str| (verdict, name.to_owned(), here.to_owned());
+    let known = "left out of the copy, which keeps the source's other discoveries";
+    let none = "left out of the copy: without any, each module finds its own";
+    for (list, left, said) in [
+        ("local_instances, local_node", Some("local_instances local_node"), vec![]),
+        (
+            "local_instances, endpoint",
+            Some("local_instances"),
+            vec![one(Verdict::Different, "discovery endpoint", known)],
+        ),
+        (
+            "x, local_node, 'tenant://', z",
+            Some("local_node"),
+            vec![one(Verdict::Different, "discovery tenant://", known), one(Verdict::Unknown, "discovery x z", known)],
+        ),
+        ("local_instanses", Some(""), vec![one(Verdict::Unknown, "discovery local_instanses", none)]),
+        (
+            "x, endpoint",
+            Some(""),
+            vec![one(Verdict::Different, "discovery endpoint", none), one(Verdict::Unknown, "discovery x", none)],
+        ),
+        (
+            "endpoint, volumes",
+            None,
+            vec![one(Verdict::Different, "discovery endpoint volumes", "the source is left out of the copy")],
+        ),
+    ] {
+        assert_eq!(discoveries(list, copied), (left.map(str::to_owned), said.clone()), "{list}");
+        // Of a file that stays, the same is said, and what to change in it.
+        let (_, there) = discoveries(list, stays);
+        let names = |said: &[(Verdict, String, String)]| -> Vec<(Verdict, String)> {
+            said.iter().map(|(verdict, name, _)| (*verdict, name.clone())).collect()
+        };
+        assert_eq!(names(&there), names(&said), "{list}");
+        assert!(there.iter().all(|(_, _, here)| here.starts_with("the daemon refuses it: remove ")), "{there:?}");
+    }
+}
+
+#[test]
+fn the_namespace_central_is_told_unless_the_agent_is_one_of_compute() {
+    let of = |conf: &str| {
+        let items = import(conf).items.into_iter().filter(|item| item.name == "polling_namespaces");
+        items.map(|item| (item.verdict, item.line, item.here)).collect::<Vec<_>>()
+    };
+    for (conf, line) in [("", None), ("[DEFAULT]\npolling_namespaces = compute,central", Some(2))] {
+        let said = of(conf);
+        let [(Verdict::Missing, at, here)] = &said[..] else { panic!("{said:?}") };
+        assert!(*at == line && here.contains("`ceilometer-polling --polling-namespaces central`"), "{said:?}");
+    }
+    let compute = of("[DEFAULT]\npolling_namespaces = compute");
+    assert!(matches!(&compute[..], [(Verdict::Taken, Some(2), _)]), "{compute:?}");
+}
+
+#[test]
+fn nothing_is_said_of_what_a_file_lacks_that_was_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("polling.yaml"), POLLING).unwrap();
+    let said = || {
+        let import = Import::read(folder.path(), PollingFile::Copied);
+        assert!(import.problems.has_errors() && import.items.iter().all(|item| item.file == "polling.yaml"));
+        import.problems.to_string()
+    };
+    assert!(!said().contains("transport_url"), "{}", said());
+    fs::write(folder.path().join("ceilometer.conf"), b"[DEFAULT]\nhost = \xff\n").unwrap();
+    assert!(said().contains("not UTF-8") && !said().contains("transport_url"), "{}", said());
 }
 
 /// Text that looks like a configuration, or nearly.

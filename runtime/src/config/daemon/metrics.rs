@@ -1,7 +1,7 @@
 //! Where Prometheus finds metrics, and who may see them.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use super::read::Reading;
@@ -12,7 +12,7 @@ use crate::config::yaml::{Kind, Node, Refusal, Section};
 /// Where Prometheus finds metrics, and who may see them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Metrics {
-    /// The addresses that are listened on; without any there are no metrics.
+    /// The addresses that are listened on; without any, nobody is served.
     pub listen: Vec<Listen>,
     /// How it is encrypted, if it is.
     pub tls: Option<TlsFiles>,
@@ -78,14 +78,19 @@ struct Shown {
 const KEYS: [&str; 3] = ["listen", "tls", "users"];
 const MOST_ADDRESSES: usize = 100;
 const MOST_USERS: usize = 1000;
+/// Where Ceilometer's exporter listens by default.
+const PORT: u16 = 9101;
 
 // === impl Metrics ===
 
 impl Metrics {
     pub(super) fn read(reading: &mut Reading<'_, '_>) -> Self {
+        // A section without anything in it is one, too.
+        let Some(entry) = reading.root().entry("metrics") else { return Self::default() };
         let section = reading.section("metrics", &KEYS);
         let (listen, tls) = (Listen::read(&section, reading), TlsFiles::read(&section, reading));
         let users = User::read(&section, reading);
+        let listen = listen.unwrap_or_else(|| vec![Listen::by_default(entry.place)]);
         let metrics = Self { listen, tls, users };
         metrics.doubts(&section, reading);
         metrics
@@ -96,11 +101,11 @@ impl Metrics {
         let mut warn = |place: Option<Place>, key: &str, message: String, remedy: &str| {
             reading.problems.add(Severity::Warning, place, &section.key(key), message, remedy.to_owned());
         };
-        if section.get("listen").is_none() {
-            for entry in ["tls", "users"].iter().filter_map(|key| section.entry(key)) {
-                let message = format!("`metrics.{}` has no effect: nothing is listened on", entry.key);
-                warn(entry.place, &entry.key, message, "Add `listen: 127.0.0.1:9101`, or remove it");
-            }
+        if let Some(Node { kind: Kind::List(addresses), place }) = section.get("listen")
+            && addresses.is_empty()
+        {
+            let message = "`metrics.listen` is empty: nobody is served".to_owned();
+            warn(*place, "listen", message, "Remove it to listen on 127.0.0.1:9101, or remove `metrics`");
         }
         let Some(Listen { address, place }) = self.listen.iter().find(|listen| !listen.address.ip().is_loopback())
         else {
@@ -120,15 +125,20 @@ impl Metrics {
 // === impl Listen ===
 
 impl Listen {
-    /// One text, or a list of them.
-    fn read(section: &Section<'_>, reading: &mut Reading<'_, '_>) -> Vec<Self> {
+    /// On this machine alone.
+    fn by_default(place: Option<Place>) -> Self {
+        Self { address: (Ipv4Addr::LOCALHOST, PORT).into(), place }
+    }
+
+    /// One text, or a list of them; `None` if nothing is said.
+    fn read(section: &Section<'_>, reading: &mut Reading<'_, '_>) -> Option<Vec<Self>> {
         let texts = match section.get("listen") {
             Some(Node { kind: Kind::List(_), .. }) => section.texts("listen", MOST_ADDRESSES, reading.problems),
             Some(_) => {
                 let text = section.read("listen", reading.problems, |node| Ok((node.place, node.text()?.to_owned())));
                 text.map(|text| vec![text])
             }
-            None => None,
+            None => return None,
         };
         let mut all: Vec<Self> = Vec::new();
         for (place, text) in texts.unwrap_or_default() {
@@ -146,7 +156,7 @@ impl Listen {
                 }
             }
         }
-        all
+        Some(all)
     }
 }
 

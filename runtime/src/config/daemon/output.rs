@@ -110,6 +110,12 @@ impl Output {
             let known = ["file", "notifier", "test", "name", "max_size", "keep"];
             let Some(section) = Section::of(node, &path, &known, Severity::Error, reading.problems) else { continue };
             let Some(output) = Self::one(&section, reading) else { continue };
+            let is_taken = |file: &PathBuf| outputs.iter().any(|other| other.file().as_ref() == Some(file));
+            if let Some(file) = output.file().filter(is_taken) {
+                let message = format!("{} is the file of two outputs", file.display());
+                reading.problems.error(section.place, &path, message, "Give each output a file of its own");
+                continue;
+            }
             if outputs.iter().any(|other| other.name() == output.name()) {
                 let message = format!("two outputs are called {}", quoted(output.name()));
                 reading.problems.error(section.place, &path, message, "Give one of them another `name`");
@@ -118,6 +124,14 @@ impl Output {
             outputs.push(output);
         }
         outputs
+    }
+
+    /// The file that it writes, however it is spelt. Links are not followed.
+    fn file(&self) -> Option<PathBuf> {
+        match self {
+            Self::File(FileOutput { file, .. }) => Some(std::path::absolute(file).unwrap_or_else(|_| file.clone())),
+            Self::Notifier { .. } | Self::Test { .. } => None,
+        }
     }
 
     fn one(section: &Section<'_>, reading: &mut Reading<'_, '_>) -> Option<Self> {

@@ -14,7 +14,8 @@ fn parse(text: &str) -> Result<(Config, Problems), Problems> {
 
 /// All that is said about a file, a problem a line.
 fn said(text: &str) -> String {
-    parse(text).map_or_else(|problems| problems.to_string(), |(_, problems)| problems.to_string())
+    let said = parse(text).map_or_else(|problems| problems.to_string(), |(_, problems)| problems.to_string());
+    said.replace(&std::env::current_dir().unwrap().display().to_string(), "CWD")
 }
 
 /// The sample with its settings in force: those lines that begin with # and no blank.
@@ -108,6 +109,35 @@ fn the_sample_says_what_the_defaults_are() {
     let nobody = json!({"element": null, "default": null});
     let guests = json!({"report_stopped": false, "without_nova": "skip", "project": nobody, "user": nobody});
     assert_eq!(defaults["guests"], guests);
+}
+
+/// Where Ceilometer's exporter would be, once somebody writes `metrics`.
+#[test]
+fn metrics_without_addresses_are_for_this_machine() {
+    let usual = ["127.0.0.1:9101".parse().unwrap()];
+    for (text, addresses) in [
+        ("", &[][..]),
+        ("metrics: {}", &usual),
+        ("metrics:", &usual),
+        ("metrics: {listen: }", &usual),
+        ("metrics: {users: {a: {password_file: p}}}", &usual),
+        ("metrics: {listen: []}", &[]),
+        ("metrics: {listen: '[::1]:1'}", &["[::1]:1".parse().unwrap()]),
+    ] {
+        let (config, _) = parse(text).unwrap();
+        let found: Vec<std::net::SocketAddr> = config.metrics.listen.iter().map(|listen| listen.address).collect();
+        assert_eq!(found, addresses, "{text}");
+    }
+}
+
+#[test]
+fn outputs_share_no_file_however_it_is_spelt() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wasmeter.yaml");
+    let whole = folder.path().join("same.jsonl");
+    fs::write(&path, format!("outputs: [{{file: ./same.jsonl}}, {{file: {}, name: b}}]", whole.display())).unwrap();
+    let said = Config::load(Some(&path)).unwrap_err().to_string();
+    assert!(said.contains(&format!("{} is the file of two outputs", whole.display())), "{said}");
 }
 
 #[test]

@@ -23,7 +23,7 @@ mod wire;
 
 pub use self::link::Fault;
 pub use self::publisher::{Outcome, Publisher};
-pub use self::stream::NoStream;
+pub use self::stream::{NoStream, check_encryption};
 pub use self::wire::{Malformed, Reason};
 use super::transport_url::TransportUrl;
 
@@ -54,13 +54,13 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadConfig {
     /// A name that is too long for AMQP, or empty.
-    #[error("The {0} has no name, or one that is longer than {SHORT} bytes.")]
+    #[error("the {0} has no name, or one that is longer than {SHORT} bytes")]
     Name(&'static str),
     /// No topic, or more than a publisher keeps track of.
-    #[error("There are {0} topics: from 1 to {most} can be published to.", most = u64::BITS)]
+    #[error("there are {0} topics: from 1 to {most} can be published to", most = u64::BITS)]
     Topics(usize),
     /// A window without a message in it.
-    #[error("The window is 0: at least one message has to be unconfirmed for a while.")]
+    #[error("the window is 0: at least one message has to be unconfirmed for a while")]
     Window,
 }
 

@@ -1,6 +1,6 @@
 //! From the spool to the broker.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 
 use super::amqp::{Outcome, Publisher as Broker};
@@ -49,7 +49,7 @@ impl Notifier {
         };
         let (mut underway, mut record): (Underway, Option<Messages>) = Default::default();
         health.fails("not connected yet");
-        let mut troubled = false;
+        let (mut troubled, mut unreachable) = (false, BTreeMap::new());
         loop {
             let mut made = 0;
             while let Some(messages) = record.as_mut().filter(|_| broker.has_room() && made < MADE_AT_ONCE) {
@@ -77,7 +77,7 @@ impl Notifier {
                             other,
                             Outcome::Returned(..) | Outcome::Nacked(_) | Outcome::ChannelClosed(_)
                         );
-                        note(&other, &health);
+                        note(&other, &mut unreachable, &health);
                     }
                 },
                 next = feed.next_if(record.is_none()) => match next {
@@ -98,11 +98,20 @@ impl Publisher for Notifier {
     }
 }
 
-fn note(outcome: &Outcome, health: &Health) {
+/// Tells how it goes. `unreachable` is why there is no connection, by broker.
+fn note(outcome: &Outcome, unreachable: &mut BTreeMap<String, String>, health: &Health) {
     match outcome {
-        Outcome::Connected(_) | Outcome::Unblocked => health.works(),
+        Outcome::Connected(_) => {
+            unreachable.clear();
+            health.works();
+        }
+        Outcome::Unblocked => health.works(),
         Outcome::Blocked(why) => health.fails(format!("the broker takes no messages: {why}")),
-        Outcome::Unreachable { host, fault, .. } => health.fails(format!("{host}: {fault}")),
+        Outcome::Unreachable { host, fault, .. } => {
+            unreachable.insert(host.clone(), fault.to_string());
+            let all: Vec<String> = unreachable.iter().map(|(host, fault)| format!("{host}: {fault}")).collect();
+            health.fails(all.join("; "));
+        }
         Outcome::Returned(_, reason) => health.fails(format!("no queue takes messages: {reason}")),
         Outcome::Nacked(_) => health.fails("the broker refuses messages"),
         Outcome::ChannelClosed(reason) => health.fails(format!("the broker closed the channel: {reason}")),

@@ -47,34 +47,34 @@ pub struct Host {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadUrl {
     /// There is no `://`.
-    #[error("The transport URL has no scheme: it begins with `rabbit://`.")]
+    #[error("the transport URL has no scheme: it begins with `rabbit://`")]
     NoScheme,
     /// A driver that there is not here.
-    #[error("The transport URL's scheme is not `rabbit`: this daemon talks to RabbitMQ only.")]
+    #[error("the transport URL's scheme is not `rabbit`: this daemon talks to RabbitMQ only")]
     Scheme,
     /// A password with a character that ends it.
-    #[error("The transport URL's credentials contain `{0}`: write it as `%{code:02X}`.", code = u32::from(*.0))]
+    #[error("the transport URL's credentials contain `{0}`: write it as `%{code:02X}`", code = u32::from(*.0))]
     Unencoded(char),
     /// A port that is no number.
     #[error(
-        "Host {host} of the transport URL has a port that is not from 1 to 65535. If that is part of a password, \
-         write `,`, `:`, `/` and `@` in it as `%2C`, `%3A`, `%2F` and `%40`."
+        "host {host} of the transport URL has a port that is not from 1 to 65535; if that is part of a password, \
+         write `,`, `:`, `/` and `@` in it as `%2C`, `%3A`, `%2F` and `%40`"
     )]
     Port {
         /// Which host, counted from one.
         host: usize,
     },
     /// A host without a name.
-    #[error("Host {host} of the transport URL has no name, or a bracket in it is not closed.")]
+    #[error("host {host} of the transport URL has no name, or a bracket in it is not closed")]
     Name {
         /// Which host, counted from one.
         host: usize,
     },
     /// A text that is not UTF-8 once it is decoded.
-    #[error("The {0} of the transport URL is not UTF-8 after decoding its `%`: check these.")]
+    #[error("the {0} of the transport URL is not UTF-8 after decoding its `%`: check these")]
     Encoding(&'static str),
     /// A value of another type.
-    #[error("Option `{name}` of the transport URL is not {expected}.")]
+    #[error("option `{name}` is not {expected}")]
     Value {
         /// The option.
         name: &'static str,
@@ -82,7 +82,7 @@ pub enum BadUrl {
         expected: &'static str,
     },
     /// Options that exclude each other.
-    #[error("Options `{0}` and `{1}` of the transport URL exclude each other: leave out one.")]
+    #[error("options `{0}` and `{1}` exclude each other: leave out one")]
     Both(&'static str, &'static str),
 }
 
@@ -90,14 +90,27 @@ pub enum BadUrl {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Warning {
     /// An option that oslo.messaging does not have either.
-    #[error("Option `{0}` of the transport URL is unknown and has no effect.")]
+    #[error("option `{0}` is unknown and has no effect")]
     Unknown(String),
     /// An option that is not supported.
-    #[error("Option `{0}` of the transport URL has no effect: {1}.")]
+    #[error("option `{0}` has no effect: {1}")]
     NoEffect(&'static str, &'static str),
     /// Some hosts have credentials, and others do not.
-    #[error("Some hosts of the transport URL have no credentials: `guest` is used for them.")]
+    #[error("some hosts of the transport URL have no credentials: `guest` is used for them")]
     MixedCredentials,
+}
+
+// === impl Warning ===
+
+impl Warning {
+    /// What to do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Unknown(_) => "Correct its name, or remove it",
+            Self::NoEffect(..) => "Remove it",
+            Self::MixedCredentials => "Write user:password@ before each host",
+        }
+    }
 }
 
 // === impl TransportUrl ===

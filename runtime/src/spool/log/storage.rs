@@ -46,6 +46,8 @@ pub trait StorageFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
     /// Cuts it to a length.
     fn cut(&self, length: u64) -> io::Result<()>;
+    /// Takes room on the disk for so many bytes.
+    fn allocate(&self, length: u64) -> io::Result<()>;
     /// Makes its content durable, and its length.
     fn sync(&self) -> io::Result<()>;
 }

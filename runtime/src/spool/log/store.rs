@@ -18,6 +18,7 @@ mod commit;
 mod joining;
 mod open;
 mod read;
+mod reserve;
 mod rewrite;
 mod room;
 mod thinning;
@@ -70,6 +71,8 @@ pub struct Store<S: Storage = Folder> {
     dropped: Vec<Dropped>,
     /// Whether the disk was still full after room had been made: no more is dropped for nothing.
     full: bool,
+    /// Whether room is taken for writing a segment anew.
+    reserved: bool,
     /// The record that could not be read, and how often.
     unreadable: Option<(u64, u32)>,
     /// The segment that was read last and is not written any more.

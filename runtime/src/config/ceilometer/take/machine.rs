@@ -1,7 +1,7 @@
 //! The host, its hypervisor and its guests, and the daemon's own log.
 
-use super::Taking;
-use crate::config::ceilometer::report::Verdict;
+use super::{Taking, known};
+use crate::config::ceilometer::report::{Item, Verdict};
 use crate::config::problem::Problems;
 
 /// The longest name of a host: what POSIX allows.
@@ -101,7 +101,7 @@ fn metadata(taking: &mut Taking<'_>) {
 }
 
 fn namespaces(taking: &mut Taking<'_>) {
-    let Some(namespaces) = taking.list("DEFAULT", "polling_namespaces") else { return };
+    let Some(namespaces) = taking.list("DEFAULT", "polling_namespaces") else { return by_default(taking) };
     let (compute, others): (Vec<_>, Vec<_>) = namespaces.value.iter().partition(|name| *name == "compute");
     if compute.is_empty() {
         let mut problems = Problems::of(None);
@@ -116,4 +116,28 @@ fn namespaces(taking: &mut Taking<'_>) {
             taking.missing(namespaces.at, "polls other namespaces, too", here);
         }
     }
+}
+
+/// What the agent polls, if nothing is said: more than this daemon does.
+fn by_default(taking: &mut Taking<'_>) {
+    let Some(option) = known("DEFAULT", "polling_namespaces") else { return };
+    let settings = &taking.folder.settings;
+    let (Some(file), Ok(_)) = (settings.first_file(), settings.text(option)) else { return };
+    // What could not be read may say it.
+    if taking.folder.problems.has_errors() {
+        return;
+    }
+    let set = settings.place(option).and_then(|at| settings.at(at));
+    let (file, line) = set.map_or((file, None), |(file, assignment)| (file, Some(assignment.line)));
+    let here = "nothing to do if the agent is started with `--polling-namespaces compute`; else the central agent has \
+                to go on elsewhere, or here: `ceilometer-polling --polling-namespaces central`";
+    taking.import.items.push(Item {
+        verdict: Verdict::Missing,
+        file: file.to_owned(),
+        line,
+        section: Some(option.section.to_owned()),
+        name: option.name.to_owned(),
+        there: "polls the namespaces compute and central, unless its command line says otherwise".to_owned(),
+        here: here.to_owned(),
+    });
 }

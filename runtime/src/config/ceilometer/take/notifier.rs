@@ -119,7 +119,10 @@ fn broker(taking: &mut Taking<'_>) -> Option<Broker> {
         let mut problems = Problems::of(None);
         let message = "no `transport_url` is set: Ceilometer sends to RabbitMQ on this machine, as guest";
         problems.warning(None, "outputs", message, "Set it in [DEFAULT] and import again, if that is not meant");
-        taking.import.problems.extend(problems);
+        // What could not be read may say it.
+        if !taking.folder.problems.has_errors() {
+            taking.import.problems.extend(problems);
+        }
         taking.import.draft.set(&["notifier", "url"], "rabbit://", DEFAULT);
         return Some(Broker { at: None, query: String::new() });
     };

@@ -17,6 +17,27 @@ use crate::schedule::plan;
 
 /// Its name, here and where no option says otherwise there.
 const NAME: &str = "polling.yaml";
+/// Discoveries of agents of the namespace central.
+const CENTRAL: [&str; 18] = [
+    "alarm",
+    "barbican",
+    "dns_zones",
+    "endpoint",
+    "fip_services",
+    "fw_policy",
+    "fw_services",
+    "images",
+    "ipsec_connections",
+    "lb_services",
+    "manila_shares",
+    "tenant",
+    "volume_backups",
+    "volume_pools",
+    "volume_services",
+    "volume_snapshots",
+    "volumes",
+    "vpn_services",
+];
 
 pub(super) fn take(taking: &mut Taking<'_>, folder: &Path, copied: PollingFile) {
     let set = taking.text("polling", "cfg_file");
@@ -50,19 +71,15 @@ pub(super) fn take(taking: &mut Taking<'_>, folder: &Path, copied: PollingFile) 
     for source in &polling.sources {
         meters_of(taking, &shown, source);
     }
-    let (ours, others): (Vec<&Source>, Vec<&Source>) = polling.sources.iter().partition(|source| is_ours(source));
-    for source in &others {
-        let here = match copied {
-            PollingFile::Copied => "it is left out of the copy",
-            PollingFile::Stays => "the daemon refuses it: import with --copy, which leaves it out",
-        };
-        let there = "finds resources that the central agent polls";
-        of_source(taking, &shown, source, Different, "discovery", there, here);
+    for source in &polling.sources {
+        discoveries_of(taking, &shown, source, copied);
     }
     match copied {
         PollingFile::Copied => {
             taking.import.draft.set(&["polling"], NAME, format!("a copy of {}", path.display()));
-            taking.import.draft.polling = Some(if others.is_empty() { text } else { without(&path, &ours) });
+            let is_ours = |source: &Source| source.discovery.iter().all(|url| plan::is_discovery(url));
+            let is_whole = polling.sources.iter().all(is_ours);
+            taking.import.draft.polling = Some(if is_whole { text } else { without(&path, &polling.sources) });
         }
         PollingFile::Stays => stays(taking, &path),
     }
@@ -86,24 +103,61 @@ fn stays(taking: &mut Taking<'_>, path: &Path) {
     taking.import.problems.extend(problems);
 }
 
-fn is_ours(source: &Source) -> bool {
-    source.discovery.iter().all(|url| plan::is_discovery(url))
+fn is_central(url: &str) -> bool {
+    CENTRAL.contains(&plan::discovery_name(url))
 }
 
-/// The sources of a compute node alone.
-fn without(path: &Path, sources: &[&Source]) -> String {
+/// Whether a source has nothing to do with a compute node.
+fn is_of_central(source: &Source) -> bool {
+    !source.discovery.is_empty() && source.discovery.iter().all(|url| is_central(url))
+}
+
+/// Says of discoveries that there are not what becomes of them, and of their source.
+fn discoveries_of(taking: &mut Taking<'_>, file: &str, source: &Source, copied: PollingFile) {
+    let (known, others): (Vec<&str>, Vec<&str>) =
+        source.discovery.iter().map(String::as_str).partition(|url| plan::is_discovery(url));
+    let (central, unknown): (Vec<&str>, Vec<&str>) = others.into_iter().partition(|url| is_central(url));
+    let here = match (copied, is_of_central(source), known.is_empty()) {
+        (PollingFile::Copied, true, _) => "the source is left out of the copy",
+        (PollingFile::Stays, true, _) => {
+            "the daemon refuses it: remove the source from the file, or import with --copy, which leaves it out"
+        }
+        (PollingFile::Copied, false, false) => "left out of the copy, which keeps the source's other discoveries",
+        (PollingFile::Stays, false, false) => {
+            "the daemon refuses it: remove it from the source's `discovery`, or import with --copy, which leaves it out"
+        }
+        (PollingFile::Copied, false, true) => "left out of the copy: without any, each module finds its own",
+        (PollingFile::Stays, false, true) => {
+            "the daemon refuses it: remove the source's `discovery`, or import with --copy, which leaves it out"
+        }
+    };
+    for (names, verdict, there) in [
+        (central, Different, "finds resources that the central agent polls"),
+        (unknown, Unknown, "nothing but a warning: there is no such discovery"),
+    ] {
+        if !names.is_empty() {
+            let what = format!("discovery {}", names.join(" "));
+            of_source(taking, file, source, verdict, &what, there, here);
+        }
+    }
+}
+
+/// The sources of a compute node alone, with the discoveries that there are.
+fn without(path: &Path, sources: &[Source]) -> String {
     let path = path.display().to_string().replace(char::is_control, "\u{fffd}");
-    let mut out = format!("# Made by `wasmeter import` of {path}: its sources that a compute node can have.\nsources:");
-    if sources.is_empty() {
+    let mut out = format!("# Made by `wasmeter import` of {path}: what a compute node can have of it.\nsources:");
+    if sources.iter().all(is_of_central) {
         out.push_str(" []");
     }
     out.push('\n');
-    for Source { name, interval, meters, resources, discovery, .. } in sources {
+    for source in sources.iter().filter(|source| !is_of_central(source)) {
+        let Source { name, interval, meters, resources, discovery, .. } = source;
+        let discovery: Vec<String> = discovery.iter().filter(|url| plan::is_discovery(url)).cloned().collect();
         let list = |texts: &[String]| texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", ");
         // Writing to a string does not fail.
         let _ = writeln!(out, "  - name: {}\n    interval: {}", quoted(name), interval.as_secs());
         let _ = writeln!(out, "    meters: [{}]", list(meters.patterns()));
-        for (key, texts) in [("resources", resources), ("discovery", discovery)] {
+        for (key, texts) in [("resources", resources), ("discovery", &discovery)] {
             if !texts.is_empty() {
                 let _ = writeln!(out, "    {key}: [{}]", list(texts));
             }

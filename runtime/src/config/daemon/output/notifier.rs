@@ -8,7 +8,7 @@ use crate::config::file;
 use crate::config::problem::{Place, Severity, quoted};
 use crate::config::yaml::{Entry, Kind, Node, Refusal, Section};
 use crate::publish::notifier::amqp::{self, EXCHANGE};
-use crate::publish::notifier::transport_url::{Options, Secret, TransportUrl, Warning};
+use crate::publish::notifier::transport_url::{BadUrl, Options, Secret, TransportUrl, Warning};
 
 /// Messages of oslo.messaging, for Ceilometer's notification agent.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -91,7 +91,7 @@ fn options(section: &Section<'_>, reading: &mut Reading<'_, '_>) -> Options {
         if let Err((why, remedy)) = set {
             reading.problems.error(entry.place, &key, format!("{} is wrong: {why}", quoted(&key)), remedy);
         }
-        warn(&warnings, entry.place, &key, reading);
+        warn(&warnings, entry.place, &section.key("options"), reading);
     }
     options
 }
@@ -109,12 +109,14 @@ fn scalar(node: &Node) -> Result<String, Refusal> {
 
 fn warn(warnings: &[Warning], place: Option<Place>, key: &str, reading: &mut Reading<'_, '_>) {
     for warning in warnings {
-        reading.problems.warning(place, key, warning.to_string(), "Remove it");
+        reading.problems.warning(place, key, format!("{}: {warning}", quoted(key)), warning.remedy());
     }
 }
 
 fn url(section: &Section<'_>, options: Options, reading: &mut Reading<'_, '_>) -> Option<TransportUrl> {
-    let key = section.key("url");
+    let named = if section.get("url").is_none() && section.get("url_file").is_some() { "url_file" } else { "url" };
+    let (key, place) = (section.key(named), section.entry(named).and_then(|entry| entry.place));
+    let are_options_wrong = options.rabbit_ha_queues && options.rabbit_quorum_queue;
     let Some(text) = told(section, "url", reading) else {
         if section.get("url").is_none() && section.get("url_file").is_none() {
             let remedy = "Add `url: ` with Ceilometer's transport_url, such as rabbit://user:password@host:5672/";
@@ -125,12 +127,25 @@ fn url(section: &Section<'_>, options: Options, reading: &mut Reading<'_, '_>) -
     // What a wrong URL says is never shown: a part of a password may stand anywhere in it.
     match TransportUrl::parse(&text, options) {
         Ok(url) => {
-            warn(&url.warnings, section.place, &key, reading);
+            warn(&url.warnings, place, &key, reading);
             Some(url)
         }
         Err(error) => {
-            let remedy = "Write rabbit://user:password@host:5672/vhost, with other characters than letters encoded";
-            reading.problems.error(section.place, &key, format!("{} is wrong: {error}", quoted(&key)), remedy);
+            let mut wrong = |place: Option<Place>, key: &str, remedy: &str| {
+                reading.problems.error(place, key, format!("{} is wrong: {error}", quoted(key)), remedy);
+            };
+            match error {
+                BadUrl::Both(..) if are_options_wrong => {
+                    let place = section.entry("options").and_then(|entry| entry.place);
+                    wrong(place, &section.key("options"), "Remove one of them");
+                }
+                BadUrl::Both(..) | BadUrl::Value { .. } => wrong(place, &key, "Correct what stands behind its `?`"),
+                _ => {
+                    let remedy =
+                        "Write rabbit://user:password@host:5672/vhost, with other characters than letters encoded";
+                    wrong(place, &key, remedy);
+                }
+            }
             None
         }
     }

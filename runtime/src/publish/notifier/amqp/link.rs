@@ -21,6 +21,8 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// How much is read at once. What brokers send a publisher is short.
 const READ: usize = 16 << 10;
 
+/// The broker's code for the end of a connection that is nobody's fault.
+const CONNECTION_FORCED: u16 = 320;
 /// The broker's code for something that exists with other flags.
 const PRECONDITION_FAILED: u16 = 406;
 
@@ -61,6 +63,17 @@ pub enum Fault {
     Malformed(#[from] Malformed),
 }
 
+/// What stands in the way of a connection. What needs another remedy is another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The broker, or the network on the way to it.
+    Network,
+    /// What is needed to encrypt.
+    Encryption,
+    /// The broker does not want us, or not so.
+    Refusal,
+}
+
 /// An open connection.
 #[derive(Debug)]
 pub struct Link {
@@ -90,6 +103,23 @@ pub struct Link {
     pub published: u64,
     /// What exists with other flags than ours, in the broker's words.
     pub tolerated: Vec<String>,
+}
+
+// === impl Fault ===
+
+impl Fault {
+    /// What it stands for.
+    pub fn obstacle(&self) -> Obstacle {
+        match self {
+            Self::NoStream(NoStream::Connect(_)) | Self::Slow | Self::Broken(_) | Self::Ended | Self::Silent(_) => {
+                Obstacle::Network
+            }
+            // Somebody at the broker ends connections, or it ends itself.
+            Self::Closed(reason) if reason.code == CONNECTION_FORCED => Obstacle::Network,
+            Self::NoStream(_) => Obstacle::Encryption,
+            Self::Closed(_) | Self::Login { .. } | Self::Channel(_) | Self::Malformed(_) => Obstacle::Refusal,
+        }
+    }
 }
 
 // === impl Link: setting up ===

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::time::Sleep;
 use tracing::{debug, info, warn};
 
-use super::link::{Fault, Link};
+use super::link::{Fault, Link, Obstacle};
 use super::wire::{Frame, Method, Reason};
 use super::{BadConfig, Config};
 use crate::publish::notifier::envelope::PROPERTIES;
@@ -61,8 +61,8 @@ pub struct Publisher {
     state: State,
     /// Connections lost or not made since one was there.
     failures: usize,
-    /// What was last said about each host, so that it is said once.
-    said: Vec<Option<String>>,
+    /// What was said to stand in the way since there was a connection.
+    said: Vec<Obstacle>,
     /// What was last said to exist with other flags.
     said_tolerated: Vec<String>,
     /// Unconfirmed messages, in order.
@@ -138,13 +138,12 @@ impl Publisher {
         for i in (1..config.url.hosts.len()).rev() {
             config.url.hosts.swap(i, random_below(i + 1));
         }
-        let said = vec![None; config.url.hosts.len()];
         Ok(Self {
             config: Arc::new(config),
             host: 0,
             state: State::New,
             failures: 0,
-            said,
+            said: Vec::new(),
             said_tolerated: Vec::new(),
             window: VecDeque::new(),
             waiting: 0,
@@ -238,7 +237,7 @@ impl Publisher {
             self.outcomes.push_back(Outcome::Connected(host));
         }
         self.failures = 0;
-        self.said.fill(None);
+        self.said.clear();
         self.state = State::Ready(Box::new(link));
         self.note_blocked();
     }
@@ -252,12 +251,12 @@ impl Publisher {
         let host = self.host_name();
         let text = fault.to_string();
         let unconfirmed = self.window.len();
-        match self.said.get_mut(self.host) {
-            Some(said) if said.as_ref() != Some(&text) => {
-                warn!(host, error = %text, unconfirmed, "No connection to the broker; trying until there is one.");
-                *said = Some(text);
-            }
-            _ => debug!(host, error = %text, unconfirmed, ?pause, "Still no connection to the broker."),
+        let obstacle = fault.obstacle();
+        if self.said.contains(&obstacle) {
+            debug!(host, error = %text, unconfirmed, ?pause, "Still no connection to the broker.");
+        } else {
+            warn!(host, error = %text, unconfirmed, "No connection to the broker; trying until there is one.");
+            self.said.push(obstacle);
         }
         self.outcomes.push_back(Outcome::Unreachable { host, fault, pause });
         self.failures += 1;

@@ -66,6 +66,11 @@ impl Stream {
     }
 }
 
+/// Whether connections can be encrypted with these options, if they are to be.
+pub fn check_encryption(options: &Options) -> Result<(), NoStream> {
+    if options.ssl { tls(options).map(drop) } else { Ok(()) }
+}
+
 /// A failure of TLS without the time that it is now, which would make each try another failure.
 fn timeless(error: io::Error) -> NoStream {
     use tokio_rustls::rustls::{CertificateError, Error};

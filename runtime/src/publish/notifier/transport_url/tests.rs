@@ -65,48 +65,47 @@ fn options_override() {
     assert_eq!(
         url.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
         [
-            "Some hosts of the transport URL have no credentials: `guest` is used for them.",
-            "Option `Ssl` of the transport URL is unknown and has no effect.",
-            "Option `kombu_compression` of the transport URL has no effect: messages are sent uncompressed.",
-            "Option `x\\u{1b}` of the transport URL is unknown and has no effect.",
+            "some hosts of the transport URL have no credentials: `guest` is used for them",
+            "option `Ssl` is unknown and has no effect",
+            "option `kombu_compression` has no effect: messages are sent uncompressed",
+            "option `x\\u{1b}` is unknown and has no effect",
         ]
     );
 }
 
 #[test]
 fn errors_name_place_and_remedy() {
-    let port = "Host 1 of the transport URL has a port that is not from 1 to 65535. If that is part of a password, \
-                write `,`, `:`, `/` and `@` in it as `%2C`, `%3A`, `%2F` and `%40`.";
+    let port = "host 1 of the transport URL has a port that is not from 1 to 65535; if that is part of a password, \
+                write `,`, `:`, `/` and `@` in it as `%2C`, `%3A`, `%2F` and `%40`";
     for (text, error) in [
-        ("h:5672", "The transport URL has no scheme: it begins with `rabbit://`."),
-        ("kafka://h", "The transport URL's scheme is not `rabbit`: this daemon talks to RabbitMQ only."),
-        ("rabbit://u:hid/den@h/v", "The transport URL's credentials contain `/`: write it as `%2F`."),
-        ("rabbit://u:hid#den@h/v", "The transport URL's credentials contain `#`: write it as `%23`."),
-        ("rabbit://u:hid?den@h/v", "The transport URL's credentials contain `?`: write it as `%3F`."),
+        ("h:5672", "the transport URL has no scheme: it begins with `rabbit://`"),
+        ("kafka://h", "the transport URL's scheme is not `rabbit`: this daemon talks to RabbitMQ only"),
+        ("rabbit://u:hid/den@h/v", "the transport URL's credentials contain `/`: write it as `%2F`"),
+        ("rabbit://u:hid#den@h/v", "the transport URL's credentials contain `#`: write it as `%23`"),
+        ("rabbit://u:hid?den@h/v", "the transport URL's credentials contain `?`: write it as `%3F`"),
         ("rabbit://u:hid,den@h/v", port),
         ("rabbit://u:p@h:0", port),
         ("rabbit://u:p@h:65536", port),
         ("rabbit://u:p@h:+1", port),
         ("rabbit://u:p@[::1]x", port),
-        ("rabbit://u:p@:1", "Host 1 of the transport URL has no name, or a bracket in it is not closed."),
-        ("rabbit://u:p@[::1", "Host 1 of the transport URL has no name, or a bracket in it is not closed."),
+        ("rabbit://u:p@:1", "host 1 of the transport URL has no name, or a bracket in it is not closed"),
+        ("rabbit://u:p@[::1", "host 1 of the transport URL has no name, or a bracket in it is not closed"),
         (
             "rabbit://u:hidden%ff@h",
-            "The password of the transport URL is not UTF-8 after decoding its `%`: check these.",
+            "the password of the transport URL is not UTF-8 after decoding its `%`: check these",
         ),
-        ("rabbit://h/?ssl=si", "Option `ssl` of the transport URL is not one of true, false, 1, 0, on, off, yes, no."),
+        ("rabbit://h/?ssl=si", "option `ssl` is not one of true, false, 1, 0, on, off, yes, no"),
         (
             "rabbit://h/?heartbeat_timeout_threshold=-1",
-            "Option `heartbeat_timeout_threshold` of the transport URL is not a whole number in its range.",
+            "option `heartbeat_timeout_threshold` is not a whole number in its range",
         ),
         (
             "rabbit://h/?rabbit_login_method=NONE",
-            "Option `rabbit_login_method` of the transport URL is not one of AMQPLAIN, PLAIN, EXTERNAL.",
+            "option `rabbit_login_method` is not one of AMQPLAIN, PLAIN, EXTERNAL",
         ),
         (
             "rabbit://h/?rabbit_ha_queues=1&rabbit_quorum_queue=1",
-            "Options `rabbit_ha_queues` and `rabbit_quorum_queue` of the transport URL exclude each other: \
-             leave out one.",
+            "options `rabbit_ha_queues` and `rabbit_quorum_queue` exclude each other: leave out one",
         ),
     ] {
         assert_eq!(parse(text).unwrap_err().to_string(), error, "{text}");

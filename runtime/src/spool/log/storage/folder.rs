@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
 
 use super::{Storage, StorageFile};
 
@@ -17,6 +17,16 @@ const MODE: u32 = 0o600;
 /// A folder on a disk.
 #[derive(Debug)]
 pub struct Folder(Dir);
+
+/// A lock that is held. Closing the file is not enough: a process that is being started may still have it for a moment.
+#[derive(Debug)]
+pub struct Locked(File);
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}
 
 // === impl Folder ===
 
@@ -33,7 +43,7 @@ impl Folder {
 
 impl Storage for Folder {
     type File = File;
-    type Lock = File;
+    type Lock = Locked;
 
     fn list(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
@@ -69,11 +79,11 @@ impl Storage for Folder {
         self.0.open(".")?.sync_all()
     }
 
-    fn lock(&self, name: &str) -> io::Result<Option<File>> {
+    fn lock(&self, name: &str) -> io::Result<Option<Locked>> {
         let options = &mut OpenOptions::new();
         let file = self.open_with(name, options.read(true).write(true).create(true).mode(MODE))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(file)),
+            Ok(()) => Ok(Some(Locked(file))),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(errno) => Err(errno.into()),
         }
@@ -100,6 +110,10 @@ impl StorageFile for File {
 
     fn cut(&self, length: u64) -> io::Result<()> {
         self.set_len(length)
+    }
+
+    fn allocate(&self, length: u64) -> io::Result<()> {
+        Ok(fallocate(self, FallocateFlags::empty(), 0, length)?)
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -108,6 +108,10 @@ impl StorageFile for MemoryFile {
         Ok(())
     }
 
+    fn allocate(&self, length: u64) -> io::Result<()> {
+        self.cut(length)
+    }
+
     fn sync(&self) -> io::Result<()> {
         Ok(())
     }

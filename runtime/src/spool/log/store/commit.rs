@@ -80,7 +80,9 @@ impl<S: Storage> Store<S> {
             reading.pass_lost(&self.index, self.committed);
         }
         self.retire_passed(false);
-        self.settle_books()
+        self.settle_books()?;
+        self.keep_reserve();
+        Ok(())
     }
 
     /// Writes the ledger if it changed, and removes what it allows to be removed.

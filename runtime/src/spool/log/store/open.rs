@@ -53,6 +53,7 @@ impl<S: Storage> Store<S> {
             alike: false,
             dropped: Vec::new(),
             full: false,
+            reserved: false,
             unreadable: None,
             reading: None,
             _lock: lock,
@@ -85,6 +86,7 @@ impl<S: Storage> Store<S> {
         recovery.segments = store.segments.len();
         recovery.records = store.index.from(0).filter(|entry| entry.held().is_some()).count() as u64;
         recovery.damaged = store.damaged();
+        store.keep_reserve();
         // Nothing depends on this success: what is left over is only bytes, and the next call tries again.
         let _ = store.settle(now);
         Ok((store, recovery))

@@ -23,19 +23,16 @@ impl<S: Storage> Store<S> {
         let last = position + 1 == self.segments.len();
         let (start, joined) = self.segments.get(position).map_or((None, 0), |segment| (segment.start, segment.joined));
 
-        let file = self.storage.create(REWRITE).map_err(Error::io(Step::Rewrite))?;
-        let (length, entries) = match self.copy(&file, first, (start, joined), plan) {
-            Ok(copied) => copied,
-            Err(error) => {
-                // A full disk is not left fuller; if it stays, the next attempt or the next start removes it.
-                let _ = self.storage.remove(REWRITE);
-                return Err(error);
-            }
+        let (file, length, entries) = match self.written_anew(first, (start, joined), &plan) {
+            Err(error) if error.is_full() && self.use_reserve() => self.written_anew(first, (start, joined), &plan)?,
+            written => written?,
         };
         self.storage.rename(REWRITE, &name(first)).map_err(Error::io(Step::Rewrite))?;
         self.names = true;
         self.renamed = true;
         self.reading = None;
+        // Out of what the old one took, before anybody else has it.
+        self.keep_reserve();
         for segment in self.segments.range_mut(position.saturating_sub(1)..=position) {
             // It has got smaller: joined with its neighbours it may be, too.
             segment.apart = None;
@@ -60,17 +57,35 @@ impl<S: Storage> Store<S> {
         Ok(())
     }
 
+    /// The new file, how long it is, and its records with where they are.
+    fn written_anew(
+        &mut self,
+        first: u64,
+        frame: (Option<Point>, u64),
+        plan: &Plan,
+    ) -> Result<(S::File, u64, Vec<Entry>), Error> {
+        let file = self.storage.create(REWRITE).map_err(Error::io(Step::Rewrite))?;
+        match self.copy(&file, first, frame, plan) {
+            Ok((length, entries)) => Ok((file, length, entries)),
+            Err(error) => {
+                // A full disk is not left fuller; if it stays, the next attempt or the next start removes it.
+                let _ = self.storage.remove(REWRITE);
+                Err(error)
+            }
+        }
+    }
+
     /// Writes the records to the new file, and says where they are.
     fn copy(
         &mut self,
         file: &S::File,
         first: u64,
         (start, joined): (Option<Point>, u64),
-        plan: Plan,
+        plan: &Plan,
     ) -> Result<(u64, Vec<Entry>), Error> {
         let write = |bytes: &[u8], offset| write_full(file, bytes, offset).map_err(Error::io(Step::Rewrite));
         write(&header(self.salt, start), 0)?;
-        let Plan { mut entries, payload: mut other } = plan;
+        let (mut entries, mut other) = (plan.entries.clone(), plan.payload.clone());
         let mut offset = SEGMENT_HEADER;
         for entry in entries.iter_mut().filter(|entry| entry.is_record_of(first)) {
             let payload = match entry.state {

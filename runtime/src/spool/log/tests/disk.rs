@@ -348,6 +348,19 @@ impl StorageFile for DiskFile {
         Ok(())
     }
 
+    fn allocate(&self, length: u64) -> io::Result<()> {
+        let mut inner = self.disk.0.borrow_mut();
+        inner.call(false, true)?;
+        let used = inner.used() + length as usize;
+        if inner.capacity.is_some_and(|capacity| used > capacity) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let change = Change::Cut(length as usize);
+        apply(&mut inner.nodes[self.node].cache, &change);
+        inner.nodes[self.node].pending.push(change);
+        Ok(())
+    }
+
     fn sync(&self) -> io::Result<()> {
         let mut inner = self.disk.0.borrow_mut();
         let called = inner.call(false, false);

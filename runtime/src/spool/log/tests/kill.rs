@@ -42,7 +42,8 @@ fn write_until_killed() {
         let counts = Counts::from_iter([(Key::new("cpu").unwrap(), number)]);
         store.append(&payload(number), counts, 0).unwrap();
         store.sync().unwrap();
-        writeln!(std::io::stderr(), "committed {number}").unwrap();
+        // In one piece, so that none is left by half.
+        std::io::stderr().write_all(format!("committed {number}\n").as_bytes()).unwrap();
         if number.is_multiple_of(16) {
             store.settle(0).unwrap();
         }
