@@ -43,6 +43,9 @@ pub struct Delivery {
     pub body: Vec<u8>,
 }
 
+/// Messages that are taken out of a queue over one connection.
+const DRAINED_AT_ONCE: usize = 200;
+
 // === impl Vhost ===
 
 impl<'a> Vhost<'a> {
@@ -180,13 +183,23 @@ impl<'a> Vhost<'a> {
     ///
     /// If there is no such queue, or RabbitMQ does not run.
     pub fn drain(&self, queue: &str) -> Result<Vec<Delivery>, Failed> {
-        self.with("a queue cannot be read", async |channel| {
-            let mut all = Vec::new();
-            while let Some(message) = channel.basic_get(queue.into(), BasicGetOptions { no_ack: true }).await? {
-                all.push(Delivery::from(message));
+        let mut all = Vec::new();
+        loop {
+            let before = all.len();
+            // Some at a time: it is each of these calls that has a limit.
+            all.extend(self.with("a queue cannot be read", async |channel| {
+                let mut some = Vec::new();
+                while some.len() < DRAINED_AT_ONCE
+                    && let Some(message) = channel.basic_get(queue.into(), BasicGetOptions { no_ack: true }).await?
+                {
+                    some.push(Delivery::from(message));
+                }
+                Ok(some)
+            })?);
+            if all.len() == before {
+                return Ok(all);
             }
-            Ok(all)
-        })
+        }
     }
 
     fn queue(&self, name: &str) -> Result<lapin::Queue, Failed> {
