@@ -5,8 +5,8 @@ pub mod keeping;
 pub mod polling;
 pub mod report;
 pub mod run;
-
 pub mod tally;
+pub mod tenants;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,11 +15,13 @@ use tokio::runtime::Handle;
 
 use self::keeping::Kept;
 use self::tally::Tally;
+use self::tenants::Tenants;
 use crate::clock::Clock;
 use crate::config::{Config, MeterFilter, Polling};
 use crate::discovery::{Directory, Rules};
 use crate::hypervisor::Hypervisor;
 use crate::hypervisor::reader::Reader;
+use crate::modules::deploying::{self, Loaded};
 use crate::modules::{Modules, NotLoaded};
 use crate::pipeline::Chain;
 use crate::publish::id::Ids;
@@ -49,6 +51,8 @@ pub struct Agent {
     ledger: Arc<Ledger>,
     ids: Ids,
     tenant: Arc<str>,
+    /// Modules of tenants.
+    pub tenants: Tenants,
     /// What was measured, and what was lost.
     pub tally: Tally,
 }
@@ -80,6 +84,17 @@ async fn load(sandbox: &Sandbox, config: &Config) -> Result<Modules, NotLoaded> 
     Ok(modules)
 }
 
+/// Has what the operator deployed run. What cannot is said, and keeps nothing else from running.
+async fn deploy(tenants: &mut Tenants, sandbox: &Sandbox, config: &Config, names: &Arc<Names>) {
+    let Loaded { prepared, failed, problems } = deploying::load(sandbox, config, names).await;
+    if !problems.is_empty() {
+        tracing::error!("Not all deployments run as they are written now:\n{problems}");
+    }
+    for (key, changes) in tenants.deploy(prepared, &failed, names) {
+        tenants::say(&key, &changes);
+    }
+}
+
 // === impl Agent ===
 
 impl Agent {
@@ -91,13 +106,16 @@ impl Agent {
         let directory = Directory::new(Rules::of(&config));
         let ids = Ids::new(&config.host, clock.now());
         let chains = modules.chains();
+        let names = Arc::new(modules.names.clone());
+        let mut tenants = Tenants::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
+        deploy(&mut tenants, &sandbox, &config, &names).await;
         Ok(Self {
             clock,
             sandbox,
             guests,
             reader,
             directory,
-            names: Arc::new(modules.names.clone()),
+            names,
             modules,
             chains,
             states: HashMap::new(),
@@ -105,6 +123,7 @@ impl Agent {
             ledger: Arc::default(),
             ids,
             tenant: OPERATOR.into(),
+            tenants,
             tally: Tally::default(),
             config,
         })
@@ -125,6 +144,7 @@ impl Agent {
         let mut names = modules.names.clone();
         names.keep_declared(&self.names, is_the_same);
         self.names = Arc::new(names);
+        deploy(&mut self.tenants, &self.sandbox, &config, &self.names).await;
         self.modules = modules;
         self.config = config;
         Ok(())

@@ -30,7 +30,7 @@ use self::seen::Seen;
 use self::status::{Loss, Losses, Publisher, Spool as SpoolStatus, Status};
 use self::time::Time;
 use crate::agent::Agent;
-use crate::agent::report::Report;
+use crate::agent::report::{ModuleReport, Report};
 use crate::clock::Clock;
 use crate::hypervisor::HypervisorError;
 use crate::publish::Publishers;
@@ -78,6 +78,11 @@ impl Control {
     /// A cycle is over, or the host could not be read for it.
     pub fn cycled(&self, agent: &Agent, report: &Result<Report, HypervisorError>) {
         self.note(|seen| seen.cycled(agent, report));
+    }
+
+    /// Modules of tenants gave something.
+    pub fn landed(&self, agent: &Agent, reports: &[ModuleReport]) {
+        self.note(|seen| seen.landed(agent, reports));
     }
 
     /// Something was counted.

@@ -25,6 +25,7 @@ pub mod clock;
 pub mod config;
 pub mod contract;
 pub mod control;
+pub mod digest;
 pub mod discovery;
 mod files;
 #[doc(hidden)]

@@ -20,6 +20,7 @@ pub mod loading;
 pub mod module;
 pub mod names;
 pub mod price;
+pub mod turns;
 
 pub use self::call::Landed;
 pub use self::failure::{Cause, Failure};

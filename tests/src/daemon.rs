@@ -6,6 +6,7 @@ mod reloading;
 mod resources;
 mod service;
 mod signals;
+mod tenants;
 mod transforming;
 
 use std::collections::BTreeSet;

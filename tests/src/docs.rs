@@ -73,6 +73,7 @@ fn links_lead_somewhere() {
         "docs/configuration.md",
         "docs/install.md",
         "docs/operate.md",
+        "docs/tenants.md",
         "docs/write-a-pollster.md",
     ] {
         let text = document(name);

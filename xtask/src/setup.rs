@@ -38,6 +38,8 @@ pub enum Need {
     Systemd,
     /// valgrind, which looks at what is done with memory that libvirt owns.
     Valgrind,
+    /// minisign, which signs modules.
+    Minisign,
     /// RabbitMQ, to which Ceilometer sends, and wasmeter in tests.
     RabbitMq,
     /// Prometheus and promtool, which scrape and check what wasmeter exports.
@@ -64,6 +66,7 @@ pub const FOR_TESTING: &[Need] = &[
     Need::Uidmap,
     Need::Systemd,
     Need::Valgrind,
+    Need::Minisign,
     Need::Prometheus,
     Need::RabbitMq,
     Need::Python,
@@ -94,6 +97,7 @@ pub const EVERYTHING: &[Need] = &[
     Need::Uidmap,
     Need::Systemd,
     Need::Valgrind,
+    Need::Minisign,
     Need::Prometheus,
     Need::RabbitMq,
     Need::Python,
@@ -113,6 +117,7 @@ impl Need {
             Self::Uidmap => "newuidmap, by which users start guests of tests",
             Self::Systemd => "systemd-analyze",
             Self::Valgrind => "valgrind",
+            Self::Minisign => "minisign",
             Self::RabbitMq => "RabbitMQ",
             Self::Prometheus => "Prometheus and promtool",
             Self::Python => "Python with venv and headers",

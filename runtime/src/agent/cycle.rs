@@ -27,11 +27,17 @@ const FAILURES_SAID: usize = 3;
 impl Agent {
     /// Measures once for these intervals.
     pub async fn cycle(&mut self, intervals: &[u64]) -> Result<Report, HypervisorError> {
+        // The operator's own modules come first.
+        let alone = self.tenants.hold();
         let work = plan::plan(&self.config.polling, &self.modules.pollsters, intervals);
         let mut want = Want::default();
         want.and_stopped(self.config.guests.report_stopped);
         for work in &work {
             want.add(&work.module.description.reads);
+        }
+        for (reads, projects) in self.tenants.reads(intervals, self.clock.now().wall) {
+            let guests = self.directory.guests_of(|project| projects.contains(project)).collect();
+            want.add_for(&reads, &guests);
         }
         let began = self.clock.now();
         let reading = self.reader.read(&want).await.inspect_err(|_| self.tally.failed_reads += 1)?;
@@ -47,6 +53,8 @@ impl Agent {
         let (mut slot, mut modules) = self.stamp(work, polled, &snapshot, &others);
         self.transform(&mut slot, &mut modules).await;
         self.forget(at);
+        self.begin(intervals, &snapshot);
+        drop(alone);
         self.tally.cycles += 1;
         self.tally.samples += slot.len() as u64;
         let guests = snapshot.resources.guests().end;
@@ -102,7 +110,7 @@ impl Agent {
         let most = polled.iter().flatten().map(given).sum();
         let first_id = self.ids.take(snapshot.at, most);
         let tenant = Arc::clone(&self.tenant);
-        let mut stamper = Stamper::new(&snapshot.resources, others, tenant, snapshot.at, first_id);
+        let mut stamper = Stamper::new(&snapshot.resources, others, Arc::clone(&tenant), snapshot.at, first_id);
         let mut reports = Vec::with_capacity(work.len());
         for (work, polled) in work.into_iter().zip(polled) {
             let Some(Polled { landed, mut failures, state, fuel, memory, took }) = polled else { continue };
@@ -119,7 +127,8 @@ impl Agent {
             let roots = View::of(&snapshot.resources, work.selection().roots(&snapshot.resources, others));
             let resources = roots.resources();
             self.states.insert(Arc::clone(&name), state);
-            reports.push(ModuleReport { name, samples, fuel, resources, memory, took, failures });
+            let tenant = Arc::clone(&tenant);
+            reports.push(ModuleReport { name, tenant, samples, fuel, resources, memory, took, failures });
         }
         let (samples, declared) = stamper.finish();
         let mut slot = Slot { at: snapshot.at, resources: Arc::clone(&snapshot.resources), samples };
@@ -177,6 +186,7 @@ impl Agent {
         for chain in &mut self.chains {
             chain.forget(&gone);
         }
+        self.tenants.forget(&gone);
     }
 
     fn since(&self, at: Moment) -> Duration {

@@ -33,6 +33,7 @@ impl Agent {
     /// The last slot was kept, with what modules remember after it.
     pub fn keep(&mut self) {
         self.kept = self.all_states();
+        self.tenants.keep();
     }
 
     /// The last slot was not kept: modules remember what they did before it, and the next slot makes up for it.
@@ -45,6 +46,7 @@ impl Agent {
             let state = self.kept.get(&chain.work()).cloned().unwrap_or_default();
             chain.set_state(state);
         }
+        self.tenants.roll_back();
     }
 
     /// Has modules remember what they did in an earlier run, as far as they are the same.
@@ -53,6 +55,7 @@ impl Agent {
         for (work, state) in memory.into_states(&mut self.directory) {
             self.kept.insert(work, Arc::new(state));
         }
+        self.tenants.remember(|work| self.kept.get(work).cloned());
         self.roll_back();
         self.keep();
     }
@@ -63,6 +66,7 @@ impl Agent {
             Some((module.work(&[]), Arc::clone(state)))
         });
         let chains = self.chains.iter().map(|chain| (chain.work(), Arc::clone(chain.state())));
-        pollsters.chain(chains).collect()
+        let tenants = self.tenants.states().map(|(work, state)| (work, Arc::clone(state)));
+        pollsters.chain(chains).chain(tenants).collect()
     }
 }

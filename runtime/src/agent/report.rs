@@ -40,6 +40,8 @@ pub struct Report {
 pub struct ModuleReport {
     /// Its name.
     pub name: Arc<str>,
+    /// Whose it is.
+    pub tenant: Arc<str>,
     /// Samples that it gave and that were wanted.
     pub samples: usize,
     /// Fuel that it used.

@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use self::said::Said;
 use super::Agent;
 use super::report::Report;
+use super::tenants::{self, Landing};
 use crate::config::Config;
 use crate::config::daemon::Output;
 use crate::control::Control;
@@ -53,6 +54,9 @@ pub enum End {
 const ENDS_WITHIN: Duration = Duration::from_millis(500);
 /// How long noting how far everything is may take.
 const SETTLES_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long what tenants' modules gave waits for what others give, so that not each has a record of its own.
+const GATHERED: Duration = Duration::from_millis(3);
 
 /// What the loop tells of itself as it goes.
 #[derive(Debug)]
@@ -123,7 +127,17 @@ impl Run<'_> {
         self.metrics.begin();
         let (end, wish) = self.cycles(agent, wishes).await;
         if !matches!(end, End::Unshown(_)) && wish != Some(Wish::Stop) {
-            within(agent.config().schedule.drain, self.publishers.drained(), wishes).await;
+            let (drain, mut said) = (agent.config().schedule.drain, Said::default());
+            let rest = async {
+                while agent.tenants.are_busy() {
+                    agent.tenants.done().await;
+                    let before = std::mem::replace(&mut self.unsure, true);
+                    self.land(agent, &mut said).await;
+                    self.unsure = before;
+                }
+                self.publishers.drained().await;
+            };
+            within(drain, rest, wishes).await;
         }
         self.publishers.end(ENDS_WITHIN).await;
         // Where it is not known whether the last slot is kept, records alone say what modules remember.
@@ -159,10 +173,22 @@ impl Run<'_> {
         while self.cycles.is_none_or(|cycles| done < cycles) {
             let (tell, drain) = (self.tell, agent.config().schedule.drain);
             let mut wish = match slots.next(agent.clock.now()) {
-                Next::Sleep(duration) => tokio::select! {
-                    wish = wishes.recv() => wish.or(Some(Wish::Stop)),
-                    () = sleep(duration) => None,
-                },
+                Next::Sleep(duration) => {
+                    let landed = tokio::select! {
+                        biased;
+                        wish = wishes.recv() => Err(wish.or(Some(Wish::Stop))),
+                        () = sleep(duration) => Err(None),
+                        () = agent.tenants.done() => Ok(()),
+                    };
+                    match landed {
+                        Err(wish) => wish,
+                        Ok(()) => {
+                            let (landed, wish) = listening(tell, drain, self.land(agent, &mut said), wishes).await;
+                            self.unsure |= landed.is_none();
+                            wish
+                        }
+                    }
+                }
                 Next::Run(due) => {
                     done += 1;
                     let mut progress = Progress::Measuring;
@@ -217,6 +243,22 @@ impl Run<'_> {
         *progress = Progress::Showing;
         let (Some(page), show) = (page, self.show) else { return Ok(()) };
         spawn_blocking(move || show(&page)).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+    }
+
+    /// Keeps what tenants' modules gave.
+    async fn land(&mut self, agent: &mut Agent, said: &mut Said) {
+        // What is done a moment later is in the same record.
+        sleep(GATHERED).await;
+        agent.tenants.gather();
+        while let Some(Landing { slot, reports, changes }) = agent.land() {
+            self.control.landed(agent, &reports);
+            changes.iter().for_each(|(key, changes)| tenants::say(key, changes));
+            // Nothing that would have to be kept.
+            if slot.is_empty() && agent.changed_memory().modules.is_empty() {
+                continue;
+            }
+            self.keep(agent, slot, said).await;
+        }
     }
 
     /// Keeps a slot's samples and what modules remember after it, on another thread: a disk that hangs must not keep
@@ -390,7 +432,8 @@ async fn within<T>(drain: Duration, running: impl Future<Output = T>, wishes: &m
 }
 
 fn intervals(config: &Config) -> Vec<u64> {
-    config.polling.sources.iter().map(|source| source.interval.as_secs()).collect()
+    let sources = config.polling.sources.iter().map(|source| source.interval.as_secs());
+    sources.chain(config.deployments.files.iter().map(|deployment| deployment.interval)).collect()
 }
 
 fn offset(config: &Config) -> i64 {

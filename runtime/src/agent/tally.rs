@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::OPERATOR;
+
 /// Counts since the start.
 #[derive(Debug, Default, Clone, serde::Serialize)]
 pub struct Tally {
@@ -49,6 +51,15 @@ impl Tally {
             failures = failures.join(", "),
             "Done."
         );
+    }
+
+    /// Resources that a module left out.
+    pub fn lost_by(&self, module: &str, tenant: &str) -> u64 {
+        let lost = match tenant {
+            OPERATOR => self.resources_lost.get(module),
+            tenant => self.resources_lost.get(&*format!("{tenant}/{module}")),
+        };
+        lost.copied().unwrap_or_default()
     }
 
     /// Counts a call that came to nothing.

@@ -2,12 +2,14 @@
 
 mod host;
 
+use std::sync::Arc;
+
 use super::setup::{self, Threads, Where};
 use super::{Exit, logging, print};
 use crate::config::daemon::LogFormat;
 use crate::config::{Config, Problems};
 use crate::hypervisor::Doubt;
-use crate::modules::Modules;
+use crate::modules::{Modules, deploying};
 use crate::publish::outputs;
 use crate::schedule::plan;
 use crate::spool::Unusable;
@@ -37,6 +39,7 @@ struct Findings {
     problems: Problems,
     config: Option<Config>,
     modules: Vec<String>,
+    deployments: Vec<String>,
     guests: Option<usize>,
     /// Guests that are nobody's.
     nobodys: usize,
@@ -52,6 +55,7 @@ impl Args {
                 "problems": findings.problems,
                 "config": findings.config.as_ref().map(Config::effective_json),
                 "modules": findings.modules,
+                "deployments": findings.deployments,
                 "guests": findings.guests,
                 "not_metered": findings.nobodys,
             });
@@ -101,6 +105,10 @@ impl Args {
                     findings.modules = modules.pollsters.iter().map(|module| module.name.to_string()).collect();
                     findings.problems.extend(plan::check(config, &modules.pollsters));
                     findings.problems.extend(modules.warnings);
+                    let names = Arc::new(modules.names);
+                    let loaded = threads.time.block_on(deploying::load(&sandbox, config, &names));
+                    findings.deployments = loaded.prepared.iter().map(|prepared| prepared.key.to_string()).collect();
+                    findings.problems.extend(loaded.problems);
                 }
             },
         }
@@ -149,6 +157,9 @@ impl Findings {
             lines.push(format!("host        {}", config.host));
             lines.push(format!("hypervisor  {:?}", config.hypervisor));
             lines.push(format!("modules     {}", self.modules.join(" ")));
+            if !self.deployments.is_empty() {
+                lines.push(format!("deployments {}", self.deployments.join(" ")));
+            }
         }
         if let Some(guests) = self.guests {
             let nobodys = match self.nobodys {

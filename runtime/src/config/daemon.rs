@@ -1,6 +1,7 @@
 //! `wasmeter.yaml`: everything about this daemon that is not Ceilometer's.
 
 mod control;
+mod deployments;
 mod guests;
 pub mod machine;
 mod metrics;
@@ -9,6 +10,7 @@ mod output;
 mod read;
 mod sandbox;
 mod spool;
+mod tenants;
 mod timing;
 
 use std::path::{Path, PathBuf};
@@ -17,12 +19,15 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use self::control::Control;
+pub use self::deployments::{DeploymentFile, Deployments};
 pub use self::guests::{GuestRules, Whose, WithoutNova};
 pub use self::metrics::{Listen, Metrics, Password, TlsFiles, User};
+pub(crate) use self::modules::is_module_name;
 pub use self::modules::{ModuleConfig, ModuleEntry, Transform};
 pub use self::output::{FileOutput, Log, LogFormat, Metadata, NotifierOutput, Output};
 pub use self::sandbox::{CallLimits, Sandbox};
 pub use self::spool::{Spool, Sync};
+pub use self::tenants::Tenants;
 pub use self::timing::{AutoDuration, Reader, Schedule};
 
 pub(super) use self::machine::host_name;
@@ -56,6 +61,13 @@ pub struct Config {
     pub modules: Vec<ModuleEntry>,
     /// Transformers, in the order in which samples meet them.
     pub transform: Vec<Transform>,
+    /// Who the tenants are.
+    pub tenants: Tenants,
+    /// What the operator deployed for them.
+    pub deployments: Deployments,
+    /// The folder of the keys that modules are signed with.
+    #[serde(serialize_with = "file::show_optional")]
+    pub trust: Option<PathBuf>,
     /// Where samples wait until they are delivered.
     pub spool: Spool,
     /// Where the daemon can be asked how it is.

@@ -5,13 +5,17 @@ use std::sync::Arc;
 
 use super::status::{Counters, LastCycle, Module, Task};
 use super::time::Time;
-use crate::agent::Agent;
-use crate::agent::report::Report;
+use crate::agent::report::{ModuleReport, Report};
 use crate::agent::tally::Tally;
+use crate::agent::tenants::Deployed;
+use crate::agent::{Agent, OPERATOR};
 use crate::clock::Moment;
 use crate::hypervisor::HypervisorError;
 use crate::sandbox::ledger::Accounts;
 use crate::schedule::Slots;
+
+/// A module, and whose it is.
+type Owner = (Arc<str>, Arc<str>);
 
 /// What the loop saw last.
 #[derive(Debug, Clone, Default)]
@@ -29,7 +33,7 @@ pub(super) struct Seen {
     pub tally: Tally,
     accounts: Accounts,
     /// Modules that run: samples in the last slot, and causes of what failed in it.
-    running: BTreeMap<Arc<str>, (u64, Vec<String>)>,
+    running: BTreeMap<Owner, (u64, Vec<String>)>,
 }
 
 // === impl Seen ===
@@ -41,8 +45,14 @@ impl Seen {
         self.hypervisor = format!("{:?}", config.hypervisor);
         self.slots = Some(slots.clone());
         let before = std::mem::take(&mut self.running);
-        let names = agent.modules().pollsters.iter().map(|module| &module.name);
-        self.running = names.map(|name| (Arc::clone(name), before.get(name).cloned().unwrap_or_default())).collect();
+        let operators = agent.modules().pollsters.iter().map(|module| (Arc::clone(&module.name), OPERATOR.into()));
+        let all = operators.chain(agent.tenants.all().map(Deployed::named));
+        self.running = all
+            .map(|key| {
+                let known = before.get(&key).cloned().unwrap_or_default();
+                (key, known)
+            })
+            .collect();
     }
 
     pub fn cycled(&mut self, agent: &Agent, report: &Result<Report, HypervisorError>) {
@@ -67,12 +77,23 @@ impl Seen {
             missing: report.missing.clone(),
             samples: report.slot.len() as u64,
         });
-        for module in &report.modules {
+        self.ran(&report.modules);
+    }
+
+    pub fn landed(&mut self, agent: &Agent, reports: &[ModuleReport]) {
+        self.tally = agent.tally.clone();
+        self.accounts = agent.ledger().accounts();
+        self.ran(reports);
+    }
+
+    fn ran(&mut self, reports: &[ModuleReport]) {
+        for module in reports {
             let mut causes: Vec<String> =
                 module.failures.iter().map(|(failure, _)| failure.cause.word().to_owned()).collect();
             causes.sort_unstable();
             causes.dedup();
-            self.running.insert(Arc::clone(&module.name), (module.samples as u64, causes));
+            let key = (Arc::clone(&module.name), Arc::clone(&module.tenant));
+            self.running.insert(key, (module.samples as u64, causes));
         }
     }
 
@@ -102,19 +123,15 @@ impl Seen {
                 },
             );
         }
-        for (name, (samples, failing)) in &self.running {
-            if !modules.keys().any(|(known, _)| **known == **name) {
-                modules.insert((name, crate::agent::OPERATOR), Module::default());
-            }
-            for ((_, _), module) in modules.iter_mut().filter(|((known, _), _)| **known == **name) {
-                module.samples = *samples;
-                module.failing.clone_from(failing);
-            }
+        for ((name, tenant), (samples, failing)) in &self.running {
+            let module = modules.entry((name, tenant)).or_default();
+            module.samples = *samples;
+            module.failing.clone_from(failing);
         }
         let named = |((name, tenant), module): ((&str, &str), Module)| Module {
             name: name.to_owned(),
             tenant: tenant.to_owned(),
-            resources_lost: self.tally.resources_lost.get(name).copied().unwrap_or_default(),
+            resources_lost: self.tally.lost_by(name, tenant),
             ..module
         };
         modules.into_iter().map(named).collect()

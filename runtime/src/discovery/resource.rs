@@ -117,6 +117,20 @@ impl Resources {
         0..self.guests
     }
 
+    /// Guests of some projects, as ascending ranges.
+    pub fn guests_of(&self, is_theirs: impl Fn(&str) -> bool) -> Vec<Range<u32>> {
+        let mut ranges: Vec<Range<u32>> = Vec::new();
+        for number in self.guests() {
+            let project = self.get(number).and_then(|guest| guest.label.project.as_deref());
+            match ranges.last_mut().filter(|last| last.end == number) {
+                _ if !project.is_some_and(&is_theirs) => {}
+                Some(last) => last.end += 1,
+                None => ranges.push(number..number + 1),
+            }
+        }
+        ranges
+    }
+
     /// Guests and all that is part of nothing.
     pub fn roots(&self) -> Range<u32> {
         0..self.roots

@@ -169,6 +169,18 @@ mod tests {
         Resources::number(parts.iter().map(guest).collect(), vec![(Ident(0), Arc::clone(&label))])
     }
 
+    #[test]
+    fn guests_of_projects_are_ranges() {
+        let label = |project: &str| Arc::new(Label { project: Some(project.into()), ..Label::bare("x") });
+        let guest = |project| GuestResources { ident: Ident(0), label: label(project), parts: Default::default() };
+        let guests = ["a", "b", "a", "a", "c", "b"].map(guest);
+        // What is no guest is nobody's, whatever it says.
+        let resources = Resources::number(guests.into(), vec![(Ident(0), label("a"))]);
+        assert_eq!(resources.guests_of(|project| project == "a"), [0..1, 2..4]);
+        assert_eq!(resources.guests_of(|project| ["a", "b"].contains(&project)), [0..4, 5..6]);
+        assert!(resources.guests_of(|project| project == "d").is_empty());
+    }
+
     /// The same with a declared part of each of these roots, as far as there are so many.
     fn with_declared(resources: &Resources, of: &[u32]) -> Resources {
         let roots = resources.roots();

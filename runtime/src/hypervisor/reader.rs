@@ -140,7 +140,7 @@ impl Reader {
                 return Ok(None);
             }
         }
-        for (groups, guests) in want.fall_backs(&reading.records) {
+        for (groups, guests) in want.of_some(&reading.records) {
             if reading.missing.is_none() && !self.monitored(groups, guests, &mut reading).await {
                 return Ok(None);
             }

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 
 use self::batches::Batches;
 use self::work::{Done, Work};
-use super::parts::Parts;
+use super::parts::{Declarer, Parts};
 use super::samples::{NoteColumn, Samples, Slot};
 use crate::agent::report::ModuleReport;
 use crate::clock::{Clock, Moment};
@@ -159,6 +159,7 @@ impl Chain {
         }
         let report = ModuleReport {
             name: Arc::clone(&self.module.name),
+            tenant: Arc::clone(&around.tenant),
             samples: samples.iter().map(|samples| samples.column.len()).sum(),
             fuel,
             resources: entries,
@@ -188,7 +189,7 @@ impl Chain {
         tenant: &Arc<str>,
     ) -> Vec<Samples> {
         let texts: Arc<[Text]> = std::mem::take(&mut landed.texts).into();
-        let numbers = parts.declare(directory, &self.module.name, &landed.parts, &texts);
+        let numbers = parts.declare(directory, Declarer { tenant, module: &self.module.name }, &landed.parts, &texts);
         let mut all = Vec::with_capacity(landed.output.len());
         for Batch { meter: position, at, mut column, notes } in std::mem::take(&mut landed.output) {
             numbers.renumber(&mut column);

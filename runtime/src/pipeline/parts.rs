@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::agent::OPERATOR;
 use crate::contract::Column;
 use crate::discovery::resource::Resource;
 use crate::discovery::{Directory, Label, Resources};
@@ -26,6 +27,28 @@ pub struct Numbers {
     parts: Vec<(u32, u32)>,
 }
 
+/// Who declares a part.
+#[derive(Debug, Clone, Copy)]
+pub struct Declarer<'a> {
+    /// Whose module it is.
+    pub tenant: &'a Arc<str>,
+    /// The module.
+    pub module: &'a Arc<str>,
+}
+
+// === impl Declarer ===
+
+impl Declarer<'_> {
+    /// What the module is called among those of all tenants, and what its part is called: a tenant's have the
+    /// deployment's name before theirs, so that none is taken for a device or for somebody else's part.
+    fn names(self, suffix: &Arc<str>) -> (Arc<str>, Arc<str>) {
+        match &**self.tenant {
+            OPERATOR => (Arc::clone(self.module), Arc::clone(suffix)),
+            tenant => (format!("{tenant}/{}", self.module).into(), format!("{tenant}/{}/{suffix}", self.module).into()),
+        }
+    }
+}
+
 // === impl Parts ===
 
 impl<'a> Parts<'a> {
@@ -43,13 +66,13 @@ impl<'a> Parts<'a> {
     pub fn declare(
         &mut self,
         directory: &mut Directory,
-        module: &Arc<str>,
+        by: Declarer<'_>,
         parts: &[(u32, u32)],
         texts: &[Text],
     ) -> Numbers {
         let number = |(guest, suffix): &(u32, u32)| {
             let number = match (self.resources.get(*guest), texts.get(*suffix as usize)) {
-                (Some(root), Some(text)) => self.number(directory, module, root, &text.text),
+                (Some(root), Some(text)) => self.number(directory, by, root, &text.text),
                 // Both were looked at when the module declared the part.
                 _ => *guest,
             };
@@ -58,14 +81,15 @@ impl<'a> Parts<'a> {
         Numbers { parts: parts.iter().map(number).collect(), first: self.resources.len() }
     }
 
-    fn number(&mut self, directory: &mut Directory, module: &Arc<str>, root: &Resource, suffix: &Arc<str>) -> u32 {
-        if let Some(device) = self.resources.part_named(root.root, suffix) {
+    fn number(&mut self, directory: &mut Directory, by: Declarer<'_>, root: &Resource, suffix: &Arc<str>) -> u32 {
+        let (owner, suffix) = by.names(suffix);
+        if let Some(device) = self.resources.part_named(root.root, &suffix) {
             return device;
         }
         // Asked for a known part, too: it is remembered for everyone who declares it.
-        let ident = directory.declared(module, root.ident, suffix);
+        let ident = directory.declared(&owner, root.ident, &suffix);
         let next = self.resources.len().saturating_add(u32::try_from(self.declared.len()).unwrap_or(u32::MAX));
-        let number = *self.known.entry((root.root, Arc::clone(suffix))).or_insert(next);
+        let number = *self.known.entry((root.root, Arc::clone(&suffix))).or_insert(next);
         if number == next {
             let (id, device) = (format!("{}-{suffix}", root.label.id), suffix.to_string());
             let label = Arc::new(Label { id, device, ..(*root.label).clone() });

@@ -1,14 +1,19 @@
 //! Samples as they are kept: structured, in columns, until an output encodes them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::parts::Numbers;
+use crate::agent::OPERATOR;
 use crate::clock::Moment;
 use crate::contract::{self, Column, Meter, Note};
 use crate::discovery::Resources;
 use crate::discovery::resource::Resource;
 use crate::publish::id::FirstId;
 use crate::sandbox::host::texts::Text;
+
+/// What the operator's samples come from, as Ceilometer's do.
+const SOURCE: &str = "openstack";
 
 /// Everything that one cycle measured.
 #[derive(Debug, Clone)]
@@ -49,6 +54,19 @@ pub struct NoteColumn {
     pub column: Column,
     /// The texts that interned values refer to.
     pub texts: Arc<[Text]>,
+}
+
+// === impl Samples ===
+
+impl Samples {
+    /// Where they come from, as consumers are told: a tenant's names the deployment, so that nobody takes them for the
+    /// operator's.
+    pub fn source(&self) -> Cow<'static, str> {
+        match &*self.tenant {
+            OPERATOR => SOURCE.into(),
+            tenant => format!("{tenant}/{}", self.module).into(),
+        }
+    }
 }
 
 // === impl NoteColumn ===

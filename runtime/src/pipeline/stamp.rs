@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::parts::{Numbers, Parts};
+use super::parts::{Declarer, Numbers, Parts};
 use super::samples::{NoteColumn, Samples};
 use crate::clock::Moment;
 use crate::contract::{Meter, Series};
@@ -52,11 +52,17 @@ impl<'a> Stamper<'a> {
         }
     }
 
+    /// Goes on with a module of another tenant.
+    pub fn turn_to(&mut self, tenant: &Arc<str>) {
+        self.tenant = Arc::clone(tenant);
+    }
+
     /// Stamps what one call of a module gave.
     pub fn stamp(&mut self, directory: &mut Directory, work: &Work, landed: Landed<Vec<Series>>) {
         let Landed { output, meters, parts, texts, .. } = landed;
         let texts: Arc<[Text]> = texts.into();
-        let numbers = self.parts.declare(directory, &work.module.name, &parts, &texts);
+        let by = Declarer { tenant: &self.tenant, module: &work.module.name };
+        let numbers = self.parts.declare(directory, by, &parts, &texts);
         let described = work.module.description.meters.len();
         let all = work.selection();
         for series in output {

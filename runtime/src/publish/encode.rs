@@ -1,5 +1,6 @@
 //! A sample as JSON: every key of Ceilometer's samples but the signature, in its order.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -8,9 +9,6 @@ use crate::discovery::resource::Resource;
 use crate::discovery::{Label, Resources};
 use crate::json;
 use crate::pipeline::{NoteColumn, Samples, Slot};
-
-/// What samples say about where they come from.
-pub const SOURCE: &str = "openstack";
 
 /// What stands between the timestamp and the metadata.
 pub const BEFORE_METADATA: &str = "\", \"resource_metadata\": ";
@@ -30,6 +28,8 @@ pub struct Encoder {
 /// What all samples of a meter at one time share, as JSON.
 #[derive(Debug)]
 pub struct Shared {
+    /// Where they come from.
+    pub source: Cow<'static, str>,
     /// From the beginning to the volume.
     pub before_volume: String,
     /// The timestamp.
@@ -109,8 +109,9 @@ impl Encoder {
 impl Shared {
     /// What these samples share.
     pub fn of(samples: &Samples) -> Self {
+        let source = samples.source();
         let mut before_volume = String::from("{\"source\": ");
-        json::string(&mut before_volume, SOURCE);
+        json::string(&mut before_volume, &source);
         for (key, value) in [
             ("counter_name", samples.meter.name.as_str()),
             ("counter_type", samples.meter.kind.word()),
@@ -127,7 +128,7 @@ impl Shared {
             Some(at) => json::real(&mut monotonic_time, seconds(at)),
             None => monotonic_time.push_str("null"),
         }
-        Self { before_volume, timestamp: isoformat(samples.at.wall), monotonic_time }
+        Self { source, before_volume, timestamp: isoformat(samples.at.wall), monotonic_time }
     }
 
     /// Appends a sample up to its metadata.

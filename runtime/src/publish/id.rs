@@ -4,6 +4,7 @@
 use uuid::{Timestamp, Uuid};
 
 use crate::clock::Moment;
+use crate::digest::Digest;
 
 /// Ticks of 100 ns between the beginning of the Gregorian calendar and 1970.
 const GREGORIAN: u64 = 0x01B2_1DD2_1381_4000;
@@ -34,7 +35,7 @@ struct Origin {
 impl Ids {
     /// Ids of a host, told apart from those of an earlier start by the time of this one.
     pub fn new(host: &str, started: Moment) -> Self {
-        let digest = crate::sandbox::cache::digest(host.as_bytes());
+        let digest = Digest::of(host.as_bytes()).to_string();
         let mut node = [0; 6];
         for (byte, pair) in node.iter_mut().zip(digest.as_bytes().chunks(2)) {
             *byte = std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok()).unwrap_or(0);

@@ -63,11 +63,6 @@ pub enum CacheError {
     },
 }
 
-/// The digest that a module goes by.
-pub fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 // === impl Cache ===
 
 impl Cache {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::time::timeout;
 use wasmtime::Store;
 
 use super::check::Bounds;
@@ -18,6 +17,8 @@ use super::limits::{CROSSING_BYTES, HANDLES, Limiter};
 use super::loading::Sandbox;
 use super::module::{Linked, Module};
 use super::price;
+use super::turns::within;
+use crate::agent::OPERATOR;
 use crate::clock::Moment;
 use crate::contract::{Batch, Description, Meter, ModuleFailure, Outputs, Series};
 use crate::discovery::{Resources, Snapshot, View};
@@ -146,27 +147,28 @@ impl Sandbox {
         check: impl FnOnce(Bounds<'_>, &T) -> Result<usize, Failure>,
     ) -> Called<T> {
         // Nobody closes the semaphore.
-        let _slot = self.slots.acquire().await.ok();
+        let slots = if *module.tenant == *OPERATOR { &self.slots } else { &self.tenants_slots };
+        let _slot = slots.acquire().await.ok();
         let mut store = match self.store(context, fuel) {
             Ok(store) => store,
             Err(error) => return Called::failed(Failure::new(Cause::Host, format!("{error:#}"))),
         };
-        let answer = timeout(module.limits.deadline, call(&mut store)).await;
+        let answer = within(module.limits.deadline, call(&mut store)).await;
         let left = store.get_fuel().unwrap_or(0);
         let mut context = store.into_data();
         let owed = context.debt.owed().saturating_add(context.limiter.debt);
         let mut used = fuel.saturating_sub(left).saturating_add(owed);
         let outcome = match answer {
-            Err(_) => {
+            None => {
                 let detail = format!("it took more than {} ms", module.limits.deadline.as_millis());
                 Err(Failure::new(Cause::Deadline, detail))
             }
-            Ok(Err(error)) => Err(Failure::from_engine(&error)),
-            Ok(Ok(Err(error))) => match &context.undeclared {
+            Some(Err(error)) => Err(Failure::from_engine(&error)),
+            Some(Ok(Err(error))) => match &context.undeclared {
                 Some(key) => Err(Failure::new(Cause::Undeclared, format!("it read {key:?}, which it did not declare"))),
                 None => Err(Failure::new(Cause::ModuleError, error)),
             },
-            Ok(Ok(Ok(output))) => check(context.bounds(), &output).and_then(|bytes| {
+            Some(Ok(Ok(output))) => check(context.bounds(), &output).and_then(|bytes| {
                 used = used.saturating_add(price::bytes(bytes));
                 if used > fuel {
                     return Err(Failure::new(Cause::OutOfFuel, "its results cost more than was left"));

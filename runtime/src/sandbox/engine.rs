@@ -5,7 +5,10 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 use super::limits::{CORE_INSTANCES, MEMORIES, MEMORY_CEILING, TABLE_ELEMENTS, TABLES};
 
 /// Instances that live at once. One runs on each core and a few wait for their turn; the rest queue.
-pub const SLOTS: u32 = 16;
+pub const OPERATORS_SLOTS: u32 = 16;
+/// The same of tenants' modules. Each tenant has a few at once, and they are kept while they wait for their turns.
+pub const TENANTS_SLOTS: u32 = 64;
+const SLOTS: u32 = OPERATORS_SLOTS + TENANTS_SLOTS;
 /// Slots whose memory stays mapped for the next instance.
 const WARM_SLOTS: u32 = 4;
 /// Memory that is zeroed in place instead of being given back: a module's own and a heap for 1,000 guests. Fresh pages

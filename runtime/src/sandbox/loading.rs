@@ -6,7 +6,7 @@ use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
 
-use super::cache::{self, Cache, CacheError};
+use super::cache::{Cache, CacheError};
 use super::call::Called;
 use super::check;
 use super::compile::Compiler;
@@ -15,8 +15,8 @@ use super::host::{Context, Gives, wasi};
 use super::limits::Limits;
 use super::module::{Code, Linked, Module};
 use super::{admission, engine};
-use crate::agent::OPERATOR;
 use crate::contract::{Meter, Outputs, pollster, transformer};
+use crate::digest::Digest;
 
 /// Where modules are loaded and called.
 pub struct Sandbox {
@@ -25,7 +25,9 @@ pub struct Sandbox {
     transformers: Linker<Context>,
     cache: Cache,
     compiler: Compiler,
+    /// Instances of the operator's modules, and those of tenants: nobody waits for an instance that waits for its turn.
     pub(super) slots: Semaphore,
+    pub(super) tenants_slots: Semaphore,
 }
 
 /// What a module said of itself, and what that took.
@@ -63,13 +65,15 @@ impl Sandbox {
             })
             .map_err(SandboxError::Engine)?;
         let cache = Cache::open(folder, &engine)?;
-        Ok(Self { engine, pollsters, transformers, cache, compiler, slots: Semaphore::new(engine::SLOTS as usize) })
+        let [slots, tenants_slots] =
+            [engine::OPERATORS_SLOTS, engine::TENANTS_SLOTS].map(|slots| Semaphore::new(slots as usize));
+        Ok(Self { engine, pollsters, transformers, cache, compiler, slots, tenants_slots })
     }
 
     /// Admits, compiles where that was not done before, and links a module.
     pub async fn load(&self, bytes: &[u8]) -> Result<Code, Failure> {
         let manifest = admission::admit(bytes)?;
-        let digest = cache::digest(bytes);
+        let digest = Digest::of(bytes).to_string();
         let component = match self.cache.load(&digest) {
             Some(component) => component,
             None => {
@@ -93,7 +97,22 @@ impl Sandbox {
         config: String,
         limits: Limits,
     ) -> Result<Module, Failure> {
-        let module = Module::undescribed(name, built_in, code, config, limits);
+        self.described(Module::undescribed(name, built_in, code, config, limits)).await
+    }
+
+    /// The same for a tenant.
+    pub async fn configure_of(
+        &self,
+        (tenant, name): (&str, &str),
+        code: Code,
+        config: String,
+        limits: Limits,
+    ) -> Result<Module, Failure> {
+        let module = Module::undescribed(name, false, code, config, limits);
+        self.described(Module { tenant: tenant.into(), ..module }).await
+    }
+
+    async fn described(&self, module: Module) -> Result<Module, Failure> {
         if matches!(module.code.linked, Linked::Transformer(_)) {
             return Ok(module.that_reads_every_attribute());
         }
@@ -161,7 +180,7 @@ fn bad(detail: String) -> Failure {
 
 /// What a module says of itself. What it logs meanwhile is for the operator.
 fn said<T>(module: &Module, called: Called<T>) -> Result<T, Failure> {
-    called.lines.emit(&module.name, OPERATOR);
+    called.lines.emit(&module.name, &module.tenant);
     called.result.map(|landed| landed.output).map_err(|failure| match failure.cause {
         Cause::ModuleError => Failure { cause: Cause::BadDescription, ..failure },
         _ => failure,

@@ -6,13 +6,14 @@ use wasmtime::component::{Component, Linker};
 
 use super::admission::Manifest;
 pub use super::admission::World;
-use super::cache::digest;
 use super::failure::{Cause, Failure};
 use super::host::{Context, Gives, Reads};
 use super::limits::Limits;
+use crate::agent::OPERATOR;
 use crate::contract::pollster::PollsterPre;
 use crate::contract::transformer::TransformerPre;
 use crate::contract::{Description, PACKAGE, VERSION};
+use crate::digest::Digest;
 use crate::discovery::Label;
 
 /// Code that can be instantiated.
@@ -38,6 +39,8 @@ pub(super) enum Linked {
 pub struct Module {
     /// What it is called in this daemon.
     pub name: Arc<str>,
+    /// Whose it is.
+    pub tenant: Arc<str>,
     /// Whether it came with the daemon.
     pub built_in: bool,
     /// The code.
@@ -90,13 +93,14 @@ impl Module {
     pub fn work(&self, meters: &[String]) -> String {
         let mut all = format!("{}\0{}", self.code.digest, self.config);
         meters.iter().for_each(|meter| all.extend(["\0", meter]));
-        digest(all.as_bytes())
+        Digest::of(all.as_bytes()).to_string()
     }
 
     /// A module before it has been asked to describe itself.
     pub(super) fn undescribed(name: &str, built_in: bool, code: Code, config: String, limits: Limits) -> Self {
         Self {
             name: name.into(),
+            tenant: OPERATOR.into(),
             built_in,
             code,
             config,

@@ -15,6 +15,17 @@ pub struct Names {
     /// How many names of a module were declared.
     declared: HashMap<Arc<str>, usize>,
     slot: u64,
+    /// Whose names may not be taken, and which ones may.
+    granted: Option<Granted>,
+}
+
+/// What a tenant's deployment may call its meters.
+#[derive(Debug, Clone)]
+struct Granted {
+    /// The operator's names, which nobody else gives.
+    reserved: Arc<Names>,
+    /// What a name has to begin with.
+    prefixes: Arc<[String]>,
 }
 
 #[derive(Debug, Clone)]
@@ -27,6 +38,42 @@ struct Owner {
 // === impl Names ===
 
 impl Names {
+    /// Names of a tenant's deployment: they begin with what it was granted, and none is one of the operator's.
+    pub fn granted(reserved: Arc<Self>, prefixes: &[String]) -> Self {
+        Self { granted: Some(Granted { reserved, prefixes: prefixes.into() }), ..Self::default() }
+    }
+
+    /// What names may begin with from now on.
+    pub fn grant(&mut self, prefixes: &[String]) {
+        if let Some(granted) = &mut self.granted {
+            granted.prefixes = prefixes.into();
+        }
+    }
+
+    /// The operator's names from now on.
+    pub fn reserve(&mut self, reserved: &Arc<Self>) {
+        if let Some(granted) = &mut self.granted {
+            granted.reserved = Arc::clone(reserved);
+        }
+    }
+
+    /// Whether a name may be had at all, whoever has it.
+    pub fn allow(&self, name: &str) -> Result<(), String> {
+        let Some(Granted { reserved, prefixes }) = &self.granted else { return Ok(()) };
+        if reserved.owners.contains_key(name) {
+            return Err(format!("the meter {name} is the operator's; choose a name of its own"));
+        }
+        if prefixes.iter().any(|prefix| name.starts_with(&**prefix)) {
+            return Ok(());
+        }
+        match prefixes.join(", ") {
+            none if none.is_empty() => {
+                Err(format!("the meter {name} was not granted: no names were; see --grant names="))
+            }
+            some => Err(format!("the meter {name} was not granted: names begin with {some}; see --grant names=")),
+        }
+    }
+
     /// Takes a name for a module that described it when it was loaded, or says whose it is.
     pub fn describe(&mut self, module: &Arc<str>, name: &str) -> Result<(), Arc<str>> {
         match self.owners.get(name) {
@@ -58,6 +105,7 @@ impl Names {
 
     /// Why a module cannot have a meter of this name, if another has one.
     pub fn refuse(&self, module: &Arc<str>, name: &str) -> Result<(), String> {
+        self.allow(name)?;
         match self.owners.get(name).filter(|owner| owner.module != *module) {
             Some(owner) => Err(taken(name, &owner.module)),
             None => Ok(()),
@@ -91,6 +139,7 @@ impl Names {
     }
 
     fn declare(&mut self, module: &Arc<str>, name: &str) -> Result<(), Failure> {
+        self.allow(name).map_err(|detail| Failure::new(Cause::Forged, detail))?;
         if let Some(owner) = self.owners.get_mut(name) {
             if owner.module != *module {
                 return Err(Failure::new(Cause::Forged, taken(name, &owner.module)));

@@ -81,7 +81,8 @@ pub fn fixed_resources(work: &[Work]) -> BTreeSet<String> {
 // === impl Work ===
 
 impl Work {
-    fn of(module: &Arc<Module>, due: &[&Source]) -> Self {
+    /// What these sources want of a module.
+    pub fn of(module: &Arc<Module>, due: &[&Source]) -> Self {
         let described = &module.description;
         let selections: Vec<Selection> = due.iter().map(|source| Selection::of(source, &described.discovery)).collect();
         let wanted = |name: &str| {

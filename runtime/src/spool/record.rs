@@ -8,12 +8,11 @@ mod wire;
 
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
 use self::wire::{Wire, WireSlot};
 use super::log::{Counts, Key};
 use super::memory::Memory;
 use crate::agent::OPERATOR;
+use crate::digest::Digest;
 use crate::pipeline::Slot;
 use crate::sandbox::limits::NAME_BYTES;
 
@@ -98,7 +97,7 @@ fn replayed_for(publisher: &str) -> String {
     if module.len() <= PART_BYTES && !module.contains(SEPARATOR) {
         return module;
     }
-    let digest: String = Sha256::digest(publisher).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = Digest::of(publisher.as_bytes()).to_string();
     format!("{REPLAYED}~{}", digest.get(..DIGITS).unwrap_or_default())
 }
 

@@ -75,6 +75,7 @@ impl Need {
             Self::Uidmap => is_root(workspace) || on_path("newuidmap"),
             Self::Systemd => on_path("systemd-analyze"),
             Self::Valgrind => on_path("valgrind"),
+            Self::Minisign => on_path("minisign"),
             Self::RabbitMq => on_path("rabbitmq-server"),
             Self::Prometheus => on_path("prometheus") && on_path("promtool"),
             Self::Python => succeeds(workspace.command("python3").args(["-c", PYTHON])),

@@ -70,7 +70,7 @@ pub(super) fn entries(reading: &mut Reading<'_, '_>, limits: &CallLimits) -> Vec
     let mut entries = Vec::new();
     for module in modules.into_iter().flatten() {
         let (name, path) = (&module.key, format!("modules.{}", module.key));
-        if !is_name(name) {
+        if !is_module_name(name) {
             let message = format!("{} is no name for a module", quoted(name));
             let remedy = "Write small letters, digits, - and _, at most 64, beginning with a letter";
             reading.problems.error(module.place, &path, message, remedy);
@@ -118,12 +118,12 @@ pub(super) fn transforms(reading: &mut Reading<'_, '_>) -> Vec<Transform> {
 
 fn module_name(node: &Node) -> Result<String, Refusal> {
     match node.text()? {
-        name if is_name(name) => Ok(name.to_owned()),
+        name if is_module_name(name) => Ok(name.to_owned()),
         _ => Err(node.refuse("not a module's name", "Name the module that transforms")),
     }
 }
 
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_module_name(name: &str) -> bool {
     let allowed = |letter: u8| matches!(letter, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
     name.len() <= LONGEST_NAME && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.bytes().all(allowed)
 }
@@ -131,7 +131,7 @@ fn is_name(name: &str) -> bool {
 // === impl ModuleConfig ===
 
 impl ModuleConfig {
-    fn of(section: &Section<'_>) -> Self {
+    pub(super) fn of(section: &Section<'_>) -> Self {
         Self(section.get("config").map(Node::json).unwrap_or_default())
     }
 

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use super::{
     BUILT_IN_POLLING, Config, Control, GuestRules, HypervisorUri, Log, Metadata, Metrics, Output, Reader, Sandbox,
-    Schedule, Spool, machine, modules,
+    Schedule, Spool, Tenants, deployments, machine, modules,
 };
 use super::{file, polling::BUILT_IN};
 use crate::config::polling::Polling;
 use crate::config::problem::{Problems, Severity};
 use crate::config::yaml::{self, Node, Section};
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 18] = [
     "host",
     "hypervisor",
     "polling",
@@ -20,6 +20,9 @@ const KEYS: [&str; 15] = [
     "sandbox",
     "modules",
     "transform",
+    "tenants",
+    "deployments",
+    "trust",
     "spool",
     "control",
     "outputs",
@@ -57,6 +60,10 @@ pub(super) fn config(text: &str, path: Option<&Path>, problems: &mut Problems) -
     let sandbox = Sandbox::read(&mut reading);
     let modules = modules::entries(&mut reading, &sandbox.limits);
     let transform = modules::transforms(&mut reading);
+    let tenants = Tenants::read(&mut reading);
+    let deployments = deployments::read(&mut reading, &sandbox.limits);
+    let root = reading.root();
+    let trust = root.read("trust", reading.problems, |node| node.text()).map(|path| reading.path(path));
     let spool = Spool::read(&mut reading);
     let control = Control::read(&mut reading, path.is_some());
     let outputs = Output::read(&mut reading);
@@ -78,6 +85,9 @@ pub(super) fn config(text: &str, path: Option<&Path>, problems: &mut Problems) -
         sandbox,
         modules,
         transform,
+        tenants,
+        deployments,
+        trust,
         spool,
         control,
         outputs,

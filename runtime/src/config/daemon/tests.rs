@@ -42,6 +42,7 @@ fn the_sample_says_what_the_defaults_are() {
     let path = folder.path().join("wasmeter.yaml");
     fs::write(&path, uncommented()).unwrap();
     fs::write(folder.path().join("polling.yaml"), polling::BUILT_IN).unwrap();
+    fs::create_dir(folder.path().join("deployments.d")).unwrap();
     let (config, problems) = Config::load(Some(&path)).unwrap();
     assert!(problems.is_empty(), "{problems}");
     assert_eq!(config.polling_file, Some(folder.path().join("polling.yaml")));
@@ -73,6 +74,11 @@ fn the_sample_says_what_the_defaults_are() {
             "meters": ["network.incoming.bytes"], "module": "delta",
             "config": {"target": {"name": "network.incoming.growth"}},
         }],
+        "tenants": {"acme": {
+            "projects": ["5d7b60047a9a234138bda7f890cb50bf"], "signatures": "required", "keys": ["acme-release"],
+        }},
+        "deployments": [],
+        "trust": folder.path().join("trust.d"),
         "spool": {"path": "/var/lib/wasmeter/spool", "max_size": "64MiB", "max_age": "168h", "sync": "slot"},
         "control": {"socket": "/run/wasmeter/control.sock"},
         "outputs": [

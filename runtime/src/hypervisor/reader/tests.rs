@@ -44,6 +44,25 @@ async fn only_what_is_wanted_is_read() {
     assert!(with(&reading, "net.count").is_empty());
 }
 
+/// What a tenant's module reads is read of its guests; where everybody's are read anyway, of all.
+#[tokio::test]
+async fn what_is_for_some_is_read_of_those() {
+    let (host, _) = host("sim://?domains=10&calm=true");
+    let mut reader = Reader::new(host, Arc::new(SystemClock), WATCHDOG, 5);
+    let all = reader.read(&Want::default()).await.unwrap();
+    let some: BTreeSet<Uuid> = all.records.iter().take(3).map(|record| record.guest).collect();
+    let wanted = |key: &str, instead_of: &[String]| Wanted { key: key.to_owned(), instead_of: instead_of.to_vec() };
+    let mut both = want(&["net.*.rx.bytes"], None);
+    both.add_for(&[wanted("balloon.current", &[]), wanted("cpu.time", &["vcpu.*.time".into()])], &some);
+    let reading = reader.read(&both).await.unwrap();
+    for key in ["balloon.current", "cpu.time"] {
+        assert_eq!(with(&reading, key).into_iter().collect::<BTreeSet<_>>(), some, "{key}");
+    }
+    assert_eq!(with(&reading, "net.count").len(), 10);
+    both.add(&[wanted("balloon.current", &[])]);
+    assert_eq!(with(&reader.read(&both).await.unwrap(), "balloon.current").len(), 10);
+}
+
 #[tokio::test]
 async fn a_fall_back_is_read_of_those_that_need_it() {
     let (host, _) = host("sim://?domains=60&calm=true");

@@ -14,7 +14,7 @@ use super::signature::{Canonical, Fields, METADATA, Signer};
 use crate::discovery::Label;
 use crate::discovery::label::Metadata;
 use crate::pipeline::{Samples, Slot};
-use crate::publish::encode::{self, BEFORE_ID, BEFORE_METADATA, BEFORE_MONOTONIC_TIME, Encoder, Row, SOURCE, Shared};
+use crate::publish::encode::{self, BEFORE_ID, BEFORE_METADATA, BEFORE_MONOTONIC_TIME, Encoder, Row, Shared};
 use crate::spool::Delivery;
 use crate::spool::record::Content;
 
@@ -207,7 +207,7 @@ fn fields<'a>(
     notes: &'a Canonical,
 ) -> Fields<'a> {
     Fields {
-        source: SOURCE,
+        source: &shared.source,
         name: &samples.meter.name,
         kind: samples.meter.kind.word(),
         unit: &samples.meter.unit,
@@ -257,7 +257,7 @@ impl Own {
 
 impl Between {
     fn of(shared: &Shared) -> Self {
-        let Shared { before_volume, timestamp, monotonic_time } = shared;
+        let Shared { before_volume, timestamp, monotonic_time, .. } = shared;
         Self {
             before_volume: Escaped::of(before_volume),
             before_metadata: Escaped::of(&format!("{timestamp}{BEFORE_METADATA}{{")),

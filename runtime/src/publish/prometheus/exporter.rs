@@ -84,7 +84,12 @@ impl Exporter {
 impl Intake {
     /// A way to an endpoint's exporter, for the configuration that was prepared last.
     pub fn new(endpoint: Arc<Endpoint>, config: &Config) -> Self {
-        let sources = config.polling.sources.iter().map(|source| (source.meters.clone(), source.interval)).collect();
+        let sources = config.polling.sources.iter().map(|source| (source.meters.clone(), source.interval));
+        let deployments = config.deployments.files.iter().filter_map(|deployment| {
+            let names = deployment.grants.names.iter().map(|name| format!("{name}*")).collect();
+            Some((MeterFilter::new(names).ok()?, Duration::from_secs(deployment.interval)))
+        });
+        let sources = sources.chain(deployments).collect();
         let (ready, idle) = (endpoint.take_ready(), config.metrics.listen.is_empty());
         Self { endpoint, ready: Mutex::new(ready), idle, sources, intervals: Mutex::default() }
     }

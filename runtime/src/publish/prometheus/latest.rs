@@ -3,6 +3,7 @@
 //! Values stay as the columns in which they were measured. What comes after a slot is made beside what was before, so
 //! that whoever reads has all of one of them and waits for neither.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use rustc_hash::FxHashSet;
 
 use super::meter::{self, MeterText};
 use super::resource::{Entry, Texts};
+use crate::agent::OPERATOR;
 use crate::contract::{Column, Meter, Values};
 use crate::discovery::resource::Ident;
 use crate::pipeline::{Samples, Slot};
@@ -30,6 +32,8 @@ pub struct Latest {
 #[derive(Debug)]
 pub struct Series {
     meter: Arc<Meter>,
+    /// The tenant's deployment that they come from; none for the operator's.
+    deployment: Option<String>,
     /// What all of them say.
     pub text: Arc<MeterText>,
     /// Those that were measured together, the latest last.
@@ -59,39 +63,42 @@ impl Latest {
     /// first slot that does not have the guest.
     #[must_use]
     pub fn after(&self, slot: &Slot, texts: &Arc<Texts>, interval: impl Fn(&str) -> Duration) -> Self {
-        let mut measured: BTreeMap<(String, &str), Vec<&Samples>> = BTreeMap::new();
+        let mut measured: BTreeMap<Key<'_>, Vec<&Samples>> = BTreeMap::new();
         for samples in &slot.samples {
             let name = samples.meter.name.as_str();
-            measured.entry((meter::metric(name), name)).or_default().push(samples);
+            measured.entry((meter::metric(name), name.into(), deployment(samples))).or_default().push(samples);
         }
         let now = slot.at.monotonic;
-        let mut series: BTreeMap<(String, String), Arc<Series>> = BTreeMap::new();
+        let mut series: BTreeMap<Key<'_>, Arc<Series>> = BTreeMap::new();
         for known in &self.series {
-            let key = (known.text.metric.clone(), known.meter.name.clone());
-            let again = measured.get(&(key.0.clone(), key.1.as_str()));
+            let name = Cow::from(known.meter.name.as_str());
+            let key = (known.text.metric.clone(), name, known.deployment.clone());
+            let again = measured.get(&key);
             let blocks = known.staying(texts, now, again.map(Vec::as_slice));
             if !blocks.is_empty() || again.is_some() {
-                let (meter, text) = (Arc::clone(&known.meter), Arc::clone(&known.text));
-                series.insert(key, Arc::new(Series { meter, text, blocks }));
+                let (meter, text, deployment) =
+                    (Arc::clone(&known.meter), Arc::clone(&known.text), known.deployment.clone());
+                series.insert(key, Arc::new(Series { meter, deployment, text, blocks }));
             }
         }
-        for ((metric, name), all) in measured {
+        for (key, all) in measured {
             let Some(first) = all.first() else { continue };
-            let interval = interval(name);
+            let interval = interval(&key.1);
             let [fresh, until] = [interval / 2, interval.saturating_mul(INTERVALS)]
                 .map(|age| now.saturating_add(u64::try_from(age.as_nanos()).unwrap_or(u64::MAX)));
             let block = |samples: &&Samples| {
                 Arc::new(Block { texts: Arc::clone(texts), column: samples.column.clone(), fresh, until })
             };
             let blocks: Vec<_> = all.iter().map(block).collect();
-            let key = (metric, name.to_owned());
+            let text = || Arc::new(MeterText::of(&first.meter, key.2.as_deref()));
             let (text, mut all_blocks) = match series.remove(&key) {
                 Some(known) if is_same(&known.meter, &first.meter) => (Arc::clone(&known.text), known.blocks.clone()),
-                Some(known) => (Arc::new(MeterText::of(&first.meter)), known.blocks.clone()),
-                None => (Arc::new(MeterText::of(&first.meter)), Vec::new()),
+                Some(known) => (text(), known.blocks.clone()),
+                None => (text(), Vec::new()),
             };
             all_blocks.extend(blocks);
-            series.insert(key, Arc::new(Series { meter: Arc::clone(&first.meter), text, blocks: all_blocks }));
+            let (meter, deployment) = (Arc::clone(&first.meter), key.2.clone());
+            series.insert(key, Arc::new(Series { meter, deployment, text, blocks: all_blocks }));
         }
         Self { series: series.into_values().collect() }
     }
@@ -105,6 +112,14 @@ impl Latest {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// A meter's metric, its name, and the tenant's deployment that gives it.
+type Key<'a> = (String, Cow<'a, str>, Option<String>);
+
+/// The tenant's deployment that gave these.
+fn deployment(samples: &Samples) -> Option<String> {
+    (*samples.tenant != *OPERATOR).then(|| samples.source().into_owned())
 }
 
 fn is_same(a: &Meter, b: &Meter) -> bool {

@@ -20,10 +20,11 @@ pub struct MeterText {
 }
 
 /// Labels that stand behind the first one, whose name is a part of the meter's.
-const TAKEN: [&str; 13] = [
+const TAKEN: [&str; 14] = [
     "publisher",
     "type",
     "counter",
+    "source",
     "project",
     "project_name",
     "user",
@@ -39,14 +40,17 @@ const TAKEN: [&str; 13] = [
 // === impl MeterText ===
 
 impl MeterText {
-    /// The text of a meter.
-    pub fn of(meter: &Meter) -> Self {
+    /// The text of a meter, of a tenant's deployment or of the operator's.
+    pub fn of(meter: &Meter, deployment: Option<&str>) -> Self {
         let metric = metric(&meter.name);
         let mut parts = meter.name.split('.');
         let (first, second, third) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
         let mut labels = String::from("publisher=\"ceilometer\"");
         label(&mut labels, "type", second.unwrap_or(first));
         label(&mut labels, "counter", &meter.name);
+        if let Some(deployment) = deployment {
+            label(&mut labels, "source", deployment);
+        }
         let (mut unit, mut start, mut after_id) = (String::new(), format!("{metric}{{"), None);
         label(&mut unit, "unit", &meter.unit);
         match label_name(first) {

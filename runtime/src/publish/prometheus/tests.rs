@@ -5,6 +5,7 @@ use super::exporter::Exporter;
 use super::meter::MeterText;
 use super::resource::ResourceText;
 use super::*;
+use crate::agent::OPERATOR;
 use crate::clock::{Clock, ManualClock, Moment, SECOND};
 use crate::contract::{Column, Kind, Meter, Values};
 use crate::discovery::Label;
@@ -35,7 +36,7 @@ fn slot(at: u64, resources: &Arc<Resources>, samples: &[(&str, &[(u32, u64)])]) 
         let (resources, values) = values.iter().copied().unzip();
         Samples {
             module: "m".into(),
-            tenant: "t".into(),
+            tenant: OPERATOR.into(),
             meter: Arc::new(meter(name, Kind::Gauge, "")),
             at: at.into(),
             column: Column { resources, values: Values::Counts(values) },
@@ -173,12 +174,12 @@ fn names_and_types() {
             "ceilometer___name__{publisher=\"ceilometer\",type=\"__name__\",counter=\"__name__\"",
         ),
     ] {
-        let text = MeterText::of(&meter(name, kind, "B"));
+        let text = MeterText::of(&meter(name, kind, "B"), None);
         assert!(text.header.ends_with(&format!("\n# TYPE {header}\n")), "{}", text.header);
         assert_eq!(text.start, start);
         assert_eq!(text.unit, ",unit=\"B\"");
     }
-    let text = MeterText::of(&meter("x", Kind::Gauge, ""));
+    let text = MeterText::of(&meter("x", Kind::Gauge, ""), None);
     assert!(text.header.starts_with("# HELP ceilometer_x Ceilometer's meter x, gauge, without a unit.\n"));
     assert_eq!(text.unit, "");
 }

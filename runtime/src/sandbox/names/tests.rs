@@ -69,3 +69,24 @@ fn declared_names_outlast_a_reload() {
     assert!(after.refuse(&new, "a").is_err() && after.refuse(&kept, "b").is_err());
     assert!(after.refuse(&new, "c").is_ok() && after.refuse(&new, "described").is_ok());
 }
+
+#[test]
+fn a_tenants_names_are_those_that_were_granted() {
+    let [ours, theirs] = ["cpu", "theirs"].map(Arc::from);
+    let mut operators = Names::default();
+    operators.describe(&ours, "cpu").unwrap();
+    operators.describe(&ours, "acme.taken").unwrap();
+    let mut names = Names::granted(Arc::new(operators.clone()), &["acme.".to_owned(), "web.".to_owned()]);
+    let (given, refused) =
+        land(&mut names, &theirs, &["acme.load", "cpu", "acme.taken", "acme", "xacme.load", "web.a"]);
+    assert_eq!(given, [0, 5]);
+    assert_eq!(refused, [(Cause::Forged, 1), (Cause::Forged, 2), (Cause::Forged, 3), (Cause::Forged, 4)]);
+    let not_granted = "the meter idle was not granted: names begin with acme., web.; see --grant names=";
+    assert_eq!(names.refuse(&theirs, "idle").unwrap_err(), not_granted);
+    assert_eq!(names.allow("cpu").unwrap_err(), "the meter cpu is the operator's; choose a name of its own");
+    // What the operator takes later is the operator's from then on.
+    operators.describe(&ours, "acme.load").unwrap();
+    names.reserve(&Arc::new(operators));
+    assert_eq!(land(&mut names, &theirs, &["acme.load", "web.a"]).0, [1]);
+    assert!(Names::granted(Arc::default(), &[]).allow("anything").unwrap_err().contains("no names were"));
+}

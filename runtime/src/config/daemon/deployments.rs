@@ -1,0 +1,204 @@
+//! What the operator deployed for tenants: a file for each deployment, in a folder that is never written to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use super::modules::ModuleConfig;
+use super::read::Reading;
+use super::sandbox::{CallLimits, LIMIT_KEYS};
+use crate::config::file;
+use crate::config::matching::{MOST_PATTERNS, MeterFilter};
+use crate::config::problem::{Place, Problems, Severity, quoted};
+use crate::config::yaml::{self, Node, Section};
+use crate::digest::Digest;
+use crate::modules::deployment::{Grants, Key};
+
+/// A deployment as it is written.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct DeploymentFile {
+    /// Whose it is, and its name.
+    #[serde(flatten)]
+    pub key: Key,
+    /// The module.
+    #[serde(serialize_with = "file::show")]
+    pub file: PathBuf,
+    /// What the module is pinned to.
+    pub digest: Digest,
+    /// The signature of the module, by minisign.
+    #[serde(serialize_with = "file::show_optional")]
+    pub signature: Option<PathBuf>,
+    /// What it is told.
+    pub config: ModuleConfig,
+    /// The meters that are wanted of it.
+    pub meters: MeterFilter,
+    /// Seconds from slot to slot.
+    pub interval: u64,
+    /// What it may do.
+    pub grants: Grants,
+    /// What one call of it may use.
+    #[serde(flatten)]
+    pub limits: CallLimits,
+    /// The file that this is written in.
+    #[serde(serialize_with = "file::show")]
+    pub written: PathBuf,
+    /// Where its name stands there.
+    #[serde(skip)]
+    pub place: Option<Place>,
+}
+
+/// All that are written.
+#[derive(Debug, Clone, Default, serde::Serialize)]
+#[serde(transparent)]
+pub struct Deployments {
+    /// Those that can be understood.
+    pub files: Vec<DeploymentFile>,
+    /// Files that cannot, each of which costs itself alone.
+    #[serde(skip)]
+    pub unread: BTreeSet<PathBuf>,
+    /// What is wrong with them.
+    #[serde(skip)]
+    pub problems: Problems,
+}
+
+const MOST_FILES: usize = 10_000;
+const MOST_NAMES: usize = 100;
+/// A second to a day.
+const INTERVAL: RangeInclusive<u64> = 1..=86_400;
+
+/// Reads the folder that the configuration names, or none; `limits` are those of modules that set none.
+pub(super) fn read(reading: &mut Reading<'_, '_>, limits: &CallLimits) -> Deployments {
+    let root = reading.root();
+    let Some(folder) = root.read("deployments", reading.problems, Node::text).map(|path| reading.path(path)) else {
+        return Deployments::default();
+    };
+    let paths = match listed(&folder) {
+        Ok(paths) => paths,
+        Err(error) => {
+            let place = root.get("deployments").and_then(|node| node.place);
+            let message = format!("the folder {} cannot be read: {error}", folder.display());
+            reading.problems.error(place, "deployments", message, "Create it or correct its path");
+            return Deployments::default();
+        }
+    };
+    let (mut all, mut found): (BTreeMap<Key, DeploymentFile>, Deployments) = Default::default();
+    for path in paths {
+        let mut problems = Problems::of(Some(&path));
+        if let Some(deployment) = one(&path, limits, &mut problems) {
+            match all.get(&deployment.key) {
+                Some(first) => {
+                    let message = format!("{} is deployed in {}, too", deployment.key, first.written.display());
+                    problems.error(deployment.place, "name", message, "Give each deployment of a tenant its own name");
+                }
+                None => drop(all.insert(deployment.key.clone(), deployment)),
+            }
+        }
+        if problems.has_errors() {
+            found.unread.insert(path);
+        }
+        found.problems.extend(problems);
+    }
+    found.files = all.into_values().filter(|deployment| !found.unread.contains(&deployment.written)).collect();
+    found
+}
+
+/// The files of a folder that end in `.yaml` or `.yml`, in the order of their names.
+fn listed(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|end| end == "yaml" || end == "yml") {
+            paths.push(path);
+        }
+        if paths.len() > MOST_FILES {
+            return Err(std::io::Error::other(format!("it has more than {MOST_FILES} files")));
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn one(path: &Path, limits: &CallLimits, problems: &mut Problems) -> Option<DeploymentFile> {
+    let text = file::read(path).map_err(|error| problems.error(None, "", format!("the file {error}"), error.remedy()));
+    let tree = yaml::parse(&text.ok()?, problems)?;
+    let [fuel_base, fuel_per_resource, memory, deadline] = LIMIT_KEYS;
+    let known = [
+        "tenant",
+        "name",
+        "file",
+        "digest",
+        "signature",
+        "config",
+        "meters",
+        "interval",
+        "grants",
+        fuel_base,
+        fuel_per_resource,
+        memory,
+        deadline,
+    ];
+    let section = Section::of(&tree, "", &known, Severity::Error, problems)?;
+    let tenant = section.required("tenant", problems, "Name the tenant, or write the id of a project", |node| {
+        node.text()?.parse().map_err(|_| node.refuse("no tenant", "Write letters, digits, -, _ and ., at most 64"))
+    });
+    let name = section.required("name", problems, "Give the deployment a name", |node| {
+        let remedy = "Write small letters, digits, - and _, at most 64, beginning with a letter";
+        node.text()?.parse().map_err(|_| node.refuse("no name for a deployment", remedy))
+    });
+    let module = section.required("file", problems, "Name the module's .wasm", Node::text);
+    let beside = |name: &str| path.parent().unwrap_or(Path::new("")).join(name);
+    let module = module.map(beside);
+    let signature = section.read("signature", problems, Node::text).map(beside);
+    let remedy = || match module.as_deref().map(crate::modules::read) {
+        Some(Ok(bytes)) => format!("Add `digest: {}`, if that file is the right one", Digest::of(&bytes)),
+        _ => "Add `digest: ` with what sha256sum says of the file".to_owned(),
+    };
+    let remedy = if section.get("digest").is_some() { String::new() } else { remedy() };
+    let digest = section.required("digest", problems, &remedy, |node| {
+        node.text()?.parse().map_err(|_| node.refuse("no digest", "Write what sha256sum says of the file"))
+    });
+    let interval =
+        section.required("interval", problems, "Write seconds, such as `interval: 60`", |node| node.integer(&INTERVAL));
+    let meters = match section.get("meters") {
+        Some(_) => section.meters("meters", "the deployment", MOST_PATTERNS, problems),
+        None => MeterFilter::new(vec!["*".to_owned()]).ok(),
+    };
+    let place = section.entry("name").map_or(section.place, |entry| entry.place);
+    let grants = grants(&section, problems);
+    let limits = limits.overridden(&section, problems);
+    let config = ModuleConfig::of(&section);
+    Some(DeploymentFile {
+        key: Key::new(tenant?, name?),
+        file: module?,
+        digest: digest?,
+        signature,
+        config,
+        meters: meters?,
+        interval: interval?,
+        grants,
+        limits,
+        written: path.to_owned(),
+        place,
+    })
+}
+
+fn grants(section: &Section<'_>, problems: &mut Problems) -> Grants {
+    let Some(node) = section.get("grants") else { return Grants::default() };
+    let Some(section) = Section::of(node, section.key("grants"), &["names"], Severity::Error, problems) else {
+        return Grants::default();
+    };
+    let names = section.texts("names", MOST_NAMES, problems).unwrap_or_default();
+    for (place, name) in &names {
+        if !name.ends_with('.') || name.len() < 2 {
+            let message = format!("{} is no beginning of names", quoted(name));
+            problems.error(
+                *place,
+                &section.key("names"),
+                message,
+                "Write whole words with a point behind, such as `acme.`",
+            );
+        }
+    }
+    Grants { names: names.into_iter().map(|(_, name)| name).collect(), ..Grants::default() }
+}

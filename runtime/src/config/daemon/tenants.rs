@@ -1,0 +1,81 @@
+//! Who the tenants are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::read::Reading;
+use crate::config::problem::{Severity, quoted};
+use crate::config::yaml::{Kind, Section};
+use crate::modules::deployment::Tenant;
+use crate::modules::trust::{Policy, Rule, Signatures};
+
+/// Tenants of which something is said: that they are more than one project or called otherwise than theirs, or who signs
+/// their modules.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(transparent)]
+pub struct Tenants(BTreeMap<String, TenantRules>);
+
+/// What is said of a tenant.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+struct TenantRules {
+    /// Its projects; the one that it is called after if there are none.
+    projects: BTreeSet<String>,
+    /// Who signs its modules.
+    #[serde(flatten)]
+    signed: Rule,
+}
+
+const MOST_TENANTS: usize = 10_000;
+const MOST_PROJECTS: usize = 10_000;
+const MOST_KEYS: usize = 100;
+
+// === impl Tenants ===
+
+impl Tenants {
+    pub(super) fn read(reading: &mut Reading<'_, '_>) -> Self {
+        let root = reading.root();
+        let tenants = root.read("tenants", reading.problems, |node| match &node.kind {
+            Kind::Map(tenants) if tenants.len() <= MOST_TENANTS => Ok(tenants),
+            Kind::Map(_) => Err(node.refuse("too many tenants", format!("Write at most {MOST_TENANTS}"))),
+            _ => Err(node.refuse("not a mapping", "Write `name: {projects: [...]}` for each tenant")),
+        });
+        let mut all = BTreeMap::new();
+        for tenant in tenants.into_iter().flatten() {
+            let (name, path) = (&tenant.key, format!("tenants.{}", tenant.key));
+            if let Err(error) = name.parse::<Tenant>() {
+                reading.problems.error(tenant.place, &path, error.to_string(), "Give it another name");
+            }
+            let known = ["projects", "signatures", "keys"];
+            let Some(section) = Section::of(&tenant.value, path, &known, Severity::Error, reading.problems) else {
+                continue;
+            };
+            let projects = section.texts("projects", MOST_PROJECTS, reading.problems).unwrap_or_default();
+            if projects.is_empty() && section.get("projects").is_some() {
+                let (message, remedy) = (format!("{} has no projects", quoted(name)), "Write their ids, or remove it");
+                reading.problems.error(tenant.place, &section.key("projects"), message, remedy);
+            }
+            let projects = projects.into_iter().map(|(_, project)| project).collect();
+            let signatures = section.read("signatures", reading.problems, |node| match node.text() {
+                Ok("required") => Ok(Signatures::Required),
+                Ok("optional") => Ok(Signatures::Optional),
+                _ => Err(node.refuse("neither of the two", "Write required or optional")),
+            });
+            let keys = section.get("keys").and_then(|_| section.texts("keys", MOST_KEYS, reading.problems));
+            let keys = keys.map(|keys| keys.into_iter().map(|(_, key)| key.into()).collect());
+            let signed = Rule { signatures: signatures.unwrap_or_default(), keys };
+            all.insert(name.clone(), TenantRules { projects, signed });
+        }
+        Self(all)
+    }
+
+    /// The projects of a tenant: those that are listed, or the one that it is called after.
+    pub fn projects_of(&self, tenant: &Tenant) -> BTreeSet<String> {
+        let listed = self.0.get(tenant.as_str()).filter(|rules| !rules.projects.is_empty());
+        listed.map_or_else(|| BTreeSet::from([tenant.as_str().to_owned()]), |rules| rules.projects.clone())
+    }
+
+    /// Whose modules have to be signed, and by whom.
+    pub fn policy(&self) -> Policy {
+        let tenants = self.0.iter().map(|(tenant, rules)| (tenant.clone(), rules.signed.clone()));
+        Policy { tenants: tenants.collect(), others: Rule::default() }
+    }
+}

@@ -1,0 +1,280 @@
+//! What runs of a deployment: a version, another one on trial, or nothing because it is paused or in quarantine.
+//!
+//! This decides, and does nothing: it has no clock, no files and no modules. Each slot asks [`Deployment::plan`] what is
+//! to run, runs it, and tells [`Deployment::outcome`] how it went. Whoever runs it keeps the deployment, of which this is
+//! a part, together with the states that it names, and drops all states that [`Life::states`] does not name; so a kill
+//! at any moment leaves it as it was before or after.
+//!
+//! # A trial
+//!
+//! A new version runs on trial, on a copy of the state. While it does well its samples count, and the version before
+//! it does not run. When it fails in a slot, nothing of what it gave there counts; the version before it runs in that
+//! same slot, on the old state. So of each slot one version's samples land, and no slot is lost. After
+//! [`Rules::trial_slots`] good slots in a row the new version takes over with its state, and the old state is dropped;
+//! after [`Rules::trial_failures`] failures in all it is given up and its state is dropped.
+//!
+//! # Going back
+//!
+//! What ran before can be gone back to, at once and without a trial: it has shown that it works, and whoever goes back
+//! does so because the current version is bad. The state goes on: it begins as a copy of the current version's, so that
+//! no difference between two slots is lost. A version that never ran but on trial goes on trial again.
+//!
+//! # Quarantine
+//!
+//! A version that has nobody to fall back on goes on when it fails, until it failed in [`Rules::failing_slots`] slots
+//! in a row. Then it pauses, for longer each time, with one try after each pause. The causes of these failures may
+//! differ, or a module that knows two ways to fail would never be stopped; the last of them is named. The first try
+//! that does not fail ends it, and for [`Rules::forgiven_after`] such slots in a row it is remembered how long the last
+//! pause was, so that one that fails on and off pauses for longer and longer, too. Ended at once, and forgotten, it is
+//! by another version of the module, by [`Deployment::resumed`], and by another version of the host.
+//!
+//! # What counts
+//!
+//! | outcome | in a trial | otherwise |
+//! |---|---|---|
+//! | nothing failed | good | good |
+//! | some resources failed, others landed | good if not more of them than failed with the version before it | good |
+//! | all failed, and it is the module's own doing | a failure | a failing slot |
+//! | some or all failed, and it is the host's doing | does not count, and the version before it runs | does not count |
+//! | it did not run: no guests, no statistics | does not count | does not count |
+//!
+//! A module that fails for some resources and not for others is never paused: that would take away samples that are
+//! good. The sandbox bounds what looking for the odd ones costs. And what fails for a guest with the old version need
+//! not keep a new one from taking over.
+
+#[cfg(doc)]
+use super::deployment::Deployment;
+use crate::sandbox::Cause;
+
+pub use change::{Change, Ended, GivenUp};
+pub use rules::Rules;
+pub use slot::{Idle, Outcome, Ran, Run, is_its_own};
+use standing::Standing;
+
+mod change;
+mod check;
+mod rules;
+mod slot;
+mod standing;
+
+/// What runs of one deployment, and how it has been doing.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Life {
+    current: Instance,
+    standing: Standing,
+    trial: Option<Trial>,
+    /// Numbers of versions that were current before and can be gone back to; the last one was the last to run.
+    earlier: Vec<u64>,
+    /// The version of the host that all of this happened with.
+    host: String,
+    /// Numbers of states are given once, so that what is left of an old one cannot be taken for a new one.
+    next_state: u64,
+}
+
+/// Which of a deployment's states is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct StateId(pub u64);
+
+/// A version with its state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Instance {
+    /// The number of the version that runs.
+    pub version: u64,
+    /// What it runs on. No other instance does, now or later.
+    pub state: StateId,
+}
+
+/// A version that has yet to show that it works.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trial {
+    /// What is on trial.
+    pub instance: Instance,
+    /// In how many slots it did well since it last failed.
+    pub good: u32,
+    /// In how many slots it failed.
+    pub failed: u32,
+    /// In how many slots in a row the host could not run it, but could run the version before it.
+    pub untried: u32,
+}
+
+// === impl Life ===
+
+impl Life {
+    /// What is current.
+    pub fn current(&self) -> Instance {
+        self.current
+    }
+
+    /// What is on trial.
+    pub fn trial(&self) -> Option<&Trial> {
+        self.trial.as_ref()
+    }
+
+    /// Numbers of versions that can be gone back to; the last one was the last to run.
+    pub fn earlier(&self) -> &[u64] {
+        &self.earlier
+    }
+
+    /// The states that are in use. All others of this deployment can go.
+    pub fn states(&self) -> impl Iterator<Item = StateId> {
+        let trial = self.trial.as_ref().map(|trial| trial.instance.state);
+        std::iter::once(self.current.state).chain(trial)
+    }
+
+    /// For how many resources what is current failed when it last ran, and why; `u32::MAX` if for all of them.
+    pub fn failing(&self) -> Option<(u32, Cause)> {
+        self.standing.failing.map(|failing| (failing.resources, failing.cause))
+    }
+
+    /// The life of a first version. It has nobody to fall back on, so it is on no trial.
+    pub(super) fn new(version: u64, host: &str) -> Self {
+        Self {
+            current: Instance { version, state: StateId(0) },
+            standing: Standing::default(),
+            trial: None,
+            earlier: Vec::new(),
+            host: host.to_owned(),
+            next_state: 1,
+        }
+    }
+
+    /// What is to run now.
+    pub(super) fn plan(&self, rules: &Rules, now: i64) -> Run {
+        match &self.trial {
+            Some(Trial { instance, .. }) => {
+                Run::Trial { trial: *instance, current: self.current, bar: self.standing.failing() }
+            }
+            None => match self.standing.quarantined(rules, now) {
+                Some((until, cause)) => Run::Nothing(Idle::Quarantined { until, cause }),
+                None => Run::Current(self.current),
+            },
+        }
+    }
+
+    /// What follows from how a slot went. Every change is told once.
+    pub(super) fn outcome(&mut self, ran: &Ran, rules: &Rules, now: i64) -> Option<Change> {
+        let bar = self.standing.failing();
+        let current = ran.current.filter(|(state, _)| *state == self.current.state).map(|(_, outcome)| outcome);
+        if let Some(outcome) = current {
+            self.standing.note(outcome, rules);
+        }
+        match (&self.trial, ran.trial) {
+            (Some(trial), Some((state, outcome))) if trial.instance.state == state => {
+                self.judge(outcome, current, bar, rules)
+            }
+            // Whoever is on trial has somebody to fall back on, whom nobody stops as long.
+            (Some(_), _) => None,
+            (None, _) => current.and_then(|outcome| self.standing.quarantine(outcome, rules, now)),
+        }
+    }
+
+    /// Puts a version on trial, in place of another one that is.
+    pub(super) fn try_out(&mut self, version: u64) -> Vec<Change> {
+        let mut changes = Vec::from_iter(self.give_up(GivenUp::Replaced));
+        changes.extend(self.standing.release(Ended::AnotherVersion));
+        let trial = self.instance(version);
+        changes.push(Change::TrialBegun { trial, copy_of: self.current.state });
+        self.trial = Some(Trial { instance: trial, good: 0, failed: 0, untried: 0 });
+        changes
+    }
+
+    /// Ends a trial because somebody wants the version before it.
+    pub(super) fn withdraw(&mut self) -> Option<Change> {
+        self.give_up(GivenUp::Withdrawn)
+    }
+
+    /// Goes back at once to a version that was current before. What was left on the way is not gone back to again.
+    pub(super) fn go_back(&mut self, version: u64) -> Vec<Change> {
+        let mut changes = Vec::from_iter(self.withdraw());
+        changes.extend(self.standing.release(Ended::AnotherVersion));
+        if let Some(place) = self.earlier.iter().position(|earlier| *earlier == version) {
+            self.earlier.truncate(place);
+        }
+        let current = self.instance(version);
+        let before = std::mem::replace(&mut self.current, current);
+        self.standing = Standing::default();
+        changes.push(Change::RolledBack { current, before });
+        changes
+    }
+
+    /// A version that can no longer be gone back to.
+    pub(super) fn forget(&mut self, version: u64) {
+        self.earlier.retain(|earlier| *earlier != version);
+    }
+
+    /// Ends a quarantine.
+    pub(super) fn resume(&mut self) -> Option<Change> {
+        self.standing.release(Ended::Resumed)
+    }
+
+    /// Tells which version of the host runs it. With another one than before a module may well work that did not.
+    pub(super) fn on_host(&mut self, host: &str) -> Option<Change> {
+        if self.host == host {
+            return None;
+        }
+        host.clone_into(&mut self.host);
+        self.standing.release(Ended::NewHost)
+    }
+
+    /// Whether it differs from what it was in more than how the last slots went: after a restart a version counts its
+    /// slots anew, and nothing else is otherwise.
+    pub(super) fn is_worth_saving(&self, before: &Self) -> bool {
+        self.kept() != before.kept()
+    }
+
+    fn kept(&self) -> impl PartialEq + '_ {
+        let Self { current, standing, trial, earlier, host, next_state } = self;
+        // Of these there are only as many as the rules let a version on trial fail.
+        let trial = trial.as_ref().map(|trial| (trial.instance, trial.failed));
+        (current, standing.kept(), trial, earlier, host, next_state)
+    }
+
+    fn instance(&mut self, version: u64) -> Instance {
+        let state = StateId(self.next_state);
+        self.next_state = self.next_state.saturating_add(1);
+        Instance { version, state }
+    }
+
+    fn judge(&mut self, outcome: Outcome, current: Option<Outcome>, bar: u32, rules: &Rules) -> Option<Change> {
+        let trial = self.trial.as_mut()?;
+        match outcome {
+            Outcome::NotRun => None,
+            outcome if !outcome.falls_short(bar) => {
+                (trial.good, trial.untried) = (trial.good.saturating_add(1), 0);
+                (trial.good >= rules.trial_slots).then(|| self.promote(outcome, rules))?
+            }
+            Outcome::Partly { cause, .. } | Outcome::Failed(cause) if is_its_own(cause) => {
+                (trial.good, trial.untried) = (0, 0);
+                trial.failed = trial.failed.saturating_add(1);
+                (trial.failed >= rules.trial_failures).then(|| self.give_up(GivenUp::Failed(cause)))?
+            }
+            // It is the host's doing, unless it happens with this version only.
+            _ if current.is_some_and(Outcome::was_tried) => {
+                trial.untried = trial.untried.saturating_add(1);
+                (trial.untried >= rules.trial_untried).then(|| self.give_up(GivenUp::Untried))?
+            }
+            _ => None,
+        }
+    }
+
+    fn promote(&mut self, outcome: Outcome, rules: &Rules) -> Option<Change> {
+        let trial = self.trial.take()?;
+        let before = std::mem::replace(&mut self.current, trial.instance);
+        self.standing = Standing::default();
+        self.standing.note(outcome, rules);
+        self.earlier.push(before.version);
+        Some(Change::TrialPassed { current: self.current, before })
+    }
+
+    fn give_up(&mut self, why: GivenUp) -> Option<Change> {
+        let trial = self.trial.take()?;
+        Some(Change::TrialGivenUp { trial: trial.instance, current: self.current, why })
+    }
+}
+
+#[cfg(test)]
+mod tests;

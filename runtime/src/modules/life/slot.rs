@@ -1,0 +1,128 @@
+//! What is to run in a slot, and how it went.
+
+use super::{Instance, StateId};
+use crate::sandbox::Cause;
+
+/// What is to run in a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Run {
+    /// Nothing.
+    Nothing(Idle),
+    /// This, and there is nothing to fall back on.
+    Current(Instance),
+    /// The first; and if [`Run::falls_back`], the second in its place in the same slot.
+    Trial {
+        /// What is on trial.
+        trial: Instance,
+        /// What was there before.
+        current: Instance,
+        /// For how many resources that one fails.
+        bar: u32,
+    },
+}
+
+/// Why nothing runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case", tag = "why")]
+pub enum Idle {
+    /// Somebody wanted it so.
+    Paused,
+    /// It failed too often.
+    Quarantined {
+        /// When it is tried again, in nanoseconds of the wall clock, if nobody sets that.
+        until: i64,
+        /// What it did last.
+        cause: Cause,
+    },
+}
+
+/// How a version did in a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It gave what it had for all that it was handed.
+    Good,
+    /// It failed for some of what it was handed.
+    Partly {
+        /// For how many resources.
+        failed: u32,
+        /// Why, for the last of them.
+        cause: Cause,
+    },
+    /// It gave nothing.
+    Failed(Cause),
+    /// It was not called: there is nothing that it could be handed.
+    NotRun,
+}
+
+/// What ran in a slot. Outcomes of instances that are no longer there are ignored, so a slot may end after a
+/// deployment that began while it ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ran {
+    /// What was on trial, by its state.
+    pub trial: Option<(StateId, Outcome)>,
+    /// What was current, by its state.
+    pub current: Option<(StateId, Outcome)>,
+}
+
+/// Whether a failure is the module's own doing, so that it counts.
+pub fn is_its_own(cause: Cause) -> bool {
+    match cause {
+        // The store cannot be read, the operator took a grant back, or the host could not run it.
+        Cause::Unreadable | Cause::NotGranted | Cause::Host => false,
+        Cause::NotAComponent
+        | Cause::AbiMismatch
+        | Cause::TooLarge
+        | Cause::Compile
+        | Cause::BadDescription
+        | Cause::OutOfFuel
+        | Cause::Deadline
+        | Cause::Memory
+        | Cause::Table
+        | Cause::StackOverflow
+        | Cause::Trap
+        | Cause::Exit
+        | Cause::BadData
+        | Cause::Undeclared
+        | Cause::Forged
+        | Cause::NotFinite
+        | Cause::TooMuch
+        | Cause::ModuleError => true,
+    }
+}
+
+// === impl Run ===
+
+impl Run {
+    /// Whether what is current has to run in this slot after what was on trial did so, of which nothing may count
+    /// then: no samples, and no change of its state.
+    pub fn falls_back(&self, trial: Outcome) -> bool {
+        matches!(self, Self::Trial { bar, .. } if trial.falls_short(*bar))
+    }
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// Whether there is anything of it that counts.
+    pub fn landed(self) -> bool {
+        matches!(self, Self::Good | Self::Partly { .. })
+    }
+
+    /// Whether the host did its part.
+    pub(super) fn was_tried(self) -> bool {
+        match self {
+            Self::Good | Self::Partly { .. } => true,
+            Self::Failed(cause) => is_its_own(cause),
+            Self::NotRun => false,
+        }
+    }
+
+    /// Whether it is worse than that of a version that fails for so many resources.
+    pub(super) fn falls_short(self, bar: u32) -> bool {
+        match self {
+            Self::Good | Self::NotRun => false,
+            Self::Partly { failed, .. } => failed > bar,
+            Self::Failed(_) => true,
+        }
+    }
+}

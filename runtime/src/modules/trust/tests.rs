@@ -1,0 +1,6 @@
+//! Signatures of minisign itself, and of those who pretend.
+
+mod folder;
+mod minisign;
+mod policy;
+mod signatures;

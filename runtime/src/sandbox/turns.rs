@@ -1,0 +1,386 @@
+//! Turns for tenants' modules. Modules run in slices; whoever's tenant has run least in this slot has the next one, and
+//! the operator's own modules come before all of them.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use tokio::time::{Instant as TimerInstant, sleep};
+
+thread_local! {
+    /// How long the task that is polled just now has waited for its turns in all.
+    static WAITED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// Gives turns.
+#[derive(Debug)]
+pub struct Gate {
+    turns: Mutex<Turns>,
+}
+
+#[derive(Debug)]
+struct Turns {
+    /// How many slices may run at once.
+    most: usize,
+    running: usize,
+    /// Nobody has a turn meanwhile.
+    closed: bool,
+    /// How long the slices of each tenant took in this slot.
+    used: BTreeMap<Arc<str>, Duration>,
+    /// Who waits, in order, and who of them has been given a turn.
+    waiting: BTreeMap<Arc<str>, VecDeque<Waiting>>,
+    next_ticket: u64,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    ticket: u64,
+    waker: Waker,
+}
+
+/// Work of a tenant that takes turns.
+pub struct InTurns<F> {
+    gate: Arc<Gate>,
+    tenant: Arc<str>,
+    turn: Turn,
+    waited: Duration,
+    work: Pin<Box<F>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Turn {
+    No,
+    Waits { ticket: u64, since: Instant },
+}
+
+/// A gate that is closed as long as this is there.
+#[derive(Debug)]
+pub struct Closed(Arc<Gate>);
+
+/// Bounds how long work may take, its waiting for turns left out: who shares a machine with others is not slower for it.
+/// `None` if it took longer.
+pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    let (mut work, began, before) = (pin!(work), Instant::now(), WAITED.get());
+    let mut alarm = pin!(sleep(limit));
+    poll_fn(|cx| {
+        if let Poll::Ready(done) = work.as_mut().poll(cx) {
+            return Poll::Ready(Some(done));
+        }
+        while alarm.as_mut().poll(cx).is_ready() {
+            let waited = WAITED.get().saturating_sub(before);
+            let left = limit.saturating_add(waited).saturating_sub(began.elapsed());
+            if left.is_zero() {
+                return Poll::Ready(None);
+            }
+            alarm.as_mut().reset(TimerInstant::now() + left);
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+// === impl Gate ===
+
+impl Gate {
+    /// A gate that lets so many slices run at once.
+    pub fn new(most: usize) -> Arc<Self> {
+        let turns = Turns {
+            most: most.max(1),
+            running: 0,
+            closed: false,
+            used: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            next_ticket: 0,
+        };
+        Arc::new(Self { turns: Mutex::new(turns) })
+    }
+
+    /// Has this work of a tenant take turns.
+    pub fn in_turns<F: Future>(self: &Arc<Self>, tenant: &Arc<str>, work: F) -> InTurns<F> {
+        let (gate, tenant) = (Arc::clone(self), Arc::clone(tenant));
+        InTurns { gate, tenant, turn: Turn::No, waited: Duration::ZERO, work: Box::pin(work) }
+    }
+
+    /// Begins another slot, in which everybody is equal again, and gives no turns until what is returned is dropped.
+    pub fn close(self: &Arc<Self>) -> Closed {
+        let mut turns = self.lock();
+        turns.closed = true;
+        turns.used.clear();
+        Closed(Arc::clone(self))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Turns> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        let mut turns = self.0.lock();
+        turns.closed = false;
+        turns.call();
+    }
+}
+
+// === impl Turns ===
+
+impl Turns {
+    /// Whether whoever has this ticket is called: nobody waits whose tenant ran less, or longer in its own tenant.
+    fn is_called(&self, tenant: &Arc<str>, ticket: Option<u64>) -> bool {
+        let place = ticket.map_or(usize::MAX, |ticket| {
+            let mine = self.waiting.get(tenant).into_iter().flatten();
+            mine.into_iter().position(|waiting| waiting.ticket == ticket).unwrap_or(usize::MAX)
+        });
+        let free = self.most.saturating_sub(self.running);
+        if self.closed || free == 0 {
+            return false;
+        }
+        // Those before it: all that wait in its own tenant before it, and all of tenants that ran less.
+        let used = self.used_by(tenant);
+        let others = self.waiting.iter().filter(|(other, _)| *other != tenant && self.used_by(other) < used);
+        let before = others.map(|(_, queue)| queue.len()).sum::<usize>();
+        let own = self.waiting.get(tenant).map_or(0, VecDeque::len).min(place);
+        before + own < free
+    }
+
+    fn used_by(&self, tenant: &Arc<str>) -> Duration {
+        self.used.get(tenant).copied().unwrap_or_default()
+    }
+
+    fn leave(&mut self, tenant: &Arc<str>, ticket: u64) {
+        if let Some(queue) = self.waiting.get_mut(tenant) {
+            queue.retain(|waiting| waiting.ticket != ticket);
+            if queue.is_empty() {
+                self.waiting.remove(tenant);
+            }
+        }
+    }
+
+    /// Wakes those who have a turn now.
+    fn call(&mut self) {
+        let mut order: Vec<(&Arc<str>, &VecDeque<Waiting>)> = self.waiting.iter().collect();
+        order.sort_by_cached_key(|(tenant, _)| self.used_by(tenant));
+        let free = if self.closed { 0 } else { self.most.saturating_sub(self.running) };
+        order.into_iter().flat_map(|(_, queue)| queue).take(free).for_each(|waiting| waiting.waker.wake_by_ref());
+    }
+}
+
+// === impl InTurns ===
+
+impl<F> InTurns<F> {
+    /// Whether it has a turn; if not, it is woken when it has.
+    fn enters(&mut self, waker: &Waker) -> bool {
+        let Self { gate, tenant, turn, waited, .. } = self;
+        let mut turns = gate.lock();
+        let ticket = match turn {
+            Turn::No => None,
+            Turn::Waits { ticket, .. } => Some(*ticket),
+        };
+        if turns.is_called(tenant, ticket) {
+            if let Turn::Waits { ticket, since } = *turn {
+                turns.leave(tenant, ticket);
+                *waited += since.elapsed();
+                *turn = Turn::No;
+            }
+            turns.running += 1;
+            return true;
+        }
+        match ticket {
+            None => {
+                let ticket = turns.next_ticket;
+                turns.next_ticket += 1;
+                let waiting = Waiting { ticket, waker: waker.clone() };
+                turns.waiting.entry(Arc::clone(tenant)).or_default().push_back(waiting);
+                *turn = Turn::Waits { ticket, since: Instant::now() };
+            }
+            Some(ticket) => {
+                let mut queue = turns.waiting.get_mut(tenant).into_iter().flatten();
+                if let Some(waiting) = queue.find(|waiting| waiting.ticket == ticket) {
+                    waiting.waker.clone_from(waker);
+                }
+            }
+        }
+        false
+    }
+}
+
+impl<F: Future> Future for InTurns<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        if !self.enters(cx.waker()) {
+            return Poll::Pending;
+        }
+        let ends = Slice { gate: Arc::clone(&self.gate), tenant: Arc::clone(&self.tenant), began: Instant::now() };
+        let before = WAITED.replace(self.waited);
+        let polled = self.work.as_mut().poll(cx);
+        WAITED.set(before);
+        drop(ends);
+        polled
+    }
+}
+
+impl<F> Drop for InTurns<F> {
+    fn drop(&mut self) {
+        if let Turn::Waits { ticket, .. } = self.turn {
+            let mut turns = self.gate.lock();
+            turns.leave(&self.tenant, ticket);
+            // It may have been called, and somebody else is now.
+            turns.call();
+        }
+    }
+}
+
+/// A slice that runs. It ends also if the work panics.
+struct Slice {
+    gate: Arc<Gate>,
+    tenant: Arc<str>,
+    began: Instant,
+}
+
+impl Drop for Slice {
+    fn drop(&mut self) {
+        let took = self.began.elapsed();
+        let mut turns = self.gate.lock();
+        turns.running -= 1;
+        *turns.used.entry(Arc::clone(&self.tenant)).or_default() += took;
+        turns.call();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::task::Wake;
+
+    use tokio::runtime::{Builder, Runtime};
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    fn threads() -> Runtime {
+        Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    }
+
+    /// Burns so many slices of about a tenth of a millisecond.
+    async fn burn(slices: u32) {
+        for _ in 0..slices {
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_micros(100) {
+                std::hint::spin_loop();
+            }
+            yield_now().await;
+        }
+    }
+
+    /// Counts how often it was woken.
+    #[derive(Default)]
+    struct Woken(AtomicU64);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// A slice that somebody runs.
+    fn slice(gate: &Arc<Gate>, tenant: &Arc<str>) -> Slice {
+        gate.lock().running += 1;
+        Slice { gate: Arc::clone(gate), tenant: Arc::clone(tenant), began: Instant::now() }
+    }
+
+    #[test]
+    fn who_used_least_goes_first_and_in_order() {
+        let gate = Gate::new(1);
+        let [greedy, modest, new]: [Arc<str>; 3] = ["greedy", "modest", "new"].map(Into::into);
+        gate.lock().used.insert(Arc::clone(&greedy), Duration::from_secs(1));
+        gate.lock().used.insert(Arc::clone(&modest), Duration::from_millis(1));
+        let tenants = [&greedy, &greedy, &modest, &new];
+        let mut all: Vec<_> = tenants.iter().map(|tenant| Box::pin(gate.in_turns(tenant, async {}))).collect();
+        let woken: [Arc<Woken>; 4] = Default::default();
+        let mut poll = |number: usize| {
+            let waker = Waker::from(Arc::clone(&woken[number]));
+            all[number].as_mut().poll(&mut Context::from_waker(&waker)).is_ready()
+        };
+        let times = || woken.each_ref().map(|woken| woken.0.load(Ordering::SeqCst));
+        let runs = slice(&gate, &greedy);
+        assert!((0..4).all(|number| !poll(number)), "somebody runs");
+        drop(runs);
+        assert_eq!(times(), [0, 0, 0, 1]);
+        assert!(!poll(0) && !poll(1) && !poll(2), "they were not called");
+        assert!(poll(3));
+        assert_eq!(times(), [0, 0, 1, 1]);
+        assert!(!poll(0) && !poll(1) && poll(2));
+        assert_eq!(times(), [1, 0, 1, 1]);
+        assert!(!poll(1) && poll(0) && poll(1));
+        let turns = gate.lock();
+        assert!(turns.waiting.is_empty() && turns.running == 0);
+    }
+
+    #[test]
+    fn a_closed_gate_lets_nobody_through() {
+        let (threads, gate) = (threads(), Gate::new(1));
+        let tenant: Arc<str> = "t".into();
+        let done = Arc::new(AtomicU64::new(0));
+        let closed = gate.close();
+        let (counted, waits) = (Arc::clone(&done), gate.in_turns(&tenant, async {}));
+        let task = threads.spawn(async move {
+            waits.await;
+            counted.fetch_add(1, Ordering::Relaxed);
+        });
+        // Somebody who gives up does not take a turn with them.
+        let dropped = threads.spawn(gate.in_turns(&tenant, async {}));
+        threads.block_on(async {
+            while gate.lock().waiting.values().flatten().count() < 2 {
+                yield_now().await
+            }
+        });
+        assert_eq!(done.load(Ordering::Relaxed), 0);
+        dropped.abort();
+        assert!(threads.block_on(dropped).unwrap_err().is_cancelled());
+        drop(closed);
+        threads.block_on(task).unwrap();
+        let turns = gate.lock();
+        assert!(turns.waiting.is_empty() && turns.running == 0);
+    }
+
+    #[test]
+    fn a_panic_ends_a_turn() {
+        let (threads, gate) = (threads(), Gate::new(1));
+        let tenant: Arc<str> = "t".into();
+        assert!(threads.block_on(threads.spawn(gate.in_turns(&tenant, async { panic!("as it should") }))).is_err());
+        threads.block_on(threads.spawn(gate.in_turns(&tenant, async {}))).unwrap();
+    }
+
+    #[test]
+    fn waiting_for_turns_takes_no_time() {
+        let (threads, gate) = (threads(), Gate::new(1));
+        let tenant: Arc<str> = "t".into();
+        let (limit, longer) = (Duration::from_millis(500), Duration::from_millis(700));
+        let (runs, closed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let (seen, wait) = (Arc::clone(&runs), Arc::clone(&closed));
+        let work = within(limit, async move {
+            seen.store(1, Ordering::SeqCst);
+            while wait.load(Ordering::SeqCst) == 0 {
+                yield_now().await;
+            }
+        });
+        let task = threads.spawn(gate.in_turns(&tenant, work));
+        while runs.load(Ordering::SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+        let no_turns = gate.close();
+        closed.store(1, Ordering::SeqCst);
+        std::thread::sleep(longer);
+        drop(no_turns);
+        assert_eq!(threads.block_on(task).unwrap(), Some(()));
+        // Whoever burns, and whoever waits for something else, is late all the same.
+        let burns = threads.spawn(gate.in_turns(&tenant, within(Duration::from_millis(20), burn(u32::MAX))));
+        assert_eq!(threads.block_on(burns).unwrap(), None);
+        assert_eq!(threads.block_on(within(Duration::from_millis(1), std::future::pending::<()>())), None);
+    }
+}
