@@ -30,7 +30,9 @@ pub struct Name(String);
 
 /// A text that is no tenant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no tenant: write letters, digits, -, _ and ., at most 64, beginning with a letter or a digit, and not operator")]
+#[error(
+    "{0:?} is no tenant: write letters, digits, -, _ and ., at most 64, beginning with a letter or a digit, and not operator"
+)]
 pub struct InvalidTenant(String);
 
 /// A text that is no deployment's name.
