@@ -1,0 +1,209 @@
+//! A slot of tenants' modules: what begins, and how it lands.
+
+use std::sync::Arc;
+
+use super::Landing;
+use crate::agent::Agent;
+use crate::agent::polling::{Poll, Polled};
+use crate::agent::report::ModuleReport;
+use crate::contract::Series;
+use crate::discovery::{Snapshot, View};
+use crate::modules::deployment::Key;
+use crate::modules::life::{Instance, Outcome, Ran, Run};
+use crate::pipeline::Slot;
+use crate::pipeline::stamp::Stamper;
+use crate::sandbox::Module;
+use crate::schedule::plan::Work;
+
+/// What a deployment gave in a slot, which may be over.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// Whose it is.
+    pub(super) key: Key,
+    /// Which one of this key.
+    number: u64,
+    /// What was read in its slot.
+    pub(super) snapshot: Arc<Snapshot>,
+    /// What was to run.
+    run: Run,
+    /// How it went.
+    ran: Ran,
+    trial: Option<Gave>,
+    current: Option<Gave>,
+    /// How many resources it was about.
+    resources: u32,
+}
+
+/// What a version gave.
+#[derive(Debug)]
+struct Gave {
+    instance: Instance,
+    /// What ran, whatever was deployed since.
+    module: Arc<Module>,
+    polled: Polled,
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// What of it counts, if anything does.
+    fn counts(self) -> Option<Gave> {
+        let failed = self.ran.trial.is_some_and(|(_, outcome)| self.run.falls_back(outcome));
+        if failed { self.current } else { self.trial.or(self.current) }
+    }
+
+    /// At most so many samples.
+    fn given(&self) -> usize {
+        let polled = self.trial.iter().chain(&self.current).flat_map(|gave| &gave.polled.landed);
+        polled.flat_map(|landed| &landed.output).map(|series| series.column.len()).sum()
+    }
+}
+
+/// How it went.
+fn outcome(polled: &Polled, resources: u32) -> Outcome {
+    match polled.failures.last() {
+        _ if resources == 0 => Outcome::NotRun,
+        None => Outcome::Good,
+        Some((failure, _)) if polled.landed.is_empty() => Outcome::Failed(failure.cause),
+        Some((failure, _)) => {
+            let failed = polled.failures.iter().fold(0, |sum: u32, (_, resources)| sum.saturating_add(*resources));
+            Outcome::Partly { failed, cause: failure.cause }
+        }
+    }
+}
+
+// === impl Agent ===
+
+impl Agent {
+    /// Has tenants' modules that are due begin with what was read. One that is still at an earlier slot does not.
+    pub(in crate::agent) fn begin(&mut self, intervals: &[u64], snapshot: &Arc<Snapshot>) {
+        let now = snapshot.at.wall;
+        for key in self.tenants.due(intervals, now) {
+            let Some(deployed) = self.tenants.deployed.get(&key) else { continue };
+            if deployed.busy {
+                self.skip(&key);
+                continue;
+            }
+            let run = deployed.deployment.plan(&self.tenants.rules, now);
+            let projects = Arc::clone(&deployed.projects);
+            let roots = snapshot.resources.guests_of(|project| projects.contains(project));
+            let view = View::of(&snapshot.resources, roots);
+            let poll = |instance: &Instance| {
+                Some(Poll {
+                    sandbox: Arc::clone(&self.sandbox),
+                    ledger: Arc::clone(&self.ledger),
+                    tenant: Arc::clone(&deployed.tenant),
+                    module: Arc::clone(deployed.modules.get(&instance.version)?),
+                    snapshot: Arc::clone(snapshot),
+                    names: Arc::clone(&deployed.names),
+                    view: view.clone(),
+                    chunk: u32::try_from(self.config.sandbox.chunk).unwrap_or(u32::MAX),
+                    state: deployed.states.get(&instance.state).cloned().unwrap_or_default(),
+                    clock: Arc::clone(&self.clock),
+                })
+            };
+            let (trial, current) = match &run {
+                Run::Nothing(_) => continue,
+                Run::Current(current) => (None, *current),
+                Run::Trial { trial, current, .. } => (Some(*trial), *current),
+            };
+            let (first, then) = (trial.and_then(|trial| Some((trial, poll(&trial)?))), poll(&current));
+            let (resources, snapshot, asked) = (view.resources(), Arc::clone(snapshot), key.clone());
+            let (number, calls) = (deployed.number, Arc::clone(&deployed.calls));
+            let work = async move {
+                // Nobody closes it.
+                let _call = calls.acquire().await.ok();
+                let (ran, trial) = (Ran::default(), None);
+                let mut answer = Answer { key: asked, number, snapshot, run, ran, trial, current: None, resources };
+                if let Some((instance, poll)) = first {
+                    let (module, polled) = (Arc::clone(&poll.module), poll.run().await);
+                    answer.ran.trial = Some((instance.state, outcome(&polled, resources)));
+                    answer.trial = Some(Gave { instance, module, polled });
+                }
+                let falls_back = answer.ran.trial.is_none_or(|(_, outcome)| answer.run.falls_back(outcome));
+                if let Some(poll) = then.filter(|_| falls_back) {
+                    let (module, polled) = (Arc::clone(&poll.module), poll.run().await);
+                    answer.ran.current = Some((current.state, outcome(&polled, resources)));
+                    answer.current = Some(Gave { instance: current, module, polled });
+                }
+                answer
+            };
+            let turns = self.tenants.gate.in_turns(&deployed.tenant, work);
+            let task = self.tenants.running.spawn_on(turns, &self.guests);
+            self.tenants.tasks.insert(task.id(), (key.clone(), number));
+            if let Some(deployed) = self.tenants.deployed.get_mut(&key) {
+                deployed.busy = true;
+            }
+        }
+    }
+
+    fn skip(&mut self, key: &Key) {
+        if let Some(deployed) = self.tenants.deployed.get_mut(key) {
+            deployed.skipped += 1;
+            if deployed.skipped == 1 {
+                let (tenant, module) = (&*deployed.tenant, key.name.as_str());
+                tracing::warn!(tenant, module, "A module is slower than its interval, and leaves out slots.");
+            }
+        }
+    }
+
+    /// Lands what tenants' modules gave in one slot; `None` if nothing is done. Samples, states and what becomes of
+    /// deployments belong together.
+    pub fn land(&mut self) -> Option<Landing> {
+        let answers = self.tenants.take();
+        let snapshot = Arc::clone(&answers.first()?.snapshot);
+        let (at, most) = (snapshot.at, answers.iter().map(Answer::given).sum());
+        let first_id = self.ids.take(at, most);
+        let mut stamper = Stamper::new(&snapshot.resources, &[], Arc::clone(&self.tenant), at, first_id);
+        let (mut reports, mut changes) = (Vec::new(), Vec::new());
+        for answer in answers {
+            let Answer { key, ran, number, .. } = &answer;
+            // It may have been withdrawn meanwhile, and another one of its name be there.
+            let found = self.tenants.deployed.get_mut(key).filter(|deployed| deployed.number == *number);
+            let Some(deployed) = found else { continue };
+            deployed.busy = false;
+            let before = deployed.deployment.life.current().state;
+            let (next, changed) = deployed.deployment.outcome(ran, &self.tenants.rules, at.wall);
+            deployed.deployment = next;
+            if !changed.is_empty() {
+                changes.push((key.clone(), changed));
+            }
+            let (resources, had_trial) = (answer.resources, answer.ran.trial.is_some());
+            let Some(Gave { instance, module, polled }) = answer.counts() else { continue };
+            let Polled { landed, mut failures, mut state, fuel, memory, took } = polled;
+            if !self.tenants.gone.is_empty() {
+                Arc::make_mut(&mut state).forget(&self.tenants.gone);
+            }
+            // A trial that began while this ran has a copy of what was remembered before it.
+            let begun = deployed.deployment.life.trial().filter(|_| instance.state == before && !had_trial);
+            if let Some(trial) = begun {
+                deployed.states.insert(trial.instance.state, Arc::clone(&state));
+            }
+            deployed.states.insert(instance.state, state);
+            deployed.tidy();
+            let names = Arc::make_mut(&mut deployed.names);
+            names.reserve(&self.names);
+            names.next_slot();
+            let work = Work::of(&module, &[&deployed.source]);
+            stamper.turn_to(&deployed.tenant);
+            let before = stamper.samples.len();
+            for mut landed in landed {
+                let names = Arc::make_mut(&mut deployed.names);
+                let of = |series: &Series| (series.meter, series.column.len());
+                failures.extend(names.land(&module.name, &module.description.meters, &mut landed, of));
+                stamper.stamp(&mut self.directory, &work, landed);
+            }
+            for (failure, resources) in &failures {
+                self.tally.failed(&deployed.owner, failure.cause.word(), *resources);
+            }
+            let samples = stamper.samples.iter().skip(before).map(|samples| samples.column.len()).sum();
+            let (name, tenant) = (Arc::clone(&module.name), Arc::clone(&deployed.tenant));
+            reports.push(ModuleReport { name, tenant, samples, fuel, resources, memory, took, failures });
+        }
+        let (samples, declared) = stamper.finish();
+        let mut slot = Slot { at, resources: Arc::clone(&snapshot.resources), samples };
+        slot.declare(declared);
+        self.tally.samples += slot.len() as u64;
+        Some(Landing { slot, reports, changes })
+    }
+}
