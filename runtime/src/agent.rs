@@ -91,7 +91,7 @@ async fn deploy(tenants: &mut Tenants, sandbox: &Sandbox, config: &Config, names
         tracing::error!("Not all deployments run as they are written now:\n{problems}");
     }
     for (key, changes) in tenants.deploy(prepared, &failed, names) {
-        tenants::say(&key, &changes);
+        tenants::say(&key, &changes, None);
     }
 }
 

@@ -35,9 +35,10 @@ impl Agent {
         for work in &work {
             want.add(&work.module.description.reads);
         }
-        for (reads, projects) in self.tenants.reads(intervals, self.clock.now().wall) {
-            let guests = self.directory.guests_of(|project| projects.contains(project)).collect();
-            want.add_for(&reads, &guests);
+        let due = self.tenants.due(intervals, self.clock.now().wall);
+        for (reads, projects) in self.tenants.reads(&due) {
+            let others = self.directory.guests_not_of(|project| projects.contains(project)).collect();
+            want.add_but_of(&reads, &others);
         }
         let began = self.clock.now();
         let reading = self.reader.read(&want).await.inspect_err(|_| self.tally.failed_reads += 1)?;
@@ -53,7 +54,7 @@ impl Agent {
         let (mut slot, mut modules) = self.stamp(work, polled, &snapshot, &others);
         self.transform(&mut slot, &mut modules).await;
         self.forget(at);
-        self.begin(intervals, &snapshot);
+        self.begin(due, &snapshot);
         drop(alone);
         self.tally.cycles += 1;
         self.tally.samples += slot.len() as u64;

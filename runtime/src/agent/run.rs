@@ -252,7 +252,7 @@ impl Run<'_> {
         agent.tenants.gather();
         while let Some(Landing { slot, reports, changes }) = agent.land() {
             self.control.landed(agent, &reports);
-            changes.iter().for_each(|(key, changes)| tenants::say(key, changes));
+            changes.iter().for_each(|(key, changes, why)| tenants::say(key, changes, why.as_deref()));
             // Nothing that would have to be kept.
             if slot.is_empty() && agent.changed_memory().modules.is_empty() {
                 continue;

@@ -51,13 +51,18 @@ pub struct Landing {
     pub slot: Slot,
     /// What each module did.
     pub reports: Vec<ModuleReport>,
-    /// What became of deployments by it.
-    pub changes: Vec<(Key, Vec<Change>)>,
+    /// What became of deployments by it, and what failed last.
+    pub changes: Vec<(Key, Vec<Change>, Option<String>)>,
 }
 
 /// Says what became of a deployment, a line for each change.
-pub fn say(key: &Key, changes: &[Change]) {
+pub fn say(key: &Key, changes: &[Change], why: Option<&str>) {
     for change in changes {
+        if let (Change::Quarantined { .. } | Change::TrialGivenUp { .. }, Some(why)) = (change, why) {
+            let (tenant, deployment) = (key.tenant.as_str(), key.name.as_str());
+            tracing::warn!(tenant, deployment, why, "Deployment: {change}.");
+            continue;
+        }
         tracing::info!(tenant = key.tenant.as_str(), deployment = key.name.as_str(), "Deployment: {change}.");
     }
 }
@@ -123,19 +128,16 @@ impl Tenants {
         self.gate.close()
     }
 
-    /// Those that are due and may run.
-    pub fn due(&self, intervals: &[u64], now: i64) -> Vec<Key> {
-        let due = self.deployed.iter().filter(|(_, deployed)| {
-            let is_due = intervals.contains(&deployed.source.interval.as_secs());
-            is_due && !matches!(deployed.deployment.plan(&self.rules, now), Run::Nothing(_))
-        });
-        due.map(|(key, _)| key.clone()).collect()
+    /// Those that are due and may run, and what of them runs.
+    pub fn due(&self, intervals: &[u64], now: i64) -> Vec<(Key, Run)> {
+        let due = self.deployed.iter().filter(|(_, deployed)| intervals.contains(&deployed.source.interval.as_secs()));
+        let runs = due.map(|(key, deployed)| (key.clone(), deployed.deployment.plan(&self.rules, now)));
+        runs.filter(|(_, run)| !matches!(run, Run::Nothing(_))).collect()
     }
 
     /// What those read, and of whose guests.
-    pub fn reads(&self, intervals: &[u64], now: i64) -> Vec<(Vec<Wanted>, Arc<BTreeSet<String>>)> {
-        let due = self.due(intervals, now);
-        let deployed = due.iter().filter_map(|key| self.deployed.get(key));
+    pub fn reads(&self, due: &[(Key, Run)]) -> Vec<(Vec<Wanted>, Arc<BTreeSet<String>>)> {
+        let deployed = due.iter().filter_map(|(key, _)| self.deployed.get(key));
         let reads = |deployed: &Deployed| deployed.modules.values().flat_map(|m| m.description.reads.clone()).collect();
         deployed.map(|deployed| (reads(deployed), Arc::clone(&deployed.projects))).collect()
     }

@@ -3,6 +3,7 @@
 use super::seen::Seen;
 use super::status::Status;
 use super::text::{age, guests, samples};
+use crate::agent::OPERATOR;
 
 /// Cycles may be late by so many of their intervals before somebody is told.
 const LATE: f64 = 2.0;
@@ -60,7 +61,11 @@ pub(super) fn of(status: &Status, seen: &Seen) -> Vec<String> {
         }
     }
     for module in status.modules.iter().filter(|module| !module.failing.is_empty()) {
-        say(format!("{} failed in the last slot: {}.", module.name, module.failing.join(", ")));
+        let name = match &*module.tenant {
+            OPERATOR => module.name.clone(),
+            tenant => format!("{tenant}/{}", module.name),
+        };
+        say(format!("{name} failed in the last slot: {}.", module.failing.join(", ")));
     }
     troubles
 }

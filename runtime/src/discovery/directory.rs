@@ -106,10 +106,10 @@ impl Directory {
         &self.rules
     }
 
-    /// Guests of some projects, as far as they are known yet.
-    pub fn guests_of(&self, is_theirs: impl Fn(&str) -> bool) -> impl Iterator<Item = Uuid> {
-        let theirs = move |known: &Known| known.owner.as_ref().is_some_and(|owner| is_theirs(&owner.project));
-        self.known.iter().filter(move |(_, known)| theirs(known)).map(|(guest, _)| *guest)
+    /// Guests that are known to be of none of some projects.
+    pub fn guests_not_of(&self, is_theirs: impl Fn(&str) -> bool) -> impl Iterator<Item = Uuid> {
+        let others = move |known: &Known| known.owner.as_ref().is_none_or(|owner| !is_theirs(&owner.project));
+        self.known.iter().filter(move |(_, known)| others(known)).map(|(guest, _)| *guest)
     }
 
     /// Guests whose definition has to be read: new ones, and those that changed.

@@ -62,6 +62,13 @@ pub async fn load(sandbox: &Sandbox, config: &Config, reserved: &Arc<Names>) -> 
     let (codes, mut failed) = (HashMap::new(), config.deployments.unread.clone());
     let (mut prepared, mut loading) = (Vec::new(), Loading { sandbox, config, reserved, trust, policy, codes });
     for deployment in &config.deployments.files {
+        let tenant = &deployment.key.tenant;
+        if !config.tenants.knows(tenant) {
+            let mut of_file = Problems::of(Some(&deployment.written));
+            let message = format!("{tenant} is no tenant of the configuration, and is taken for the id of a project");
+            of_file.warning(deployment.place, "tenant", message, "Add it under `tenants`, or write a project's id");
+            problems.extend(of_file);
+        }
         match loading.prepare(deployment).await {
             Ok(one) => prepared.push(one),
             Err((key, message, remedy)) => {

@@ -68,9 +68,9 @@ impl Names {
         }
         match prefixes.join(", ") {
             none if none.is_empty() => {
-                Err(format!("the meter {name} was not granted: no names were; see --grant names="))
+                Err(format!("the meter {name} was not granted: no names were, under grants.names"))
             }
-            some => Err(format!("the meter {name} was not granted: names begin with {some}; see --grant names=")),
+            some => Err(format!("the meter {name} was not granted: names begin with {some}, as grants.names says")),
         }
     }
 

@@ -52,6 +52,12 @@ impl Answer {
         if failed { self.current } else { self.trial.or(self.current) }
     }
 
+    /// What failed last.
+    fn why(&self) -> Option<String> {
+        let mut failures = self.current.iter().chain(&self.trial).flat_map(|gave| &gave.polled.failures);
+        failures.next_back().map(|(failure, _)| failure.on_one_line().to_string())
+    }
+
     /// At most so many samples.
     fn given(&self) -> usize {
         let polled = self.trial.iter().chain(&self.current).flat_map(|gave| &gave.polled.landed);
@@ -76,15 +82,13 @@ fn outcome(polled: &Polled, resources: u32) -> Outcome {
 
 impl Agent {
     /// Has tenants' modules that are due begin with what was read. One that is still at an earlier slot does not.
-    pub(in crate::agent) fn begin(&mut self, intervals: &[u64], snapshot: &Arc<Snapshot>) {
-        let now = snapshot.at.wall;
-        for key in self.tenants.due(intervals, now) {
+    pub(in crate::agent) fn begin(&mut self, due: Vec<(Key, Run)>, snapshot: &Arc<Snapshot>) {
+        for (key, run) in due {
             let Some(deployed) = self.tenants.deployed.get(&key) else { continue };
             if deployed.busy {
                 self.skip(&key);
                 continue;
             }
-            let run = deployed.deployment.plan(&self.tenants.rules, now);
             let projects = Arc::clone(&deployed.projects);
             let roots = snapshot.resources.guests_of(|project| projects.contains(project));
             let view = View::of(&snapshot.resources, roots);
@@ -166,7 +170,7 @@ impl Agent {
             let (next, changed) = deployed.deployment.outcome(ran, &self.tenants.rules, at.wall);
             deployed.deployment = next;
             if !changed.is_empty() {
-                changes.push((key.clone(), changed));
+                changes.push((key.clone(), changed, answer.why()));
             }
             let (resources, had_trial) = (answer.resources, answer.ran.trial.is_some());
             let Some(Gave { instance, module, polled }) = answer.counts() else { continue };

@@ -108,7 +108,8 @@ fn listed(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|end| end == "yaml" || end == "yml") {
+        let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !is_hidden && path.extension().is_some_and(|end| end == "yaml" || end == "yml") {
             paths.push(path);
         }
         if paths.len() > MOST_FILES {
@@ -156,7 +157,9 @@ fn one(path: &Path, limits: &CallLimits, problems: &mut Problems) -> Option<Depl
     };
     let remedy = if section.get("digest").is_some() { String::new() } else { remedy() };
     let digest = section.required("digest", problems, &remedy, |node| {
-        node.text()?.parse().map_err(|_| node.refuse("no digest", "Write what sha256sum says of the file"))
+        node.text()?
+            .parse()
+            .map_err(|_| node.refuse("no digest", "Write what sha256sum says of the file, in small letters"))
     });
     let interval =
         section.required("interval", problems, "Write seconds, such as `interval: 60`", |node| node.integer(&INTERVAL));

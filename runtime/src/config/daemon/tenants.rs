@@ -73,6 +73,12 @@ impl Tenants {
         listed.map_or_else(|| BTreeSet::from([tenant.as_str().to_owned()]), |rules| rules.projects.clone())
     }
 
+    /// Whether a tenant is one of these, or looks like the id of a project.
+    pub fn knows(&self, tenant: &Tenant) -> bool {
+        let id = tenant.as_str().bytes().filter(|letter| *letter != b'-');
+        self.0.contains_key(tenant.as_str()) || (id.clone().count() == 32 && id.clone().all(|c| c.is_ascii_hexdigit()))
+    }
+
     /// Whose modules have to be signed, and by whom.
     pub fn policy(&self) -> Policy {
         let tenants = self.0.iter().map(|(tenant, rules)| (tenant.clone(), rules.signed.clone()));

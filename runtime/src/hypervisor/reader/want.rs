@@ -13,8 +13,8 @@ pub struct Want {
     always: Groups,
     /// Groups that only stand in for others: for guests that lack a value under one of these keys.
     instead: BTreeMap<Groups, BTreeSet<Vec<KeyId>>>,
-    /// Groups that are read of some guests only, whoever else wants them.
-    of: BTreeMap<Groups, BTreeSet<Uuid>>,
+    /// Groups that are read for some tenants only, with the guests that are known to be none of theirs.
+    not_of: BTreeMap<Groups, BTreeSet<Uuid>>,
     /// Also of guests that are off. Their disks are looked at where they are, which may take its time.
     stopped: bool,
 }
@@ -35,11 +35,13 @@ impl Want {
         }
     }
 
-    /// Adds what a pollster reads that is for some guests alone: nobody else's are read for it. What stands in for
-    /// another statistic is read like that one, as nobody knows beforehand who lacks it.
-    pub fn add_for(&mut self, reads: &[Wanted], guests: &BTreeSet<Uuid>) {
+    /// Adds what a pollster reads that is for some guests alone: these others are not read for it. Whose a new guest is
+    /// is not known before it is read. What stands in for another statistic is read like that one, as nobody knows
+    /// beforehand who lacks it.
+    pub fn add_but_of(&mut self, reads: &[Wanted], others: &BTreeSet<Uuid>) {
         for group in reads.iter().filter_map(|wanted| Groups::of_key(&wanted.key)) {
-            self.of.entry(group).or_default().extend(guests);
+            let known = self.not_of.entry(group).or_insert_with(|| others.clone());
+            known.retain(|guest| others.contains(guest));
         }
     }
 
@@ -65,14 +67,14 @@ impl Want {
 
     /// Groups that are read of every guest or of some.
     pub fn all_groups(&self) -> Groups {
-        self.instead.keys().chain(self.of.keys()).fold(self.always, |all, group| all | *group)
+        self.instead.keys().chain(self.not_of.keys()).fold(self.always, |all, group| all | *group)
     }
 
     /// Groups that are read of some guests, with those that need them after what was read. A guest that is off needs
     /// none.
     pub fn of_some(&self, records: &[Record]) -> Vec<(Groups, Vec<Uuid>)> {
         let running: Vec<Uuid> = self.running(records);
-        let groups: BTreeSet<Groups> = self.instead.keys().chain(self.of.keys()).copied().collect();
+        let groups: BTreeSet<Groups> = self.instead.keys().chain(self.not_of.keys()).copied().collect();
         let wanted = groups.into_iter().filter(|group| !self.always.contains(*group));
         wanted
             .map(|group| {
@@ -80,8 +82,8 @@ impl Want {
                 let tests: Vec<Lack<'_>> = keys.map(|keys| Lack::of(keys)).collect();
                 let lacks = |record: &&Record| tests.iter().any(|lack| lack.is_in(record));
                 let mut guests: BTreeSet<Uuid> = records.iter().filter(lacks).map(|record| record.guest).collect();
-                if let Some(some) = self.of.get(&group) {
-                    guests.extend(running.iter().filter(|guest| some.contains(guest)));
+                if let Some(others) = self.not_of.get(&group) {
+                    guests.extend(running.iter().filter(|guest| !others.contains(guest)));
                 }
                 (group, guests.into_iter().collect())
             })
