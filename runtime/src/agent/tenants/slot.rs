@@ -204,6 +204,10 @@ impl Agent {
             let (name, tenant) = (Arc::clone(&module.name), Arc::clone(&deployed.tenant));
             reports.push(ModuleReport { name, tenant, samples, fuel, resources, memory, took, failures });
         }
+        if !self.tenants.are_busy() {
+            // Their numbers may be others' by the next slot.
+            self.tenants.gone.clear();
+        }
         let (samples, declared) = stamper.finish();
         let mut slot = Slot { at, resources: Arc::clone(&snapshot.resources), samples };
         slot.declare(declared);
