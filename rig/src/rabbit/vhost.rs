@@ -3,10 +3,10 @@
 use std::thread;
 use std::time::Duration;
 
-use lapin::message::BasicGetMessage;
+use futures_util::{StreamExt, TryStreamExt};
 use lapin::options::{
-    BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, ExchangeDeleteOptions,
-    QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions,
+    ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
@@ -42,9 +42,6 @@ pub struct Delivery {
     /// What it says.
     pub body: Vec<u8>,
 }
-
-/// Messages that are taken out of a queue over one connection.
-const DRAINED_AT_ONCE: usize = 200;
 
 // === impl Vhost ===
 
@@ -177,29 +174,23 @@ impl<'a> Vhost<'a> {
         if confirmed.is_ack() { Ok(()) } else { Err(Failed::NotTaken) }
     }
 
-    /// Takes all messages out of a queue.
+    /// Takes all messages out of a queue, as many as it says that it has.
     ///
     /// # Errors
     ///
-    /// If there is no such queue, or RabbitMQ does not run.
+    /// If there is no such queue, somebody else takes messages from it, or RabbitMQ does not run.
     pub fn drain(&self, queue: &str) -> Result<Vec<Delivery>, Failed> {
-        let mut all = Vec::new();
-        loop {
-            let before = all.len();
-            // Some at a time: it is each of these calls that has a limit.
-            all.extend(self.with("a queue cannot be read", async |channel| {
-                let mut some = Vec::new();
-                while some.len() < DRAINED_AT_ONCE
-                    && let Some(message) = channel.basic_get(queue.into(), BasicGetOptions { no_ack: true }).await?
-                {
-                    some.push(Delivery::from(message));
-                }
-                Ok(some)
-            })?);
-            if all.len() == before {
-                return Ok(all);
+        let waiting = self.queue_length(queue)? as usize;
+        self.with("a queue cannot be read", async |channel| {
+            let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
+            let consumer = channel.basic_consume(queue.into(), ShortString::default(), options, none).await?;
+            let taken: Vec<_> = consumer.take(waiting).try_collect().await?;
+            // What came beyond them is not acknowledged, and is in the queue again when the connection is closed.
+            if let Some(last) = taken.last() {
+                last.acker.ack(BasicAckOptions { multiple: true }).await?;
             }
-        }
+            Ok(taken.into_iter().map(Delivery::from).collect())
+        })
     }
 
     fn queue(&self, name: &str) -> Result<lapin::Queue, Failed> {
@@ -237,9 +228,8 @@ impl<'a> Vhost<'a> {
 
 // === impl Delivery ===
 
-impl From<BasicGetMessage> for Delivery {
-    fn from(message: BasicGetMessage) -> Self {
-        let message = message.delivery;
+impl From<lapin::message::Delivery> for Delivery {
+    fn from(message: lapin::message::Delivery) -> Self {
         Self {
             exchange: message.exchange.to_string(),
             routing_key: message.routing_key.to_string(),
