@@ -7,8 +7,10 @@
 //! - [`seen`]: what the loop leaves.
 //! - [`text`]: how people read it.
 //! - [`orders`]: what can be done with samples that wait.
+//! - [`deployments`]: what can be asked and ordered about tenants' modules.
 //! - [`server`]: the socket.
 
+pub mod deployments;
 pub mod orders;
 mod seen;
 pub mod server;

@@ -1,9 +1,11 @@
 //! Which modules run: those that came with the daemon and those that the operator named, with their configurations
 //! and limits.
 
+pub mod audit;
 pub mod deploying;
 pub mod deployment;
 pub mod life;
+pub mod store;
 pub mod trust;
 
 use std::io::Read;

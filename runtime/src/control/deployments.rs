@@ -1,0 +1,307 @@
+//! What can be asked and ordered about tenants' modules.
+//!
+//! | request | body | answer |
+//! |---|---|---|
+//! | `GET /deployments` | | a list of [`Row`] |
+//! | `GET /deployments/TENANT/NAME` | | [`Shown`] |
+//! | `GET /deployments/TENANT/NAME/log?after=N&wait=SECONDS` | | [`Log`] |
+//! | `POST /deployments/TENANT/NAME/deploy` | [`Deploy`] as one line of JSON, then the module | [`Deployed`] |
+//! | `POST /deployments/TENANT/NAME/rollback` | [`RollBack`] | [`Done`] |
+//! | `POST /deployments/TENANT/NAME/pause`, `resume`, `remove` | | [`Done`] |
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::time::Time;
+use crate::digest::Digest;
+use crate::modules::audit::Entry;
+use crate::modules::deployment::{Grants, Key, Overrides};
+
+/// Have a module run for a tenant.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Deploy {
+    /// What it is told.
+    pub config: String,
+    /// The meters that are wanted of it; all if there are none.
+    pub meters: Vec<String>,
+    /// Seconds from slot to slot.
+    pub interval: u64,
+    /// What it may do; secrets that are texts are in `secrets`.
+    pub grants: Grants,
+    /// Secrets by the name that the module knows.
+    pub secrets: BTreeMap<String, String>,
+    /// What a call of it may use, where that differs from what all have.
+    pub limits: Overrides,
+    /// The file that minisign wrote.
+    pub signature: Option<String>,
+    /// Only say what would come of it.
+    pub dry_run: bool,
+    /// Even if the dry run fails.
+    pub anyway: bool,
+}
+
+/// A module is deployed, or would be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Deployed {
+    /// Whose it is, and its name.
+    #[serde(flatten)]
+    pub key: Key,
+    /// The module.
+    pub digest: Digest,
+    /// Whose key signed it.
+    pub signed_by: Option<String>,
+    /// What came of running it once.
+    pub dry_run: DryRun,
+    /// The version that it is now; none if it is not deployed.
+    pub version: Option<u64>,
+    /// Whether that is on trial beside the one before it.
+    pub on_trial: bool,
+    /// Whether it ran already, just so.
+    pub unchanged: bool,
+}
+
+/// What came of running a module once, on what was read for it. Nothing of it was kept.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DryRun {
+    /// Guests that it was handed.
+    pub guests: u32,
+    /// Resources that it was handed: guests and their parts.
+    pub resources: u32,
+    /// What it gives.
+    pub meters: Vec<DryMeter>,
+    /// Samples that it gave and that are wanted.
+    pub samples: u64,
+    /// Fuel that it used.
+    pub fuel: u64,
+    /// Fuel that it may use for as many resources.
+    pub fuel_granted: u64,
+    /// Bytes of memory that its instance had.
+    pub memory: u64,
+    /// How long its calls took.
+    pub took_seconds: f64,
+    /// What it reads.
+    pub reads: Reads,
+    /// What came to nothing.
+    pub failures: Vec<Failed>,
+    /// What it logged.
+    pub log: Vec<Line>,
+}
+
+/// A meter in a dry run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DryMeter {
+    /// Its name.
+    pub name: String,
+    /// Its unit.
+    pub unit: String,
+    /// gauge, cumulative or delta.
+    pub kind: String,
+    /// Samples of it.
+    pub samples: u64,
+    /// One of them: the resource and the value.
+    pub example: Option<(String, f64)>,
+}
+
+/// What a module reads, and what that costs the host.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reads {
+    /// Statistics, and the groups that libvirt reads them in.
+    pub statistics: Vec<String>,
+    /// Groups that libvirt reads for it.
+    pub groups: Vec<String>,
+    /// Those of them that are read for nobody else.
+    pub only_for_it: Vec<String>,
+    /// Attributes of resources.
+    pub attributes: Vec<String>,
+    /// How long the host took to give them for its guests.
+    pub took_seconds: f64,
+}
+
+/// Calls that came to nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Failed {
+    /// When, if it was in a slot.
+    pub at: Option<Time>,
+    /// Which version.
+    pub version: Option<u64>,
+    /// A word of a closed set.
+    pub cause: String,
+    /// What happened, with what the module wrote to its standard error.
+    pub why: String,
+    /// Resources that were left out.
+    pub resources: u32,
+}
+
+/// A deployment in a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Whose it is, and its name.
+    #[serde(flatten)]
+    pub key: Key,
+    /// The version that runs.
+    pub version: u64,
+    /// Its module.
+    pub digest: Digest,
+    /// The operator's file that it is written in; otherwise it came through the socket.
+    pub file: Option<String>,
+    /// Seconds from slot to slot.
+    pub interval: u64,
+    /// How it is.
+    pub state: Standing,
+    /// The last slot of which something of it landed.
+    pub last: Option<Time>,
+    /// Samples in that slot.
+    pub samples: u64,
+    /// Fuel in that slot.
+    pub fuel: u64,
+    /// Causes of what failed in that slot.
+    pub failing: Vec<String>,
+}
+
+/// How a deployment is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "lowercase")]
+pub enum Standing {
+    /// It runs in every slot.
+    Running,
+    /// It runs, and another version is on trial.
+    Trial {
+        /// The version on trial.
+        version: u64,
+        /// In how many slots in a row it did well.
+        good: u32,
+        /// In how many it has to.
+        of: u32,
+        /// In how many it failed.
+        failed: u32,
+    },
+    /// Somebody wants that it does not run.
+    Paused {
+        /// Since when.
+        since: Time,
+        /// Who.
+        by: String,
+    },
+    /// It failed too often, and runs again after a pause.
+    Quarantined {
+        /// Until when.
+        until: Time,
+        /// What it did.
+        cause: String,
+    },
+    /// It is kept and cannot be run: its module is missing, or is not allowed any more.
+    Broken {
+        /// Why.
+        why: String,
+    },
+}
+
+/// All about a deployment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Shown {
+    /// The same as in the list.
+    #[serde(flatten)]
+    pub row: Row,
+    /// Versions that are kept, oldest first.
+    pub versions: Vec<VersionShown>,
+    /// Those that can be gone back to, the last one first.
+    pub earlier: Vec<u64>,
+    /// What it used since the daemon started.
+    pub used: Used,
+    /// What failed last, newest last.
+    pub failures: Vec<Failed>,
+    /// What was done with it, newest last.
+    pub history: Vec<Entry>,
+}
+
+/// A version of a deployment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VersionShown {
+    /// Its number.
+    pub number: u64,
+    /// The module.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it was deployed.
+    pub deployed_at: Time,
+    /// Who deployed it, or in which file it is written.
+    pub by: String,
+    /// Whose key signed it.
+    pub signed_by: Option<String>,
+    /// What it is told, without what sounds secret.
+    pub config: serde_json::Value,
+    /// The meters that are wanted of it; all if there are none.
+    pub meters: Vec<String>,
+    /// Seconds from slot to slot.
+    pub interval: u64,
+    /// What it may do. Secrets are not shown.
+    pub grants: Grants,
+    /// What a call of it may use, where that differs from what all have.
+    pub limits: Overrides,
+}
+
+/// What a deployment used since the daemon started.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Used {
+    /// Calls.
+    pub calls: u64,
+    /// Fuel.
+    pub fuel: u64,
+    /// Fuel that it was granted in the last slot.
+    pub fuel_granted: u64,
+    /// Samples that landed.
+    pub samples: u64,
+    /// The most bytes of memory that one of its instances had.
+    pub memory: u64,
+    /// How long its calls took.
+    pub seconds: f64,
+    /// Calls that failed, by cause.
+    pub failures: BTreeMap<String, u64>,
+    /// Slots that it did not get to because it was still at an earlier one.
+    pub skipped: u64,
+}
+
+/// What a deployment logged.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Log {
+    /// What to ask for as `after` next.
+    pub next: u64,
+    /// Lines that were there and are not any more.
+    pub lost: u64,
+    /// The lines.
+    pub lines: Vec<Line>,
+}
+
+/// A line that a module logged, or that is about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// Of which slot; none in a dry run.
+    pub at: Option<Time>,
+    /// Of which version.
+    pub version: Option<u64>,
+    /// error, warn, info or debug.
+    pub level: String,
+    /// What it says.
+    pub text: String,
+}
+
+/// Run a version from before.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RollBack {
+    /// Which one; the last one that ran if nothing is said.
+    pub to: Option<u64>,
+}
+
+/// What an order did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Done {
+    /// Whose it is, and its name.
+    #[serde(flatten)]
+    pub key: Key,
+    /// What is different now, each a sentence without its full stop; none if nothing is.
+    pub changes: Vec<String>,
+}

@@ -1,0 +1,129 @@
+//! Putting, saving and removing.
+
+use super::error::file;
+use super::record::{RECORD_BYTES, encode};
+use super::*;
+
+impl<S: Storage> Store<S> {
+    /// Keeps a module, durably. What is there already is compared, and replaced if it is damaged.
+    ///
+    /// Whether the tenant has room is asked before: [`Store::fits`].
+    pub fn put(&mut self, bytes: &[u8]) -> Result<Pinned, Error> {
+        if bytes.len() > FILE_BYTES {
+            return Err(Error::TooLarge { bytes: bytes.len(), most: FILE_BYTES });
+        }
+        let (digest, shelf) = (Digest::of(bytes), Shelf::Modules);
+        let name = names::module(&digest);
+        let stored = match self.read(&digest) {
+            Ok(_) => Stored::Known,
+            Err(Error::Missing { .. }) => Stored::New,
+            Err(_) => Stored::Mended,
+        };
+        if stored != Stored::Known {
+            self.write(shelf, &name, bytes)?;
+            let renamed = self.storage.rename(shelf, &names::new(&name), &name);
+            renamed.map_err(Error::io(Step::Write, shelf, &name))?;
+        }
+        // One that is known may be there because an earlier try came no further than this.
+        self.storage.sync(shelf).map_err(Error::io(Step::Sync, shelf, ""))?;
+        self.whole.insert(digest);
+        Ok(self.pins.pin(digest, stored))
+    }
+
+    /// Keeps a deployment in place of what it was, durably. If that fails, it goes on as it was.
+    ///
+    /// A version that is to run and did not run before needs its module in the store.
+    pub fn save(&mut self, deployment: &Deployment) -> Result<(), Error> {
+        let key = &deployment.key;
+        deployment.check().map_err(|invalid| Error::Invalid { key: key.clone(), invalid })?;
+        let before = self.deployments.get(key);
+        self.check_open(key)?;
+        if before.is_none() && self.deployments.len() >= DEPLOYMENTS {
+            return Err(Error::TooMany(self.deployments.len()));
+        }
+        for digest in deployment.running().map(|version| &version.digest) {
+            let ran = || before.is_some_and(|before| before.running().any(|version| version.digest == *digest));
+            if !self.whole.contains(digest) && !ran() {
+                return Err(Error::Missing { digest: *digest });
+            }
+        }
+        self.replace(deployment)?;
+        self.deployments.insert(key.clone(), deployment.clone());
+        Ok(())
+    }
+
+    /// Removes a deployment. Its modules go with the next [`Store::collect`].
+    pub fn remove(&mut self, key: &Key) -> Result<(), Error> {
+        self.check_open(key)?;
+        if !self.deployments.contains_key(key) {
+            return Err(Error::NoDeployment(key.clone()));
+        }
+        self.erase(key)?;
+        self.deployments.remove(key);
+        Ok(())
+    }
+
+    /// Does again what the disk failed to do, so that the files are what is here.
+    pub(super) fn settle(&mut self) -> Result<(), Error> {
+        while let Some(key) = self.unsettled.first().cloned() {
+            match self.deployments.get(&key).cloned() {
+                Some(deployment) => self.replace(&deployment)?,
+                None => self.erase(&key)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn replace(&mut self, deployment: &Deployment) -> Result<(), Error> {
+        let (shelf, name) = (Shelf::Deployments, names::deployment(&deployment.key));
+        let failed = |error: serde_json::Error| Error::io(Step::Write, shelf, &name)(error.into());
+        let bytes = encode(deployment).map_err(failed)?;
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > RECORD_BYTES {
+            return Err(Error::TooLong { key: deployment.key.clone(), bytes: bytes.len(), most: RECORD_BYTES });
+        }
+        self.write(shelf, &name, &bytes)?;
+        let renamed = self.storage.rename(shelf, &names::new(&name), &name);
+        let done = renamed.and_then(|()| self.storage.sync(shelf));
+        self.settled(&deployment.key, done)
+    }
+
+    fn erase(&mut self, key: &Key) -> Result<(), Error> {
+        let (shelf, name) = (Shelf::Deployments, names::deployment(key));
+        let removed = match self.storage.remove(shelf, &name) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        };
+        self.settled(key, removed.and_then(|()| self.storage.sync(shelf)))
+    }
+
+    fn check_open(&self, key: &Key) -> Result<(), Error> {
+        match self.closed.get(key) {
+            Some(why) => Err(Error::Closed { key: key.clone(), why: why.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes whether a deployment's file is as it is to be.
+    fn settled(&mut self, key: &Key, done: std::io::Result<()>) -> Result<(), Error> {
+        match done {
+            Ok(()) => {
+                self.unsettled.remove(key);
+                Ok(())
+            }
+            Err(source) => {
+                self.unsettled.insert(key.clone());
+                Err(Error::Unsettled { file: file(Shelf::Deployments, &names::deployment(key)), source })
+            }
+        }
+    }
+
+    /// Writes a file beside the one that it is to replace.
+    fn write(&self, shelf: Shelf, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let new = names::new(name);
+        self.storage.write(shelf, &new, bytes).map_err(|error| {
+            // It would be removed with the next start.
+            let _ = self.storage.remove(shelf, &new);
+            Error::io(Step::Write, shelf, name)(error)
+        })
+    }
+}

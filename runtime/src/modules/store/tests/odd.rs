@@ -1,0 +1,246 @@
+//! Files that are damaged, missing, of others, or no files.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use rustix::fs::{CWD, FileType, mknodat};
+use tempfile::TempDir;
+
+use super::super::record::{Found, decode, encode};
+use super::super::*;
+use super::cases::{deploy, dir, open};
+use crate::modules::deployment::tests::{deployed, first, key, trial_passed};
+
+fn texts(oddities: &[Oddity]) -> Vec<String> {
+    oddities.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn no_damaged_bit_is_taken_for_a_deployment() {
+    let deployment = first(key("acme", "one"), b"1");
+    let bytes = encode(&deployment).unwrap();
+    assert!(matches!(decode(&bytes), Found::Deployment(found) if *found == deployment));
+    for place in 0..bytes.len() {
+        assert!(matches!(decode(&bytes[..place]), Found::Damaged(_)), "cut at {place}");
+        for bit in 0..8 {
+            let mut flipped = bytes.clone();
+            flipped[place] ^= 1 << bit;
+            // A digit of the head's JSON that became a space, and the like, is the same.
+            let same = matches!(decode(&flipped), Found::Deployment(found) if *found == deployment);
+            assert!(same || matches!(decode(&flipped), Found::Damaged(_)), "bit {bit} of {place}");
+        }
+    }
+}
+
+/// A deployment's file with this body.
+fn with_body(format: u64, body: &[u8]) -> Vec<u8> {
+    let hash = Digest::of_parts(&[&format.to_le_bytes(), body]);
+    let head = format!("{{\"format\":{format},\"digest\":\"{hash}\",\"more\":1}}\n");
+    [head.as_bytes(), body, b"\n"].concat()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Even if somebody makes the digest fit.
+    #[test]
+    fn what_is_read_keeps_all_rules(edits in vec((any::<usize>(), any::<u8>(), 0..3_u8), 0..4)) {
+        let first = first(key("acme", "one"), b"1");
+        let bytes = encode(&deployed(&first, b"2")).unwrap();
+        let mut body = bytes.split(|byte| *byte == b'\n').nth(1).unwrap().to_vec();
+        for (place, byte, how) in edits {
+            let place = place % body.len();
+            match how {
+                0 => body[place] = byte,
+                1 => drop(body.remove(place)),
+                // One digit for another.
+                _ => body[place] = if body[place].is_ascii_digit() { b'0' + byte % 10 } else { body[place] },
+            }
+        }
+        if let Found::Deployment(found) = decode(&with_body(1, &body)) {
+            prop_assert_eq!(found.check(), Ok(()));
+            let again = decode(&encode(&found).unwrap());
+            prop_assert!(matches!(again, Found::Deployment(again) if again == found));
+        }
+    }
+}
+
+#[test]
+fn a_damaged_deployment_is_set_aside_and_disturbs_no_other() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let one = deploy(&mut store, key("acme", "one"), b"one");
+    let two = deploy(&mut store, key("acme", "two"), b"two");
+    let three = deploy(&mut store, key("acme", "three"), b"three");
+    drop(store);
+    let files = folder.path().join("deployments");
+    let whole = fs::read(files.join("acme@one.json")).unwrap();
+    fs::write(files.join("acme@one.json"), &whole[..whole.len() - 9]).unwrap();
+    fs::copy(files.join("acme@two.json"), files.join("acme@three.json")).unwrap();
+
+    let (mut store, oddities) = Store::open(dir(folder.path())).unwrap();
+    assert_eq!(
+        texts(&oddities),
+        [
+            "deployments/acme@one.json cannot be used: it is not what was written; it was renamed to \
+             deployments/acme@one.json.damaged: deploy the module again",
+            "deployments/acme@three.json cannot be used: it is the deployment acme/two; it was renamed to \
+             deployments/acme@three.json.damaged: deploy the module again",
+        ]
+    );
+    assert!(store.deployments().eq([&two]));
+    // Whoever mends the file finds the module, also after a restart. Nothing told of the third.
+    assert_eq!(store.collect().unwrap().modules, 1);
+    drop(store);
+    let mut store = open(folder.path());
+    assert_eq!(store.collect().unwrap().modules, 0);
+    assert!(matches!(store.read(&three.versions[0].digest), Err(Error::Missing { .. })));
+    drop(store);
+    fs::remove_file(files.join("acme@one.json.damaged")).unwrap();
+    fs::write(files.join("acme@one.json"), whole).unwrap();
+    let store = open(folder.path());
+    assert!(store.serves(store.get(&one.key).unwrap()));
+}
+
+#[test]
+fn a_deployment_without_its_module_waits_for_it() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let lost = deploy(&mut store, key("acme", "lost"), b"lost").key;
+    let tried = deploy(&mut store, key("acme", "tried"), b"works").key;
+    deploy(&mut store, tried.clone(), b"lost");
+    let kept = deploy(&mut store, key("acme", "with-history"), b"changed").key;
+    let passed = trial_passed(&deploy(&mut store, kept.clone(), b"works")).unwrap();
+    store.save(&passed).unwrap();
+    drop(store);
+    let module = |text: &[u8]| folder.path().join(format!("modules/{}.wasm", Digest::of(text)));
+    fs::remove_file(module(b"lost")).unwrap();
+    fs::write(module(b"changed"), "else").unwrap();
+
+    let (mut store, oddities) = Store::open(dir(folder.path())).unwrap();
+    let (gone, changed) = (store.read(&Digest::of(b"lost")), store.read(&Digest::of(b"changed")));
+    let (gone, changed) = (gone.unwrap_err(), changed.unwrap_err());
+    assert_eq!(
+        texts(&oddities),
+        [
+            format!("version 1 of acme/lost has no module, so it does not run: {gone}"),
+            format!("version 2 of acme/tried has no module, so its trial has ended: {gone}"),
+            format!("version 1 of acme/with-history has no module, so it cannot be gone back to: {changed}"),
+        ]
+    );
+    let serves = |store: &Store, key: &Key| store.serves(store.get(key).unwrap());
+    assert!(!serves(&store, &lost) && serves(&store, &tried) && serves(&store, &kept));
+    assert_eq!(store.get(&tried).unwrap().on_trial(), None);
+    // It cannot be gone back to, but the one that does not run can be paused.
+    let (back, _) = store.get(&kept).unwrap().rolled_back().unwrap();
+    assert!(matches!(store.save(&back), Err(Error::Missing { .. })));
+    store.save(&store.get(&lost).unwrap().paused(1, "me").0).unwrap();
+    // Nothing more is needed than the module.
+    assert_eq!(store.put(b"lost").unwrap().stored, Stored::New);
+    assert_eq!(store.put(b"changed").unwrap().stored, Stored::Mended);
+    assert!(serves(&store, &lost));
+    store.save(&back).unwrap();
+}
+
+#[test]
+fn what_a_later_version_wrote_is_left_alone() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let one = deploy(&mut store, key("acme", "one"), b"one");
+    drop(store);
+    let body = format!(r#"{{"modules": ["{}"], "new": true}}"#, Digest::of(b"one"));
+    let later = with_body(2, body.as_bytes());
+    let file = folder.path().join("deployments/acme@one.json");
+    fs::write(&file, &later).unwrap();
+
+    let (mut store, oddities) = Store::open(dir(folder.path())).unwrap();
+    let text = "deployments/acme@one.json was written by a later wasmeter (format 2); it is not run: run that \
+                wasmeter, or move the file away";
+    assert_eq!(texts(&oddities), [text]);
+    let _held = store.put(b"one").unwrap();
+    let alone = format!("deployments/acme@one.json is left alone: {text}");
+    assert_eq!(store.save(&one).unwrap_err().to_string(), alone);
+    assert_eq!(store.remove(&one.key).unwrap_err().to_string(), alone);
+    assert_eq!(store.collect().unwrap().modules, 0);
+    drop((store, _held));
+    assert_eq!(fs::read(&file).unwrap(), later);
+    let (mut store, _) = Store::open(dir(folder.path())).unwrap();
+    assert_eq!(store.collect().unwrap().modules, 0, "it names its module");
+}
+
+#[test]
+fn what_is_no_file_of_ours_is_left_alone() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let one = deploy(&mut store, key("acme", "one"), b"one");
+    drop(store);
+    let (deployments, modules) = (folder.path().join("deployments"), folder.path().join("modules"));
+    for stranger in ["README", "acme@.json", "..@one.json", "@", "acme@One.json", "a@b@c.json", "x.json.new"] {
+        fs::write(deployments.join(stranger), "x").unwrap();
+    }
+    fs::write(modules.join("abc.wasm"), "x").unwrap();
+    // What was never written to its end goes.
+    fs::write(deployments.join("acme@two.json.new"), "{").unwrap();
+    fs::write(modules.join(format!("{}.wasm.new", Digest::of(b"two"))), "tw").unwrap();
+    let (mut store, oddities) = Store::open(dir(folder.path())).unwrap();
+    let mut strangers = texts(&oddities);
+    assert!(strangers.iter().all(|text| text.ends_with("is no file of the store; it is left alone: move it away")));
+    strangers.iter_mut().for_each(|text| text.truncate(text.find(' ').unwrap()));
+    assert_eq!(
+        strangers,
+        [
+            "deployments/..@one.json",
+            "deployments/@",
+            "deployments/README",
+            "deployments/a@b@c.json",
+            "deployments/acme@.json",
+            "deployments/acme@One.json",
+            "deployments/x.json.new",
+            "modules/abc.wasm",
+        ]
+    );
+    store.collect().unwrap();
+    assert!(store.deployments().eq([&one]));
+    assert_eq!((fs::read_dir(deployments).unwrap().count(), fs::read_dir(modules).unwrap().count()), (8, 2));
+}
+
+/// None of these may keep the daemon waiting or lead it elsewhere.
+#[test]
+fn links_pipes_and_folders_are_no_files() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    deploy(&mut store, key("acme", "one"), b"one");
+    let held = store.put(b"two").unwrap();
+    drop(held);
+    drop(store);
+    let deployments = folder.path().join("deployments");
+    mknodat(CWD, deployments.join("acme@pipe.json"), FileType::Fifo, 0o600.into(), 0).unwrap();
+    fs::create_dir(deployments.join("acme@folder.json")).unwrap();
+    fs::create_dir(deployments.join("acme@folder.json.new")).unwrap();
+    fs::write(deployments.join("acme@large.json"), vec![b' '; (4 << 20) + 1]).unwrap();
+    let (mut store, oddities) = Store::open(dir(folder.path())).unwrap();
+    let set_aside = |oddity: &Oddity| matches!(oddity, Oddity::Damaged { set_aside: true, .. });
+    assert_eq!(oddities.iter().filter(|oddity| set_aside(oddity)).count(), 3, "{oddities:?}");
+    let stranger = Oddity::Stranger { file: "deployments/acme@folder.json.new".to_owned() };
+    assert!(oddities.len() == 4 && oddities.contains(&stranger), "{oddities:?}");
+    assert_eq!(store.collect().unwrap().modules, 1);
+
+    // What cannot be read now may be readable later, and may name any module.
+    let held = store.put(b"two").unwrap();
+    drop(held);
+    drop(store);
+    symlink("acme@one.json", deployments.join("acme@link.json")).unwrap();
+    let (mut store, oddities) = Store::open(dir(folder.path())).unwrap();
+    assert!(oddities.iter().any(|oddity| matches!(oddity, Oddity::Unreadable { .. })), "{oddities:?}");
+    let error = store.collect().unwrap_err().to_string();
+    assert!(error.starts_with("no module is removed while deployments/acme@link.json cannot be read"), "{error}");
+    let _held = store.put(b"two").unwrap();
+    let link = first(key("acme", "link"), b"two");
+    assert!(matches!(store.save(&link), Err(Error::Closed { .. })));
+    drop(store);
+    fs::remove_file(deployments.join("acme@link.json")).unwrap();
+    fs::remove_dir(deployments.join("acme@folder.json.new")).unwrap();
+    assert_eq!(open(folder.path()).collect().unwrap().modules, 1);
+}
