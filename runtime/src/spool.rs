@@ -37,8 +37,9 @@ use crate::config::daemon;
 
 /// The cursor by which records are kept until a checkpoint has what modules remember. No publisher is called so.
 const MEMORY: &str = "\u{1f}memory";
-/// Positions become durable this often: after a crash, what was delivered since is delivered again.
-const SETTLED_EVERY: i64 = 10 * SECOND;
+/// Positions become durable with a slot, and no more often than this: after a crash, what was delivered since the last
+/// slot is delivered again.
+const SETTLED_EVERY: i64 = SECOND;
 /// Records that a checkpoint may be behind.
 const BEHIND: u64 = 32;
 /// A segment's part of the whole: the fewer, the more goes at once where something must go.

@@ -11,7 +11,7 @@ Examples:
   wasmeter spool status -c /etc/wasmeter/wasmeter.yaml
   wasmeter spool status --json | jq '.publishers[] | {name, spooled, oldest}'
 
-Without a running daemon, it says what the daemon noted last, at most ten seconds before a crash.";
+Without a running daemon, it says what the daemon noted last: before a crash, in its last slot.";
 
 /// Show what waits, and for whom.
 #[derive(Debug, clap::Args)]
