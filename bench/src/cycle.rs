@@ -11,6 +11,7 @@ use wasmeter::agent::{Agent, Parts};
 use wasmeter::clock::{Clock, SystemClock};
 use wasmeter::config::Config;
 use wasmeter::hypervisor;
+use wasmeter::modules::registry::Registry;
 use wasmeter::publish::encode::Encoder;
 use wasmeter::sandbox::Sandbox;
 use wasmeter::sandbox::compile::Compiler;
@@ -51,7 +52,10 @@ impl Host {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let hypervisor = hypervisor::open(&config.hypervisor.uri, &clock)?;
         let (sandbox, guests) = (Arc::clone(sandbox), runtime.handle().clone());
-        let agent = runtime.block_on(Agent::new(config, Parts { clock, hypervisor, sandbox, guests }))?;
+        let agent = runtime.block_on(Agent::new(
+            config,
+            Parts { clock, hypervisor, sandbox, guests, registry: Registry::none("it ends with the bench") },
+        ))?;
         Ok(Self { runtime, agent })
     }
 

@@ -1,27 +1,32 @@
 //! One cycle after another: read, poll, stamp, transform, hand on.
 
 pub mod cycle;
+pub mod errands;
 pub mod keeping;
 pub mod polling;
 pub mod report;
 pub mod run;
+mod saving;
 pub mod tally;
 pub mod tenants;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
 use self::keeping::Kept;
+use self::saving::Saving;
 use self::tally::Tally;
-use self::tenants::Tenants;
+use self::tenants::{Around, Tenants};
 use crate::clock::Clock;
 use crate::config::{Config, MeterFilter, Polling};
 use crate::discovery::{Directory, Rules};
 use crate::hypervisor::Hypervisor;
 use crate::hypervisor::reader::Reader;
-use crate::modules::deploying::{self, Loaded};
+use crate::modules::deploying::{self, Loaded, Loader, Ready};
+use crate::modules::deployment::{Deployment, Version};
+use crate::modules::registry::Registry;
 use crate::modules::{Modules, NotLoaded};
 use crate::pipeline::Chain;
 use crate::publish::id::Ids;
@@ -53,6 +58,8 @@ pub struct Agent {
     tenant: Arc<str>,
     /// Modules of tenants.
     pub tenants: Tenants,
+    registry: Registry,
+    saving: Saving,
     /// What was measured, and what was lost.
     pub tally: Tally,
 }
@@ -68,6 +75,8 @@ pub struct Parts {
     pub sandbox: Arc<Sandbox>,
     /// Threads for modules, apart from those that keep time.
     pub guests: Handle,
+    /// Where deployments outlive this.
+    pub registry: Registry,
 }
 
 /// Modules that fit the sources. What is odd is said, what is wrong is refused.
@@ -84,15 +93,61 @@ async fn load(sandbox: &Sandbox, config: &Config) -> Result<Modules, NotLoaded> 
     Ok(modules)
 }
 
-/// Has what the operator deployed run. What cannot is said, and keeps nothing else from running.
-async fn deploy(tenants: &mut Tenants, sandbox: &Sandbox, config: &Config, names: &Arc<Names>) {
-    let Loaded { prepared, failed, problems } = deploying::load(sandbox, config, names).await;
+/// A deployment that was kept, those of its versions that can run, and why its current one cannot, if it cannot.
+pub(crate) type Restored = (Deployment, BTreeMap<u64, Arc<Ready>>, Option<String>);
+
+/// Makes ready again what was kept when the daemon ended. What cannot run is said, and stays.
+async fn restore(loader: &mut Loader, registry: &Registry) -> Vec<Restored> {
+    let mut restored = Vec::new();
+    for deployment in registry.deployments() {
+        let (mut ready, mut broken) = (BTreeMap::new(), None);
+        for version in deployment.running() {
+            let prepared = match registry.read(version.digest).await {
+                Ok(file) => loader.prepare(deployment.key.clone(), Version::clone(version), file).await,
+                Err(error) => Err(error.into()),
+            };
+            match prepared {
+                Ok(prepared) => drop(ready.insert(version.number, prepared.ready)),
+                Err(why) => {
+                    let (key, version) = (&deployment.key, version.number);
+                    tracing::error!(%key, version, %why, remedy = why.remedy, "A version of a deployment cannot run.");
+                    broken = Some(why.to_string());
+                }
+            }
+        }
+        if !ready.is_empty() {
+            broken = None;
+        }
+        restored.push((deployment, ready, broken));
+    }
+    restored
+}
+
+/// Has what the operator wrote run. What cannot is said, and keeps nothing else from running.
+async fn follow(tenants: &mut Tenants, mut loader: Loader, registry: &Registry, around: &Around<'_>, config: &Config) {
+    let Loaded { prepared, failed, problems } = deploying::load(&mut loader, config).await;
     if !problems.is_empty() {
         tracing::error!("Not all deployments run as they are written now:\n{problems}");
     }
-    for (key, changes) in tenants.deploy(prepared, &failed, names) {
-        tenants::say(&key, &changes, None);
+    // So that what is written now can be gone back to when the files say something else.
+    let files: BTreeMap<_, _> = prepared.iter().map(|one| (one.version.digest, Arc::clone(&one.file))).collect();
+    if registry.missing().is_none() {
+        for file in files.into_values() {
+            if let Err(error) = registry.put(file).await {
+                tracing::error!(%error, "A module is not kept; after a restart it cannot be gone back to.");
+            }
+        }
     }
+    tenants.follow(prepared, &failed, around);
+}
+
+/// What makes deployments ready. What is odd about its keys is said.
+fn loader(sandbox: &Arc<Sandbox>, config: &Config, names: &Arc<Names>) -> Loader {
+    let (loader, problems) = Loader::of(sandbox, config, names);
+    if !problems.is_empty() {
+        tracing::warn!("The keys that modules are signed with are odd:\n{problems}");
+    }
+    loader
 }
 
 // === impl Agent ===
@@ -100,7 +155,7 @@ async fn deploy(tenants: &mut Tenants, sandbox: &Sandbox, config: &Config, names
 impl Agent {
     /// Loads the modules and gets ready.
     pub async fn new(config: Config, parts: Parts) -> Result<Self, NotLoaded> {
-        let Parts { clock, hypervisor, sandbox, guests } = parts;
+        let Parts { clock, hypervisor, sandbox, guests, registry } = parts;
         let modules = load(&sandbox, &config).await?;
         let reader = Reader::new(hypervisor, Arc::clone(&clock), config.watchdog(), config.reader.max_stuck);
         let directory = Directory::new(Rules::of(&config));
@@ -108,8 +163,11 @@ impl Agent {
         let chains = modules.chains();
         let names = Arc::new(modules.names.clone());
         let mut tenants = Tenants::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
-        deploy(&mut tenants, &sandbox, &config, &names).await;
-        Ok(Self {
+        let around = Around { tenants: &config.tenants, reserved: &names };
+        let mut loader = loader(&sandbox, &config, &names);
+        tenants.restore(restore(&mut loader, &registry).await, &around);
+        follow(&mut tenants, loader, &registry, &around, &config).await;
+        let mut agent = Self {
             clock,
             sandbox,
             guests,
@@ -125,8 +183,12 @@ impl Agent {
             tenant: OPERATOR.into(),
             tenants,
             tally: Tally::default(),
+            registry,
+            saving: Saving::default(),
             config,
-        })
+        };
+        agent.save().await;
+        Ok(agent)
     }
 
     /// Goes on with another configuration, or stays as it is if that one is wrong. The host cannot be changed so.
@@ -144,7 +206,10 @@ impl Agent {
         let mut names = modules.names.clone();
         names.keep_declared(&self.names, is_the_same);
         self.names = Arc::new(names);
-        deploy(&mut self.tenants, &self.sandbox, &config, &self.names).await;
+        let around = Around { tenants: &config.tenants, reserved: &self.names };
+        let loader = loader(&self.sandbox, &config, &self.names);
+        follow(&mut self.tenants, loader, &self.registry, &around, &config).await;
+        self.save().await;
         self.modules = modules;
         self.config = config;
         Ok(())

@@ -23,5 +23,5 @@ pub use self::daemon::Config;
 pub use self::matching::{Glob, MeterFilter};
 pub use self::polling::{Polling, Source};
 pub use self::problem::{Place, Problem, Problems, Severity};
-pub use self::secret::Secret;
+pub use self::secret::{Secret, hide as hide_secrets};
 pub use self::size::ByteSize;

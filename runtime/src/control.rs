@@ -8,9 +8,12 @@
 //! - [`text`]: how people read it.
 //! - [`orders`]: what can be done with samples that wait.
 //! - [`deployments`]: what can be asked and ordered about tenants' modules.
+//! - [`desk`]: where that is done, and [`journal`], what deployments have been doing.
 //! - [`server`]: the socket.
 
 pub mod deployments;
+pub mod desk;
+pub mod journal;
 pub mod orders;
 mod seen;
 pub mod server;
@@ -27,6 +30,7 @@ use std::time::Duration;
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
+use self::desk::Desk;
 use self::orders::{GaveUp, GiveUp, Refused, Replay, Replayed};
 use self::seen::Seen;
 use self::status::{Loss, Losses, Publisher, Spool as SpoolStatus, Status};
@@ -52,6 +56,7 @@ struct Shared {
     started: Time,
     spool: Spool,
     publishers: Publishers,
+    desk: Desk,
     seen: Mutex<Arc<Seen>>,
     /// The spool as it was when the disk last answered.
     view: Mutex<Arc<View>>,
@@ -66,14 +71,15 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 impl Control {
     /// Of a daemon that starts now.
-    pub fn new(clock: Arc<dyn Clock>, spool: Spool, publishers: Publishers) -> Self {
+    pub fn new(clock: Arc<dyn Clock>, spool: Spool, publishers: Publishers, desk: Desk) -> Self {
         let now = clock.now().wall;
         let view = Mutex::new(Arc::new(spool.view(now)));
-        Self(Arc::new(Shared { clock, started: Time(now), spool, publishers, seen: Mutex::default(), view }))
+        Self(Arc::new(Shared { clock, started: Time(now), spool, publishers, desk, seen: Mutex::default(), view }))
     }
 
     /// This configuration is in force.
     pub fn begin(&self, agent: &Agent, slots: &Slots) {
+        self.0.desk.journal().turn_to(&agent.tenants);
         self.note(|seen| seen.begin(agent, slots));
     }
 
@@ -84,7 +90,13 @@ impl Control {
 
     /// Modules of tenants gave something.
     pub fn landed(&self, agent: &Agent, reports: &[ModuleReport]) {
+        self.0.desk.journal().landed(&agent.tenants, reports);
         self.note(|seen| seen.landed(agent, reports));
+    }
+
+    /// Where deployments are asked about and ordered.
+    pub fn desk(&self) -> &Desk {
+        &self.0.desk
     }
 
     /// Something was counted.

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod deploying;
 pub mod deployment;
 pub mod life;
+pub mod registry;
 pub mod store;
 pub mod trust;
 

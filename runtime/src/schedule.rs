@@ -17,14 +17,14 @@ use crate::config::daemon::AutoDuration;
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
 /// Slots of all intervals.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slots {
     offset: i64,
     rows: Vec<Row>,
 }
 
 /// Slots of one interval.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Row {
     /// In nanoseconds.
     interval: i64,

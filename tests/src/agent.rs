@@ -10,6 +10,7 @@ use wasmeter::agent::{Agent, Parts};
 use wasmeter::clock::{Clock, ManualClock, SECOND};
 use wasmeter::config::Config;
 use wasmeter::hypervisor::{self, Connection, Definition, Hypervisor, HypervisorError, Record, Request};
+use wasmeter::modules::registry::Registry;
 use wasmeter::sandbox::Sandbox;
 use wasmeter::sandbox::compile::Compiler;
 
@@ -68,7 +69,13 @@ async fn measuring(config: &str, refuses: Option<HypervisorError>) -> Measuring 
     let host = hypervisor::open("sim://?domains=7&calm=true&disks=1&nics=1", &shared).unwrap();
     let hypervisor = Arc::new(Slow { host, clock: Arc::clone(&clock), refuses });
     let sandbox = Arc::new(Sandbox::new(&folder.path().join("cache"), Compiler::at(daemon())).unwrap());
-    let parts = Parts { clock: shared, hypervisor, sandbox, guests: tokio::runtime::Handle::current() };
+    let parts = Parts {
+        clock: shared,
+        hypervisor,
+        sandbox,
+        guests: tokio::runtime::Handle::current(),
+        registry: Registry::none("it ends with the test"),
+    };
     Measuring { agent: Agent::new(config, parts).await.unwrap(), clock, _folder: folder }
 }
 

@@ -114,7 +114,9 @@ impl Agent {
         let mut stamper = Stamper::new(&snapshot.resources, others, Arc::clone(&tenant), snapshot.at, first_id);
         let mut reports = Vec::with_capacity(work.len());
         for (work, polled) in work.into_iter().zip(polled) {
-            let Some(Polled { landed, mut failures, state, fuel, memory, took }) = polled else { continue };
+            let Some(Polled { landed, mut failures, state, fuel, memory, took, calls, granted, lines }) = polled else {
+                continue;
+            };
             let name = Arc::clone(&work.module.name);
             let before = stamper.samples.len();
             for mut landed in landed {
@@ -129,7 +131,22 @@ impl Agent {
             let resources = roots.resources();
             self.states.insert(Arc::clone(&name), state);
             let tenant = Arc::clone(&tenant);
-            reports.push(ModuleReport { name, tenant, samples, fuel, resources, memory, took, failures });
+            let (at, of) = (snapshot.at.wall, None);
+            reports.push(ModuleReport {
+                name,
+                tenant,
+                samples,
+                fuel,
+                resources,
+                memory,
+                took,
+                failures,
+                calls,
+                granted,
+                lines,
+                at,
+                of,
+            });
         }
         let (samples, declared) = stamper.finish();
         let mut slot = Slot { at: snapshot.at, resources: Arc::clone(&snapshot.resources), samples };
@@ -139,9 +156,7 @@ impl Agent {
 
     /// Counts what came to nothing, and says the first of it.
     fn failed(&mut self, module: &Arc<str>, failures: &[(Failure, u32)]) {
-        for (failure, resources) in failures {
-            self.tally.failed(module, failure.cause.word(), *resources);
-        }
+        self.tally.all_failed(module, failures);
         for (failure, resources) in failures.iter().take(FAILURES_SAID) {
             let failure = failure.on_one_line();
             tracing::warn!(%module, resources, %failure, "A module failed; other modules go on.");
@@ -190,7 +205,7 @@ impl Agent {
         self.tenants.forget(&gone);
     }
 
-    fn since(&self, at: Moment) -> Duration {
+    pub(super) fn since(&self, at: Moment) -> Duration {
         Duration::from_nanos(self.clock.now().monotonic.saturating_sub(at.monotonic))
     }
 }

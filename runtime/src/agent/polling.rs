@@ -8,6 +8,7 @@ use crate::contract::Series;
 use crate::discovery::{Snapshot, View};
 use crate::sandbox::halves::{Answers, Calls};
 use crate::sandbox::host::Input;
+use crate::sandbox::host::log::Lines;
 use crate::sandbox::host::state::State;
 use crate::sandbox::ledger::{self, Ledger};
 use crate::sandbox::{Failure, Landed, Module, Names, Sandbox};
@@ -52,6 +53,12 @@ pub struct Polled {
     pub memory: usize,
     /// How long it took.
     pub took: Duration,
+    /// Calls.
+    pub calls: u64,
+    /// Fuel that it might have used.
+    pub granted: u64,
+    /// What it logged.
+    pub lines: Lines,
 }
 
 // === impl Poll ===
@@ -69,8 +76,9 @@ impl Poll {
             let input = Input { snapshot: Arc::clone(&snapshot), view, names: Arc::clone(&names) };
             sandbox.poll(&module, input, state, fuel)
         };
-        let Answers { landed, failures, state, fuel, memory } = calls.make(chunks, state, View::resources, call).await;
+        let Answers { landed, failures, state, fuel, memory, calls, lines } =
+            calls.make(chunks, state, View::resources, call).await;
         let took = Duration::from_nanos(clock.now().monotonic.saturating_sub(began));
-        Polled { landed, failures, state, fuel, memory, took }
+        Polled { landed, failures, state, fuel, memory, took, calls, granted: allowance, lines }
     }
 }

@@ -7,8 +7,10 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::discovery::Snapshot;
+use crate::modules::deployment::Key;
 use crate::pipeline::Slot;
 use crate::sandbox::Failure;
+use crate::sandbox::host::log::Lines;
 
 /// One cycle: its samples, and what it took.
 #[derive(Debug)]
@@ -54,4 +56,14 @@ pub struct ModuleReport {
     pub took: Duration,
     /// Calls that came to nothing, with the number of resources that each was about.
     pub failures: Vec<(Failure, u32)>,
+    /// Calls.
+    pub calls: u64,
+    /// Fuel that it might have used.
+    pub granted: u64,
+    /// What it logged.
+    pub lines: Lines,
+    /// Of which slot, in nanoseconds since 1970.
+    pub at: i64,
+    /// Of which deployment it is, and which version of it; none if it is the operator's.
+    pub of: Option<(Key, u64)>,
 }

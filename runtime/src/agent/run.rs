@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use self::said::Said;
 use super::Agent;
+use super::errands::Errand;
 use super::report::Report;
 use super::tenants::{self, Landing};
 use crate::config::Config;
@@ -87,6 +88,8 @@ pub struct Run<'a> {
     pub publishers: Publishers,
     /// What is told to those who ask how it is.
     pub control: Control,
+    /// What they want done.
+    pub errands: Receiver<Errand>,
     /// Where Prometheus finds samples.
     pub endpoint: Arc<Endpoint>,
     /// The way there.
@@ -105,6 +108,15 @@ pub struct Run<'a> {
     pub cycles: Option<u64>,
     /// Whether it is not known if the last slot was kept.
     pub unsure: bool,
+}
+
+/// What comes between two slots.
+#[derive(Debug)]
+enum Meanwhile {
+    Wish(Option<Wish>),
+    /// A module of a tenant is done.
+    Done,
+    Errand(Errand),
 }
 
 /// How far a cycle is: what is lost if it is given up.
@@ -166,7 +178,7 @@ impl Run<'_> {
     }
 
     async fn cycles(&mut self, agent: &mut Agent, wishes: &mut Receiver<Wish>) -> (End, Option<Wish>) {
-        let mut slots = slots(agent.config());
+        let mut slots = slots(agent);
         self.control.begin(agent, &slots);
         let (mut done, mut said) = (0, Said::default());
         (self.tell)(&News::Ready);
@@ -174,17 +186,25 @@ impl Run<'_> {
             let (tell, drain) = (self.tell, agent.config().schedule.drain);
             let mut wish = match slots.next(agent.clock.now()) {
                 Next::Sleep(duration) => {
-                    let landed = tokio::select! {
+                    let next = tokio::select! {
                         biased;
-                        wish = wishes.recv() => Err(wish.or(Some(Wish::Stop))),
-                        () = sleep(duration) => Err(None),
-                        () = agent.tenants.done() => Ok(()),
+                        wish = wishes.recv() => Meanwhile::Wish(wish.or(Some(Wish::Stop))),
+                        () = sleep(duration) => Meanwhile::Wish(None),
+                        () = agent.tenants.done() => Meanwhile::Done,
+                        Some(errand) = self.errands.recv() => Meanwhile::Errand(errand),
                     };
-                    match landed {
-                        Err(wish) => wish,
-                        Ok(()) => {
+                    match next {
+                        Meanwhile::Wish(wish) => wish,
+                        Meanwhile::Done => {
                             let (landed, wish) = listening(tell, drain, self.land(agent, &mut said), wishes).await;
                             self.unsure |= landed.is_none();
+                            self.follow(agent, &mut slots);
+                            wish
+                        }
+                        Meanwhile::Errand(errand) => {
+                            let wish = listening(tell, drain, agent.run_errand(errand), wishes).await.1;
+                            self.control.begin(agent, &slots);
+                            self.follow(agent, &mut slots);
                             wish
                         }
                     }
@@ -258,6 +278,16 @@ impl Run<'_> {
                 continue;
             }
             self.keep(agent, slot, said).await;
+        }
+        agent.save().await;
+    }
+
+    /// Has slots be those that deployments want now.
+    fn follow(&self, agent: &Agent, slots: &mut Slots) {
+        let wanted = slots.reconfigure(&intervals(agent), offset(agent.config()));
+        if wanted != *slots {
+            *slots = wanted;
+            self.control.begin(agent, slots);
         }
     }
 
@@ -344,7 +374,7 @@ impl Run<'_> {
                 self.serve(&outputs, agent).await;
                 self.metrics = metrics;
                 self.metrics.begin();
-                *slots = slots.reconfigure(&intervals(agent.config()), offset(agent.config()));
+                *slots = slots.reconfigure(&intervals(agent), offset(agent.config()));
                 self.control.begin(agent, slots);
                 tracing::info!("The configuration was read again and is in force.");
             }
@@ -431,15 +461,15 @@ async fn within<T>(drain: Duration, running: impl Future<Output = T>, wishes: &m
     }
 }
 
-fn intervals(config: &Config) -> Vec<u64> {
-    let sources = config.polling.sources.iter().map(|source| source.interval.as_secs());
-    sources.chain(config.deployments.files.iter().map(|deployment| deployment.interval)).collect()
+fn intervals(agent: &Agent) -> Vec<u64> {
+    let sources = agent.config().polling.sources.iter().map(|source| source.interval.as_secs());
+    sources.chain(agent.tenants.intervals()).collect()
 }
 
 fn offset(config: &Config) -> i64 {
     schedule::offset(config.schedule.offset, &config.host)
 }
 
-fn slots(config: &Config) -> Slots {
-    Slots::new(&intervals(config), offset(config))
+fn slots(agent: &Agent) -> Slots {
+    Slots::new(&intervals(agent), offset(agent.config()))
 }

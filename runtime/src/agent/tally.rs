@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::OPERATOR;
+use crate::sandbox::Failure;
 
 /// Counts since the start.
 #[derive(Debug, Default, Clone, serde::Serialize)]
@@ -60,6 +61,13 @@ impl Tally {
             tenant => self.resources_lost.get(&*format!("{tenant}/{module}")),
         };
         lost.copied().unwrap_or_default()
+    }
+
+    /// Counts calls that came to nothing.
+    pub fn all_failed(&mut self, module: &Arc<str>, failures: &[(Failure, u32)]) {
+        for (failure, resources) in failures {
+            self.failed(module, failure.cause.word(), *resources);
+        }
     }
 
     /// Counts a call that came to nothing.

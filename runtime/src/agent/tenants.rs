@@ -5,20 +5,22 @@ mod deployed;
 mod slot;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tokio::task::{self, JoinError, JoinSet};
 
-pub use self::deployed::Deployed;
+use self::deployed::Place;
+pub use self::deployed::{Deployed, HOST};
 use self::slot::Answer;
+use super::Restored;
 use super::report::ModuleReport;
+use crate::config::daemon as config;
 use crate::contract::Wanted;
 use crate::discovery::resource::Ident;
-use crate::modules::deploying::Prepared;
-use crate::modules::deployment::Key;
-use crate::modules::life::{Change, Rules, Run, StateId};
+use crate::modules::deploying::{Prepared, Ready};
+use crate::modules::deployment::{Deployment, Key};
+use crate::modules::life::{Change, Rules, Run};
 use crate::pipeline::Slot;
 use crate::sandbox::Names;
 use crate::sandbox::host::state::State;
@@ -28,7 +30,8 @@ use crate::sandbox::turns::{Closed, Gate};
 #[derive(Debug)]
 pub struct Tenants {
     gate: Arc<Gate>,
-    rules: Rules,
+    /// How versions pass trials and come into quarantine.
+    pub rules: Rules,
     deployed: BTreeMap<Key, Deployed>,
     running: JoinSet<Answer>,
     /// Whose tasks they are.
@@ -39,6 +42,19 @@ pub struct Tenants {
     deployments: u64,
     /// Resources that were forgotten while something was under way.
     gone: Vec<Ident>,
+    /// What those remembered that were removed since the last slot that was kept: nothing any more.
+    forgotten: BTreeMap<String, Arc<State>>,
+    /// Those that differ from what is kept of them.
+    pub unsaved: BTreeSet<Key>,
+}
+
+/// What holds for all deployments.
+#[derive(Debug, Clone, Copy)]
+pub struct Around<'a> {
+    /// Who the tenants are.
+    pub tenants: &'a config::Tenants,
+    /// The operator's names.
+    pub reserved: &'a Arc<Names>,
 }
 
 /// Calls of one tenant at once. More would keep instances from others while they wait for their turns.
@@ -81,41 +97,123 @@ impl Tenants {
             waiting: Vec::new(),
             deployments: 0,
             gone: Vec::new(),
+            forgotten: BTreeMap::new(),
+            unsaved: BTreeSet::new(),
         }
     }
 
-    /// Has these run and no others. What is another version of one that runs is on trial beside it. One that cannot be
-    /// loaded as it is written now, in these files, goes on as it was. What those that are gone are at does not land.
-    pub fn deploy(
-        &mut self,
-        all: Vec<Prepared>,
-        failed: &BTreeSet<PathBuf>,
-        reserved: &Arc<Names>,
-    ) -> Vec<(Key, Vec<Change>)> {
-        let mut before = std::mem::take(&mut self.deployed);
-        let calls: BTreeMap<_, _> =
-            before.values().map(|deployed| (Arc::clone(&deployed.tenant), Arc::clone(&deployed.calls))).collect();
-        let mut changes = Vec::new();
-        for prepared in all {
+    /// Has these run, which were kept when the daemon ended.
+    pub fn restore(&mut self, kept: Vec<Restored>, around: &Around<'_>) {
+        for (deployment, ready, broken) in kept {
+            let (on_host, changes) = deployment.on_host(HOST);
+            let key = on_host.key.clone();
+            let place = self.place(&key, around);
+            self.deployed.insert(key.clone(), Deployed::of(on_host, ready, broken, place));
+            if !changes.is_empty() {
+                say(&key, &changes, None);
+                self.unsaved.insert(key);
+            }
+        }
+    }
+
+    /// Has what is written run, and nothing that was written before and is not any more. What is another version of one
+    /// that runs is on trial beside it. What is written in these files and cannot be loaded goes on as it was.
+    pub fn follow(&mut self, written: Vec<Prepared>, failed: &BTreeSet<String>, around: &Around<'_>) {
+        let found: BTreeSet<Key> = written.iter().map(|prepared| prepared.key.clone()).collect();
+        let is_gone = |key: &Key, deployed: &Deployed| {
+            !found.contains(key) && deployed.file().is_some_and(|file| !failed.contains(file))
+        };
+        let gone: Vec<Key> =
+            self.deployed.iter().filter(|(key, deployed)| is_gone(key, deployed)).map(|(key, _)| key.clone()).collect();
+        for key in gone {
+            tracing::info!(tenant = key.tenant.as_str(), deployment = key.name.as_str(), "Deployment: it is removed.");
+            self.remove(&key);
+            self.unsaved.insert(key);
+        }
+        for deployed in self.deployed.values_mut() {
+            Arc::make_mut(&mut deployed.names).reserve(around.reserved);
+            deployed.projects = Arc::new(around.tenants.projects_of(&deployed.deployment.key.tenant));
+        }
+        for prepared in written {
             let key = prepared.key.clone();
-            let deployed = match before.remove(&key) {
-                Some(mut deployed) => {
-                    let changed = deployed.follow(prepared, reserved);
-                    changes.extend((!changed.is_empty()).then(|| (key.clone(), changed)));
-                    deployed
-                }
+            let next = match self.deployed.get(&key) {
+                Some(deployed) => deployed.followed(&prepared.version),
                 None => {
-                    self.deployments += 1;
-                    let others = self.deployed.values().find(|other| *other.tenant == *key.tenant.as_str());
-                    let known = others.map(|other| &other.calls).or_else(|| calls.get(key.tenant.as_str()));
-                    let calls = known.map_or_else(|| Arc::new(Semaphore::new(CALLS)), Arc::clone);
-                    Deployed::new(prepared, reserved, self.deployments, calls)
+                    tracing::info!(
+                        tenant = key.tenant.as_str(),
+                        deployment = key.name.as_str(),
+                        "Deployment: it is new."
+                    );
+                    let new = Deployment::new(key.clone(), prepared.version, HOST);
+                    self.add(new, prepared.ready, around);
+                    self.unsaved.insert(key);
+                    continue;
                 }
             };
-            self.deployed.insert(key, deployed);
+            match next {
+                Some(Ok((next, changes))) => {
+                    say(&key, &changes, None);
+                    self.go_on(&key, next, &changes, Some(prepared.ready));
+                    self.unsaved.insert(key);
+                }
+                Some(Err(error)) => tracing::error!(%error, "A deployment stays as it is."),
+                None => {}
+            }
         }
-        self.deployed.extend(before.into_iter().filter(|(_, deployed)| failed.contains(&deployed.written)));
-        changes
+    }
+
+    /// Has one run that there was not.
+    pub fn add(&mut self, new: Deployment, ready: Arc<Ready>, around: &Around<'_>) {
+        let key = new.key.clone();
+        let place = self.place(&key, around);
+        let ready = BTreeMap::from([(new.life.current().version, ready)]);
+        self.deployed.insert(key, Deployed::of(new, ready, None, place));
+    }
+
+    /// Has one go on as this.
+    pub fn go_on(&mut self, key: &Key, next: Deployment, changes: &[Change], ready: Option<Arc<Ready>>) {
+        if let Some(deployed) = self.deployed.get_mut(key) {
+            deployed.go_on(next, changes, ready);
+        }
+    }
+
+    /// Has one run no more. What it is at does not land, and what it remembers is forgotten.
+    pub fn remove(&mut self, key: &Key) -> Option<Deployed> {
+        let removed = self.deployed.remove(key)?;
+        self.forgotten.extend(removed.states.keys().map(|id| (removed.work(*id), Arc::default())));
+        Some(removed)
+    }
+
+    fn place(&mut self, key: &Key, around: &Around<'_>) -> Place {
+        let tenant = key.tenant.as_str();
+        self.deployments += 1;
+        let others = self.deployed.values().find(|other| *other.tenant == *tenant);
+        Place {
+            projects: Arc::new(around.tenants.projects_of(&key.tenant)),
+            reserved: Arc::clone(around.reserved),
+            number: self.deployments,
+            calls: others.map_or_else(|| Arc::new(Semaphore::new(CALLS)), |other| Arc::clone(&other.calls)),
+        }
+    }
+
+    /// All of them by their names.
+    pub fn named(&self) -> impl Iterator<Item = (&Key, &Deployed)> {
+        self.deployed.iter()
+    }
+
+    /// What gives turns.
+    pub fn gate(&self) -> Arc<Gate> {
+        Arc::clone(&self.gate)
+    }
+
+    /// One of them.
+    pub fn get(&self, key: &Key) -> Option<&Deployed> {
+        self.deployed.get(key)
+    }
+
+    /// Those whose intervals are to be met.
+    pub fn intervals(&self) -> impl Iterator<Item = u64> {
+        self.deployed.values().filter_map(Deployed::interval)
     }
 
     /// All of them.
@@ -130,7 +228,8 @@ impl Tenants {
 
     /// Those that are due and may run, and what of them runs.
     pub fn due(&self, intervals: &[u64], now: i64) -> Vec<(Key, Run)> {
-        let due = self.deployed.iter().filter(|(_, deployed)| intervals.contains(&deployed.source.interval.as_secs()));
+        let is_due = |deployed: &Deployed| deployed.interval().is_some_and(|interval| intervals.contains(&interval));
+        let due = self.deployed.iter().filter(|(_, deployed)| is_due(deployed));
         let runs = due.map(|(key, deployed)| (key.clone(), deployed.deployment.plan(&self.rules, now)));
         runs.filter(|(_, run)| !matches!(run, Run::Nothing(_))).collect()
     }
@@ -138,7 +237,9 @@ impl Tenants {
     /// What those read, and of whose guests.
     pub fn reads(&self, due: &[(Key, Run)]) -> Vec<(Vec<Wanted>, Arc<BTreeSet<String>>)> {
         let deployed = due.iter().filter_map(|(key, _)| self.deployed.get(key));
-        let reads = |deployed: &Deployed| deployed.modules.values().flat_map(|m| m.description.reads.clone()).collect();
+        let reads = |deployed: &Deployed| {
+            deployed.ready.values().flat_map(|ready| ready.module.description.reads.clone()).collect()
+        };
         deployed.map(|deployed| (reads(deployed), Arc::clone(&deployed.projects))).collect()
     }
 
@@ -148,24 +249,22 @@ impl Tenants {
     }
 
     /// States by what they are kept under.
-    pub fn states(&self) -> impl Iterator<Item = (String, &Arc<State>)> {
-        self.deployed
-            .values()
-            .flat_map(|deployed| deployed.states.iter().map(|(id, state)| (deployed.work(*id), state)))
+    pub fn states<'a>(&'a self) -> impl Iterator<Item = (String, &'a Arc<State>)> {
+        let states = |deployed: &'a Deployed| deployed.states.iter().map(|(id, state)| (deployed.work(*id), state));
+        let forgotten = self.forgotten.iter().map(|(work, state)| (work.clone(), state));
+        forgotten.chain(self.deployed.values().flat_map(states))
     }
 
     /// Has them remember what they did in an earlier run.
     pub fn remember(&mut self, of: impl Fn(&str) -> Option<Arc<State>>) {
-        for deployed in self.deployed.values_mut() {
-            let ids: Vec<StateId> = deployed.deployment.life.states().collect();
-            deployed.states = ids.into_iter().map(|id| (id, of(&deployed.work(id)).unwrap_or_default())).collect();
-        }
+        self.deployed.values_mut().for_each(|deployed| deployed.remember(&of));
         self.keep();
     }
 
     /// What was landed is kept.
     pub fn keep(&mut self) {
         self.deployed.values_mut().for_each(|deployed| deployed.kept = deployed.states.clone());
+        self.forgotten.clear();
     }
 
     /// What was landed could not be kept: they remember what they did before it.

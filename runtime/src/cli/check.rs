@@ -9,7 +9,8 @@ use super::{Exit, logging, print};
 use crate::config::daemon::LogFormat;
 use crate::config::{Config, Problems};
 use crate::hypervisor::Doubt;
-use crate::modules::{Modules, deploying};
+use crate::modules::Modules;
+use crate::modules::deploying::{self, Loader};
 use crate::publish::outputs;
 use crate::schedule::plan;
 use crate::spool::Unusable;
@@ -106,7 +107,9 @@ impl Args {
                     findings.problems.extend(plan::check(config, &modules.pollsters));
                     findings.problems.extend(modules.warnings);
                     let names = Arc::new(modules.names);
-                    let loaded = threads.time.block_on(deploying::load(&sandbox, config, &names));
+                    let (mut loader, odd) = Loader::of(&Arc::new(sandbox), config, &names);
+                    let loaded = threads.time.block_on(deploying::load(&mut loader, config));
+                    findings.problems.extend(odd);
                     findings.deployments = loaded.prepared.iter().map(|prepared| prepared.key.to_string()).collect();
                     findings.problems.extend(loaded.problems);
                 }

@@ -8,6 +8,7 @@ use crate::agent::Agent;
 use crate::agent::report::Report;
 use crate::config::Glob;
 use crate::config::daemon::LogFormat;
+use crate::modules::registry::Registry;
 use crate::pipeline::Slot;
 use crate::publish::columns::{Columns, Side};
 use crate::publish::encode::{self, Encoder};
@@ -57,7 +58,7 @@ impl Args {
         let config = self.at.load()?;
         let intervals: Vec<u64> = config.polling.sources.iter().map(|source| source.interval.as_secs()).collect();
         let threads = Threads::start()?;
-        let mut agent = threads.time.block_on(setup::agent(config, &threads))?;
+        let mut agent = threads.time.block_on(setup::agent(config, &threads, Registry::none("this measures once")))?;
         let mut report = threads.time.block_on(agent.cycle(&intervals)).map_err(|error| {
             print::error(error);
             Exit::Unreachable

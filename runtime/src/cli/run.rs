@@ -18,6 +18,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::daemon::{FileOutput, Output};
 use crate::config::{Config, Problems};
 use crate::control::Control;
+use crate::control::desk::Desk;
 use crate::control::server::{Socket, Unusable};
 #[cfg(target_os = "linux")]
 use crate::memory;
@@ -97,14 +98,17 @@ impl Args {
             Exit::Failed
         })?;
         // Before anything else that two daemons must not share.
-        let socket = config.control.socket.as_deref().map(Socket::take).transpose().map_err(unasked)?;
+        let (path, group) = (config.control.socket.as_deref(), config.control.group.as_deref());
+        let socket = path.map(|path| Socket::take(path, group)).transpose().map_err(unasked)?;
         let threads = Threads::start()?;
         // From the first moment on: modules may take a while to compile, and a signal is not to be missed.
         let asked = threads.delivery.block_on(async { signal(SignalKind::user_defined2()) }).map_err(unheard)?;
         let mut wishes = threads.time.block_on(async { wishes() }).map_err(unheard)?;
+        let registry = setup::registry(&config);
+        let (desk, errands) = Desk::new(Arc::new(SystemClock), registry.clone());
         let ready = threads.time.block_on(async {
             tokio::select! {
-                agent = setup::agent(config, &threads) => agent.map(Some),
+                agent = setup::agent(config, &threads, registry) => agent.map(Some),
                 () = ended(&mut wishes) => Ok(None),
             }
         })?;
@@ -123,7 +127,7 @@ impl Args {
         let mut shown = self.table.then(|| Screen { table: Table::default(), recent });
         let metrics = Arc::new(Intake::new(Arc::clone(&endpoint), agent.config()));
         let publishers = Publishers::of(spool.clone(), threads.delivery.handle().clone());
-        let control = Control::new(Arc::new(SystemClock), spool.clone(), publishers.clone());
+        let control = Control::new(Arc::new(SystemClock), spool.clone(), publishers.clone(), desk);
         endpoint.exporter().tell_of(&control);
         let _server = socket.map(|socket| socket.serve(control.clone())).transpose().map_err(unasked)?;
         threads.delivery.spawn(report(asked, control.clone()));
@@ -131,6 +135,7 @@ impl Args {
             spool: spool.clone(),
             publishers,
             control,
+            errands,
             metrics,
             endpoint: Arc::clone(&endpoint),
             outputs_of: Box::new(|config| self.outputs(config)),

@@ -10,6 +10,7 @@ use crate::agent::{Agent, Parts};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Problems};
 use crate::hypervisor::{self, Hypervisor};
+use crate::modules::registry::Registry;
 use crate::sandbox::Sandbox;
 use crate::sandbox::compile::Compiler;
 use crate::spool::{Opened, Spool};
@@ -120,15 +121,28 @@ pub fn hypervisor(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Hyp
 }
 
 /// An agent that is ready to measure.
-pub async fn agent(config: Config, threads: &Threads) -> Result<Agent, Exit> {
+pub async fn agent(config: Config, threads: &Threads, registry: Registry) -> Result<Agent, Exit> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let hypervisor = hypervisor(&config, &clock)?;
     let sandbox = Arc::new(sandbox(&config)?);
-    let parts = Parts { clock, hypervisor, sandbox, guests: threads.guests.handle().clone() };
+    let parts = Parts { clock, hypervisor, sandbox, guests: threads.guests.handle().clone(), registry };
     Agent::new(config, parts).await.map_err(|not_loaded| {
         print::problems(&not_loaded.problems);
         Exit::without_modules(&not_loaded)
     })
+}
+
+/// Where deployments outlive the daemon. Without a configuration file they do not.
+pub fn registry(config: &Config) -> Registry {
+    if config.file.is_none() {
+        return Registry::none("this daemon has no configuration file, and so no store. Start it with -c FILE");
+    }
+    let (registry, oddities) = Registry::open(&config.store);
+    oddities.iter().for_each(|oddity| tracing::error!("The store of deployments: {oddity}."));
+    if let Some(why) = registry.missing() {
+        tracing::error!(why, "Deployments are not kept, and none can be made; what is written in files runs.");
+    }
+    registry
 }
 
 /// The spool that the configuration names. Without a configuration file, one that ends with the daemon.

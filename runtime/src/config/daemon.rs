@@ -10,6 +10,7 @@ mod output;
 mod read;
 mod sandbox;
 mod spool;
+mod store;
 mod tenants;
 mod timing;
 
@@ -27,6 +28,7 @@ pub use self::modules::{ModuleConfig, ModuleEntry, Transform};
 pub use self::output::{FileOutput, Log, LogFormat, Metadata, NotifierOutput, Output};
 pub use self::sandbox::{CallLimits, Sandbox};
 pub use self::spool::{Spool, Sync};
+pub use self::store::{Quota, Store};
 pub use self::tenants::Tenants;
 pub use self::timing::{AutoDuration, Reader, Schedule};
 
@@ -70,6 +72,8 @@ pub struct Config {
     pub trust: Option<PathBuf>,
     /// Where samples wait until they are delivered.
     pub spool: Spool,
+    /// Where deployments outlive the daemon.
+    pub store: Store,
     /// Where the daemon can be asked how it is.
     pub control: Control,
     /// Where samples go.

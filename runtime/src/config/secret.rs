@@ -36,7 +36,7 @@ impl fmt::Debug for Secret {
 }
 
 /// A copy for the operator's eyes, without the values of keys that sound secret.
-pub(super) fn hide(value: &Value) -> Value {
+pub fn hide(value: &Value) -> Value {
     match value {
         Value::Array(entries) => entries.iter().map(hide).collect(),
         Value::Object(entries) => entries

@@ -1,14 +1,17 @@
-//! The socket at which the daemon is asked. Only its own user and root are answered, and each question has a bound, so
-//! that none keeps the daemon from measuring or from answering others.
+//! The socket at which the daemon is asked. Only its own user, root and the operators' group are answered, and each
+//! question has a bound, so that none keeps the daemon from measuring or from answering others.
+
+mod about_deployments;
 
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt, chown};
 use std::os::unix::net::{UnixListener as StdListener, UnixStream as StdStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::fs::Mode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::{UnixListener, UnixStream};
@@ -19,7 +22,9 @@ use tokio::time::{sleep, timeout};
 
 use super::Control;
 use super::orders::{GiveUp, MOST_BYTES, Refused, Replay};
+use crate::config::daemon::machine::group_number;
 use crate::http::{self, Limits, Method, Reply, Request, StatusCode, header, line};
+use crate::modules::audit::Who;
 
 /// Connections at once. People ask, and a few programs.
 const CONNECTIONS: usize = 32;
@@ -27,8 +32,12 @@ const CONNECTIONS: usize = 32;
 const WITHIN: Duration = Duration::from_secs(20);
 /// What stands in the way of accepting a connection, such as too many open files, does not pass at once.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Orders may be as large as their samples, escaped.
-const LIMITS: Limits = Limits { body: 3 * MOST_BYTES, ..Limits::USUAL };
+/// Orders may be as large as their samples, escaped, or as a module with all that is said about it.
+const LIMITS: Limits = Limits { body: max(3 * MOST_BYTES, about_deployments::BODY), ..Limits::USUAL };
+
+const fn max(one: usize, other: usize) -> usize {
+    if one > other { one } else { other }
+}
 
 /// A socket that is listened on, by a thread of its own, until this is dropped.
 #[derive(Debug)]
@@ -42,6 +51,8 @@ pub struct Server {
 pub struct Socket {
     listener: StdListener,
     name: Name,
+    /// Whose members may ask.
+    group: Option<u32>,
 }
 
 /// The file of a socket of ours. It goes with us.
@@ -88,10 +99,18 @@ impl Unusable {
 
 impl Socket {
     /// Takes this path: from nobody, or from a daemon that is gone.
-    pub fn take(path: &Path) -> Result<Self, Unusable> {
+    pub fn take(path: &Path, group: Option<&str>) -> Result<Self, Unusable> {
         let failed = |error| Unusable::Failed { path: path.to_owned(), error };
+        let no_group = || io::Error::other("there is no such group");
+        let number = |group| group_number(group).ok_or_else(no_group);
+        let group = group.map(number).transpose().map_err(failed)?;
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+            let is_new = !folder.exists();
+            let mode = if group.is_some() { 0o750 } else { 0o700 };
+            DirBuilder::new().recursive(true).mode(mode).create(folder).map_err(failed)?;
+            if is_new {
+                chown(folder, None, group).map_err(failed)?;
+            }
         }
         match fs::symlink_metadata(path) {
             Ok(found) if !found.file_type().is_socket() => return Err(Unusable::NoSocket(path.to_owned())),
@@ -109,17 +128,23 @@ impl Socket {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(failed(error)),
         }
-        let listener = StdListener::bind(path).map_err(failed)?;
-        // Whoever connects before this is answered like all others: by who they are.
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        // From the first moment on nobody else may connect. No thread that makes files runs yet.
+        let usual = rustix::process::umask(Mode::from_raw_mode(0o177));
+        let listener = StdListener::bind(path);
+        rustix::process::umask(usual);
+        let listener = listener.map_err(failed)?;
+        if group.is_some() {
+            chown(path, None, group).map_err(failed)?;
+            fs::set_permissions(path, fs::Permissions::from_mode(0o660)).map_err(failed)?;
+        }
         listener.set_nonblocking(true).map_err(failed)?;
         let inode = inode(path).map_err(failed)?;
-        Ok(Self { listener, name: Name { path: path.to_owned(), inode } })
+        Ok(Self { listener, name: Name { path: path.to_owned(), inode }, group })
     }
 
     /// Answers there from now on.
     pub fn serve(self, control: Control) -> Result<Server, Unusable> {
-        let Self { listener, name } = self;
+        let Self { listener, name, group } = self;
         let failed = |error| Unusable::Failed { path: name.path.clone(), error };
         let built = Builder::new_multi_thread().worker_threads(2).thread_name("control").enable_all().build();
         let runtime = built.map_err(failed)?;
@@ -127,7 +152,7 @@ impl Socket {
             let _in_runtime = runtime.enter();
             UnixListener::from_std(listener).map_err(failed)?
         };
-        runtime.spawn(accept(listener, control));
+        runtime.spawn(accept(listener, control, group));
         Ok(Server { runtime: Some(runtime), _name: name })
     }
 }
@@ -154,7 +179,7 @@ fn inode(path: &Path) -> io::Result<u64> {
     fs::symlink_metadata(path).map(|found| found.ino())
 }
 
-async fn accept(listener: UnixListener, control: Control) {
+async fn accept(listener: UnixListener, control: Control, group: Option<u32>) {
     let (permits, mut connections, mut failing) = (Arc::new(Semaphore::new(CONNECTIONS)), JoinSet::new(), false);
     while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
         while connections.try_join_next().is_some() {}
@@ -169,11 +194,16 @@ async fn accept(listener: UnixListener, control: Control) {
             }
         };
         failing = false;
-        let (control, may_ask) = (control.clone(), may_ask(&stream));
+        let (control, who) = (control.clone(), who_asks(&stream, group));
         connections.spawn(async move {
             let handler = move |request: Request| {
                 let control = control.clone();
-                async move { if may_ask { answer(&control, &request).await } else { refusal() } }
+                async move {
+                    match who {
+                        Some(who) => answer(&control, who, &request).await,
+                        None => refusal(),
+                    }
+                }
             };
             http::serve(stream, LIMITS, handler).await;
             drop(permit);
@@ -181,32 +211,34 @@ async fn accept(listener: UnixListener, control: Control) {
     }
 }
 
-/// Whether the other side runs as the daemon's user, or as root.
-fn may_ask(stream: &UnixStream) -> bool {
+/// Who asks, if they may: the daemon's user, root, and members of the group, in which the system let nobody else connect.
+fn who_asks(stream: &UnixStream, group: Option<u32>) -> Option<Who> {
     let own = rustix::process::geteuid().as_raw();
-    stream.peer_cred().is_ok_and(|peer| peer.uid() == own || peer.uid() == 0)
+    let peer = stream.peer_cred().ok()?;
+    let may_ask = peer.uid() == own || peer.uid() == 0 || group.is_some();
+    may_ask.then(|| Who::Peer { uid: peer.uid(), gid: peer.gid(), pid: peer.pid() })
 }
 
 fn refusal() -> Reply {
-    line(StatusCode::FORBIDDEN, "Only the daemon's own user and root may ask.")
+    line(StatusCode::FORBIDDEN, "Only the daemon's own user, root and the group in control.group may ask.")
 }
 
-async fn answer(control: &Control, request: &Request) -> Reply {
+async fn answer(control: &Control, who: Who, request: &Request) -> Reply {
     let (path, method) = (request.uri().path(), request.method());
+    if let Some(path) = path.strip_prefix("/deployments") {
+        return about_deployments::answer(control.desk(), who, path, request).await;
+    }
     let allowed = match path {
         "/status" | "/losses" => Method::GET,
         "/spool/replay" | "/spool/drop" => Method::POST,
         _ => {
-            let known = "There is nothing here. There are /status, /losses, /spool/replay and /spool/drop.";
+            let known =
+                "There is nothing here. There are /status, /losses, /deployments, /spool/replay and /spool/drop.";
             return line(StatusCode::NOT_FOUND, known);
         }
     };
     if *method != allowed {
-        let mut reply = line(StatusCode::METHOD_NOT_ALLOWED, &format!("Only {allowed} is understood here."));
-        if let Ok(allowed) = header::HeaderValue::from_str(allowed.as_str()) {
-            reply.headers_mut().insert(header::ALLOW, allowed);
-        }
-        return reply;
+        return not_allowed(&allowed);
     }
     match path {
         "/status" => json(&control.status_soon().await),
@@ -230,6 +262,14 @@ async fn answer(control: &Control, request: &Request) -> Reply {
             Err(error) => unreadable(&error),
         },
     }
+}
+
+fn not_allowed(allowed: &Method) -> Reply {
+    let mut reply = line(StatusCode::METHOD_NOT_ALLOWED, &format!("Only {allowed} is understood here."));
+    if let Ok(allowed) = header::HeaderValue::from_str(allowed.as_str()) {
+        reply.headers_mut().insert(header::ALLOW, allowed);
+    }
+    reply
 }
 
 /// Follows an order, to its end even if nobody waits for it any more.

@@ -122,6 +122,11 @@ impl Groups {
         Self::ALL.iter().map(|(_, word)| *word)
     }
 
+    /// The first words of its keys.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        Self::ALL.iter().filter(move |(group, _)| self.contains(*group)).map(|(_, word)| *word)
+    }
+
     /// The group that a key belongs to; `None` if it is none of libvirt's.
     pub fn of_key(key: &str) -> Option<Self> {
         let word = key.split('.').next()?;
@@ -166,8 +171,7 @@ impl BitOr for Groups {
 
 impl fmt::Debug for Groups {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = Self::ALL.iter().filter(|(group, _)| self.contains(*group)).map(|(_, name)| name);
-        f.debug_set().entries(names).finish()
+        f.debug_set().entries(self.names()).finish()
     }
 }
 

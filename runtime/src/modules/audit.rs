@@ -112,11 +112,14 @@ pub struct Begun(Entry);
 // === impl Audit ===
 
 impl Audit {
-    /// The log at this path. Its folder is made if it is not there.
-    pub fn open(path: &Path) -> Result<Self, AuditError> {
-        let mut audit = Self { path: path.to_owned(), file: None };
-        audit.make_folder().and_then(|()| audit.reach()).map_err(|source| audit.failed(source))?;
-        Ok(audit)
+    /// The log at this path. It is made, and its folder, with the first line.
+    pub fn at(path: &Path) -> Self {
+        Self { path: path.to_owned(), file: None }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     fn make_folder(&self) -> io::Result<()> {
@@ -150,6 +153,9 @@ impl Audit {
     fn try_write(&mut self, entry: &Entry) -> io::Result<()> {
         let mut line = serde_json::to_vec(&entry.bounded())?;
         line.push(b'\n');
+        if self.file.is_none() {
+            self.make_folder()?;
+        }
         self.reach()?;
         let file = self.file.as_mut().ok_or(ErrorKind::NotFound)?;
         // One call for the whole line, so that it is in one piece whoever else writes.

@@ -1,17 +1,16 @@
-//! From what the operator deployed to modules that can run.
+//! From what was deployed, in the operator's files or through the control socket, to modules that can run.
 
 use std::collections::{BTreeSet, HashMap};
-use std::io::Read;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::deployment::{Key, Overrides, Signature, Version};
+use super::deployment::{Key, Signature, Version};
 use super::read;
+use super::registry::Unkept;
 use super::trust::{Policy, Trust};
-use crate::config::daemon::DeploymentFile;
+use crate::config::daemon::{CallLimits, DeploymentFile, Tenants};
 use crate::config::polling::Source;
-use crate::config::{Config, Problems, Secret};
+use crate::config::{Config, MeterFilter, Problems, Secret};
 use crate::digest::Digest;
 use crate::files;
 use crate::sandbox::module::Code;
@@ -20,165 +19,212 @@ use crate::sandbox::{Failure, Limits, Module, Names, Sandbox, World};
 /// A signature's file has four lines.
 const SIGNATURE_BYTES: u64 = 64 << 10;
 
-/// A deployment that can run.
+/// A version of a deployment that can run.
 #[derive(Debug)]
 pub struct Prepared {
     /// Whose it is, and its name.
     pub key: Key,
-    /// What was deployed.
+    /// What was deployed. Its signature was found good.
     pub version: Version,
-    /// The module, configured.
-    pub module: Arc<Module>,
-    /// The projects of its tenant.
-    pub projects: Arc<BTreeSet<String>>,
-    /// What is wanted of it how often.
-    pub source: Source,
-    /// Where it is written.
-    pub written: PathBuf,
+    /// Its module's file.
+    pub file: Arc<[u8]>,
+    /// What runs.
+    pub ready: Arc<Ready>,
 }
 
-/// What the operator deployed, as far as it can run.
+/// What runs of a version.
 #[derive(Debug)]
+pub struct Ready {
+    /// The module, configured.
+    pub module: Arc<Module>,
+    /// What is wanted of it how often.
+    pub source: Source,
+}
+
+/// Why a version does not run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refused {
+    /// The key of a deployment's file that is to blame.
+    pub key: &'static str,
+    /// What is wrong, without a full stop.
+    pub message: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// What the operator wrote, as far as it can run.
+#[derive(Debug, Default)]
 pub struct Loaded {
     /// What can run.
     pub prepared: Vec<Prepared>,
-    /// The files of what cannot.
-    pub failed: BTreeSet<PathBuf>,
+    /// What is written and cannot run as it is now; of some files it is not even known what they say.
+    pub failed: BTreeSet<String>,
     /// Why not.
     pub problems: Problems,
 }
 
-/// Loads what the operator deployed. One that is wrong keeps no other from running; `reserved` are the operator's names.
-pub async fn load(sandbox: &Sandbox, config: &Config, reserved: &Arc<Names>) -> Loaded {
-    let (trust, mut problems) = config.trust.as_deref().map(Trust::load).unwrap_or_default();
-    let policy = config.tenants.policy();
-    for (key, name) in policy.missing(&trust) {
-        let mut of_config = Problems::of(config.file.as_deref());
-        let message = format!("there is no key {name} in {}", trust.folder().display());
-        of_config.warning(None, &key, message, format!("Put it there as {name}.pub, or name another one"));
-        problems.extend(of_config);
-    }
-    problems.extend(config.deployments.problems.clone());
-    let (codes, mut failed) = (HashMap::new(), config.deployments.unread.clone());
-    let (mut prepared, mut loading) = (Vec::new(), Loading { sandbox, config, reserved, trust, policy, codes });
+/// Makes modules ready to run by the rules of a configuration.
+pub struct Loader {
+    sandbox: Arc<Sandbox>,
+    limits: CallLimits,
+    reserved: Arc<Names>,
+    trust: Trust,
+    policy: Policy,
+    /// What was compiled already, with its file.
+    codes: HashMap<Digest, (Code, Arc<[u8]>)>,
+}
+
+/// Loads what the operator wrote. One that is wrong keeps no other from running.
+pub async fn load(loader: &mut Loader, config: &Config) -> Loaded {
+    let mut loaded = Loaded { problems: config.deployments.problems.clone(), ..Loaded::default() };
+    loaded.failed = config.deployments.unread.iter().map(|path| path.display().to_string()).collect();
     for deployment in &config.deployments.files {
-        let tenant = &deployment.key.tenant;
-        if !config.tenants.knows(tenant) {
-            let mut of_file = Problems::of(Some(&deployment.written));
-            let message = format!("{tenant} is no tenant of the configuration, and is taken for the id of a project");
-            of_file.warning(deployment.place, "tenant", message, "Add it under `tenants`, or write a project's id");
-            problems.extend(of_file);
-        }
-        match loading.prepare(deployment).await {
-            Ok(one) => prepared.push(one),
-            Err((key, message, remedy)) => {
+        loaded.problems.extend(stranger(&config.tenants, deployment));
+        match loader.written(deployment).await {
+            Ok(prepared) => loaded.prepared.push(prepared),
+            Err(Refused { key, message, remedy }) => {
                 let mut of_file = Problems::of(Some(&deployment.written));
-                let place = deployment.place;
-                of_file.error(place, key, format!("{} does not run: {message}", deployment.key), remedy);
-                problems.extend(of_file);
-                failed.insert(deployment.written.clone());
+                let message = format!("{} does not run: {message}", deployment.key);
+                of_file.error(deployment.place, key, message, remedy);
+                loaded.problems.extend(of_file);
+                loaded.failed.insert(deployment.written.display().to_string());
             }
         }
     }
-    Loaded { prepared, failed, problems }
+    loaded
 }
 
-/// The key that is to blame, what is wrong, and what to do.
-type Refused = (&'static str, String, String);
-
-struct Loading<'a> {
-    sandbox: &'a Sandbox,
-    config: &'a Config,
-    reserved: &'a Arc<Names>,
-    trust: Trust,
-    policy: Policy,
-    codes: HashMap<Digest, Code>,
+/// What is odd about a tenant of whom nothing is said.
+fn stranger(tenants: &Tenants, deployment: &DeploymentFile) -> Problems {
+    let mut problems = Problems::of(Some(&deployment.written));
+    let tenant = &deployment.key.tenant;
+    if !tenants.knows(tenant) {
+        let message = format!("{tenant} is no tenant of the configuration, and is taken for the id of a project");
+        problems.warning(deployment.place, "tenant", message, "Add it under `tenants`, or write a project's id");
+    }
+    problems
 }
 
-// === impl Loading ===
+// === impl Loader ===
 
-impl Loading<'_> {
-    async fn prepare(&mut self, deployment: &DeploymentFile) -> Result<Prepared, Refused> {
-        let Self { sandbox, config, reserved, trust, policy, codes } = self;
-        let failed = |failure: Failure| ("file", failure.on_one_line().to_string(), super::remedy(&failure).to_owned());
-        let bytes = read(&deployment.file).map_err(failed)?;
+impl Loader {
+    /// By the rules of this configuration; `reserved` are the operator's names. What is odd about its keys comes
+    /// beside it.
+    pub fn of(sandbox: &Arc<Sandbox>, config: &Config, reserved: &Arc<Names>) -> (Self, Problems) {
+        let (trust, mut problems) = config.trust.as_deref().map(Trust::load).unwrap_or_default();
+        let policy = config.tenants.policy();
+        for (key, name) in policy.missing(&trust) {
+            let mut of_config = Problems::of(config.file.as_deref());
+            let message = format!("there is no key {name} in {}", trust.folder().display());
+            of_config.warning(None, &key, message, format!("Put it there as {name}.pub, or name another one"));
+            problems.extend(of_config);
+        }
+        let (sandbox, reserved) = (Arc::clone(sandbox), Arc::clone(reserved));
+        (Self { sandbox, limits: config.sandbox.limits, reserved, trust, policy, codes: HashMap::new() }, problems)
+    }
+
+    /// What is written in a file of the operator's.
+    async fn written(&mut self, deployment: &DeploymentFile) -> Result<Prepared, Refused> {
+        let bytes = read(&deployment.file).map_err(Refused::failed)?;
         let digest = Digest::of(&bytes);
         if digest != deployment.digest {
             let message = format!("{} has changed: its digest is {digest}", deployment.file.display());
             let remedy = "Put the file back that the digest is of, or write the new digest if that is what you want";
-            return Err(("digest", message, remedy.to_owned()));
+            return Err(Refused::new("digest", message, remedy));
         }
-        let signed = signed(deployment)?;
-        let tenant = deployment.key.tenant.as_str();
-        let verified = policy.check(trust, tenant, &bytes, signed.as_deref());
-        let verified = verified.map_err(|refused| ("signature", refused.to_string(), refused.remedy()))?;
-        let code = match codes.get(&digest) {
-            Some(code) => code.clone(),
-            None => codes.entry(digest).or_insert(sandbox.load(&bytes).await.map_err(failed)?).clone(),
-        };
-        if code.manifest.world == World::Transformer {
-            return Err(("file", "it is a transformer".to_owned(), "Name a pollster".to_owned()));
-        }
-        let (name, text) = (deployment.key.name.as_str(), deployment.config.text());
-        let limits = Limits::from(deployment.limits);
-        let module = sandbox.configure_of((tenant, name), code, text.clone(), limits).await.map_err(failed)?;
-        let names = Names::granted(Arc::clone(reserved), &deployment.grants.names);
-        for meter in &module.description.meters {
-            names
-                .allow(&meter.name)
-                .map_err(|message| ("grants.names", message, "Grant it, or choose others".to_owned()))?;
-        }
-        let source = Source {
-            name: deployment.key.to_string(),
-            interval: Duration::from_secs(deployment.interval),
-            meters: deployment.meters.clone(),
-            resources: Vec::new(),
-            // Whatever the module says: a tenant's are guests.
-            discovery: vec!["local_instances".to_owned()],
-            place: None,
-        };
+        let signature = signature(deployment)?;
+        let file = deployment.written.display().to_string();
         let version = Version {
             number: 0,
             digest,
             size: bytes.len() as u64,
-            config: Secret::new(text),
+            config: Secret::new(deployment.config.text()),
             meters: deployment.meters.patterns().to_vec(),
             interval: deployment.interval,
             grants: deployment.grants.clone(),
-            limits: Overrides {
-                fuel_base: Some(limits.fuel_base),
-                fuel_per_resource: Some(limits.fuel_per_resource),
-                memory: Some(limits.memory as u64),
-                deadline: u64::try_from(limits.deadline.as_millis()).ok(),
-            },
-            signature: verified.zip(signed).map(|(verified, text)| Signature {
-                key: verified.key_name.to_string(),
-                text: String::from_utf8_lossy(&text).into_owned(),
-            }),
+            limits: deployment.limits.into(),
+            signature: signature.map(|text| Signature { key: String::new(), text }),
             deployed_at: 0,
-            by: deployment.written.display().to_string(),
+            by: file.clone(),
+            file: Some(file),
         };
-        let projects = Arc::new(config.tenants.projects_of(&deployment.key.tenant));
-        Ok(Prepared {
-            key: deployment.key.clone(),
-            version,
-            module: Arc::new(module),
-            projects,
-            source,
-            written: deployment.written.clone(),
-        })
+        self.prepare(deployment.key.clone(), version, bytes).await
+    }
+
+    /// Makes a version ready to run: its module is compiled, its signature verified, what it describes held against
+    /// what it was granted.
+    pub async fn prepare(&mut self, key: Key, mut version: Version, file: Vec<u8>) -> Result<Prepared, Refused> {
+        let (tenant, name) = (key.tenant.as_str(), key.name.as_str());
+        let signed = version.signature.as_ref().map(|signature| signature.text.as_bytes());
+        let verified = self.policy.check(&self.trust, tenant, &file, signed);
+        let verified = verified.map_err(|refused| Refused::new("signature", refused.to_string(), refused.remedy()))?;
+        if let (Some(signature), Some(verified)) = (&mut version.signature, verified) {
+            signature.key = verified.key_name.to_string();
+        }
+        let source = source(&key, &version)?;
+        let (code, file) = match self.codes.get(&version.digest) {
+            Some(known) => known.clone(),
+            None => {
+                let code = self.sandbox.load(&file).await.map_err(Refused::failed)?;
+                self.codes.entry(version.digest).or_insert((code, file.into())).clone()
+            }
+        };
+        if code.manifest.world == World::Transformer {
+            return Err(Refused::new("file", "it is a transformer", "Name a pollster"));
+        }
+        let text = version.config.expose().to_owned();
+        let limits = Limits::from(version.limits.over(self.limits));
+        let module = self.sandbox.configure_of((tenant, name), code, text, limits).await.map_err(Refused::failed)?;
+        let names = Names::granted(Arc::clone(&self.reserved), &version.grants.names);
+        for meter in &module.description.meters {
+            let allowed = names.allow(&meter.name);
+            allowed.map_err(|message| Refused::new("grants.names", message, "Grant it, or choose others"))?;
+        }
+        Ok(Prepared { key, version, file, ready: Arc::new(Ready { module: Arc::new(module), source }) })
+    }
+}
+
+/// What is wanted how often of a version.
+fn source(key: &Key, version: &Version) -> Result<Source, Refused> {
+    let patterns = if version.meters.is_empty() { vec!["*".to_owned()] } else { version.meters.clone() };
+    let meters =
+        MeterFilter::new(patterns).map_err(|invalid| Refused::new("meters", invalid.to_string(), invalid.remedy()))?;
+    Ok(Source {
+        name: key.to_string(),
+        interval: Duration::from_secs(version.interval),
+        meters,
+        resources: Vec::new(),
+        // Whatever the module says: a tenant's are guests.
+        discovery: vec!["local_instances".to_owned()],
+        place: None,
+    })
+}
+
+// === impl Refused ===
+
+impl Refused {
+    fn new(key: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { key, message: message.into(), remedy: remedy.into() }
+    }
+
+    fn failed(failure: Failure) -> Self {
+        Self::new("file", failure.on_one_line(), super::remedy(&failure))
+    }
+}
+
+impl From<Unkept> for Refused {
+    fn from(unkept: Unkept) -> Self {
+        Self::new("file", unkept.to_string(), "Deploy it once more")
     }
 }
 
 /// The text of its signature, if it has one.
-fn signed(deployment: &DeploymentFile) -> Result<Option<Vec<u8>>, Refused> {
+fn signature(deployment: &DeploymentFile) -> Result<Option<String>, Refused> {
     let Some(path) = &deployment.signature else { return Ok(None) };
-    let read = files::open(path).and_then(|file| {
-        let mut text = Vec::new();
-        file.take(SIGNATURE_BYTES).read_to_end(&mut text).map(|_| text)
-    });
+    let read = files::read(path, SIGNATURE_BYTES).map(|text| String::from_utf8_lossy(&text).into_owned());
     read.map(Some).map_err(|error| {
         let message = format!("its signature {} cannot be read: {error}", path.display());
-        ("signature", message, "Give the file that minisign -S wrote".to_owned())
+        Refused::new("signature", message, "Give the file that minisign -S wrote")
     })
 }

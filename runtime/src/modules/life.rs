@@ -125,6 +125,11 @@ impl Life {
         std::iter::once(self.current.state).chain(trial)
     }
 
+    /// The state whose number was given last.
+    pub fn newest_state(&self) -> StateId {
+        StateId(self.next_state.saturating_sub(1))
+    }
+
     /// For how many resources what is current failed when it last ran, and why; `u32::MAX` if for all of them.
     pub fn failing(&self) -> Option<(u32, Cause)> {
         self.standing.failing.map(|failing| (failing.resources, failing.cause))

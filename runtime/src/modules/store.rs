@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cap_std::fs::Dir;
 
 use super::deployment::{Deployment, Key, Tenant, Version};
+use crate::config::daemon::Quota;
 use crate::digest::Digest;
 use crate::sandbox::limits::FILE_BYTES;
 
@@ -30,7 +31,7 @@ pub use self::collect::Collected;
 pub use self::error::{Error, Step};
 pub use self::oddity::{Oddity, Role};
 pub use self::pins::{Pinned, Stored};
-pub use self::quota::{NoRoom, Quota, Used};
+pub use self::quota::{NoRoom, Used};
 pub use self::storage::{Folder, Shelf, Storage};
 
 use self::pins::Pins;

@@ -24,7 +24,7 @@ use crate::sandbox::halves::Answers;
 use crate::sandbox::host::Gives;
 use crate::sandbox::host::state::State;
 use crate::sandbox::host::texts::Text;
-use crate::sandbox::ledger::Ledger;
+use crate::sandbox::ledger::{self, Ledger};
 use crate::sandbox::{Cause, Failure, Landed, Module, Names, Sandbox};
 
 /// Sets of inputs of which is kept what a transformer makes of them.
@@ -149,7 +149,7 @@ impl Chain {
         if let Some(gives) = &gives {
             self.described(key, gives);
         }
-        let Answers { landed, mut failures, state, fuel, memory } = answers;
+        let Answers { landed, mut failures, state, fuel, memory, calls, lines } = answers;
         self.state = state;
         let (gives, mut parts, mut samples) = (gives.unwrap_or_default(), Parts::beside(&slot.resources), Vec::new());
         for mut landed in landed {
@@ -166,6 +166,11 @@ impl Chain {
             memory,
             took: Duration::from_nanos(around.clock.now().monotonic.saturating_sub(began)),
             failures,
+            calls,
+            granted: ledger::allowance(&self.module.limits, 1, entries),
+            lines,
+            at: slot.at.wall,
+            of: None,
         };
         Some(Made { report, samples, declared: parts.into_declared() })
     }

@@ -36,6 +36,10 @@ pub struct Answers<T> {
     pub fuel: u64,
     /// The most memory that an instance had.
     pub memory: usize,
+    /// Calls.
+    pub calls: u64,
+    /// What it logged.
+    pub lines: Lines,
 }
 
 // === impl Calls ===
@@ -66,6 +70,7 @@ impl Calls<'_> {
             };
             let view = Arc::new(view);
             let called = call(Arc::clone(&view), Arc::clone(&answers.state), fuel).await;
+            answers.calls += 1;
             answers.fuel += called.fuel;
             answers.memory = answers.memory.max(called.memory);
             let cause = called.result.as_ref().err().map(|failure| failure.cause);
@@ -91,6 +96,7 @@ impl Calls<'_> {
             }
         }
         said.emit(&module.name, tenant);
+        answers.lines = said;
         answers
     }
 }
@@ -105,7 +111,7 @@ pub fn nothing_left() -> Failure {
 impl<T> Answers<T> {
     /// None yet.
     pub fn none(state: Arc<State>) -> Self {
-        Self { landed: Vec::new(), failures: Vec::new(), state, fuel: 0, memory: 0 }
+        Self { landed: Vec::new(), failures: Vec::new(), state, fuel: 0, memory: 0, calls: 0, lines: Lines::default() }
     }
 
     /// None, because of this.

@@ -163,7 +163,7 @@ fn whoever_fails_costs_nobody_else() {
     for name in wrong.keys() {
         let lines = log.lines().filter(|line| line.contains(&format!("deployment=\"{name}\"")));
         let lines: Vec<&str> = lines.collect();
-        assert_eq!(lines.len(), 1, "{lines:#?}");
+        assert_eq!(lines.len(), 2, "that it is new, and that it is in quarantine: {lines:#?}");
     }
 }
 

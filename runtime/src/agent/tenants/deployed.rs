@@ -1,20 +1,18 @@
 //! A deployment with all that it takes to run.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use crate::config::polling::Source;
-use crate::modules::deploying::Prepared;
-use crate::modules::deployment::Deployment;
+use crate::modules::deploying::Ready;
+use crate::modules::deployment::{Deployment, Refused, Version};
 use crate::modules::life::{Change, StateId};
+use crate::sandbox::Names;
 use crate::sandbox::host::state::State;
-use crate::sandbox::{Module, Names};
 
 /// The version of the host, with which a module may work that did not with another one.
-const HOST: &str = env!("CARGO_PKG_VERSION");
+pub const HOST: &str = env!("CARGO_PKG_VERSION");
 
 /// A deployment with all that it takes to run.
 #[derive(Debug)]
@@ -23,18 +21,16 @@ pub struct Deployed {
     pub deployment: Deployment,
     /// The projects whose guests are its tenant's.
     pub projects: Arc<BTreeSet<String>>,
-    /// What is wanted of it how often.
-    pub source: Source,
     /// Its versions that run, by number.
-    pub modules: BTreeMap<u64, Arc<Module>>,
+    pub ready: BTreeMap<u64, Arc<Ready>>,
+    /// Why its current version cannot run, if it cannot.
+    pub broken: Option<String>,
     /// What it may call its meters.
     pub names: Arc<Names>,
     /// What it remembers.
     pub states: BTreeMap<StateId, Arc<State>>,
     /// What it remembered after the last slot that was kept.
     pub(super) kept: BTreeMap<StateId, Arc<State>>,
-    /// Where it is written.
-    pub(super) written: PathBuf,
     /// Whose it is.
     pub(super) tenant: Arc<str>,
     /// What no other module of any tenant is called.
@@ -49,66 +45,81 @@ pub struct Deployed {
     pub(super) skipped: u64,
 }
 
+/// What a new deployment shares with those that there are.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub projects: Arc<BTreeSet<String>>,
+    pub reserved: Arc<Names>,
+    pub number: u64,
+    pub calls: Arc<Semaphore>,
+}
+
 // === impl Deployed ===
 
 impl Deployed {
-    /// What runs for the first time.
-    pub(super) fn new(prepared: Prepared, reserved: &Arc<Names>, number: u64, calls: Arc<Semaphore>) -> Self {
-        let Prepared { key, version, module, projects, source, written } = prepared;
-        let names = Arc::new(Names::granted(Arc::clone(reserved), &version.grants.names));
-        let (tenant, owner) = (key.tenant.as_str().into(), key.to_string().into());
-        let deployment = Deployment::new(key, version, HOST);
+    /// A deployment, with those of its versions that can run.
+    pub(super) fn of(
+        deployment: Deployment,
+        ready: BTreeMap<u64, Arc<Ready>>,
+        broken: Option<String>,
+        place: Place,
+    ) -> Self {
+        let Place { projects, reserved, number, calls } = place;
         let states: BTreeMap<_, Arc<State>> = deployment.life.states().map(|id| (id, Arc::default())).collect();
-        let modules = BTreeMap::from([(deployment.life.current().version, module)]);
-        let (kept, busy, skipped) = (states.clone(), false, 0);
-        Self {
-            deployment,
+        let (tenant, owner) = (deployment.key.tenant.as_str().into(), deployment.key.to_string().into());
+        let mut deployed = Self {
             projects,
-            source,
-            modules,
-            names,
+            ready,
+            broken,
+            names: Arc::new(Names::granted(reserved, &[])),
+            kept: states.clone(),
             states,
-            kept,
-            written,
             tenant,
             owner,
             number,
             calls,
-            busy,
-            skipped,
-        }
+            busy: false,
+            skipped: 0,
+            deployment,
+        };
+        deployed.tidy();
+        deployed
     }
 
-    /// Goes on as what was prepared: on trial, if it is another version.
-    pub(super) fn follow(&mut self, prepared: Prepared, reserved: &Arc<Names>) -> Vec<Change> {
-        let Prepared { version, module, projects, source, written, .. } = prepared;
-        let running = self.deployment.running().find(|running| running.is_like(&version)).map(|v| v.number);
-        Arc::make_mut(&mut self.names).reserve(reserved);
-        (self.projects, self.source, self.written) = (projects, source, written);
-        let next = match running {
-            // Back to what runs, while another one is on trial.
-            Some(number) if number == self.deployment.life.current().version => {
-                self.modules.insert(number, Arc::clone(&module));
-                self.deployment.rolled_back_to(number)
-            }
-            Some(number) => {
-                self.modules.insert(number, module);
-                return Vec::new();
-            }
-            None => self.deployment.deployed(version),
-        };
-        let Ok((next, changes)) = next else { return Vec::new() };
+    /// The deployment as it is once this version is to run, if that makes a difference: it is on trial, or what runs
+    /// goes on without another one that is.
+    pub fn followed(&self, version: &Version) -> Option<Result<(Deployment, Vec<Change>), Refused>> {
+        let Self { deployment, .. } = self;
+        let is_like = |running: Option<&Arc<Version>>| running.is_some_and(|running| running.is_like(version));
+        if self.is_broken() || !(is_like(deployment.current()) || is_like(deployment.on_trial())) {
+            // What is written did not change, whatever was done with it since: it failed its trial, or was left.
+            let mut written = deployment.versions.iter().rev().filter(|version| version.file.is_some());
+            let is_known = version.file.is_some() && is_like(written.next());
+            return (!is_known || self.is_broken()).then(|| deployment.deployed(version.clone()));
+        }
+        let goes_back = is_like(deployment.current()) && deployment.on_trial().is_some();
+        goes_back.then(|| deployment.rolled_back())
+    }
+
+    /// Goes on as this, with a version that was prepared for it if it has another one. States that begin as copies are
+    /// copied.
+    pub(super) fn go_on(&mut self, next: Deployment, changes: &[Change], ready: Option<Arc<Ready>>) {
         self.deployment = next;
-        for change in &changes {
-            if let Change::TrialBegun { trial, copy_of } = change {
-                let state = self.states.get(copy_of).cloned().unwrap_or_default();
-                self.states.insert(trial.state, Arc::clone(&state));
-                self.kept.insert(trial.state, state);
-                self.modules.insert(trial.version, Arc::clone(&module));
+        for change in changes {
+            let (instance, from) = match change {
+                Change::TrialBegun { trial, copy_of } => (trial, *copy_of),
+                Change::RolledBack { current, before } => (current, before.state),
+                _ => continue,
+            };
+            for states in [&mut self.states, &mut self.kept] {
+                let state = states.get(&from).cloned().unwrap_or_default();
+                states.insert(instance.state, state);
+            }
+            if let Some(ready) = &ready {
+                self.ready.insert(instance.version, Arc::clone(ready));
             }
         }
         self.tidy();
-        changes
     }
 
     /// Lets go of states and modules that nothing runs on any more.
@@ -119,7 +130,36 @@ impl Deployed {
         self.kept.retain(|id, _| states.contains(id));
         let granted: Vec<String> = self.deployment.running().flat_map(|v| v.grants.names.clone()).collect();
         Arc::make_mut(&mut self.names).grant(&granted);
-        self.modules.retain(|number, _| versions.contains(number));
+        self.ready.retain(|number, _| versions.contains(number));
+        if !self.ready.is_empty() {
+            self.broken = None;
+        }
+    }
+
+    /// Slots that it did not get to because it was at one.
+    pub fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// What its current version remembers.
+    pub fn state(&self) -> Option<Arc<State>> {
+        self.states.get(&self.deployment.life.current().state).cloned()
+    }
+
+    /// Seconds from slot to slot: those of what is on trial, else of what is current. None if it cannot run.
+    pub fn interval(&self) -> Option<u64> {
+        let running = self.deployment.on_trial().or(self.deployment.current())?;
+        (!self.is_broken()).then_some(running.interval)
+    }
+
+    /// Whether its current version cannot run.
+    pub fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
+    /// The operator's file that it is written in, if it is in one.
+    pub fn file(&self) -> Option<&str> {
+        self.deployment.versions.last()?.file.as_deref()
     }
 
     /// Its name and its tenant's.
@@ -127,9 +167,18 @@ impl Deployed {
         (self.deployment.key.name.as_str().into(), Arc::clone(&self.tenant))
     }
 
-    /// Under what a state is kept, whichever version it is of: the next run begins with what was current.
+    /// Has it remember what it did in an earlier run. What nothing is known of, such as a version that was put on trial
+    /// when the daemon ended, begins with what another one remembers.
+    pub(super) fn remember(&mut self, of: impl Fn(&str) -> Option<Arc<State>>) {
+        let known = |id: &StateId| of(&self.work(*id));
+        let newest = (0..=self.deployment.life.newest_state().0).rev().find_map(|id| known(&StateId(id)));
+        let ids: Vec<StateId> = self.deployment.life.states().collect();
+        let states = ids.iter().map(|id| (*id, known(id).or_else(|| newest.clone()).unwrap_or_default()));
+        self.states = states.collect();
+    }
+
+    /// Under what a state is kept. Numbers of states are never given twice.
     pub(super) fn work(&self, id: StateId) -> String {
-        let is_current = id == self.deployment.life.current().state;
-        if is_current { self.owner.to_string() } else { format!("{}\0trial", self.owner) }
+        format!("{}\0{}", self.owner, id.0)
     }
 }

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use super::Landing;
+use super::{Deployed, Landing};
 use crate::agent::Agent;
 use crate::agent::polling::{Poll, Polled};
 use crate::agent::report::ModuleReport;
 use crate::contract::Series;
 use crate::discovery::{Snapshot, View};
+use crate::modules::deploying::Ready;
 use crate::modules::deployment::Key;
 use crate::modules::life::{Instance, Outcome, Ran, Run};
 use crate::pipeline::Slot;
 use crate::pipeline::stamp::Stamper;
-use crate::sandbox::Module;
+use crate::sandbox::Landed;
+use crate::sandbox::host::state::State;
 use crate::schedule::plan::Work;
 
 /// What a deployment gave in a slot, which may be over.
@@ -39,17 +41,24 @@ pub(super) struct Answer {
 struct Gave {
     instance: Instance,
     /// What ran, whatever was deployed since.
-    module: Arc<Module>,
+    ready: Arc<Ready>,
     polled: Polled,
+}
+
+/// What is left to land of what a version gave.
+#[derive(Debug)]
+struct Left {
+    landed: Vec<Landed<Vec<Series>>>,
+    state: Arc<State>,
 }
 
 // === impl Answer ===
 
 impl Answer {
-    /// What of it counts, if anything does.
-    fn counts(self) -> Option<Gave> {
+    /// What of it counts, if anything does, and what failed its trial and does not.
+    fn counts(self) -> (Option<Gave>, Option<Gave>) {
         let failed = self.ran.trial.is_some_and(|(_, outcome)| self.run.falls_back(outcome));
-        if failed { self.current } else { self.trial.or(self.current) }
+        if failed { (self.current, self.trial) } else { (self.trial.or(self.current), None) }
     }
 
     /// What failed last.
@@ -78,6 +87,34 @@ fn outcome(polled: &Polled, resources: u32) -> Outcome {
     }
 }
 
+// === impl Deployed ===
+
+impl Deployed {
+    /// What a version of it did, and what of it is left to land.
+    fn report(&self, version: u64, polled: Polled, at: i64) -> (Left, ModuleReport) {
+        let Polled { landed, failures, state, fuel, memory, took, calls, granted, lines } = polled;
+        let (name, tenant) = self.named();
+        let of = Some((self.deployment.key.clone(), version));
+        let (samples, resources) = (0, 0);
+        let report = ModuleReport {
+            name,
+            tenant,
+            samples,
+            fuel,
+            resources,
+            memory,
+            took,
+            failures,
+            calls,
+            granted,
+            lines,
+            at,
+            of,
+        };
+        (Left { landed, state }, report)
+    }
+}
+
 // === impl Agent ===
 
 impl Agent {
@@ -93,18 +130,20 @@ impl Agent {
             let roots = snapshot.resources.guests_of(|project| projects.contains(project));
             let view = View::of(&snapshot.resources, roots);
             let poll = |instance: &Instance| {
-                Some(Poll {
+                let ready = Arc::clone(deployed.ready.get(&instance.version)?);
+                let poll = Poll {
                     sandbox: Arc::clone(&self.sandbox),
                     ledger: Arc::clone(&self.ledger),
                     tenant: Arc::clone(&deployed.tenant),
-                    module: Arc::clone(deployed.modules.get(&instance.version)?),
+                    module: Arc::clone(&ready.module),
                     snapshot: Arc::clone(snapshot),
                     names: Arc::clone(&deployed.names),
                     view: view.clone(),
                     chunk: u32::try_from(self.config.sandbox.chunk).unwrap_or(u32::MAX),
                     state: deployed.states.get(&instance.state).cloned().unwrap_or_default(),
                     clock: Arc::clone(&self.clock),
-                })
+                };
+                Some((ready, poll))
             };
             let (trial, current) = match &run {
                 Run::Nothing(_) => continue,
@@ -119,16 +158,16 @@ impl Agent {
                 let _call = calls.acquire().await.ok();
                 let (ran, trial) = (Ran::default(), None);
                 let mut answer = Answer { key: asked, number, snapshot, run, ran, trial, current: None, resources };
-                if let Some((instance, poll)) = first {
-                    let (module, polled) = (Arc::clone(&poll.module), poll.run().await);
+                if let Some((instance, (ready, poll))) = first {
+                    let polled = poll.run().await;
                     answer.ran.trial = Some((instance.state, outcome(&polled, resources)));
-                    answer.trial = Some(Gave { instance, module, polled });
+                    answer.trial = Some(Gave { instance, ready, polled });
                 }
                 let falls_back = answer.ran.trial.is_none_or(|(_, outcome)| answer.run.falls_back(outcome));
-                if let Some(poll) = then.filter(|_| falls_back) {
-                    let (module, polled) = (Arc::clone(&poll.module), poll.run().await);
+                if let Some((ready, poll)) = then.filter(|_| falls_back) {
+                    let polled = poll.run().await;
                     answer.ran.current = Some((current.state, outcome(&polled, resources)));
-                    answer.current = Some(Gave { instance: current, module, polled });
+                    answer.current = Some(Gave { instance: current, ready, polled });
                 }
                 answer
             };
@@ -168,13 +207,21 @@ impl Agent {
             deployed.busy = false;
             let before = deployed.deployment.life.current().state;
             let (next, changed) = deployed.deployment.outcome(ran, &self.tenants.rules, at.wall);
+            if next.is_worth_saving(&deployed.deployment) {
+                self.tenants.unsaved.insert(key.clone());
+            }
             deployed.deployment = next;
             if !changed.is_empty() {
                 changes.push((key.clone(), changed, answer.why()));
             }
             let (resources, had_trial) = (answer.resources, answer.ran.trial.is_some());
-            let Some(Gave { instance, module, polled }) = answer.counts() else { continue };
-            let Polled { landed, mut failures, mut state, fuel, memory, took } = polled;
+            let (counts, fallen) = answer.counts();
+            if let Some(Gave { instance, polled, .. }) = fallen {
+                self.tally.all_failed(&deployed.owner, &polled.failures);
+                reports.push(ModuleReport { resources, ..deployed.report(instance.version, polled, at.wall).1 });
+            }
+            let Some(Gave { instance, ready, polled }) = counts else { continue };
+            let (Left { landed, mut state }, mut report) = deployed.report(instance.version, polled, at.wall);
             if !self.tenants.gone.is_empty() {
                 Arc::make_mut(&mut state).forget(&self.tenants.gone);
             }
@@ -188,21 +235,19 @@ impl Agent {
             let names = Arc::make_mut(&mut deployed.names);
             names.reserve(&self.names);
             names.next_slot();
-            let work = Work::of(&module, &[&deployed.source]);
+            let module = &ready.module;
+            let work = Work::of(module, &[&ready.source]);
             stamper.turn_to(&deployed.tenant);
             let before = stamper.samples.len();
             for mut landed in landed {
                 let names = Arc::make_mut(&mut deployed.names);
                 let of = |series: &Series| (series.meter, series.column.len());
-                failures.extend(names.land(&module.name, &module.description.meters, &mut landed, of));
+                report.failures.extend(names.land(&module.name, &module.description.meters, &mut landed, of));
                 stamper.stamp(&mut self.directory, &work, landed);
             }
-            for (failure, resources) in &failures {
-                self.tally.failed(&deployed.owner, failure.cause.word(), *resources);
-            }
-            let samples = stamper.samples.iter().skip(before).map(|samples| samples.column.len()).sum();
-            let (name, tenant) = (Arc::clone(&module.name), Arc::clone(&deployed.tenant));
-            reports.push(ModuleReport { name, tenant, samples, fuel, resources, memory, took, failures });
+            self.tally.all_failed(&deployed.owner, &report.failures);
+            report.samples = stamper.samples.iter().skip(before).map(|samples| samples.column.len()).sum();
+            reports.push(ModuleReport { resources, ..report });
         }
         if !self.tenants.are_busy() {
             // Their numbers may be others' by the next slot.

@@ -17,6 +17,7 @@ use crate::config::polling::Source;
 use crate::config::{Config, Polling};
 use crate::contract::Kind;
 use crate::hypervisor::{Hypervisor, HypervisorError};
+use crate::modules::registry::Registry;
 use crate::sandbox::Sandbox;
 
 /// A host, and what measures it.
@@ -55,7 +56,13 @@ impl<'a> Meters<'a> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let sandbox = Arc::new(setup::sandbox(&config)?);
         let guests = threads.guests.handle().clone();
-        let parts = Parts { clock: Arc::clone(&clock), hypervisor, sandbox: Arc::clone(&sandbox), guests };
+        let parts = Parts {
+            clock: Arc::clone(&clock),
+            hypervisor,
+            sandbox: Arc::clone(&sandbox),
+            guests,
+            registry: Registry::none("this only tries out"),
+        };
         let agent = threads.time.block_on(Agent::new(config, parts)).map_err(|not_loaded| {
             print::problems(&not_loaded.problems);
             Exit::without_modules(&not_loaded)

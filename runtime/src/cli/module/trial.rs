@@ -13,6 +13,7 @@ use crate::config::daemon::AutoDuration;
 use crate::config::polling::Source;
 use crate::config::{Config, MeterFilter, Polling};
 use crate::contract::Meter;
+use crate::modules::registry::Registry;
 use crate::pipeline::Slot;
 use crate::sandbox::{Module, Sandbox};
 
@@ -91,7 +92,7 @@ impl Trial {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let hypervisor = setup::hypervisor(&config, &clock)?;
         let (sandbox, guests) = (Arc::clone(sandbox), threads.guests.handle().clone());
-        let parts = Parts { clock, hypervisor, sandbox, guests };
+        let parts = Parts { clock, hypervisor, sandbox, guests, registry: Registry::none("this only tries out") };
         let mut agent = threads.time.block_on(Agent::new(config, parts)).map_err(|not_loaded| {
             print::problems(&not_loaded.problems);
             Exit::without_modules(&not_loaded)

@@ -12,6 +12,8 @@ pub struct Control {
     /// The socket; without one it cannot be asked.
     #[serde(serialize_with = "file::show_optional")]
     pub socket: Option<PathBuf>,
+    /// The group whose members may ask, beside the daemon's own user and root: its name or its number.
+    pub group: Option<String>,
 }
 
 /// What the address of a Unix socket has room for.
@@ -22,13 +24,17 @@ const LONGEST: usize = 107;
 impl Control {
     /// A daemon without a file is one that is tried out, and takes nobody's place.
     pub(super) fn read(reading: &mut Reading<'_, '_>, has_file: bool) -> Self {
-        let section = reading.section("control", &["socket"]);
+        let section = reading.section("control", &["socket", "group"]);
         let socket = section.read("socket", reading.problems, |node| match node.text()? {
             text if reading.folder.join(text).as_os_str().len() > LONGEST => {
                 Err(node.refuse("too long for a socket", format!("Write a path of at most {LONGEST} bytes")))
             }
             text => Ok(reading.folder.join(text)),
         });
-        Self { socket: socket.or_else(|| machine::control_socket().filter(|_| has_file)) }
+        let group = section.read("group", reading.problems, |node| match node.text()? {
+            group if machine::group_number(group).is_some() => Ok(group.to_owned()),
+            _ => Err(node.refuse("no group of this machine", "Add it with groupadd, or write its number")),
+        });
+        Self { group, socket: socket.or_else(|| machine::control_socket().filter(|_| has_file)) }
     }
 }

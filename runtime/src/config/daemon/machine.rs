@@ -22,6 +22,15 @@ pub(super) fn state_folder() -> PathBuf {
     folder.join("spool")
 }
 
+/// The number of a group of this machine, which may be written as a number already.
+pub fn group_number(group: &str) -> Option<u32> {
+    group.parse().ok().or_else(|| {
+        let all = fs::read_to_string("/etc/group").ok()?;
+        let mut named = all.lines().filter_map(|line| line.strip_prefix(group)?.strip_prefix(':'));
+        named.next()?.split(':').nth(1)?.parse().ok()
+    })
+}
+
 /// Where the service of this machine can be asked.
 pub const SERVICE_SOCKET: &str = "/run/wasmeter/control.sock";
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::read::Reading;
+use super::store::{QUOTA_KEYS, Quota};
 use crate::config::problem::{Severity, quoted};
 use crate::config::yaml::{Kind, Section};
 use crate::modules::deployment::Tenant;
@@ -12,7 +13,12 @@ use crate::modules::trust::{Policy, Rule, Signatures};
 /// their modules.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(transparent)]
-pub struct Tenants(BTreeMap<String, TenantRules>);
+pub struct Tenants {
+    named: BTreeMap<String, TenantRules>,
+    /// What all others may keep.
+    #[serde(skip)]
+    quota: Quota,
+}
 
 /// What is said of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -22,6 +28,9 @@ struct TenantRules {
     /// Who signs its modules.
     #[serde(flatten)]
     signed: Rule,
+    /// What it may keep.
+    #[serde(flatten)]
+    quota: Quota,
 }
 
 const MOST_TENANTS: usize = 10_000;
@@ -31,7 +40,8 @@ const MOST_KEYS: usize = 100;
 // === impl Tenants ===
 
 impl Tenants {
-    pub(super) fn read(reading: &mut Reading<'_, '_>) -> Self {
+    /// Those that are written; `quota` is that of all of whom nothing else is said.
+    pub(super) fn read(reading: &mut Reading<'_, '_>, quota: &Quota) -> Self {
         let root = reading.root();
         let tenants = root.read("tenants", reading.problems, |node| match &node.kind {
             Kind::Map(tenants) if tenants.len() <= MOST_TENANTS => Ok(tenants),
@@ -44,7 +54,8 @@ impl Tenants {
             if let Err(error) = name.parse::<Tenant>() {
                 reading.problems.error(tenant.place, &path, error.to_string(), "Give it another name");
             }
-            let known = ["projects", "signatures", "keys"];
+            let [deployments, module_bytes] = QUOTA_KEYS;
+            let known = ["projects", "signatures", "keys", deployments, module_bytes];
             let Some(section) = Section::of(&tenant.value, path, &known, Severity::Error, reading.problems) else {
                 continue;
             };
@@ -62,26 +73,33 @@ impl Tenants {
             let keys = section.get("keys").and_then(|_| section.texts("keys", MOST_KEYS, reading.problems));
             let keys = keys.map(|keys| keys.into_iter().map(|(_, key)| key.into()).collect());
             let signed = Rule { signatures: signatures.unwrap_or_default(), keys };
-            all.insert(name.clone(), TenantRules { projects, signed });
+            let quota = quota.overridden(&section, reading.problems);
+            all.insert(name.clone(), TenantRules { projects, signed, quota });
         }
-        Self(all)
+        Self { named: all, quota: *quota }
     }
 
     /// The projects of a tenant: those that are listed, or the one that it is called after.
     pub fn projects_of(&self, tenant: &Tenant) -> BTreeSet<String> {
-        let listed = self.0.get(tenant.as_str()).filter(|rules| !rules.projects.is_empty());
+        let listed = self.named.get(tenant.as_str()).filter(|rules| !rules.projects.is_empty());
         listed.map_or_else(|| BTreeSet::from([tenant.as_str().to_owned()]), |rules| rules.projects.clone())
+    }
+
+    /// What a tenant may keep.
+    pub fn quota_of(&self, tenant: &Tenant) -> Quota {
+        self.named.get(tenant.as_str()).map_or(self.quota, |rules| rules.quota)
     }
 
     /// Whether a tenant is one of these, or looks like the id of a project.
     pub fn knows(&self, tenant: &Tenant) -> bool {
         let id = tenant.as_str().bytes().filter(|letter| *letter != b'-');
-        self.0.contains_key(tenant.as_str()) || (id.clone().count() == 32 && id.clone().all(|c| c.is_ascii_hexdigit()))
+        self.named.contains_key(tenant.as_str())
+            || (id.clone().count() == 32 && id.clone().all(|c| c.is_ascii_hexdigit()))
     }
 
     /// Whose modules have to be signed, and by whom.
     pub fn policy(&self) -> Policy {
-        let tenants = self.0.iter().map(|(tenant, rules)| (tenant.clone(), rules.signed.clone()));
+        let tenants = self.named.iter().map(|(tenant, rules)| (tenant.clone(), rules.signed.clone()));
         Policy { tenants: tenants.collect(), others: Rule::default() }
     }
 }

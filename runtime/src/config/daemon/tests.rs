@@ -76,11 +76,16 @@ fn the_sample_says_what_the_defaults_are() {
         }],
         "tenants": {"acme": {
             "projects": ["5d7b60047a9a234138bda7f890cb50bf"], "signatures": "required", "keys": ["acme-release"],
+            "deployments": 100, "module_bytes": "256MiB",
         }},
         "deployments": [],
         "trust": folder.path().join("trust.d"),
         "spool": {"path": "/var/lib/wasmeter/spool", "max_size": "64MiB", "max_age": "168h", "sync": "slot"},
-        "control": {"socket": "/run/wasmeter/control.sock"},
+        "store": {
+            "path": "/var/lib/wasmeter/deployed", "audit": "/var/lib/wasmeter/audit.log", "deployments": 100,
+            "module_bytes": "256MiB",
+        },
+        "control": {"socket": "/run/wasmeter/control.sock", "group": "adm"},
         "outputs": [
             {
                 "file": folder.path().join("samples.jsonl"), "max_size": "10MiB", "keep": 5,

@@ -30,7 +30,7 @@ fn numbers(entries: &[Entry]) -> Vec<u64> {
 fn a_line_says_who_did_what_to_what() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("log/audit.log");
-    let mut audit = Audit::open(&path).unwrap();
+    let mut audit = Audit::at(&path);
     let begun = audit.begin(entry(0, "n")).unwrap();
     audit.end(begun, entry(1, "n").time, Outcome::Failed("no\nroom".to_owned())).unwrap();
     let by_file = Entry { who: Who::File, version: None, digest: None, action: "remove".to_owned(), ..entry(2, "n") };
@@ -61,7 +61,7 @@ fn a_line_says_who_did_what_to_what() {
 fn lines_go_on_after_rotations() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("audit.log");
-    let mut audit = Audit::open(&path).unwrap();
+    let mut audit = Audit::at(&path);
     for number in 1..=3 {
         audit.write(&entry(number, "n")).unwrap();
     }
@@ -93,7 +93,7 @@ fn lines_go_on_after_rotations() {
 fn the_last_lines_of_one_deployment() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("audit.log");
-    let mut audit = Audit::open(&path).unwrap();
+    let mut audit = Audit::at(&path);
     for number in 1..=200 {
         audit.write(&entry(number, if number % 50 == 0 { "rare" } else { "n" })).unwrap();
         if number == 120 {
@@ -111,10 +111,10 @@ fn the_last_lines_of_one_deployment() {
 fn a_line_that_is_half_there_spoils_no_other() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("audit.log");
-    Audit::open(&path).unwrap().write(&entry(1, "n")).unwrap();
+    Audit::at(&path).write(&entry(1, "n")).unwrap();
     let whole = fs::read(&path).unwrap();
     fs::write(&path, [&whole[..], &whole[..40]].concat()).unwrap();
-    Audit::open(&path).unwrap().write(&entry(2, "n")).unwrap();
+    Audit::at(&path).write(&entry(2, "n")).unwrap();
     assert_eq!(numbers(&tail(&path, 10).unwrap()), [1, 2]);
     assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 3);
 }
@@ -123,7 +123,7 @@ fn a_line_that_is_half_there_spoils_no_other() {
 fn texts_are_cut_to_a_line_that_can_be_read_back() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("audit.log");
-    let mut audit = Audit::open(&path).unwrap();
+    let mut audit = Audit::at(&path);
     let text = "\0".repeat(10_000);
     audit.write(&Entry { result: Outcome::Failed(text.clone()), action: text, ..entry(1, "n") }).unwrap();
     assert!(fs::metadata(&path).unwrap().len() < LINE_BYTES as u64);
@@ -134,8 +134,7 @@ fn texts_are_cut_to_a_line_that_can_be_read_back() {
 fn what_cannot_be_written_down_is_refused() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("audit.log");
-    let mut audit = Audit::open(&path).unwrap();
-    fs::remove_file(&path).unwrap();
+    let mut audit = Audit::at(&path);
     fs::create_dir(&path).unwrap();
     let error = audit.begin(entry(1, "n")).unwrap_err().to_string();
     assert!(error.starts_with(&format!("cannot write to the audit log {}: ", path.display())), "{error}");
@@ -159,5 +158,5 @@ fn what_cannot_be_written_down_is_refused() {
 
     // A full disk.
     let full = Path::new("/dev/full");
-    assert!(Audit::open(full).is_err(), "a device is no file");
+    assert!(Audit::at(full).write(&entry(5, "n")).is_err(), "a device is no file");
 }

@@ -64,7 +64,8 @@ impl Deployment {
 }
 
 impl Version {
-    fn check(&self) -> Result<(), Invalid> {
+    /// The same of one version.
+    pub fn check(&self) -> Result<(), Invalid> {
         if self.size > FILE_BYTES as u64 {
             return refuse(format!("the module has {} bytes, and at most {FILE_BYTES} are kept", self.size));
         }

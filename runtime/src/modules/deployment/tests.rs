@@ -71,6 +71,7 @@ pub fn version(module: &[u8]) -> Version {
         signature: Some(Signature { key: "RWQ1".to_owned(), text: "untrusted comment: x\nRUQ1\n".to_owned() }),
         deployed_at: 1,
         by: "uid 1000".to_owned(),
+        file: None,
     }
 }
 

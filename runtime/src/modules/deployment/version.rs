@@ -1,10 +1,12 @@
 //! One version of a deployment: a module, what it is told, and what it may do.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Secret;
+use crate::config::daemon::CallLimits;
+use crate::config::{ByteSize, Secret};
 use crate::digest::Digest;
 
 /// One version of a deployment. It never changes.
@@ -37,6 +39,8 @@ pub struct Version {
     pub deployed_at: i64,
     /// Who deployed it.
     pub by: String,
+    /// The operator's file that it is written in; none if it came through the control socket.
+    pub file: Option<String>,
 }
 
 /// What a module may do, as it was written.
@@ -98,10 +102,36 @@ pub struct Signature {
 // === impl Version ===
 
 impl Version {
-    /// Whether it is the same but for its number, and for who deployed it when.
+    /// Whether it is the same but for its number, and for who deployed it when and where.
     pub fn is_like(&self, other: &Self) -> bool {
-        let same = Self { number: self.number, deployed_at: self.deployed_at, by: self.by.clone(), ..other.clone() };
+        let Self { number, deployed_at, by, file, .. } = self.clone();
+        let same = Self { number, deployed_at, by, file, ..other.clone() };
         *self == same
+    }
+}
+
+// === impl Overrides ===
+
+impl Overrides {
+    /// These limits but for those that are overridden.
+    pub fn over(&self, limits: CallLimits) -> CallLimits {
+        CallLimits {
+            fuel_base: self.fuel_base.unwrap_or(limits.fuel_base),
+            fuel_per_resource: self.fuel_per_resource.unwrap_or(limits.fuel_per_resource),
+            memory: self.memory.map_or(limits.memory, ByteSize::new),
+            deadline: self.deadline.map_or(limits.deadline, Duration::from_millis),
+        }
+    }
+}
+
+impl From<CallLimits> for Overrides {
+    fn from(limits: CallLimits) -> Self {
+        Self {
+            fuel_base: Some(limits.fuel_base),
+            fuel_per_resource: Some(limits.fuel_per_resource),
+            memory: Some(limits.memory.bytes()),
+            deadline: u64::try_from(limits.deadline.as_millis()).ok(),
+        }
     }
 }
 

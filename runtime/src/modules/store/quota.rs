@@ -2,18 +2,9 @@
 
 use super::*;
 
-/// The keys in the configuration.
-const DEPLOYMENTS_KEY: &str = "tenants.deployments";
-const BYTES_KEY: &str = "tenants.module_bytes";
-
-/// What a tenant may keep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Quota {
-    /// Deployments.
-    pub deployments: u64,
-    /// Bytes of all modules that its versions name; one that several name counts once.
-    pub bytes: u64,
-}
+/// The keys in the configuration, of a tenant or in `store`.
+const DEPLOYMENTS_KEY: &str = "deployments";
+const BYTES_KEY: &str = "module_bytes";
 
 /// What a tenant keeps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -28,7 +19,7 @@ pub struct Used {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{tenant} has no room for this: with it there would be {wanted} {unit}, {used} are used, {} are free, and {limit} \
-     ({key}) is the limit: remove a deployment, or raise {key}",
+     is the limit: remove a deployment, or raise tenants.{tenant}.{key}",
     limit.saturating_sub(*used)
 )]
 pub struct NoRoom {
@@ -62,7 +53,7 @@ impl<S: Storage> Store<S> {
         let wanted = Used::by(others.chain([deployment]));
         for (key, unit, wanted, used, limit) in [
             (DEPLOYMENTS_KEY, "deployments", wanted.deployments, used.deployments, quota.deployments),
-            (BYTES_KEY, "bytes of modules", wanted.bytes, used.bytes, quota.bytes),
+            (BYTES_KEY, "bytes of modules", wanted.bytes, used.bytes, quota.module_bytes.bytes()),
         ] {
             if wanted > limit && wanted > used {
                 return Err(NoRoom { tenant: tenant.clone(), key, unit, wanted, used, limit });

@@ -36,9 +36,9 @@ impl Lines {
     }
 
     /// Hands the lines to the log, in the name of a module and a tenant.
-    pub fn emit(self, module: &str, tenant: &str) {
-        for (level, text) in self.kept {
-            match level {
+    pub fn emit(&self, module: &str, tenant: &str) {
+        for (level, text) in &self.kept {
+            match *level {
                 tracing::Level::ERROR => tracing::error!(target: "wasmeter::module", module, tenant, "{text}"),
                 tracing::Level::WARN => tracing::warn!(target: "wasmeter::module", module, tenant, "{text}"),
                 tracing::Level::INFO => tracing::info!(target: "wasmeter::module", module, tenant, "{text}"),
@@ -49,6 +49,11 @@ impl Lines {
             let dropped = self.dropped;
             tracing::warn!(target: "wasmeter::module", module, tenant, dropped, "More lines were dropped.");
         }
+    }
+
+    /// The lines that were kept.
+    pub fn kept(&self) -> &[(tracing::Level, String)] {
+        &self.kept
     }
 
     /// How many lines were dropped.

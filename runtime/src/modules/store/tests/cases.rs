@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::super::*;
 use super::disk::Disk;
+use crate::config::ByteSize;
 use crate::modules::deployment::tests::{deployed, first, key, version};
 
 pub fn dir(folder: &Path) -> Dir {
@@ -122,7 +123,7 @@ fn a_tenant_has_room_for_what_its_quota_says() {
     let folder = TempDir::new().unwrap();
     let mut store = open(folder.path());
     let (one, acme) = (key("acme", "one"), "acme".parse().unwrap());
-    let quota = Quota { deployments: 2, bytes: 10 };
+    let quota = Quota { deployments: 2, module_bytes: ByteSize::new(10) };
     deploy(&mut store, key("other", "one"), &[1; 100]);
     deploy(&mut store, one.clone(), b"123456");
     let two = first(key("acme", "two"), b"123456");
@@ -134,19 +135,19 @@ fn a_tenant_has_room_for_what_its_quota_says() {
     assert_eq!(
         store.fits(&three, &quota).unwrap_err().to_string(),
         "acme has no room for this: with it there would be 3 deployments, 2 are used, 0 are free, and 2 \
-         (tenants.deployments) is the limit: remove a deployment, or raise tenants.deployments"
+         is the limit: remove a deployment, or raise tenants.acme.deployments"
     );
     let more = deployed(store.get(&one).unwrap(), b"12345");
     assert_eq!(
         store.fits(&more, &quota).unwrap_err().to_string(),
         "acme has no room for this: with it there would be 11 bytes of modules, 6 are used, 4 are free, and 10 \
-         (tenants.module_bytes) is the limit: remove a deployment, or raise tenants.module_bytes"
+         is the limit: remove a deployment, or raise tenants.acme.module_bytes"
     );
     // Under a limit that was lowered, what makes nothing larger goes on.
-    let lowered = Quota { deployments: 1, bytes: 5 };
+    let lowered = Quota { deployments: 1, module_bytes: ByteSize::new(5) };
     assert!(store.fits(&store.get(&one).unwrap().paused(1, "me").0, &lowered).is_ok());
     assert!(store.fits(&deployed(store.get(&one).unwrap(), b"123456"), &lowered).is_ok());
-    assert_eq!(store.fits(&more, &lowered).unwrap_err().key, "tenants.module_bytes");
+    assert_eq!(store.fits(&more, &lowered).unwrap_err().key, "module_bytes");
 }
 
 #[test]

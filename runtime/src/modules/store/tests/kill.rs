@@ -96,7 +96,7 @@ fn change_until_killed() {
     let Some(folder) = std::env::var_os(FOLDER) else { panic!("{FOLDER} names the folder") };
     let from: u64 = std::env::var(FROM).unwrap().parse().unwrap();
     let folder = Path::new(&folder);
-    let mut audit = Audit::open(&folder.join("audit.log")).unwrap();
+    let mut audit = Audit::at(&folder.join("audit.log"));
     let mut store = open(&folder.join("store"));
     for number in from.. {
         let Change { key, module, next } = change(&state(&store), number);

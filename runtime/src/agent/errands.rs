@@ -1,0 +1,236 @@
+//! What whoever asks at the control socket wants of the agent, between two slots. What takes long is done elsewhere.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot::Sender;
+
+use super::Agent;
+use super::tenants::{Around, HOST};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::contract::Wanted;
+use crate::discovery::Snapshot;
+use crate::hypervisor::Groups;
+use crate::hypervisor::reader::{Reading, Want};
+use crate::modules::deploying::{Prepared, Ready};
+use crate::modules::deployment::{Deployment, Key};
+use crate::modules::registry::Unkept;
+use crate::sandbox::host::state::State;
+use crate::sandbox::turns::Gate;
+use crate::sandbox::{Names, Sandbox};
+
+/// What somebody wants. Whoever does not wait for the answer any more gets none.
+#[derive(Debug)]
+pub enum Errand {
+    /// What it takes to prepare a module.
+    Surroundings(Sender<Surroundings>),
+    /// Statistics as a deployment's module reads them, now.
+    Read(Key, Vec<Wanted>, Sender<Result<ReadFor, String>>),
+    /// Another life for a deployment.
+    Change(Box<Order>, Sender<Result<Changed, Refused>>),
+}
+
+/// What it takes to prepare a module and to run it once.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// Where it runs.
+    pub sandbox: Arc<Sandbox>,
+    /// By these rules.
+    pub config: Config,
+    /// The operator's names.
+    pub names: Arc<Names>,
+    /// On these threads.
+    pub guests: Handle,
+    /// In these turns.
+    pub gate: Arc<Gate>,
+    /// By this clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What was read for one deployment.
+#[derive(Debug)]
+pub struct ReadFor {
+    /// Statistics, and all resources of the host.
+    pub snapshot: Arc<Snapshot>,
+    /// The projects whose guests are its tenant's.
+    pub projects: Arc<BTreeSet<String>>,
+    /// What the version that runs remembers.
+    pub state: Arc<State>,
+    /// Groups that it reads.
+    pub groups: Groups,
+    /// Those of them that anybody else reads.
+    pub shared: Groups,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Somebody's order about a deployment.
+#[derive(Debug)]
+pub struct Order {
+    /// Which one.
+    pub key: Key,
+    /// What is to become of it.
+    pub what: What,
+    /// Who wants that.
+    pub by: String,
+    /// When, in nanoseconds since 1970.
+    pub at: i64,
+}
+
+/// What is to become of a deployment.
+#[derive(Debug)]
+pub enum What {
+    /// This version runs.
+    Deploy(Box<Prepared>),
+    /// The version that ran before runs again, or this one, which is ready.
+    RollBack(Option<u64>, Option<Arc<Ready>>),
+    /// It does not run.
+    Pause,
+    /// It runs again.
+    Resume,
+    /// There is none any more.
+    Remove,
+}
+
+/// What became of a deployment.
+#[derive(Debug)]
+pub struct Changed {
+    /// As it is now; none if it was removed.
+    pub deployment: Option<Deployment>,
+    /// What is different, each a sentence without its full stop.
+    pub changes: Vec<String>,
+}
+
+/// Why an order is not followed.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// There is no such deployment.
+    #[error("there is no deployment {0}: see wasmeter module list")]
+    Unknown(Key),
+    /// It is not in a state for that.
+    #[error(transparent)]
+    Never(#[from] crate::modules::deployment::Refused),
+    /// It cannot be kept.
+    #[error(transparent)]
+    Unkept(#[from] Unkept),
+}
+
+// === impl Agent ===
+
+impl Agent {
+    /// Does it.
+    pub async fn run_errand(&mut self, errand: Errand) {
+        match errand {
+            Errand::Surroundings(answer) => drop(answer.send(self.surroundings())),
+            Errand::Read(key, reads, answer) => drop(answer.send(self.read_for(&key, &reads).await)),
+            Errand::Change(order, answer) => drop(answer.send(self.change(*order).await)),
+        }
+    }
+
+    fn surroundings(&self) -> Surroundings {
+        Surroundings {
+            sandbox: Arc::clone(&self.sandbox),
+            config: self.config.clone(),
+            names: Arc::clone(&self.names),
+            guests: self.guests.clone(),
+            gate: self.tenants.gate(),
+            clock: Arc::clone(&self.clock),
+        }
+    }
+
+    /// Reads what a deployment's module would read in a slot, of its tenant's guests alone.
+    async fn read_for(&mut self, key: &Key, reads: &[Wanted]) -> Result<ReadFor, String> {
+        let projects = Arc::new(self.config.tenants.projects_of(&key.tenant));
+        let others = self.directory.guests_not_of(|project| projects.contains(project)).collect();
+        let mut want = Want::default();
+        want.and_stopped(self.config.guests.report_stopped);
+        want.add_but_of(reads, &others);
+        let began = self.clock.now();
+        let reading = self.reader.read(&want).await.map_err(|error| error.to_string())?;
+        self.directory.learn_from(&mut self.reader, &reading).await.map_err(|error| error.to_string())?;
+        let took = self.since(began);
+        let Reading { at, groups, records, .. } = reading;
+        let snapshot = Arc::new(Snapshot::assemble(&mut self.directory, groups, &records, &[], at));
+        let state = self.tenants.get(key).and_then(|deployed| deployed.state()).unwrap_or_default();
+        Ok(ReadFor { snapshot, projects, state, groups: want.all_groups(), shared: self.read_by_others(key), took })
+    }
+
+    /// Groups that the operator's modules and other deployments read.
+    fn read_by_others(&self, key: &Key) -> Groups {
+        let mut want = Want::default();
+        self.modules.pollsters.iter().for_each(|module| want.add(&module.description.reads));
+        for (other, deployed) in self.tenants.named() {
+            if other != key {
+                deployed.ready.values().for_each(|ready| want.add(&ready.module.description.reads));
+            }
+        }
+        want.all_groups()
+    }
+
+    /// Follows an order, which is durable before anything changes.
+    async fn change(&mut self, Order { key, what, by, at }: Order) -> Result<Changed, Refused> {
+        // What is being kept just now is older.
+        self.saved().await;
+        let unknown = || Refused::Unknown(key.clone());
+        let known = self.tenants.get(&key);
+        let (next, changes, ready) = match what {
+            What::Remove => {
+                known.ok_or_else(unknown)?;
+                self.registry.remove(key.clone()).await?;
+                self.tenants.remove(&key);
+                self.tenants.unsaved.remove(&key);
+                return Ok(Changed { deployment: None, changes: vec!["it is removed".to_owned()] });
+            }
+            What::Deploy(prepared) => {
+                let Prepared { version, file, ready, .. } = *prepared;
+                let followed = known.map(|known| known.followed(&version));
+                let (next, changes) = match followed {
+                    Some(None) => {
+                        let deployment = known.map(|known| known.deployment.clone());
+                        return Ok(Changed { deployment, changes: Vec::new() });
+                    }
+                    Some(Some(followed)) => followed?,
+                    None => (Deployment::new(key.clone(), version, HOST), Vec::new()),
+                };
+                let quota = self.config.tenants.quota_of(&key.tenant);
+                self.registry.fits(next.clone(), quota).await?;
+                // Held until a deployment that names it is kept.
+                let _held = self.registry.put(file).await?;
+                self.registry.save(next.clone()).await?;
+                (next, changes, Some(ready))
+            }
+            What::RollBack(to, ready) => {
+                let deployment = &known.ok_or_else(unknown)?.deployment;
+                let (next, changes) =
+                    to.map_or_else(|| deployment.rolled_back(), |to| deployment.rolled_back_to(to))?;
+                self.registry.save(next.clone()).await?;
+                (next, changes, ready)
+            }
+            What::Pause => {
+                let (next, changes) = known.ok_or_else(unknown)?.deployment.paused(at, &by);
+                self.registry.save(next.clone()).await?;
+                (next, changes, None)
+            }
+            What::Resume => {
+                let (next, changes) = known.ok_or_else(unknown)?.deployment.resumed();
+                self.registry.save(next.clone()).await?;
+                (next, changes, None)
+            }
+        };
+        let is_new = known.is_none();
+        let mut said: Vec<String> = changes.iter().map(ToString::to_string).collect();
+        if is_new {
+            said.push("it is new".to_owned());
+        }
+        self.tenants.unsaved.remove(&key);
+        let around = Around { tenants: &self.config.tenants, reserved: &self.names };
+        match ready.as_ref().filter(|_| is_new) {
+            Some(ready) => self.tenants.add(next.clone(), Arc::clone(ready), &around),
+            None => self.tenants.go_on(&key, next.clone(), &changes, ready),
+        }
+        Ok(Changed { deployment: Some(next), changes: said })
+    }
+}

@@ -1,0 +1,66 @@
+//! Keeping what becomes of deployments, beside the slots: no slot waits for it.
+
+use tokio::task::JoinHandle;
+
+use super::Agent;
+use crate::modules::deployment::{Deployment, Key};
+use crate::modules::registry::{Registry, Unkept};
+
+/// What is under way.
+#[derive(Debug, Default)]
+pub(super) struct Saving {
+    /// Gives the deployments that could not be kept.
+    task: Option<JoinHandle<Vec<(Key, Unkept)>>>,
+    /// Whether the log says that something is not kept.
+    said: bool,
+}
+
+// === impl Agent ===
+
+impl Agent {
+    /// Has what changed kept, unless something is being kept just now; then it is with the next call.
+    pub async fn save(&mut self) {
+        if self.saving.task.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        self.saved().await;
+        let changed = std::mem::take(&mut self.tenants.unsaved);
+        if changed.is_empty() || self.registry.missing().is_some() {
+            return;
+        }
+        let deployment = |key: &Key| self.tenants.get(key).map(|deployed| deployed.deployment.clone());
+        let changed: Vec<_> = changed.into_iter().map(|key| (deployment(&key), key)).collect();
+        let registry = self.registry.clone();
+        self.saving.task = Some(tokio::spawn(async move {
+            let mut failed = Vec::new();
+            for (deployment, key) in changed {
+                if let Err(error) = keep(&registry, &key, deployment).await {
+                    failed.push((key, error));
+                }
+            }
+            failed
+        }));
+    }
+
+    /// Waits until what is being kept is. What could not be is tried again with the next call of [`Agent::save`].
+    pub async fn saved(&mut self) {
+        let Some(task) = &mut self.saving.task else { return };
+        let failed = task.await.unwrap_or_default();
+        self.saving.task = None;
+        match failed.last() {
+            Some((key, error)) if !std::mem::replace(&mut self.saving.said, true) => {
+                tracing::error!(%key, %error, "What became of deployments is not kept; it is tried again.");
+            }
+            Some(_) => {}
+            None => self.saving.said = false,
+        }
+        self.tenants.unsaved.extend(failed.into_iter().map(|(key, _)| key));
+    }
+}
+
+async fn keep(registry: &Registry, key: &Key, deployment: Option<Deployment>) -> Result<(), Unkept> {
+    match deployment {
+        Some(deployment) => registry.save(deployment).await,
+        None => registry.remove(key.clone()).await,
+    }
+}

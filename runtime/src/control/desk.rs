@@ -1,0 +1,379 @@
+//! Where deployments are asked about and ordered. Nothing here keeps the loop waiting: a module is compiled and tried out
+//! beside it, and the loop is asked for the short rest.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+
+use super::deployments::{Deploy, Deployed, Done, Log, RollBack, Row, Shown, VersionShown};
+use super::journal::Journal;
+use super::time::Time;
+use crate::agent::errands::{Changed, Errand, Order, Refused, Surroundings, What};
+use crate::clock::Clock;
+use crate::config::{Secret, hide_secrets};
+use crate::digest::Digest;
+use crate::http::StatusCode;
+use crate::modules::audit::{Entry, Outcome, Who};
+use crate::modules::deploying::{self, Loader, Prepared, Ready};
+use crate::modules::deployment::{Key, SecretSource, Signature, Version};
+use crate::modules::life::Rules;
+use crate::modules::registry::{Registry, Unkept};
+use crate::modules::store;
+
+mod dry_run;
+
+/// Where deployments are asked about and ordered.
+#[derive(Debug, Clone)]
+pub struct Desk(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    clock: Arc<dyn Clock>,
+    registry: Registry,
+    journal: Journal,
+    errands: mpsc::Sender<Errand>,
+    /// Modules that are prepared at once: a compiler takes a core and much memory.
+    preparing: Semaphore,
+}
+
+/// An order is not followed, or nothing can be said.
+#[derive(Debug)]
+pub struct No {
+    /// What kind of no.
+    pub status: StatusCode,
+    /// Why, and what to do.
+    pub why: String,
+}
+
+type Answer<T> = Result<T, No>;
+
+/// Orders that wait for the loop.
+const WAITING: usize = 64;
+/// How long the loop may be busy with a slot.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Lines of the audit log that are shown.
+const HISTORY: usize = 50;
+
+// === impl Desk ===
+
+impl Desk {
+    /// A desk, and the errands that whoever has the agent is to run.
+    pub fn new(clock: Arc<dyn Clock>, registry: Registry) -> (Self, mpsc::Receiver<Errand>) {
+        let (errands, waiting) = mpsc::channel(WAITING);
+        let (journal, preparing) = (Journal::default(), Semaphore::new(1));
+        (Self(Arc::new(Shared { clock, registry, journal, errands, preparing })), waiting)
+    }
+
+    /// What deployments have been doing.
+    pub fn journal(&self) -> &Journal {
+        &self.0.journal
+    }
+
+    /// All deployments.
+    pub fn rows(&self) -> Vec<Row> {
+        self.0.journal.rows(&Rules::default(), self.now())
+    }
+
+    /// All about one.
+    pub async fn show(&self, key: &Key) -> Answer<Shown> {
+        let page = self.0.journal.page(key).ok_or_else(|| No::unknown(key))?;
+        let history = self.0.registry.history(key.clone(), HISTORY).await;
+        Ok(Shown {
+            row: page.row(&Rules::default(), self.now()),
+            versions: page.deployment.versions.iter().map(|version| shown(version)).collect(),
+            earlier: page.deployment.life.earlier().iter().rev().copied().collect(),
+            used: page.used,
+            failures: page.failures.into(),
+            history,
+        })
+    }
+
+    /// What one logged after so many lines. Where that is nothing, it is waited so long for more.
+    pub async fn log(&self, key: &Key, after: u64, wait: Duration) -> Answer<Log> {
+        let journal = &self.0.journal;
+        let mut news = journal.news();
+        let more = async {
+            loop {
+                let log = journal.log(key, after)?;
+                if !log.lines.is_empty() || news.changed().await.is_err() {
+                    return Some(log);
+                }
+            }
+        };
+        let log = match timeout(wait, more).await {
+            Ok(log) => log,
+            Err(_) => journal.log(key, after),
+        };
+        log.ok_or_else(|| No::unknown(key))
+    }
+
+    /// Has a module run, after it was tried out.
+    pub async fn deploy(&self, who: Who, key: Key, order: Deploy, file: Vec<u8>) -> Answer<Deployed> {
+        let _one = self.turn().await?;
+        let digest = Digest::of(&file);
+        if order.dry_run {
+            return self.try_deploy(who, key, order, file).await;
+        }
+        let entry = self.entry(who, "deploy", &key, None, Some(digest));
+        self.written_down(entry, self.try_deploy(who, key, order, file)).await
+    }
+
+    async fn try_deploy(&self, who: Who, key: Key, order: Deploy, file: Vec<u8>) -> Answer<Deployed> {
+        let around = self.ask(Errand::Surroundings).await?;
+        self.not_written(&around, &key)?;
+        let version = version(&order, &file, by(who), self.now());
+        let (mut loader, _) = Loader::of(&around.sandbox, &around.config, &around.names);
+        version
+            .check()
+            .map_err(|invalid| No::of(StatusCode::BAD_REQUEST, format!("This cannot be deployed: {invalid}.")))?;
+        let prepared = loader.prepare(key.clone(), version, file).await?;
+        let dry_run = self.dry_run(&around, &prepared).await?;
+        let (digest, signature) = (prepared.version.digest, prepared.version.signature.as_ref());
+        let signed_by = signature.map(|signature| signature.key.clone());
+        let told =
+            Deployed { key: key.clone(), digest, signed_by, dry_run, version: None, on_trial: false, unchanged: false };
+        if order.dry_run {
+            return Ok(told);
+        }
+        if !order.anyway
+            && told.dry_run.resources > 0
+            && let Some(failed) = told.dry_run.failed()
+        {
+            let why = format!("It fails when it is tried out: {failed}. Mend it, or deploy it with --anyway.");
+            return Err(No::of(StatusCode::UNPROCESSABLE_ENTITY, why));
+        }
+        let Changed { deployment, changes } = self.change(who, key, What::Deploy(Box::new(prepared))).await?;
+        let running = deployment.as_ref().and_then(|deployment| deployment.on_trial().or(deployment.current()));
+        Ok(Deployed {
+            version: running.map(|version| version.number),
+            on_trial: deployment.as_ref().is_some_and(|deployment| deployment.on_trial().is_some()),
+            unchanged: changes.is_empty(),
+            ..told
+        })
+    }
+
+    /// Has a version from before run.
+    pub async fn roll_back(&self, who: Who, key: Key, order: RollBack) -> Answer<Done> {
+        let _one = self.turn().await?;
+        let entry = self.entry(who, "rollback", &key, order.to, None);
+        let work = async {
+            let page = self.0.journal.page(&key).ok_or_else(|| No::unknown(&key))?;
+            let (next, _) = match order.to {
+                Some(to) => page.deployment.rolled_back_to(to),
+                None => page.deployment.rolled_back(),
+            }?;
+            let (Some(running), runs) = (next.on_trial().or(next.current()), page.deployment.running()) else {
+                return Err(No::unknown(&key));
+            };
+            let runs_already = runs.into_iter().any(|version| version.number == running.number);
+            let ready = if runs_already { None } else { Some(self.ready(&key, running).await?) };
+            self.changed(who, key.clone(), What::RollBack(order.to, ready)).await
+        };
+        self.written_down(entry, work).await
+    }
+
+    /// Has one not run.
+    pub async fn pause(&self, who: Who, key: Key) -> Answer<Done> {
+        let entry = self.entry(who, "pause", &key, None, None);
+        self.written_down(entry, self.changed(who, key, What::Pause)).await
+    }
+
+    /// Has one run again.
+    pub async fn resume(&self, who: Who, key: Key) -> Answer<Done> {
+        let entry = self.entry(who, "resume", &key, None, None);
+        self.written_down(entry, self.changed(who, key, What::Resume)).await
+    }
+
+    /// Has there be none.
+    pub async fn remove(&self, who: Who, key: Key) -> Answer<Done> {
+        let entry = self.entry(who, "remove", &key, None, None);
+        let work = async {
+            let around = self.ask(Errand::Surroundings).await?;
+            self.not_written(&around, &key)?;
+            let done = self.changed(who, key.clone(), What::Remove).await?;
+            if let Err(error) = self.0.registry.collect().await {
+                tracing::warn!(%error, "Modules that nobody needs stay in the store.");
+            }
+            Ok(done)
+        };
+        self.written_down(entry, work).await
+    }
+
+    /// A version that was kept, ready to run.
+    async fn ready(&self, key: &Key, version: &Version) -> Answer<Arc<Ready>> {
+        let around = self.ask(Errand::Surroundings).await?;
+        let file = self.0.registry.read(version.digest).await?;
+        let (mut loader, _) = Loader::of(&around.sandbox, &around.config, &around.names);
+        let Prepared { ready, .. } = loader.prepare(key.clone(), version.clone(), file).await?;
+        Ok(ready)
+    }
+
+    /// What the operator wrote in files is not to be changed here: the next reload would change it back.
+    fn not_written(&self, around: &Surroundings, key: &Key) -> Answer<()> {
+        match around.config.deployments.files.iter().find(|deployment| deployment.key == *key) {
+            Some(deployment) => {
+                let file = deployment.written.display();
+                let why = format!("{key} is written in {file}, which comes first: change it there, and reload.");
+                Err(No::of(StatusCode::CONFLICT, why))
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn changed(&self, who: Who, key: Key, what: What) -> Answer<Done> {
+        let Changed { changes, .. } = self.change(who, key.clone(), what).await?;
+        Ok(Done { key, changes })
+    }
+
+    async fn change(&self, who: Who, key: Key, what: What) -> Answer<Changed> {
+        let order = Box::new(Order { key, what, by: by(who), at: self.now() });
+        Ok(self.ask(|answer| Errand::Change(order, answer)).await??)
+    }
+
+    /// Asks the loop.
+    async fn ask<T>(&self, errand: impl FnOnce(oneshot::Sender<T>) -> Errand) -> Answer<T> {
+        let (sender, answer) = oneshot::channel();
+        let busy = |_| No::of(StatusCode::SERVICE_UNAVAILABLE, "The daemon is busy with its slots. Ask again.");
+        let sent = timeout(PATIENCE, self.0.errands.send(errand(sender))).await.map_err(busy)?;
+        sent.map_err(|_| No::of(StatusCode::SERVICE_UNAVAILABLE, "The daemon is about to end."))?;
+        let answer = timeout(PATIENCE, answer).await.map_err(busy)?;
+        answer.map_err(|_| No::of(StatusCode::SERVICE_UNAVAILABLE, "The daemon had to leave that. Ask again."))
+    }
+
+    async fn turn(&self) -> Answer<SemaphorePermit<'_>> {
+        let busy = || No::of(StatusCode::SERVICE_UNAVAILABLE, "Others deploy modules just now. Ask again.");
+        timeout(PATIENCE, self.0.preparing.acquire()).await.ok().and_then(Result::ok).ok_or_else(busy)
+    }
+
+    /// Does what was written down, and writes down what came of it.
+    async fn written_down<T>(&self, entry: Entry, work: impl Future<Output = Answer<T>>) -> Answer<T> {
+        let begun = self.0.registry.begin(entry).await?;
+        let answer = work.await;
+        let result = match &answer {
+            Ok(_) => Outcome::Done,
+            Err(no) => Outcome::Failed(no.why.clone()),
+        };
+        if let Err(error) = self.0.registry.end(begun, Time(self.now()), result).await {
+            tracing::error!(%error, "What came of an order is not in the audit log.");
+        }
+        answer
+    }
+
+    fn entry(&self, who: Who, action: &str, key: &Key, version: Option<u64>, digest: Option<Digest>) -> Entry {
+        let (time, result) = (Time(self.now()), Outcome::Begun);
+        Entry { time, who, action: action.to_owned(), key: key.clone(), version, digest, result }
+    }
+
+    fn now(&self) -> i64 {
+        self.0.clock.now().wall
+    }
+}
+
+fn by(who: Who) -> String {
+    match who {
+        Who::Peer { uid, .. } => format!("uid {uid}"),
+        Who::File => "a file".to_owned(),
+        Who::Daemon => "the daemon".to_owned(),
+    }
+}
+
+fn version(order: &Deploy, file: &[u8], by: String, now: i64) -> Version {
+    let mut grants = order.grants.clone();
+    let secrets = order.secrets.iter();
+    grants.secrets.extend(secrets.map(|(name, text)| (name.clone(), SecretSource::Text(Secret::new(text.clone())))));
+    Version {
+        number: 0,
+        digest: Digest::of(file),
+        size: file.len() as u64,
+        config: Secret::new(order.config.clone()),
+        meters: order.meters.clone(),
+        interval: order.interval,
+        grants,
+        limits: order.limits,
+        signature: order.signature.clone().map(|text| Signature { key: String::new(), text }),
+        deployed_at: now,
+        by,
+        file: None,
+    }
+}
+
+fn shown(version: &Version) -> VersionShown {
+    let text = version.config.expose();
+    VersionShown {
+        number: version.number,
+        digest: version.digest,
+        size: version.size,
+        deployed_at: Time(version.deployed_at),
+        by: version.by.clone(),
+        signed_by: version.signature.as_ref().map(|signature| signature.key.clone()),
+        config: serde_json::from_str(text).map_or_else(|_| text.into(), |value| hide_secrets(&value)),
+        meters: version.meters.clone(),
+        interval: version.interval,
+        grants: version.grants.clone(),
+        limits: version.limits,
+    }
+}
+
+// === impl No ===
+
+impl No {
+    /// For this reason.
+    pub fn of(status: StatusCode, why: impl Into<String>) -> Self {
+        Self { status, why: why.into() }
+    }
+
+    fn unknown(key: &Key) -> Self {
+        Self::of(StatusCode::NOT_FOUND, format!("There is no deployment {key}. See wasmeter module list."))
+    }
+}
+
+impl From<deploying::Refused> for No {
+    fn from(refused: deploying::Refused) -> Self {
+        let status = match refused.key {
+            "signature" => StatusCode::FORBIDDEN,
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        Self::of(status, format!("It cannot be deployed: {}. {}.", refused.message, refused.remedy))
+    }
+}
+
+impl From<crate::modules::deployment::Refused> for No {
+    fn from(refused: crate::modules::deployment::Refused) -> Self {
+        Self::of(StatusCode::CONFLICT, sentence(&refused.to_string()))
+    }
+}
+
+impl From<Unkept> for No {
+    fn from(unkept: Unkept) -> Self {
+        let status = match unkept {
+            Unkept::NoRoom(_) => StatusCode::INSUFFICIENT_STORAGE,
+            Unkept::Store(
+                store::Error::Invalid { .. } | store::Error::TooLong { .. } | store::Error::TooLarge { .. },
+            ) => StatusCode::BAD_REQUEST,
+            Unkept::NoStore(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Unkept::Store(_) | Unkept::Audit(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::of(status, sentence(&unkept.to_string()))
+    }
+}
+
+impl From<Refused> for No {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Unknown(key) => Self::unknown(&key),
+            Refused::Never(refused) => refused.into(),
+            Refused::Unkept(unkept) => unkept.into(),
+        }
+    }
+}
+
+/// A message as a sentence.
+fn sentence(message: &str) -> String {
+    let mut letters = message.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string());
+    format!("{}{}.", first.unwrap_or_default(), letters.as_str())
+}

@@ -1,0 +1,220 @@
+//! What deployments have been doing since the daemon started, for those who ask: the loop writes it down as it goes.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::deployments::{Failed, Line, Log, Row, Standing, Used};
+use super::time::Time;
+use crate::agent::report::ModuleReport;
+use crate::agent::tenants::Tenants;
+use crate::modules::deployment::{Deployment, Key};
+use crate::modules::life::{Idle, Rules, Run};
+
+/// What deployments have been doing.
+#[derive(Debug)]
+pub struct Journal {
+    pages: Mutex<BTreeMap<Key, Page>>,
+    /// How many lines there were in all; who waits for lines waits for this.
+    lines: watch::Sender<u64>,
+}
+
+/// What a deployment has been doing.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The deployment as it is.
+    pub deployment: Deployment,
+    /// Why it cannot run, if it cannot.
+    broken: Option<String>,
+    last: Last,
+    /// What it used.
+    pub used: Used,
+    /// What failed last, newest last.
+    pub failures: VecDeque<Failed>,
+    lines: VecDeque<Line>,
+    /// How many lines there were before those.
+    before: u64,
+}
+
+/// The last slot of which something landed.
+#[derive(Debug, Clone, Default)]
+struct Last {
+    at: Option<Time>,
+    samples: u64,
+    fuel: u64,
+    failing: Vec<String>,
+}
+
+/// Failures that are remembered of each deployment.
+const FAILURES: usize = 20;
+/// Lines that are remembered of each deployment.
+const LINES: usize = 200;
+
+// === impl Journal ===
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self { pages: Mutex::default(), lines: watch::Sender::new(0) }
+    }
+}
+
+impl Journal {
+    /// These deployments there are, as they are now, and no others.
+    pub fn turn_to(&self, tenants: &Tenants) {
+        let mut pages = self.lock();
+        pages.retain(|key, _| tenants.get(key).is_some());
+        for (key, deployed) in tenants.named() {
+            let page = pages.entry(key.clone()).or_insert_with(|| Page::of(&deployed.deployment));
+            page.deployment.clone_from(&deployed.deployment);
+            page.broken.clone_from(&deployed.broken);
+        }
+    }
+
+    /// What modules did in a slot.
+    pub fn landed(&self, tenants: &Tenants, reports: &[ModuleReport]) {
+        let (mut pages, mut more) = (self.lock(), 0);
+        for report in reports {
+            let Some((key, version)) = &report.of else { continue };
+            let Some(page) = pages.get_mut(key) else { continue };
+            if let Some(deployed) = tenants.get(key) {
+                page.deployment.clone_from(&deployed.deployment);
+                page.used.skipped = deployed.skipped();
+            }
+            more += page.note(*version, report);
+        }
+        drop(pages);
+        if more > 0 {
+            self.lines.send_modify(|lines| *lines += more);
+        }
+    }
+
+    /// All deployments.
+    pub fn rows(&self, rules: &Rules, now: i64) -> Vec<Row> {
+        self.lock().values().map(|page| page.row(rules, now)).collect()
+    }
+
+    /// One of them.
+    pub fn page(&self, key: &Key) -> Option<Page> {
+        self.lock().get(key).cloned()
+    }
+
+    /// What it logged after so many lines; none if there is no such deployment.
+    pub fn log(&self, key: &Key, after: u64) -> Option<Log> {
+        self.lock().get(key).map(|page| page.log(after))
+    }
+
+    /// Waits until anything is logged. Lines of which the caller knows are not waited for.
+    pub fn news(&self) -> watch::Receiver<u64> {
+        self.lines.subscribe()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, Page>> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Page ===
+
+impl Page {
+    fn of(deployment: &Deployment) -> Self {
+        Self {
+            deployment: deployment.clone(),
+            broken: None,
+            last: Last::default(),
+            used: Used::default(),
+            failures: VecDeque::new(),
+            lines: VecDeque::new(),
+            before: 0,
+        }
+    }
+
+    fn note(&mut self, version: u64, report: &ModuleReport) -> u64 {
+        let (at, version) = (Some(Time(report.at)), Some(version));
+        self.used.fuel = self.used.fuel.saturating_add(report.fuel);
+        self.used.fuel_granted = report.granted;
+        self.used.calls = self.used.calls.saturating_add(report.calls);
+        self.used.samples = self.used.samples.saturating_add(report.samples as u64);
+        self.used.memory = self.used.memory.max(report.memory as u64);
+        self.used.seconds += report.took.as_secs_f64();
+        let mut failing = Vec::new();
+        for (failure, resources) in &report.failures {
+            let cause = failure.cause.word().to_owned();
+            *self.used.failures.entry(cause.clone()).or_default() += 1;
+            if !failing.contains(&cause) {
+                failing.push(cause.clone());
+            }
+            push(
+                &mut self.failures,
+                FAILURES,
+                Failed { at, version, cause, why: failure.to_string(), resources: *resources },
+            );
+        }
+        self.last = Last { at, samples: report.samples as u64, fuel: report.fuel, failing };
+        let mut more = 0;
+        for (level, text) in report.lines.kept() {
+            self.before += push(
+                &mut self.lines,
+                LINES,
+                Line { at, version, level: level.as_str().to_lowercase(), text: text.clone() },
+            );
+            more += 1;
+        }
+        more
+    }
+
+    /// As a row of a list.
+    pub fn row(&self, rules: &Rules, now: i64) -> Row {
+        let Self { deployment, last, .. } = self;
+        let current = deployment.life.current().version;
+        let version = deployment.version(current);
+        Row {
+            key: deployment.key.clone(),
+            version: current,
+            digest: version.map(|version| version.digest).unwrap_or_else(|| crate::digest::Digest::of(b"")),
+            file: deployment.versions.last().and_then(|last| last.file.clone()),
+            interval: version.map_or(0, |version| version.interval),
+            state: self.standing(rules, now),
+            last: last.at,
+            samples: last.samples,
+            fuel: last.fuel,
+            failing: last.failing.clone(),
+        }
+    }
+
+    fn standing(&self, rules: &Rules, now: i64) -> Standing {
+        let Self { deployment, broken, .. } = self;
+        if let Some(paused) = &deployment.paused {
+            return Standing::Paused { since: Time(paused.at), by: paused.by.clone() };
+        }
+        if let Some(why) = broken {
+            return Standing::Broken { why: why.clone() };
+        }
+        match (deployment.plan(rules, now), deployment.life.trial()) {
+            (Run::Nothing(Idle::Quarantined { until, cause }), _) => {
+                Standing::Quarantined { until: Time(until), cause: cause.word().to_owned() }
+            }
+            (_, Some(trial)) => Standing::Trial {
+                version: trial.instance.version,
+                good: trial.good,
+                of: rules.trial_slots,
+                failed: trial.failed,
+            },
+            _ => Standing::Running,
+        }
+    }
+
+    fn log(&self, after: u64) -> Log {
+        let next = self.before + self.lines.len() as u64;
+        // Whoever knows of more knew another one of this name.
+        let after = if after > next { 0 } else { after };
+        let skip = usize::try_from(after.saturating_sub(self.before)).unwrap_or(usize::MAX);
+        Log { next, lost: self.before.saturating_sub(after), lines: self.lines.iter().skip(skip).cloned().collect() }
+    }
+}
+
+/// Adds one, and lets go of the oldest where there are too many; gives how many that were.
+fn push<T>(all: &mut VecDeque<T>, most: usize, one: T) -> u64 {
+    all.push_back(one);
+    u64::from(all.len() > most && all.pop_front().is_some())
+}

@@ -1,0 +1,178 @@
+//! Where deployments outlive the daemon, as far as there is a place for that: the store and the audit log, for callers
+//! that must not wait for a disk themselves.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use tokio::task::spawn_blocking;
+
+use super::audit::{self, Audit, AuditError, Begun, Entry};
+use super::deployment::{Deployment, Key};
+use super::store::{self, NoRoom, Oddity, Pinned, Step, Store};
+use crate::config::daemon::{self, Quota};
+use crate::control::time::Time;
+use crate::digest::Digest;
+
+/// Where deployments outlive the daemon.
+#[derive(Debug, Clone)]
+pub struct Registry(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    /// The store, or why there is none.
+    store: Mutex<Result<Store, String>>,
+    audit: Mutex<Audit>,
+}
+
+/// Why something is not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum Unkept {
+    /// There is no store.
+    #[error("deployments cannot be kept: {0}")]
+    NoStore(String),
+    /// The store does not take it.
+    #[error("{}", .0.with_cause())]
+    Store(#[from] store::Error),
+    /// The tenant has no room for it.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
+    /// It could not be written down, and so is not done.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+}
+
+// === impl Registry ===
+
+impl Registry {
+    /// The one that the configuration names. What is odd about it is said; if it cannot be used, deployments run and
+    /// are not kept.
+    pub fn open(config: &daemon::Store) -> (Self, Vec<Oddity>) {
+        let opened = folder(&config.path).and_then(|dir| Store::open(dir).map_err(|error| error.with_cause()));
+        let (store, oddities) = match opened {
+            Ok((store, oddities)) => (Ok(store), oddities),
+            Err(why) => (Err(format!("{}: {why}", config.path.display())), Vec::new()),
+        };
+        (Self(Arc::new(Shared { store: Mutex::new(store), audit: Mutex::new(Audit::at(&config.audit)) })), oddities)
+    }
+
+    /// None, for this reason.
+    pub fn none(why: &str) -> Self {
+        let (store, audit) = (Mutex::new(Err(why.to_owned())), Mutex::new(Audit::at(Path::new(""))));
+        Self(Arc::new(Shared { store, audit }))
+    }
+
+    /// Why there is no store, if there is none.
+    pub fn missing(&self) -> Option<String> {
+        self.store().as_ref().err().cloned()
+    }
+
+    /// All that are kept.
+    pub fn deployments(&self) -> Vec<Deployment> {
+        self.store().as_ref().map(|store| store.deployments().cloned().collect()).unwrap_or_default()
+    }
+
+    /// The file of a module.
+    pub async fn read(&self, digest: Digest) -> Result<Vec<u8>, Unkept> {
+        self.with(move |store| Ok(store.read(&digest)?)).await
+    }
+
+    /// Keeps the file of a module.
+    pub async fn put(&self, file: Arc<[u8]>) -> Result<Pinned, Unkept> {
+        self.with(move |store| Ok(store.put(&file)?)).await
+    }
+
+    /// Whether a tenant has room for a deployment as it is to become.
+    pub async fn fits(&self, deployment: Deployment, quota: Quota) -> Result<(), Unkept> {
+        self.with(move |store| Ok(store.fits(&deployment, &quota).map(drop)?)).await
+    }
+
+    /// Keeps a deployment as it is to become.
+    pub async fn save(&self, deployment: Deployment) -> Result<(), Unkept> {
+        self.with(move |store| Ok(store.save(&deployment)?)).await
+    }
+
+    /// Forgets a deployment; that there is none is no failure.
+    pub async fn remove(&self, key: Key) -> Result<(), Unkept> {
+        let removed = move |store: &mut Store| match store.remove(&key) {
+            Err(store::Error::NoDeployment(_)) => Ok(()),
+            removed => Ok(removed?),
+        };
+        self.with(removed).await
+    }
+
+    /// Removes modules that nobody needs.
+    pub async fn collect(&self) -> Result<usize, Unkept> {
+        self.with(|store| Ok(store.collect()?.modules)).await
+    }
+
+    /// Writes down what is about to be done.
+    pub async fn begin(&self, entry: Entry) -> Result<Begun, Unkept> {
+        self.writing(move |audit| audit.begin(entry)).await
+    }
+
+    /// Writes down what came of it.
+    pub async fn end(&self, begun: Begun, time: Time, result: audit::Outcome) -> Result<(), Unkept> {
+        self.writing(move |audit| audit.end(begun, time, result)).await
+    }
+
+    /// What was last written down of a deployment.
+    pub async fn history(&self, key: Key, lines: usize) -> Vec<Entry> {
+        let path = lock(&self.0.audit).path().to_owned();
+        let read = spawn_blocking(move || audit::last(&path, &key, lines)).await;
+        read.unwrap_or_else(|error| Err(std::io::Error::other(error))).unwrap_or_else(|error| {
+            tracing::warn!(%error, "The audit log cannot be read.");
+            Vec::new()
+        })
+    }
+
+    async fn writing<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&mut Audit) -> Result<T, AuditError> + Send + 'static,
+    ) -> Result<T, Unkept> {
+        if let Some(why) = self.missing() {
+            return Err(Unkept::NoStore(why));
+        }
+        let shared = Arc::clone(&self.0);
+        let written = spawn_blocking(move || write(&mut lock(&shared.audit))).await;
+        written.map_err(|error| Unkept::NoStore(error.to_string()))?.map_err(Unkept::Audit)
+    }
+
+    async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Store) -> Result<T, Unkept> + Send + 'static,
+    ) -> Result<T, Unkept> {
+        let registry = self.clone();
+        let done = spawn_blocking(move || match &mut *registry.store() {
+            Ok(store) => work(store),
+            Err(why) => Err(Unkept::NoStore(why.clone())),
+        });
+        done.await.unwrap_or_else(|error| Err(Unkept::NoStore(error.to_string())))
+    }
+
+    fn store(&self) -> MutexGuard<'_, Result<Store, String>> {
+        lock(&self.0.store)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+// === impl Unkept ===
+
+impl Unkept {
+    /// Whether the disk, and not the order, is to blame.
+    pub fn is_lasting(&self) -> bool {
+        matches!(self, Self::NoStore(_) | Self::Audit(_))
+            || matches!(self, Self::Store(store::Error::Io { step: Step::Write | Step::Sync, .. }))
+    }
+}
+
+/// Opens the folder, which is made for the daemon's user alone if it is not there.
+fn folder(path: &Path) -> Result<Dir, String> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| error.to_string())?;
+    Dir::open_ambient_dir(path, ambient_authority()).map_err(|error| error.to_string())
+}
