@@ -3,6 +3,8 @@
 use tokio::task::JoinHandle;
 
 use super::Agent;
+use crate::control::time::Time;
+use crate::modules::audit::{self, Entry};
 use crate::modules::deployment::{Deployment, Key};
 use crate::modules::registry::{Registry, Unkept};
 
@@ -25,9 +27,16 @@ impl Agent {
         }
         self.saved().await;
         let changed = std::mem::take(&mut self.tenants.unsaved);
-        if changed.is_empty() || self.registry.missing().is_some() {
+        let happened = std::mem::take(&mut self.tenants.happened);
+        if (changed.is_empty() && happened.is_empty()) || self.registry.missing().is_some() {
             return;
         }
+        let now = self.clock.now().wall;
+        let entry = |(key, who, action)| {
+            let result = audit::Outcome::Done;
+            Entry { time: Time(now), who, action, key, version: None, digest: None, result }
+        };
+        let entries: Vec<Entry> = happened.into_iter().map(entry).collect();
         let deployment = |key: &Key| self.tenants.get(key).map(|deployed| deployed.deployment.clone());
         let changed: Vec<_> = changed.into_iter().map(|key| (deployment(&key), key)).collect();
         let registry = self.registry.clone();
@@ -36,6 +45,11 @@ impl Agent {
             for (deployment, key) in changed {
                 if let Err(error) = keep(&registry, &key, deployment).await {
                     failed.push((key, error));
+                }
+            }
+            for entry in entries {
+                if let Err(error) = registry.write(entry).await {
+                    tracing::error!(%error, "What became of a deployment is not in the audit log.");
                 }
             }
             failed

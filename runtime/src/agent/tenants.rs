@@ -18,6 +18,7 @@ use super::report::ModuleReport;
 use crate::config::daemon as config;
 use crate::contract::Wanted;
 use crate::discovery::resource::Ident;
+use crate::modules::audit::Who;
 use crate::modules::deploying::{Prepared, Ready};
 use crate::modules::deployment::{Deployment, Key};
 use crate::modules::life::{Change, Rules, Run};
@@ -46,6 +47,8 @@ pub struct Tenants {
     forgotten: BTreeMap<String, Arc<State>>,
     /// Those that differ from what is kept of them.
     pub unsaved: BTreeSet<Key>,
+    /// What became of deployments, by whom, and is not in the audit log yet.
+    pub happened: Vec<(Key, Who, String)>,
 }
 
 /// What holds for all deployments.
@@ -99,6 +102,7 @@ impl Tenants {
             gone: Vec::new(),
             forgotten: BTreeMap::new(),
             unsaved: BTreeSet::new(),
+            happened: Vec::new(),
         }
     }
 
@@ -128,6 +132,7 @@ impl Tenants {
         for key in gone {
             tracing::info!(tenant = key.tenant.as_str(), deployment = key.name.as_str(), "Deployment: it is removed.");
             self.remove(&key);
+            self.happened.push((key.clone(), Who::File, "remove".to_owned()));
             self.unsaved.insert(key);
         }
         for deployed in self.deployed.values_mut() {
@@ -146,6 +151,7 @@ impl Tenants {
                     );
                     let new = Deployment::new(key.clone(), prepared.version, HOST);
                     self.add(new, prepared.ready, around);
+                    self.happened.push((key.clone(), Who::File, "deploy".to_owned()));
                     self.unsaved.insert(key);
                     continue;
                 }
@@ -153,6 +159,7 @@ impl Tenants {
             match next {
                 Some(Ok((next, changes))) => {
                     say(&key, &changes, None);
+                    self.happened.push((key.clone(), Who::File, "deploy".to_owned()));
                     self.go_on(&key, next, &changes, Some(prepared.ready));
                     self.unsaved.insert(key);
                 }

@@ -122,11 +122,14 @@ impl Audit {
         &self.path
     }
 
+    fn folder(&self) -> io::Result<&Path> {
+        let folder = self.path.parent().ok_or(ErrorKind::IsADirectory)?;
+        // The working folder, of a name alone.
+        Ok(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
+    }
+
     fn make_folder(&self) -> io::Result<()> {
-        match self.path.parent() {
-            Some(folder) => DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder),
-            None => Err(ErrorKind::IsADirectory.into()),
-        }
+        DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(self.folder()?)
     }
 
     /// Writes down what is about to be done. If that fails, it must not be done.
@@ -192,9 +195,7 @@ impl Audit {
                 let file = options.create_new(true).mode(MODE).open(&self.path)?;
                 // Whatever the process masks, operators are to read it.
                 file.set_permissions(Permissions::from_mode(MODE))?;
-                if let Some(folder) = self.path.parent() {
-                    File::open(folder)?.sync_all()?;
-                }
+                File::open(self.folder()?)?.sync_all()?;
                 file
             }
             opened => opened?,

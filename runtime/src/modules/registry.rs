@@ -117,6 +117,11 @@ impl Registry {
         self.writing(move |audit| audit.end(begun, time, result)).await
     }
 
+    /// Writes down what happened by itself.
+    pub async fn write(&self, entry: Entry) -> Result<(), Unkept> {
+        self.writing(move |audit| audit.write(&entry)).await
+    }
+
     /// What was last written down of a deployment.
     pub async fn history(&self, key: Key, lines: usize) -> Vec<Entry> {
         let path = lock(&self.0.audit).path().to_owned();

@@ -13,16 +13,16 @@ use crate::support::{hostile, resources};
 const GUESTS: &str = "sim://?domains=24&seed=3&calm=true&disks=1&nics=1";
 
 /// A folder with two tenants: one is a project, the other is two. The third project is nobody's tenant.
-struct Cloud {
-    folder: Folder,
+pub(super) struct Cloud {
+    pub folder: Folder,
     /// Guests by project.
-    guests: BTreeMap<String, BTreeSet<String>>,
+    pub guests: BTreeMap<String, BTreeSet<String>>,
 }
 
 // === impl Cloud ===
 
 impl Cloud {
-    fn new(config: &str) -> Self {
+    pub fn new(config: &str) -> Self {
         let once = Folder::measuring(GUESTS, "").run("once --format json").is(0);
         let mut guests: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for sample in of_meter(&samples_in(&once.stdout), "cpu") {
@@ -45,16 +45,16 @@ impl Cloud {
     }
 
     /// A tenant that is one project.
-    fn single(&self) -> &str {
+    pub fn single(&self) -> &str {
         self.guests.keys().nth(2).unwrap()
     }
 
-    fn guests_of(&self, projects: std::ops::Range<usize>) -> BTreeSet<&str> {
+    pub fn guests_of(&self, projects: std::ops::Range<usize>) -> BTreeSet<&str> {
         let some = self.guests.values().skip(projects.start).take(projects.len());
         some.flatten().map(String::as_str).collect()
     }
 
-    fn deploy(&self, tenant: &str, name: &str, module: &str, more: &str) {
+    pub fn deploy(&self, tenant: &str, name: &str, module: &str, more: &str) {
         let bytes = std::fs::read(self.folder.path(&format!("deployments.d/{module}.wasm"))).unwrap();
         let digest = Digest::of(&bytes);
         let text =
@@ -63,7 +63,7 @@ impl Cloud {
     }
 
     /// Waits for so many slots more of the operator's.
-    fn slots(&self, more: usize) {
+    pub fn slots(&self, more: usize) {
         let count = || slots(&self.operators()).len();
         let before = count();
         until("more slots", || (count() >= before + more).then_some(()));
@@ -76,10 +76,12 @@ impl Cloud {
     }
 
     /// Resources by slot, of a meter of a source.
-    fn measured(&self, source: &str, meter: &str) -> BTreeMap<String, BTreeSet<String>> {
-        let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    pub fn measured(&self, source: &str, meter: &str) -> BTreeMap<String, BTreeSet<String>> {
+        let (mut all, mut ids): (BTreeMap<String, BTreeSet<String>>, BTreeSet<String>) = Default::default();
         for sample in samples_so_far(&self.folder.read("samples")) {
-            if sample["source"] == source && sample["counter_name"] == meter {
+            // After a kill the last ones come again.
+            let is_new = ids.insert(text(&sample, "message_id").to_owned());
+            if is_new && sample["source"] == source && sample["counter_name"] == meter {
                 let of_slot = all.entry(text(&sample, "timestamp").to_owned()).or_default();
                 assert!(of_slot.insert(text(&sample, "resource_id").to_owned()), "{sample} came twice");
             }
@@ -88,7 +90,7 @@ impl Cloud {
     }
 
     /// Each slot of the operator's, from the first of this source's on and but for the last, has all of these.
-    fn has_every_slot(&self, source: &str, meter: &str, guests: &BTreeSet<&str>) {
+    pub fn has_every_slot(&self, source: &str, meter: &str, guests: &BTreeSet<&str>) {
         let measured = self.measured(source, meter);
         let first = measured.keys().next().unwrap_or_else(|| panic!("nothing of {source}"));
         let operators: BTreeSet<String> =
@@ -102,11 +104,11 @@ impl Cloud {
     }
 }
 
-fn said(daemon: &Daemon, words: &str) {
+pub(super) fn said(daemon: &Daemon, words: &str) {
     until(words, || daemon.log().contains(words).then_some(()));
 }
 
-const PROBE: &str = "grants: {names: [probe.]}";
+pub(super) const PROBE: &str = "grants: {names: [probe.]}";
 
 #[test]
 fn each_measures_its_own_guests_and_nobody_elses() {

@@ -8,6 +8,7 @@ use crate::agent::polling::{Poll, Polled};
 use crate::agent::report::ModuleReport;
 use crate::contract::Series;
 use crate::discovery::{Snapshot, View};
+use crate::modules::audit::Who;
 use crate::modules::deploying::Ready;
 use crate::modules::deployment::Key;
 use crate::modules::life::{Instance, Outcome, Ran, Run};
@@ -212,6 +213,8 @@ impl Agent {
             }
             deployed.deployment = next;
             if !changed.is_empty() {
+                let happened = changed.iter().map(|change| (key.clone(), Who::Daemon, change.to_string()));
+                self.tenants.happened.extend(happened);
                 changes.push((key.clone(), changed, answer.why()));
             }
             let (resources, had_trial) = (answer.resources, answer.ran.trial.is_some());

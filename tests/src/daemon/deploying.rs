@@ -1,0 +1,192 @@
+//! Modules that are deployed through the control socket.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use wasmeter::control::deployments::{Deployed, Log, Shown, Standing};
+
+use super::tenants::{Cloud, PROBE, said};
+use crate::support::program::{Folder, until};
+use crate::support::{hostile, resources};
+
+/// Sends a request, and gives the status and the body of the answer.
+pub(super) fn ask(folder: &Folder, method: &str, path: &str, body: &[u8]) -> (u16, String) {
+    let mut stream = UnixStream::connect(folder.path("control.sock")).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
+    let head =
+        format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(body).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.trim_end().to_owned())
+}
+
+fn order(mut more: Value, module: &[u8]) -> Vec<u8> {
+    let known = more.as_object_mut().unwrap();
+    known.entry("interval").or_insert(json!(1));
+    known.entry("grants").or_insert(json!({"names": ["probe.", "hostile."]}));
+    [more.to_string().as_bytes(), b"\n", module].concat()
+}
+
+fn deploy(cloud: &Cloud, name: &str, more: Value, module: &[u8]) -> Deployed {
+    let path = format!("/deployments/acme/{name}/deploy");
+    let (status, body) = ask(&cloud.folder, "POST", &path, &order(more, module));
+    assert_eq!(status, 200, "{body}");
+    serde_json::from_str(&body).unwrap()
+}
+
+fn refused(cloud: &Cloud, name: &str, more: Value, module: &[u8]) -> (u16, String) {
+    let path = format!("/deployments/acme/{name}/deploy");
+    let refused = ask(&cloud.folder, "POST", &path, &order(more, module));
+    assert_ne!(refused.0, 200, "{}", refused.1);
+    refused
+}
+
+fn tell(cloud: &Cloud, what: &str) -> Vec<String> {
+    let (status, body) = ask(&cloud.folder, "POST", &format!("/deployments/acme/{what}"), b"");
+    assert_eq!(status, 200, "{body}");
+    let done: Value = serde_json::from_str(&body).unwrap();
+    done["changes"].as_array().unwrap().iter().map(|change| change.as_str().unwrap().to_owned()).collect()
+}
+
+fn show(cloud: &Cloud, name: &str) -> Shown {
+    let (status, body) = ask(&cloud.folder, "GET", &format!("/deployments/acme/{name}"), b"");
+    assert_eq!(status, 200, "{body}");
+    serde_json::from_str(&body).unwrap()
+}
+
+fn probe() -> Vec<u8> {
+    std::fs::read(resources()).unwrap()
+}
+
+/// Tried out, deployed, upgraded, taken back, paused, resumed, restarted, removed: no slot is lost that need not be.
+#[test]
+fn a_deployment_lives_through_all_that_can_be_ordered() {
+    let cloud = Cloud::new("");
+    let daemon = cloud.folder.start("run");
+    cloud.slots(1);
+    let tried = deploy(&cloud, "probe", json!({"dry_run": true}), &probe());
+    let guests = cloud.guests_of(0..2).len();
+    assert_eq!((tried.version, tried.dry_run.guests as usize, tried.dry_run.samples as usize), (None, guests, guests));
+    assert_eq!((tried.dry_run.meters.len(), &*tried.dry_run.meters[0].name), (1, "probe.up"));
+    assert!(tried.dry_run.fuel > 0 && tried.dry_run.fuel < tried.dry_run.fuel_granted, "{tried:?}");
+    assert_eq!(ask(&cloud.folder, "GET", "/deployments", b""), (200, "[]".to_owned()));
+
+    let first = deploy(&cloud, "probe", json!({}), &probe());
+    assert_eq!((first.version, first.on_trial, first.unchanged), (Some(1), false, false));
+    assert!(deploy(&cloud, "probe", json!({}), &probe()).unchanged);
+    cloud.slots(2);
+    let second = deploy(&cloud, "probe", json!({"config": "{\"parts\": [\"new\"], \"words\": \"hello\"}"}), &probe());
+    assert_eq!((second.version, second.on_trial), (Some(2), true));
+    until("the trial to be over", || (show(&cloud, "probe").row.version == 2).then_some(()));
+    let shown = show(&cloud, "probe");
+    assert_eq!((shown.row.state, shown.versions.len(), shown.earlier), (Standing::Running, 2, vec![1]));
+    assert!(shown.used.calls > 3 && shown.used.samples > 3 * guests as u64, "{:?}", shown.used);
+    let (_, log) = ask(&cloud.folder, "GET", "/deployments/acme/probe/log?after=0", b"");
+    let log: Log = serde_json::from_str(&log).unwrap();
+    assert!(log.lines.iter().any(|line| line.version == Some(2) && line.text.contains("hello")), "{log:?}");
+    let path = format!("/deployments/acme/probe/log?after={}&wait=30", log.next);
+    let (_, more) = ask(&cloud.folder, "GET", &path, b"");
+    let more: Log = serde_json::from_str(&more).unwrap();
+    assert!(!more.lines.is_empty() && more.next > log.next, "{more:?}");
+
+    // After a restart, and after a kill: the same versions, and what they remember.
+    cloud.slots(1);
+    daemon.end();
+    let daemon = cloud.folder.start("run");
+    until("the daemon to answer", || (cloud.folder.path("control.sock").exists()).then_some(()));
+    cloud.slots(2);
+    assert_eq!((show(&cloud, "probe").row.version, show(&cloud, "probe").earlier), (2, vec![1]));
+    daemon.kill();
+    let daemon = cloud.folder.start("run");
+    cloud.slots(2);
+    assert_eq!(tell(&cloud, "probe/rollback"), ["version 1 runs again in the place of 2, on its state"]);
+    assert_eq!(show(&cloud, "probe").row.version, 1);
+    cloud.slots(2);
+    cloud.has_every_slot("acme/probe", "probe.up", &cloud.guests_of(0..2));
+
+    assert_eq!(tell(&cloud, "probe/pause"), ["it is paused"]);
+    assert!(matches!(show(&cloud, "probe").row.state, Standing::Paused { .. }));
+    cloud.slots(1);
+    let paused = cloud.measured("acme/probe", "probe.up").len();
+    cloud.slots(2);
+    assert_eq!(cloud.measured("acme/probe", "probe.up").len(), paused);
+    assert_eq!(tell(&cloud, "probe/resume"), ["it is resumed"]);
+    until("samples", || (cloud.measured("acme/probe", "probe.up").len() > paused).then_some(()));
+    assert_eq!(tell(&cloud, "probe/remove"), ["it is removed"]);
+    let (status, why) = ask(&cloud.folder, "POST", "/deployments/acme/probe/remove", b"");
+    assert_eq!((status, &*why), (404, "There is no deployment acme/probe. See wasmeter module list."));
+    daemon.end();
+    assert_eq!(std::fs::read_dir(cloud.folder.path("deployed/modules")).unwrap().count(), 0);
+    let audit = cloud.folder.read("audit.log");
+    let did = |line: &str| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        format!("{} {}", line["action"].as_str().unwrap(), line["result"].as_str().unwrap())
+    };
+    let did: Vec<String> = audit.lines().map(did).filter(|line| !line.ends_with(" begun")).collect();
+    let ordered = ["deploy ok", "deploy ok", "deploy ok", "rollback ok", "pause ok", "resume ok", "remove ok"];
+    let mut wanted = ordered.iter();
+    let mut next = wanted.next();
+    for line in &did {
+        if Some(&line.as_str()) == next {
+            next = wanted.next();
+        }
+    }
+    assert_eq!(next, None, "{did:#?}");
+}
+
+/// What is wrong is refused with the reason, before anything changes.
+#[test]
+fn what_cannot_be_deployed_is_refused() {
+    let cloud = Cloud::new("store: {deployments: 1}");
+    cloud.deploy("acme", "written", "resources", PROBE);
+    let daemon = cloud.folder.start("run");
+    cloud.slots(1);
+    let (status, why) = refused(&cloud, "written", json!({}), &probe());
+    assert!(status == 409 && why.contains("which comes first: change it there, and reload"), "{why}");
+    let (status, why) = refused(&cloud, "other", json!({}), b"no module");
+    assert!(status == 422 && why.contains("not-a-component"), "{why}");
+    let (status, why) = refused(&cloud, "other", json!({"grants": {}}), &probe());
+    assert!(status == 422 && why.contains("the meter probe.up was not granted"), "{why}");
+    let (status, why) = refused(&cloud, "other", json!({"config": "run: loop"}), &hostile());
+    assert!(status == 422 && why.contains("It fails when it is tried out: out-of-fuel"), "{why}");
+    let (status, why) = refused(&cloud, "other", json!({"interval": 0}), &probe());
+    assert!(status == 400 && why.contains("an interval of 0 s"), "{why}");
+    let (status, why) = refused(&cloud, "other", json!({"unknown": 1}), &probe());
+    assert!(status == 400 && why.contains("unknown field `unknown`"), "{why}");
+    let (status, why) = refused(&cloud, "other", json!({}), &probe());
+    assert!(status == 507 && why.contains("2 deployments, 1 are used, 0 are free"), "{why}");
+    let (status, why) = refused(&cloud, "Wrong", json!({}), &probe());
+    assert!(status == 400 && why.contains("is no name for a deployment"), "{why}");
+    let (status, why) = ask(&cloud.folder, "POST", "/deployments/acme/written/rollback", b"");
+    assert!(status == 409 && why.contains("Nothing ran before version 1"), "{why}");
+    let (_, rows) = ask(&cloud.folder, "GET", "/deployments", b"");
+    let rows: Value = serde_json::from_str(&rows).unwrap();
+    assert_eq!(rows.as_array().unwrap().len(), 1, "{rows}");
+    assert!(rows[0]["file"].as_str().unwrap().ends_with("deployments.d/written-acme.yaml"), "{rows}");
+    daemon.end();
+}
+
+/// A quarantine is kept across restarts, and ended by somebody who resumes it.
+#[test]
+fn a_quarantine_outlives_the_daemon() {
+    let cloud = Cloud::new("");
+    let daemon = cloud.folder.start("run");
+    cloud.slots(1);
+    deploy(&cloud, "wrong", json!({"config": "run: divide by zero", "anyway": true}), &hostile());
+    said(&daemon, "it is in quarantine after 3 failing slots in a row");
+    let failed = show(&cloud, "wrong");
+    assert!(matches!(&failed.row.state, Standing::Quarantined { cause, .. } if cause == "trap"), "{failed:?}");
+    assert!(failed.failures.len() >= 3 && failed.failures[0].why.contains("divide by zero"), "{failed:?}");
+    until("it to be kept", || cloud.folder.read("audit.log").contains("quarantine").then_some(()));
+    daemon.kill();
+    let daemon = cloud.folder.start("run");
+    cloud.slots(2);
+    assert!(matches!(show(&cloud, "wrong").row.state, Standing::Quarantined { .. }));
+    assert_eq!(tell(&cloud, "wrong/resume"), ["it is no longer in quarantine: it was resumed"]);
+    daemon.end();
+}
