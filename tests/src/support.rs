@@ -24,6 +24,20 @@ pub use self::slots::Host;
 pub const LIMITS: Limits =
     Limits { fuel_base: 200_000_000, fuel_per_resource: 20_000, memory: 32 << 20, deadline: Duration::from_secs(60) };
 
+/// Chance that can be repeated.
+pub struct Random(pub u64);
+
+impl Random {
+    /// A number below a bound.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+}
+
 /// The daemon's binary, which is also the compiler.
 pub fn daemon() -> PathBuf {
     // <target>/<profile>/deps/<this>

@@ -128,6 +128,8 @@ impl Args {
         let metrics = Arc::new(Intake::new(Arc::clone(&endpoint), agent.config()));
         let publishers = Publishers::of(spool.clone(), threads.delivery.handle().clone());
         let control = Control::new(Arc::new(SystemClock), spool.clone(), publishers.clone(), desk);
+        // Before anybody can ask.
+        control.desk().journal().turn_to(&agent.tenants);
         endpoint.exporter().tell_of(&control);
         let _server = socket.map(|socket| socket.serve(control.clone())).transpose().map_err(unasked)?;
         threads.delivery.spawn(report(asked, control.clone()));

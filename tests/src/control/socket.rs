@@ -58,8 +58,40 @@ fn another_user_is_not_answered() {
             .unwrap_or_else(|error| panic!("setpriv: {error}"));
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{said}");
-        assert!(said.contains("Only the daemon's own user and root may ask."), "{said}");
+        assert!(said.contains("Only the daemon's own user, root and the group in control.group may ask."), "{said}");
     }
+    daemon.end();
+}
+
+/// Members of the group are answered, and nobody else gets through to the socket. Tests of another user than root cannot
+/// become one.
+#[test]
+fn a_group_is_answered() {
+    const GROUP: u32 = 54_321;
+    if !geteuid().is_root() {
+        let config = format!("{OUTPUTS}\ncontrol: {{socket: control.sock, group: no-such-group}}");
+        Folder::measuring(CALM, &config).run("check").is(64).says("control.group: no group of this machine");
+        return;
+    }
+    let folder = Folder::measuring(CALM, &format!("{OUTPUTS}\ncontrol: {{socket: new/control.sock, group: {GROUP}}}"));
+    let daemon = folder.start("run");
+    measured(&folder, &daemon, 1);
+    assert_eq!((mode(&folder, "new"), mode(&folder, "new/control.sock")), (0o750, 0o660));
+    fs::set_permissions(folder.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::copy(crate::support::daemon(), folder.path("program")).unwrap();
+    let ask = |groups: &str| {
+        let asked = std::process::Command::new("setpriv")
+            .args(["--reuid=65534", "--regid=65534", groups])
+            .arg(folder.path("program"))
+            .args(["status", "--socket"])
+            .arg(folder.path("new/control.sock"))
+            .output();
+        asked.unwrap_or_else(|error| panic!("setpriv: {error}"))
+    };
+    let answered = ask(&format!("--groups={GROUP}"));
+    assert!(answered.status.success(), "{answered:?}");
+    let refused = ask("--clear-groups");
+    assert_eq!(refused.status.code(), Some(69), "{refused:?}");
     daemon.end();
 }
 

@@ -1,5 +1,7 @@
 //! Modules that are deployed through the control socket.
 
+mod killed;
+
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -12,17 +14,21 @@ use crate::support::program::{Folder, until};
 use crate::support::{hostile, resources};
 
 /// Sends a request, and gives the status and the body of the answer.
-pub(super) fn ask(folder: &Folder, method: &str, path: &str, body: &[u8]) -> (u16, String) {
-    let mut stream = UnixStream::connect(folder.path("control.sock")).unwrap();
+fn ask(folder: &Folder, method: &str, path: &str, body: &[u8]) -> (u16, String) {
+    try_ask(folder, method, path, body).expect("an answer")
+}
+
+/// The same of a daemon that may be killed meanwhile.
+fn try_ask(folder: &Folder, method: &str, path: &str, body: &[u8]) -> Option<(u16, String)> {
+    let mut stream = UnixStream::connect(folder.path("control.sock")).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
     let head =
         format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
-    stream.write_all(head.as_bytes()).unwrap();
-    stream.write_all(body).unwrap();
+    stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).ok()?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.trim_end().to_owned())
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    Some((head.split(' ').nth(1)?.parse().ok()?, body.trim_end().to_owned()))
 }
 
 fn order(mut more: Value, module: &[u8]) -> Vec<u8> {

@@ -13,11 +13,12 @@ use wasmeter::spool::checkpoint;
 use wasmeter::spool::log::{Account, Store};
 use wasmeter_rig::{CannotRun, Proxy, Rabbit, or_say};
 
-use super::killed::{Random, VERBOSE, grew_as_counted, reported};
+use super::killed::{VERBOSE, grew_as_counted, reported};
 use super::{
     Arrived, CONNECTED, GROWTH, LOST, QUEUE, account, publishing_of, said, samples_of_killed, until_measured,
     until_said,
 };
+use crate::support::Random;
 use crate::support::program::{Daemon, Folder, until};
 
 const GUESTS: &str = "sim://?domains=40&seed=1&calm=true&disks=1&nics=2";

@@ -12,26 +12,13 @@ use wasmeter_rig::{Rabbit, or_say};
 
 use super::{Arrived, GROWTH, QUEUE, account, publishing_of, samples_of_killed, until_said};
 use crate::support::program::{Folder, of_meter, text};
-use crate::support::repeat;
+use crate::support::{Random, repeat};
 
 /// How often it is killed; with WASMETER_REPEAT=10 that is 200 times.
 const KILLS: u32 = 20;
 const GUESTS: &str = "sim://?domains=15&seed=1&calm=true&disks=1&nics=2";
 /// Says which records it has.
 pub(super) const VERBOSE: &str = "exec env WASMETER_LOG=info,wasmeter::agent=debug \"$wasmeter\" run -c wasmeter.yaml";
-
-/// Chance that can be repeated.
-pub(super) struct Random(pub u64);
-
-impl Random {
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-}
 
 /// The number of the last record that a daemon said to be kept.
 pub(super) fn reported(log: &str) -> Option<u64> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::machine;
 use super::read::Reading;
 use crate::config::file;
+use crate::config::yaml::Kind;
 
 /// Where the daemon can be asked how it is, and told what to do with what waits.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -31,8 +32,9 @@ impl Control {
             }
             text => Ok(reading.folder.join(text)),
         });
-        let group = section.read("group", reading.problems, |node| match node.text()? {
-            group if machine::group_number(group).is_some() => Ok(group.to_owned()),
+        let group = section.read("group", reading.problems, |node| match &node.kind {
+            Kind::Text(group) if machine::group_number(group).is_some() => Ok(group.clone()),
+            Kind::Integer(number) if u32::try_from(*number).is_ok() => Ok(number.to_string()),
             _ => Err(node.refuse("no group of this machine", "Add it with groupadd, or write its number")),
         });
         Self { group, socket: socket.or_else(|| machine::control_socket().filter(|_| has_file)) }
