@@ -188,6 +188,13 @@ impl Agent {
             config,
         };
         agent.save().await;
+        agent.saved().await;
+        // What a crash left behind.
+        if agent.registry.missing().is_none()
+            && let Err(error) = agent.registry.collect().await
+        {
+            tracing::warn!(%error, "Modules that nobody needs stay in the store.");
+        }
         Ok(agent)
     }
 

@@ -152,6 +152,14 @@ impl Run<'_> {
             within(drain, rest, wishes).await;
         }
         self.publishers.end(ENDS_WITHIN).await;
+        let kept = async {
+            agent.saved().await;
+            agent.save().await;
+            agent.saved().await;
+        };
+        if timeout(SETTLES_WITHIN, kept).await.is_err() {
+            tracing::warn!("What became of deployments in the last slots is not kept.");
+        }
         // Where it is not known whether the last slot is kept, records alone say what modules remember.
         let memory = (!self.unsure).then(|| agent.memory());
         let (spool, now) = (self.spool, agent.clock.now().wall);
