@@ -8,6 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+#[path = "build/sdk.rs"]
+mod sdk;
+
 const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "guest";
 
@@ -25,7 +28,9 @@ const ONES_OWN: [&str; 3] = ["CARGO", "RUSTC", "RUSTDOC"];
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("..").canonicalize()?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    for watched in ["pollsters", "transformers", "guest-sdk/src", "guest-sdk/Cargo.toml", "wit", "Cargo.toml"] {
+    for watched in
+        ["pollsters", "transformers", "guest-sdk/src", "guest-sdk/Cargo.toml", "wit", "Cargo.toml", "Cargo.lock"]
+    {
         println!("cargo:rerun-if-changed={}", root.join(watched).display());
     }
     let mut guests = crates(&root.join("pollsters"), "pollster")?;
@@ -33,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-env-changed={TOOLCHAIN}");
     let built = build(&root, &target_folder(&out)?, &guests)?;
     fs::write(out.join("built_in.rs"), table(&guests, &built)?)?;
-    Ok(())
+    sdk::write(&root, &out)
 }
 
 /// A crate that becomes a module: its folder is its name, its package has the kind before it.

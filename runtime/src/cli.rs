@@ -53,7 +53,7 @@ pub enum Command {
     /// Look at samples that wait to be delivered, and have them delivered again or given up.
     #[command(subcommand)]
     Spool(spool::Spool),
-    /// Look at modules, and try them out.
+    /// Make modules, look at them, and try them out.
     #[command(subcommand)]
     Module(module::Module),
     /// Print a script that completes this command line in a shell.

@@ -1,7 +1,11 @@
-//! `wasmeter module`: looking at modules and trying them out.
+//! `wasmeter module`: making modules, looking at them, and trying them out.
 
+pub mod alone;
+pub mod given;
 pub mod inspect;
 pub mod list;
+pub mod new;
+pub mod subject;
 pub mod trial;
 pub mod try_out;
 
@@ -14,9 +18,11 @@ use crate::config::daemon::CallLimits;
 use crate::modules;
 use crate::sandbox::{Failure, Limits, Module as Loaded, Sandbox, World};
 
-/// Look at modules, and try them out.
+/// Make modules, look at them, and try them out.
 #[derive(Debug, clap::Subcommand)]
 pub enum Module {
+    /// Make a crate that becomes a module: it builds, tests and runs as it is.
+    New(new::Args),
     /// List the modules that are part of this program.
     List(list::Args),
     /// Say what a module is, gives, reads and needs.
@@ -29,6 +35,7 @@ impl Module {
     /// Does it.
     pub fn run(self) -> Exit {
         match self {
+            Self::New(args) => args.run(),
             Self::List(args) => args.run(),
             Self::Inspect(args) => args.run(),
             Self::Run(args) => args.run(),

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::agent::polling::{Poll, Polled};
-use crate::cli::module::trial::{Inputs, Trial};
+use crate::agent::report::ModuleReport;
+use crate::cli::module::subject::Subject;
+use crate::cli::module::trial::Inputs;
 use crate::cli::module::{Which, is_pollster, prepare, refused};
-use crate::cli::setup::{self, Where};
+use crate::cli::setup::{Threads, Where};
 use crate::cli::{Exit, logging, print};
+use crate::clock::SystemClock;
 use crate::config::daemon::LogFormat;
-use crate::config::{Config, MeterFilter};
 use crate::contract::{Description, Meter, VERSION};
 use crate::publish::columns::{self, Columns, Side};
 use crate::sandbox::{Module, Sandbox};
@@ -40,7 +41,7 @@ pub struct Args {
 
 /// What is known of a module after it was called.
 #[derive(Debug, Default)]
-struct Tried {
+pub struct Tried {
     /// Meters that a transformer was handed.
     inputs: Vec<Meter>,
     /// Meters that it gives, and patterns of those that it may declare.
@@ -75,12 +76,16 @@ impl Args {
         let meters = self.inputs.filter()?;
         let (sandbox, module) = (Arc::new(sandbox), Arc::new(module));
         let tried = match (is_pollster(&module), meters) {
-            (true, _) => {
-                self.inputs.refuse_for(&module)?;
-                poll(&sandbox, &module, &config, &threads)?
-            }
-            (false, Some(meters)) => convert(&sandbox, &module, meters, &config, &threads)?,
             (false, None) => Tried::default(),
+            (pollster, meters) => {
+                let clock = Arc::new(SystemClock);
+                let mut subject = Subject::open(&sandbox, &module, meters, &config, clock, &threads)?;
+                if pollster {
+                    poll(&module, &mut subject, &threads)?
+                } else {
+                    convert(&sandbox, &module, &mut subject, &threads)?
+                }
+            }
         };
         if self.json {
             print::json(&json(&module, &tried))?;
@@ -95,36 +100,20 @@ impl Args {
 }
 
 /// What a pollster is in one call.
-fn poll(
-    sandbox: &Arc<Sandbox>,
-    module: &Arc<Module>,
-    config: &Config,
-    threads: &setup::Threads,
-) -> Result<Tried, Exit> {
-    let host = super::try_out::Host::open(config, threads)?;
-    let (snapshot, view) = host.next(module, threads)?;
-    let handed = view.resources();
-    let poll = Poll::alone(sandbox, module, snapshot, view, config, &host.clock);
-    let Polled { fuel, memory, failures, .. } = threads.time.block_on(poll.run());
-    let failed = failures
-        .first()
-        .map(|(failure, count)| format!("{} failed for {count} of {handed} resources: {failure}", module.name));
-    let measured = failed.is_none().then_some(Measured { fuel, handed, memory });
-    let (meters, declares) = (module.description.meters.clone(), module.description.declares.clone());
-    Ok(Tried { inputs: Vec::new(), meters, declares, measured, failed })
+fn poll(module: &Module, subject: &mut Subject, threads: &Threads) -> Result<Tried, Exit> {
+    let report = subject.next(threads)?.report;
+    let failed = report.as_ref().and_then(|report| {
+        let (failure, count) = report.failures.first()?;
+        Some(format!("{} failed for {count} of {} resources: {failure}", module.name, report.resources))
+    });
+    let measured = report.filter(|_| failed.is_none()).map(Measured::of);
+    Ok(Tried { measured, failed, ..Tried::described(module) })
 }
 
 /// What a transformer is for some meters. In the first slot it may only remember; what counts is the second.
-fn convert(
-    sandbox: &Arc<Sandbox>,
-    module: &Arc<Module>,
-    meters: MeterFilter,
-    config: &Config,
-    threads: &setup::Threads,
-) -> Result<Tried, Exit> {
-    let mut trial = Trial::open(sandbox, module, meters, config, threads)?;
-    let first = trial.next(threads)?;
-    let second = trial.next(threads)?;
+fn convert(sandbox: &Sandbox, module: &Module, subject: &mut Subject, threads: &Threads) -> Result<Tried, Exit> {
+    let first = subject.next(threads)?;
+    let second = subject.next(threads)?;
     let mut tried = Tried { inputs: second.inputs, ..Tried::default() };
     match threads.time.block_on(sandbox.outputs(module, &tried.inputs, module.limits.describing())).result {
         Ok(gives) => {
@@ -135,15 +124,27 @@ fn convert(
     }
     let failed = first.failures.into_iter().chain(second.failures).next();
     tried.failed = tried.failed.or(failed);
-    let measured = second.report.filter(|_| tried.failed.is_none());
-    tried.measured =
-        measured.map(|report| Measured { fuel: report.fuel, handed: report.resources, memory: report.memory });
+    tried.measured = second.report.filter(|_| tried.failed.is_none()).map(Measured::of);
     Ok(tried)
+}
+
+// === impl Tried ===
+
+impl Tried {
+    /// What a module says of itself, without a call.
+    pub fn described(module: &Module) -> Self {
+        let (meters, declares) = (module.description.meters.clone(), module.description.declares.clone());
+        Self { meters, declares, ..Self::default() }
+    }
 }
 
 // === impl Measured ===
 
 impl Measured {
+    fn of(report: ModuleReport) -> Self {
+        Self { fuel: report.fuel, handed: report.resources, memory: report.memory }
+    }
+
     fn each(&self) -> u64 {
         self.fuel / u64::from(self.handed.max(1))
     }
@@ -162,7 +163,8 @@ impl Measured {
     }
 }
 
-fn json(module: &Module, tried: &Tried) -> serde_json::Value {
+/// All of it, for programs.
+pub fn json(module: &Module, tried: &Tried) -> serde_json::Value {
     let described: &Description = &module.description;
     let meter =
         |meter: &Meter| serde_json::json!({ "name": meter.name, "kind": meter.kind.word(), "unit": meter.unit });
@@ -185,7 +187,8 @@ fn json(module: &Module, tried: &Tried) -> serde_json::Value {
     })
 }
 
-fn text(module: &Module, tried: &Tried) -> String {
+/// All of it, for people.
+pub fn text(module: &Module, tried: &Tried) -> String {
     let (code, described) = (&module.code, &module.description);
     let (major, minor, patch) = VERSION;
     #[allow(clippy::cast_precision_loss, reason = "for people")]

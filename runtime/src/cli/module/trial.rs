@@ -8,7 +8,7 @@ use crate::agent::report::{ModuleReport, Report};
 use crate::agent::{Agent, Parts};
 use crate::cli::setup::{self, Threads};
 use crate::cli::{Exit, print};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::config::daemon::AutoDuration;
 use crate::config::polling::Source;
 use crate::config::{Config, MeterFilter, Polling};
@@ -36,7 +36,7 @@ pub struct Trial {
 
 /// What came of a slot.
 pub struct Tried {
-    /// What it was handed.
+    /// What a transformer was handed.
     pub inputs: Vec<Meter>,
     /// What came out.
     pub slot: Slot,
@@ -62,15 +62,6 @@ impl Inputs {
             Exit::Usage
         })
     }
-
-    /// Refuses patterns for a module that takes none.
-    pub fn refuse_for(&self, pollster: &Module) -> Result<(), Exit> {
-        if self.meters.is_empty() {
-            return Ok(());
-        }
-        print::error(format_args!("{} is a pollster, which is handed no meters; remove --meters", pollster.name));
-        Err(Exit::Usage)
-    }
 }
 
 // === impl Trial ===
@@ -82,6 +73,7 @@ impl Trial {
         module: &Arc<Module>,
         meters: MeterFilter,
         config: &Config,
+        clock: Arc<dyn Clock>,
         threads: &Threads,
     ) -> Result<Self, Exit> {
         let mut config = config.clone();
@@ -89,7 +81,6 @@ impl Trial {
         config.transform.clear();
         config.polling_file = None;
         config.polling = Polling { sources: vec![everything(meters.clone())] };
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let hypervisor = setup::hypervisor(&config, &clock)?;
         let (sandbox, guests) = (Arc::clone(sandbox), threads.guests.handle().clone());
         let parts = Parts { clock, hypervisor, sandbox, guests, registry: Registry::none("this only tries out") };

@@ -3,26 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::agent::OPERATOR;
-use crate::agent::polling::{Poll, Polled};
-use crate::cli::module::trial::{Inputs, Trial, Tried};
+use crate::cli::module::subject::Subject;
+use crate::cli::module::trial::{Inputs, Tried};
 use crate::cli::module::{Which, is_pollster, prepare, refused};
 use crate::cli::once;
-use crate::cli::setup::{self, Threads, Where};
+use crate::cli::setup::{Threads, Where};
 use crate::cli::{Exit, logging, print};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::SystemClock;
 use crate::config::daemon::LogFormat;
 use crate::config::{Config, duration};
-use crate::discovery::{Directory, Rules, Snapshot, View};
-use crate::hypervisor::HypervisorError;
-use crate::hypervisor::reader::{Reader, Want};
-use crate::pipeline::Slot;
-use crate::pipeline::stamp::Stamper;
-use crate::publish::id::Ids;
-use crate::sandbox::host::state::State;
-use crate::sandbox::ledger::Ledger;
-use crate::sandbox::{Module, Sandbox};
-use crate::schedule::plan::Work;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -55,13 +44,6 @@ pub struct Args {
     quiet: bool,
 }
 
-/// A host to try a module on.
-pub struct Host {
-    /// Where the time comes from.
-    pub clock: Arc<dyn Clock>,
-    parts: std::cell::RefCell<(Reader, Directory)>,
-}
-
 impl Args {
     /// Does it.
     pub fn run(self) -> Exit {
@@ -76,78 +58,17 @@ impl Args {
             self.which.load(&sandbox, limits, &threads).map_err(|failure| refused(&self.which.file, &failure))?;
         let meters = self.inputs.filter()?;
         let (sandbox, module) = (Arc::new(sandbox), Arc::new(module));
-        if !is_pollster(&module) {
-            let Some(meters) = meters else {
-                let remedy = "say what it is to be handed, as in --meters cpu";
-                print::error(format_args!("{} is a transformer; {remedy}", module.name));
-                return Err(Exit::Usage);
-            };
-            return self.convert(Trial::open(&sandbox, &module, meters, &config, &threads)?, &config, threads);
-        }
-        self.inputs.refuse_for(&module)?;
-        let host = Host::open(&config, &threads)?;
-        let (mut state, mut failed) = (Arc::default(), false);
-        for slot in 0..self.slots {
-            self.wait(slot, &config, &threads);
-            let (snapshot, view) = host.next(&module, &threads)?;
-            let resources = view.resources();
-            let mut poll = Poll::alone(&sandbox, &module, Arc::clone(&snapshot), view, &config, &host.clock);
-            poll.state = state;
-            let polled = threads.time.block_on(poll.run());
-            let Polled { landed, failures, fuel, memory, took, .. } = polled;
-            state = polled.state;
-            let work = Work::everything(&module);
-            let at = snapshot.at;
-            let first_id = Ids::new(&config.host, at).take(at, 0);
-            let mut stamper = Stamper::new(&snapshot.resources, &[], OPERATOR.into(), at, first_id);
-            let mut parts = host.parts.borrow_mut();
-            landed.into_iter().for_each(|landed| stamper.stamp(&mut parts.1, &work, landed));
-            let (samples, declared) = stamper.finish();
-            let mut slot_samples = Slot { at, resources: Arc::clone(&snapshot.resources), samples };
-            slot_samples.declare(declared);
-            if !self.quiet {
-                print::text(&once::samples(&slot_samples))?;
-            }
-            print::text(&format!(
-                "slot {}: {} samples of {resources} resources, {fuel} fuel ({} a resource), {memory} bytes of memory, \
-                 {:.1} ms\n",
-                slot + 1,
-                slot_samples.len(),
-                fuel / u64::from(resources.max(1)),
-                took.as_secs_f64() * 1e3,
-            ))?;
-            for (failure, resources) in &failures {
-                print::text(&format!("failed for {resources} resources: {failure}\n"))?;
-                failed = true;
-            }
-        }
-        threads.guests.shutdown_background();
-        if failed { Err(Exit::Module) } else { Ok(()) }
-    }
-
-    /// The same for a transformer.
-    fn convert(&self, mut trial: Trial, config: &Config, threads: Threads) -> Result<(), Exit> {
+        let clock = Arc::new(SystemClock);
+        let mut subject = Subject::open(&sandbox, &module, meters, &config, clock, &threads)?;
         let mut failed = false;
         for slot in 0..self.slots {
-            self.wait(slot, config, &threads);
-            let Tried { slot: samples, report, failures, .. } = trial.next(&threads)?;
-            if !self.quiet && !samples.samples.is_empty() {
-                print::text(&once::samples(&samples))?;
+            self.wait(slot, &config, &threads);
+            let tried = subject.next(&threads)?;
+            if !self.quiet && !(tried.slot.samples.is_empty() && !is_pollster(&module)) {
+                print::text(&once::samples(&tried.slot))?;
             }
-            let line = match report {
-                None => "nothing that it is for was measured".to_owned(),
-                Some(report) => format!(
-                    "{} samples of {} input samples, {} fuel ({} an input sample), {} bytes of memory, {:.1} ms",
-                    report.samples,
-                    report.resources,
-                    report.fuel,
-                    report.fuel / u64::from(report.resources.max(1)),
-                    report.memory,
-                    report.took.as_secs_f64() * 1e3,
-                ),
-            };
-            print::text(&format!("slot {}: {line}\n", slot + 1))?;
-            for failure in &failures {
+            print::text(&format!("slot {}: {}\n", slot + 1, used(&tried, is_pollster(&module))))?;
+            for failure in &tried.failures {
                 print::text(&format!("{failure}\n"))?;
                 failed = true;
             }
@@ -164,63 +85,17 @@ impl Args {
     }
 }
 
-// === impl Host ===
-
-impl Host {
-    /// Opens the host of a configuration.
-    pub fn open(config: &Config, _: &Threads) -> Result<Self, Exit> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let hypervisor = setup::hypervisor(config, &clock)?;
-        let reader = Reader::new(hypervisor, Arc::clone(&clock), config.watchdog(), config.reader.max_stuck);
-        let directory = Directory::new(Rules::of(config));
-        Ok(Self { clock, parts: (reader, directory).into() })
-    }
-
-    /// Reads what a module reads, of all guests.
-    pub fn next(&self, module: &Module, threads: &Threads) -> Result<(Arc<Snapshot>, View), Exit> {
-        let snapshot = threads.time.block_on(self.read(module)).map_err(|error| {
-            print::error(error);
-            Exit::Unreachable
-        })?;
-        let view = View::of(&snapshot.resources, vec![snapshot.resources.guests()]);
-        Ok((Arc::new(snapshot), view))
-    }
-
-    #[allow(clippy::await_holding_refcell_ref, reason = "one thread, and nobody else borrows it meanwhile")]
-    async fn read(&self, module: &Module) -> Result<Snapshot, HypervisorError> {
-        let mut parts = self.parts.borrow_mut();
-        let (reader, directory) = &mut *parts;
-        let mut want = Want::default();
-        want.add(&module.description.reads);
-        let reading = reader.read(&want).await?;
-        directory.learn_from(reader, &reading).await?;
-        Ok(Snapshot::assemble(directory, reading.groups, &reading.records, &[], reading.at))
-    }
-}
-
-// === impl Poll ===
-
-impl Poll {
-    /// A poll of one module by itself.
-    pub fn alone(
-        sandbox: &Arc<Sandbox>,
-        module: &Arc<Module>,
-        snapshot: Arc<Snapshot>,
-        view: View,
-        config: &Config,
-        clock: &Arc<dyn Clock>,
-    ) -> Self {
-        Self {
-            sandbox: Arc::clone(sandbox),
-            ledger: Arc::new(Ledger::default()),
-            tenant: OPERATOR.into(),
-            module: Arc::clone(module),
-            snapshot,
-            names: Arc::default(),
-            view,
-            chunk: u32::try_from(config.sandbox.chunk).unwrap_or(u32::MAX),
-            state: Arc::<State>::default(),
-            clock: Arc::clone(clock),
-        }
-    }
+/// What it gave and took, in a line.
+pub fn used(tried: &Tried, pollster: bool) -> String {
+    let Some(report) = &tried.report else { return "nothing that it is for was measured".to_owned() };
+    let (handed, each) = if pollster { ("resources", "a resource") } else { ("input samples", "an input sample") };
+    format!(
+        "{} samples of {} {handed}, {} fuel ({} {each}), {} bytes of memory, {:.1} ms",
+        report.samples,
+        report.resources,
+        report.fuel,
+        report.fuel / u64::from(report.resources.max(1)),
+        report.memory,
+        report.took.as_secs_f64() * 1e3,
+    )
 }

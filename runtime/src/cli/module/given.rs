@@ -1,0 +1,250 @@
+//! A transformer that is handed samples as they were written, of the resources of a host.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::Number;
+
+use crate::agent::OPERATOR;
+use crate::cli::module::trial::Tried;
+use crate::cli::setup::{self, Threads};
+use crate::cli::{Exit, print};
+use crate::clock::Clock;
+use crate::config::{Config, MeterFilter};
+use crate::contract::{Column, Kind, Meter, Values};
+use crate::discovery::{Directory, Resources, Rules, Snapshot};
+use crate::files;
+use crate::hypervisor::HypervisorError;
+use crate::hypervisor::reader::{Reader, Want};
+use crate::pipeline::chain::{Chain, Surroundings};
+use crate::pipeline::{Samples, Slot};
+use crate::publish::id::Ids;
+use crate::sandbox::{Module, Names, Sandbox};
+
+/// A transformer, a host, and what it is handed in each slot.
+pub struct Given {
+    chain: Chain,
+    around: Surroundings,
+    reader: Reader,
+    directory: Directory,
+    names: Arc<Names>,
+    ids: Ids,
+    inputs: Vec<Input>,
+    slot: u32,
+}
+
+/// One sample as it is written, a line of JSON.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Input {
+    slot: u32,
+    meter: String,
+    #[serde(rename = "type")]
+    kind: Word,
+    #[serde(default)]
+    unit: String,
+    resource: String,
+    volume: Number,
+    /// For people, who may copy a line that was expected.
+    #[serde(default, rename = "guest")]
+    _guest: String,
+}
+
+/// A kind of meter.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Word {
+    Gauge,
+    Cumulative,
+    Delta,
+}
+
+/// The longest file of samples.
+const FILE_BYTES: u64 = 16 << 20;
+
+/// What gives the samples.
+const GIVER: &str = "inputs";
+
+// === impl Given ===
+
+impl Given {
+    /// Opens the host of a configuration, and reads the samples.
+    pub fn open(
+        sandbox: &Arc<Sandbox>,
+        module: &Arc<Module>,
+        path: &Path,
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        threads: &Threads,
+    ) -> Result<Self, Exit> {
+        let unusable = |reason: String| {
+            print::error(format_args!("{}: {reason}", path.display()));
+            Exit::Usage
+        };
+        let inputs = read(path).map_err(unusable)?;
+        let all = MeterFilter::new(vec!["*".to_owned()]).map_err(|refused| unusable(refused.to_string()))?;
+        let hypervisor = setup::hypervisor(config, &clock)?;
+        Ok(Self {
+            chain: Chain::new(all, Arc::clone(module)),
+            reader: Reader::new(hypervisor, Arc::clone(&clock), config.watchdog(), config.reader.max_stuck),
+            directory: Directory::new(Rules::of(config)),
+            names: Arc::default(),
+            ids: Ids::new(&config.host, clock.now()),
+            around: Surroundings {
+                sandbox: Arc::clone(sandbox),
+                guests: threads.guests.handle().clone(),
+                ledger: Arc::default(),
+                tenant: OPERATOR.into(),
+                clock,
+            },
+            inputs,
+            slot: 0,
+        })
+    }
+
+    /// Hands it the samples of the next slot.
+    pub fn next(&mut self, threads: &Threads) -> Result<Tried, Exit> {
+        self.slot += 1;
+        let snapshot = threads.time.block_on(self.read()).map_err(|error| {
+            print::error(error);
+            Exit::Unreachable
+        })?;
+        let handed = self.samples(&snapshot).map_err(|reason| {
+            print::error(format_args!("slot {}: {reason}", self.slot));
+            Exit::Usage
+        })?;
+        let measured = handed.len();
+        let inputs = handed.iter().map(|samples| (*samples.meter).clone()).collect();
+        let mut slot = Slot { at: snapshot.at, resources: Arc::clone(&snapshot.resources), samples: handed };
+        let Self { chain, around, directory, names, ids, .. } = self;
+        let made = threads.time.block_on(chain.run(around, directory, names, ids, &slot, measured));
+        slot.samples.clear();
+        let Some(made) = made else { return Ok(Tried { inputs, slot, report: None, failures: Vec::new() }) };
+        slot.samples = made.samples;
+        slot.declare(made.declared);
+        let name = &made.report.name;
+        let words = |(failure, count): &(_, u32)| format!("{name} failed for {count} input samples: {failure}");
+        let failures = made.report.failures.iter().map(words).collect();
+        Ok(Tried { inputs, slot, report: Some(made.report), failures })
+    }
+
+    async fn read(&mut self) -> Result<Snapshot, HypervisorError> {
+        let reading = self.reader.read(&Want::default()).await?;
+        self.directory.learn_from(&mut self.reader, &reading).await?;
+        Ok(Snapshot::assemble(&mut self.directory, reading.groups, &reading.records, &[], reading.at))
+    }
+
+    /// The samples of this slot, meter by meter in the order in which they are written.
+    fn samples(&mut self, snapshot: &Snapshot) -> Result<Vec<Samples>, String> {
+        let numbers = numbers(&snapshot.resources);
+        let mut meters: Vec<(Meter, BTreeMap<u32, Number>)> = Vec::new();
+        for input in self.inputs.iter().filter(|input| input.slot == self.slot) {
+            let resource = &input.resource;
+            let number = numbers.get(resource.as_str()).ok_or_else(|| {
+                let ids: Vec<&str> = numbers.keys().copied().take(3).collect();
+                format!("the host has no resource {resource}; it has {} and others", ids.join(", "))
+            })?;
+            let place = meters.iter().position(|(meter, _)| meter.name == input.meter).unwrap_or_else(|| {
+                meters.push((input.meter(), BTreeMap::new()));
+                meters.len() - 1
+            });
+            if let Some((_, cells)) = meters.get_mut(place)
+                && cells.insert(*number, input.volume.clone()).is_some()
+            {
+                return Err(format!("{} comes twice of {resource}; take a line out", input.meter));
+            }
+        }
+        let samples = meters.into_iter().map(|(meter, cells)| {
+            let column = column(cells);
+            let first_id = self.ids.take(snapshot.at, column.len());
+            let (module, tenant) = (GIVER.into(), OPERATOR.into());
+            Samples {
+                module,
+                tenant,
+                meter: Arc::new(meter),
+                at: snapshot.at.into(),
+                column,
+                notes: Vec::new(),
+                first_id,
+            }
+        });
+        Ok(samples.collect())
+    }
+}
+
+// === impl Input ===
+
+impl Input {
+    fn meter(&self) -> Meter {
+        let kind = match self.kind {
+            Word::Gauge => Kind::Gauge,
+            Word::Cumulative => Kind::Cumulative,
+            Word::Delta => Kind::Delta,
+        };
+        Meter { name: self.meter.clone(), kind, unit: self.unit.clone() }
+    }
+}
+
+/// All lines of a file.
+fn read(path: &Path) -> Result<Vec<Input>, String> {
+    let bytes = files::read(path, FILE_BYTES).map_err(|error| format!("{error}; write a sample on each line"))?;
+    let text = String::from_utf8(bytes).map_err(|_| "not text; save it as UTF-8".to_owned())?;
+    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+    lines.map(|(number, line)| parse(line).map_err(|reason| format!("line {number}: {reason}"))).collect()
+}
+
+fn parse(line: &str) -> Result<Input, String> {
+    serde_json::from_str(line).map_err(|error| {
+        let example = r#"{"slot": 1, "meter": "cpu", "type": "cumulative", "unit": "ns", "resource": ID, "volume": 1}"#;
+        format!("{error}; write a sample as in {example}")
+    })
+}
+
+fn numbers(resources: &Resources) -> HashMap<&str, u32> {
+    (0..resources.len()).filter_map(|number| Some((resources.get(number)?.label.id.as_str(), number))).collect()
+}
+
+/// Counts if all of them are, else integers or reals.
+fn column(cells: BTreeMap<u32, Number>) -> Column {
+    let (resources, numbers): (Vec<u32>, Vec<Number>) = cells.into_iter().unzip();
+    let counts: Option<Vec<u64>> = numbers.iter().map(Number::as_u64).collect();
+    let integers: Option<Vec<i64>> = numbers.iter().map(Number::as_i64).collect();
+    let reals = || numbers.iter().map(|number| number.as_f64().unwrap_or_default()).collect();
+    let values =
+        counts.map(Values::Counts).or(integers.map(Values::Integers)).unwrap_or_else(|| Values::Reals(reals()));
+    Column { resources, values }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_is_of_the_narrowest_type() {
+        let of = |numbers: &[&str]| {
+            let parse = |text: &&str| serde_json::from_str::<Number>(text).unwrap();
+            column((0..).zip(numbers.iter().map(parse)).collect()).values
+        };
+        assert!(matches!(of(&["1", "18446744073709551615"]), Values::Counts(_)));
+        assert!(matches!(of(&["1", "-1"]), Values::Integers(_)));
+        assert!(matches!(of(&["1", "0.5"]), Values::Reals(_)));
+    }
+
+    #[test]
+    fn what_is_no_sample_is_named() {
+        for (line, words) in [
+            (r#"{"slot": 1}"#, "missing field"),
+            (r#"{"slot": 1, "meter": "a", "type": "level", "resource": "x", "volume": 1}"#, "unknown variant `level`"),
+            (r#"{"slot": 1, "meter": "a", "type": "gauge", "resource": "x", "volume": "1"}"#, "number"),
+            (
+                r#"{"slot": 1, "meter": "a", "type": "gauge", "resource": "x", "volume": 1, "y": 1}"#,
+                "unknown field `y`",
+            ),
+        ] {
+            let error = parse(line).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+}
