@@ -26,7 +26,13 @@ pub trait Pollster {
     /// What it gives and needs: the constants, unless that depends on the configuration. An error text is shown to
     /// whoever wrote the configuration.
     fn describe(_config: &str) -> Result<Description, String> {
-        Ok(constants::<Self>())
+        Ok(Self::constants())
+    }
+
+    /// What the constants say: the answer of a [`describe`](Self::describe) that only looks whether a configuration can
+    /// be used.
+    fn constants() -> Description {
+        constants::<Self>()
     }
 
     /// One slot. Nothing that was emitted, declared or saved stays if it fails.
@@ -72,8 +78,9 @@ macro_rules! register_pollster {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             use $crate::bindings::pollster::exports::wasmeter::plugin::poller::Guest;
-            struct Module;
-            impl Guest for Module {
+            // A name that no module has: what is registered may well be called `Module`.
+            struct __Registered;
+            impl Guest for __Registered {
                 fn describe(config: String) -> Result<$crate::Description, String> {
                     <$pollster as $crate::Pollster>::describe(&config)
                 }
@@ -81,7 +88,7 @@ macro_rules! register_pollster {
                     $crate::run_pollster::<$pollster>(&$crate::Host, &config)
                 }
             }
-    $crate::bindings::pollster::__export_pollster!(Module with_types_in $crate::bindings::pollster);
+    $crate::bindings::pollster::__export_pollster!(__Registered with_types_in $crate::bindings::pollster);
         };
     };
 }

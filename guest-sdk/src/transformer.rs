@@ -51,8 +51,9 @@ macro_rules! register_transformer {
         const _: () = {
             use $crate::bindings::transformer::exports::wasmeter::plugin::converter::Guest;
             use $crate::{Batch, Failure, Meter, Outputs};
-            struct Module;
-            impl Guest for Module {
+            // A name that no module has: what is registered may well be called `Module`.
+            struct __Registered;
+            impl Guest for __Registered {
                 fn describe(config: String, inputs: Vec<Meter>) -> Result<Outputs, String> {
                     <$transformer as $crate::Transformer>::describe(&config, &inputs)
                 }
@@ -60,7 +61,7 @@ macro_rules! register_transformer {
                     $crate::run_transformer::<$transformer>(&$crate::Host, &config, &inputs, batches)
                 }
             }
-    $crate::bindings::transformer::__export_transformer!(Module with_types_in $crate::bindings::transformer);
+    $crate::bindings::transformer::__export_transformer!(__Registered with_types_in $crate::bindings::transformer);
         };
     };
 }

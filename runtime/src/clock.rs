@@ -29,7 +29,7 @@ pub trait Clock: Send + Sync + fmt::Debug {
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock;
 
-/// A clock that a test moves.
+/// A clock that a test of ours or of a module moves.
 #[derive(Debug, Default)]
 pub struct ManualClock {
     wall: AtomicI64,
@@ -64,6 +64,12 @@ impl ManualClock {
     pub fn pass(&self, nanoseconds: u64) {
         self.monotonic.fetch_add(nanoseconds, Ordering::SeqCst);
         self.wall.fetch_add(i64::try_from(nanoseconds).unwrap_or(i64::MAX), Ordering::SeqCst);
+    }
+
+    /// Goes to a moment, as a recording does from slot to slot.
+    pub fn go_to(&self, moment: Moment) {
+        self.monotonic.store(moment.monotonic, Ordering::SeqCst);
+        self.wall.store(moment.wall, Ordering::SeqCst);
     }
 
     /// Sets the wall clock as NTP or an operator would; the other one does not notice.

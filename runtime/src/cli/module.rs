@@ -1,13 +1,19 @@
 //! `wasmeter module`: making modules, looking at them, and trying them out.
 
 pub mod alone;
+pub mod bench;
+pub mod build;
+pub mod cargo;
 pub mod given;
 pub mod inspect;
 pub mod list;
 pub mod new;
 pub mod subject;
+pub mod test;
+pub mod time;
 pub mod trial;
 pub mod try_out;
+pub mod watch;
 
 use std::path::{Path, PathBuf};
 
@@ -23,6 +29,14 @@ use crate::sandbox::{Failure, Limits, Module as Loaded, Sandbox, World};
 pub enum Module {
     /// Make a crate that becomes a module: it builds, tests and runs as it is.
     New(new::Args),
+    /// Build the module of a crate, and say what became of it.
+    Build(build::Args),
+    /// Compare what a module gives with what is expected, case by case.
+    Test(test::Args),
+    /// Measure what a module takes for few and many resources: fuel, time and memory.
+    Bench(bench::Args),
+    /// Build a crate again whenever a file of it changes, and show what its module gives now.
+    Watch(watch::Args),
     /// List the modules that are part of this program.
     List(list::Args),
     /// Say what a module is, gives, reads and needs.
@@ -36,6 +50,10 @@ impl Module {
     pub fn run(self) -> Exit {
         match self {
             Self::New(args) => args.run(),
+            Self::Build(args) => args.run(),
+            Self::Test(args) => args.run(),
+            Self::Bench(args) => args.run(),
+            Self::Watch(args) => args.run(),
             Self::List(args) => args.run(),
             Self::Inspect(args) => args.run(),
             Self::Run(args) => args.run(),
@@ -57,6 +75,11 @@ pub struct Which {
 // === impl Which ===
 
 impl Which {
+    /// A file, and what the module is told.
+    pub fn file(file: &Path, module_config: &str) -> Self {
+        Self { file: file.to_owned(), module_config: module_config.to_owned() }
+    }
+
     fn name(&self) -> String {
         self.file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
     }

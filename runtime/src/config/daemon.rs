@@ -2,6 +2,7 @@
 
 mod control;
 mod deployments;
+mod fixture;
 mod guests;
 pub mod machine;
 mod metrics;
@@ -21,6 +22,7 @@ use serde_json::Value;
 
 pub use self::control::Control;
 pub use self::deployments::{DeploymentFile, Deployments};
+pub use self::fixture::Fixture;
 pub use self::guests::{GuestRules, Whose, WithoutNova};
 pub use self::metrics::{Listen, Metrics, Password, TlsFiles, User};
 pub(crate) use self::modules::is_module_name;

@@ -111,6 +111,11 @@ impl Recording {
         self.tape.slots.len()
     }
 
+    /// When each slot was recorded.
+    pub fn moments(&self) -> Vec<Moment> {
+        self.tape.slots.iter().map(|slot| slot.recorded.read_at).collect()
+    }
+
     /// The number of the slot that lasts, from 0. Until the first read it is the first one.
     pub fn slot(&self) -> usize {
         self.tape.place()

@@ -8,7 +8,7 @@ use crate::agent::report::ModuleReport;
 use crate::cli::module::trial::Tried;
 use crate::cli::setup::{self, Threads};
 use crate::cli::{Exit, print};
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::discovery::{Directory, Rules, Snapshot, View};
 use crate::hypervisor::HypervisorError;
@@ -26,7 +26,8 @@ pub struct Alone {
     sandbox: Arc<Sandbox>,
     module: Arc<Module>,
     config: Config,
-    clock: Arc<dyn Clock>,
+    /// How long it takes is real, whatever the time of the host is.
+    stopwatch: Arc<dyn Clock>,
     reader: Reader,
     directory: Directory,
     state: Arc<State>,
@@ -46,10 +47,10 @@ impl Alone {
         Ok(Self {
             sandbox: Arc::clone(sandbox),
             module: Arc::clone(module),
-            reader: Reader::new(hypervisor, Arc::clone(&clock), config.watchdog(), config.reader.max_stuck),
+            reader: Reader::new(hypervisor, clock, config.watchdog(), config.reader.max_stuck),
             directory: Directory::new(Rules::of(config)),
             config: config.clone(),
-            clock,
+            stopwatch: Arc::new(SystemClock),
             state: Arc::default(),
         })
     }
@@ -80,7 +81,8 @@ impl Alone {
     /// Polls it with some of what was read.
     pub fn poll(&mut self, snapshot: Arc<Snapshot>, view: View, threads: &Threads) -> Tried {
         let resources = view.resources();
-        let mut poll = Poll::alone(&self.sandbox, &self.module, Arc::clone(&snapshot), view, &self.config, &self.clock);
+        let mut poll =
+            Poll::alone(&self.sandbox, &self.module, Arc::clone(&snapshot), view, &self.config, &self.stopwatch);
         poll.state = Arc::clone(&self.state);
         let Polled { landed, failures, state, fuel, memory, took } = threads.time.block_on(poll.run());
         self.state = state;

@@ -11,7 +11,7 @@ use crate::agent::OPERATOR;
 use crate::cli::module::trial::Tried;
 use crate::cli::setup::{self, Threads};
 use crate::cli::{Exit, print};
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, MeterFilter};
 use crate::contract::{Column, Kind, Meter, Values};
 use crate::discovery::{Directory, Resources, Rules, Snapshot};
@@ -97,7 +97,7 @@ impl Given {
                 guests: threads.guests.handle().clone(),
                 ledger: Arc::default(),
                 tenant: OPERATOR.into(),
-                clock,
+                clock: Arc::new(SystemClock),
             },
             inputs,
             slot: 0,

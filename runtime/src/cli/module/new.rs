@@ -127,15 +127,17 @@ impl Args {
             Kind::Pollster => ("pollster", ""),
             Kind::Transformer => ("transformer", " --meters cpu"),
         };
-        let at = folder.display();
-        print::text(&format!(
-            "{at} is the crate of a {kind} now. In it:\n\n  \
-             cargo test                     tests the code alone\n  \
-             wasmeter module build          makes the module\n  \
-             wasmeter module test           compares what it gives with tests/cases\n  \
-             wasmeter module bench{given:13}  measures what it takes\n  \
-             wasmeter module watch{given:13}  does it again whenever a file changes\n",
-        ))
+        let mut out = format!("{} is the crate of a {kind} now. In it:\n\n", folder.display());
+        for (command, given, what) in [
+            ("cargo test", "", "tests the code alone"),
+            ("wasmeter module build", "", "makes the module"),
+            ("wasmeter module test", "", "compares what it gives with tests/cases"),
+            ("wasmeter module bench", given, "measures what it takes"),
+            ("wasmeter module watch", given, "does it again whenever a file changes"),
+        ] {
+            out.push_str(&format!("  {:36}{what}\n", format!("{command}{given}")));
+        }
+        print::text(&out)
     }
 }
 
@@ -186,7 +188,7 @@ mod tests {
     fn nothing_is_left_to_fill_in() {
         for kind in [Kind::Pollster, Kind::Transformer] {
             for (path, text) in scaffold::files("some-name", kind) {
-                assert!(!text.contains("{name}") && !text.contains("{lib}"), "{path}");
+                assert!(!text.contains("%name%") && !text.contains("%lib%"), "{path}");
                 assert!(!path.starts_with('/') && !path.contains(".."), "{path}");
             }
         }

@@ -89,13 +89,15 @@ impl Args {
 pub fn used(tried: &Tried, pollster: bool) -> String {
     let Some(report) = &tried.report else { return "nothing that it is for was measured".to_owned() };
     let (handed, each) = if pollster { ("resources", "a resource") } else { ("input samples", "an input sample") };
+    // Where time stands still nothing takes any.
+    let took =
+        if report.took.is_zero() { String::new() } else { format!(", {:.1} ms", report.took.as_secs_f64() * 1e3) };
     format!(
-        "{} samples of {} {handed}, {} fuel ({} {each}), {} bytes of memory, {:.1} ms",
+        "{} samples of {} {handed}, {} fuel ({} {each}), {} bytes of memory{took}",
         report.samples,
         report.resources,
         report.fuel,
         report.fuel / u64::from(report.resources.max(1)),
         report.memory,
-        report.took.as_secs_f64() * 1e3,
     )
 }

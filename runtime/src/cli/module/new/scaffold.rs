@@ -44,7 +44,7 @@ pub fn files(name: &str, kind: Kind) -> Vec<(String, String)> {
         Kind::Pollster => &POLLSTER,
         Kind::Transformer => &TRANSFORMER,
     };
-    let fill = |text: &str| text.replace("{name}", name).replace("{lib}", &library(name));
+    let fill = |text: &str| text.replace("%name%", name).replace("%lib%", &library(name));
     let filled = COMMON.iter().chain(own).map(|(path, text)| ((*path).to_owned(), fill(text)));
     let sdk = SDK.iter().map(|(path, text)| (format!("{SDK_FOLDER}/{path}"), (*text).to_owned()));
     filled.chain(sdk).chain([("Cargo.lock".to_owned(), lock(name))]).collect()

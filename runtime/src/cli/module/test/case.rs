@@ -1,0 +1,155 @@
+//! One case: read, and run.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::compare::{self, Difference};
+use super::lines;
+use super::report::{Outcome, Ran, Used};
+use crate::cli::module::given::Given;
+use crate::cli::module::subject::Subject;
+use crate::cli::module::time::HostTime;
+use crate::cli::setup::Threads;
+use crate::cli::{Exit, print};
+use crate::config::daemon::Fixture;
+use crate::config::{Config, Problems};
+use crate::sandbox::module::Code;
+use crate::sandbox::{Failure, Limits, Module, Sandbox};
+
+/// What a case is written in.
+pub const FILE: &str = "case.yaml";
+
+/// What is expected of it.
+const EXPECTED: &str = "expected.jsonl";
+
+/// A case that can be run.
+pub struct Case {
+    folder: PathBuf,
+    fixture: Fixture,
+    /// The configuration of the host and of pollsters.
+    config: Config,
+}
+
+/// What came of a module.
+#[derive(Default)]
+struct Came {
+    lines: Vec<String>,
+    slots: Vec<Used>,
+    /// Whether it failed at all.
+    failed: bool,
+}
+
+// === impl Case ===
+
+impl Case {
+    /// Reads a case; all that it does not say is as the configuration says.
+    pub fn read(folder: &Path, config: &Config) -> Result<Self, Problems> {
+        let fixture = Fixture::read(&folder.join(FILE), &config.sandbox.limits)?;
+        let mut config = config.clone();
+        config.hypervisor.uri.clone_from(&fixture.host);
+        config.hypervisor.place = None;
+        Ok(Self { folder: folder.to_owned(), fixture, config })
+    }
+
+    /// Runs it, and compares what comes with what is expected, or writes it down.
+    pub fn run(self, sandbox: &Arc<Sandbox>, name: &str, code: &Code, threads: &Threads, accept: bool) -> Outcome {
+        let ran = match self.try_run(sandbox, name, code, threads) {
+            Ok(came) if accept => self.accept(came),
+            Ok(came) => self.compare(came),
+            Err(exit) => Ran::Unusable(exit),
+        };
+        Outcome::of(&self.folder, ran).at_most(self.fixture.fuel)
+    }
+
+    fn try_run(&self, sandbox: &Arc<Sandbox>, name: &str, code: &Code, threads: &Threads) -> Result<Came, Exit> {
+        let (config, limits) = (self.fixture.config.text(), Limits::from(self.fixture.limits));
+        let module = threads.time.block_on(sandbox.configure(name, false, code.clone(), config, limits));
+        let mut came = Came::default();
+        let module = match module {
+            Ok(module) => Arc::new(module),
+            // What a module says against a configuration can be expected, too.
+            Err(failure) => {
+                came.lines.push(lines::failure(0, &failure, 0));
+                came.failed = true;
+                return Ok(came);
+            }
+        };
+        let time = HostTime::of(&self.config.hypervisor.uri, self.fixture.interval)?;
+        let mut subject = self.open(sandbox, &module, &time, threads)?;
+        for slot in 1..=self.fixture.slots.unwrap_or_else(|| time.slots()) {
+            time.turn_to(slot);
+            let tried = subject.next(threads)?;
+            let report = tried.report.as_ref();
+            let own = report.map(|report| report.failures.as_slice()).unwrap_or_default();
+            if own.len() < tried.failures.len() {
+                print::error(format_args!("{}: slot {slot}: {}", self.folder.display(), tried.failures.join("; ")));
+                return Err(Exit::Module);
+            }
+            came.failed |= !own.is_empty();
+            came.lines.extend(lines::of_slot(slot, &tried.slot));
+            came.lines
+                .extend(own.iter().map(|(failure, count): &(Failure, u32)| lines::failure(slot, failure, *count)));
+            came.slots.extend(report.map(|report| Used::of(slot, report)));
+        }
+        Ok(came)
+    }
+
+    fn open(
+        &self,
+        sandbox: &Arc<Sandbox>,
+        module: &Arc<Module>,
+        time: &HostTime,
+        threads: &Threads,
+    ) -> Result<Subject, Exit> {
+        let clock = time.clock();
+        match &self.fixture.inputs {
+            Some(inputs) => {
+                let given = Given::open(sandbox, module, inputs, &self.config, clock, threads)?;
+                Ok(Subject::Given(Box::new(given)))
+            }
+            None => Subject::open(sandbox, module, self.fixture.meters.clone(), &self.config, clock, threads),
+        }
+    }
+
+    fn accept(&self, came: Came) -> Ran {
+        let text: String = came.lines.iter().map(|line| format!("{line}\n")).collect();
+        let path = self.folder.join(EXPECTED);
+        let known = fs::read_to_string(&path).ok();
+        if known.as_deref() == Some(&text) {
+            return Ran::Done { slots: came.slots, differences: Vec::new(), failed: false };
+        }
+        match fs::write(&path, text) {
+            Ok(()) => Ran::Accepted { slots: came.slots, samples: came.lines.len() },
+            Err(error) => {
+                print::error(format_args!("cannot write {}: {error}", path.display()));
+                Ran::Unusable(Exit::Failed)
+            }
+        }
+    }
+
+    fn compare(&self, came: Came) -> Ran {
+        let path = self.folder.join(EXPECTED);
+        let expected = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ran::New { slots: came.slots, lines: came.lines, failed: came.failed };
+            }
+            Err(error) => Err(error.to_string()),
+            Ok(text) => lines::parse(&text),
+        };
+        let came_lines = lines::parse(&came.lines.join("\n"));
+        match (expected, came_lines) {
+            (Ok(expected), Ok(lines)) => {
+                let differences = compare::compare(&expected, &lines);
+                let failed = differences.iter().any(Difference::is_failure);
+                Ran::Done { slots: came.slots, differences, failed }
+            }
+            (Err(reason), _) | (_, Err(reason)) => {
+                let remedy = "correct it, or have it written with --accept";
+                print::error(format_args!("{}: {reason}; {remedy}", path.display()));
+                Ran::Unusable(Exit::Usage)
+            }
+        }
+    }
+}

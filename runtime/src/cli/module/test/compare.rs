@@ -1,0 +1,140 @@
+//! What was expected and what came, line by line.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// Something that is not as it was expected.
+#[derive(Debug, PartialEq)]
+pub enum Difference {
+    /// It did not come.
+    Missing(Value),
+    /// It was not expected.
+    Unexpected(Value),
+    /// It came, and says something else.
+    Changed {
+        /// What came.
+        came: Value,
+        /// Keys with what was expected of them.
+        expected: Vec<(String, Value)>,
+    },
+}
+
+/// Which line it is: the slot, the meter or the failure, the resource, and which one of several.
+type Key = (u64, String, String, usize);
+
+/// Compares by slot, meter and resource. A key that an expected line does not have is not compared.
+pub fn compare(expected: &[Value], came: &[Value]) -> Vec<Difference> {
+    let (expected, mut came) = (by_key(expected), by_key(came));
+    let mut differences: Vec<(Key, Difference)> = Vec::new();
+    for (key, line) in expected {
+        match came.remove(&key) {
+            None => differences.push((key, Difference::Missing(line.clone()))),
+            Some(found) => {
+                let entries = line.as_object().into_iter().flatten();
+                let changed = entries.filter(|(name, value)| found.get(name.as_str()) != Some(*value));
+                let changed: Vec<_> = changed.map(|(name, value)| (name.clone(), value.clone())).collect();
+                if !changed.is_empty() {
+                    differences.push((key, Difference::Changed { came: found.clone(), expected: changed }));
+                }
+            }
+        }
+    }
+    differences.extend(came.into_iter().map(|(key, line)| (key, Difference::Unexpected(line.clone()))));
+    differences.sort_by(|(a, _), (b, _)| a.cmp(b));
+    differences.into_iter().map(|(_, difference)| difference).collect()
+}
+
+fn by_key(lines: &[Value]) -> BTreeMap<Key, &Value> {
+    let mut keyed = BTreeMap::new();
+    for line in lines {
+        let text = |key: &str| line.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let name = if line.get("failed").is_some() { format!("failed {}", text("failed")) } else { text("meter") };
+        let mut key = (line.get("slot").and_then(Value::as_u64).unwrap_or_default(), name, text("resource"), 0);
+        while keyed.contains_key(&key) {
+            key.3 += 1;
+        }
+        keyed.insert(key, line);
+    }
+    keyed
+}
+
+// === impl Difference ===
+
+impl Difference {
+    /// Whether it is a failure that was not expected.
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Self::Unexpected(line) if line.get("failed").is_some())
+    }
+
+    /// A line or more for people.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Missing(line) => format!("  - {line}\n"),
+            Self::Unexpected(line) => format!("  + {line}\n"),
+            Self::Changed { came, expected } => {
+                let text = |key: &str| came.get(key).and_then(Value::as_str).unwrap_or_default();
+                let slot = came.get("slot").and_then(Value::as_u64).unwrap_or_default();
+                let what = if came.get("failed").is_some() { "failed" } else { "meter" };
+                let mut out = format!("  ~ slot {slot}  {}  {}\n", text(what), text("resource"));
+                for (key, value) in expected {
+                    let now = came.get(key).map_or_else(|| "nothing".to_owned(), Value::to_string);
+                    out.push_str(&format!("      {key}: expected {value}, and {now} came\n"));
+                }
+                out
+            }
+        }
+    }
+
+    /// For programs.
+    pub fn json(&self) -> Value {
+        match self {
+            Self::Missing(line) => serde_json::json!({ "missing": line }),
+            Self::Unexpected(line) => serde_json::json!({ "unexpected": line }),
+            Self::Changed { came, expected } => {
+                let expected: serde_json::Map<String, Value> = expected.iter().cloned().collect();
+                serde_json::json!({ "changed": came, "expected": expected })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lines;
+    use super::*;
+
+    fn differences(expected: &str, came: &str) -> Vec<Difference> {
+        compare(&lines::parse(expected).unwrap(), &lines::parse(came).unwrap())
+    }
+
+    const ONE: &str = r#"{"slot": 1, "meter": "a", "unit": "B", "resource": "x", "volume": 1}"#;
+    const TWO: &str = r#"{"slot": 1, "meter": "a", "unit": "B", "resource": "y", "volume": 2}"#;
+
+    #[test]
+    fn order_does_not_matter_and_what_is_left_out_is_not_compared() {
+        assert_eq!(differences(&format!("{TWO}\n{ONE}"), &format!("{ONE}\n{TWO}")), []);
+        assert_eq!(differences(r#"{"slot": 1, "meter": "a", "resource": "x"}"#, ONE), []);
+        assert_eq!(differences("", ""), []);
+    }
+
+    #[test]
+    fn what_differs_is_told_apart() {
+        let one = || lines::parse(ONE).unwrap().remove(0);
+        assert_eq!(differences(ONE, ""), [Difference::Missing(one())]);
+        assert_eq!(differences("", ONE), [Difference::Unexpected(one())]);
+        let changed = differences(&ONE.replace("\"volume\": 1", "\"volume\": 7"), ONE);
+        let expected = vec![("volume".to_owned(), 7.into())];
+        assert_eq!(changed, [Difference::Changed { came: one(), expected }]);
+        assert!(changed[0].text().contains("volume: expected 7, and 1 came"), "{}", changed[0].text());
+        // A real is not a count, and a key that did not come is none.
+        assert_eq!(differences(&ONE.replace("\"volume\": 1", "\"volume\": 1.0"), ONE).len(), 1);
+        assert_eq!(differences(&ONE.replace("\"unit\"", "\"notes\": {}, \"unit\""), ONE).len(), 1);
+    }
+
+    #[test]
+    fn the_same_sample_may_come_twice() {
+        assert_eq!(differences(&format!("{ONE}\n{ONE}"), &format!("{ONE}\n{ONE}")), []);
+        assert_eq!(differences(ONE, &format!("{ONE}\n{ONE}")).len(), 1);
+    }
+}

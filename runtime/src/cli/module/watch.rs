@@ -1,0 +1,153 @@
+//! `wasmeter module watch`: a crate is built again whenever a file of it changes, and tried.
+
+mod source;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use self::source::Source;
+use crate::cli::module::subject::Subject;
+use crate::cli::module::test::{compare, lines};
+use crate::cli::module::time::HostTime;
+use crate::cli::module::trial::Inputs;
+use crate::cli::module::try_out;
+use crate::cli::module::{Which, build, is_pollster, prepare, refused};
+use crate::cli::setup::{Threads, Where};
+use crate::cli::{Exit, logging, once, print};
+use crate::config::daemon::LogFormat;
+use crate::config::{Config, duration};
+use crate::sandbox::Sandbox;
+
+const EXAMPLES: &str = "\
+Examples:
+  wasmeter module watch
+  wasmeter module watch ~/modules/traffic --once-host 'sim://?domains=100&calm=true' --slots 5
+  wasmeter module watch rates --meters cpu --once-host recording:host.jsonl
+
+After each build the module runs on a simulated host, from its first slot on. Time stands still
+there but for the step from slot to slot: what has changed in the samples, the code has changed.";
+
+/// Build a crate again whenever a file of it changes, and show what its module gives now.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The crate's folder.
+    #[arg(value_name = "DIR", default_value = ".")]
+    folder: PathBuf,
+    /// Configuration that is handed to the module, as text.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    module_config: String,
+    #[command(flatten)]
+    inputs: Inputs,
+    /// The host that it is tried on: simulated, or recorded.
+    #[arg(long, value_name = "URI", default_value = "sim://?domains=3&calm=true")]
+    once_host: String,
+    /// How many slots it runs; what it gives in the last one is shown.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    slots: u32,
+    /// The time from slot to slot.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]
+    interval: Duration,
+    /// Ends after so many builds, well or not.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    builds: Option<u64>,
+    /// Configuration file; without one, the defaults hold.
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// How long until it is looked again whether a file has changed.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// What a module gave in all slots, and how that is shown.
+struct Given {
+    /// A line of JSON for each sample and failure.
+    lines: Vec<String>,
+    /// The samples of the last slot, as a table.
+    table: String,
+    /// What the last slot took.
+    used: String,
+    /// Whether it failed in any.
+    failed: bool,
+}
+
+impl Args {
+    /// Does it.
+    pub fn run(self) -> Exit {
+        self.try_run().unwrap_or_else(|exit| exit)
+    }
+
+    fn try_run(&self) -> Result<Exit, Exit> {
+        logging::start(&LogFormat::Text);
+        let at = Where { config: self.config.clone(), hypervisor: Some(self.once_host.clone()) };
+        let (sandbox, config, threads) = prepare(&at)?;
+        let sandbox = Arc::new(sandbox);
+        let source = Source::at(&self.folder);
+        let (mut seen, mut before, mut builds) = (None, None, 0);
+        loop {
+            let now = source.state();
+            if seen.as_ref() == Some(&now) {
+                thread::sleep(LOOK);
+                continue;
+            }
+            seen = Some(now);
+            let built = build::file(&self.folder).and_then(|file| {
+                let given = self.give(&file, &sandbox, &config, &threads)?;
+                print::text(&shown(&given, before.as_deref()))?;
+                Ok(given)
+            });
+            let ended = match &built {
+                Ok(given) if given.failed => Exit::Module,
+                Ok(_) => Exit::Done,
+                Err(exit) => *exit,
+            };
+            before = built.ok().map(|given| given.lines).or(before);
+            builds += 1;
+            // A folder that is none stays none; what cargo or the module does not like is about to be changed.
+            if self.builds.is_some_and(|most| builds >= most) || ended == Exit::Usage {
+                threads.guests.shutdown_background();
+                return Ok(ended);
+            }
+            eprintln!("waiting for a change in {}", self.folder.display());
+        }
+    }
+
+    /// What the module gives now, on the host that stands in for a daemon's.
+    fn give(&self, file: &Path, sandbox: &Arc<Sandbox>, config: &Config, threads: &Threads) -> Result<Given, Exit> {
+        let which = Which::file(file, &self.module_config);
+        let module = which.load(sandbox, config.sandbox.limits, threads).map_err(|failure| refused(file, &failure))?;
+        let module = Arc::new(module);
+        let time = HostTime::of(&config.hypervisor.uri, self.interval)?;
+        let meters = self.inputs.filter()?;
+        let mut subject = Subject::open(sandbox, &module, meters, config, time.clock(), threads)?;
+        let mut given = Given { lines: Vec::new(), table: String::new(), used: String::new(), failed: false };
+        for slot in 1..=self.slots {
+            time.turn_to(slot);
+            let tried = subject.next(threads)?;
+            given.lines.extend(lines::of_slot(slot, &tried.slot));
+            given.table = once::samples(&tried.slot);
+            given.used = format!("slot {slot}: {}\n", try_out::used(&tried, is_pollster(&module)));
+            for failure in &tried.failures {
+                given.failed = true;
+                given.used.push_str(&format!("{failure}\n"));
+            }
+        }
+        Ok(given)
+    }
+}
+
+/// What it gives; after the first time only what is another than before.
+fn shown(given: &Given, before: Option<&[String]>) -> String {
+    let Some(before) = before else { return format!("{}{}", given.table, given.used) };
+    let parse = |lines: &[String]| lines::parse(&lines.join("\n")).unwrap_or_default();
+    let differences = compare::compare(&parse(before), &parse(&given.lines));
+    let mut out = String::new();
+    differences.iter().for_each(|difference| out.push_str(&difference.text()));
+    if differences.is_empty() {
+        out.push_str("no sample has changed\n");
+    }
+    out.push_str(&given.used);
+    print::plain(&out)
+}
