@@ -1,5 +1,7 @@
 //! Everything but the daemon: what each subcommand prints, and how it ends.
 
+mod authors;
+mod cases;
 mod check;
 mod explain;
 mod import;
@@ -21,6 +23,11 @@ fn every_subcommand_has_examples() {
         "import",
         "record",
         "completion",
+        "module new",
+        "module build",
+        "module test",
+        "module bench",
+        "module watch",
         "module list",
         "module inspect",
         "module run",
@@ -46,6 +53,18 @@ fn wrong_command_lines_are_told_from_everything_else() {
         ("record x --interval 10", "not a duration such as 500ms, 2.5s, 2m or 1h"),
         ("module", "Usage: wasmeter module"),
         ("module inspect", "FILE"),
+        ("module new", "NAME"),
+        ("module new x --kind publisher", "possible values: pollster, transformer"),
+        ("module new Traffic", "\"Traffic\" is no name for a module: write small letters"),
+        ("module new match", "it is a word of Rust; add another one, such as my-match"),
+        ("module build nowhere", "nowhere has no Cargo.toml: name the folder of a module, or make one with"),
+        ("module test nowhere.wasm", "a file has no cases of its own; name their folder with --cases"),
+        ("module test nowhere.wasm --cases nowhere", "nowhere cannot be read"),
+        ("module test . --hypervisor sim://", "each case names its own host in case.yaml"),
+        ("module bench disk --resources 0", "0 is not in 1..=100000"),
+        ("module bench delta", "delta is a transformer; say what it is to be handed"),
+        ("module bench disk --meters cpu", "disk is a pollster, which is handed no meters"),
+        ("module watch nowhere", "nowhere has no Cargo.toml"),
         ("module run disk --slots x", "'x'"),
         ("completion tcsh", "possible values: bash"),
     ] {

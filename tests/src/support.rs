@@ -80,6 +80,10 @@ pub fn parting() -> &'static str {
     env!("PARTING_WASM")
 }
 
+/// The pollsters that are examples, by their folders.
+pub const EXAMPLES: [(&str, &str); 2] =
+    [("guest-pressure", env!("GUEST_PRESSURE_WASM")), ("idle-guest", env!("IDLE_GUEST_WASM"))];
+
 /// Loads and configures.
 pub async fn module(bytes: &[u8], config: &str, limits: Limits) -> Result<Module, Failure> {
     let code = sandbox().load(bytes).await?;

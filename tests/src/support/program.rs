@@ -212,7 +212,8 @@ impl Folder {
 // === impl Ran ===
 
 impl Ran {
-    fn of(output: &Output) -> Self {
+    /// What a run of any program left.
+    pub fn of(output: &Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         Self { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
     }

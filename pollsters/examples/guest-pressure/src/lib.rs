@@ -107,8 +107,9 @@ impl Lost {
         let (read_requests, read_time) = (rate(call, "block.*.rd.reqs")?, rate(call, "block.*.rd.times")?);
         let (write_requests, write_time) = (rate(call, "block.*.wr.reqs")?, rate(call, "block.*.wr.times")?);
         let (flushes, flush_time) = (rate(call, "block.*.fl.reqs")?, rate(call, "block.*.fl.times")?);
-        let requests = sum(sum(read_requests.clone(), &write_requests), &flushes);
-        let time = sum(sum(read_time.clone(), &write_time), &flush_time);
+        let (both, both_times) = (sum(&read_requests, &write_requests), sum(&read_time, &write_time));
+        // Not every hypervisor counts flushes.
+        let (requests, time) = (sum(&both, &flushes).or(&both), sum(&both_times, &flush_time).or(&both_times));
         // Requests that overlap are not slower for it: more than all of the time cannot be lost.
         let healthy = config.disk_latency_ms * 1e6;
         let slow = |time: f64, requests: f64| Some(time.min(1.0) * (1.0 - healthy * requests / time).max(0.0));
@@ -156,9 +157,9 @@ fn worst(call: &Call<'_>, parts: &Column) -> Column {
     worst.into_iter().collect()
 }
 
-/// The sum where both have a value, else the one that there is.
-fn sum(a: Column, b: &Column) -> Column {
-    a.join_map(b, |a, b| Some(a + b)).or(&a).or(b)
+/// The sum where both have a value.
+fn sum(a: &Column, b: &Column) -> Column {
+    a.join_map(b, |a, b| Some(a + b))
 }
 
 /// A share of time in percent, to a hundredth.

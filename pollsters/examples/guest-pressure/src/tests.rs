@@ -17,8 +17,9 @@ fn pressure(polled: &Polled) -> Vec<(u32, f64)> {
     polled.reals("guest.pressure")
 }
 
-/// Of reads: how many there were and how many milliseconds they took, all together.
+/// Of reads: how many there were and how many milliseconds they took, all together. There are no writes.
 fn reads(host: Host, requests: u64, ms: u64) -> Host {
+    let host = host.stat("block.*.wr.reqs", [(1, 0)]).stat("block.*.wr.times", [(1, 0)]);
     host.stat("block.*.rd.reqs", [(1, requests)]).stat("block.*.rd.times", [(1, ms * 1_000_000)])
 }
 
@@ -71,6 +72,19 @@ fn faults_count_where_memory_is_short() {
     // Pages that come from nowhere that takes time, such as compressed memory.
     let polled = second_slot("", then, |host| memory(reads(host, 0, 0), 50, 200));
     assert_eq!(pressure(&polled), [(0, 0.0)]);
+}
+
+#[test]
+fn writes_and_flushes_count_as_reads_do() {
+    let then = |host| reads(host, 0, 0).stat("block.*.fl.reqs", [(1, 0)]).stat("block.*.fl.times", [(1, 0)]);
+    fn flushed(host: Host) -> Host {
+        host.stat("block.*.fl.reqs", [(1, 100)]).stat("block.*.fl.times", [(1, 2 * SECOND)])
+    }
+    let polled = second_slot("", then, |host| {
+        let host = flushed(reads(host, 0, 0));
+        host.stat("block.*.wr.reqs", [(1, 100)]).stat("block.*.wr.times", [(1, 2 * SECOND)])
+    });
+    assert_eq!(pressure(&polled), [(0, 20.0)]);
 }
 
 #[test]

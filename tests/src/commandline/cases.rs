@@ -1,0 +1,185 @@
+//! `wasmeter module test` and `bench`, with modules that are built already.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::program::Folder;
+use crate::support::{EXAMPLES, hostile};
+
+/// The top folder of the repository.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+fn cases_of(example: &str) -> PathBuf {
+    Path::new(ROOT).join("pollsters/examples").join(example).join("tests/cases")
+}
+
+/// A folder with a case of this text, and what is expected of it.
+fn case(text: &str, expected: Option<&str>) -> Folder {
+    let folder = Folder::new("");
+    fs::create_dir_all(folder.path("cases/one")).unwrap();
+    folder.write("cases/one/case.yaml", text);
+    expected.into_iter().for_each(|expected| folder.write("cases/one/expected.jsonl", expected));
+    folder.write("hostile.wasm", hostile());
+    folder
+}
+
+#[test]
+fn the_examples_give_what_is_expected_of_them() {
+    for (name, file) in EXAMPLES {
+        let folder = Folder::new("");
+        let ran = folder.run(&format!("module test {file} --cases {}", cases_of(name).display()));
+        let ran = ran.is(0).says("all good");
+        assert!(ran.stdout.lines().count() > 3, "{}", ran.stdout);
+    }
+}
+
+#[test]
+fn what_differs_is_shown_and_can_be_accepted() {
+    let (name, file) = EXAMPLES[1];
+    let folder = Folder::new("");
+    let cases = cases_of(name).join("four-guests");
+    fs::create_dir_all(folder.path("cases/four")).unwrap();
+    for entry in fs::read_dir(&cases).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), folder.path("cases/four").join(entry.file_name())).unwrap();
+    }
+    let right = folder.read("cases/four/expected.jsonl");
+    let test = format!("module test {file} --cases cases");
+    folder.run(&test).is(0).says("ok       four: 6 slots, 19 samples, at most ").says("1 case, all good");
+
+    // Another value, a sample less and a sample more.
+    let mut lines: Vec<String> = right.lines().map(str::to_owned).collect();
+    lines[0] = lines[0].replace("10.0", "11.0");
+    let gone = lines.remove(5);
+    lines.push(gone.replace("\"slot\": 3", "\"slot\": 9"));
+    folder.write("cases/four/expected.jsonl", lines.join("\n"));
+    let ran = folder.run(&test).is(1).says("differs  four").says("volume: expected 11.0, and 10.0 came");
+    ran.says("  + {\"slot\":3").says("  - {\"slot\":9").says("write it down with --accept");
+    let report = folder.run(&format!("{test} --json")).is(1).json();
+    assert_eq!((&report["good"], &report["bad"]), (&0.into(), &1.into()));
+    assert_eq!(report["cases"][0]["outcome"], "differs");
+    assert_eq!(report["cases"][0]["differences"].as_array().unwrap().len(), 3);
+
+    folder.run(&format!("{test} --accept")).is(0).says("accepted four");
+    assert_eq!(folder.read("cases/four/expected.jsonl"), right);
+
+    // A key that is left out is not compared.
+    let short = right.lines().map(|line| format!("{}}}\n", line.split_once(", \"type\"").unwrap().0));
+    let resources = right.lines().map(|line| line.split("\"resource\": ").nth(1).unwrap().split(',').next().unwrap());
+    let short: String =
+        short.zip(resources).map(|(line, id)| line.replace("}\n", &format!(", \"resource\": {id}}}\n"))).collect();
+    folder.write("cases/four/expected.jsonl", short);
+    folder.run(&test).is(0);
+
+    let ceiling = folder.read("cases/four/case.yaml").replace("fuel: ", "fuel: 1 #");
+    folder.write("cases/four/case.yaml", ceiling);
+    folder.run(&test).is(1).says("fuel     four").says("slot 6 took ").says(" fuel, and may take 1\n");
+}
+
+#[test]
+fn a_case_without_expectations_shows_what_comes() {
+    let (_, file) = EXAMPLES[1];
+    let folder = case("host: sim://?domains=1&calm=true\nslots: 2\n", None);
+    let test = format!("module test {file} --cases cases");
+    folder.run(&test).is(1).says("new      one: 2 slots, 1 sample").says("  + {\"slot\": 2, \"meter\": \"guest.idle\"");
+    folder.run(&format!("{test} --bless")).is(0);
+    folder.run(&test).is(0);
+    folder.run(&format!("{test} --only two")).is(64).complains("no case with \"two\" in its name");
+}
+
+#[test]
+fn failures_can_be_expected() {
+    let sim = "host: sim://?domains=1&calm=true&disks=1&nics=1\n";
+    let folder = case(&format!("{sim}config: 'run: panic'\n"), Some(""));
+    let test = "module test hostile.wasm --cases cases";
+    folder.run(test).is(70).says("failed   one").says("  + {\"slot\":1,\"failed\":\"trap\"");
+    folder.run(&format!("{test} --accept")).is(0);
+    folder.run(test).is(0).says("ok       one");
+    // What is expected and does not fail is no failure.
+    folder.write("cases/one/case.yaml", sim);
+    folder.run(test).is(1).says("  - {\"slot\":1,\"failed\":\"trap\"");
+    folder.write("cases/one/case.yaml", format!("{sim}config: 'run: loop'\nfuel_base: 100000\n"));
+    folder.run(&format!("{test} --json")).is(70).says("out-of-fuel");
+}
+
+#[test]
+fn cases_that_cannot_be_run_say_why() {
+    for (text, expected, code, words) in [
+        ("slots: 1\n", "", 64, "case.yaml:1:1: error: `host` is missing"),
+        ("host: sim://\nslot: 1\n", "", 64, "unknown key `slot`. Did you mean `slots`?"),
+        ("host: sim://?calm=true\n", "{", 64, "expected.jsonl: line 1 is no JSON"),
+        ("host: recording:nowhere\n", "", 69, "nowhere"),
+        ("host: sim://?domain=3\n", "", 64, "no parameter \"domain\""),
+        ("host: sim://?calm=true\nmeters: [cpu]\n", "", 64, "hostile is a pollster, which is handed no meters"),
+    ] {
+        let folder = case(text, Some(expected));
+        folder.run("module test hostile.wasm --cases cases").is(code).complains(words).says("unusable one");
+    }
+}
+
+/// A transformer is handed what is written, and only that.
+#[test]
+fn a_transformer_is_handed_what_is_written() {
+    let folder = case("host: sim://?domains=1&calm=true&disks=1&nics=1\nslots: 3\ninputs: in.jsonl\n", None);
+    let id = "2ed8d4a5-c3eb-4c66-a727-c4f1a70e2409";
+    let line = |slot: u32, volume: &str| {
+        format!(
+            r#"{{"slot": {slot}, "meter": "a", "type": "cumulative", "unit": "B", "resource": "{id}", "volume": {volume}}}"#
+        )
+    };
+    folder.write("cases/one/in.jsonl", format!("{}\n{}\n", line(1, "5"), line(3, "12")));
+    folder.write("cases/one/case.yaml", folder.read("cases/one/case.yaml") + "config: {target: {name: a.delta}}\n");
+    let built_in = "module test delta --cases cases";
+    let ran = folder.run(built_in).is(1);
+    ran.says(r#"  + {"slot": 3, "meter": "a.delta", "type": "delta", "unit": "B", "guest": "build worker-0""#)
+        .says("\"volume\": 7}");
+    for (bad, words) in [
+        (line(1, "5").replace(id, "nobody"), "the host has no resource nobody; it has "),
+        (format!("{}\n{}", line(1, "5"), line(1, "6")), "a comes twice of"),
+        (line(1, "\"5\""), "line 1: invalid type"),
+    ] {
+        folder.write("cases/one/in.jsonl", bad);
+        folder.run(built_in).is(64).complains(words);
+    }
+}
+
+/// What is shown to authors is what the daemon's engine takes, to the last unit.
+#[test]
+fn fuel_is_the_same_wherever_it_is_shown() {
+    let (_, file) = EXAMPLES[0];
+    let folder = case("host: recording:host.jsonl\n", None);
+    folder.run("record cases/one/host.jsonl --hypervisor sim://?domains=3&calm=true").is(0);
+    let report = folder.run(&format!("module test {file} --cases cases --accept --json")).is(0).json();
+    let fuel = report["cases"][0]["slots"][0]["fuel"].as_u64().unwrap();
+    let run = format!("module run {file} --quiet --hypervisor recording:cases/one/host.jsonl");
+    folder.run(&run).is(0).says(&format!(" resources, {fuel} fuel ("));
+    let modules = format!("hypervisor: recording:cases/one/host.jsonl\nmodules: {{pressure: {{file: {file}}}}}\n");
+    folder.configure(&modules);
+    let page = folder.run("explain guest.pressure build --json");
+    assert!(page.stdout.contains(&format!("\"fuel\": {fuel}")), "{fuel}: {}", page.stdout);
+}
+
+#[test]
+fn what_a_module_takes_is_measured() {
+    let folder = Folder::new("");
+    let report = folder.run("module bench disk --resources 1,300 --slots 2 --json").is(0).json();
+    let [one, many] = [0, 1].map(|place| &report["measured"][place]);
+    assert_eq!(one["guests"], 1);
+    assert!(many["resources"].as_u64().unwrap() >= 300 && many["guests"].as_u64().unwrap() < 300, "{many}");
+    for (key, less) in [("fuel", one), ("samples", one), ("fuel_granted", one)] {
+        assert!(many[key].as_u64() > less[key].as_u64(), "{key}: {report}");
+    }
+    assert!(many["fuel_granted"].as_u64() > many["fuel"].as_u64() && many["memory"].as_u64() > Some(0), "{report}");
+    assert!(one["nanoseconds"].as_u64() > Some(0), "{report}");
+    assert_eq!((&report["reads"][0]["group"], &report["reads"][0]["asks_guest"]), (&"block".into(), &true.into()));
+    // The same work takes the same fuel.
+    let again = folder.run("module bench disk --resources 1,300 --slots 2 --json").is(0).json();
+    assert_eq!(again["measured"][1]["fuel"], many["fuel"]);
+    let table = folder.run("module bench network --resources 10 --slots 1").is(0);
+    table.says("OF GRANTED").says("net    the host  always  net.*.rx.bytes");
+    let line = "module bench delta --meters cpu --resources 1,20 --slots 1 --json --module-config";
+    let report = folder.run(&format!("{line} {{\"target\":{{\"name\":\"cpu.delta\"}}}}")).is(0).json();
+    assert_eq!((&report["measured"][1]["input_samples"], &report["measured"][1]["samples"]), (&20.into(), &20.into()));
+    folder.write("hostile.wasm", hostile());
+    folder.run("module bench hostile.wasm --resources 1 --module-config nothing").is(70);
+}
