@@ -33,6 +33,21 @@ fn a_pollster_is_written_as_described() {
     }
 }
 
+#[test]
+fn a_module_is_developed_as_described() {
+    let name = "docs/develop-a-module.md";
+    let mut shell = Shell::beside(Path::new(ROOT));
+    for (line, step) in markdown::steps(&document(name)) {
+        match step {
+            Step::File { path, text } => shell.write(&path, &text),
+            Step::Command { command, shown } => shell.run(&command, &shown, &format!("{name}:{line}")),
+        }
+    }
+    for profile in ["--profile dev", "--release --target wasm32-wasip2"] {
+        shell.run(&format!("cargo clean {profile} --package uplink --package wasmeter-sdk"), &[], name);
+    }
+}
+
 /// Those that build this repository are left out.
 #[test]
 fn commands_of_the_readme_work() {
@@ -71,10 +86,13 @@ fn links_lead_somewhere() {
         "CHANGELOG.md",
         "docs/compatibility.md",
         "docs/configuration.md",
+        "docs/develop-a-module.md",
         "docs/install.md",
         "docs/operate.md",
         "docs/tenants.md",
         "docs/write-a-pollster.md",
+        "pollsters/examples/guest-pressure/README.md",
+        "pollsters/examples/idle-guest/README.md",
     ] {
         let text = document(name);
         let folder = Path::new(ROOT).join(name);

@@ -11,7 +11,7 @@ use crate::workspace::Workspace;
 use crate::{setup, step};
 
 /// Folders whose subfolders are crates that are compiled to modules.
-const MODULES: &[&str] = &["pollsters", "transformers"];
+const MODULES: &[&str] = &["pollsters", "pollsters/examples", "transformers"];
 
 /// The crate that modules are written with.
 const SDK: &str = "wasmeter-sdk";
@@ -76,12 +76,13 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         for (folder, manifest) in [
             ("pollsters/cpu", "[package]\nname = \"poll-cpu\"\n"),
+            ("pollsters/examples/ping", "[package]\nname = \"ping\"\n"),
             ("transformers/rate", "[package]\nname = \"a-rate\"\n"),
         ] {
             fs::create_dir_all(root.path().join(folder)).unwrap();
             fs::write(root.path().join(folder).join("Cargo.toml"), manifest).unwrap();
         }
         fs::create_dir(root.path().join("pollsters/empty")).unwrap();
-        assert_eq!(modules(root.path()).unwrap(), ["a-rate", "poll-cpu"]);
+        assert_eq!(modules(root.path()).unwrap(), ["a-rate", "ping", "poll-cpu"]);
     }
 }

@@ -76,7 +76,7 @@ impl Difference {
                 let text = |key: &str| came.get(key).and_then(Value::as_str).unwrap_or_default();
                 let slot = came.get("slot").and_then(Value::as_u64).unwrap_or_default();
                 let what = if came.get("failed").is_some() { "failed" } else { "meter" };
-                let mut out = format!("  ~ slot {slot}  {}  {}\n", text(what), text("resource"));
+                let mut out = format!("  ~ slot {slot}  {}  {}  {}\n", text(what), text("guest"), text("resource"));
                 for (key, value) in expected {
                     let now = came.get(key).map_or_else(|| "nothing".to_owned(), Value::to_string);
                     out.push_str(&format!("      {key}: expected {value}, and {now} came\n"));
