@@ -10,7 +10,8 @@ pub const HELP: &str = "\
 Exit codes:
    0  done
    1  it could not be started, or failed while it ran; `run --cycles`: an output lacks samples;
-      `explain`: there is no value
+      `explain`: there is no value; `module build`: cargo did not build it; `module test`: something
+      else came than was expected
   64  the command line or the configuration is wrong
   69  the hypervisor cannot be reached (`run --cycles`: in no cycle), or the daemon that is asked
   70  a module was refused, or failed

@@ -182,7 +182,7 @@ fn what_a_module_takes_is_measured() {
     let report = folder.run(&format!("{line} {{\"target\":{{\"name\":\"cpu.delta\"}}}}")).is(0).json();
     assert_eq!((&report["measured"][1]["input_samples"], &report["measured"][1]["samples"]), (&20.into(), &20.into()));
     folder.write("hostile.wasm", hostile());
-    let mut failing = folder.command("module bench hostile.wasm --resources 1 --module-config");
-    let failing = Ran::of(&failing.arg("run: panic").output().unwrap());
+    let mut failing = folder.command("module bench hostile.wasm --resources 1");
+    let failing = Ran::of(&failing.arg("--module-config=run: panic").output().unwrap());
     failing.is(70).complains("hostile with 1 resources, slot 1: failed for ").complains("trap: ");
 }

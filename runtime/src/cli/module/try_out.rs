@@ -64,7 +64,7 @@ impl Args {
         for slot in 0..self.slots {
             self.wait(slot, &config, &threads);
             let tried = subject.next(&threads)?;
-            if !self.quiet && !(tried.slot.samples.is_empty() && !is_pollster(&module)) {
+            if !self.quiet && (is_pollster(&module) || !tried.slot.samples.is_empty()) {
                 print::text(&once::samples(&tried.slot))?;
             }
             print::text(&format!("slot {}: {}\n", slot + 1, used(&tried, is_pollster(&module))))?;

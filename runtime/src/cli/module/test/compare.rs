@@ -101,6 +101,8 @@ impl Difference {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::lines;
     use super::*;
 
@@ -130,6 +132,31 @@ mod tests {
         // A real is not a count, and a key that did not come is none.
         assert_eq!(differences(&ONE.replace("\"volume\": 1", "\"volume\": 1.0"), ONE).len(), 1);
         assert_eq!(differences(&ONE.replace("\"unit\"", "\"notes\": {}, \"unit\""), ONE).len(), 1);
+    }
+
+    proptest! {
+        /// Whatever the lines are, they are as they are, in any order.
+        #[test]
+        fn lines_do_not_differ_from_themselves(
+            lines in prop::collection::vec((0_u64..3, "[ab]", "[xy]", any::<i8>()), 0..20), from in 0_usize..20,
+        ) {
+            let line = |(slot, meter, resource, volume): &(u64, String, String, i8)| {
+                serde_json::json!({ "slot": slot, "meter": meter, "resource": resource, "volume": volume })
+            };
+            let all: Vec<Value> = lines.iter().map(line).collect();
+            prop_assert_eq!(compare(&all, &all), []);
+            prop_assert_eq!(compare(&[], &all).len(), all.len());
+            prop_assert_eq!(compare(&all, &[]).len(), all.len());
+            let without: Vec<Value> = all.iter().enumerate().filter(|(at, _)| *at != from).map(|(_, l)| l.clone()).collect();
+            prop_assert_eq!(compare(&all, &without).is_empty(), from >= all.len());
+        }
+
+        #[test]
+        fn any_text_is_lines_or_none(text in any::<String>()) {
+            if let Ok(parsed) = lines::parse(&text) {
+                prop_assert_eq!(compare(&parsed, &parsed), []);
+            }
+        }
     }
 
     #[test]
