@@ -84,7 +84,8 @@ impl Alone {
         let mut poll =
             Poll::alone(&self.sandbox, &self.module, Arc::clone(&snapshot), view, &self.config, &self.stopwatch);
         poll.state = Arc::clone(&self.state);
-        let Polled { landed, failures, state, fuel, memory, took } = threads.time.block_on(poll.run());
+        let Polled { landed, failures, state, fuel, memory, took, calls, granted, lines } =
+            threads.time.block_on(poll.run());
         self.state = state;
         let (at, work) = (snapshot.at, Work::everything(&self.module));
         let first_id = Ids::new(&self.config.host, at).take(at, 0);
@@ -104,6 +105,11 @@ impl Alone {
             memory,
             took,
             failures,
+            calls,
+            granted,
+            lines,
+            at: at.wall,
+            of: None,
         };
         Tried { inputs: Vec::new(), slot, report: Some(report), failures: words }
     }
