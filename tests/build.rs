@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Packages to build, and the names of what comes out.
-const GUESTS: [(&str, &str); 4] = [
+const GUESTS: [(&str, &str); 6] = [
+    ("example-http-exporter", "http_exporter"),
+    ("guest-asking", "asking"),
     ("guest-hostile", "hostile"),
     ("guest-parting", "parting"),
     ("guest-resources", "resources"),
@@ -14,7 +16,7 @@ const GUESTS: [(&str, &str); 4] = [
 
 fn main() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
-    for source in ["tests/guests", "pollsters/disk", "guest-sdk/src", "wit", "Cargo.lock"] {
+    for source in ["tests/guests", "pollsters/disk", "pollsters/examples", "guest-sdk/src", "wit", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", root.join(source).display());
     }
     let folder = build(&root);

@@ -2,6 +2,7 @@
 
 mod control;
 mod deployments;
+mod grants;
 mod guests;
 pub mod machine;
 mod metrics;
