@@ -128,3 +128,69 @@ where
     let one = |text: &String| text.parse().map_err(|error: T::Err| Refused::new(key, error.to_string(), "Correct it"));
     texts.iter().map(one).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::deployment::tests::version;
+    use super::*;
+    use crate::sandbox::compile::Compiler;
+
+    /// What these grants give a module that makes requests, if they came through the control socket or from a file.
+    fn given(grants: Grants, file: Option<&str>) -> Result<Granted, Refused> {
+        let folder = tempfile::tempdir().unwrap();
+        let sandbox = Sandbox::new(&folder.path().join("cache"), Compiler::at("/nowhere".into())).unwrap();
+        let key = Key::new("acme".parse().unwrap(), "asks".parse().unwrap());
+        granted(&sandbox, &key, &Version { grants, file: file.map(str::to_owned), ..version(b"m") }, Some(1 << 20))
+    }
+
+    fn with_secret(source: SecretSource) -> Grants {
+        Grants {
+            http: vec!["GET http://a.example/x".to_owned()],
+            secrets: BTreeMap::from([("token".to_owned(), source)]),
+            ..Grants::default()
+        }
+    }
+
+    #[test]
+    fn only_files_of_the_operators_name_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        std::fs::write(&path, "hunter2-and-more\n").unwrap();
+        let file = || with_secret(SecretSource::File(path.display().to_string()));
+        assert!(given(file(), Some("acme.yaml")).unwrap().http.is_some());
+        let refused = given(file(), None).unwrap_err();
+        assert_eq!(refused.message, "the secret token names a file, which only files of the operator's may");
+        let text = with_secret(SecretSource::Text(Secret::new("hunter2-and-more")));
+        let granted = given(text, None).unwrap();
+        assert!(granted.http.is_some() && !format!("{granted:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn what_cannot_be_granted_says_which_key_it_is() {
+        let http = |urls: &[&str]| Grants { http: urls.iter().map(ToString::to_string).collect(), ..Grants::default() };
+        let secret = |text: &str| with_secret(SecretSource::Text(Secret::new(text)));
+        let many: Vec<&str> = std::iter::repeat_n("http://a.example/", MOST_URLS + 1).collect();
+        for (grants, key, words) in [
+            (http(&["ftp://a.example/"]), "grants.http", "character 1: a URL begins with http://"),
+            (http(&["http://127.0.0.1/"]), "grants.http", "127.0.0.1 is not a public address (loopback)"),
+            (http(&many), "grants.http", "there are 101 entries, and at most 100 are taken"),
+            (
+                Grants { addresses: vec!["::1".to_owned()], ..Grants::default() },
+                "grants.http",
+                "nothing may be requested",
+            ),
+            (secret("short"), "grants.secrets", "it has fewer than 8 bytes"),
+            (secret("with\nan end of a line"), "grants.secrets", "characters that a header cannot have"),
+            (
+                Grants { addresses: vec!["all".to_owned()], ..http(&["http://a.example/"]) },
+                "grants.addresses",
+                "write an address or a network",
+            ),
+        ] {
+            let refused = given(grants, None).unwrap_err();
+            assert!(refused.key == key && refused.message.contains(words), "{refused:?}");
+        }
+        let nothing = given(Grants { clock: true, ..Grants::default() }, None).unwrap();
+        assert!(nothing.http.is_none() && nothing.clock && !nothing.random);
+    }
+}

@@ -103,7 +103,7 @@ fn words(failure: &Failure) -> &str {
 /// Whole numbers stay exact as long as all are.
 fn column(values: Vec<(u32, f64)>) -> Column {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, and below 2^53")]
-    let count = |value: f64| (value >= 0.0 && value <= EXACT && value.fract() == 0.0).then_some(value as u64);
+    let count = |value: f64| ((0.0..=EXACT).contains(&value) && value.fract() == 0.0).then_some(value as u64);
     let counts: Option<Vec<(u32, u64)>> = values.iter().map(|(guest, value)| Some((*guest, count(*value)?))).collect();
     match counts {
         Some(counts) => counts.into_iter().collect(),
