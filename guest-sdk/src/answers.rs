@@ -6,6 +6,7 @@
 use std::fmt::Debug;
 
 use crate::bindings::pollster::wasmeter::plugin::types::{LimitReached, ReadError};
+use crate::http::{self, Request, Response};
 use crate::{Column, Level, Meter, Moment};
 
 /// A host of modules that are linked natively: the functions of the contract, under the names that `Call` uses.
@@ -25,4 +26,5 @@ pub trait Answers: Debug {
     fn load_bytes(&self, name: &str) -> Option<Vec<u8>>;
     fn save_bytes(&self, name: &str, bytes: &[u8]) -> Result<(), LimitReached>;
     fn log(&self, level: Level, text: &str);
+    fn request(&self, request: &Request) -> Result<Response, http::Error>;
 }

@@ -23,12 +23,12 @@ pub mod transformer {
         default_bindings_module: "wasmeter_sdk::bindings::transformer",
         additional_derives: [PartialEq],
         with: {
-            "wasmeter:plugin/types@0.1.0": crate::bindings::pollster::wasmeter::plugin::types,
-            "wasmeter:plugin/attributes@0.1.0": crate::bindings::pollster::wasmeter::plugin::attributes,
-            "wasmeter:plugin/texts@0.1.0": crate::bindings::pollster::wasmeter::plugin::texts,
-            "wasmeter:plugin/declare@0.1.0": crate::bindings::pollster::wasmeter::plugin::declare,
-            "wasmeter:plugin/state@0.1.0": crate::bindings::pollster::wasmeter::plugin::state,
-            "wasmeter:plugin/log@0.1.0": crate::bindings::pollster::wasmeter::plugin::log,
+            "wasmeter:plugin/types@0.1.1": crate::bindings::pollster::wasmeter::plugin::types,
+            "wasmeter:plugin/attributes@0.1.1": crate::bindings::pollster::wasmeter::plugin::attributes,
+            "wasmeter:plugin/texts@0.1.1": crate::bindings::pollster::wasmeter::plugin::texts,
+            "wasmeter:plugin/declare@0.1.1": crate::bindings::pollster::wasmeter::plugin::declare,
+            "wasmeter:plugin/state@0.1.1": crate::bindings::pollster::wasmeter::plugin::state,
+            "wasmeter:plugin/log@0.1.1": crate::bindings::pollster::wasmeter::plugin::log,
         },
     });
 }

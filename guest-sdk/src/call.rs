@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use crate::bindings::pollster::wasmeter::plugin::types::{LimitReached, ReadError};
 use crate::host::Host;
+use crate::http::{self, Request, Response};
 use crate::{Column, Failure, Level, Meter, Moment, Note};
 
 /// The call of a pollster: it may do everything.
@@ -114,6 +115,13 @@ impl Call<'_, Polling> {
             Err(ReadError::Unavailable) => Ok(Column::default()),
             other => other.map_err(|e| unread(key, "READS", e)),
         }
+    }
+
+    /// Makes a request and waits for the answer, whatever its status. It cannot be taken back if the call fails.
+    ///
+    /// A module that uses this needs the grant `http`. An error becomes a [`Failure`] by `?`.
+    pub fn send(&self, request: &Request) -> Result<Response, http::Error> {
+        self.host.request(request)
     }
 
     /// When this slot's statistics were read.

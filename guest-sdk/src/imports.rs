@@ -1,5 +1,6 @@
 //! The host as the sandbox shows it: what the contract imports, under the names that `Call` uses.
 
+use crate::bindings::pollster::wasmeter::plugin::http::{self, Request, Response};
 use crate::bindings::pollster::wasmeter::plugin::types::{LimitReached, ReadError};
 use crate::bindings::pollster::wasmeter::plugin::{attributes, clock, declare, log, state, stats, texts};
 use crate::{Column, Level, Meter, Moment};
@@ -61,6 +62,10 @@ impl Host {
 
     pub(crate) fn save_bytes(&self, name: &str, bytes: &[u8]) -> Result<(), LimitReached> {
         state::save_bytes(name, bytes)
+    }
+
+    pub(crate) fn request(&self, request: &Request) -> Result<Response, http::Error> {
+        http::send(request)
     }
 
     pub(crate) fn log(&self, level: Level, text: &str) {

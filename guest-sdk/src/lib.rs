@@ -40,6 +40,7 @@
 //! - [`Declared`] and [`Wanted`] are what it says of itself.
 //! - [`Call`] is what it asks during a call, and [`Samples`] what it answers.
 //! - [`Column`] holds numbers, and joins and sums them.
+//! - [`http`] is what a module asks servers, where that was granted.
 //! - [`testing`] stands in for the host in native tests.
 //! - `config`, with the feature `json`, reads a configuration.
 
@@ -52,6 +53,7 @@ mod column;
 pub mod config;
 #[doc(hidden)]
 pub mod declared;
+pub mod http;
 mod pollster;
 mod samples;
 mod transformer;

@@ -34,6 +34,7 @@ mod state;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use crate::http::{self, Request, Response};
 use crate::{Batch, Column, Description, Failure, Level, Meter, Moment, Outputs, Pollster, Transformer};
 
 pub use self::cell::Cell;
@@ -52,6 +53,9 @@ pub struct Host {
     state: State,
     texts: RefCell<Texts>,
     logs: RefCell<Vec<(Level, String)>>,
+    /// What servers answer, by URL.
+    answers: BTreeMap<String, Result<Response, http::Error>>,
+    requests: RefCell<Vec<Request>>,
     /// What lasts for a call.
     call: RefCell<Session>,
 }
@@ -141,6 +145,22 @@ impl Host {
         let is = |index: &u32| matches!(place(&texts, *index), Some((text, false)) if text == id);
         let found = ids.texts().ok()?.iter().position(is)?;
         ids.resources.get(found).copied()
+    }
+
+    /// What a server answers at a URL, with its query, from now on. Any other URL is denied, as where nothing is granted.
+    pub fn answer(self, url: &str, status: u16, body: impl Into<Vec<u8>>) -> Self {
+        self.answer_with(url, Ok(Response { status, headers: Vec::new(), body: body.into() }))
+    }
+
+    /// The same with headers, or with the reason why there is no answer.
+    pub fn answer_with(mut self, url: &str, answer: Result<Response, http::Error>) -> Self {
+        self.answers.insert(url.to_owned(), answer);
+        self
+    }
+
+    /// The requests that were made, as the module made them.
+    pub fn requests(&self) -> Vec<Request> {
+        self.requests.borrow().clone()
     }
 
     /// The lines that were logged.

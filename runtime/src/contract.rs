@@ -43,7 +43,7 @@ pub use transformer::exports::wasmeter::plugin::converter::{Batch, Outputs};
 /// The package that this host serves.
 pub const PACKAGE: &str = "wasmeter:plugin";
 /// The version that this host serves. A module that wants a later one, or another minor line, is refused by name.
-pub const VERSION: (u64, u64, u64) = (0, 1, 0);
+pub const VERSION: (u64, u64, u64) = (0, 1, 1);
 
 impl From<clock::Moment> for Moment {
     fn from(at: clock::Moment) -> Self {

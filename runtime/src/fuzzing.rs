@@ -8,6 +8,8 @@ use crate::config::ceilometer::Import;
 use crate::publish::notifier::envelope::{Envelope, Escaped, Message};
 use crate::publish::notifier::signature::{Canonical, METADATA, Signer};
 use crate::publish::notifier::transport_url::{Options, TransportUrl};
+use crate::sandbox::host::http::url::Url;
+use crate::sandbox::host::http::{AddressGrant, Grant, Method};
 use crate::spool::{log, record};
 
 /// Something that reads bytes, and its name.
@@ -26,6 +28,7 @@ pub const TARGETS: &[Target] = &[
     #[cfg(feature = "libvirt")]
     ("statistics", statistics),
     ("transport_url", transport_url),
+    ("url", url),
 ];
 
 /// A file like `ceilometer.conf`.
@@ -111,6 +114,27 @@ pub fn statistics(bytes: &[u8]) {
 /// Where brokers are.
 pub fn transport_url(bytes: &[u8]) {
     let _ = TransportUrl::parse(&String::from_utf8_lossy(bytes), Options::default());
+}
+
+/// What modules may request, what they do request, and where servers lead them: whatever is taken is taken for the same
+/// when it is read again.
+#[allow(clippy::panic, reason = "what fuzzing looks for")]
+pub fn url(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let same = |url: Url| match Url::parse(&url.to_string()) {
+        Ok(again) if again == url => {}
+        again => panic!("{url:?} was read as {again:?}"),
+    };
+    let _ = Url::parse(&text).map(same);
+    let from = Url::parse("https://metrics.example:9100/a/b?c");
+    let _ = from.and_then(|from| from.join(&text)).map(same);
+    if let Ok(grant) = text.parse::<Grant>() {
+        let covers = Method::ALL.iter().any(|method| grant.covers(*method, grant.url()));
+        assert!(covers && grant.to_string().parse() == Ok(grant.clone()), "{grant:?}");
+    }
+    if let Ok(grant) = text.parse::<AddressGrant>() {
+        assert!(grant.to_string().parse() == Ok(grant), "{grant:?}");
+    }
 }
 
 #[cfg(test)]

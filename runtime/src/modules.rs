@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod deploying;
 pub mod deployment;
+pub mod granting;
 pub mod life;
 pub mod registry;
 pub mod store;
@@ -122,6 +123,7 @@ fn remedy(failure: &Failure) -> &'static str {
         Cause::OutOfFuel | Cause::Deadline | Cause::Memory => {
             "Raise fuel_base, deadline or memory, of the module or under sandbox, if it is to have that much"
         }
+        Cause::NotGranted => "Grant it, or have the module do without",
         _ => "See wasmeter module inspect for what the file says of itself",
     }
 }

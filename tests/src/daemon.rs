@@ -4,6 +4,7 @@ mod deploying;
 mod failing;
 mod outputs;
 mod reloading;
+mod requests;
 mod resources;
 mod service;
 mod signals;

@@ -75,6 +75,16 @@ pub fn resources() -> &'static str {
     env!("RESOURCES_WASM")
 }
 
+/// The pollster that makes requests.
+pub fn asking() -> &'static str {
+    env!("ASKING_WASM")
+}
+
+/// The example that asks what applications tell Prometheus.
+pub fn http_exporter() -> &'static str {
+    env!("HTTP_EXPORTER_WASM")
+}
+
 /// The transformer that declares meters and parts.
 pub fn parting() -> &'static str {
     env!("PARTING_WASM")

@@ -6,6 +6,8 @@ use wasmtime::component::{Component, Instance, Linker, ResourceTable, Val};
 use wasmtime::{Config, Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use crate::support::{LIMITS, module, poll, slots};
+
 struct Host {
     wasi: WasiCtx,
     table: ResourceTable,
@@ -41,13 +43,23 @@ fn on(version: &str) -> wasmtime::Result<(Store<Host>, Instance)> {
 
 #[test]
 fn a_module_runs_on_a_later_host_of_its_line() {
-    let (mut store, instance) = on("0.1.1").unwrap();
-    let poller = instance.get_export_index(&mut store, None, "wasmeter:plugin/poller@0.1.0").unwrap();
+    let (mut store, instance) = on("0.1.2").unwrap();
+    let poller = instance.get_export_index(&mut store, None, "wasmeter:plugin/poller@0.1.1").unwrap();
     let describe = instance.get_export_index(&mut store, Some(&poller), "describe").unwrap();
     let describe = instance.get_func(&mut store, describe).unwrap();
     let mut results = [Val::Bool(false)];
     describe.call(&mut store, &[Val::String(String::new())], &mut results).unwrap();
     assert!(format!("{results:?}").contains("power.state"), "{results:?}");
+}
+
+/// A module that was built for a version that is no longer this one, and released with it.
+#[tokio::test]
+async fn a_module_of_an_earlier_version_runs() {
+    let released = std::fs::read("released/power-0.1.0.wasm").unwrap();
+    let module = module(&released, "", LIMITS).await.unwrap();
+    assert_eq!(module.code.manifest.contract, "0.1.0");
+    let series = poll(&module, &slots::Host::of(3).slot()).await.result.unwrap().output;
+    assert_eq!(series.iter().map(|series| series.column.len()).collect::<Vec<_>>(), [3]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::answers::Answers;
 use crate::bindings::pollster::wasmeter::plugin::types::{LimitReached, ReadError};
+use crate::http::{self, Request, Response};
 use crate::testing::{Host, check, moment, place};
 use crate::{Column, Level, Meter, Moment};
 
@@ -118,6 +119,15 @@ impl Answers for Host {
 
     fn log(&self, level: Level, text: &str) {
         self.logs.borrow_mut().push((level, text.to_owned()));
+    }
+
+    fn request(&self, request: &Request) -> Result<Response, http::Error> {
+        self.requests.borrow_mut().push(request.clone());
+        self.answers.get(&request.url).cloned().unwrap_or_else(|| {
+            let (url, _) = request.url.split_once('?').unwrap_or((&request.url, ""));
+            let asked = format!("{} {url}", request.method);
+            Err(http::Error::Denied(format!("{asked} is not granted; `grants: {{http: [{asked}]}}` would allow it")))
+        })
     }
 }
 

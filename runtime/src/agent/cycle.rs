@@ -202,7 +202,7 @@ impl Agent {
         for chain in &mut self.chains {
             chain.forget(&gone);
         }
-        self.tenants.forget(&gone);
+        self.tenants.forget(&gone, now.monotonic);
     }
 
     pub(super) fn since(&self, at: Moment) -> Duration {

@@ -35,14 +35,14 @@ pub struct Tenants {
     pub rules: Rules,
     deployed: BTreeMap<Key, Deployed>,
     running: JoinSet<Answer>,
-    /// Whose tasks they are.
-    tasks: HashMap<task::Id, (Key, u64)>,
+    /// Whose tasks they are, and when what they are about was read.
+    tasks: HashMap<task::Id, (Key, u64, u64)>,
     /// What somebody has not landed yet.
     waiting: Vec<Answer>,
     /// How many deployments there were. Answers to one that is gone are not another's of its name.
     deployments: u64,
-    /// Resources that were forgotten while something was under way.
-    gone: Vec<Ident>,
+    /// Resources that were forgotten while something was under way, and when.
+    gone: Vec<(u64, Ident)>,
     /// What those remembered that were removed since the last slot that was kept: nothing any more.
     forgotten: BTreeMap<String, Arc<State>>,
     /// Those that differ from what is kept of them.
@@ -284,15 +284,19 @@ impl Tenants {
     }
 
     /// Forgets resources that have been gone for long.
-    pub fn forget(&mut self, gone: &[Ident]) {
+    pub fn forget(&mut self, gone: &[Ident], now: u64) {
         for Deployed { states, kept, .. } in self.deployed.values_mut() {
             states.values_mut().chain(kept.values_mut()).for_each(|state| Arc::make_mut(state).forget(gone));
         }
-        if self.are_busy() {
-            self.gone.extend(gone);
-        } else {
-            self.gone.clear();
-        }
+        self.gone.extend(gone.iter().map(|ident| (now, *ident)));
+        self.let_go();
+    }
+
+    /// Lets go of forgotten resources that nothing under way knew: their numbers may be others' by the next slot.
+    fn let_go(&mut self) {
+        let running = self.tasks.values().map(|(.., read)| *read);
+        let oldest = running.chain(self.waiting.iter().map(|answer| answer.snapshot.at.monotonic)).min();
+        self.gone.retain(|(at, _)| oldest.is_some_and(|oldest| *at > oldest));
     }
 
     /// Waits until something is done, and never if nothing is under way. Waiting can be given up and taken up again.
@@ -321,8 +325,9 @@ impl Tenants {
             Err(error) => {
                 tracing::error!(%error, "The task of a tenant's module was lost; it begins anew with the next slot.");
                 let lost = self.tasks.remove(&error.id());
-                let found = lost
-                    .and_then(|(key, number)| self.deployed.get_mut(&key).filter(|deployed| deployed.number == number));
+                let found = lost.and_then(|(key, number, _)| {
+                    self.deployed.get_mut(&key).filter(|deployed| deployed.number == number)
+                });
                 found.into_iter().for_each(|deployed| deployed.busy = false);
             }
         }

@@ -19,10 +19,11 @@ use std::path::{Path, PathBuf};
 
 use super::setup::{self, Threads, Where};
 use super::{Exit, print};
+use crate::agent::OPERATOR;
 use crate::config::Config;
 use crate::config::daemon::CallLimits;
 use crate::modules;
-use crate::sandbox::{Failure, Limits, Module as Loaded, Sandbox, World};
+use crate::sandbox::{Failure, Granted, Limits, Module as Loaded, Sandbox, World};
 
 /// Make modules, look at them, and try them out.
 #[derive(Debug, clap::Subcommand)]
@@ -97,7 +98,8 @@ impl Which {
         let bytes = self.bytes()?;
         threads.time.block_on(async {
             let code = sandbox.load(&bytes).await?;
-            sandbox.configure(&self.name(), false, code, self.module_config.clone(), Limits::from(limits)).await
+            let (config, granted) = (self.module_config.clone(), Granted::to_try_out());
+            sandbox.configure_of((OPERATOR, &self.name()), code, config, Limits::from(limits), granted).await
         })
     }
 }

@@ -3,6 +3,7 @@
 mod control;
 mod deployments;
 mod fixture;
+mod grants;
 mod guests;
 pub mod machine;
 mod metrics;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::deployment::{Key, Signature, Version};
-use super::read;
 use super::registry::Unkept;
 use super::trust::{Policy, Trust};
+use super::{granting, read};
 use crate::config::daemon::{CallLimits, DeploymentFile, Tenants};
 use crate::config::polling::Source;
 use crate::config::{Config, MeterFilter, Problems, Secret};
@@ -175,7 +175,10 @@ impl Loader {
         }
         let text = version.config.expose().to_owned();
         let limits = Limits::from(version.limits.over(self.limits));
-        let module = self.sandbox.configure_of((tenant, name), code, text, limits).await.map_err(Refused::failed)?;
+        let asking = code.manifest.asks().then_some(limits.memory as u64);
+        let granted = granting::granted(&self.sandbox, &key, &version, asking)?;
+        let module = self.sandbox.configure_of((tenant, name), code, text, limits, granted);
+        let module = module.await.map_err(Refused::failed)?;
         let names = Names::granted(Arc::clone(&self.reserved), &version.grants.names);
         for meter in &module.description.meters {
             let allowed = names.allow(&meter.name);
@@ -204,7 +207,7 @@ fn source(key: &Key, version: &Version) -> Result<Source, Refused> {
 // === impl Refused ===
 
 impl Refused {
-    fn new(key: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(super) fn new(key: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { key, message: message.into(), remedy: remedy.into() }
     }
 

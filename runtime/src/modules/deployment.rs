@@ -14,7 +14,7 @@ mod version;
 
 pub use self::check::Invalid;
 pub use self::key::{InvalidName, InvalidTenant, Key, Name, Tenant};
-pub use self::version::{Grants, Overrides, SecretSource, Signature, Version};
+pub use self::version::{Grants, Overrides, RequestLimits, SecretSource, Signature, Version};
 
 /// Versions that are kept. Who wants to go back further has the file.
 pub const VERSIONS: usize = 10;

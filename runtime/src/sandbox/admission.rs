@@ -30,8 +30,9 @@ pub struct Manifest {
 }
 
 /// Interfaces of WASI that every module gets, because every program that is built on a standard library imports
-/// them. They lead nowhere: no arguments, no environment, no input, and output that goes to the log.
-const WASI: [&str; 14] = [
+/// them. They lead nowhere: no arguments, no environment, no input, output that goes to the log, clocks that stand, and
+/// numbers that are random but foreseen, unless more was granted.
+const WASI: [&str; 18] = [
     "wasi:cli/environment",
     "wasi:cli/exit",
     "wasi:cli/stdin",
@@ -45,11 +46,19 @@ const WASI: [&str; 14] = [
     "wasi:io/error",
     "wasi:io/poll",
     "wasi:io/streams",
+    "wasi:clocks/wall-clock",
+    "wasi:clocks/monotonic-clock",
+    "wasi:random/random",
+    "wasi:random/insecure",
     "wasi:random/insecure-seed",
 ];
 
-const POLLSTER: [&str; 8] = ["types", "stats", "attributes", "texts", "declare", "clock", "state", "log"];
+/// Beside these a pollster may import [`HTTP`], if that is granted.
+const POLLSTER: [&str; 9] = ["types", "stats", "attributes", "texts", "declare", "clock", "state", "log", HTTP];
 const TRANSFORMER: [&str; 6] = ["types", "attributes", "texts", "declare", "state", "log"];
+
+/// What a module has only where the deployment was granted something of it.
+const HTTP: &str = "http";
 
 /// Bytes of a page of memory.
 const PAGE: u64 = 65_536;
@@ -60,6 +69,16 @@ impl World {
             Self::Pollster => &POLLSTER,
             Self::Transformer => &TRANSFORMER,
         }
+    }
+}
+
+impl Manifest {
+    /// Whether it makes requests.
+    pub fn asks(&self) -> bool {
+        self.imports.iter().any(|import| {
+            let name = import.split_once('@').map_or(import.as_str(), |(name, _)| name);
+            name.strip_prefix(PACKAGE).and_then(|rest| rest.strip_prefix('/')) == Some(HTTP)
+        })
     }
 }
 
@@ -255,9 +274,7 @@ fn reason(import: &str) -> Option<&'static str> {
     let known = [
         ("wasi:filesystem/", "files: std::fs is used somewhere"),
         ("wasi:sockets/", "the network: std::net is used somewhere"),
-        ("wasi:http/", "the network"),
-        ("wasi:clocks/", "clocks: std::time is used somewhere; the contract's clock tells the slot's time"),
-        ("wasi:random/", "randomness; HashMap needs none but insecure-seed"),
+        ("wasi:http/", "the network; the contract's http makes requests"),
         ("wasmeter:plugin/", "an interface that this world does not have"),
     ];
     known.iter().find(|(prefix, _)| import.starts_with(prefix)).map(|(_, reason)| *reason)
@@ -300,7 +317,7 @@ mod tests {
         let failure = refused(r#"(component (instance $i) (export "wasmeter:plugin/poller@0.7.3" (instance $i)))"#);
         assert_eq!(failure.cause, Cause::AbiMismatch);
         assert!(failure.detail.contains("wasmeter:plugin@0.7.3"), "{failure}");
-        assert!(failure.detail.contains("serves 0.1.0"), "{failure}");
+        assert!(failure.detail.contains("serves 0.1.1"), "{failure}");
         let later = r#"(component (instance $i) (export "wasmeter:plugin/poller@0.1.9" (instance $i)))"#;
         assert_eq!(admit(&wat::parse_str(later).unwrap()).unwrap().contract, "0.1.9");
     }

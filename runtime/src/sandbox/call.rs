@@ -8,7 +8,9 @@ use super::check::Bounds;
 use super::failure::{Cause, Failure};
 use super::host::debt::{self, Debt, SLICE};
 use super::host::declare::Declared;
+use super::host::http::Asking;
 use super::host::log::Lines;
+use super::host::random::Random;
 use super::host::state::{State, StateAccess, Writes};
 use super::host::texts::{Text, Texts};
 use super::host::wasi::Wasi;
@@ -49,6 +51,8 @@ pub struct Called<T> {
     pub memory: usize,
     /// What it logged and wrote to its standard streams.
     pub lines: Lines,
+    /// Whether it made requests, which cannot be taken back.
+    pub asked: bool,
 }
 
 /// What a transformer is to convert.
@@ -105,7 +109,8 @@ impl Sandbox {
     /// Polls once, with so much fuel.
     pub async fn poll(&self, module: &Module, input: Input, state: Arc<State>, fuel: u64) -> Called<Vec<Series>> {
         let Linked::Pollster(pre) = &module.code.linked else { return Called::of_wrong_world(module) };
-        let context = Context::new(module, Arc::clone(&module.gives), input, state);
+        let mut context = Context::new(module, Arc::clone(&module.gives), input, state);
+        context.asking = module.granted.http.is_some().then(|| Asking::new(Arc::clone(&module.granted)));
         let call = async |store: &mut Store<Context>| {
             let instance = pre.instantiate_async(&mut *store).await?;
             instance.wasmeter_plugin_poller().call_poll(store, &module.config).await
@@ -147,16 +152,22 @@ impl Sandbox {
         check: impl FnOnce(Bounds<'_>, &T) -> Result<usize, Failure>,
     ) -> Called<T> {
         // Nobody closes the semaphore.
-        let slots = if *module.tenant == *OPERATOR { &self.slots } else { &self.tenants_slots };
+        let slots = match *module.tenant == *OPERATOR {
+            true => &self.slots,
+            false if module.asks() => &self.asking_slots,
+            false => &self.tenants_slots,
+        };
         let _slot = slots.acquire().await.ok();
+        let pauses = context.asking.as_ref().map(|asking| Arc::clone(&asking.pauses)).unwrap_or_default();
         let mut store = match self.store(context, fuel) {
             Ok(store) => store,
             Err(error) => return Called::failed(Failure::new(Cause::Host, format!("{error:#}"))),
         };
-        let answer = within(module.limits.deadline, call(&mut store)).await;
+        let answer = within(module.limits.deadline, pauses, call(&mut store)).await;
         let left = store.get_fuel().unwrap_or(0);
         let mut context = store.into_data();
-        let owed = context.debt.owed().saturating_add(context.limiter.debt);
+        let asked = context.asking.as_mut().map_or(0, Asking::unbooked);
+        let owed = context.debt.owed().saturating_add(context.limiter.debt).saturating_add(asked);
         let mut used = fuel.saturating_sub(left).saturating_add(owed);
         let outcome = match answer {
             None => {
@@ -177,6 +188,7 @@ impl Sandbox {
             }),
         };
         let (fuel, memory) = (used.min(fuel), context.limiter.memory_used());
+        let asked = context.asking.as_ref().is_some_and(Asking::has_asked);
         let (lines, stderr) = context.said(outcome.is_err());
         let result = match outcome {
             Ok(output) => Ok(Landed {
@@ -188,7 +200,7 @@ impl Sandbox {
             }),
             Err(failure) => Err(Failure { fuel_used: fuel, stderr, ..failure }),
         };
-        Called { result, fuel, memory, lines }
+        Called { result, fuel, memory, lines, asked }
     }
 
     fn store(&self, context: Context, fuel: u64) -> wasmtime::Result<Store<Context>> {
@@ -205,7 +217,7 @@ impl Sandbox {
 
 impl<T> Called<T> {
     fn failed(failure: Failure) -> Self {
-        Self { result: Err(failure), fuel: 0, memory: 0, lines: Lines::default() }
+        Self { result: Err(failure), fuel: 0, memory: 0, lines: Lines::default(), asked: false }
     }
 
     fn of_wrong_world(module: &Module) -> Self {
@@ -226,9 +238,17 @@ fn nothing() -> Input {
 
 impl Context {
     fn new(module: &Module, gives: Arc<Gives>, input: Input, state: Arc<State>) -> Self {
+        let at = input.snapshot.at;
+        let random = match module.granted.random {
+            true => Random::Machine,
+            false => {
+                let (tenant, module) = (Arc::clone(&module.tenant), Arc::clone(&module.name));
+                Random::Seeded { tenant, module, slot: at.wall, taken: 0 }
+            }
+        };
         Self {
             module: Arc::clone(&module.name),
-            wasi: Wasi::default(),
+            wasi: Wasi::new((!module.granted.clock).then_some(at)),
             limiter: Limiter::new(module.limits.memory),
             debt: Debt::default(),
             texts: Texts::new(input.view.resources()),
@@ -238,6 +258,8 @@ impl Context {
             declared: Declared::after(gives),
             state: StateAccess::to(state),
             lines: Lines::default(),
+            asking: None,
+            random,
         }
     }
 

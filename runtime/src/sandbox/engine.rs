@@ -8,7 +8,12 @@ use super::limits::{CORE_INSTANCES, MEMORIES, MEMORY_CEILING, TABLE_ELEMENTS, TA
 pub const OPERATORS_SLOTS: u32 = 16;
 /// The same of tenants' modules. Each tenant has a few at once, and they are kept while they wait for their turns.
 pub const TENANTS_SLOTS: u32 = 64;
-const SLOTS: u32 = OPERATORS_SLOTS + TENANTS_SLOTS;
+/// Deployments whose modules may make requests. They wait for servers, so each has an instance of its own, and nobody
+/// waits for somebody else's server.
+pub const ASKING_DEPLOYMENTS: usize = 120;
+/// Their instances, with room for those that are tried out, and for what is left of deployments that are gone.
+pub const ASKING_SLOTS: u32 = 128;
+const SLOTS: u32 = OPERATORS_SLOTS + TENANTS_SLOTS + ASKING_SLOTS;
 /// Slots whose memory stays mapped for the next instance.
 const WARM_SLOTS: u32 = 4;
 /// Memory that is zeroed in place instead of being given back: a module's own and a heap for 1,000 guests. Fresh pages

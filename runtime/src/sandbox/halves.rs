@@ -46,7 +46,7 @@ pub struct Answers<T> {
 
 impl Calls<'_> {
     /// Makes a call for each of these views. One that fails is made again by halves, so that one odd guest costs
-    /// itself. `size` says of how many resources a view is, as fuel and losses are counted; a view of none is left
+    /// itself; but not one that made requests, which would be made again. `size` says of how many resources a view is, as fuel and losses are counted; a view of none is left
     /// out.
     pub async fn make<T, F: Future<Output = Called<T>>>(
         &self,
@@ -73,6 +73,7 @@ impl Calls<'_> {
             answers.calls += 1;
             answers.fuel += called.fuel;
             answers.memory = answers.memory.max(called.memory);
+            let asked = called.asked;
             let cause = called.result.as_ref().err().map(|failure| failure.cause);
             ledger.book(&module.name, tenant, called.fuel, cause);
             match called.result {
@@ -85,14 +86,16 @@ impl Calls<'_> {
                     }
                     answers.landed.push(landed);
                 }
-                Err(failure) => match view.halves(resources).filter(|_| failure.cause.may_be_one_resource()) {
-                    // What is tried again says it again.
-                    Some((first, second)) => waiting.extend([second, first]),
-                    None => {
-                        said.append(called.lines);
-                        answers.failures.push((failure, size));
+                Err(failure) => {
+                    match view.halves(resources).filter(|_| !asked && failure.cause.may_be_one_resource()) {
+                        // What is tried again says it again.
+                        Some((first, second)) => waiting.extend([second, first]),
+                        None => {
+                            said.append(called.lines);
+                            answers.failures.push((failure, size));
+                        }
                     }
-                },
+                }
             }
         }
         said.emit(&module.name, tenant);

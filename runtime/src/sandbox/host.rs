@@ -5,8 +5,10 @@ pub mod attributes;
 pub mod clock;
 pub mod debt;
 pub mod declare;
+pub mod http;
 pub mod log;
 pub mod output;
+pub mod random;
 pub mod state;
 pub mod stats;
 pub mod texts;
@@ -16,7 +18,9 @@ use std::sync::Arc;
 
 use self::debt::Debt;
 use self::declare::Declared;
+use self::http::Asking;
 use self::log::Lines;
+use self::random::Random;
 use self::state::StateAccess;
 use self::texts::Texts;
 use self::wasi::Wasi;
@@ -53,6 +57,10 @@ pub struct Context {
     pub state: StateAccess,
     /// What it logged.
     pub lines: Lines,
+    /// What it may request, if anything.
+    pub asking: Option<Asking>,
+    /// Where its random numbers come from.
+    pub random: Random,
 }
 
 /// What a call is about.

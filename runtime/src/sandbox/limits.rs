@@ -73,6 +73,11 @@ pub const RESULT_BYTES: usize = 32 << 20;
 pub const STATE_NAMES: usize = 1_024;
 /// Bytes of a module's state in one tenant.
 pub const STATE_BYTES: usize = 16 << 20;
+/// Random bytes that a module gets at once.
+pub const RANDOM_BYTES: u64 = 64 << 10;
+/// Bytes of memory that modules which make requests may have together: while they wait for servers they keep it. Twice
+/// the longest answer counts for each, beside the memory of its instance.
+pub const ASKING_MEMORY: u64 = 512 << 20;
 /// Lines that a call may log, and all calls of a module in a cycle.
 pub const LOG_LINES: usize = 32;
 /// Bytes of a line that is logged.

@@ -1,6 +1,7 @@
 //! From a file to a module that can be called: admitted, compiled, linked, and asked to describe itself.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
@@ -11,6 +12,8 @@ use super::call::Called;
 use super::check;
 use super::compile::Compiler;
 use super::failure::{Cause, Failure};
+use super::granted::Granted;
+use super::host::http::Requests;
 use super::host::{Context, Gives, wasi};
 use super::limits::Limits;
 use super::module::{Code, Linked, Module};
@@ -28,6 +31,10 @@ pub struct Sandbox {
     /// Instances of the operator's modules, and those of tenants: nobody waits for an instance that waits for its turn.
     pub(super) slots: Semaphore,
     pub(super) tenants_slots: Semaphore,
+    /// Instances that may wait for servers.
+    pub(super) asking_slots: Semaphore,
+    /// Who makes requests for all modules.
+    pub requests: Requests,
 }
 
 /// What a module said of itself, and what that took.
@@ -65,9 +72,11 @@ impl Sandbox {
             })
             .map_err(SandboxError::Engine)?;
         let cache = Cache::open(folder, &engine)?;
-        let [slots, tenants_slots] =
-            [engine::OPERATORS_SLOTS, engine::TENANTS_SLOTS].map(|slots| Semaphore::new(slots as usize));
-        Ok(Self { engine, pollsters, transformers, cache, compiler, slots, tenants_slots })
+        let [slots, tenants_slots, asking_slots] =
+            [engine::OPERATORS_SLOTS, engine::TENANTS_SLOTS, engine::ASKING_SLOTS]
+                .map(|slots| Semaphore::new(slots as usize));
+        let requests = Requests::default();
+        Ok(Self { engine, pollsters, transformers, cache, compiler, slots, tenants_slots, asking_slots, requests })
     }
 
     /// Admits, compiles where that was not done before, and links a module.
@@ -100,19 +109,21 @@ impl Sandbox {
         self.described(Module::undescribed(name, built_in, code, config, limits)).await
     }
 
-    /// The same for a tenant.
+    /// The same for a tenant, with what was granted to this one.
     pub async fn configure_of(
         &self,
         (tenant, name): (&str, &str),
         code: Code,
         config: String,
         limits: Limits,
+        granted: Granted,
     ) -> Result<Module, Failure> {
         let module = Module::undescribed(name, false, code, config, limits);
-        self.described(Module { tenant: tenant.into(), ..module }).await
+        self.described(Module { tenant: tenant.into(), granted: Arc::new(granted), ..module }).await
     }
 
     async fn described(&self, module: Module) -> Result<Module, Failure> {
+        module.granted.cover(&module.code.manifest)?;
         if matches!(module.code.linked, Linked::Transformer(_)) {
             return Ok(module.that_reads_every_attribute());
         }

@@ -7,6 +7,7 @@ use wasmtime::component::{Component, Linker};
 use super::admission::Manifest;
 pub use super::admission::World;
 use super::failure::{Cause, Failure};
+use super::granted::Granted;
 use super::host::{Context, Gives, Reads};
 use super::limits::Limits;
 use crate::agent::OPERATOR;
@@ -49,6 +50,8 @@ pub struct Module {
     pub config: String,
     /// What a call of it may use.
     pub limits: Limits,
+    /// What it may do that others may not.
+    pub granted: Arc<Granted>,
     /// What a pollster gives and needs; empty for a transformer, whose meters depend on its inputs.
     pub description: Arc<Description>,
     pub(super) reads: Arc<Reads>,
@@ -96,6 +99,11 @@ impl Module {
         Digest::of(all.as_bytes()).to_string()
     }
 
+    /// Whether it may make requests, and does.
+    pub fn asks(&self) -> bool {
+        self.granted.http.is_some() && self.code.manifest.asks()
+    }
+
     /// A module before it has been asked to describe itself.
     pub(super) fn undescribed(name: &str, built_in: bool, code: Code, config: String, limits: Limits) -> Self {
         Self {
@@ -105,6 +113,7 @@ impl Module {
             code,
             config,
             limits,
+            granted: Arc::default(),
             description: Arc::new(Description {
                 meters: Vec::new(),
                 declares: Vec::new(),

@@ -13,6 +13,10 @@ pub const PATTERN: u64 = 2_000;
 pub const PATTERN_BYTE: u64 = 20;
 /// Loading or saving one cell of state, beside its bytes.
 pub const CELL: u64 = 30;
+/// One random byte: a hash of 32 of them takes half a microsecond.
+pub const RANDOM_BYTE: u64 = 200;
+/// Looking at a request before anything else is done with it: it is taken apart and compared with all grants.
+pub const LOOK: u64 = 100_000;
 /// One KiB of memory that an instance grows by: zeroed pages cost 0.5 ms a MiB.
 pub const MEMORY_KIB: u64 = 5_000;
 

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{Instant as TimerInstant, sleep};
 
+use super::pauses::Pauses;
+
 thread_local! {
     /// How long the task that is polled just now has waited for its turns in all.
     static WAITED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
@@ -61,9 +63,17 @@ enum Turn {
 #[derive(Debug)]
 pub struct Closed(Arc<Gate>);
 
-/// Bounds how long work may take, its waiting for turns left out: who shares a machine with others is not slower for it.
-/// `None` if it took longer.
-pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+/// While work waits for others, whether it is late is looked at so often at most.
+const PAUSED: Duration = Duration::from_millis(10);
+
+/// How long the task that is polled just now has waited for its turns in all.
+pub(super) fn waited() -> Duration {
+    WAITED.get()
+}
+
+/// Bounds how long work may take, its waiting for turns and its pauses left out: who shares a machine with others, or
+/// waits for a server, is not slower for it. `None` if it took longer.
+pub async fn within<T>(limit: Duration, pauses: Arc<Pauses>, work: impl Future<Output = T>) -> Option<T> {
     let (mut work, began, before) = (pin!(work), Instant::now(), WAITED.get());
     let mut alarm = pin!(sleep(limit));
     poll_fn(|cx| {
@@ -72,11 +82,12 @@ pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option
         }
         while alarm.as_mut().poll(cx).is_ready() {
             let waited = WAITED.get().saturating_sub(before);
-            let left = limit.saturating_add(waited).saturating_sub(began.elapsed());
+            let (paused, pauses) = pauses.so_far();
+            let left = limit.saturating_add(waited).saturating_add(paused).saturating_sub(began.elapsed());
             if left.is_zero() {
                 return Poll::Ready(None);
             }
-            alarm.as_mut().reset(TimerInstant::now() + left);
+            alarm.as_mut().reset(TimerInstant::now() + if pauses { left.max(PAUSED) } else { left });
         }
         Poll::Pending
     })
@@ -363,7 +374,7 @@ mod tests {
         let (limit, longer) = (Duration::from_millis(500), Duration::from_millis(700));
         let (runs, closed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let (seen, wait) = (Arc::clone(&runs), Arc::clone(&closed));
-        let work = within(limit, async move {
+        let work = within(limit, Arc::default(), async move {
             seen.store(1, Ordering::SeqCst);
             while wait.load(Ordering::SeqCst) == 0 {
                 yield_now().await;
@@ -378,9 +389,31 @@ mod tests {
         std::thread::sleep(longer);
         drop(no_turns);
         assert_eq!(threads.block_on(task).unwrap(), Some(()));
+        // A pause takes none either, and time runs on when it is over.
+        let pauses = Arc::new(Pauses::default());
+        let paused = Arc::clone(&pauses);
+        let work = within(Duration::from_millis(50), pauses, async move {
+            let pause = paused.begin();
+            sleep(Duration::from_millis(200)).await;
+            drop(pause);
+            let (waited, goes_on) = paused.so_far();
+            assert!(waited >= Duration::from_millis(200) && !goes_on, "{waited:?}");
+        });
+        assert_eq!(threads.block_on(threads.spawn(gate.in_turns(&tenant, work))).unwrap(), Some(()));
+        let pauses = Arc::new(Pauses::default());
+        let paused = Arc::clone(&pauses);
+        let work = within(Duration::from_millis(20), pauses, async move {
+            drop(paused.begin());
+            std::future::pending::<()>().await;
+        });
+        assert_eq!(threads.block_on(work), None);
         // Whoever burns, and whoever waits for something else, is late all the same.
-        let burns = threads.spawn(gate.in_turns(&tenant, within(Duration::from_millis(20), burn(u32::MAX))));
+        let burns =
+            threads.spawn(gate.in_turns(&tenant, within(Duration::from_millis(20), Arc::default(), burn(u32::MAX))));
         assert_eq!(threads.block_on(burns).unwrap(), None);
-        assert_eq!(threads.block_on(within(Duration::from_millis(1), std::future::pending::<()>())), None);
+        assert_eq!(
+            threads.block_on(within(Duration::from_millis(1), Arc::default(), std::future::pending::<()>())),
+            None
+        );
     }
 }

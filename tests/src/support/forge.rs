@@ -63,7 +63,7 @@ impl Forge {
 
     /// Built for another version of the contract.
     pub fn version(mut self, version: &str) -> Self {
-        self.contract = self.contract.replace("@0.1.0", &format!("@{version}"));
+        self.contract = self.contract.replace("@0.1.1", &format!("@{version}"));
         self
     }
 

@@ -103,7 +103,7 @@ pub fn all() -> Vec<Kind> {
     // The configuration is what makes the host call `cabi_realloc`.
     kinds.extend(forged().into_iter().map(|(name, forge, ends)| Kind::of(name, forge.component(), "config", ends)));
     kinds.extend(SHAPES.iter().map(|(name, text, ends)| {
-        let poller = r#"(instance $i) (export "wasmeter:plugin/poller@0.1.0" (instance $i))"#;
+        let poller = r#"(instance $i) (export "wasmeter:plugin/poller@0.1.1" (instance $i))"#;
         Kind::of(name, wat::parse_str(format!("(component {text} {poller})")).unwrap(), "", *ends)
     }));
     kinds
@@ -241,14 +241,14 @@ const SHAPES: &[(&str, &str, Ends)] = &[
 #[allow(clippy::too_many_lines, reason = "a table")]
 fn forged() -> Vec<(&'static str, Forge, Ends)> {
     let forge = Forge::pollster;
-    let log = "wasmeter:plugin/log@0.1.0";
+    let log = "wasmeter:plugin/log@0.1.1";
     let logs = |call: &str| {
         let forge =
             forge().import(log, "log", "$log (param i32 i32 i32)").item("(data (i32.const 1000) \"\\ff\\fe\\80\")");
         forge.poll(&format!("(call $log {call}) (i32.const 512)"))
     };
     let interns = |list: &str| {
-        let texts = "wasmeter:plugin/texts@0.1.0";
+        let texts = "wasmeter:plugin/texts@0.1.1";
         let forge = forge().memory("32").import(texts, "intern", "$intern (param i32 i32 i32)");
         // A thousand times the same text of 1 MiB.
         let fill =
@@ -260,10 +260,10 @@ fn forged() -> Vec<(&'static str, Forge, Ends)> {
     };
     let forever = "(loop (br 0)) (unreachable)";
     let post = |body: &str| {
-        let name = "cabi_post_wasmeter:plugin/poller@0.1.0#poll";
+        let name = "cabi_post_wasmeter:plugin/poller@0.1.1#poll";
         forge().item(&format!("(func (export \"{name}\") (param i32) {body})"))
     };
-    let clock = |forge: Forge| forge.import("wasmeter:plugin/clock@0.1.0", "read-at", "$read_at (param i32)");
+    let clock = |forge: Forge| forge.import("wasmeter:plugin/clock@0.1.1", "read-at", "$read_at (param i32)");
     vec![
         (
             "loop in the start function",
@@ -388,12 +388,28 @@ fn forged() -> Vec<(&'static str, Forge, Ends)> {
         ("block on a handle of nobody", sleeping("(call $block (i32.const 77))"), Polling(Forged)),
         (
             "sleep by the clock",
-            beyond("wasi:clocks/monotonic-clock", "subscribe-duration: func(when: u64) -> u32"),
-            Loading(NotGranted),
+            by_the_clock(
+                "(local.set 0 (call $sleep (i64.const 3600000000000)))
+                 (call $block (local.get 0)) (call $drop (local.get 0))",
+            ),
+            Polling(OutOfFuel),
+        ),
+        ("watch the clock", by_the_clock("(drop (call $now))"), Polling(OutOfFuel)),
+        ("take random numbers without end", at_random("(drop (call $number))"), Polling(OutOfFuel)),
+        (
+            "take more random bytes than may be",
+            at_random("(call $bytes (i64.const 65537) (i32.const 2048))"),
+            Polling(TooMuch),
+        ),
+        (
+            "make requests",
+            forge()
+                .import("wasmeter:plugin/http@0.1.1", "send", "$send (param i32 i32 i32 i32 i32 i32 i32 i32 i32)")
+                .poll(&format!("(call $send {} (i32.const 2048)) (i32.const 512)", "(i32.const 0) ".repeat(8))),
+            Configuring(NotGranted),
         ),
         ("reach for files", beyond("wasi:filesystem/preopens", "get-directories: func() -> u32"), Loading(NotGranted)),
         ("reach for the network", beyond("wasi:sockets/instance-network", "get: func() -> u32"), Loading(NotGranted)),
-        ("reach for randomness", beyond("wasi:random/random", "get-random-u64: func() -> u64"), Loading(NotGranted)),
         ("reach for the unknown", beyond("somebody:else/thing", "get: func() -> u32"), Loading(NotGranted)),
     ]
 }
@@ -418,18 +434,51 @@ fn sleeping(step: &str) -> Forge {
         .poll(&format!("(loop {step} (br 0)) (unreachable)"))
 }
 
+/// Does something without end with the clock that is never set.
+fn by_the_clock(step: &str) -> Forge {
+    let packages = "
+        package wasi:io@0.2.6 { interface poll { resource pollable { block: func(); } } }
+        package wasi:clocks@0.2.6 {
+            interface monotonic-clock {
+                use wasi:io/poll@0.2.6.{pollable};
+                now: func() -> u64;
+                subscribe-duration: func(when: u64) -> pollable;
+            }
+        }";
+    let clock = "wasi:clocks/monotonic-clock@0.2.6";
+    Forge::pollster()
+        .beyond(packages, &format!("import wasi:io/poll@0.2.6; import {clock};"))
+        .import(clock, "now", "$now (result i64)")
+        .import(clock, "subscribe-duration", "$sleep (param i64) (result i32)")
+        .import("wasi:io/poll@0.2.6", "[method]pollable.block", "$block (param i32)")
+        .import("wasi:io/poll@0.2.6", "[resource-drop]pollable", "$drop (param i32)")
+        .poll(&format!("(loop {step} (br 0)) (unreachable)"))
+}
+
+/// Does something without end with random numbers.
+fn at_random(step: &str) -> Forge {
+    let random = "wasi:random/random@0.2.6";
+    let functions = "get-random-bytes: func(len: u64) -> list<u8>; get-random-u64: func() -> u64;";
+    Forge::pollster()
+        .beyond(
+            &format!("package wasi:random@0.2.6 {{ interface random {{ {functions} }} }}"),
+            &format!("import {random};"),
+        )
+        .import(random, "get-random-bytes", "$bytes (param i64 i32)")
+        .import(random, "get-random-u64", "$number (result i64)")
+        .poll(&format!("(loop {step} (br 0)) (unreachable)"))
+}
+
 /// Imports something that is not granted, and calls it.
 fn beyond(interface: &str, function: &str) -> Forge {
     let (package, interface_name) = interface.split_once('/').unwrap();
     let (name, signature) = function.split_once(": ").unwrap();
-    let param = if signature.contains("when: u64") { "(param i64)" } else { "" };
-    let argument = if param.is_empty() { "" } else { "(i64.const 1)" };
     let result = if signature.ends_with("u64") { "i64" } else { "i32" };
     Forge::pollster()
         .beyond(
             &format!("package {package}@0.2.6 {{ interface {interface_name} {{ {function}; }} }}"),
             &format!("import {interface}@0.2.6;"),
         )
-        .import(&format!("{interface}@0.2.6"), name, &format!("$beyond {param} (result {result})"))
-        .poll(&format!("(drop (call $beyond {argument})) (i32.const 512)"))
+        .import(&format!("{interface}@0.2.6"), name, &format!("$beyond (result {result})"))
+        .poll("(drop (call $beyond)) (i32.const 512)")
 }

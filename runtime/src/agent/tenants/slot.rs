@@ -7,6 +7,7 @@ use crate::agent::Agent;
 use crate::agent::polling::{Poll, Polled};
 use crate::agent::report::ModuleReport;
 use crate::contract::Series;
+use crate::discovery::resource::Ident;
 use crate::discovery::{Snapshot, View};
 use crate::modules::audit::Who;
 use crate::modules::deploying::Ready;
@@ -153,10 +154,17 @@ impl Agent {
             };
             let (first, then) = (trial.and_then(|trial| Some((trial, poll(&trial)?))), poll(&current));
             let (resources, snapshot, asked) = (view.resources(), Arc::clone(snapshot), key.clone());
-            let (number, calls) = (deployed.number, Arc::clone(&deployed.calls));
+            let read_at = snapshot.at.monotonic;
+            let number = deployed.number;
+            // Who waits for a server keeps nobody of its tenant from running.
+            let asks = first.iter().map(|(_, poll)| poll).chain(&then).any(|(ready, _)| ready.module.asks());
+            let calls = (!asks).then(|| Arc::clone(&deployed.calls));
             let work = async move {
                 // Nobody closes it.
-                let _call = calls.acquire().await.ok();
+                let _call = match &calls {
+                    Some(calls) => calls.acquire().await.ok(),
+                    None => None,
+                };
                 let (ran, trial) = (Ran::default(), None);
                 let mut answer = Answer { key: asked, number, snapshot, run, ran, trial, current: None, resources };
                 if let Some((instance, (ready, poll))) = first {
@@ -174,7 +182,7 @@ impl Agent {
             };
             let turns = self.tenants.gate.in_turns(&deployed.tenant, work);
             let task = self.tenants.running.spawn_on(turns, &self.guests);
-            self.tenants.tasks.insert(task.id(), (key.clone(), number));
+            self.tenants.tasks.insert(task.id(), (key.clone(), number, read_at));
             if let Some(deployed) = self.tenants.deployed.get_mut(&key) {
                 deployed.busy = true;
             }
@@ -200,6 +208,8 @@ impl Agent {
         let first_id = self.ids.take(at, most);
         let mut stamper = Stamper::new(&snapshot.resources, &[], Arc::clone(&self.tenant), at, first_id);
         let (mut reports, mut changes) = (Vec::new(), Vec::new());
+        let since = self.tenants.gone.iter().filter(|(when, _)| *when > at.monotonic);
+        let gone: Vec<Ident> = since.map(|(_, ident)| *ident).collect();
         for answer in answers {
             let Answer { key, ran, number, .. } = &answer;
             // It may have been withdrawn meanwhile, and another one of its name be there.
@@ -225,8 +235,8 @@ impl Agent {
             }
             let Some(Gave { instance, ready, polled }) = counts else { continue };
             let (Left { landed, mut state }, mut report) = deployed.report(instance.version, polled, at.wall);
-            if !self.tenants.gone.is_empty() {
-                Arc::make_mut(&mut state).forget(&self.tenants.gone);
+            if !gone.is_empty() {
+                Arc::make_mut(&mut state).forget(&gone);
             }
             // A trial that began while this ran has a copy of what was remembered before it.
             let begun = deployed.deployment.life.trial().filter(|_| instance.state == before && !had_trial);
@@ -252,10 +262,7 @@ impl Agent {
             report.samples = stamper.samples.iter().skip(before).map(|samples| samples.column.len()).sum();
             reports.push(ModuleReport { resources, ..report });
         }
-        if !self.tenants.are_busy() {
-            // Their numbers may be others' by the next slot.
-            self.tenants.gone.clear();
-        }
+        self.tenants.let_go();
         let (samples, declared) = stamper.finish();
         let mut slot = Slot { at, resources: Arc::clone(&snapshot.resources), samples };
         slot.declare(declared);

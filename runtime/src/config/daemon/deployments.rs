@@ -5,6 +5,7 @@ use std::fs;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use super::grants;
 use super::modules::ModuleConfig;
 use super::read::Reading;
 use super::sandbox::{CallLimits, LIMIT_KEYS};
@@ -168,7 +169,8 @@ fn one(path: &Path, limits: &CallLimits, problems: &mut Problems) -> Option<Depl
         None => MeterFilter::new(vec!["*".to_owned()]).ok(),
     };
     let place = section.entry("name").map_or(section.place, |entry| entry.place);
-    let grants = grants(&section, problems);
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let grants = grants(&section, folder, problems);
     let limits = limits.overridden(&section, problems);
     let config = ModuleConfig::of(&section);
     Some(DeploymentFile {
@@ -186,9 +188,10 @@ fn one(path: &Path, limits: &CallLimits, problems: &mut Problems) -> Option<Depl
     })
 }
 
-fn grants(section: &Section<'_>, problems: &mut Problems) -> Grants {
+fn grants(section: &Section<'_>, folder: &Path, problems: &mut Problems) -> Grants {
     let Some(node) = section.get("grants") else { return Grants::default() };
-    let Some(section) = Section::of(node, section.key("grants"), &["names"], Severity::Error, problems) else {
+    let known = [&["names"][..], &grants::KEYS].concat();
+    let Some(section) = Section::of(node, section.key("grants"), &known, Severity::Error, problems) else {
         return Grants::default();
     };
     let names = section.texts("names", MOST_NAMES, problems).unwrap_or_default();
@@ -203,5 +206,5 @@ fn grants(section: &Section<'_>, problems: &mut Problems) -> Grants {
             );
         }
     }
-    Grants { names: names.into_iter().map(|(_, name)| name).collect(), ..Grants::default() }
+    Grants { names: names.into_iter().map(|(_, name)| name).collect(), ..grants::read(&section, folder, problems) }
 }

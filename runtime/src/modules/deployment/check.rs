@@ -90,6 +90,10 @@ impl Grants {
         entries("addresses granted", self.addresses.iter().map(String::as_str))?;
         entries("groups granted", self.groups.iter().map(String::as_str))?;
         entries("names of secrets", self.secrets.keys().map(String::as_str))?;
+        for origins in self.secret_origins.values() {
+            entries("origins of a secret", origins.iter().map(String::as_str))?;
+        }
+        entries("secrets with origins", self.secret_origins.keys().map(String::as_str))?;
         let place = |source: &'_ SecretSource| match source {
             SecretSource::File(path) => path.len(),
             SecretSource::Text(text) => text.expose().len(),

@@ -55,6 +55,10 @@ pub struct Grants {
     pub addresses: Vec<String>,
     /// Secrets that the host puts into its requests, by the name that the module knows.
     pub secrets: BTreeMap<String, SecretSource>,
+    /// To whom each secret may be sent. One that is not here goes to the only origin of what may be requested.
+    pub secret_origins: BTreeMap<String, Vec<String>>,
+    /// What its requests may take, where that differs from what all have.
+    pub requests: RequestLimits,
     /// Whether it sees the time of day as it is.
     pub clock: bool,
     /// Whether it is given numbers that nobody can foresee.
@@ -63,6 +67,18 @@ pub struct Grants {
     pub groups: Vec<String>,
     /// The shortest interval in seconds that it may have; `None` is what all may.
     pub shortest_interval: Option<u64>,
+}
+
+/// What requests may take, where that differs from what all have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RequestLimits {
+    /// Bytes of the longest body of an answer.
+    pub body: Option<u64>,
+    /// Milliseconds that all requests of a call may take together.
+    pub time: Option<u64>,
+    /// Requests in a minute.
+    pub per_minute: Option<u32>,
 }
 
 /// Where a secret is.

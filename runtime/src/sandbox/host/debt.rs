@@ -16,6 +16,8 @@ pub const SLICE: u64 = 1_000_000;
 #[derive(Debug, Default)]
 pub struct Debt {
     owed: u64,
+    /// What there was when one of our own functions was called.
+    left: u64,
     since_yield: u64,
     /// One of our own functions is being called.
     ours: bool,
@@ -37,6 +39,11 @@ impl Debt {
         due
     }
 
+    /// What is left in the function that is being called.
+    pub fn left(&self) -> u64 {
+        self.left.saturating_sub(self.owed)
+    }
+
     /// What is owed and not settled.
     pub fn owed(&self) -> u64 {
         self.owed
@@ -47,8 +54,10 @@ impl Debt {
 pub fn hook(mut store: StoreContextMut<'_, Context>, crossing: CallHook) -> wasmtime::Result<()> {
     match crossing {
         CallHook::CallingHost => {
+            let left = store.get_fuel()?;
             let context = store.data_mut();
             context.debt.ours = false;
+            context.debt.left = left;
             context.debt.owed = context.debt.owed.saturating_add(price::HOST_CALL);
             Ok(())
         }

@@ -78,8 +78,8 @@ fn forged() -> Vec<(&'static str, Forge, Ends)> {
     use Ends::*;
     let same = [64, 12, 0, 0, 0].repeat(2);
     let stats = Forge::transformer()
-        .beyond("", "import wasmeter:plugin/stats@0.1.0;")
-        .import("wasmeter:plugin/stats@0.1.0", "read", "$read (param i32 i32 i32)")
+        .beyond("", "import wasmeter:plugin/stats@0.1.1;")
+        .import("wasmeter:plugin/stats@0.1.1", "read", "$read (param i32 i32 i32)")
         .poll("(call $read (i32.const 64) (i32.const 5) (i32.const 2048)) (i32.const 512)");
     let twice = Forge::transformer().meters(BATCH, 2).words(BATCH, &same);
     vec![

@@ -1,0 +1,196 @@
+//! From grants as they are written to what a module may do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+use super::deploying::Refused;
+use super::deployment::{Grants, Key, RequestLimits, SecretSource, Version};
+use crate::config::Secret;
+use crate::files;
+use crate::sandbox::Sandbox;
+use crate::sandbox::granted::{Access, Granted};
+use crate::sandbox::host::http::secrets::Granted as GrantedSecret;
+use crate::sandbox::host::http::url::{Origin, Scheme};
+use crate::sandbox::host::http::{AddressGrant, Grant, Limits, Permissions, Secrets};
+
+/// Requests of a deployment in a minute where nothing else is said: one in a second, as in the shortest interval.
+pub const PER_MINUTE: u32 = 60;
+/// Grants of URLs.
+pub const MOST_URLS: usize = 100;
+/// Grants of addresses.
+pub const MOST_ADDRESSES: usize = 100;
+/// Secrets. Every answer is searched for all of them, in all their forms.
+pub const MOST_SECRETS: usize = 16;
+/// Bytes of a file with a secret: a long token.
+const SECRET_BYTES: u64 = 8 << 10;
+
+/// What these grants let a deployment's module do. Secrets are read from their files here.
+///
+/// A module that makes requests needs a place, and this much memory; `asking` is that of its instance.
+pub fn granted(
+    sandbox: &Sandbox,
+    deployment: &Key,
+    version: &Version,
+    asking: Option<u64>,
+) -> Result<Granted, Refused> {
+    let grants = &version.grants;
+    let Grants { clock, random, .. } = *grants;
+    for (key, count, most) in [
+        ("grants.http", grants.http.len(), MOST_URLS),
+        ("grants.addresses", grants.addresses.len(), MOST_ADDRESSES),
+        ("grants.secrets", grants.secrets.len(), MOST_SECRETS),
+    ] {
+        if count > most {
+            let message = format!("there are {count} entries, and at most {most} are taken");
+            return Err(Refused::new(key, message, "Leave some out"));
+        }
+    }
+    let allowed: Vec<Grant> = parsed("grants.http", &grants.http)?;
+    let addresses: Vec<AddressGrant> = parsed("grants.addresses", &grants.addresses)?;
+    if allowed.is_empty() {
+        return match (addresses.is_empty(), grants.secrets.is_empty()) {
+            (true, true) => Ok(Granted { clock, random, ..Granted::default() }),
+            _ => Err(Refused::new(
+                "grants.http",
+                "nothing may be requested",
+                "Grant `http`, or remove addresses and secrets",
+            )),
+        };
+    }
+    let secrets = secrets(grants, &allowed, version.file.is_some())?;
+    let tls = allowed.iter().any(|grant| grant.url().origin().scheme() == Scheme::Https);
+    let client = sandbox.requests.client(tls);
+    let client = client.map_err(|message| Refused::new("grants.http", message, "Then deploy it again"))?;
+    let RequestLimits { body, time, per_minute } = grants.requests;
+    let usual = Limits::default();
+    let limits = Limits {
+        body: body.map_or(usual.body, |body| usize::try_from(body).unwrap_or(usize::MAX)),
+        deadline: time.map_or(usual.deadline, Duration::from_millis),
+    };
+    let memory = asking.map(|memory| memory.saturating_add(2 * limits.body as u64));
+    let rate = sandbox.requests.place(&deployment.to_string(), per_minute.unwrap_or(PER_MINUTE), memory);
+    let rate = rate.map_err(|full| Refused::new("grants.http", full.to_string(), full.remedy()))?;
+    let permissions = Permissions::new(allowed, addresses, secrets, limits, rate).map_err(|refused| {
+        let remedy = format!("Add {} to `grants.addresses`, if it is meant", refused.address);
+        Refused::new("grants.http", refused.to_string(), remedy)
+    })?;
+    Ok(Granted { http: Some(Access { client, permissions }), clock, random, on_trial: false })
+}
+
+/// The texts of secrets, and where each may go. Only a file of the operator's may name other files: whoever may order
+/// something at the control socket need not be allowed to read them.
+fn secrets(grants: &Grants, allowed: &[Grant], written: bool) -> Result<Secrets, Refused> {
+    let reachable: BTreeSet<String> = allowed.iter().map(|grant| grant.url().origin().to_string()).collect();
+    let mut named = BTreeMap::new();
+    for (name, source) in &grants.secrets {
+        let origins: Vec<Origin> = match grants.secret_origins.get(name) {
+            Some(origins) => parsed("grants.secrets", origins)?,
+            None => allowed.iter().map(|grant| grant.url().origin().clone()).collect(),
+        };
+        if !grants.secret_origins.contains_key(name) && reachable.len() > 1 {
+            let message = format!("the secret {name} does not say to which of several origins it may go");
+            let remedy = "Write them as its `origins`, such as `origins: ['https://metrics.example:9100']`";
+            return Err(Refused::new("grants.secrets", message, remedy));
+        }
+        if let Some(unreachable) = origins.iter().find(|origin| !reachable.contains(&origin.to_string())) {
+            let message = format!("the secret {name} may go to {unreachable}, where nothing may be requested");
+            return Err(Refused::new("grants.secrets", message, "Correct the origin, or grant a URL of it"));
+        }
+        let secret = match source {
+            SecretSource::Text(secret) => secret.clone(),
+            SecretSource::File(path) if written => read(name, Path::new(path))?,
+            SecretSource::File(_) => {
+                let message = format!("the secret {name} names a file, which only files of the operator's may");
+                return Err(Refused::new("grants.secrets", message, "Hand over its text"));
+            }
+        };
+        named.insert(name.clone(), GrantedSecret { secret, origins });
+    }
+    Secrets::new(named).map_err(|invalid| Refused::new("grants.secrets", invalid.to_string(), "Use another one"))
+}
+
+/// A secret is what a file says without the end of its last line.
+fn read(name: &str, path: &Path) -> Result<Secret, Refused> {
+    let text = files::read(path, SECRET_BYTES)
+        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| std::io::Error::other("it is no text")));
+    let text = text.map_err(|error| {
+        let message = format!("the secret {name}: {} cannot be read: {error}", path.display());
+        Refused::new("grants.secrets", message, "Name a file that the daemon's user can read")
+    })?;
+    Ok(Secret::new(text.trim_end_matches(['\r', '\n'])))
+}
+
+fn parsed<T: std::str::FromStr>(key: &'static str, texts: &[String]) -> Result<Vec<T>, Refused>
+where
+    T::Err: std::fmt::Display,
+{
+    let one = |text: &String| text.parse().map_err(|error: T::Err| Refused::new(key, error.to_string(), "Correct it"));
+    texts.iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::deployment::tests::version;
+    use super::*;
+    use crate::sandbox::compile::Compiler;
+
+    /// What these grants give a module that makes requests, if they came through the control socket or from a file.
+    fn given(grants: Grants, file: Option<&str>) -> Result<Granted, Refused> {
+        let folder = tempfile::tempdir().unwrap();
+        let sandbox = Sandbox::new(&folder.path().join("cache"), Compiler::at("/nowhere".into())).unwrap();
+        let key = Key::new("acme".parse().unwrap(), "asks".parse().unwrap());
+        granted(&sandbox, &key, &Version { grants, file: file.map(str::to_owned), ..version(b"m") }, Some(1 << 20))
+    }
+
+    fn with_secret(source: SecretSource) -> Grants {
+        Grants {
+            http: vec!["GET http://a.example/x".to_owned()],
+            secrets: BTreeMap::from([("token".to_owned(), source)]),
+            ..Grants::default()
+        }
+    }
+
+    #[test]
+    fn only_files_of_the_operators_name_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        std::fs::write(&path, "hunter2-and-more\n").unwrap();
+        let file = || with_secret(SecretSource::File(path.display().to_string()));
+        assert!(given(file(), Some("acme.yaml")).unwrap().http.is_some());
+        let refused = given(file(), None).unwrap_err();
+        assert_eq!(refused.message, "the secret token names a file, which only files of the operator's may");
+        let text = with_secret(SecretSource::Text(Secret::new("hunter2-and-more")));
+        let granted = given(text, None).unwrap();
+        assert!(granted.http.is_some() && !format!("{granted:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn what_cannot_be_granted_says_which_key_it_is() {
+        let http = |urls: &[&str]| Grants { http: urls.iter().map(ToString::to_string).collect(), ..Grants::default() };
+        let secret = |text: &str| with_secret(SecretSource::Text(Secret::new(text)));
+        let many: Vec<&str> = std::iter::repeat_n("http://a.example/", MOST_URLS + 1).collect();
+        for (grants, key, words) in [
+            (http(&["ftp://a.example/"]), "grants.http", "character 1: a URL begins with http://"),
+            (http(&["http://127.0.0.1/"]), "grants.http", "127.0.0.1 is not a public address (loopback)"),
+            (http(&many), "grants.http", "there are 101 entries, and at most 100 are taken"),
+            (
+                Grants { addresses: vec!["::1".to_owned()], ..Grants::default() },
+                "grants.http",
+                "nothing may be requested",
+            ),
+            (secret("short"), "grants.secrets", "it has fewer than 8 bytes"),
+            (secret("with\nan end of a line"), "grants.secrets", "characters that a header cannot have"),
+            (
+                Grants { addresses: vec!["all".to_owned()], ..http(&["http://a.example/"]) },
+                "grants.addresses",
+                "write an address or a network",
+            ),
+        ] {
+            let refused = given(grants, None).unwrap_err();
+            assert!(refused.key == key && refused.message.contains(words), "{refused:?}");
+        }
+        let nothing = given(Grants { clock: true, ..Grants::default() }, None).unwrap();
+        assert!(nothing.http.is_none() && nothing.clock && !nothing.random);
+    }
+}

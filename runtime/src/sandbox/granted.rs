@@ -1,0 +1,51 @@
+//! What one module may do that others may not.
+
+use std::sync::Arc;
+
+use super::admission::Manifest;
+use super::failure::{Cause, Failure};
+use super::host::http::{Client, Permissions};
+use crate::contract::PACKAGE;
+
+/// What one module may do that others may not.
+#[derive(Debug, Default)]
+pub struct Granted {
+    /// What it may request, if anything.
+    pub http: Option<Access>,
+    /// Whether clocks of WASI show it the time as it is. Others see that of the slot.
+    pub clock: bool,
+    /// Whether it is given numbers that nobody can foresee. Others get the same in the same slot.
+    pub random: bool,
+    /// Whether what was not granted is refused when the module asks for it, rather than when it is loaded.
+    pub on_trial: bool,
+}
+
+/// A way to servers.
+#[derive(Debug)]
+pub struct Access {
+    /// Who asks for all modules.
+    pub client: Arc<Client>,
+    /// What it may ask for this one.
+    pub permissions: Permissions,
+}
+
+// === impl Granted ===
+
+impl Granted {
+    /// Nothing, for whoever looks at a module without running it for anybody.
+    pub fn to_try_out() -> Self {
+        Self { on_trial: true, ..Self::default() }
+    }
+
+    /// Whether all that a module imports was granted.
+    pub(super) fn cover(&self, manifest: &Manifest) -> Result<(), Failure> {
+        if self.http.is_some() || self.on_trial || !manifest.asks() {
+            return Ok(());
+        }
+        let detail = format!(
+            "it imports {PACKAGE}/http, which was not granted; a deployment's `grants: {{http: [GET https://HOST:PORT/PATH]}}` \
+             grants it"
+        );
+        Err(Failure::new(Cause::NotGranted, detail))
+    }
+}
