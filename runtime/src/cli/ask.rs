@@ -61,6 +61,11 @@ impl Daemon {
 
     /// A way to the daemon.
     pub fn line(&self) -> Result<Line, Exit> {
+        self.patient_line(WITHIN)
+    }
+
+    /// A way to the daemon, for what may take so long.
+    pub fn patient_line(&self, within: Duration) -> Result<Line, Exit> {
         let configured = match (&self.socket, &self.config) {
             (None, Some(_)) => self.load()?.control.socket,
             _ => None,
@@ -71,7 +76,7 @@ impl Daemon {
             print::error(format_args!("no threads can be started: {error}"));
             Exit::Failed
         })?;
-        Ok(Line { client: Client::new(&socket, WITHIN), socket, runtime })
+        Ok(Line { client: Client::new(&socket, within), socket, runtime })
     }
 }
 
@@ -91,7 +96,12 @@ impl Line {
     /// Gives an order.
     pub fn post<T: DeserializeOwned>(&self, path: &str, order: &impl Serialize) -> Result<T, Unanswered> {
         let order = serde_json::to_value(order).unwrap_or_default();
-        self.understood(self.runtime.block_on(self.client.post(path, &order)))
+        self.send(path, order.to_string().into())
+    }
+
+    /// Gives an order that is not JSON alone.
+    pub fn send<T: DeserializeOwned>(&self, path: &str, order: Vec<u8>) -> Result<T, Unanswered> {
+        self.understood(self.runtime.block_on(self.client.post(path, order)))
     }
 
     fn understood<T: DeserializeOwned>(&self, answer: Result<(StatusCode, Value), AskError>) -> Result<T, Unanswered> {

@@ -91,7 +91,7 @@ fn cache() -> &'static Path {
         let folder = TempDir::new().unwrap();
         let config = folder.path().join("wasmeter.yaml");
         fs::write(&config, format!("sandbox: {{cache: {}}}\n", cache.display())).unwrap();
-        run(&format!("module list -c {}", config.display())).is(0);
+        run(&format!("module list --built-in -c {}", config.display())).is(0);
         cache
     })
 }
