@@ -116,7 +116,12 @@ impl Line {
             }),
             Ok((status, answer)) => {
                 let why = answer.as_str().map_or_else(|| answer.to_string(), str::to_owned);
-                refused(&why, if status == StatusCode::BAD_REQUEST { Exit::Usage } else { Exit::Failed })
+                let exit = match status {
+                    StatusCode::BAD_REQUEST => Exit::Usage,
+                    StatusCode::UNPROCESSABLE_ENTITY => Exit::Module,
+                    _ => Exit::Failed,
+                };
+                refused(&why, exit)
             }
             Err(AskError::Unreachable { error, .. }) if error.kind() == ErrorKind::PermissionDenied => {
                 let why = format!("{} may not be asked. Ask as root or as the daemon's user", self.socket.display());

@@ -89,6 +89,15 @@ pub struct DryRun {
     pub log: Vec<Line>,
 }
 
+// === impl DryRun ===
+
+impl DryRun {
+    /// What failed, if nothing came of all that it was handed. Such a module is not deployed, unless that is insisted on.
+    pub fn failed(&self) -> Option<&str> {
+        self.failures.last().filter(|_| self.samples == 0 && self.resources > 0).map(|failed| &*failed.why)
+    }
+}
+
 /// A meter in a dry run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DryMeter {

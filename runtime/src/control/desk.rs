@@ -140,7 +140,6 @@ impl Desk {
             return Ok(told);
         }
         if !order.anyway
-            && told.dry_run.resources > 0
             && let Some(failed) = told.dry_run.failed()
         {
             let why = format!("It fails when it is tried out: {failed}. Mend it, or deploy it with --anyway.");

@@ -165,6 +165,11 @@ impl Folder {
         Ran::of(&self.command(line).output().unwrap())
     }
 
+    /// The same with more arguments, which may contain blanks.
+    pub fn run_with(&self, line: &str, more: &[&str]) -> Ran {
+        Ran::of(&self.command(line).args(more).output().unwrap())
+    }
+
     /// Starts the daemon, and waits until it listens to signals.
     pub fn start(&self, line: &str) -> Daemon {
         Daemon::start(self.command(line), self)

@@ -24,16 +24,17 @@ use crate::modules::deployment::{Key, Name, Overrides, Tenant};
 const EXAMPLES: &str = "\
 Examples:
   wasmeter module deploy pressure.wasm --tenant acme --grant name=acme. --dry-run
-  wasmeter module deploy pressure.wasm --tenant acme --grant name=acme. --interval 30 --config pressure.yaml
+  wasmeter module deploy pressure.wasm --tenant acme --grant name=acme. --config pressure.yaml
   wasmeter module deploy exporter.wasm --tenant acme --name shop --grant name=acme.shop. \\
-      --grant http=https://metrics.example:9100/path --secret token=@token.txt --config '{series: [orders]}'
+      --grant http=https://metrics.example:9100/path --secret token=@token.txt \\
+      --config '{series: [orders]}'
 
-It is run once before, on what is read for the tenant now, and what came of that is shown. If that fails it is not
-deployed. The next version of a deployment is on trial beside the one that runs. All is said anew each time: what is
-left out is not taken over from the version before.
+It is run once before, on what is read for the tenant now, and what came of that is shown. If that
+fails, it is not deployed. The next version of a deployment is on trial beside the one that runs.
+All is said anew each time: what is left out is not taken over from the version before.
 
 The daemon's configuration is named with -c here, because --config is what the module is told.
-Exit codes: 70: the module failed in the dry run, and is not deployed; 69: there is no daemon that answers.";
+Exit codes: 70: the module failed in the dry run, and is not deployed; 69: no daemon answers.";
 
 /// Have a module run for a tenant.
 #[derive(Debug, clap::Args)]
@@ -70,18 +71,19 @@ pub struct Args {
     /// How long a call may take, such as 500ms.
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     deadline: Option<Duration>,
-    /// What it may do. Say it again for each.
+    /// What it may do; say it again for each.
     ///
-    /// name=acme. - what the names of its meters may begin with;
-    /// http=https://host:port/path or http=GET,POST https://host:port/path - what it may request;
-    /// address=10.0.0.5 - an address that is not public and that it may reach;
-    /// group=block - statistics that may be read for it;
-    /// interval=1s - how often it may run;
-    /// clock - the time of day as it is;
-    /// random - numbers that nobody can foresee.
-    #[arg(long = "grant", value_name = "KIND=VALUE")]
+    /// name=acme.                         what the names of its meters may begin with
+    /// http=https://host:port/path        what it may request, by GET and HEAD
+    /// http='POST https://host:port/path' the same by other methods
+    /// address=10.0.0.5                   an address that is not public, and that it may reach
+    /// group=block                        statistics that may be read for it
+    /// interval=1s                        how often it may run
+    /// clock                              the time of day as it is
+    /// random                             numbers that nobody can foresee
+    #[arg(long = "grant", value_name = "KIND=VALUE", verbatim_doc_comment)]
     grants: Vec<Grant>,
-    /// A secret that the host puts into its requests, out of a file. Say it again for each.
+    /// A secret that the host puts into its requests, out of a file; say it again for each.
     // Parsed by us: the parser of command lines would repeat what may be a secret.
     #[arg(long = "secret", value_name = "NAME=@FILE")]
     secrets: Vec<String>,
@@ -130,7 +132,7 @@ impl Args {
         } else {
             print::text(&print::plain(&text::deployed(&deployed, self.dry_run)))?;
         }
-        let is_well = deployed.version.is_some() || deployed.dry_run.failures.is_empty();
+        let is_well = deployed.version.is_some() || deployed.dry_run.failed().is_none();
         Ok(if is_well { Exit::Done } else { Exit::Module })
     }
 

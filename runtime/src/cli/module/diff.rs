@@ -16,12 +16,14 @@ use crate::modules::deployment::Key;
 
 const EXAMPLES: &str = "\
 Examples:
-  wasmeter module diff acme/pressure                       the one that runs and the one on trial, or the one before it
+  wasmeter module diff acme/pressure                       what the version on trial changes, or
+                                                           what the last one changed
   wasmeter module diff acme/pressure 3 5
-  wasmeter module diff acme/pressure --file pressure.wasm  whether the module that runs is this file
+  wasmeter module diff acme/pressure --file pressure.wasm  whether this file is what runs
 
-What is told under keys that sound secret, and secrets, are not shown, so a difference in them is not seen.
-Exit codes: 69: there is no daemon that answers; with --exit-code 1: they are different.";
+What is told under keys that sound secret, and secrets, are not shown, so a difference in them is
+not seen.
+Exit codes: 69: there is no daemon that answers; with --exit-code, 1: they are different.";
 
 /// Show what is different between two versions of a deployment.
 #[derive(Debug, clap::Args)]

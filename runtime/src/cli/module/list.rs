@@ -20,7 +20,7 @@ const EXAMPLES: &str = "\
 Examples:
   wasmeter module list
   wasmeter module list --built-in --json | jq -r '.[].meters[]'
-  wasmeter module list --deployed --json | jq -r '.[] | select(.state.is == \"quarantined\") | .name'
+  wasmeter module list --deployed --json | jq '.[] | select(.state.is == \"quarantined\")'
   wasmeter module list --tenant acme
 
 Without a running daemon, those that are part of this program are listed.

@@ -12,7 +12,7 @@ Examples:
   wasmeter module logs acme/pressure
   wasmeter module logs acme/pressure --lines 20 --follow
 
-The daemon keeps the last lines of each deployment, as long as it runs. Lines of versions on trial are among them.
+The daemon keeps the last lines of each deployment, as long as it runs.
 Exit code 69: there is no daemon that answers.";
 
 /// Show what a deployment logged, and what was said about it.
@@ -54,12 +54,7 @@ impl Args {
             return Ok(());
         }
         while is_read {
-            let after = log.next;
-            log = self.ask(&line, after, WAIT)?;
-            if log.next < after {
-                // Numbers begin anew with the daemon.
-                log = self.ask(&line, 0, 0)?;
-            }
+            log = self.ask(&line, log.next, WAIT)?;
             if !log.lines.is_empty() || log.lost > 0 {
                 is_read = self.print(&log, false)?;
             }

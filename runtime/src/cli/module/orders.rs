@@ -11,7 +11,8 @@ Examples:
   wasmeter module pause acme/pressure
   wasmeter module pause pressure --tenant acme
 
-It is kept with what it remembers, and does not run until `wasmeter module resume`, whatever is started anew meanwhile.
+It is kept with what it remembers, and does not run until `wasmeter module resume`, whatever is
+started anew meanwhile.
 Exit code 69: there is no daemon that answers.";
 
 const RESUME: &str = "\
@@ -22,11 +23,11 @@ Exit code 69: there is no daemon that answers.";
 
 const ROLLBACK: &str = "\
 Examples:
-  wasmeter module rollback acme/pressure            a trial ends; otherwise back to what ran before
+  wasmeter module rollback acme/pressure       a trial ends; otherwise back to what ran before
   wasmeter module rollback acme/pressure --to 3
 
-A version that ran well before runs at once; any other one is on trial first. See `wasmeter module show` for which there
-are, and `wasmeter module diff` for what is different.
+A version that ran before runs at once; any other one is on trial first. See `wasmeter module show`
+for which there are, and `wasmeter module diff` for what is different.
 Exit code 69: there is no daemon that answers.";
 
 const REMOVE: &str = "\
@@ -34,7 +35,8 @@ Examples:
   wasmeter module remove acme/pressure
   wasmeter module remove acme/pressure --yes
 
-Its versions go, and what it remembers. The audit log still tells of it. Samples that wait are delivered.
+Its versions go, and what it remembers. The audit log still tells of it, and samples that wait are
+delivered.
 Exit code 69: there is no daemon that answers.";
 
 /// Have a deployment not run.

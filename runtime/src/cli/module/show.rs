@@ -18,7 +18,8 @@ Examples:
   wasmeter module show acme/pressure
   wasmeter module show acme/pressure --json | jq '.failures[-1].why'
 
-What it used is counted since the daemon started. What is told to it under keys that sound secret is not shown.
+What it used is counted since the daemon started. What is told to it under keys that sound secret
+is not shown.
 Exit code 69: there is no daemon that answers.";
 
 /// Show all about a deployment: limits, use, versions, what failed last, and what was done with it.
@@ -183,7 +184,16 @@ fn history(done: &[Entry]) -> String {
         ("MODULE", Side::Left),
         ("RESULT", Side::Left),
     ]);
-    for entry in done {
+    // What was begun and done is told once.
+    let is_told = |(place, entry): &(usize, &Entry)| match (&entry.result, done.get(place + 1)) {
+        (Outcome::Begun, Some(next)) => {
+            let same = (&entry.action, entry.who, entry.version) == (&next.action, next.who, next.version);
+            !same || next.result == Outcome::Begun
+        }
+        _ => true,
+    };
+    let told: Vec<&Entry> = done.iter().enumerate().filter(is_told).map(|(_, entry)| entry).collect();
+    for entry in &told {
         let who = match entry.who {
             Who::File => "file".to_owned(),
             Who::Daemon => "daemon".to_owned(),
@@ -207,7 +217,7 @@ fn history(done: &[Entry]) -> String {
     let mut rows = rows.lines();
     let mut out = format!("\nhistory\n  {}\n", rows.next().unwrap_or_default());
     // Why something failed is longer than a cell.
-    for (row, entry) in rows.zip(done) {
+    for (row, entry) in rows.zip(told) {
         out += &format!("  {row}\n");
         if let Outcome::Failed(why) = &entry.result {
             out += &print::indented(why, 4);
@@ -264,7 +274,9 @@ pub fn example() -> Shown {
             resources: 1,
         }],
         history: vec![
+            entry(Who::Peer { uid: 1000, gid: 1000, pid: None }, "deploy", Some(3), Outcome::Begun),
             entry(Who::Peer { uid: 1000, gid: 1000, pid: None }, "deploy", Some(3), Outcome::Done),
+            entry(Who::Peer { uid: 1000, gid: 1000, pid: None }, "pause", None, Outcome::Begun),
             entry(Who::Daemon, "rollback", None, Outcome::Failed("nothing ran before version 2".into())),
         ],
     }
@@ -299,6 +311,7 @@ mod tests {
             assert!(said.contains(words), "no {words:?} in\n{said}");
         }
         assert_eq!(said.matches("\nhistory\n").count(), 1);
+        assert_eq!((said.matches("  deploy").count(), said.matches("  begun\n").count()), (1, 1));
     }
 
     #[test]

@@ -103,17 +103,15 @@ fn meters(meters: &[DryMeter]) -> String {
 /// What is so now.
 fn next(deployed: &Deployed, only_tried: bool) -> String {
     let Deployed { key, version, on_trial, unchanged, dry_run, .. } = deployed;
-    let (show, anyway) = (format!("wasmeter module show {key}"), "--anyway");
+    let show = format!("wasmeter module show {key}");
     match version {
         _ if *unchanged => format!("{key} runs just so already, and stays as it is. See {show}"),
         Some(version) if *on_trial => {
             format!("version {version} of {key} is on trial beside the one before. See {show}")
         }
         Some(version) => format!("version {version} of {key} runs from the next slot on. See {show}"),
-        None if !dry_run.failures.is_empty() => {
-            let remedy = format!("Mend it, grant it what it lacks, or deploy it nevertheless with {anyway}");
-            let is = if only_tried { "would not be" } else { "is not" };
-            format!("{key} {is} deployed, because the dry run failed. {remedy}")
+        None if dry_run.failed().is_some() => {
+            format!("{key} would not be deployed, because the dry run failed. Mend it, or deploy it with --anyway")
         }
         None if only_tried => format!("{key} is not deployed yet. To have that, leave out --dry-run"),
         None => format!("{key} is not deployed"),
@@ -191,24 +189,25 @@ mod tests {
     fn each_end_has_its_words() {
         let deployed = example();
         let trial = |version, on_trial, unchanged| Deployed { version, on_trial, unchanged, ..deployed.clone() };
-        let fails = |version| {
+        let fails = |version, samples| {
             let mut fails = trial(version, false, false);
             let why = "the module failed\nfailures\n".to_owned();
             fails.dry_run.failures = vec![Failed { at: None, version: None, cause: "trap".into(), why, resources: 6 }];
+            fails.dry_run.samples = samples;
             fails
         };
         for (deployed, only_tried, words) in [
             (trial(Some(1), false, false), false, "version 1 of acme/probe runs from the next slot on."),
             (trial(Some(2), false, true), false, "acme/probe runs just so already"),
             (trial(None, false, false), true, "is not deployed yet. To have that, leave out --dry-run"),
-            (fails(None), true, "would not be deployed, because the dry run failed. Mend it"),
-            (fails(None), false, "is not deployed, because the dry run failed. Mend it"),
-            (fails(Some(1)), false, "version 1 of acme/probe runs from the next slot on."),
+            (fails(None, 0), true, "would not be deployed, because the dry run failed. Mend it"),
+            (fails(None, 2), true, "is not deployed yet. To have that, leave out --dry-run"),
+            (fails(Some(1), 0), false, "version 1 of acme/probe runs from the next slot on."),
         ] {
             let said = super::deployed(&deployed, only_tried);
             assert!(said.contains(words), "no {words:?} in\n{said}");
         }
-        let said = super::deployed(&fails(None), false);
+        let said = super::deployed(&fails(None, 0), true);
         assert!(
             said.contains("failures\n  trap, 6 resources left out\n    the module failed\n    failures\n"),
             "{said}"
