@@ -110,7 +110,7 @@ impl Line {
             Err(Unanswered::Refused(exit))
         };
         match answer {
-            Ok((StatusCode::OK, answer)) => serde_json::from_value(answer).or_else(|error| {
+            Ok((status, answer)) if says_more(status, &answer) => serde_json::from_value(answer).or_else(|error| {
                 let why = format!("the daemon answers something else: {error}. Are both of the same version?");
                 refused(&why, Exit::Failed)
             }),
@@ -131,6 +131,11 @@ impl Line {
             Err(error) => refused(&error.to_string(), Exit::Unreachable),
         }
     }
+}
+
+/// Whether an answer is more than a line: what was asked for, or what came of it although it was refused.
+fn says_more(status: StatusCode, answer: &Value) -> bool {
+    status == StatusCode::OK || (status == StatusCode::UNPROCESSABLE_ENTITY && answer.is_object())
 }
 
 // === impl Unanswered ===

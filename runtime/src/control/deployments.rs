@@ -8,6 +8,9 @@
 //! | `POST /deployments/TENANT/NAME/deploy` | [`Deploy`] as one line of JSON, then the module | [`Deployed`] |
 //! | `POST /deployments/TENANT/NAME/rollback` | [`RollBack`] | [`Done`] |
 //! | `POST /deployments/TENANT/NAME/pause`, `resume`, `remove` | | [`Done`] |
+//!
+//! What is refused is so with another status than 200 and a line that says why. A module that fails when it is tried out
+//! is refused with the status 422 and a [`Deployed`] without a version.
 
 use std::collections::BTreeMap;
 

@@ -48,6 +48,7 @@ impl Args {
         let mut log = self.ask(&line, 0, 0)?;
         if let Some(most) = self.lines {
             log.lines.drain(..log.lines.len().saturating_sub(most));
+            log.lost = 0;
         }
         let mut is_read = self.print(&log, true)?;
         if !self.follow {

@@ -111,7 +111,8 @@ fn next(deployed: &Deployed, only_tried: bool) -> String {
         }
         Some(version) => format!("version {version} of {key} runs from the next slot on. See {show}"),
         None if dry_run.failed().is_some() => {
-            format!("{key} would not be deployed, because the dry run failed. Mend it, or deploy it with --anyway")
+            let is = if only_tried { "would not be" } else { "is not" };
+            format!("{key} {is} deployed, because the dry run failed. Mend it, or deploy it with --anyway")
         }
         None if only_tried => format!("{key} is not deployed yet. To have that, leave out --dry-run"),
         None => format!("{key} is not deployed"),
@@ -201,6 +202,7 @@ mod tests {
             (trial(Some(2), false, true), false, "acme/probe runs just so already"),
             (trial(None, false, false), true, "is not deployed yet. To have that, leave out --dry-run"),
             (fails(None, 0), true, "would not be deployed, because the dry run failed. Mend it"),
+            (fails(None, 0), false, "is not deployed, because the dry run failed. Mend it"),
             (fails(None, 2), true, "is not deployed yet. To have that, leave out --dry-run"),
             (fails(Some(1), 0), false, "version 1 of acme/probe runs from the next slot on."),
         ] {
