@@ -3,6 +3,7 @@
 pub mod ask;
 pub mod check;
 pub mod completion;
+mod confirm;
 pub mod exit;
 pub mod explain;
 pub mod import;
@@ -53,7 +54,7 @@ pub enum Command {
     /// Look at samples that wait to be delivered, and have them delivered again or given up.
     #[command(subcommand)]
     Spool(spool::Spool),
-    /// Make modules, look at them, and try them out.
+    /// Make modules, look at them, try them out, and have them run for tenants.
     #[command(subcommand)]
     Module(module::Module),
     /// Print a script that completes this command line in a shell.

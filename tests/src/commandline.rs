@@ -3,6 +3,7 @@
 mod authors;
 mod cases;
 mod check;
+mod deploying;
 mod explain;
 mod import;
 mod inspect;
@@ -31,6 +32,14 @@ fn every_subcommand_has_examples() {
         "module list",
         "module inspect",
         "module run",
+        "module deploy",
+        "module show",
+        "module logs",
+        "module diff",
+        "module pause",
+        "module resume",
+        "module rollback",
+        "module remove",
     ] {
         run(&format!("{line} --help")).is(0).says("Examples:\n  wasmeter ").says("Usage: wasmeter ");
     }
@@ -114,7 +123,15 @@ fn configurations_that_cannot_be_are_named_with_their_lines() {
         if polling.is_empty() {
             folder.poll(&["*"]);
         }
-        for line in ["run --cycles 1", "once", "explain cpu x", "record new", "module run disk", "module list"] {
+        for line in [
+            "run --cycles 1",
+            "once",
+            "explain cpu x",
+            "record new",
+            "module run disk",
+            "module list",
+            "module show t/n",
+        ] {
             folder.run(line).is(64).complains(words);
         }
         folder.run("check").is(64).says(words);
@@ -137,9 +154,16 @@ fn no_host_is_no_host() {
 #[test]
 fn nobody_has_to_read_what_is_printed() {
     let folder = Folder::new("");
-    for line in
-        ["check", "check --json", "once", "module list", "module list --json", "module inspect disk", "module run disk"]
-    {
+    for line in [
+        "check",
+        "check --json",
+        "once",
+        "module list",
+        "module list --json",
+        "module list --built-in",
+        "module inspect disk",
+        "module run disk",
+    ] {
         let (code, words) = folder.run_unread(line);
         assert_eq!(code, Some(0), "{line}: {words}");
         assert!(!words.contains("panicked"), "{line}: {words}");

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use self::markdown::Step;
 use self::shell::Shell;
+use crate::support::cloud::Cloud;
 
 /// The top folder of the repository.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
@@ -63,6 +64,24 @@ fn commands_of_the_readme_work() {
         }
     }
     assert!(ran > 0, "{name} shows no command of wasmeter's");
+}
+
+/// With a daemon that has the tenant, the module and a socket of its own.
+#[test]
+fn modules_are_deployed_as_described() {
+    let name = "docs/tenants.md";
+    let (cloud, mut shell, mut ran) = (Cloud::new(""), Shell::beside(Path::new(ROOT)), 0);
+    shell.write("probe.wasm", fs::read(cloud.folder.path("probe.wasm")).unwrap());
+    let daemon = cloud.folder.start("run");
+    let socket = cloud.folder.path("control.sock");
+    for (line, step) in markdown::steps(&document(name)) {
+        if let Step::Command { command, shown } = step {
+            shell.run(&format!("{command} --socket {}", socket.display()), &shown, &format!("{name}:{line}"));
+            ran += 1;
+        }
+    }
+    assert!(ran > 0, "{name} shows no command of wasmeter's");
+    daemon.end();
 }
 
 /// A setting is a line of the sample that begins with # and no blank.

@@ -1,5 +1,6 @@
 //! What tests share: a sandbox, a simulated host's slots, modules, the program itself.
 
+pub mod cloud;
 pub mod forge;
 pub mod kinds;
 pub mod program;

@@ -61,6 +61,11 @@ impl Daemon {
 
     /// A way to the daemon.
     pub fn line(&self) -> Result<Line, Exit> {
+        self.patient_line(WITHIN)
+    }
+
+    /// A way to the daemon, for what may take so long.
+    pub fn patient_line(&self, within: Duration) -> Result<Line, Exit> {
         let configured = match (&self.socket, &self.config) {
             (None, Some(_)) => self.load()?.control.socket,
             _ => None,
@@ -71,7 +76,7 @@ impl Daemon {
             print::error(format_args!("no threads can be started: {error}"));
             Exit::Failed
         })?;
-        Ok(Line { client: Client::new(&socket, WITHIN), socket, runtime })
+        Ok(Line { client: Client::new(&socket, within), socket, runtime })
     }
 }
 
@@ -91,7 +96,12 @@ impl Line {
     /// Gives an order.
     pub fn post<T: DeserializeOwned>(&self, path: &str, order: &impl Serialize) -> Result<T, Unanswered> {
         let order = serde_json::to_value(order).unwrap_or_default();
-        self.understood(self.runtime.block_on(self.client.post(path, &order)))
+        self.send(path, order.to_string().into())
+    }
+
+    /// Gives an order that is not JSON alone.
+    pub fn send<T: DeserializeOwned>(&self, path: &str, order: Vec<u8>) -> Result<T, Unanswered> {
+        self.understood(self.runtime.block_on(self.client.post(path, order)))
     }
 
     fn understood<T: DeserializeOwned>(&self, answer: Result<(StatusCode, Value), AskError>) -> Result<T, Unanswered> {
@@ -100,13 +110,18 @@ impl Line {
             Err(Unanswered::Refused(exit))
         };
         match answer {
-            Ok((StatusCode::OK, answer)) => serde_json::from_value(answer).or_else(|error| {
+            Ok((status, answer)) if says_more(status, &answer) => serde_json::from_value(answer).or_else(|error| {
                 let why = format!("the daemon answers something else: {error}. Are both of the same version?");
                 refused(&why, Exit::Failed)
             }),
             Ok((status, answer)) => {
                 let why = answer.as_str().map_or_else(|| answer.to_string(), str::to_owned);
-                refused(&why, if status == StatusCode::BAD_REQUEST { Exit::Usage } else { Exit::Failed })
+                let exit = match status {
+                    StatusCode::BAD_REQUEST => Exit::Usage,
+                    StatusCode::UNPROCESSABLE_ENTITY => Exit::Module,
+                    _ => Exit::Failed,
+                };
+                refused(&why, exit)
             }
             Err(AskError::Unreachable { error, .. }) if error.kind() == ErrorKind::PermissionDenied => {
                 let why = format!("{} may not be asked. Ask as root or as the daemon's user", self.socket.display());
@@ -116,6 +131,11 @@ impl Line {
             Err(error) => refused(&error.to_string(), Exit::Unreachable),
         }
     }
+}
+
+/// Whether an answer is more than a line: what was asked for, or what came of it although it was refused.
+fn says_more(status: StatusCode, answer: &Value) -> bool {
+    status == StatusCode::OK || (status == StatusCode::UNPROCESSABLE_ENTITY && answer.is_object())
 }
 
 // === impl Unanswered ===

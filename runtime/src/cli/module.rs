@@ -1,13 +1,21 @@
-//! `wasmeter module`: making modules, looking at them, and trying them out.
+//! `wasmeter module`: making modules, looking at them, trying them out, and having them run for tenants.
 
 pub mod alone;
+mod amount;
 pub mod bench;
 pub mod build;
 pub mod cargo;
+pub mod deploy;
+pub mod diff;
+mod facts;
 pub mod given;
 pub mod inspect;
 pub mod list;
+pub mod logs;
+mod named;
 pub mod new;
+pub mod orders;
+pub mod show;
 pub mod subject;
 pub mod test;
 pub mod time;
@@ -25,7 +33,7 @@ use crate::config::daemon::CallLimits;
 use crate::modules;
 use crate::sandbox::{Failure, Granted, Limits, Module as Loaded, Sandbox, World};
 
-/// Make modules, look at them, and try them out.
+/// Make modules, look at them, try them out, and have them run for tenants.
 #[derive(Debug, clap::Subcommand)]
 pub enum Module {
     /// Make a crate that becomes a module: it builds, tests and runs as it is.
@@ -38,12 +46,28 @@ pub enum Module {
     Bench(bench::Args),
     /// Build a crate again whenever a file of it changes, and show what its module gives now.
     Watch(watch::Args),
-    /// List the modules that are part of this program.
+    /// List the modules that are part of this program, and those that are deployed for tenants.
     List(list::Args),
     /// Say what a module is, gives, reads and needs.
     Inspect(inspect::Args),
     /// Run a module alone, and say what it gave and used.
     Run(try_out::Args),
+    /// Have a module run for a tenant.
+    Deploy(Box<deploy::Args>),
+    /// Show all about a deployment: limits, use, versions, what failed last, and what was done with it.
+    Show(show::Args),
+    /// Show what a deployment logged, and what was said about it.
+    Logs(logs::Args),
+    /// Show what is different between two versions of a deployment.
+    Diff(diff::Args),
+    /// Have a deployment not run.
+    Pause(orders::Pause),
+    /// Have a deployment run again that was paused.
+    Resume(orders::Resume),
+    /// Go back to a version of a deployment that ran before.
+    Rollback(orders::Rollback),
+    /// Remove a deployment with all its versions and all that it remembers.
+    Remove(orders::Remove),
 }
 
 impl Module {
@@ -58,6 +82,14 @@ impl Module {
             Self::List(args) => args.run(),
             Self::Inspect(args) => args.run(),
             Self::Run(args) => args.run(),
+            Self::Deploy(args) => args.run(),
+            Self::Show(args) => args.run(),
+            Self::Logs(args) => args.run(),
+            Self::Diff(args) => args.run(),
+            Self::Pause(args) => args.run(),
+            Self::Resume(args) => args.run(),
+            Self::Rollback(args) => args.run(),
+            Self::Remove(args) => args.run(),
         }
     }
 }

@@ -27,7 +27,12 @@ pub fn try_text(text: &str) -> io::Result<()> {
 
 /// Prints JSON for programs, which people look at, too.
 pub fn json(value: &serde_json::Value) -> Result<(), Exit> {
-    text(&format!("{}\n", json::without_controls(&format!("{value:#}"))))
+    text(&json_text(value))
+}
+
+/// JSON as it is printed.
+pub fn json_text(value: &serde_json::Value) -> String {
+    format!("{}\n", json::without_controls(&format!("{value:#}")))
 }
 
 /// Says what failed.
@@ -38,6 +43,22 @@ pub fn error(error: impl Display) {
 /// Says what is wrong with a configuration, a line each.
 pub fn problems(problems: impl Display) {
     eprintln!("{}", plain(&problems.to_string()));
+}
+
+/// Says something beside what is printed.
+pub fn note(words: impl Display) {
+    eprintln!("{}", plain(&words.to_string()));
+}
+
+/// A text on one line, whatever is in it.
+pub fn line(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
+}
+
+/// The lines of a text, each behind so many blanks, so that none passes for one of ours.
+pub fn indented(text: &str, blanks: usize) -> String {
+    let room = " ".repeat(blanks);
+    text.lines().map(|text| format!("{room}{}\n", line(text))).collect()
 }
 
 /// A text that is shown as it is; lines stay lines.

@@ -8,6 +8,9 @@
 //! | `POST /deployments/TENANT/NAME/deploy` | [`Deploy`] as one line of JSON, then the module | [`Deployed`] |
 //! | `POST /deployments/TENANT/NAME/rollback` | [`RollBack`] | [`Done`] |
 //! | `POST /deployments/TENANT/NAME/pause`, `resume`, `remove` | | [`Done`] |
+//!
+//! What is refused is so with another status than 200 and a line that says why. A module that fails when it is tried out
+//! is refused with the status 422 and a [`Deployed`] without a version.
 
 use std::collections::BTreeMap;
 
@@ -87,6 +90,15 @@ pub struct DryRun {
     pub failures: Vec<Failed>,
     /// What it logged.
     pub log: Vec<Line>,
+}
+
+// === impl DryRun ===
+
+impl DryRun {
+    /// What failed, if nothing came of all that it was handed. Such a module is not deployed, unless that is insisted on.
+    pub fn failed(&self) -> Option<&str> {
+        self.failures.last().filter(|_| self.samples == 0 && self.resources > 0).map(|failed| &*failed.why)
+    }
 }
 
 /// A meter in a dry run.

@@ -47,6 +47,8 @@ pub struct No {
     pub status: StatusCode,
     /// Why, and what to do.
     pub why: String,
+    /// What came of trying a module out, where that is why.
+    pub tried: Option<Box<Deployed>>,
 }
 
 type Answer<T> = Result<T, No>;
@@ -140,11 +142,10 @@ impl Desk {
             return Ok(told);
         }
         if !order.anyway
-            && told.dry_run.resources > 0
             && let Some(failed) = told.dry_run.failed()
         {
             let why = format!("It fails when it is tried out: {failed}. Mend it, or deploy it with --anyway.");
-            return Err(No::of(StatusCode::UNPROCESSABLE_ENTITY, why));
+            return Err(No { tried: Some(Box::new(told)), ..No::of(StatusCode::UNPROCESSABLE_ENTITY, why) });
         }
         let Changed { deployment, changes } = self.change(who, key, What::Deploy(Box::new(prepared))).await?;
         let running = deployment.as_ref().and_then(|deployment| deployment.on_trial().or(deployment.current()));
@@ -323,7 +324,7 @@ fn shown(version: &Version) -> VersionShown {
 impl No {
     /// For this reason.
     pub fn of(status: StatusCode, why: impl Into<String>) -> Self {
-        Self { status, why: why.into() }
+        Self { status, why: why.into(), tried: None }
     }
 
     fn unknown(key: &Key) -> Self {

@@ -195,7 +195,7 @@ pub(super) fn samples(number: u64) -> String {
 }
 
 /// A time span in few letters.
-pub(super) fn age(seconds: f64) -> String {
+pub fn age(seconds: f64) -> String {
     match seconds {
         ..10.0 => format!("{seconds:.1}s"),
         ..120.0 => format!("{seconds:.0}s"),

@@ -65,9 +65,9 @@ impl Client {
         self.ask(Method::GET, path, Bytes::new()).await
     }
 
-    /// Sends JSON to a path.
-    pub async fn post(&self, path: &str, body: &Value) -> Result<(StatusCode, Value), AskError> {
-        self.ask(Method::POST, path, body.to_string().into()).await
+    /// Sends something to a path. How large it may be, whoever listens says.
+    pub async fn post(&self, path: &str, body: impl Into<Bytes>) -> Result<(StatusCode, Value), AskError> {
+        self.ask(Method::POST, path, body.into()).await
     }
 
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<(StatusCode, Value), AskError> {

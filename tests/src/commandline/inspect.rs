@@ -47,12 +47,12 @@ fn each_file_that_is_no_module_has_words_of_its_own() {
 #[test]
 fn all_that_is_built_in_is_listed() {
     let folder = Folder::new("");
-    let list = folder.run("module list --json").is(0).json();
+    let list = folder.run("module list --built-in --json").is(0).json();
     let names: Vec<&str> = list.as_array().unwrap().iter().map(|module| module["name"].as_str().unwrap()).collect();
     for name in ["cpu", "disk", "flavor", "memory", "network", "perf", "power", "mitaka", "deep", "delta"] {
         assert!(names.contains(&name), "{names:?}");
     }
-    let table = folder.run("module list").is(0).stdout;
+    let table = folder.run("module list --built-in").is(0).stdout;
     assert_eq!(table.lines().count(), 1 + names.len());
     for (name, runs) in [("disk", "by default"), ("mitaka", "if enabled"), ("delta", "if named")] {
         assert!(table.lines().any(|line| line.starts_with(name) && line.contains(runs)), "{table}");

@@ -23,7 +23,8 @@ fn recorded() -> Folder {
     folder
 }
 
-fn assert_plain(what: &str, text: &str) {
+/// No control characters.
+pub fn assert_plain(what: &str, text: &str) {
     let odd = text.chars().find(|c| c.is_control() && *c != '\n');
     assert_eq!(odd, None, "{what}: {}", text.escape_debug());
 }

@@ -159,7 +159,7 @@ fn what_cannot_be_deployed_is_refused() {
     let (status, why) = refused(&cloud, "other", json!({"grants": {}}), &probe());
     assert!(status == 422 && why.contains("the meter probe.up was not granted"), "{why}");
     let (status, why) = refused(&cloud, "other", json!({"config": "run: loop"}), &hostile());
-    assert!(status == 422 && why.contains("It fails when it is tried out: out-of-fuel"), "{why}");
+    assert!(status == 422 && why.contains("\"cause\":\"out-of-fuel\""), "{why}");
     let (status, why) = refused(&cloud, "other", json!({"interval": 0}), &probe());
     assert!(status == 400 && why.contains("an interval of 0 s"), "{why}");
     let (status, why) = refused(&cloud, "other", json!({"unknown": 1}), &probe());

@@ -91,7 +91,7 @@ fn cache() -> &'static Path {
         let folder = TempDir::new().unwrap();
         let config = folder.path().join("wasmeter.yaml");
         fs::write(&config, format!("sandbox: {{cache: {}}}\n", cache.display())).unwrap();
-        run(&format!("module list -c {}", config.display())).is(0);
+        run(&format!("module list --built-in -c {}", config.display())).is(0);
         cache
     })
 }
@@ -163,6 +163,11 @@ impl Folder {
     /// Runs it to its end.
     pub fn run(&self, line: &str) -> Ran {
         Ran::of(&self.command(line).output().unwrap())
+    }
+
+    /// The same with more arguments, which may contain blanks.
+    pub fn run_with(&self, line: &str, more: &[&str]) -> Ran {
+        Ran::of(&self.command(line).args(more).output().unwrap())
     }
 
     /// Starts the daemon, and waits until it listens to signals.

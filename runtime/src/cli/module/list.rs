@@ -1,25 +1,47 @@
 //! `wasmeter module list`.
 
-use crate::cli::module::{is_pollster, prepare};
+use super::amount::bytes;
+use super::show::start;
+use super::{is_pollster, prepare};
+use crate::cli::ask::{Daemon, Unanswered};
 use crate::cli::setup::Where;
 use crate::cli::{Exit, logging, print};
+use crate::clock::{Clock, SystemClock};
 use crate::config::daemon::LogFormat;
+use crate::control::deployments::{Row, Standing};
+use crate::control::text::age;
+use crate::control::time::Time;
 use crate::modules;
-use crate::publish::columns::{self, Columns, Side};
+use crate::modules::deployment::Tenant;
+use crate::publish::columns::{Columns, Side, short};
 use crate::sandbox::{Limits, Module};
 
 const EXAMPLES: &str = "\
 Examples:
   wasmeter module list
-  wasmeter module list --json | jq -r '.[].meters[]'";
+  wasmeter module list --built-in --json | jq -r '.[].meters[]'
+  wasmeter module list --deployed --json | jq '.[] | select(.state.is == \"quarantined\")'
+  wasmeter module list --tenant acme
 
-/// List the modules that are part of this program.
+Without a running daemon, those that are part of this program are listed.
+Exit code 69, with --deployed or --tenant: there is no daemon that answers.";
+
+/// List the modules that are part of this program, and those that are deployed for tenants.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
+    /// Only those that are part of this program; no daemon is asked.
+    #[arg(long, conflicts_with_all = ["deployed", "tenant"])]
+    built_in: bool,
+    /// Only those that are deployed.
+    #[arg(long)]
+    deployed: bool,
+    /// Only those that are deployed for this tenant.
+    #[arg(long, value_name = "TENANT")]
+    tenant: Option<Tenant>,
     #[command(flatten)]
-    at: Where,
-    /// For programs.
+    daemon: Daemon,
+    /// For programs: a list, or an object with both lists.
     #[arg(long)]
     json: bool,
 }
@@ -31,10 +53,49 @@ impl Args {
     }
 
     fn try_run(&self) -> Result<(), Exit> {
+        if self.deployed || self.tenant.is_some() {
+            let rows = self.rows().map_err(Unanswered::say)?;
+            return match self.json {
+                true => print::json(&serde_json::to_value(&rows).unwrap_or_default()),
+                false => print::text(&deployed(&rows, Time(SystemClock.now().wall))),
+            };
+        }
+        let built_in = self.load()?;
+        if self.built_in {
+            return match self.json {
+                true => print::json(&built_in.iter().map(describe).collect()),
+                false => print::text(&table(&built_in)),
+            };
+        }
+        if !self.json {
+            // Whatever becomes of the rest, this is known.
+            print::text(&format!("{}\n", table(&built_in)))?;
+        }
+        let (below, rows) = match self.rows() {
+            Ok(rows) => (deployed(&rows, Time(SystemClock.now().wall)), Some(rows)),
+            Err(Unanswered::Nobody(why)) => (format!("{why}, so what is deployed is not known\n"), None),
+            Err(refused) => return Err(refused.say()),
+        };
+        if self.json {
+            let built_in: Vec<_> = built_in.iter().map(describe).collect();
+            return print::json(&serde_json::json!({"built_in": built_in, "deployments": rows}));
+        }
+        print::text(&print::plain(&below))
+    }
+
+    fn rows(&self) -> Result<Vec<Row>, Unanswered> {
+        let line = self.daemon.line().map_err(Unanswered::Refused)?;
+        let mut rows: Vec<Row> = line.get("/deployments")?;
+        rows.retain(|row| self.tenant.as_ref().is_none_or(|tenant| row.key.tenant == *tenant));
+        Ok(rows)
+    }
+
+    fn load(&self) -> Result<Vec<Module>, Exit> {
         logging::start(&LogFormat::Text);
-        let (sandbox, config, threads) = prepare(&self.at)?;
+        let at = Where { config: self.daemon.config.clone(), hypervisor: None };
+        let (sandbox, config, threads) = prepare(&at)?;
         let limits = config.sandbox.limits;
-        let mut loaded: Vec<Module> = Vec::new();
+        let mut loaded = Vec::new();
         for built_in in modules::built_in() {
             let module = threads.time.block_on(async {
                 let code = sandbox.load(built_in.wasm).await?;
@@ -45,28 +106,26 @@ impl Args {
                 Exit::Module
             })?);
         }
-        if self.json {
-            let all: Vec<_> = loaded.iter().map(describe).collect();
-            return print::json(&serde_json::Value::from(all));
-        }
-        let mut table = Columns::new([
-            ("MODULE", Side::Left),
-            ("KIND", Side::Left),
-            ("RUNS", Side::Left),
-            ("SIZE", Side::Right),
-            ("METERS", Side::Left),
-        ]);
-        for module in &loaded {
-            let meters: Vec<_> = module.description.meters.iter().map(|meter| meter.name.as_str()).collect();
-            let runs = if modules::is_on_by_default(&module.name) { "by default" } else { "if enabled" };
-            #[allow(clippy::cast_precision_loss, reason = "for people")]
-            let size = columns::bytes(module.code.size as f64);
-            let runs = if is_pollster(module) { runs } else { "if named" };
-            let kind = module.code.manifest.world.to_string();
-            table.row([module.name.to_string(), kind, runs.into(), size, meters.join(" ")]);
-        }
-        print::text(&table.render())
+        Ok(loaded)
     }
+}
+
+fn table(built_in: &[Module]) -> String {
+    let mut table = Columns::new([
+        ("MODULE", Side::Left),
+        ("KIND", Side::Left),
+        ("RUNS", Side::Left),
+        ("SIZE", Side::Right),
+        ("METERS", Side::Left),
+    ]);
+    for module in built_in {
+        let meters: Vec<_> = module.description.meters.iter().map(|meter| meter.name.as_str()).collect();
+        let runs = if modules::is_on_by_default(&module.name) { "by default" } else { "if enabled" };
+        let runs = if is_pollster(module) { runs } else { "if named" };
+        let kind = module.code.manifest.world.to_string();
+        table.row([module.name.to_string(), kind, runs.into(), bytes(module.code.size as u64), meters.join(" ")]);
+    }
+    table.render()
 }
 
 fn describe(module: &Module) -> serde_json::Value {
@@ -79,4 +138,73 @@ fn describe(module: &Module) -> serde_json::Value {
         "size": module.code.size,
         "meters": meters,
     })
+}
+
+fn deployed(rows: &[Row], now: Time) -> String {
+    let mut table = Columns::new([
+        ("DEPLOYMENT", Side::Left),
+        ("VERSION", Side::Right),
+        ("MODULE", Side::Left),
+        ("FROM", Side::Left),
+        ("EVERY", Side::Right),
+        ("LAST", Side::Right),
+        ("SAMPLES", Side::Right),
+        ("FUEL", Side::Right),
+        ("STATE", Side::Left),
+    ]);
+    for row in rows {
+        table.row([
+            row.key.to_string(),
+            row.version.to_string(),
+            start(&row.digest),
+            if row.file.is_some() { "file" } else { "socket" }.to_owned(),
+            format!("{}s", row.interval),
+            row.last.map_or_else(|| "-".to_owned(), |last| age(now.since(last))),
+            row.samples.to_string(),
+            short(row.fuel),
+            state(row),
+        ]);
+    }
+    if table.is_empty() { "nothing is deployed\n".to_owned() } else { table.render() }
+}
+
+/// A state in a few words.
+fn state(row: &Row) -> String {
+    let failing = row.failing.join(", ");
+    match &row.state {
+        Standing::Running if row.failing.is_empty() => "runs".to_owned(),
+        Standing::Running => format!("fails: {failing}"),
+        Standing::Trial { version, good, of, .. } => format!("version {version} on trial, {good} of {of}"),
+        Standing::Paused { by, .. } => format!("paused by {by}"),
+        Standing::Quarantined { cause, .. } => format!("left out for a while: {cause}"),
+        Standing::Broken { why } => format!("cannot run: {why}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::show::example;
+    use super::*;
+
+    #[test]
+    fn deployments_are_in_a_table() {
+        let mut row = example().row;
+        let now = Time(row.last.unwrap().0 + 5_000_000_000);
+        let on_trial = row.clone();
+        row.file = Some("/etc/wasmeter/deployments.d/a.yaml".into());
+        row.last = None;
+        let mut rows = vec![on_trial];
+        for state in [Standing::Running, Standing::Broken { why: "gone\u{7}".into() }] {
+            rows.push(Row { state, ..row.clone() });
+        }
+        let (digest, odd) = (start(&row.digest), "\u{fffd}");
+        let expected = format!(
+            "DEPLOYMENT  VERSION  MODULE        FROM    EVERY  LAST  SAMPLES  FUEL  STATE\n\
+             acme/probe        2  {digest}  socket    60s  5.0s        2   36k  version 3 on trial, 1 of 3\n\
+             acme/probe        2  {digest}  file      60s     -        2   36k  fails: trap\n\
+             acme/probe        2  {digest}  file      60s     -        2   36k  cannot run: gone{odd}\n"
+        );
+        assert_eq!(deployed(&rows, now), expected);
+        assert_eq!(deployed(&[], now), "nothing is deployed\n");
+    }
 }

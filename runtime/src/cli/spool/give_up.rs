@@ -1,10 +1,8 @@
 //! `wasmeter spool drop`.
 
-use std::io::{self, BufRead, IsTerminal};
-
 use super::{close, open, samples};
 use crate::cli::ask::{Daemon, Line, Unanswered};
-use crate::cli::{Exit, print};
+use crate::cli::{Exit, confirm, print};
 use crate::clock::{Clock, SystemClock};
 use crate::control::orders::{GaveUp, GiveUp, Refused};
 use crate::control::time::Time;
@@ -67,33 +65,14 @@ impl Args {
         if found.samples == 0 {
             return print::text(&format!("nothing of that waits for {}\n", self.publisher));
         }
-        self.confirm(found.samples)?;
+        let would = format!("{} would be lost for {}", samples(found.samples), self.publisher);
+        confirm::confirm(self.yes, &would, "nothing was given up")?;
         order.count_only = false;
         let gone = holder.give_up(&order)?;
         if let Holder::Disk(spool) = &holder {
             close(spool)?;
         }
         print::text(&print::plain(&format!("{} are lost for {}\n", samples(gone.samples), self.publisher)))
-    }
-
-    fn confirm(&self, number: u64) -> Result<(), Exit> {
-        if self.yes {
-            return Ok(());
-        }
-        if !io::stdin().is_terminal() {
-            let what = format!("{} would be lost for {}", samples(number), self.publisher);
-            print::error(format_args!("{what}. To have that, add --yes"));
-            return Err(Exit::Usage);
-        }
-        eprint!("{} will be lost for {}. Go on? [y/N] ", samples(number), print::plain(&self.publisher));
-        let mut answer = String::new();
-        match io::stdin().lock().read_line(&mut answer) {
-            Ok(_) if ["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) => Ok(()),
-            _ => {
-                print::error("nothing was given up");
-                Err(Exit::Failed)
-            }
-        }
     }
 }
 

@@ -9,9 +9,9 @@ use super::read::Reading;
 use super::sandbox::{CallLimits, LIMIT_KEYS};
 use crate::config::file;
 use crate::config::matching::{FEWER_PATTERNS, MOST_PATTERNS, MeterFilter};
-use crate::config::problem::{Place, Severity, quoted};
+use crate::config::problem::{Place, Problems, Severity, quoted};
 use crate::config::secret;
-use crate::config::yaml::{Kind, Node, Refusal, Section};
+use crate::config::yaml::{self, Kind, Node, Refusal, Section};
 
 /// What is said about one module.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -133,6 +133,11 @@ pub(crate) fn is_module_name(name: &str) -> bool {
 impl ModuleConfig {
     pub(super) fn of(section: &Section<'_>) -> Self {
         Self(section.get("config").map(Node::json).unwrap_or_default())
+    }
+
+    /// Out of a text of its own, which is YAML or JSON.
+    pub fn parse(text: &str, problems: &mut Problems) -> Option<Self> {
+        yaml::parse(text, problems).map(|node| Self(node.json()))
     }
 
     /// The value; null if nothing is configured.

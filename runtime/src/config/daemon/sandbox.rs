@@ -71,6 +71,27 @@ impl Sandbox {
 // === impl CallLimits ===
 
 impl CallLimits {
+    /// Whether a file could set these; in words what is out of bounds.
+    pub fn check(&self) -> Result<(), String> {
+        let Self { fuel_base, fuel_per_resource, memory, deadline } = self;
+        let [base, per_resource, size, time] = LIMIT_KEYS;
+        let refuse = |key, bounds: String| Err(format!("{key} is out of bounds: it can be {bounds}"));
+        if !FUEL_BASE.contains(fuel_base) {
+            return refuse(base, format!("{} to {}", FUEL_BASE.start(), FUEL_BASE.end()));
+        }
+        if !FUEL_PER_RESOURCE.contains(fuel_per_resource) {
+            return refuse(per_resource, format!("{} to {}", FUEL_PER_RESOURCE.start(), FUEL_PER_RESOURCE.end()));
+        }
+        if !MEMORY.contains(memory) {
+            return refuse(size, format!("{} to {}", MEMORY.start(), MEMORY.end()));
+        }
+        if !DEADLINE.contains(deadline) {
+            let bounds = format!("{} to {}", duration::show(*DEADLINE.start()), duration::show(*DEADLINE.end()));
+            return refuse(time, bounds);
+        }
+        Ok(())
+    }
+
     /// These limits but for those that a section sets.
     pub(super) fn overridden(&self, section: &Section<'_>, problems: &mut Problems) -> Self {
         let fuel_base = section.read("fuel_base", problems, |node| node.integer(&FUEL_BASE));

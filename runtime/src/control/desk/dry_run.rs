@@ -149,12 +149,3 @@ fn first(column: &Column, resources: &Resources) -> Option<(String, f64)> {
     };
     Some((resource.label.id.clone(), value))
 }
-
-// === impl DryRun ===
-
-impl DryRun {
-    /// What failed, if all did.
-    pub(super) fn failed(&self) -> Option<&str> {
-        self.failures.last().filter(|_| self.samples == 0).map(|failed| &*failed.why)
-    }
-}

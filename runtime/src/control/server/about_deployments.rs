@@ -86,7 +86,12 @@ fn asked(request: &Request, name: &str) -> Option<u64> {
 fn answered(answer: Result<impl serde::Serialize, No>) -> Reply {
     match answer {
         Ok(answer) => json(&answer),
-        Err(No { status, why }) => line(status, &why),
+        Err(No { status, tried: Some(tried), .. }) => {
+            let mut reply = json(&tried);
+            *reply.status_mut() = status;
+            reply
+        }
+        Err(No { status, why, tried: None }) => line(status, &why),
     }
 }
 

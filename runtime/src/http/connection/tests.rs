@@ -95,7 +95,7 @@ async fn the_client_asks_over_a_socket() {
         }
     });
     let asked = serde_json::json!({"a": [1, "ü"]});
-    assert_eq!(client.post("/echo", &asked).await.unwrap(), (StatusCode::OK, asked));
+    assert_eq!(client.post("/echo", asked.to_string()).await.unwrap(), (StatusCode::OK, asked));
     assert_eq!(client.get("/").await.unwrap(), (StatusCode::NOT_FOUND, "There is nothing here.".into()));
     server.abort();
 }

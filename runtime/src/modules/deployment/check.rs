@@ -1,6 +1,7 @@
 //! What holds of every deployment, whoever wrote its file.
 
 use super::{Deployment, Grants, SecretSource, VERSIONS, Version};
+use crate::config::daemon::CallLimits;
 use crate::sandbox::limits::FILE_BYTES;
 
 /// What a module is told: some hundred endpoints fit.
@@ -79,6 +80,7 @@ impl Version {
             fits("the name of the signature's key", &signature.key, NOTE_BYTES)?;
         }
         fits("who deployed it", &self.by, NOTE_BYTES)?;
+        self.limits.over(CallLimits::default()).check().map_err(Invalid)?;
         self.grants.check()
     }
 }

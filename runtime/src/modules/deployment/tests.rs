@@ -196,6 +196,8 @@ fn what_breaks_a_rule_is_refused() {
     assert_eq!(refused(&|it| it.versions.swap(0, 1)), "the numbers of its versions do not rise from 1");
     let interval = refused(&|it| first(it, &|version| version.interval = 0));
     assert_eq!(interval, "version 1: an interval of 0 s is not within 1 to 86400");
+    let deadline = refused(&|it| first(it, &|version| version.limits.deadline = Some(60_001)));
+    assert_eq!(deadline, "version 1: deadline is out of bounds: it can be 1ms to 1m");
     let long = "x".repeat(70_000);
     let told = refused(&|it| first(it, &|version| version.config = Secret::new(long.clone())));
     assert_eq!(told, "version 1: the configuration has 70000 bytes, and at most 65536 are kept");

@@ -1,0 +1,221 @@
+//! `wasmeter module deploy`.
+
+mod grant;
+mod secret;
+mod text;
+mod told;
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use self::grant::Grant;
+use self::secret::SecretFile;
+use super::{amount, named, refused};
+use crate::cli::ask::{Daemon, Unanswered};
+use crate::cli::{Exit, print};
+use crate::config::{ByteSize, MeterFilter, duration};
+use crate::control::deployments::{Deploy, Deployed};
+use crate::files;
+use crate::modules;
+use crate::modules::deployment::{Key, Name, Overrides, Tenant};
+
+const EXAMPLES: &str = "\
+Examples:
+  wasmeter module deploy pressure.wasm --tenant acme --grant name=acme. --dry-run
+  wasmeter module deploy pressure.wasm --tenant acme --grant name=acme. --config pressure.yaml
+  wasmeter module deploy exporter.wasm --tenant acme --name shop --grant name=acme.shop. \\
+      --grant http=https://metrics.example:9100/path --secret token=@token.txt \\
+      --config '{series: [orders]}'
+
+It is run once before, on what is read for the tenant now, and what came of that is shown. If that
+fails, it is not deployed. The next version of a deployment is on trial beside the one that runs.
+All is said anew each time: what is left out is not taken over from the version before.
+
+The daemon's configuration is named with -c here, because --config is what the module is told.
+Exit codes: 70: the module is refused, or fails in the dry run, and is not deployed; 69: no daemon
+answers.";
+
+/// Have a module run for a tenant.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The module, a .wasm file.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Whose guests it meters: a tenant of the daemon's configuration, or the id of a project.
+    #[arg(long, value_name = "TENANT")]
+    tenant: Tenant,
+    /// The deployment's name; otherwise that of the file.
+    #[arg(long, value_name = "NAME")]
+    name: Option<Name>,
+    /// Seconds from slot to slot.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = amount::seconds)]
+    interval: u64,
+    /// What the module is told: a YAML or JSON file, - for standard input, or {key: value}.
+    #[arg(long = "config", value_name = "FILE")]
+    told: Option<String>,
+    /// Meters that are wanted of it, with * ? and [], or with ! those that are not; with commas between them. Without
+    /// this, all.
+    #[arg(long, value_name = "PATTERNS", value_delimiter = ',')]
+    meters: Vec<String>,
+    /// Fuel that every call has, such as 50M.
+    #[arg(long, value_name = "FUEL", value_parser = amount::fuel)]
+    fuel: Option<u64>,
+    /// Fuel for each resource that a call is handed, on top.
+    #[arg(long, value_name = "FUEL", value_parser = amount::fuel)]
+    fuel_per_resource: Option<u64>,
+    /// Memory of an instance, such as 16MiB.
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<ByteSize>,
+    /// How long a call may take, such as 500ms.
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    deadline: Option<Duration>,
+    /// What it may do; say it again for each.
+    ///
+    /// name=acme.                         what the names of its meters may begin with
+    /// http=https://host:port/path        what it may request, by GET and HEAD
+    /// http='POST https://host:port/path' the same by other methods
+    /// address=10.0.0.5                   an address that is not public, and that it may reach
+    /// origin=token,https://host:port     where a secret may be sent, if it may request from several places
+    /// rate=60                            how many requests it may make in a minute
+    /// body=1MiB                          how much of an answer is read
+    /// time=5s                            how long all requests of a call may take together
+    /// group=block                        statistics that may be read for it
+    /// interval=1s                        how often it may run
+    /// clock                              the time of day as it is
+    /// random                             numbers that nobody can foresee
+    #[arg(long = "grant", value_name = "KIND=VALUE", verbatim_doc_comment)]
+    grants: Vec<Grant>,
+    /// A secret that the host puts into its requests, out of a file; say it again for each.
+    // Parsed by us: the parser of command lines would repeat what may be a secret.
+    #[arg(long = "secret", value_name = "NAME=@FILE")]
+    secrets: Vec<String>,
+    /// The file's signature, as minisign -S writes it; otherwise FILE.minisig if that is there.
+    #[arg(long, value_name = "FILE")]
+    signature: Option<PathBuf>,
+    /// Only say what would come of it.
+    #[arg(long)]
+    dry_run: bool,
+    /// Deploy it even if it fails in the dry run.
+    #[arg(long, conflicts_with = "dry_run")]
+    anyway: bool,
+    /// Configuration file of the daemon, which names its control socket.
+    #[arg(short = 'c', long = "daemon-config", value_name = "FILE")]
+    daemon_config: Option<PathBuf>,
+    /// The daemon's control socket, if it is not the one that its configuration names.
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// For programs: an object with all of it.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A signature's file has four lines.
+const SIGNATURE_BYTES: u64 = 4 << 10;
+/// A large module is compiled, and run on all guests of its tenant, each call of which may take a minute.
+const WITHIN: Duration = Duration::from_secs(600);
+
+impl Args {
+    /// Does it.
+    pub fn run(self) -> Exit {
+        self.try_run().unwrap_or_else(|exit| exit)
+    }
+
+    fn try_run(&self) -> Result<Exit, Exit> {
+        let key = self.key()?;
+        let module = modules::read(&self.file).map_err(|failure| refused(&self.file, &failure))?;
+        let mut order = serde_json::to_vec(&self.order()?).unwrap_or_default();
+        order.push(b'\n');
+        order.extend(module);
+        let daemon = Daemon { config: self.daemon_config.clone(), socket: self.socket.clone() };
+        let line = daemon.patient_line(WITHIN)?;
+        let deployed: Deployed = line.send(&named::path(&key, "/deploy"), order).map_err(Unanswered::say)?;
+        if self.json {
+            print::json(&serde_json::to_value(&deployed).unwrap_or_default())?;
+        } else {
+            print::text(&print::plain(&text::deployed(&deployed, self.dry_run)))?;
+        }
+        let is_well = deployed.version.is_some() || deployed.dry_run.failed().is_none();
+        Ok(if is_well { Exit::Done } else { Exit::Module })
+    }
+
+    fn key(&self) -> Result<Key, Exit> {
+        let name = match &self.name {
+            Some(name) => name.clone(),
+            None => {
+                let stem = self.file.file_stem().unwrap_or_default().to_string_lossy();
+                stem.parse().map_err(|error| usage(format_args!("{error}. Name it with --name")))?
+            }
+        };
+        Ok(Key::new(self.tenant.clone(), name))
+    }
+
+    fn order(&self) -> Result<Deploy, Exit> {
+        if !self.meters.is_empty() {
+            MeterFilter::new(self.meters.clone())
+                .map_err(|refused| usage(format_args!("--meters: {refused}. {}", refused.remedy())))?;
+        }
+        let milliseconds = |deadline: Duration| match u64::try_from(deadline.as_millis()) {
+            Ok(milliseconds) if deadline.subsec_nanos().is_multiple_of(1_000_000) => Ok(milliseconds),
+            _ => Err(usage("--deadline: write whole milliseconds, such as 500ms")),
+        };
+        Ok(Deploy {
+            config: self.told.as_deref().map(told::read).transpose().map_err(usage)?.unwrap_or_default(),
+            meters: self.meters.clone(),
+            interval: self.interval,
+            grants: Grant::all(&self.grants),
+            secrets: self.secrets()?,
+            limits: Overrides {
+                fuel_base: self.fuel,
+                fuel_per_resource: self.fuel_per_resource,
+                memory: self.memory.map(ByteSize::bytes),
+                deadline: self.deadline.map(milliseconds).transpose()?,
+            },
+            signature: self.signature()?,
+            dry_run: self.dry_run,
+            anyway: self.anyway,
+        })
+    }
+
+    fn secrets(&self) -> Result<BTreeMap<String, String>, Exit> {
+        let mut secrets = BTreeMap::new();
+        for text in &self.secrets {
+            let secret: SecretFile = text.parse().map_err(|error| usage(format_args!("--secret: {error}")))?;
+            if secrets.insert(secret.name.clone(), secret.read().map_err(usage)?).is_some() {
+                return Err(usage(format_args!("the secret {} is given twice", secret.name)));
+            }
+        }
+        Ok(secrets)
+    }
+
+    fn signature(&self) -> Result<Option<String>, Exit> {
+        let beside = || {
+            let mut path = self.file.clone().into_os_string();
+            path.push(".minisig");
+            PathBuf::from(path)
+        };
+        let path = self.signature.clone().unwrap_or_else(beside);
+        let text = files::read(&path, SIGNATURE_BYTES)
+            .and_then(|bytes| String::from_utf8(bytes).map_err(|_| ErrorKind::InvalidData.into()));
+        match text {
+            Ok(text) => {
+                if self.signature.is_none() {
+                    print::note(format_args!("the signature in {} is handed in, too", path.display()));
+                }
+                Ok(Some(text))
+            }
+            Err(error) if self.signature.is_none() && error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => {
+                let remedy = "Give the file that minisign -S wrote";
+                Err(usage(format_args!("the signature {} cannot be read: {error}. {remedy}", path.display())))
+            }
+        }
+    }
+}
+
+fn usage(why: impl std::fmt::Display) -> Exit {
+    print::error(why);
+    Exit::Usage
+}

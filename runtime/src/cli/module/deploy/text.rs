@@ -1,0 +1,218 @@
+//! A dry run and what became of a deployment, as people read it.
+
+use crate::cli::module::amount::{bytes, count, percent};
+use crate::cli::module::logs;
+use crate::cli::module::show::failures;
+use crate::cli::print;
+use crate::control::deployments::{Deployed, DryMeter, DryRun, Reads};
+use crate::publish::columns::{Columns, Side, short};
+
+/// Groups and keys of a module fit on a few lines.
+const WIDTH: usize = 100;
+
+/// What came of it, and what can be done next.
+pub fn deployed(deployed: &Deployed, only_tried: bool) -> String {
+    let Deployed { key, digest, signed_by, dry_run, .. } = deployed;
+    let signed = signed_by.as_deref().map_or_else(|| "not signed".to_owned(), |key| format!("signed by {key}"));
+    let mut out = format!("{key}  sha256:{digest}, {}\n", print::line(&signed));
+    out += &tried(dry_run);
+    out += &format!("\n{}\n", next(deployed, only_tried));
+    out
+}
+
+fn tried(run: &DryRun) -> String {
+    let DryRun { fuel, fuel_granted, .. } = run;
+    let mut out = format!(
+        "dry run     {} of {} with {} in all\n",
+        count(run.samples, "sample"),
+        count(run.guests.into(), "guest"),
+        count(run.resources.into(), "resource"),
+    );
+    if run.guests == 0 {
+        out += "            its tenant has no guest here now, so nothing is known of how it does\n";
+    }
+    let fuel = format!("{} of {}, {}", short(*fuel), short(*fuel_granted), percent(*fuel, *fuel_granted));
+    out += &format!("fuel        {fuel}\n");
+    out += &format!("memory      {}\n", bytes(run.memory));
+    out += &format!("took        {:.1} ms\n", run.took_seconds * 1e3);
+    out += &reads(&run.reads);
+    out += &meters(&run.meters);
+    if !run.log.is_empty() {
+        out += "\nlog\n";
+        for line in &run.log {
+            out += &print::indented(&logs::line(line), 2);
+        }
+    }
+    out += &failures("\nfailures\n", &run.failures);
+    out
+}
+
+fn reads(reads: &Reads) -> String {
+    let mut out = String::new();
+    for (what, names) in [
+        ("reads", &reads.statistics),
+        ("attributes", &reads.attributes),
+        ("groups", &reads.groups),
+        ("for it only", &reads.only_for_it),
+    ] {
+        if !names.is_empty() {
+            out += &wrapped(what, names);
+        }
+    }
+    if !reads.groups.is_empty() {
+        out += &format!("host took   {:.1} ms\n", reads.took_seconds * 1e3);
+    }
+    out
+}
+
+/// Names behind a word, on as many lines as they need.
+fn wrapped(what: &str, names: &[String]) -> String {
+    let mut out = String::new();
+    let mut line = format!("{what:<11}");
+    for name in names {
+        let name = print::line(name);
+        if line.len() > 12 && line.len() + name.len() >= WIDTH {
+            out += &format!("{line}\n");
+            line = " ".repeat(11);
+        }
+        line += &format!(" {name}");
+    }
+    out + &line + "\n"
+}
+
+fn meters(meters: &[DryMeter]) -> String {
+    let mut table = Columns::new([
+        ("METER", Side::Left),
+        ("TYPE", Side::Left),
+        ("UNIT", Side::Left),
+        ("SAMPLES", Side::Right),
+        ("EXAMPLE", Side::Right),
+        ("OF", Side::Left),
+    ]);
+    for meter in meters {
+        let (of, example) = match &meter.example {
+            Some((of, value)) => (of.clone(), value.to_string()),
+            None => (String::new(), "-".to_owned()),
+        };
+        let (name, kind, unit) = (meter.name.clone(), meter.kind.clone(), meter.unit.clone());
+        table.row([name, kind, unit, meter.samples.to_string(), example, of]);
+    }
+    if table.is_empty() { "\nit gave no meters\n".to_owned() } else { format!("\n{}", table.render()) }
+}
+
+/// What is so now.
+fn next(deployed: &Deployed, only_tried: bool) -> String {
+    let Deployed { key, version, on_trial, unchanged, dry_run, .. } = deployed;
+    let show = format!("wasmeter module show {key}");
+    match version {
+        _ if *unchanged => format!("{key} runs just so already, and stays as it is. See {show}"),
+        Some(version) if *on_trial => {
+            format!("version {version} of {key} is on trial beside the one before. See {show}")
+        }
+        Some(version) => format!("version {version} of {key} runs from the next slot on. See {show}"),
+        None if dry_run.failed().is_some() => {
+            let is = if only_tried { "would not be" } else { "is not" };
+            format!("{key} {is} deployed, because the dry run failed. Mend it, or deploy it with --anyway")
+        }
+        None if only_tried => format!("{key} is not deployed yet. To have that, leave out --dry-run"),
+        None => format!("{key} is not deployed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::deployments::{Failed, Line};
+    use crate::digest::Digest;
+    use crate::modules::deployment::Key;
+
+    fn example() -> Deployed {
+        Deployed {
+            key: Key::new("acme".parse().unwrap(), "probe".parse().unwrap()),
+            digest: Digest::of(b"x"),
+            signed_by: Some("release".into()),
+            dry_run: DryRun {
+                guests: 2,
+                resources: 6,
+                meters: vec![DryMeter {
+                    name: "acme.up".into(),
+                    unit: "guest\u{1b}[2J".into(),
+                    kind: "gauge".into(),
+                    samples: 2,
+                    example: Some(("a-guest".into(), 1.5)),
+                }],
+                samples: 2,
+                fuel: 36_000,
+                fuel_granted: 50_120_000,
+                memory: 1_153_434,
+                took_seconds: 0.000_7,
+                reads: Reads {
+                    statistics: (0..20).map(|number| format!("block.*.rd.{number}")).collect(),
+                    groups: vec!["block".into(), "state".into()],
+                    only_for_it: vec!["block".into()],
+                    took_seconds: 0.002_2,
+                    ..Reads::default()
+                },
+                failures: Vec::new(),
+                log: vec![Line { at: None, version: None, level: "info".into(), text: "one\ntwo\u{7}".into() }],
+            },
+            version: Some(2),
+            on_trial: true,
+            unchanged: false,
+        }
+    }
+
+    #[test]
+    fn what_came_of_it_is_shown() {
+        let said = deployed(&example(), false);
+        for words in [
+            "acme/probe  sha256:2d711642b726b044",
+            ", signed by release\n",
+            "dry run     2 samples of 2 guests with 6 resources in all\n",
+            "fuel        36k of 50M, less than 0.1%\n",
+            "memory      1.1M\n",
+            "took        0.7 ms\n",
+            "groups      block state\n",
+            "for it only block\n",
+            "host took   2.2 ms\n",
+            "acme.up  gauge  guest\u{fffd}[2J        2      1.5  a-guest\n",
+            "log\n  info   one\n      two\u{fffd}\n",
+            "version 2 of acme/probe is on trial beside the one before. See wasmeter module show acme/probe\n",
+        ] {
+            assert!(said.contains(words), "no {words:?} in\n{said}");
+        }
+        assert!(said.lines().all(|line| line.len() < 110), "{said}");
+        let odd = said.chars().find(|c| c.is_control() && *c != '\n');
+        assert_eq!(odd, None);
+    }
+
+    #[test]
+    fn each_end_has_its_words() {
+        let deployed = example();
+        let trial = |version, on_trial, unchanged| Deployed { version, on_trial, unchanged, ..deployed.clone() };
+        let fails = |version, samples| {
+            let mut fails = trial(version, false, false);
+            let why = "the module failed\nfailures\n".to_owned();
+            fails.dry_run.failures = vec![Failed { at: None, version: None, cause: "trap".into(), why, resources: 6 }];
+            fails.dry_run.samples = samples;
+            fails
+        };
+        for (deployed, only_tried, words) in [
+            (trial(Some(1), false, false), false, "version 1 of acme/probe runs from the next slot on."),
+            (trial(Some(2), false, true), false, "acme/probe runs just so already"),
+            (trial(None, false, false), true, "is not deployed yet. To have that, leave out --dry-run"),
+            (fails(None, 0), true, "would not be deployed, because the dry run failed. Mend it"),
+            (fails(None, 0), false, "is not deployed, because the dry run failed. Mend it"),
+            (fails(None, 2), true, "is not deployed yet. To have that, leave out --dry-run"),
+            (fails(Some(1), 0), false, "version 1 of acme/probe runs from the next slot on."),
+        ] {
+            let said = super::deployed(&deployed, only_tried);
+            assert!(said.contains(words), "no {words:?} in\n{said}");
+        }
+        let said = super::deployed(&fails(None, 0), true);
+        assert!(
+            said.contains("failures\n  trap, 6 resources left out\n    the module failed\n    failures\n"),
+            "{said}"
+        );
+    }
+}
