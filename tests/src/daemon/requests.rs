@@ -421,3 +421,44 @@ fn an_application_is_metered() {
     assert!(server.seen()[0].contains(&format!("x-token: {SECRET}\r\n")));
     assert!(!log.contains(SECRET), "{log}");
 }
+
+/// Over TLS, to whom the machine trusts and under the name that the certificate has: the daemon's own metrics, behind a
+/// password.
+#[test]
+fn a_server_has_to_be_trusted() {
+    let metrics = "metrics: {listen: '127.0.0.1:0', tls: {certificate: certificate, key: key}, \
+                   users: {acme: {password_file: deployments.d/token}}}";
+    let cloud = Cloud::new(metrics);
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    cloud.folder.write("certificate", made.cert.pem());
+    cloud.folder.write("key", made.signing_key.serialize_pem());
+    cloud.folder.write("deployments.d/token", SECRET);
+    // The user and the password as a header has them.
+    let login = "YWNtZTpzM2NyZXQtMGYtYWNtZQ==";
+    cloud.folder.write("deployments.d/login", login);
+    cloud.folder.write("deployments.d/http_exporter.wasm", std::fs::read(http_exporter()).unwrap());
+    let guests = cloud.guests_of(0..2);
+    let guest = guests.iter().next().unwrap();
+    let daemon = cloud.folder.start_by_shell("SSL_CERT_FILE=certificate exec $wasmeter run -c wasmeter.yaml");
+    let log = until("an address", || Some(daemon.log()).filter(|log| log.contains("Metrics are at /metrics")));
+    let port = log.split_once("address=127.0.0.1:").unwrap().1.split(' ').next().unwrap().to_owned();
+    for host in ["127.0.0.1", "localhost"] {
+        let url = format!("https://{host}:{port}/metrics");
+        let config = json!({
+            "targets": [{"guest": guest, "url": url}],
+            "headers": {"authorization": "Basic {{secret:login}}"},
+            "series": [{"series": "ceilometer_cpu", "meter": "app.cpu", "unit": "ns", "type": "gauge"}],
+        });
+        let grants = format!(
+            "names: [app.], http: ['{url}'], addresses: [127.0.0.1, '::1'], secrets: {{login: {{file: login}}}}"
+        );
+        let name = format!("of-{}", host.replace('.', "-"));
+        cloud.deploy("acme", &name, "http_exporter", &format!("grants: {{{grants}}}\nconfig: {config}\nmemory: 8MiB"));
+    }
+    daemon.signal(Signal::HUP);
+    until("samples", || (cloud.measured("acme/of-127-0-0-1", "app.cpu").len() >= 2).then_some(()));
+    said(&daemon, "localhost cannot be trusted: its certificate is for another name");
+    let log = daemon.end();
+    assert!(cloud.measured("acme/of-localhost", "app.cpu").is_empty());
+    assert!(!log.contains(SECRET) && !log.contains(login), "{log}");
+}
