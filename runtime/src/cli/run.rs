@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc::{self, Receiver};
+use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::logging::{self, Recent};
 use super::setup::{self, Threads, Where};
@@ -103,15 +103,20 @@ impl Args {
         let threads = Threads::start()?;
         // From the first moment on: modules may take a while to compile, and a signal is not to be missed.
         let asked = threads.delivery.block_on(async { signal(SignalKind::user_defined2()) }).map_err(unheard)?;
-        let mut wishes = threads.time.block_on(async { wishes() }).map_err(unheard)?;
+        let (wish, mut wishes) = threads.time.block_on(async { wishes() }).map_err(unheard)?;
+        let mut reload = false;
         let registry = setup::registry(&config);
         let (desk, errands) = Desk::new(Arc::new(SystemClock), registry.clone());
         let ready = threads.time.block_on(async {
             tokio::select! {
                 agent = setup::agent(config, &threads, registry) => agent.map(Some),
-                () = ended(&mut wishes) => Ok(None),
+                () = ended(&mut wishes, &mut reload) => Ok(None),
             }
         })?;
+        if reload {
+            // What is loaded was read before. There is room: these wishes were taken out.
+            let _ = wish.try_send(Wish::Reload);
+        }
         let Some(mut agent) = ready else { return Ok(Exit::Done) };
         let Opened { spool, memory, recovery } = setup::spool(agent.config(), SystemClock.now().wall)?;
         say_recovered(&recovery, &spool);
@@ -261,13 +266,15 @@ fn warn(warnings: &Problems) {
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
 }
 
-/// Waits for a wish to end. What is loaded is read just now, so that there is nothing to read again.
-async fn ended(wishes: &mut Receiver<Wish>) {
-    while wishes.recv().await == Some(Wish::Reload) {}
+/// Waits for a wish to end. A reload that is wished meanwhile is to be done later.
+async fn ended(wishes: &mut Receiver<Wish>, reload: &mut bool) {
+    while wishes.recv().await == Some(Wish::Reload) {
+        *reload = true;
+    }
 }
 
 /// Signals as wishes.
-fn wishes() -> io::Result<Receiver<Wish>> {
+fn wishes() -> io::Result<(Sender<Wish>, Receiver<Wish>)> {
     let (sender, wishes) = mpsc::channel(8);
     // A terminal that is closed hangs up, and nobody sees any more what is measured.
     let in_terminal = io::stdin().is_terminal() || io::stdout().is_terminal();
@@ -278,7 +285,7 @@ fn wishes() -> io::Result<Receiver<Wish>> {
         let (mut signals, sender) = (signal(kind)?, sender.clone());
         tokio::spawn(async move { while signals.recv().await.is_some() && sender.send(wish).await.is_ok() {} });
     }
-    Ok(wishes)
+    Ok((sender, wishes))
 }
 
 /// The live table.

@@ -26,6 +26,7 @@ fn once_a_year(hypervisor: &str, config: &str) -> Folder {
 fn terminated_it_finishes_the_cycle() {
     let folder = once_a_year(STUCK, "reader: {watchdog: 2s}\nschedule: {drain: 10m}");
     let daemon = folder.start("run --output samples");
+    daemon.logs("Modules are loaded.");
     let log = daemon.end();
     let samples = folder.samples("samples");
     assert_eq!(of_meter(&samples, "disk.device.read.bytes").len(), 3, "{log}");
@@ -37,6 +38,7 @@ fn terminated_it_finishes_the_cycle() {
 fn terminated_it_waits_no_longer_than_it_may() {
     let folder = once_a_year(STUCK, "reader: {watchdog: 1m}\nschedule: {drain: 1s}");
     let daemon = folder.start("run --output samples");
+    daemon.logs("Modules are loaded.");
     let began = Instant::now();
     let log = daemon.end();
     assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
@@ -48,6 +50,7 @@ fn terminated_it_waits_no_longer_than_it_may() {
 fn interrupted_it_ends_at_once() {
     let folder = once_a_year(STUCK, "reader: {watchdog: 1m}\nschedule: {drain: 10m}");
     let daemon = folder.start("run --output samples");
+    daemon.logs("Modules are loaded.");
     let began = Instant::now();
     daemon.signal(Signal::INT);
     let log = daemon.wait(0);
@@ -59,6 +62,7 @@ fn interrupted_it_ends_at_once() {
 fn interrupted_it_does_not_wait_for_a_cycle_that_drains() {
     let folder = once_a_year(STUCK, "reader: {watchdog: 1m}\nschedule: {drain: 10m}");
     let daemon = folder.start("run --output samples");
+    daemon.logs("Modules are loaded.");
     let began = Instant::now();
     daemon.signal(Signal::TERM);
     daemon.signal(Signal::INT);
