@@ -2,6 +2,7 @@
 //! when it is there, and nobody waits for it.
 
 mod deployed;
+mod reading;
 mod slot;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -15,16 +16,19 @@ pub use self::deployed::{Deployed, HOST};
 use self::slot::Answer;
 use super::Restored;
 use super::report::ModuleReport;
-use crate::config::daemon as config;
-use crate::contract::Wanted;
+use crate::config::{Config, daemon as config};
+use crate::discovery::holdings::{Holding, Holdings};
 use crate::discovery::resource::Ident;
 use crate::modules::audit::Who;
+use crate::modules::budget::{Admitted, Budget};
+use crate::modules::deploying::terms::{Fitting, ReadAnyway};
 use crate::modules::deploying::{Prepared, Ready};
-use crate::modules::deployment::{Deployment, Key};
-use crate::modules::life::{Change, Rules, Run};
+use crate::modules::deployment::{Deployment, Key, Version};
+use crate::modules::life::{Change, Idle, Rules, Run};
 use crate::pipeline::Slot;
 use crate::sandbox::Names;
 use crate::sandbox::host::state::State;
+use crate::sandbox::ledger::{Flow, Ledger};
 use crate::sandbox::turns::{Closed, Gate};
 
 /// All tenants' modules.
@@ -34,6 +38,10 @@ pub struct Tenants {
     /// How versions pass trials and come into quarantine.
     pub rules: Rules,
     deployed: BTreeMap<Key, Deployed>,
+    /// What they need of what there is.
+    admitted: Arc<Admitted>,
+    /// What the operator's modules read anyway.
+    read_anyway: ReadAnyway,
     running: JoinSet<Answer>,
     /// Whose tasks they are, and when what they are about was read.
     tasks: HashMap<task::Id, (Key, u64, u64)>,
@@ -58,10 +66,26 @@ pub struct Around<'a> {
     pub tenants: &'a config::Tenants,
     /// The operator's names.
     pub reserved: &'a Arc<Names>,
+    /// What the operator's modules read anyway.
+    pub read_anyway: &'a ReadAnyway,
 }
 
 /// Calls of one tenant at once. More would keep instances from others while they wait for their turns.
 const CALLS: usize = 2;
+
+/// Seconds of a budget that are saved up at least: what a module needs that looks for an odd guest comes at once.
+const SAVED: u64 = 10;
+
+/// What runs of a deployment, and what keeps it from running.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// The version that is current.
+    pub version: u64,
+    /// The version that is on trial.
+    pub trial: Option<u64>,
+    /// Why nothing runs, if so.
+    pub idle: Option<Idle>,
+}
 
 /// What landed.
 #[derive(Debug)]
@@ -95,6 +119,8 @@ impl Tenants {
             gate: Gate::new(threads),
             rules: Rules::default(),
             deployed: BTreeMap::new(),
+            admitted: Arc::default(),
+            read_anyway: ReadAnyway::default(),
             running: JoinSet::new(),
             tasks: HashMap::new(),
             waiting: Vec::new(),
@@ -106,13 +132,16 @@ impl Tenants {
         }
     }
 
-    /// Has these run, which were kept when the daemon ended.
+    /// Has these run, which were kept when the daemon ended. What does not fit any more runs as far as others leave it
+    /// something.
     pub fn restore(&mut self, kept: Vec<Restored>, around: &Around<'_>) {
+        self.read_anyway.clone_from(around.read_anyway);
         for (deployment, ready, broken) in kept {
             let (on_host, changes) = deployment.on_host(HOST);
             let key = on_host.key.clone();
             let place = self.place(&key, around);
             self.deployed.insert(key.clone(), Deployed::of(on_host, ready, broken, place));
+            self.bears(&key, &Holding::default(), 1);
             if !changes.is_empty() {
                 say(&key, &changes, None);
                 self.unsaved.insert(key);
@@ -123,6 +152,7 @@ impl Tenants {
     /// Has what is written run, and nothing that was written before and is not any more. What is another version of one
     /// that runs is on trial beside it. What is written in these files and cannot be loaded goes on as it was.
     pub fn follow(&mut self, written: Vec<Prepared>, failed: &BTreeSet<String>, around: &Around<'_>) {
+        self.read_anyway.clone_from(around.read_anyway);
         let found: BTreeSet<Key> = written.iter().map(|prepared| prepared.key.clone()).collect();
         let is_gone = |key: &Key, deployed: &Deployed| {
             !found.contains(key) && deployed.file().is_some_and(|file| !failed.contains(file))
@@ -169,6 +199,61 @@ impl Tenants {
         }
     }
 
+    /// What goes on beside what is to fit, whatever becomes of what is written now.
+    pub fn fitting(&self, config: &Config, holdings: Holdings, around: &Around<'_>) -> Fitting {
+        let config::Deployments { files, unread, .. } = &config.deployments;
+        let unread: BTreeSet<String> = unread.iter().map(|path| path.display().to_string()).collect();
+        let written: BTreeSet<&Key> = files.iter().map(|deployment| &deployment.key).collect();
+        let stays = |key: &Key, deployed: &Deployed| {
+            written.contains(key) || deployed.file().is_none_or(|file| unread.contains(file))
+        };
+        let staying = self.deployed.iter().filter(|(key, deployed)| stays(key, deployed));
+        let staying: BTreeSet<(&str, &str)> =
+            staying.map(|(key, _)| (key.tenant.as_str(), key.name.as_str())).collect();
+        let mut admitted = (*self.admitted).clone().under(Budget::of(config));
+        admitted.retain(|tenant, module| staying.contains(&(tenant, module)));
+        Fitting::beside(admitted, holdings, config, around.read_anyway.clone())
+    }
+
+    /// This is what they need of what there is.
+    pub fn admit(&mut self, admitted: Admitted) {
+        self.admitted = Arc::new(admitted);
+    }
+
+    /// What they need of what there is.
+    pub fn admitted(&self) -> &Arc<Admitted> {
+        &self.admitted
+    }
+
+    /// Has fuel flow to them as the budget says. What is saved up is enough for all that a module may use of its
+    /// longest interval at once.
+    pub fn flow_into(&self, ledger: &Ledger) {
+        let mut longest: BTreeMap<Arc<str>, u64> = BTreeMap::new();
+        for deployed in self.deployed.values() {
+            let seconds = longest.entry(Arc::clone(&deployed.tenant)).or_insert(SAVED);
+            *seconds = deployed.interval().unwrap_or_default().max(*seconds);
+        }
+        let budget = self.admitted.budget();
+        let node = Flow { rate: budget.node, seconds: longest.values().copied().max().unwrap_or(SAVED) };
+        let flow = |(tenant, seconds): (Arc<str>, u64)| {
+            let rate = budget.for_tenant(&tenant);
+            (tenant, Flow { rate, seconds })
+        };
+        ledger.flows(node, longest.into_iter().map(flow).collect());
+    }
+
+    /// What runs of a deployment, and what keeps it from running.
+    pub fn standing(&self, tenant: &str, name: &str, now: i64) -> Option<Standing> {
+        let key = Key::new(tenant.parse().ok()?, name.parse().ok()?);
+        let deployment = &self.deployed.get(&key)?.deployment;
+        let version = |of: &Arc<Version>| of.number;
+        let idle = match deployment.plan(&self.rules, now) {
+            Run::Nothing(idle) => Some(idle),
+            Run::Current(_) | Run::Trial { .. } => None,
+        };
+        Some(Standing { version: deployment.current().map(version)?, trial: deployment.on_trial().map(version), idle })
+    }
+
     /// Has one run that there was not.
     pub fn add(&mut self, new: Deployment, ready: Arc<Ready>, around: &Around<'_>) {
         let key = new.key.clone();
@@ -187,6 +272,7 @@ impl Tenants {
     /// Has one run no more. What it is at does not land, and what it remembers is forgotten.
     pub fn remove(&mut self, key: &Key) -> Option<Deployed> {
         let removed = self.deployed.remove(key)?;
+        Arc::make_mut(&mut self.admitted).remove(&removed.tenant, &key.name.as_str().into());
         self.forgotten.extend(removed.states.keys().map(|id| (removed.work(*id), Arc::default())));
         Some(removed)
     }
@@ -239,15 +325,6 @@ impl Tenants {
         let due = self.deployed.iter().filter(|(_, deployed)| is_due(deployed));
         let runs = due.map(|(key, deployed)| (key.clone(), deployed.deployment.plan(&self.rules, now)));
         runs.filter(|(_, run)| !matches!(run, Run::Nothing(_))).collect()
-    }
-
-    /// What those read, and of whose guests.
-    pub fn reads(&self, due: &[(Key, Run)]) -> Vec<(Vec<Wanted>, Arc<BTreeSet<String>>)> {
-        let deployed = due.iter().filter_map(|(key, _)| self.deployed.get(key));
-        let reads = |deployed: &Deployed| {
-            deployed.ready.values().flat_map(|ready| ready.module.description.reads.clone()).collect()
-        };
-        deployed.map(|deployed| (reads(deployed), Arc::clone(&deployed.projects))).collect()
     }
 
     /// Whether anything is under way.

@@ -1,9 +1,12 @@
 //! From what was deployed, in the operator's files or through the control socket, to modules that can run.
 
+pub mod terms;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::terms::{Fitting, ReadAnyway};
 use super::deployment::{Key, Signature, Version};
 use super::registry::Unkept;
 use super::trust::{Policy, Trust};
@@ -68,20 +71,28 @@ pub struct Loaded {
 pub struct Loader {
     sandbox: Arc<Sandbox>,
     limits: CallLimits,
+    shortest_interval: u64,
     reserved: Arc<Names>,
+    /// What the operator's modules read anyway.
+    read_anyway: ReadAnyway,
     trust: Trust,
     policy: Policy,
     /// What was compiled already, with its file.
     codes: HashMap<Digest, (Code, Arc<[u8]>)>,
 }
 
-/// Loads what the operator wrote. One that is wrong keeps no other from running.
-pub async fn load(loader: &mut Loader, config: &Config) -> Loaded {
+/// Loads what the operator wrote, as far as it fits. One that is wrong keeps no other from running.
+pub async fn load(loader: &mut Loader, config: &Config, fitting: &mut Fitting) -> Loaded {
     let mut loaded = Loaded { problems: config.deployments.problems.clone(), ..Loaded::default() };
     loaded.failed = config.deployments.unread.iter().map(|path| path.display().to_string()).collect();
-    for deployment in &config.deployments.files {
+    // What runs comes before what is new, however they are called.
+    let mut files: Vec<&DeploymentFile> = config.deployments.files.iter().collect();
+    files.sort_by_key(|deployment| !fitting.admitted.has(&deployment.key));
+    for deployment in files {
         loaded.problems.extend(stranger(&config.tenants, deployment));
-        match loader.written(deployment).await {
+        let prepared = loader.written(deployment).await;
+        let fits = |prepared: Prepared| fitting.admit(&prepared.key, &prepared.ready).map(|()| prepared);
+        match prepared.and_then(fits) {
             Ok(prepared) => loaded.prepared.push(prepared),
             Err(Refused { key, message, remedy }) => {
                 let mut of_file = Problems::of(Some(&deployment.written));
@@ -109,9 +120,14 @@ fn stranger(tenants: &Tenants, deployment: &DeploymentFile) -> Problems {
 // === impl Loader ===
 
 impl Loader {
-    /// By the rules of this configuration; `reserved` are the operator's names. What is odd about its keys comes
-    /// beside it.
-    pub fn of(sandbox: &Arc<Sandbox>, config: &Config, reserved: &Arc<Names>) -> (Self, Problems) {
+    /// By the rules of this configuration; beside the operator's names and what the operator's modules read. What is odd
+    /// about its keys comes beside it.
+    pub fn of(
+        sandbox: &Arc<Sandbox>,
+        config: &Config,
+        reserved: &Arc<Names>,
+        read_anyway: ReadAnyway,
+    ) -> (Self, Problems) {
         let (trust, mut problems) = config.trust.as_deref().map(Trust::load).unwrap_or_default();
         let policy = config.tenants.policy();
         for (key, name) in policy.missing(&trust) {
@@ -121,7 +137,9 @@ impl Loader {
             problems.extend(of_config);
         }
         let (sandbox, reserved) = (Arc::clone(sandbox), Arc::clone(reserved));
-        (Self { sandbox, limits: config.sandbox.limits, reserved, trust, policy, codes: HashMap::new() }, problems)
+        let (limits, shortest_interval, codes) =
+            (config.sandbox.limits, config.budget.shortest_interval, HashMap::new());
+        (Self { sandbox, limits, shortest_interval, reserved, read_anyway, trust, policy, codes }, problems)
     }
 
     /// What is written in a file of the operator's.
@@ -184,6 +202,8 @@ impl Loader {
             let allowed = names.allow(&meter.name);
             allowed.map_err(|message| Refused::new("grants.names", message, "Grant it, or choose others"))?;
         }
+        let covered = self.read_anyway.in_slots_of(version.interval);
+        terms::may_run(self.shortest_interval, covered, &version.grants, version.interval, &module)?;
         Ok(Prepared { key, version, file, ready: Arc::new(Ready { module: Arc::new(module), source }) })
     }
 }

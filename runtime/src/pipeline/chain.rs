@@ -141,6 +141,7 @@ impl Chain {
             snapshot: Arc::new(Snapshot::empty(Arc::clone(&slot.resources), slot.at)),
             names: Arc::clone(names),
             entries,
+            sure: 0,
         };
         let Done { gives, answers } = around.guests.spawn(work.run()).await.unwrap_or_else(|error| {
             let failure = Failure::new(Cause::Host, format!("its task was lost: {error}"));

@@ -106,7 +106,10 @@ impl Calls<'_> {
 
 /// A failure for want of fuel in the interval.
 pub fn nothing_left() -> Failure {
-    Failure::new(Cause::OutOfFuel, "its fuel for this interval is used up")
+    Failure::new(
+        Cause::OutOfFuel,
+        "its fuel for this interval is used up, or what its tenant or the node has for modules",
+    )
 }
 
 // === impl Answers ===

@@ -66,8 +66,8 @@ pub struct Closed(Arc<Gate>);
 /// While work waits for others, whether it is late is looked at so often at most.
 const PAUSED: Duration = Duration::from_millis(10);
 
-/// How long the task that is polled just now has waited for its turns in all.
-pub(super) fn waited() -> Duration {
+/// How long the task at hand has waited for its turns in all; nothing for one that takes none.
+pub fn waited() -> Duration {
     WAITED.get()
 }
 

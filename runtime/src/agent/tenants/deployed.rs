@@ -2,10 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use crate::contract::Wanted;
+use crate::discovery::holdings::Holding;
+use crate::modules::budget::Demand;
 use crate::modules::deploying::Ready;
+use crate::modules::deploying::terms::ReadAnyway;
 use crate::modules::deployment::{Deployment, Refused, Version};
 use crate::modules::life::{Change, StateId};
 use crate::sandbox::Names;
@@ -43,6 +48,12 @@ pub struct Deployed {
     pub(super) busy: bool,
     /// Slots that it did not get to because it was at one.
     pub(super) skipped: u64,
+    /// Whether it needs more than fits.
+    pub(super) exceeds: bool,
+    /// Whether what it reads costs more than it has.
+    pub(super) unpaid: bool,
+    /// What it has for sure of an interval's fuel.
+    pub(super) sure: u64,
 }
 
 /// What a new deployment shares with those that there are.
@@ -80,6 +91,9 @@ impl Deployed {
             calls,
             busy: false,
             skipped: 0,
+            exceeds: false,
+            unpaid: false,
+            sure: 0,
             deployment,
         };
         deployed.tidy();
@@ -134,6 +148,20 @@ impl Deployed {
         if !self.ready.is_empty() {
             self.broken = None;
         }
+    }
+
+    /// The statistics that it reads, whichever version of it runs.
+    pub(super) fn reads(&self) -> impl Iterator<Item = &Wanted> + Clone {
+        self.ready.values().flat_map(|ready| &ready.module.description.reads)
+    }
+
+    /// What it needs for what its tenant has, whichever version of it runs.
+    pub(super) fn demand(&self, holding: &Holding, chunk: u32, read_anyway: &ReadAnyway) -> Option<Demand> {
+        let interval = self.interval()?;
+        let covered = read_anyway.in_slots_of(interval);
+        let of = |ready: &Arc<Ready>| ready.demand(&self.deployment.key, holding, chunk, covered);
+        let all = self.ready.values().map(of).reduce(|one, other| one.or(&other))?;
+        Some(Demand { interval: Duration::from_secs(interval), ..all })
     }
 
     /// Slots that it did not get to because it was at one.

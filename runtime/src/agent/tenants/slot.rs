@@ -121,7 +121,8 @@ impl Deployed {
 
 impl Agent {
     /// Has tenants' modules that are due begin with what was read. One that is still at an earlier slot does not.
-    pub(in crate::agent) fn begin(&mut self, due: Vec<(Key, Run)>, snapshot: &Arc<Snapshot>) {
+    pub(in crate::agent) fn begin(&mut self, due: impl Iterator<Item = (Key, Run)>, snapshot: &Arc<Snapshot>) {
+        let chunk = u32::try_from(self.config.sandbox.chunk).unwrap_or(u32::MAX);
         for (key, run) in due {
             let Some(deployed) = self.tenants.deployed.get(&key) else { continue };
             if deployed.busy {
@@ -141,8 +142,9 @@ impl Agent {
                     snapshot: Arc::clone(snapshot),
                     names: Arc::clone(&deployed.names),
                     view: view.clone(),
-                    chunk: u32::try_from(self.config.sandbox.chunk).unwrap_or(u32::MAX),
+                    chunk,
                     state: deployed.states.get(&instance.state).cloned().unwrap_or_default(),
+                    sure: deployed.sure,
                     clock: Arc::clone(&self.clock),
                 };
                 Some((ready, poll))
@@ -260,6 +262,7 @@ impl Agent {
             }
             self.tally.all_failed(&deployed.owner, &report.failures);
             report.samples = stamper.samples.iter().skip(before).map(|samples| samples.column.len()).sum();
+            self.ledger.gave(&report.name, &report.tenant, report.samples, report.took, report.memory);
             reports.push(ModuleReport { resources, ..report });
         }
         self.tenants.let_go();

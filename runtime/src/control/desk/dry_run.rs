@@ -41,6 +41,7 @@ impl Desk {
                 view: view.clone(),
                 chunk: u32::try_from(around.config.sandbox.chunk).unwrap_or(u32::MAX),
                 state,
+                sure: 0,
                 clock: Arc::clone(&around.clock),
             },
         );

@@ -35,6 +35,8 @@ pub struct Work {
     pub names: Arc<Names>,
     /// How many samples there are.
     pub entries: u32,
+    /// What it has for sure of its tenant's fuel.
+    pub sure: u64,
 }
 
 /// What came of them.
@@ -51,7 +53,8 @@ pub struct Done {
 impl Work {
     /// Hands over the whole slot at once, because a transformer may combine guests, and by halves if that fails.
     pub async fn run(mut self) -> Done {
-        self.ledger.open(&self.module.name, &self.tenant, ledger::allowance(&self.module.limits, 1, self.entries));
+        let allowance = ledger::allowance(&self.module.limits, 1, self.entries);
+        self.ledger.open(&self.module.name, &self.tenant, allowance, self.sure);
         let (described, fuel) = self.describe().await;
         let state = std::mem::take(&mut self.state);
         let failed = |state, failure| Answers::failed(state, failure, self.entries);
