@@ -26,7 +26,7 @@ use crate::discovery::{Directory, Rules};
 use crate::hypervisor::Hypervisor;
 use crate::hypervisor::reader::Reader;
 use crate::modules::budget::{Admitted, Budget};
-use crate::modules::deploying::terms::{Fitting, ReadAnyway};
+use crate::modules::deploying::terms::{Fitting, Operators};
 use crate::modules::deploying::{self, Loaded, Loader, Ready};
 use crate::modules::deployment::{Deployment, Version};
 use crate::modules::registry::Registry;
@@ -154,7 +154,7 @@ async fn follow(
 
 /// What makes deployments ready. What is odd about its keys is said.
 fn loader(sandbox: &Arc<Sandbox>, config: &Config, around: &Around<'_>) -> Loader {
-    let (loader, problems) = Loader::of(sandbox, config, around.reserved, around.read_anyway.clone());
+    let (loader, problems) = Loader::of(sandbox, config, around.reserved, around.operators.clone());
     if !problems.is_empty() {
         tracing::warn!("The keys that modules are signed with are odd:\n{problems}");
     }
@@ -174,8 +174,8 @@ impl Agent {
         let chains = modules.chains();
         let names = Arc::new(modules.names.clone());
         let mut tenants = Tenants::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
-        let read_anyway = ReadAnyway::of(&config, &modules.pollsters);
-        let around = Around { tenants: &config.tenants, reserved: &names, read_anyway: &read_anyway };
+        let operators = Operators::of(&config, &modules.pollsters);
+        let around = Around { tenants: &config.tenants, reserved: &names, operators: &operators };
         let mut loader = loader(&sandbox, &config, &around);
         tenants.admit(Admitted::of(Budget::of(&config)));
         tenants.restore(restore(&mut loader, &registry).await, &around);
@@ -229,8 +229,8 @@ impl Agent {
         let mut names = modules.names.clone();
         names.keep_declared(&self.names, is_the_same);
         self.names = Arc::new(names);
-        let read_anyway = ReadAnyway::of(&config, &modules.pollsters);
-        let around = Around { tenants: &config.tenants, reserved: &self.names, read_anyway: &read_anyway };
+        let operators = Operators::of(&config, &modules.pollsters);
+        let around = Around { tenants: &config.tenants, reserved: &self.names, operators: &operators };
         let loader = loader(&self.sandbox, &config, &around);
         let fitting = self.tenants.fitting(&config, self.directory.holdings(), &around);
         follow(&mut self.tenants, loader, &self.registry, &around, &config, fitting).await;

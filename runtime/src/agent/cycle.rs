@@ -53,10 +53,11 @@ impl Agent {
         Arc::make_mut(&mut self.names).next_slot();
         let polled = self.poll(&work, &snapshot, &others).await;
         let (mut slot, mut modules) = self.stamp(work, polled, &snapshot, &others);
+        let measured = slot.samples.len();
         self.transform(&mut slot, &mut modules).await;
         slot.samples.extend(self.metered(&usage, &snapshot.resources, &others, at));
         self.forget(at);
-        self.begin(due.into_iter().map(|due| (due.key, due.run)), &snapshot);
+        self.begin(due.into_iter().map(|due| (due.key, due.run)), &snapshot, &slot, measured);
         drop(alone);
         self.tally.cycles += 1;
         self.tally.samples += slot.len() as u64;

@@ -15,7 +15,7 @@ use crate::contract::Wanted;
 use crate::discovery::Snapshot;
 use crate::hypervisor::Groups;
 use crate::hypervisor::reader::{Reading, Want};
-use crate::modules::deploying::terms::{Fitting, ReadAnyway};
+use crate::modules::deploying::terms::{Fitting, Operators};
 use crate::modules::deploying::{self, Prepared, Ready};
 use crate::modules::deployment::{Deployment, Key};
 use crate::modules::registry::Unkept;
@@ -44,7 +44,7 @@ pub struct Surroundings {
     /// The operator's names.
     pub names: Arc<Names>,
     /// What the operator's modules read anyway.
-    pub read_anyway: ReadAnyway,
+    pub operators: Operators,
     /// Beside what runs.
     pub fitting: Fitting,
     /// On these threads.
@@ -139,14 +139,14 @@ impl Agent {
     }
 
     fn surroundings(&self) -> Surroundings {
-        let read_anyway = ReadAnyway::of(&self.config, &self.modules.pollsters);
-        let around = Around { tenants: &self.config.tenants, reserved: &self.names, read_anyway: &read_anyway };
+        let operators = Operators::of(&self.config, &self.modules.pollsters);
+        let around = Around { tenants: &self.config.tenants, reserved: &self.names, operators: &operators };
         let fitting = self.tenants.fitting(&self.config, self.directory.holdings(), &around);
         Surroundings {
             sandbox: Arc::clone(&self.sandbox),
             config: self.config.clone(),
             names: Arc::clone(&self.names),
-            read_anyway,
+            operators,
             fitting,
             guests: self.guests.clone(),
             gate: self.tenants.gate(),
@@ -188,8 +188,8 @@ impl Agent {
     async fn change(&mut self, Order { key, what, by, at }: Order) -> Result<Changed, Refused> {
         // What is being kept just now is older.
         self.saved().await;
-        let read_anyway = ReadAnyway::of(&self.config, &self.modules.pollsters);
-        let around = Around { tenants: &self.config.tenants, reserved: &self.names, read_anyway: &read_anyway };
+        let operators = Operators::of(&self.config, &self.modules.pollsters);
+        let around = Around { tenants: &self.config.tenants, reserved: &self.names, operators: &operators };
         let mut fitting = self.tenants.fitting(&self.config, self.directory.holdings(), &around);
         let unknown = || Refused::Unknown(key.clone());
         let known = self.tenants.get(&key);

@@ -1,31 +1,35 @@
 //! Tenants' modules. They run beside the operator's, in turns, on what was read in the same slot; what they give lands
 //! when it is there, and nobody waits for it.
 
+mod converting;
 mod deployed;
 mod reading;
 mod slot;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tokio::task::{self, JoinError, JoinSet};
 
+use self::converting::Pending;
 use self::deployed::Place;
 pub use self::deployed::{Deployed, HOST};
 use self::slot::Answer;
 use super::Restored;
 use super::report::ModuleReport;
+use crate::clock::Moment;
 use crate::config::{Config, daemon as config};
 use crate::discovery::holdings::{Holding, Holdings};
-use crate::discovery::resource::Ident;
+use crate::discovery::resource::{Ident, Resource};
 use crate::modules::audit::Who;
 use crate::modules::budget::{Admitted, Budget};
-use crate::modules::deploying::terms::{Fitting, ReadAnyway};
+use crate::modules::deploying::terms::{Fitting, Operators};
 use crate::modules::deploying::{Prepared, Ready};
 use crate::modules::deployment::{Deployment, Key, Version};
 use crate::modules::life::{Change, Idle, Rules, Run};
-use crate::pipeline::Slot;
+use crate::pipeline::{Samples, Slot};
 use crate::sandbox::Names;
 use crate::sandbox::host::state::State;
 use crate::sandbox::ledger::{Flow, Ledger};
@@ -41,12 +45,14 @@ pub struct Tenants {
     /// What they need of what there is.
     admitted: Arc<Admitted>,
     /// What the operator's modules read anyway.
-    read_anyway: ReadAnyway,
+    operators: Operators,
     running: JoinSet<Answer>,
     /// Whose tasks they are, and when what they are about was read.
     tasks: HashMap<task::Id, (Key, u64, u64)>,
     /// What somebody has not landed yet.
     waiting: Vec<Answer>,
+    /// Transformers that wait for pollsters of their slot.
+    pending: Vec<Pending>,
     /// How many deployments there were. Answers to one that is gone are not another's of its name.
     deployments: u64,
     /// Resources that were forgotten while something was under way, and when.
@@ -67,7 +73,7 @@ pub struct Around<'a> {
     /// The operator's names.
     pub reserved: &'a Arc<Names>,
     /// What the operator's modules read anyway.
-    pub read_anyway: &'a ReadAnyway,
+    pub operators: &'a Operators,
 }
 
 /// Calls of one tenant at once. More would keep instances from others while they wait for their turns.
@@ -120,10 +126,11 @@ impl Tenants {
             rules: Rules::default(),
             deployed: BTreeMap::new(),
             admitted: Arc::default(),
-            read_anyway: ReadAnyway::default(),
+            operators: Operators::default(),
             running: JoinSet::new(),
             tasks: HashMap::new(),
             waiting: Vec::new(),
+            pending: Vec::new(),
             deployments: 0,
             gone: Vec::new(),
             forgotten: BTreeMap::new(),
@@ -135,7 +142,7 @@ impl Tenants {
     /// Has these run, which were kept when the daemon ended. What does not fit any more runs as far as others leave it
     /// something.
     pub fn restore(&mut self, kept: Vec<Restored>, around: &Around<'_>) {
-        self.read_anyway.clone_from(around.read_anyway);
+        self.operators.clone_from(around.operators);
         for (deployment, ready, broken) in kept {
             let (on_host, changes) = deployment.on_host(HOST);
             let key = on_host.key.clone();
@@ -152,7 +159,7 @@ impl Tenants {
     /// Has what is written run, and nothing that was written before and is not any more. What is another version of one
     /// that runs is on trial beside it. What is written in these files and cannot be loaded goes on as it was.
     pub fn follow(&mut self, written: Vec<Prepared>, failed: &BTreeSet<String>, around: &Around<'_>) {
-        self.read_anyway.clone_from(around.read_anyway);
+        self.operators.clone_from(around.operators);
         let found: BTreeSet<Key> = written.iter().map(|prepared| prepared.key.clone()).collect();
         let is_gone = |key: &Key, deployed: &Deployed| {
             !found.contains(key) && deployed.file().is_some_and(|file| !failed.contains(file))
@@ -212,7 +219,7 @@ impl Tenants {
             staying.map(|(key, _)| (key.tenant.as_str(), key.name.as_str())).collect();
         let mut admitted = (*self.admitted).clone().under(Budget::of(config));
         admitted.retain(|tenant, module| staying.contains(&(tenant, module)));
-        Fitting::beside(admitted, holdings, config, around.read_anyway.clone())
+        Fitting::beside(admitted, holdings, config, around.operators.clone())
     }
 
     /// This is what they need of what there is.
@@ -329,7 +336,7 @@ impl Tenants {
 
     /// Whether anything is under way.
     pub fn are_busy(&self) -> bool {
-        !self.running.is_empty() || !self.waiting.is_empty()
+        !self.running.is_empty() || !self.waiting.is_empty() || !self.pending.is_empty()
     }
 
     /// States by what they are kept under.
@@ -372,7 +379,9 @@ impl Tenants {
     /// Lets go of forgotten resources that nothing under way knew: their numbers may be others' by the next slot.
     fn let_go(&mut self) {
         let running = self.tasks.values().map(|(.., read)| *read);
-        let oldest = running.chain(self.waiting.iter().map(|answer| answer.snapshot.at.monotonic)).min();
+        let waiting = self.waiting.iter().map(|answer| answer.at.monotonic);
+        let pending = self.pending.iter().map(|pending| pending.at.monotonic);
+        let oldest = running.chain(waiting).chain(pending).min();
         self.gone.retain(|(at, _)| oldest.is_some_and(|oldest| *at > oldest));
     }
 
@@ -402,6 +411,11 @@ impl Tenants {
             Err(error) => {
                 tracing::error!(%error, "The task of a tenant's module was lost; it begins anew with the next slot.");
                 let lost = self.tasks.remove(&error.id());
+                if let Some((key, number, _)) = &lost {
+                    for pending in &mut self.pending {
+                        pending.waits.remove(&(key.clone(), *number));
+                    }
+                }
                 let found = lost.and_then(|(key, number, _)| {
                     self.deployed.get_mut(&key).filter(|deployed| deployed.number == number)
                 });
@@ -410,11 +424,43 @@ impl Tenants {
         }
     }
 
-    /// What is done of the oldest slot of which anything is.
+    /// Hands on what landed of a slot to transformers that wait for it.
+    fn hand_on(
+        &mut self,
+        at: Moment,
+        gave: &[(Key, u64, Range<usize>)],
+        samples: &[Samples],
+        first: u32,
+        declared: &[Resource],
+    ) {
+        let Self { pending, deployed, .. } = self;
+        for pending in pending.iter_mut().filter(|pending| pending.at == at) {
+            let Some(deployed) = deployed.get(&pending.key) else {
+                pending.waits.clear();
+                continue;
+            };
+            let own = gave.iter().filter(|(key, ..)| key.tenant == pending.key.tenant);
+            let own = own.flat_map(|(.., range)| samples.get(range.clone()).unwrap_or_default());
+            let own: Vec<&Samples> = own.filter(|samples| deployed.takes(&samples.meter.name)).collect();
+            if !own.is_empty() {
+                pending.take(own.into_iter(), first, declared);
+            }
+            let is_done =
+                |waited: &(Key, u64)| gave.iter().any(|(key, number, _)| (key, number) == (&waited.0, &waited.1));
+            pending.waits.retain(|waited| !is_done(waited));
+        }
+    }
+
+    /// What is done of the oldest slot of which anything is: of pollsters all, of transformers one, as each has
+    /// resources of its own.
     fn take(&mut self) -> Vec<Answer> {
-        let Some(oldest) = self.waiting.iter().map(|answer| answer.snapshot.at.monotonic).min() else {
+        let Some(oldest) = self.waiting.iter().map(|answer| answer.at.monotonic).min() else {
             return Vec::new();
         };
-        self.waiting.extract_if(.., |answer| answer.snapshot.at.monotonic == oldest).collect()
+        let is_oldest = |answer: &Answer| answer.at.monotonic == oldest;
+        let pollsters = self.waiting.iter().any(|answer| is_oldest(answer) && !answer.converts);
+        let mut one = !pollsters;
+        let taken = |answer: &mut Answer| is_oldest(answer) && (!answer.converts || std::mem::take(&mut one));
+        self.waiting.extract_if(.., taken).collect()
     }
 }

@@ -128,7 +128,7 @@ impl Desk {
         let mut around = self.ask(Errand::Surroundings).await?;
         self.not_written(&around, &key)?;
         let version = version(&order, &file, by(who), self.now());
-        let (mut loader, _) = Loader::of(&around.sandbox, &around.config, &around.names, around.read_anyway.clone());
+        let (mut loader, _) = Loader::of(&around.sandbox, &around.config, &around.names, around.operators.clone());
         version
             .check()
             .map_err(|invalid| No::of(StatusCode::BAD_REQUEST, format!("This cannot be deployed: {invalid}.")))?;
@@ -209,7 +209,7 @@ impl Desk {
     async fn ready(&self, key: &Key, version: &Version) -> Answer<Arc<Ready>> {
         let around = self.ask(Errand::Surroundings).await?;
         let file = self.0.registry.read(version.digest).await?;
-        let (mut loader, _) = Loader::of(&around.sandbox, &around.config, &around.names, around.read_anyway.clone());
+        let (mut loader, _) = Loader::of(&around.sandbox, &around.config, &around.names, around.operators.clone());
         let Prepared { ready, .. } = loader.prepare(key.clone(), version.clone(), file).await?;
         Ok(ready)
     }

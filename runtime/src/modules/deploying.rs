@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::terms::{Fitting, ReadAnyway};
+use self::terms::{Fitting, Operators};
 use super::deployment::{Key, Signature, Version};
 use super::registry::Unkept;
 use super::trust::{Policy, Trust};
@@ -14,6 +14,7 @@ use super::{granting, read};
 use crate::config::daemon::{CallLimits, DeploymentFile, Tenants};
 use crate::config::polling::Source;
 use crate::config::{Config, MeterFilter, Problems, Secret};
+use crate::contract::Meter;
 use crate::digest::Digest;
 use crate::files;
 use crate::sandbox::module::Code;
@@ -74,7 +75,7 @@ pub struct Loader {
     shortest_interval: u64,
     reserved: Arc<Names>,
     /// What the operator's modules read anyway.
-    read_anyway: ReadAnyway,
+    operators: Operators,
     trust: Trust,
     policy: Policy,
     /// What was compiled already, with its file.
@@ -126,7 +127,7 @@ impl Loader {
         sandbox: &Arc<Sandbox>,
         config: &Config,
         reserved: &Arc<Names>,
-        read_anyway: ReadAnyway,
+        operators: Operators,
     ) -> (Self, Problems) {
         let (trust, mut problems) = config.trust.as_deref().map(Trust::load).unwrap_or_default();
         let policy = config.tenants.policy();
@@ -139,7 +140,7 @@ impl Loader {
         let (sandbox, reserved) = (Arc::clone(sandbox), Arc::clone(reserved));
         let (limits, shortest_interval, codes) =
             (config.sandbox.limits, config.budget.shortest_interval, HashMap::new());
-        (Self { sandbox, limits, shortest_interval, reserved, read_anyway, trust, policy, codes }, problems)
+        (Self { sandbox, limits, shortest_interval, reserved, operators, trust, policy, codes }, problems)
     }
 
     /// What is written in a file of the operator's.
@@ -188,9 +189,6 @@ impl Loader {
                 self.codes.entry(version.digest).or_insert((code, file.into())).clone()
             }
         };
-        if code.manifest.world == World::Transformer {
-            return Err(Refused::new("file", "it is a transformer", "Name a pollster"));
-        }
         let text = version.config.expose().to_owned();
         let limits = Limits::from(version.limits.over(self.limits));
         let asking = code.manifest.asks().then_some(limits.memory as u64);
@@ -198,13 +196,30 @@ impl Loader {
         let module = self.sandbox.configure_of((tenant, name), code, text, limits, granted);
         let module = module.await.map_err(Refused::failed)?;
         let names = Names::granted(Arc::clone(&self.reserved), &version.grants.names);
-        for meter in &module.description.meters {
+        let gives = if module.code.manifest.world == World::Transformer {
+            self.gives(&module, &source).await?
+        } else {
+            module.description.meters.clone()
+        };
+        for meter in &gives {
             let allowed = names.allow(&meter.name);
             allowed.map_err(|message| Refused::new("grants.names", message, "Grant it, or choose others"))?;
         }
-        let covered = self.read_anyway.in_slots_of(version.interval);
+        let covered = self.operators.in_slots_of(version.interval);
         terms::may_run(self.shortest_interval, covered, &version.grants, version.interval, &module)?;
         Ok(Prepared { key, version, file, ready: Arc::new(Ready { module: Arc::new(module), source }) })
+    }
+
+    /// What a transformer makes of what the operator's pollsters give. What it makes of its tenant's own shows when it
+    /// is handed that.
+    async fn gives(&self, module: &Module, source: &Source) -> Result<Vec<Meter>, Refused> {
+        let inputs = self.operators.meters.iter().filter(|meter| source.meters.matches(&meter.name));
+        let inputs: Vec<Meter> = inputs.cloned().collect();
+        if inputs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let described = self.sandbox.outputs(module, &inputs, module.limits.describing()).await;
+        Ok(described.result.map_err(Refused::failed)?.meters)
     }
 }
 

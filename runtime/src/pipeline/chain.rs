@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use self::batches::Batches;
-use self::work::{Done, Work};
+pub use self::batches::Batches;
+pub use self::work::{Done, Work};
 use super::parts::{Declarer, Parts};
 use super::samples::{NoteColumn, Samples, Slot};
 use crate::agent::report::ModuleReport;
@@ -139,6 +139,7 @@ impl Chain {
             gives: self.described.get(&key).cloned(),
             batches,
             snapshot: Arc::new(Snapshot::empty(Arc::clone(&slot.resources), slot.at)),
+            roots: vec![slot.resources.roots()],
             names: Arc::clone(names),
             entries,
             sure: 0,

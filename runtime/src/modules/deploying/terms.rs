@@ -5,18 +5,22 @@ use std::sync::Arc;
 
 use super::{Ready, Refused};
 use crate::config::Config;
-use crate::contract::Wanted;
+use crate::contract::{Meter, Wanted};
 use crate::discovery::holdings::{Holding, Holdings};
 use crate::hypervisor::Groups;
 use crate::hypervisor::reader::cost;
 use crate::modules::budget::{Admitted, Demand, Load};
 use crate::modules::deployment::{Grants, Key};
-use crate::sandbox::Module;
+use crate::sandbox::{Module, World};
 use crate::schedule::plan;
 
-/// What the operator's modules read of all guests, in the slots of each of their intervals.
+/// What the operator's pollsters read of all guests, in the slots of each of their intervals, and what they give.
 #[derive(Debug, Clone, Default)]
-pub struct ReadAnyway(Vec<(u64, Groups)>);
+pub struct Operators {
+    reads: Vec<(u64, Groups)>,
+    /// The meters that they describe.
+    pub meters: Arc<[Meter]>,
+}
 
 /// What is to fit.
 #[derive(Debug)]
@@ -29,7 +33,7 @@ pub struct Fitting {
     pub chunk: u32,
     /// Whose guests are whose, and what is read anyway.
     tenants: crate::config::daemon::Tenants,
-    read_anyway: ReadAnyway,
+    operators: Operators,
 }
 
 /// The groups that statistics are in: those that are read in any case, and those that only stand in for others.
@@ -68,9 +72,9 @@ pub(super) fn may_run(
     Err(Refused::new("grants.groups", message, remedy))
 }
 
-// === impl ReadAnyway ===
+// === impl Operators ===
 
-impl ReadAnyway {
+impl Operators {
     /// What these pollsters read.
     pub fn of(config: &Config, pollsters: &[Arc<Module>]) -> Self {
         let intervals = config.polling.sources.iter().map(|source| source.interval.as_secs()).filter(|s| *s > 0);
@@ -79,12 +83,13 @@ impl ReadAnyway {
             let all = work.iter().map(|work| groups(work.module.description.reads.iter()).0);
             (interval, all.fold(Groups::STATE, |all, some| all | some))
         };
-        Self(intervals.map(read).collect())
+        let meters = pollsters.iter().flat_map(|module| &module.description.meters).cloned().collect();
+        Self { reads: intervals.map(read).collect(), meters }
     }
 
     /// What they read in every slot of an interval.
     pub fn in_slots_of(&self, interval: u64) -> Groups {
-        let theirs = self.0.iter().filter(|(their, _)| interval.is_multiple_of(*their));
+        let theirs = self.reads.iter().filter(|(their, _)| interval.is_multiple_of(*their));
         theirs.fold(Groups::STATE, |all, (_, groups)| all | *groups)
     }
 }
@@ -92,6 +97,11 @@ impl ReadAnyway {
 // === impl Ready ===
 
 impl Ready {
+    /// Whether it is a transformer.
+    pub fn converts(&self) -> bool {
+        self.module.code.manifest.world == World::Transformer
+    }
+
     /// What it needs for what its tenant has, where some groups are read anyway.
     pub fn demand(&self, key: &Key, holding: &Holding, chunk: u32, covered: Groups) -> Demand {
         let reads = groups(self.module.description.reads.iter()).0.but(covered);
@@ -108,16 +118,16 @@ impl Ready {
 
 impl Fitting {
     /// Beside what goes on, by a configuration.
-    pub fn beside(admitted: Admitted, holdings: Holdings, config: &Config, read_anyway: ReadAnyway) -> Self {
+    pub fn beside(admitted: Admitted, holdings: Holdings, config: &Config, operators: Operators) -> Self {
         let chunk = u32::try_from(config.sandbox.chunk).unwrap_or(u32::MAX);
-        Self { admitted, holdings, chunk, tenants: config.tenants.clone(), read_anyway }
+        Self { admitted, holdings, chunk, tenants: config.tenants.clone(), operators }
     }
 
     /// Counts with what a version of a deployment needs, if that fits. What runs of it may run again, should the new
     /// version fail.
     pub fn admit(&mut self, key: &Key, ready: &Ready) -> Result<(), Refused> {
         let holding = self.holdings.of(&self.tenants.projects_of(&key.tenant));
-        let covered = self.read_anyway.in_slots_of(ready.source.interval.as_secs());
+        let covered = self.operators.in_slots_of(ready.source.interval.as_secs());
         let demand = ready.demand(key, &holding, self.chunk, covered);
         let before = self.admitted.get(&demand.tenant, &demand.module);
         let both = before.map_or_else(|| demand.clone(), |before| demand.or(before));

@@ -1,5 +1,6 @@
 //! What a transformer does in a slot, on the modules' threads.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::batches::Batches;
@@ -31,6 +32,8 @@ pub struct Work {
     pub batches: Batches,
     /// Their resources.
     pub snapshot: Arc<Snapshot>,
+    /// The roots that they are of: it sees no other resources.
+    pub roots: Vec<Range<u32>>,
     /// Names of meters that are others'.
     pub names: Arc<Names>,
     /// How many samples there are.
@@ -97,7 +100,7 @@ impl Work {
     async fn convert(&self, gives: &Arc<Gives>, state: Arc<State>) -> Answers<Vec<Batch>> {
         let Self { sandbox, ledger, tenant, module, batches, snapshot, names, .. } = self;
         let resources: &Resources = &snapshot.resources;
-        let whole = View::of(resources, vec![resources.roots()]);
+        let whole = View::of(resources, self.roots.clone());
         let all = whole.roots();
         let calls = Calls { module, tenant, ledger, resources };
         let call = |view: Arc<View>, state, fuel| async move {
