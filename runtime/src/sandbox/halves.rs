@@ -98,7 +98,8 @@ impl Calls<'_> {
                 }
             }
         }
-        said.emit(&module.name, tenant);
+        let (most, unsaid) = ledger.log(&module.name, tenant, said.kept().len() as u64 + said.dropped());
+        said.emit_some(&module.name, tenant, most, unsaid);
         answers.lines = said;
         answers
     }

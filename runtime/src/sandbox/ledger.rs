@@ -15,7 +15,8 @@ use std::time::Duration;
 pub use self::pool::Flow;
 use self::pool::Pool;
 use super::failure::Cause;
-use super::limits::Limits;
+use super::limits::{LOG_LINES, Limits};
+use crate::clock::SECOND;
 
 /// Calls that fail on the way to a single odd resource, by halves, in the largest chunk: 2^14 roots.
 const HALVINGS: u64 = 14;
@@ -33,6 +34,8 @@ struct Books {
     tenants: BTreeMap<Arc<str>, Pool>,
     /// Of all tenants' modules.
     node: Pool,
+    /// When fuel came last.
+    now: u64,
 }
 
 /// Accounts by module and tenant.
@@ -61,6 +64,9 @@ pub struct Account {
     pub calls: u64,
     /// Calls that came to nothing, by cause.
     pub failures: BTreeMap<&'static str, u64>,
+    /// What it may log.
+    #[serde(skip)]
+    words: Words,
     /// What it has for sure of what is left of this interval.
     #[serde(skip)]
     sure: u64,
@@ -68,6 +74,19 @@ pub struct Account {
     #[serde(skip)]
     drawn: (u64, u64),
 }
+
+/// Lines that a tenant's module may log, which are saved up like fuel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Words {
+    lines: u64,
+    /// When there was last one more.
+    since: u64,
+    /// Lines that were not logged, and of which that was not said.
+    dropped: u64,
+}
+
+/// Nanoseconds until a tenant's module may log one more line: beyond a cycle's worth, six a minute.
+const LINE: u64 = 10 * SECOND.unsigned_abs();
 
 /// The fuel of calls that all go well, and together are handed so many resources.
 pub fn once(limits: &Limits, calls: u64, resources: u32) -> u64 {
@@ -97,7 +116,8 @@ impl Ledger {
 
     /// What came into the pools until now.
     pub fn fill(&self, now: u64) {
-        let Books { tenants, node, .. } = &mut *self.lock();
+        let Books { tenants, node, now: at, .. } = &mut *self.lock();
+        *at = now;
         tenants.values_mut().chain([node]).for_each(|pool| pool.fill(now));
     }
 
@@ -115,7 +135,7 @@ impl Ledger {
     /// Fuel for a call, at most what is wanted and at most what is left; `None` if nothing is, and the module is
     /// stopped.
     pub fn draw(&self, module: &Arc<str>, tenant: &Arc<str>, wanted: u64) -> Option<u64> {
-        let Books { accounts, tenants, node } = &mut *self.lock();
+        let Books { accounts, tenants, node, .. } = &mut *self.lock();
         let account = accounts.get_mut(&(Arc::clone(module), Arc::clone(tenant)))?;
         let wanted = account.granted.saturating_sub(account.used).min(wanted);
         let (fuel, sure) = match tenants.get_mut(tenant) {
@@ -130,7 +150,7 @@ impl Ledger {
 
     /// Books what a call used, and how it ended.
     pub fn book(&self, module: &Arc<str>, tenant: &Arc<str>, used: u64, failure: Option<Cause>) {
-        let Books { accounts, tenants, node } = &mut *self.lock();
+        let Books { accounts, tenants, node, .. } = &mut *self.lock();
         let Some(account) = accounts.get_mut(&(Arc::clone(module), Arc::clone(tenant))) else { return };
         let (drawn, sure) = std::mem::take(&mut account.drawn);
         if let Some(pool) = tenants.get_mut(tenant) {
@@ -149,7 +169,7 @@ impl Ledger {
     /// Takes the price of what is to be read for a module, of which so much is for sure. If that is not there, nothing
     /// is taken, and nothing is to be read.
     pub fn charge(&self, module: &Arc<str>, tenant: &Arc<str>, price: u64, sure: u64) -> bool {
-        let Books { accounts, tenants, node } = &mut *self.lock();
+        let Books { accounts, tenants, node, .. } = &mut *self.lock();
         let account = accounts.entry((Arc::clone(module), Arc::clone(tenant))).or_default();
         if let Some(pool) = tenants.get_mut(tenant) {
             let (fuel, _) = take(pool, node, price, sure);
@@ -175,6 +195,17 @@ impl Ledger {
         account.memory_peak = account.memory_peak.max(memory as u64);
     }
 
+    /// How many of these lines a module may log, and how many of earlier ones it may be said that they were not. The
+    /// operator's modules may log all.
+    pub fn log(&self, module: &Arc<str>, tenant: &Arc<str>, lines: u64) -> (u64, u64) {
+        let Books { accounts, tenants, now, .. } = &mut *self.lock();
+        let account = accounts.get_mut(&(Arc::clone(module), Arc::clone(tenant)));
+        match account.filter(|_| tenants.contains_key(tenant)) {
+            Some(account) => account.words.take(lines, *now),
+            None => (lines, 0),
+        }
+    }
+
     /// All accounts.
     pub fn accounts(&self) -> Accounts {
         self.lock().accounts.clone()
@@ -188,6 +219,27 @@ impl Ledger {
 
     fn lock(&self) -> MutexGuard<'_, Books> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Words ===
+
+impl Default for Words {
+    fn default() -> Self {
+        Self { lines: LOG_LINES as u64, since: 0, dropped: 0 }
+    }
+}
+
+impl Words {
+    fn take(&mut self, wanted: u64, now: u64) -> (u64, u64) {
+        let more = now.saturating_sub(self.since) / LINE;
+        self.since = if self.lines.saturating_add(more) >= LOG_LINES as u64 { now } else { self.since + more * LINE };
+        self.lines = self.lines.saturating_add(more).min(LOG_LINES as u64);
+        let taken = wanted.min(self.lines);
+        self.lines -= taken;
+        let before = if taken > 0 { std::mem::take(&mut self.dropped) } else { 0 };
+        self.dropped = self.dropped.saturating_add(wanted - taken);
+        (taken, before)
     }
 }
 
@@ -285,5 +337,20 @@ mod tests {
         let account = &ledger.accounts()[&(module.clone(), tenant.clone())];
         assert_eq!((account.reads_in_all, account.used_in_all, account.failures["out-of-fuel"]), (20, 0, 1));
         assert_eq!(ledger.saved().0, 980);
+    }
+
+    #[test]
+    fn words_are_saved_up_too() {
+        let (mut words, second) = (Words::default(), SECOND.unsigned_abs());
+        assert_eq!(words.take(30, second), (30, 0));
+        assert_eq!(words.take(30, 2 * second), (2, 0));
+        assert_eq!(words.take(30, 3 * second), (0, 0), "nobody says every time that nothing is said");
+        assert_eq!(words.take(30, 13 * second), (1, 58));
+        assert_eq!(words.take(0, 14 * second), (0, 0));
+        assert_eq!(words.take(3, 3_600 * second), (3, 29));
+        assert_eq!(words.take(40, 3_600 * second), (29, 0));
+        // A module that logs a line a minute is never cut.
+        let mut words = Words::default();
+        assert!((1..1_000).all(|minute| words.take(1, minute * 60 * second) == (1, 0)));
     }
 }

@@ -183,6 +183,8 @@ impl Agent {
                 self.skip(&key);
                 continue;
             }
+            // What the operator's modules declared in this slot is theirs from now on.
+            Arc::make_mut(&mut deployed.names).reserve(&self.names);
             let projects = Arc::clone(&deployed.projects);
             if deployed.converts() {
                 deployed.busy = true;

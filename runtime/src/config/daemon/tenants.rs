@@ -54,7 +54,7 @@ impl Tenants {
             Kind::Map(_) => Err(node.refuse("too many tenants", format!("Write at most {MOST_TENANTS}"))),
             _ => Err(node.refuse("not a mapping", "Write `name: {projects: [...]}` for each tenant")),
         });
-        let mut all = BTreeMap::new();
+        let (mut all, mut owners): (BTreeMap<_, _>, BTreeMap<String, String>) = Default::default();
         for tenant in tenants.into_iter().flatten() {
             let (name, path) = (&tenant.key, format!("tenants.{}", tenant.key));
             if let Err(error) = name.parse::<Tenant>() {
@@ -66,6 +66,13 @@ impl Tenants {
                 continue;
             };
             let projects = section.texts("projects", MOST_PROJECTS, reading.problems).unwrap_or_default();
+            for (place, project) in &projects {
+                if let Some(other) = owners.insert(project.clone(), name.clone()).filter(|other| other != name) {
+                    let message = format!("the project {} is {other}'s, too: both see its guests", quoted(project));
+                    let remedy = "Take it away from one of them, unless that is what you want";
+                    reading.problems.warning(*place, &section.key("projects"), message, remedy);
+                }
+            }
             if projects.is_empty() && section.get("projects").is_some() {
                 let (message, remedy) = (format!("{} has no projects", quoted(name)), "Write their ids, or remove it");
                 reading.problems.error(tenant.place, &section.key("projects"), message, remedy);
