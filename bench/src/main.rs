@@ -2,7 +2,7 @@
 //!
 //! Times are CPU time of this process beside a fixed loop of the same run, so that machines can be compared, and
 //! medians of many rounds. A bar that is not met ends the program with 1. Only beside the real Ceilometer, on real
-//! guests or a real RabbitMQ, times are also the clock's.
+//! guests or a real RabbitMQ, and of tenants, times are also the clock's.
 
 mod amqp;
 mod cycle;
@@ -12,6 +12,7 @@ mod measure;
 mod native;
 mod sandbox;
 mod start;
+mod tenants;
 
 use std::path::PathBuf;
 
@@ -22,7 +23,7 @@ use crate::measure::Bars;
 /// Measure what wasmeter promises, and compare it with the bars.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Only parts whose names contain this: cycle, sandbox, start; or libvirt or amqp, which run only if they are named.
+    /// Only parts whose names contain this: cycle, sandbox, start, tenants; or libvirt or amqp, which run only if they are named.
     part: Option<String>,
     /// Of libvirt: how many guests.
     #[arg(long, default_value_t = 100)]
@@ -47,11 +48,12 @@ fn main() -> std::process::ExitCode {
     println!("calibration loop: {:.1} ms of CPU time (10^8 steps of xorshift)\n", measure::calibrate() * 1e3);
     let mut bars = Bars::default();
     let demo: &[&str] = if args.no_libvirt { &["--no-libvirt"] } else { &[] };
-    let parts: [(&str, Part<'_>); 4] = [
+    let parts: [(&str, Part<'_>); 5] = [
         ("cycle", &|bars| cycle::run(args.rounds, bars)),
         ("exporter", &|bars| exporter::run(args.rounds, bars)),
         ("sandbox", &|bars| sandbox::run(args.rounds, bars)),
         ("start", &|bars| start::run(args.rounds, demo, bars)),
+        ("tenants", &|bars| tenants::run(args.rounds, bars)),
     ];
     for (name, run) in parts {
         if wanted(name) {

@@ -9,6 +9,7 @@ pub mod run;
 mod saving;
 pub mod tally;
 pub mod tenants;
+pub mod usage;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -24,6 +25,8 @@ use crate::config::{Config, MeterFilter, Polling};
 use crate::discovery::{Directory, Rules};
 use crate::hypervisor::Hypervisor;
 use crate::hypervisor::reader::Reader;
+use crate::modules::budget::{Admitted, Budget};
+use crate::modules::deploying::terms::{Fitting, Operators};
 use crate::modules::deploying::{self, Loaded, Loader, Ready};
 use crate::modules::deployment::{Deployment, Version};
 use crate::modules::registry::Registry;
@@ -124,8 +127,15 @@ async fn restore(loader: &mut Loader, registry: &Registry) -> Vec<Restored> {
 }
 
 /// Has what the operator wrote run. What cannot is said, and keeps nothing else from running.
-async fn follow(tenants: &mut Tenants, mut loader: Loader, registry: &Registry, around: &Around<'_>, config: &Config) {
-    let Loaded { prepared, failed, problems } = deploying::load(&mut loader, config).await;
+async fn follow(
+    tenants: &mut Tenants,
+    mut loader: Loader,
+    registry: &Registry,
+    around: &Around<'_>,
+    config: &Config,
+    mut fitting: Fitting,
+) {
+    let Loaded { prepared, failed, problems } = deploying::load(&mut loader, config, &mut fitting).await;
     if !problems.is_empty() {
         tracing::error!("Not all deployments run as they are written now:\n{problems}");
     }
@@ -139,11 +149,12 @@ async fn follow(tenants: &mut Tenants, mut loader: Loader, registry: &Registry, 
         }
     }
     tenants.follow(prepared, &failed, around);
+    tenants.admit(fitting.admitted);
 }
 
 /// What makes deployments ready. What is odd about its keys is said.
-fn loader(sandbox: &Arc<Sandbox>, config: &Config, names: &Arc<Names>) -> Loader {
-    let (loader, problems) = Loader::of(sandbox, config, names);
+fn loader(sandbox: &Arc<Sandbox>, config: &Config, around: &Around<'_>) -> Loader {
+    let (loader, problems) = Loader::of(sandbox, config, around.reserved, around.operators.clone());
     if !problems.is_empty() {
         tracing::warn!("The keys that modules are signed with are odd:\n{problems}");
     }
@@ -163,10 +174,15 @@ impl Agent {
         let chains = modules.chains();
         let names = Arc::new(modules.names.clone());
         let mut tenants = Tenants::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
-        let around = Around { tenants: &config.tenants, reserved: &names };
-        let mut loader = loader(&sandbox, &config, &names);
+        let operators = Operators::of(&config, &modules.pollsters);
+        let around = Around { tenants: &config.tenants, reserved: &names, operators: &operators };
+        let mut loader = loader(&sandbox, &config, &around);
+        tenants.admit(Admitted::of(Budget::of(&config)));
         tenants.restore(restore(&mut loader, &registry).await, &around);
-        follow(&mut tenants, loader, &registry, &around, &config).await;
+        let fitting = tenants.fitting(&config, directory.holdings(), &around);
+        follow(&mut tenants, loader, &registry, &around, &config, fitting).await;
+        let ledger = Arc::<Ledger>::default();
+        tenants.flow_into(&ledger);
         let mut agent = Self {
             clock,
             sandbox,
@@ -178,7 +194,7 @@ impl Agent {
             chains,
             states: HashMap::new(),
             kept: HashMap::new(),
-            ledger: Arc::default(),
+            ledger,
             ids,
             tenant: OPERATOR.into(),
             tenants,
@@ -213,9 +229,12 @@ impl Agent {
         let mut names = modules.names.clone();
         names.keep_declared(&self.names, is_the_same);
         self.names = Arc::new(names);
-        let around = Around { tenants: &config.tenants, reserved: &self.names };
-        let loader = loader(&self.sandbox, &config, &self.names);
-        follow(&mut self.tenants, loader, &self.registry, &around, &config).await;
+        let operators = Operators::of(&config, &modules.pollsters);
+        let around = Around { tenants: &config.tenants, reserved: &self.names, operators: &operators };
+        let loader = loader(&self.sandbox, &config, &around);
+        let fitting = self.tenants.fitting(&config, self.directory.holdings(), &around);
+        follow(&mut self.tenants, loader, &self.registry, &around, &config, fitting).await;
+        self.tenants.flow_into(&self.ledger);
         self.save().await;
         self.modules = modules;
         self.config = config;
@@ -242,6 +261,11 @@ impl Agent {
         &self.reader
     }
 
+    /// What the wall's clock says, in nanoseconds since 1970.
+    pub fn now(&self) -> i64 {
+        self.clock.now().wall
+    }
+
     /// The configuration in force.
     pub fn config(&self) -> &Config {
         &self.config
@@ -253,7 +277,7 @@ impl Agent {
     }
 
     /// Fuel by module.
-    pub fn ledger(&self) -> &Ledger {
+    pub fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger
     }
 }

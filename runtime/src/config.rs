@@ -11,6 +11,7 @@ pub mod duration;
 pub mod matching;
 pub mod polling;
 pub mod problem;
+pub mod share;
 pub mod size;
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 pub mod directory;
 pub mod guest;
+pub mod holdings;
 pub mod identity;
 pub mod label;
 pub mod owner;

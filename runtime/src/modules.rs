@@ -2,6 +2,7 @@
 //! and limits.
 
 pub mod audit;
+pub mod budget;
 pub mod deploying;
 pub mod deployment;
 pub mod granting;
@@ -14,6 +15,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::agent::usage;
 use crate::config::daemon::{Config, ModuleEntry, Transform};
 use crate::config::{MeterFilter, Place, Problems};
 use crate::contract::Meter;
@@ -90,7 +92,8 @@ impl Modules {
     pub async fn load(sandbox: &Sandbox, config: &Config) -> Result<Self, NotLoaded> {
         let problems = Problems::of(config.file.as_deref());
         let (pollsters, transformers) = (Vec::new(), Vec::new());
-        let names = Names::default();
+        let mut names = Names::default();
+        usage::reserve(&mut names);
         let mut loading = Loading { sandbox, config, problems, refused: false, pollsters, transformers, names };
         loading.built_in().await;
         loading.named().await;

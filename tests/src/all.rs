@@ -20,6 +20,7 @@ mod deadline;
 mod delivery;
 mod docs;
 mod exporter;
+mod fairness;
 mod fuel;
 mod guests;
 mod hostile;

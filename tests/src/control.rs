@@ -5,6 +5,11 @@ mod socket;
 mod spool;
 mod telling;
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::support::program::{Daemon, Folder, until};
@@ -52,4 +57,31 @@ fn measured(folder: &Folder, daemon: &Daemon, cycles: u64) {
         assert!(!daemon.log().contains("panicked at runtime"), "{}", daemon.log());
         (status?["counters"]["cycles"].as_u64()? >= cycles).then_some(())
     });
+}
+
+/// What a daemon says at /metrics, once it listens.
+pub fn page(daemon: &Daemon) -> Option<String> {
+    let log = daemon.log();
+    let address = log.split("address=").nth(1)?.split_whitespace().next()?;
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
+    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer.split_once("\r\n\r\n")?.1.to_owned())
+}
+
+/// Prometheus finds nothing wrong with metrics.
+pub fn conforms(page: &str) {
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("promtool: {error}; `cargo xtask setup` installs it"));
+    promtool.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    let words = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && words.is_empty(), "{words}");
 }

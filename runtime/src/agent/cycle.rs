@@ -35,26 +35,29 @@ impl Agent {
         for work in &work {
             want.add(&work.module.description.reads);
         }
-        let due = self.tenants.due(intervals, self.clock.now().wall);
-        for (reads, projects) in self.tenants.reads(&due) {
-            let others = self.directory.guests_not_of(|project| projects.contains(project)).collect();
-            want.add_but_of(&reads, &others);
-        }
         let began = self.clock.now();
+        self.ledger.fill(began.monotonic);
+        let due = self.tenants.due(intervals, began.wall);
+        let due = self.want(due, &mut want);
         let reading = self.reader.read(&want).await.inspect_err(|_| self.tally.failed_reads += 1)?;
+        self.charge(&due, &want, &reading);
         self.directory.learn_from(&mut self.reader, &reading).await?;
         let read = self.since(began);
         let undefined = self.directory.unknown(&reading.records).len();
-        let others = plan::others(&self.config.host, &work);
-        let Reading { at, groups, records, stuck, missing } = reading;
+        let usage = self.usage(intervals);
+        let mut others = plan::others(&self.config.host, &work);
+        others.extend(usage.resources(&others));
+        let Reading { at, groups, records, stuck, missing, .. } = reading;
         let snapshot = Arc::new(Snapshot::assemble(&mut self.directory, groups, &records, &others, at));
         drop(records);
         Arc::make_mut(&mut self.names).next_slot();
         let polled = self.poll(&work, &snapshot, &others).await;
         let (mut slot, mut modules) = self.stamp(work, polled, &snapshot, &others);
+        let measured = slot.samples.len();
         self.transform(&mut slot, &mut modules).await;
+        slot.samples.extend(self.metered(&usage, &snapshot.resources, &others, at));
         self.forget(at);
-        self.begin(due, &snapshot);
+        self.begin(due.into_iter().map(|due| (due.key, due.run)), &snapshot, &slot, measured);
         drop(alone);
         self.tally.cycles += 1;
         self.tally.samples += slot.len() as u64;
@@ -80,6 +83,7 @@ impl Agent {
                 chunk: u32::try_from(self.config.sandbox.chunk).unwrap_or(u32::MAX),
                 // Not taken away: a cycle that is given up must leave what there was.
                 state: self.states.get(&work.module.name).cloned().unwrap_or_default(),
+                sure: 0,
                 clock: Arc::clone(&self.clock),
             };
             running.spawn_on(async move { (place, poll.run().await) }, &self.guests);
@@ -132,6 +136,7 @@ impl Agent {
             self.states.insert(Arc::clone(&name), state);
             let tenant = Arc::clone(&tenant);
             let (at, of) = (snapshot.at.wall, None);
+            self.ledger.gave(&name, &tenant, samples, took, memory);
             reports.push(ModuleReport {
                 name,
                 tenant,
@@ -186,6 +191,7 @@ impl Agent {
             slot.samples.extend(samples);
             slot.declare(declared);
             self.failed(&report.name, &report.failures);
+            self.ledger.gave(&report.name, &report.tenant, report.samples, report.took, report.memory);
             reports.push(report);
         }
     }

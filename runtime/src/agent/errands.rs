@@ -15,7 +15,8 @@ use crate::contract::Wanted;
 use crate::discovery::Snapshot;
 use crate::hypervisor::Groups;
 use crate::hypervisor::reader::{Reading, Want};
-use crate::modules::deploying::{Prepared, Ready};
+use crate::modules::deploying::terms::{Fitting, Operators};
+use crate::modules::deploying::{self, Prepared, Ready};
 use crate::modules::deployment::{Deployment, Key};
 use crate::modules::registry::Unkept;
 use crate::sandbox::host::state::State;
@@ -42,6 +43,10 @@ pub struct Surroundings {
     pub config: Config,
     /// The operator's names.
     pub names: Arc<Names>,
+    /// What the operator's modules read anyway.
+    pub operators: Operators,
+    /// Beside what runs.
+    pub fitting: Fitting,
     /// On these threads.
     pub guests: Handle,
     /// In these turns.
@@ -116,6 +121,9 @@ pub enum Refused {
     /// It cannot be kept.
     #[error(transparent)]
     Unkept(#[from] Unkept),
+    /// It needs more than is free.
+    #[error(transparent)]
+    DoesNotFit(deploying::Refused),
 }
 
 // === impl Agent ===
@@ -131,10 +139,15 @@ impl Agent {
     }
 
     fn surroundings(&self) -> Surroundings {
+        let operators = Operators::of(&self.config, &self.modules.pollsters);
+        let around = Around { tenants: &self.config.tenants, reserved: &self.names, operators: &operators };
+        let fitting = self.tenants.fitting(&self.config, self.directory.holdings(), &around);
         Surroundings {
             sandbox: Arc::clone(&self.sandbox),
             config: self.config.clone(),
             names: Arc::clone(&self.names),
+            operators,
+            fitting,
             guests: self.guests.clone(),
             gate: self.tenants.gate(),
             clock: Arc::clone(&self.clock),
@@ -144,10 +157,11 @@ impl Agent {
     /// Reads what a deployment's module would read in a slot, of its tenant's guests alone.
     async fn read_for(&mut self, key: &Key, reads: &[Wanted]) -> Result<ReadFor, String> {
         let projects = Arc::new(self.config.tenants.projects_of(&key.tenant));
-        let others = self.directory.guests_not_of(|project| projects.contains(project)).collect();
+        let holdings = self.directory.holdings();
         let mut want = Want::default();
         want.and_stopped(self.config.guests.report_stopped);
-        want.add_but_of(reads, &others);
+        want.add_of(reads.iter(), &holdings.of(&projects).guests);
+        want.know(holdings.into_known());
         let began = self.clock.now();
         let reading = self.reader.read(&want).await.map_err(|error| error.to_string())?;
         self.directory.learn_from(&mut self.reader, &reading).await.map_err(|error| error.to_string())?;
@@ -174,6 +188,9 @@ impl Agent {
     async fn change(&mut self, Order { key, what, by, at }: Order) -> Result<Changed, Refused> {
         // What is being kept just now is older.
         self.saved().await;
+        let operators = Operators::of(&self.config, &self.modules.pollsters);
+        let around = Around { tenants: &self.config.tenants, reserved: &self.names, operators: &operators };
+        let mut fitting = self.tenants.fitting(&self.config, self.directory.holdings(), &around);
         let unknown = || Refused::Unknown(key.clone());
         let known = self.tenants.get(&key);
         let (next, changes, ready) = match what {
@@ -182,6 +199,7 @@ impl Agent {
                 self.registry.remove(key.clone()).await?;
                 self.tenants.remove(&key);
                 self.tenants.unsaved.remove(&key);
+                self.tenants.flow_into(&self.ledger);
                 return Ok(Changed { deployment: None, changes: vec!["it is removed".to_owned()] });
             }
             What::Deploy(prepared) => {
@@ -195,6 +213,7 @@ impl Agent {
                     Some(Some(followed)) => followed?,
                     None => (Deployment::new(key.clone(), version, HOST), Vec::new()),
                 };
+                fitting.admit(&key, &ready).map_err(Refused::DoesNotFit)?;
                 let quota = self.config.tenants.quota_of(&key.tenant);
                 self.registry.fits(next.clone(), quota).await?;
                 // Held until a deployment that names it is kept.
@@ -206,6 +225,9 @@ impl Agent {
                 let deployment = &known.ok_or_else(unknown)?.deployment;
                 let (next, changes) =
                     to.map_or_else(|| deployment.rolled_back(), |to| deployment.rolled_back_to(to))?;
+                if let Some(ready) = &ready {
+                    fitting.admit(&key, ready).map_err(Refused::DoesNotFit)?;
+                }
                 self.registry.save(next.clone()).await?;
                 (next, changes, ready)
             }
@@ -226,11 +248,12 @@ impl Agent {
             said.push("it is new".to_owned());
         }
         self.tenants.unsaved.remove(&key);
-        let around = Around { tenants: &self.config.tenants, reserved: &self.names };
         match ready.as_ref().filter(|_| is_new) {
             Some(ready) => self.tenants.add(next.clone(), Arc::clone(ready), &around),
             None => self.tenants.go_on(&key, next.clone(), &changes, ready),
         }
+        self.tenants.admit(fitting.admitted);
+        self.tenants.flow_into(&self.ledger);
         Ok(Changed { deployment: Some(next), changes: said })
     }
 }

@@ -11,6 +11,7 @@ use crate::sandbox::host::Input;
 use crate::sandbox::host::log::Lines;
 use crate::sandbox::host::state::State;
 use crate::sandbox::ledger::{self, Ledger};
+use crate::sandbox::turns;
 use crate::sandbox::{Failure, Landed, Module, Names, Sandbox};
 
 /// What a module is polled with.
@@ -34,6 +35,8 @@ pub struct Poll {
     pub chunk: u32,
     /// What it remembers.
     pub state: Arc<State>,
+    /// What it has for sure of its tenant's fuel.
+    pub sure: u64,
     /// How long it takes is measured with this.
     pub clock: Arc<dyn Clock>,
 }
@@ -51,7 +54,7 @@ pub struct Polled {
     pub fuel: u64,
     /// The most memory that an instance had.
     pub memory: usize,
-    /// How long it took.
+    /// How long it took, without waiting for others.
     pub took: Duration,
     /// Calls.
     pub calls: u64,
@@ -66,11 +69,11 @@ pub struct Polled {
 impl Poll {
     /// Polls all resources. A chunk that fails is tried again by halves, so that one odd guest costs itself.
     pub async fn run(self) -> Polled {
-        let began = self.clock.now().monotonic;
-        let Self { sandbox, ledger, tenant, module, snapshot, names, view, chunk, state, clock } = self;
+        let (began, before) = (self.clock.now().monotonic, turns::waited());
+        let Self { sandbox, ledger, tenant, module, snapshot, names, view, chunk, state, sure, clock } = self;
         let chunks = view.chunks(&snapshot.resources, chunk);
         let allowance = ledger::allowance(&module.limits, chunks.len() as u64, view.resources());
-        ledger.open(&module.name, &tenant, allowance);
+        ledger.open(&module.name, &tenant, allowance, sure);
         let calls = Calls { module: &module, tenant: &tenant, ledger: &ledger, resources: &snapshot.resources };
         let call = |view, state, fuel| {
             let input = Input { snapshot: Arc::clone(&snapshot), view, names: Arc::clone(&names) };
@@ -79,6 +82,7 @@ impl Poll {
         let Answers { landed, failures, state, fuel, memory, calls, lines } =
             calls.make(chunks, state, View::resources, call).await;
         let took = Duration::from_nanos(clock.now().monotonic.saturating_sub(began));
+        let took = took.saturating_sub(turns::waited().saturating_sub(before));
         Polled { landed, failures, state, fuel, memory, took, calls, granted: allowance, lines }
     }
 }

@@ -1,30 +1,38 @@
 //! Tenants' modules. They run beside the operator's, in turns, on what was read in the same slot; what they give lands
 //! when it is there, and nobody waits for it.
 
+mod converting;
 mod deployed;
+mod reading;
 mod slot;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tokio::task::{self, JoinError, JoinSet};
 
+use self::converting::Pending;
 use self::deployed::Place;
 pub use self::deployed::{Deployed, HOST};
 use self::slot::Answer;
 use super::Restored;
 use super::report::ModuleReport;
-use crate::config::daemon as config;
-use crate::contract::Wanted;
-use crate::discovery::resource::Ident;
+use crate::clock::Moment;
+use crate::config::{Config, daemon as config};
+use crate::discovery::holdings::{Holding, Holdings};
+use crate::discovery::resource::{Ident, Resource};
 use crate::modules::audit::Who;
+use crate::modules::budget::{Admitted, Budget};
+use crate::modules::deploying::terms::{Fitting, Operators};
 use crate::modules::deploying::{Prepared, Ready};
-use crate::modules::deployment::{Deployment, Key};
-use crate::modules::life::{Change, Rules, Run};
-use crate::pipeline::Slot;
+use crate::modules::deployment::{Deployment, Key, Version};
+use crate::modules::life::{Change, Idle, Rules, Run};
+use crate::pipeline::{Samples, Slot};
 use crate::sandbox::Names;
 use crate::sandbox::host::state::State;
+use crate::sandbox::ledger::{Flow, Ledger};
 use crate::sandbox::turns::{Closed, Gate};
 
 /// All tenants' modules.
@@ -34,11 +42,17 @@ pub struct Tenants {
     /// How versions pass trials and come into quarantine.
     pub rules: Rules,
     deployed: BTreeMap<Key, Deployed>,
+    /// What they need of what there is.
+    admitted: Arc<Admitted>,
+    /// What the operator's modules read anyway.
+    operators: Operators,
     running: JoinSet<Answer>,
     /// Whose tasks they are, and when what they are about was read.
     tasks: HashMap<task::Id, (Key, u64, u64)>,
     /// What somebody has not landed yet.
     waiting: Vec<Answer>,
+    /// Transformers that wait for pollsters of their slot.
+    pending: Vec<Pending>,
     /// How many deployments there were. Answers to one that is gone are not another's of its name.
     deployments: u64,
     /// Resources that were forgotten while something was under way, and when.
@@ -58,10 +72,26 @@ pub struct Around<'a> {
     pub tenants: &'a config::Tenants,
     /// The operator's names.
     pub reserved: &'a Arc<Names>,
+    /// What the operator's modules read anyway.
+    pub operators: &'a Operators,
 }
 
 /// Calls of one tenant at once. More would keep instances from others while they wait for their turns.
 const CALLS: usize = 2;
+
+/// Seconds of a budget that are saved up at least: what a module needs that looks for an odd guest comes at once.
+const SAVED: u64 = 10;
+
+/// What runs of a deployment, and what keeps it from running.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// The version that is current.
+    pub version: u64,
+    /// The version that is on trial.
+    pub trial: Option<u64>,
+    /// Why nothing runs, if so.
+    pub idle: Option<Idle>,
+}
 
 /// What landed.
 #[derive(Debug)]
@@ -95,9 +125,12 @@ impl Tenants {
             gate: Gate::new(threads),
             rules: Rules::default(),
             deployed: BTreeMap::new(),
+            admitted: Arc::default(),
+            operators: Operators::default(),
             running: JoinSet::new(),
             tasks: HashMap::new(),
             waiting: Vec::new(),
+            pending: Vec::new(),
             deployments: 0,
             gone: Vec::new(),
             forgotten: BTreeMap::new(),
@@ -106,13 +139,16 @@ impl Tenants {
         }
     }
 
-    /// Has these run, which were kept when the daemon ended.
+    /// Has these run, which were kept when the daemon ended. What does not fit any more runs as far as others leave it
+    /// something.
     pub fn restore(&mut self, kept: Vec<Restored>, around: &Around<'_>) {
+        self.operators.clone_from(around.operators);
         for (deployment, ready, broken) in kept {
             let (on_host, changes) = deployment.on_host(HOST);
             let key = on_host.key.clone();
             let place = self.place(&key, around);
             self.deployed.insert(key.clone(), Deployed::of(on_host, ready, broken, place));
+            self.bears(&key, &Holding::default(), 1);
             if !changes.is_empty() {
                 say(&key, &changes, None);
                 self.unsaved.insert(key);
@@ -123,6 +159,7 @@ impl Tenants {
     /// Has what is written run, and nothing that was written before and is not any more. What is another version of one
     /// that runs is on trial beside it. What is written in these files and cannot be loaded goes on as it was.
     pub fn follow(&mut self, written: Vec<Prepared>, failed: &BTreeSet<String>, around: &Around<'_>) {
+        self.operators.clone_from(around.operators);
         let found: BTreeSet<Key> = written.iter().map(|prepared| prepared.key.clone()).collect();
         let is_gone = |key: &Key, deployed: &Deployed| {
             !found.contains(key) && deployed.file().is_some_and(|file| !failed.contains(file))
@@ -169,6 +206,61 @@ impl Tenants {
         }
     }
 
+    /// What goes on beside what is to fit, whatever becomes of what is written now.
+    pub fn fitting(&self, config: &Config, holdings: Holdings, around: &Around<'_>) -> Fitting {
+        let config::Deployments { files, unread, .. } = &config.deployments;
+        let unread: BTreeSet<String> = unread.iter().map(|path| path.display().to_string()).collect();
+        let written: BTreeSet<&Key> = files.iter().map(|deployment| &deployment.key).collect();
+        let stays = |key: &Key, deployed: &Deployed| {
+            written.contains(key) || deployed.file().is_none_or(|file| unread.contains(file))
+        };
+        let staying = self.deployed.iter().filter(|(key, deployed)| stays(key, deployed));
+        let staying: BTreeSet<(&str, &str)> =
+            staying.map(|(key, _)| (key.tenant.as_str(), key.name.as_str())).collect();
+        let mut admitted = (*self.admitted).clone().under(Budget::of(config));
+        admitted.retain(|tenant, module| staying.contains(&(tenant, module)));
+        Fitting::beside(admitted, holdings, config, around.operators.clone())
+    }
+
+    /// This is what they need of what there is.
+    pub fn admit(&mut self, admitted: Admitted) {
+        self.admitted = Arc::new(admitted);
+    }
+
+    /// What they need of what there is.
+    pub fn admitted(&self) -> &Arc<Admitted> {
+        &self.admitted
+    }
+
+    /// Has fuel flow to them as the budget says. What is saved up is enough for all that a module may use of its
+    /// longest interval at once.
+    pub fn flow_into(&self, ledger: &Ledger) {
+        let mut longest: BTreeMap<Arc<str>, u64> = BTreeMap::new();
+        for deployed in self.deployed.values() {
+            let seconds = longest.entry(Arc::clone(&deployed.tenant)).or_insert(SAVED);
+            *seconds = deployed.interval().unwrap_or_default().max(*seconds);
+        }
+        let budget = self.admitted.budget();
+        let node = Flow { rate: budget.node, seconds: longest.values().copied().max().unwrap_or(SAVED) };
+        let flow = |(tenant, seconds): (Arc<str>, u64)| {
+            let rate = budget.for_tenant(&tenant);
+            (tenant, Flow { rate, seconds })
+        };
+        ledger.flows(node, longest.into_iter().map(flow).collect());
+    }
+
+    /// What runs of a deployment, and what keeps it from running.
+    pub fn standing(&self, tenant: &str, name: &str, now: i64) -> Option<Standing> {
+        let key = Key::new(tenant.parse().ok()?, name.parse().ok()?);
+        let deployment = &self.deployed.get(&key)?.deployment;
+        let version = |of: &Arc<Version>| of.number;
+        let idle = match deployment.plan(&self.rules, now) {
+            Run::Nothing(idle) => Some(idle),
+            Run::Current(_) | Run::Trial { .. } => None,
+        };
+        Some(Standing { version: deployment.current().map(version)?, trial: deployment.on_trial().map(version), idle })
+    }
+
     /// Has one run that there was not.
     pub fn add(&mut self, new: Deployment, ready: Arc<Ready>, around: &Around<'_>) {
         let key = new.key.clone();
@@ -187,6 +279,7 @@ impl Tenants {
     /// Has one run no more. What it is at does not land, and what it remembers is forgotten.
     pub fn remove(&mut self, key: &Key) -> Option<Deployed> {
         let removed = self.deployed.remove(key)?;
+        Arc::make_mut(&mut self.admitted).remove(&removed.tenant, &key.name.as_str().into());
         self.forgotten.extend(removed.states.keys().map(|id| (removed.work(*id), Arc::default())));
         Some(removed)
     }
@@ -241,18 +334,9 @@ impl Tenants {
         runs.filter(|(_, run)| !matches!(run, Run::Nothing(_))).collect()
     }
 
-    /// What those read, and of whose guests.
-    pub fn reads(&self, due: &[(Key, Run)]) -> Vec<(Vec<Wanted>, Arc<BTreeSet<String>>)> {
-        let deployed = due.iter().filter_map(|(key, _)| self.deployed.get(key));
-        let reads = |deployed: &Deployed| {
-            deployed.ready.values().flat_map(|ready| ready.module.description.reads.clone()).collect()
-        };
-        deployed.map(|deployed| (reads(deployed), Arc::clone(&deployed.projects))).collect()
-    }
-
     /// Whether anything is under way.
     pub fn are_busy(&self) -> bool {
-        !self.running.is_empty() || !self.waiting.is_empty()
+        !self.running.is_empty() || !self.waiting.is_empty() || !self.pending.is_empty()
     }
 
     /// States by what they are kept under.
@@ -295,7 +379,9 @@ impl Tenants {
     /// Lets go of forgotten resources that nothing under way knew: their numbers may be others' by the next slot.
     fn let_go(&mut self) {
         let running = self.tasks.values().map(|(.., read)| *read);
-        let oldest = running.chain(self.waiting.iter().map(|answer| answer.snapshot.at.monotonic)).min();
+        let waiting = self.waiting.iter().map(|answer| answer.at.monotonic);
+        let pending = self.pending.iter().map(|pending| pending.at.monotonic);
+        let oldest = running.chain(waiting).chain(pending).min();
         self.gone.retain(|(at, _)| oldest.is_some_and(|oldest| *at > oldest));
     }
 
@@ -325,6 +411,11 @@ impl Tenants {
             Err(error) => {
                 tracing::error!(%error, "The task of a tenant's module was lost; it begins anew with the next slot.");
                 let lost = self.tasks.remove(&error.id());
+                if let Some((key, number, _)) = &lost {
+                    for pending in &mut self.pending {
+                        pending.waits.remove(&(key.clone(), *number));
+                    }
+                }
                 let found = lost.and_then(|(key, number, _)| {
                     self.deployed.get_mut(&key).filter(|deployed| deployed.number == number)
                 });
@@ -333,11 +424,43 @@ impl Tenants {
         }
     }
 
-    /// What is done of the oldest slot of which anything is.
+    /// Hands on what landed of a slot to transformers that wait for it.
+    fn hand_on(
+        &mut self,
+        at: Moment,
+        gave: &[(Key, u64, Range<usize>)],
+        samples: &[Samples],
+        first: u32,
+        declared: &[Resource],
+    ) {
+        let Self { pending, deployed, .. } = self;
+        for pending in pending.iter_mut().filter(|pending| pending.at == at) {
+            let Some(deployed) = deployed.get(&pending.key) else {
+                pending.waits.clear();
+                continue;
+            };
+            let own = gave.iter().filter(|(key, ..)| key.tenant == pending.key.tenant);
+            let own = own.flat_map(|(.., range)| samples.get(range.clone()).unwrap_or_default());
+            let own: Vec<&Samples> = own.filter(|samples| deployed.takes(&samples.meter.name)).collect();
+            if !own.is_empty() {
+                pending.take(own.into_iter(), first, declared);
+            }
+            let is_done =
+                |waited: &(Key, u64)| gave.iter().any(|(key, number, _)| (key, number) == (&waited.0, &waited.1));
+            pending.waits.retain(|waited| !is_done(waited));
+        }
+    }
+
+    /// What is done of the oldest slot of which anything is: of pollsters all, of transformers one, as each has
+    /// resources of its own.
     fn take(&mut self) -> Vec<Answer> {
-        let Some(oldest) = self.waiting.iter().map(|answer| answer.snapshot.at.monotonic).min() else {
+        let Some(oldest) = self.waiting.iter().map(|answer| answer.at.monotonic).min() else {
             return Vec::new();
         };
-        self.waiting.extract_if(.., |answer| answer.snapshot.at.monotonic == oldest).collect()
+        let is_oldest = |answer: &Answer| answer.at.monotonic == oldest;
+        let pollsters = self.waiting.iter().any(|answer| is_oldest(answer) && !answer.converts);
+        let mut one = !pollsters;
+        let taken = |answer: &mut Answer| is_oldest(answer) && (!answer.converts || std::mem::take(&mut one));
+        self.waiting.extract_if(.., taken).collect()
     }
 }

@@ -10,6 +10,8 @@ use crate::config::daemon::LogFormat;
 use crate::config::{Config, Problems};
 use crate::hypervisor::Doubt;
 use crate::modules::Modules;
+use crate::modules::budget::{Admitted, Budget};
+use crate::modules::deploying::terms::{Fitting, Operators};
 use crate::modules::deploying::{self, Loader};
 use crate::publish::outputs;
 use crate::schedule::plan;
@@ -93,6 +95,7 @@ impl Args {
     }
 
     fn look(&self, findings: &mut Findings, config: &Config, threads: &Threads) {
+        let host = host::look(config, threads);
         findings.problems.extend(outputs::check(config));
         findings.problems.extend(spool(config));
         match setup::sandbox(config) {
@@ -107,8 +110,12 @@ impl Args {
                     findings.problems.extend(plan::check(config, &modules.pollsters));
                     findings.problems.extend(modules.warnings);
                     let names = Arc::new(modules.names);
-                    let (mut loader, odd) = Loader::of(&Arc::new(sandbox), config, &names);
-                    let loaded = threads.time.block_on(deploying::load(&mut loader, config));
+                    let operators = Operators::of(config, &modules.pollsters);
+                    let (mut loader, odd) = Loader::of(&Arc::new(sandbox), config, &names, operators.clone());
+                    let holdings = host.as_ref().map(|seen| seen.directory.holdings()).unwrap_or_default();
+                    let admitted = Admitted::of(Budget::of(config));
+                    let mut fitting = Fitting::beside(admitted, holdings, config, operators);
+                    let loaded = threads.time.block_on(deploying::load(&mut loader, config, &mut fitting));
                     findings.problems.extend(odd);
                     findings.deployments = loaded.prepared.iter().map(|prepared| prepared.key.to_string()).collect();
                     findings.problems.extend(loaded.problems);
@@ -118,7 +125,7 @@ impl Args {
         // What the command line names is in no file.
         let file = config.file.as_deref().filter(|_| self.at.hypervisor.is_none());
         let (mut problems, place, key) = (Problems::of(file), config.hypervisor.place, "hypervisor");
-        match host::look(config, threads) {
+        match host {
             Ok(seen) => {
                 (findings.guests, findings.nobodys) = (Some(seen.guests), seen.nobodys);
                 for Doubt { message, remedy } in seen.doubts {

@@ -1,5 +1,6 @@
 //! `wasmeter.yaml`: everything about this daemon that is not Ceilometer's.
 
+mod budget;
 mod control;
 mod deployments;
 mod fixture;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+pub use self::budget::Budget;
 pub use self::control::Control;
 pub use self::deployments::{DeploymentFile, Deployments};
 pub use self::fixture::Fixture;
@@ -66,6 +68,8 @@ pub struct Config {
     pub modules: Vec<ModuleEntry>,
     /// Transformers, in the order in which samples meet them.
     pub transform: Vec<Transform>,
+    /// How much of the machine modules of tenants may have.
+    pub budget: Budget,
     /// Who the tenants are.
     pub tenants: Tenants,
     /// What the operator deployed for them.

@@ -125,14 +125,15 @@ impl Desk {
     }
 
     async fn try_deploy(&self, who: Who, key: Key, order: Deploy, file: Vec<u8>) -> Answer<Deployed> {
-        let around = self.ask(Errand::Surroundings).await?;
+        let mut around = self.ask(Errand::Surroundings).await?;
         self.not_written(&around, &key)?;
         let version = version(&order, &file, by(who), self.now());
-        let (mut loader, _) = Loader::of(&around.sandbox, &around.config, &around.names);
+        let (mut loader, _) = Loader::of(&around.sandbox, &around.config, &around.names, around.operators.clone());
         version
             .check()
             .map_err(|invalid| No::of(StatusCode::BAD_REQUEST, format!("This cannot be deployed: {invalid}.")))?;
         let prepared = loader.prepare(key.clone(), version, file).await?;
+        around.fitting.admit(&key, &prepared.ready)?;
         let dry_run = self.dry_run(&around, &prepared).await?;
         let (digest, signature) = (prepared.version.digest, prepared.version.signature.as_ref());
         let signed_by = signature.map(|signature| signature.key.clone());
@@ -208,7 +209,7 @@ impl Desk {
     async fn ready(&self, key: &Key, version: &Version) -> Answer<Arc<Ready>> {
         let around = self.ask(Errand::Surroundings).await?;
         let file = self.0.registry.read(version.digest).await?;
-        let (mut loader, _) = Loader::of(&around.sandbox, &around.config, &around.names);
+        let (mut loader, _) = Loader::of(&around.sandbox, &around.config, &around.names, around.operators.clone());
         let Prepared { ready, .. } = loader.prepare(key.clone(), version.clone(), file).await?;
         Ok(ready)
     }
@@ -368,6 +369,7 @@ impl From<Refused> for No {
             Refused::Unknown(key) => Self::unknown(&key),
             Refused::Never(refused) => refused.into(),
             Refused::Unkept(unkept) => unkept.into(),
+            Refused::DoesNotFit(refused) => refused.into(),
         }
     }
 }

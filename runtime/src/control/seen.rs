@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::status::{Counters, LastCycle, Module, Task};
+use super::status::{Budgets, Counters, Deployment, LastCycle, Module, Pause, Share, Task};
 use super::time::Time;
 use crate::agent::report::{ModuleReport, Report};
 use crate::agent::tally::Tally;
-use crate::agent::tenants::Deployed;
+use crate::agent::tenants::{Deployed, Standing};
 use crate::agent::{Agent, OPERATOR};
 use crate::clock::Moment;
 use crate::hypervisor::HypervisorError;
-use crate::sandbox::ledger::Accounts;
+use crate::modules::budget::{Admitted, Demand};
+use crate::modules::life::Idle;
+use crate::sandbox::ledger::Ledger;
 use crate::schedule::Slots;
 
 /// A module, and whose it is.
@@ -31,7 +34,11 @@ pub(super) struct Seen {
     /// Why the last slot could not be kept, if it could not.
     pub unkept: Option<String>,
     pub tally: Tally,
-    accounts: Accounts,
+    ledger: Arc<Ledger>,
+    /// What tenants' modules were admitted with.
+    admitted: Arc<Admitted>,
+    /// What runs of tenants' deployments.
+    standing: BTreeMap<Owner, Standing>,
     /// Modules that run: samples in the last slot, and causes of what failed in it.
     running: BTreeMap<Owner, (u64, Vec<String>)>,
 }
@@ -44,6 +51,9 @@ impl Seen {
         self.host.clone_from(&config.host);
         self.hypervisor = format!("{:?}", config.hypervisor);
         self.slots = Some(slots.clone());
+        self.ledger = Arc::clone(agent.ledger());
+        self.admitted = Arc::clone(agent.tenants.admitted());
+        self.standing.clear();
         let before = std::mem::take(&mut self.running);
         let operators = agent.modules().pollsters.iter().map(|module| (Arc::clone(&module.name), OPERATOR.into()));
         let all = operators.chain(agent.tenants.all().map(Deployed::named));
@@ -53,11 +63,23 @@ impl Seen {
                 (key, known)
             })
             .collect();
+        let keys: Vec<Owner> = self.running.keys().cloned().collect();
+        self.stand(agent, keys);
+    }
+
+    /// Notes what runs of these deployments. Modules of the operator's are none.
+    fn stand(&mut self, agent: &Agent, keys: impl IntoIterator<Item = Owner>) {
+        let now = agent.now();
+        for (name, tenant) in keys {
+            if let Some(standing) = agent.tenants.standing(&tenant, &name, now) {
+                self.standing.insert((name, tenant), standing);
+            }
+        }
     }
 
     pub fn cycled(&mut self, agent: &Agent, report: &Result<Report, HypervisorError>) {
         self.tally = agent.tally.clone();
-        self.accounts = agent.ledger().accounts();
+        self.admitted = Arc::clone(agent.tenants.admitted());
         let report = match report {
             Ok(report) => report,
             Err(error) => {
@@ -82,8 +104,8 @@ impl Seen {
 
     pub fn landed(&mut self, agent: &Agent, reports: &[ModuleReport]) {
         self.tally = agent.tally.clone();
-        self.accounts = agent.ledger().accounts();
         self.ran(reports);
+        self.stand(agent, reports.iter().map(|report| (Arc::clone(&report.name), Arc::clone(&report.tenant))));
     }
 
     fn ran(&mut self, reports: &[ModuleReport]) {
@@ -108,15 +130,20 @@ impl Seen {
     }
 
     /// Modules that run, and those that ran since the start.
-    pub fn modules(&self) -> Vec<Module> {
+    pub fn modules(&self, now: i64) -> Vec<Module> {
         let mut modules: BTreeMap<(&str, &str), Module> = BTreeMap::new();
-        for ((name, tenant), account) in &self.accounts {
+        let accounts = self.ledger.accounts();
+        for ((name, tenant), account) in &accounts {
             modules.insert(
                 (name, tenant),
                 Module {
                     fuel_granted: account.granted,
                     fuel_used: account.used,
                     fuel_used_in_all: account.used_in_all,
+                    reads_in_all: account.reads_in_all,
+                    samples_in_all: account.samples_in_all,
+                    seconds_in_all: Duration::from_nanos(account.time_in_all).as_secs_f64(),
+                    memory_peak: account.memory_peak,
                     calls: account.calls,
                     failures: owned(&account.failures),
                     ..Module::default()
@@ -127,6 +154,7 @@ impl Seen {
             let module = modules.entry((name, tenant)).or_default();
             module.samples = *samples;
             module.failing.clone_from(failing);
+            module.deployment = self.deployment(name, tenant, now);
         }
         let named = |((name, tenant), module): ((&str, &str), Module)| Module {
             name: name.to_owned(),
@@ -135,6 +163,39 @@ impl Seen {
             ..module
         };
         modules.into_iter().map(named).collect()
+    }
+
+    /// What is said of a tenant's deployment.
+    fn deployment(&self, name: &Arc<str>, tenant: &Arc<str>, now: i64) -> Option<Deployment> {
+        let Standing { version, trial, idle } = self.standing.get(&(Arc::clone(name), Arc::clone(tenant)))?;
+        let pause = match idle {
+            Some(Idle::Paused) => Some(Pause { until: None, why: "somebody wants so".to_owned() }),
+            Some(Idle::Quarantined { until, cause }) if *until > now => {
+                Some(Pause { until: Some(Time(*until)), why: cause.word().to_owned() })
+            }
+            _ => None,
+        };
+        let fuel_per_second = self.admitted.get(tenant, name).map_or(0, Demand::per_second);
+        Some(Deployment { version: *version, trial: *trial, pause, fuel_per_second })
+    }
+
+    /// How much tenants' modules may have; nothing where there are none.
+    pub fn budgets(&self) -> Option<Budgets> {
+        if self.standing.is_empty() {
+            return None;
+        }
+        let (admitted, (saved, by_tenant)) = (&self.admitted, self.ledger.saved());
+        let (limit, used) = (admitted.budget().node, admitted.used());
+        let node = Share { limit, admitted: used, free: limit.saturating_sub(used), saved };
+        let known = admitted.by_tenant();
+        let share = |tenant: &Arc<str>| {
+            let limit = admitted.budget().for_tenant(tenant);
+            let admitted_of_tenant = known.get(tenant).map_or(0, |(used, _)| *used);
+            let saved = by_tenant.get(tenant).copied().unwrap_or_default();
+            Share { limit, admitted: admitted_of_tenant, free: admitted.free(tenant), saved }
+        };
+        let tenants = by_tenant.keys().chain(known.keys());
+        Some(Budgets { node, tenants: tenants.map(|tenant| (tenant.to_string(), share(tenant))).collect() })
     }
 
     pub fn counters(&self) -> Counters {

@@ -29,6 +29,8 @@ pub struct Status {
     pub last: Option<LastCycle>,
     /// What runs, by name.
     pub modules: Vec<Module>,
+    /// How much of a core tenants' modules may have, if there are any.
+    pub budgets: Option<Budgets>,
     /// Where samples go.
     pub publishers: Vec<Publisher>,
     /// Where they wait.
@@ -88,12 +90,66 @@ pub struct Module {
     pub fuel_used: u64,
     /// Fuel that it used since the start.
     pub fuel_used_in_all: u64,
+    /// The price of what was read for it since the start, as fuel.
+    pub reads_in_all: u64,
+    /// Samples that it gave since the start.
+    pub samples_in_all: u64,
+    /// How long its calls took since the start, without waiting for others.
+    pub seconds_in_all: f64,
+    /// The most memory that it had, in bytes.
+    pub memory_peak: u64,
     /// Calls since the start.
     pub calls: u64,
     /// Calls that came to nothing since the start, by cause; parts of a call that was tried again by halves count.
     pub failures: BTreeMap<String, u64>,
     /// Resources that were left out with them in the end.
     pub resources_lost: u64,
+    /// What is said of a tenant's deployment.
+    pub deployment: Option<Deployment>,
+}
+
+/// What runs of a tenant's deployment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Deployment {
+    /// The version that is current.
+    pub version: u64,
+    /// The version that is on trial.
+    pub trial: Option<u64>,
+    /// Why it does not run now, if so.
+    pub pause: Option<Pause>,
+    /// The fuel that it was admitted with, in a second.
+    pub fuel_per_second: u64,
+}
+
+/// Why a deployment does not run now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pause {
+    /// Until when, if it ends by itself.
+    pub until: Option<Time>,
+    /// The cause of its last failure, or that somebody wants so.
+    pub why: String,
+}
+
+/// How much of a core tenants' modules may have, as fuel in a second.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Budgets {
+    /// All of them together.
+    pub node: Share,
+    /// Each tenant that has modules, or a budget of its own.
+    pub tenants: BTreeMap<String, Share>,
+}
+
+/// A share of a core, as fuel in a second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// What there is.
+    pub limit: u64,
+    /// What modules were admitted with.
+    pub admitted: u64,
+    /// What one more module can have.
+    pub free: u64,
+    /// Fuel that is saved up for what modules need beyond that.
+    pub saved: u64,
 }
 
 /// A publisher, and what became of its samples since it was configured first:

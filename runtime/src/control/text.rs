@@ -1,7 +1,8 @@
 //! The status and the losses as people read them.
 
-use super::status::{Counters, Losses, Publisher, Spool, Status};
+use super::status::{Counters, Losses, Pause, Publisher, Spool, Status};
 use super::time::Time;
+use crate::config::share::Share;
 use crate::publish::columns::{Columns, Side, bytes, short};
 
 /// Stuck guests that are named.
@@ -76,9 +77,61 @@ pub fn status(status: &Status) -> String {
         ]);
     }
     add(&mut out, &table);
+    add(&mut out, &deployments(status));
+    add(&mut out, &budgets(status));
     out += &publishers(&status.publishers, true, status.at);
     out += &spool(&status.spool, status.at);
     out
+}
+
+/// What tenants' modules use.
+fn deployments(status: &Status) -> Columns {
+    let mut table = Columns::new([
+        ("DEPLOYMENT", Side::Left),
+        ("RUNS", Side::Left),
+        ("OF A CORE", Side::Right),
+        ("READS", Side::Right),
+        ("TIME", Side::Right),
+        ("MEMORY", Side::Right),
+        ("SAMPLES IN ALL", Side::Right),
+    ]);
+    for module in &status.modules {
+        let Some(deployment) = &module.deployment else { continue };
+        let runs = match (&deployment.pause, deployment.trial) {
+            (Some(Pause { until: Some(until), .. }), _) => format!("in {}", age(until.since(status.at))),
+            (Some(_), _) => "paused".to_owned(),
+            (None, Some(trial)) => format!("version {} on trial", trial),
+            (None, None) => format!("version {}", deployment.version),
+        };
+        table.row([
+            format!("{}/{}", module.tenant, module.name),
+            runs,
+            Share::of_fuel(deployment.fuel_per_second).to_string(),
+            short(module.reads_in_all),
+            age(module.seconds_in_all),
+            size(module.memory_peak),
+            module.samples_in_all.to_string(),
+        ]);
+    }
+    table
+}
+
+/// What tenants may have.
+fn budgets(status: &Status) -> Columns {
+    let mut table = Columns::new([
+        ("BUDGET", Side::Left),
+        ("OF A CORE", Side::Right),
+        ("ADMITTED", Side::Right),
+        ("FREE", Side::Right),
+        ("SAVED", Side::Right),
+    ]);
+    let Some(budgets) = &status.budgets else { return table };
+    let all = std::iter::once(("all tenants", &budgets.node));
+    for (name, share) in all.chain(budgets.tenants.iter().map(|(tenant, share)| (&**tenant, share))) {
+        let [limit, admitted, free] = [share.limit, share.admitted, share.free].map(|fuel| Share::of_fuel(fuel));
+        table.row([name.to_owned(), limit.to_string(), admitted.to_string(), free.to_string(), short(share.saved)]);
+    }
+    table
 }
 
 /// Everybody's books. Whether they deliver is known while they run.

@@ -65,7 +65,14 @@ pub(super) fn of(status: &Status, seen: &Seen) -> Vec<String> {
             OPERATOR => module.name.clone(),
             tenant => format!("{tenant}/{}", module.name),
         };
-        say(format!("{name} failed in the last slot: {}.", module.failing.join(", ")));
+        let pause = module.deployment.as_ref().and_then(|deployment| deployment.pause.as_ref());
+        match pause.and_then(|pause| Some((pause.until?, &pause.why))) {
+            Some((until, why)) => {
+                let left = age(until.since(status.at));
+                say(format!("{name} is in quarantine for another {left}: it failed with {why}."));
+            }
+            None => say(format!("{name} failed in the last slot: {}.", module.failing.join(", "))),
+        }
     }
     troubles
 }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use self::declared::Declared;
 use super::guest::{self, Labels};
+use super::holdings::Holdings;
 use super::identity::{Identity, Idents};
 use super::label::Label;
 use super::owner::{Owner, Rules};
@@ -106,10 +107,16 @@ impl Directory {
         &self.rules
     }
 
-    /// Guests that are known to be of none of some projects.
-    pub fn guests_not_of(&self, is_theirs: impl Fn(&str) -> bool) -> impl Iterator<Item = Uuid> {
-        let others = move |known: &Known| known.owner.as_ref().is_none_or(|owner| !is_theirs(&owner.project));
-        self.known.iter().filter(move |(_, known)| others(known)).map(|(guest, _)| *guest)
+    /// What each project has here.
+    pub fn holdings(&self) -> Holdings {
+        let mut holdings = Holdings::default();
+        for (guest, known) in &self.known {
+            let Definition { disks, nics, .. } = &*known.definition;
+            let parts = disks.len() + nics.len() + known.vcpus.len();
+            let present = (known.seen == self.now).then(|| u32::try_from(parts).unwrap_or(u32::MAX));
+            holdings.add(*guest, known.owner.as_ref().map(|owner| &*owner.project), present);
+        }
+        holdings
     }
 
     /// Guests whose definition has to be read: new ones, and those that changed.

@@ -133,6 +133,22 @@ impl Groups {
         Self::ALL.iter().find(|(_, first)| *first == word).map(|(group, _)| *group)
     }
 
+    /// The first word of its keys, for one group.
+    pub fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(group, _)| *group == self).map_or("", |(_, word)| word)
+    }
+
+    /// The groups of keys.
+    pub fn of_keys<'a>(keys: impl IntoIterator<Item = &'a str>) -> Self {
+        keys.into_iter().filter_map(Self::of_key).fold(Self::NONE, |all, group| all | group)
+    }
+
+    /// Those that are not among others.
+    #[must_use]
+    pub fn but(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+
     /// Whether all of `other` are among these.
     pub fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0

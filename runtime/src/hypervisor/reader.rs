@@ -9,6 +9,7 @@
 //! must hang, and nothing is asked until a call comes back. What libvirt does not tell of disks' files is looked up in
 //! the end ([`lengths`]).
 
+pub mod cost;
 pub mod defining;
 pub mod lengths;
 pub mod line;
@@ -74,6 +75,8 @@ pub struct Reading {
     pub stuck: BTreeSet<Uuid>,
     /// Why statistics that need a monitor are missing altogether, if they are.
     pub missing: Option<String>,
+    /// Groups that stood in for others, and for whom.
+    pub stood_in: BTreeMap<Groups, Vec<Uuid>>,
 }
 
 // === impl Reader ===
@@ -130,7 +133,8 @@ impl Reader {
             Err(Missed::Refused(error)) => return Err(error),
             Err(Missed::Late) => return Err(late(self.lines.watchdog())),
         };
-        let mut reading = Reading { at, groups: free, records, stuck: BTreeSet::new(), missing: None };
+        let mut reading =
+            Reading { at, groups: free, records, stuck: BTreeSet::new(), missing: None, stood_in: BTreeMap::new() };
         self.look(&reading.records, !want.all_groups().with_monitor().is_empty()).await;
         self.definitions.forget_others(&reading.records);
         let asked = want.groups().with_monitor();
@@ -144,6 +148,12 @@ impl Reader {
             if reading.missing.is_none() && !self.monitored(groups, guests, &mut reading).await {
                 return Ok(None);
             }
+        }
+        for (groups, guests) in want.instead(&reading.records) {
+            if reading.missing.is_none() && !self.monitored(groups, guests.clone(), &mut reading).await {
+                return Ok(None);
+            }
+            reading.stood_in.insert(groups, guests);
         }
         self.stopped(asked, want.stopped(&reading.records), &mut reading).await;
         // Only where block devices were read are there paths.

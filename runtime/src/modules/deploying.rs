@@ -1,9 +1,12 @@
 //! From what was deployed, in the operator's files or through the control socket, to modules that can run.
 
+pub mod terms;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::terms::{Fitting, Operators};
 use super::deployment::{Key, Signature, Version};
 use super::registry::Unkept;
 use super::trust::{Policy, Trust};
@@ -11,6 +14,7 @@ use super::{granting, read};
 use crate::config::daemon::{CallLimits, DeploymentFile, Tenants};
 use crate::config::polling::Source;
 use crate::config::{Config, MeterFilter, Problems, Secret};
+use crate::contract::Meter;
 use crate::digest::Digest;
 use crate::files;
 use crate::sandbox::module::Code;
@@ -68,20 +72,28 @@ pub struct Loaded {
 pub struct Loader {
     sandbox: Arc<Sandbox>,
     limits: CallLimits,
+    shortest_interval: u64,
     reserved: Arc<Names>,
+    /// What the operator's modules read anyway.
+    operators: Operators,
     trust: Trust,
     policy: Policy,
     /// What was compiled already, with its file.
     codes: HashMap<Digest, (Code, Arc<[u8]>)>,
 }
 
-/// Loads what the operator wrote. One that is wrong keeps no other from running.
-pub async fn load(loader: &mut Loader, config: &Config) -> Loaded {
+/// Loads what the operator wrote, as far as it fits. One that is wrong keeps no other from running.
+pub async fn load(loader: &mut Loader, config: &Config, fitting: &mut Fitting) -> Loaded {
     let mut loaded = Loaded { problems: config.deployments.problems.clone(), ..Loaded::default() };
     loaded.failed = config.deployments.unread.iter().map(|path| path.display().to_string()).collect();
-    for deployment in &config.deployments.files {
+    // What runs comes before what is new, however they are called.
+    let mut files: Vec<&DeploymentFile> = config.deployments.files.iter().collect();
+    files.sort_by_key(|deployment| !fitting.admitted.has(&deployment.key));
+    for deployment in files {
         loaded.problems.extend(stranger(&config.tenants, deployment));
-        match loader.written(deployment).await {
+        let prepared = loader.written(deployment).await;
+        let fits = |prepared: Prepared| fitting.admit(&prepared.key, &prepared.ready).map(|()| prepared);
+        match prepared.and_then(fits) {
             Ok(prepared) => loaded.prepared.push(prepared),
             Err(Refused { key, message, remedy }) => {
                 let mut of_file = Problems::of(Some(&deployment.written));
@@ -109,9 +121,14 @@ fn stranger(tenants: &Tenants, deployment: &DeploymentFile) -> Problems {
 // === impl Loader ===
 
 impl Loader {
-    /// By the rules of this configuration; `reserved` are the operator's names. What is odd about its keys comes
-    /// beside it.
-    pub fn of(sandbox: &Arc<Sandbox>, config: &Config, reserved: &Arc<Names>) -> (Self, Problems) {
+    /// By the rules of this configuration; beside the operator's names and what the operator's modules read. What is odd
+    /// about its keys comes beside it.
+    pub fn of(
+        sandbox: &Arc<Sandbox>,
+        config: &Config,
+        reserved: &Arc<Names>,
+        operators: Operators,
+    ) -> (Self, Problems) {
         let (trust, mut problems) = config.trust.as_deref().map(Trust::load).unwrap_or_default();
         let policy = config.tenants.policy();
         for (key, name) in policy.missing(&trust) {
@@ -121,7 +138,9 @@ impl Loader {
             problems.extend(of_config);
         }
         let (sandbox, reserved) = (Arc::clone(sandbox), Arc::clone(reserved));
-        (Self { sandbox, limits: config.sandbox.limits, reserved, trust, policy, codes: HashMap::new() }, problems)
+        let (limits, shortest_interval, codes) =
+            (config.sandbox.limits, config.budget.shortest_interval, HashMap::new());
+        (Self { sandbox, limits, shortest_interval, reserved, operators, trust, policy, codes }, problems)
     }
 
     /// What is written in a file of the operator's.
@@ -170,9 +189,6 @@ impl Loader {
                 self.codes.entry(version.digest).or_insert((code, file.into())).clone()
             }
         };
-        if code.manifest.world == World::Transformer {
-            return Err(Refused::new("file", "it is a transformer", "Name a pollster"));
-        }
         let text = version.config.expose().to_owned();
         let limits = Limits::from(version.limits.over(self.limits));
         let asking = code.manifest.asks().then_some(limits.memory as u64);
@@ -180,11 +196,30 @@ impl Loader {
         let module = self.sandbox.configure_of((tenant, name), code, text, limits, granted);
         let module = module.await.map_err(Refused::failed)?;
         let names = Names::granted(Arc::clone(&self.reserved), &version.grants.names);
-        for meter in &module.description.meters {
+        let gives = if module.code.manifest.world == World::Transformer {
+            self.gives(&module, &source).await?
+        } else {
+            module.description.meters.clone()
+        };
+        for meter in &gives {
             let allowed = names.allow(&meter.name);
             allowed.map_err(|message| Refused::new("grants.names", message, "Grant it, or choose others"))?;
         }
+        let covered = self.operators.in_slots_of(version.interval);
+        terms::may_run(self.shortest_interval, covered, &version.grants, version.interval, &module)?;
         Ok(Prepared { key, version, file, ready: Arc::new(Ready { module: Arc::new(module), source }) })
+    }
+
+    /// What a transformer makes of what the operator's pollsters give. What it makes of its tenant's own shows when it
+    /// is handed that.
+    async fn gives(&self, module: &Module, source: &Source) -> Result<Vec<Meter>, Refused> {
+        let inputs = self.operators.meters.iter().filter(|meter| source.meters.matches(&meter.name));
+        let inputs: Vec<Meter> = inputs.cloned().collect();
+        if inputs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let described = self.sandbox.outputs(module, &inputs, module.limits.describing()).await;
+        Ok(described.result.map_err(Refused::failed)?.meters)
     }
 }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use self::batches::Batches;
-use self::work::{Done, Work};
+pub use self::batches::Batches;
+pub use self::work::{Done, Work};
 use super::parts::{Declarer, Parts};
 use super::samples::{NoteColumn, Samples, Slot};
 use crate::agent::report::ModuleReport;
@@ -139,8 +139,10 @@ impl Chain {
             gives: self.described.get(&key).cloned(),
             batches,
             snapshot: Arc::new(Snapshot::empty(Arc::clone(&slot.resources), slot.at)),
+            roots: vec![slot.resources.roots()],
             names: Arc::clone(names),
             entries,
+            sure: 0,
         };
         let Done { gives, answers } = around.guests.spawn(work.run()).await.unwrap_or_else(|error| {
             let failure = Failure::new(Cause::Host, format!("its task was lost: {error}"));

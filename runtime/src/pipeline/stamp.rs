@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::parts::{Declarer, Numbers, Parts};
 use super::samples::{NoteColumn, Samples};
 use crate::clock::Moment;
-use crate::contract::{Meter, Series};
+use crate::contract::{Batch, Meter, Series};
 use crate::discovery::resource::Resource;
 use crate::discovery::{Directory, Resources, View};
 use crate::publish::id::FirstId;
@@ -78,6 +78,30 @@ impl<'a> Stamper<'a> {
                 let view = (selection != all).then_some(&selection);
                 self.series(work, meter, series, view, &numbers, &texts);
             }
+        }
+    }
+
+    /// Stamps what one call of a transformer gave, of what it said that it gives.
+    pub fn convert(
+        &mut self,
+        directory: &mut Directory,
+        module: &Arc<str>,
+        gives: &[Meter],
+        landed: Landed<Vec<Batch>>,
+    ) {
+        let Landed { output, meters, parts, texts, .. } = landed;
+        let texts: Arc<[Text]> = texts.into();
+        let by = Declarer { tenant: &self.tenant, module };
+        let numbers = self.parts.declare(directory, by, &parts, &texts);
+        for Batch { meter, at, mut column, notes } in output {
+            numbers.renumber(&mut column);
+            let meter = gives.iter().chain(&meters).nth(meter as usize);
+            let Some(meter) = meter.filter(|_| !column.is_empty()) else { continue };
+            let notes = notes.into_iter().filter_map(|note| NoteColumn::of(note, &numbers, &texts)).collect();
+            let first_id = self.next_id;
+            self.next_id = first_id.from(column.len());
+            let (module, tenant, meter) = (Arc::clone(module), Arc::clone(&self.tenant), Arc::new(meter.clone()));
+            self.samples.push(Samples { module, tenant, meter, at, column, notes, first_id });
         }
     }
 

@@ -98,7 +98,8 @@ impl Calls<'_> {
                 }
             }
         }
-        said.emit(&module.name, tenant);
+        let (most, unsaid) = ledger.log(&module.name, tenant, said.kept().len() as u64 + said.dropped());
+        said.emit_some(&module.name, tenant, most, unsaid);
         answers.lines = said;
         answers
     }
@@ -106,7 +107,10 @@ impl Calls<'_> {
 
 /// A failure for want of fuel in the interval.
 pub fn nothing_left() -> Failure {
-    Failure::new(Cause::OutOfFuel, "its fuel for this interval is used up")
+    Failure::new(
+        Cause::OutOfFuel,
+        "its fuel for this interval is used up, or what its tenant or the node has for modules",
+    )
 }
 
 // === impl Answers ===

@@ -1,10 +1,22 @@
 //! Fuel by module, tenant and interval: what was granted, what is used, and who was stopped.
+//!
+//! A tenant's module has its account for an interval, and beside that there is what its tenant and all tenants together
+//! may have: pools into which fuel comes at the rate of a budget. What was admitted of the budget is a module's for sure
+//! in each interval, so nobody can take it away; what it needs beyond that, to look for an odd guest or for guests that
+//! came later, it has as far as both pools have some. All that is used comes out of both. The operator's modules have
+//! no pools.
+
+mod pool;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+pub use self::pool::Flow;
+use self::pool::Pool;
 use super::failure::Cause;
-use super::limits::Limits;
+use super::limits::{LOG_LINES, Limits};
+use crate::clock::SECOND;
 
 /// Calls that fail on the way to a single odd resource, by halves, in the largest chunk: 2^14 roots.
 const HALVINGS: u64 = 14;
@@ -12,7 +24,18 @@ const HALVINGS: u64 = 14;
 /// All accounts.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    accounts: Mutex<Accounts>,
+    books: Mutex<Books>,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    accounts: Accounts,
+    /// Of each tenant's modules.
+    tenants: BTreeMap<Arc<str>, Pool>,
+    /// Of all tenants' modules.
+    node: Pool,
+    /// When fuel came last.
+    now: u64,
 }
 
 /// Accounts by module and tenant.
@@ -29,10 +52,46 @@ pub struct Account {
     pub stopped: bool,
     /// What it has used since the daemon started.
     pub used_in_all: u64,
+    /// The price of what was read for it since then, as fuel.
+    pub reads_in_all: u64,
+    /// Samples that it gave since then.
+    pub samples_in_all: u64,
+    /// How long its calls took since then, without waiting for others, in nanoseconds.
+    pub time_in_all: u64,
+    /// The most memory that an instance of it had.
+    pub memory_peak: u64,
     /// Calls since the daemon started.
     pub calls: u64,
     /// Calls that came to nothing, by cause.
     pub failures: BTreeMap<&'static str, u64>,
+    /// What it may log.
+    #[serde(skip)]
+    words: Words,
+    /// What it has for sure of what is left of this interval.
+    #[serde(skip)]
+    sure: u64,
+    /// What the call that runs was given: in all, and of what is for sure.
+    #[serde(skip)]
+    drawn: (u64, u64),
+}
+
+/// Lines that a tenant's module may log, which are saved up like fuel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Words {
+    lines: u64,
+    /// When there was last one more.
+    since: u64,
+    /// Lines that were not logged, and of which that was not said.
+    dropped: u64,
+}
+
+/// Nanoseconds until a tenant's module may log one more line: beyond a cycle's worth, six a minute.
+const LINE: u64 = 10 * SECOND.unsigned_abs();
+
+/// The fuel of calls that all go well, and together are handed so many resources.
+pub fn once(limits: &Limits, calls: u64, resources: u32) -> u64 {
+    let resources = limits.fuel_per_resource.saturating_mul(u64::from(resources));
+    limits.fuel_base.saturating_mul(calls.max(1)).saturating_add(resources)
 }
 
 /// The fuel of an interval for calls that together are handed so many resources in so many chunks: enough for each
@@ -45,29 +104,60 @@ pub fn allowance(limits: &Limits, chunks: u64, resources: u32) -> u64 {
 // === impl Ledger ===
 
 impl Ledger {
-    /// Opens an interval for a module in a tenant.
-    pub fn open(&self, module: &Arc<str>, tenant: &Arc<str>, granted: u64) {
-        let mut accounts = self.lock();
-        let account = accounts.entry((Arc::clone(module), Arc::clone(tenant))).or_default();
+    /// What flows into the pools from now on: for all tenants, and for each of them. Others have none.
+    pub fn flows(&self, node: Flow, tenants: BTreeMap<Arc<str>, Flow>) {
+        let mut books = self.lock();
+        books.node.flow(node);
+        books.tenants.retain(|tenant, _| tenants.contains_key(tenant));
+        for (tenant, flow) in tenants {
+            books.tenants.entry(tenant).or_default().flow(flow);
+        }
+    }
+
+    /// What came into the pools until now.
+    pub fn fill(&self, now: u64) {
+        let Books { tenants, node, now: at, .. } = &mut *self.lock();
+        *at = now;
+        tenants.values_mut().chain([node]).for_each(|pool| pool.fill(now));
+    }
+
+    /// Opens an interval for a module in a tenant, with so much of it for sure.
+    pub fn open(&self, module: &Arc<str>, tenant: &Arc<str>, granted: u64, sure: u64) {
+        let mut books = self.lock();
+        let account = books.accounts.entry((Arc::clone(module), Arc::clone(tenant))).or_default();
         account.granted = granted;
         account.used = 0;
         account.stopped = false;
+        account.sure = sure;
+        account.drawn = (0, 0);
     }
 
     /// Fuel for a call, at most what is wanted and at most what is left; `None` if nothing is, and the module is
     /// stopped.
     pub fn draw(&self, module: &Arc<str>, tenant: &Arc<str>, wanted: u64) -> Option<u64> {
-        let mut accounts = self.lock();
+        let Books { accounts, tenants, node, .. } = &mut *self.lock();
         let account = accounts.get_mut(&(Arc::clone(module), Arc::clone(tenant)))?;
-        let left = account.granted.saturating_sub(account.used);
-        account.stopped |= left == 0;
-        (left > 0).then(|| left.min(wanted))
+        let wanted = account.granted.saturating_sub(account.used).min(wanted);
+        let (fuel, sure) = match tenants.get_mut(tenant) {
+            None => (wanted, 0),
+            Some(pool) => take(pool, node, wanted, account.sure),
+        };
+        account.sure = account.sure.saturating_sub(sure);
+        account.drawn = (fuel, sure);
+        account.stopped |= fuel == 0;
+        (fuel > 0).then_some(fuel)
     }
 
     /// Books what a call used, and how it ended.
     pub fn book(&self, module: &Arc<str>, tenant: &Arc<str>, used: u64, failure: Option<Cause>) {
-        let mut accounts = self.lock();
+        let Books { accounts, tenants, node, .. } = &mut *self.lock();
         let Some(account) = accounts.get_mut(&(Arc::clone(module), Arc::clone(tenant))) else { return };
+        let (drawn, sure) = std::mem::take(&mut account.drawn);
+        if let Some(pool) = tenants.get_mut(tenant) {
+            pool.put_back(drawn.saturating_sub(used));
+            node.put_back(drawn.saturating_sub(used));
+            account.sure = account.sure.saturating_add(sure.saturating_sub(used));
+        }
         account.used = account.used.saturating_add(used);
         account.used_in_all = account.used_in_all.saturating_add(used);
         account.calls += 1;
@@ -76,14 +166,93 @@ impl Ledger {
         }
     }
 
-    /// All accounts.
-    pub fn accounts(&self) -> Accounts {
-        self.lock().clone()
+    /// Takes the price of what is to be read for a module, of which so much is for sure. If that is not there, nothing
+    /// is taken, and nothing is to be read.
+    pub fn charge(&self, module: &Arc<str>, tenant: &Arc<str>, price: u64, sure: u64) -> bool {
+        let Books { accounts, tenants, node, .. } = &mut *self.lock();
+        let account = accounts.entry((Arc::clone(module), Arc::clone(tenant))).or_default();
+        if let Some(pool) = tenants.get_mut(tenant) {
+            let (fuel, _) = take(pool, node, price, sure);
+            if fuel < price {
+                pool.put_back(fuel);
+                node.put_back(fuel);
+                *account.failures.entry(Cause::OutOfFuel.word()).or_default() += 1;
+                account.stopped = true;
+                return false;
+            }
+        }
+        account.reads_in_all = account.reads_in_all.saturating_add(price);
+        true
     }
 
-    fn lock(&self) -> MutexGuard<'_, Accounts> {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Books what a module gave in a slot, and what that took.
+    pub fn gave(&self, module: &Arc<str>, tenant: &Arc<str>, samples: usize, took: Duration, memory: usize) {
+        let mut books = self.lock();
+        let Some(account) = books.accounts.get_mut(&(Arc::clone(module), Arc::clone(tenant))) else { return };
+        account.samples_in_all = account.samples_in_all.saturating_add(samples as u64);
+        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        account.time_in_all = account.time_in_all.saturating_add(took);
+        account.memory_peak = account.memory_peak.max(memory as u64);
     }
+
+    /// How many of these lines a module may log, and how many of earlier ones it may be said that they were not. The
+    /// operator's modules may log all.
+    pub fn log(&self, module: &Arc<str>, tenant: &Arc<str>, lines: u64) -> (u64, u64) {
+        let Books { accounts, tenants, now, .. } = &mut *self.lock();
+        let account = accounts.get_mut(&(Arc::clone(module), Arc::clone(tenant)));
+        match account.filter(|_| tenants.contains_key(tenant)) {
+            Some(account) => account.words.take(lines, *now),
+            None => (lines, 0),
+        }
+    }
+
+    /// All accounts.
+    pub fn accounts(&self) -> Accounts {
+        self.lock().accounts.clone()
+    }
+
+    /// What is saved up: for all tenants, and for each of them.
+    pub fn saved(&self) -> (u64, BTreeMap<Arc<str>, u64>) {
+        let books = self.lock();
+        (books.node.left(), books.tenants.iter().map(|(tenant, pool)| (Arc::clone(tenant), pool.left())).collect())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Words ===
+
+impl Default for Words {
+    fn default() -> Self {
+        Self { lines: LOG_LINES as u64, since: 0, dropped: 0 }
+    }
+}
+
+impl Words {
+    fn take(&mut self, wanted: u64, now: u64) -> (u64, u64) {
+        let more = now.saturating_sub(self.since) / LINE;
+        self.since = if self.lines.saturating_add(more) >= LOG_LINES as u64 { now } else { self.since + more * LINE };
+        self.lines = self.lines.saturating_add(more).min(LOG_LINES as u64);
+        let taken = wanted.min(self.lines);
+        self.lines -= taken;
+        let before = if taken > 0 { std::mem::take(&mut self.dropped) } else { 0 };
+        self.dropped = self.dropped.saturating_add(wanted - taken);
+        (taken, before)
+    }
+}
+
+/// Takes what is wanted out of both pools: what is for sure, and beyond that what both have. Tells how much in all, and
+/// how much of what is for sure.
+fn take(pool: &mut Pool, node: &mut Pool, wanted: u64, sure: u64) -> (u64, u64) {
+    let sure = sure.min(wanted);
+    pool.take(sure);
+    node.take(sure);
+    let more = (wanted - sure).min(pool.left()).min(node.left());
+    pool.take(more);
+    node.take(more);
+    (sure + more, sure)
 }
 
 #[cfg(test)]
@@ -94,7 +263,7 @@ mod tests {
     fn what_is_empty_stays_stopped_until_the_next_interval() {
         let (ledger, module, tenant) = (Ledger::default(), Arc::from("m"), Arc::from("t"));
         assert_eq!(ledger.draw(&module, &tenant, 5), None);
-        ledger.open(&module, &tenant, 10);
+        ledger.open(&module, &tenant, 10, 0);
         assert_eq!(ledger.draw(&module, &tenant, 7), Some(7));
         ledger.book(&module, &tenant, 7, None);
         assert_eq!(ledger.draw(&module, &tenant, 7), Some(3));
@@ -103,7 +272,85 @@ mod tests {
         let account = &ledger.accounts()[&(module.clone(), tenant.clone())];
         assert!(account.stopped);
         assert_eq!((account.used_in_all, account.calls, account.failures["out-of-fuel"]), (10, 2, 1));
-        ledger.open(&module, &tenant, 10);
+        ledger.open(&module, &tenant, 10, 0);
         assert_eq!(ledger.draw(&module, &tenant, 7), Some(7));
+    }
+
+    fn flow(rate: u64) -> Flow {
+        Flow { rate, seconds: 10 }
+    }
+
+    /// Runs until nothing is left, and tells what it had.
+    fn burn(ledger: &Ledger, module: &Arc<str>, tenant: &Arc<str>) -> u64 {
+        let mut all = 0;
+        while let Some(fuel) = ledger.draw(module, tenant, 7) {
+            ledger.book(module, tenant, fuel, None);
+            all += fuel;
+        }
+        all
+    }
+
+    #[test]
+    fn what_is_for_sure_nobody_takes_away() {
+        let ledger = Ledger::default();
+        let [module, greedy, tenant, other]: [Arc<str>; 4] = ["m", "greedy", "t", "other"].map(Into::into);
+        ledger.flows(flow(10), BTreeMap::from([(tenant.clone(), flow(5)), (other.clone(), flow(20))]));
+        ledger.fill(0);
+        // A tenant has what it saved up and no more, whatever its module was granted.
+        ledger.open(&greedy, &tenant, 1_000, 20);
+        assert_eq!(burn(&ledger, &greedy, &tenant), 50);
+        assert!(ledger.accounts()[&(greedy.clone(), tenant.clone())].stopped);
+        ledger.open(&module, &tenant, 1_000, 30);
+        assert_eq!(burn(&ledger, &module, &tenant), 30, "what is for sure");
+        // And so have all of them together, of which 80 are gone.
+        ledger.open(&greedy, &other, 1_000, 0);
+        assert_eq!(burn(&ledger, &greedy, &other), 20);
+        ledger.fill(crate::clock::SECOND.unsigned_abs() * 7);
+        assert_eq!(ledger.saved(), (70, BTreeMap::from([(tenant.clone(), 5), (other.clone(), 200)])));
+        // The operator's are held to nothing but their own.
+        ledger.open(&module, &Arc::from("operator"), 1_000, 0);
+        assert_eq!(burn(&ledger, &module, &Arc::from("operator")), 1_000);
+        assert_eq!(ledger.saved().0, 70);
+    }
+
+    #[test]
+    fn what_a_call_did_not_use_is_put_back() {
+        let (ledger, module, tenant): (_, Arc<str>, Arc<str>) = (Ledger::default(), "m".into(), "t".into());
+        ledger.flows(flow(1), BTreeMap::from([(tenant.clone(), flow(1))]));
+        ledger.open(&module, &tenant, 100, 5);
+        assert_eq!(ledger.draw(&module, &tenant, 8), Some(8));
+        assert_eq!(ledger.saved().0, 2);
+        ledger.book(&module, &tenant, 1, None);
+        assert_eq!(ledger.saved().0, 9);
+        // Four of five are still for sure.
+        assert_eq!(ledger.draw(&module, &tenant, 100), Some(9));
+        ledger.book(&module, &tenant, 9, None);
+        assert_eq!((ledger.saved().0, ledger.draw(&module, &tenant, 1)), (0, None));
+    }
+
+    #[test]
+    fn what_cannot_be_paid_is_not_read() {
+        let (ledger, module, tenant): (_, Arc<str>, Arc<str>) = (Ledger::default(), "m".into(), "t".into());
+        ledger.flows(flow(100), BTreeMap::from([(tenant.clone(), flow(1))]));
+        assert!(ledger.charge(&module, &tenant, 10, 0));
+        assert!(!ledger.charge(&module, &tenant, 10, 9) && ledger.charge(&module, &tenant, 10, 10));
+        let account = &ledger.accounts()[&(module.clone(), tenant.clone())];
+        assert_eq!((account.reads_in_all, account.used_in_all, account.failures["out-of-fuel"]), (20, 0, 1));
+        assert_eq!(ledger.saved().0, 980);
+    }
+
+    #[test]
+    fn words_are_saved_up_too() {
+        let (mut words, second) = (Words::default(), SECOND.unsigned_abs());
+        assert_eq!(words.take(30, second), (30, 0));
+        assert_eq!(words.take(30, 2 * second), (2, 0));
+        assert_eq!(words.take(30, 3 * second), (0, 0), "nobody says every time that nothing is said");
+        assert_eq!(words.take(30, 13 * second), (1, 58));
+        assert_eq!(words.take(0, 14 * second), (0, 0));
+        assert_eq!(words.take(3, 3_600 * second), (3, 29));
+        assert_eq!(words.take(40, 3_600 * second), (29, 0));
+        // A module that logs a line a minute is never cut.
+        let mut words = Words::default();
+        assert!((1..1_000).all(|minute| words.take(1, minute * 60 * second) == (1, 0)));
     }
 }

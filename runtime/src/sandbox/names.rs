@@ -28,6 +28,9 @@ struct Granted {
     prefixes: Arc<[String]>,
 }
 
+/// What the names begin with that the host itself gives.
+const HOSTS: &str = "wasmeter.";
+
 #[derive(Debug, Clone)]
 struct Owner {
     module: Arc<str>,
@@ -60,7 +63,7 @@ impl Names {
     /// Whether a name may be had at all, whoever has it.
     pub fn allow(&self, name: &str) -> Result<(), String> {
         let Some(Granted { reserved, prefixes }) = &self.granted else { return Ok(()) };
-        if reserved.owners.contains_key(name) {
+        if name.starts_with(HOSTS) || reserved.owners.contains_key(name) {
             return Err(format!("the meter {name} is the operator's; choose a name of its own"));
         }
         if prefixes.iter().any(|prefix| name.starts_with(&**prefix)) {

@@ -1,6 +1,9 @@
 //! What the host's work costs a module, in fuel. One unit is one WebAssembly instruction, about a tenth of a
 //! nanosecond; the prices make fuel a measure of time whoever spends it.
 
+/// Fuel that a core burns in a second, about.
+pub const CORE_SECOND: u64 = 10_000_000_000;
+
 /// Calling the host: 230 ns measured, most of it in crossing over and back.
 pub const HOST_CALL: u64 = 3_000;
 /// One byte copied in or out, lists and texts alike.

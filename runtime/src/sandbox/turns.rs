@@ -1,5 +1,6 @@
 //! Turns for tenants' modules. Modules run in slices; whoever's tenant has run least in this slot has the next one, and
-//! the operator's own modules come before all of them.
+//! the operator's own modules come before all of them. What counts is the processor's time: that a machine is busy with
+//! something else is nobody's slice.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
@@ -9,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
 use tokio::time::{Instant as TimerInstant, sleep};
 
 use super::pauses::Pauses;
@@ -66,8 +68,8 @@ pub struct Closed(Arc<Gate>);
 /// While work waits for others, whether it is late is looked at so often at most.
 const PAUSED: Duration = Duration::from_millis(10);
 
-/// How long the task that is polled just now has waited for its turns in all.
-pub(super) fn waited() -> Duration {
+/// How long the task at hand has waited for its turns in all; nothing for one that takes none.
+pub fn waited() -> Duration {
     WAITED.get()
 }
 
@@ -226,7 +228,7 @@ impl<F: Future> Future for InTurns<F> {
         if !self.enters(cx.waker()) {
             return Poll::Pending;
         }
-        let ends = Slice { gate: Arc::clone(&self.gate), tenant: Arc::clone(&self.tenant), began: Instant::now() };
+        let ends = Slice { gate: Arc::clone(&self.gate), tenant: Arc::clone(&self.tenant), began: of_this_thread() };
         let before = WAITED.replace(self.waited);
         let polled = self.work.as_mut().poll(cx);
         WAITED.set(before);
@@ -250,12 +252,18 @@ impl<F> Drop for InTurns<F> {
 struct Slice {
     gate: Arc<Gate>,
     tenant: Arc<str>,
-    began: Instant,
+    /// What its thread had run before.
+    began: Duration,
+}
+
+/// How long this thread has run.
+fn of_this_thread() -> Duration {
+    clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap_or_default()
 }
 
 impl Drop for Slice {
     fn drop(&mut self) {
-        let took = self.began.elapsed();
+        let took = of_this_thread().saturating_sub(self.began);
         let mut turns = self.gate.lock();
         turns.running -= 1;
         *turns.used.entry(Arc::clone(&self.tenant)).or_default() += took;
@@ -301,7 +309,7 @@ mod tests {
     /// A slice that somebody runs.
     fn slice(gate: &Arc<Gate>, tenant: &Arc<str>) -> Slice {
         gate.lock().running += 1;
-        Slice { gate: Arc::clone(gate), tenant: Arc::clone(tenant), began: Instant::now() }
+        Slice { gate: Arc::clone(gate), tenant: Arc::clone(tenant), began: of_this_thread() }
     }
 
     #[test]

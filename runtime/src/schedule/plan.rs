@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::agent::usage;
 use crate::config::polling::Source;
 use crate::config::{Config, Polling, Problems};
 use crate::discovery::Resources;
@@ -52,7 +53,8 @@ pub fn check(config: &Config, modules: &[Arc<Module>]) -> Problems {
     let declares = modules.iter().any(|module| !module.description.declares.is_empty());
     for source in &config.polling.sources {
         let mut described = modules.iter().flat_map(|module| &module.description.meters);
-        if !declares && !described.any(|meter| source.meters.matches(&meter.name)) {
+        let ours = config.budget.meters && usage::matches(&source.meters);
+        if !declares && !ours && !described.any(|meter| source.meters.matches(&meter.name)) {
             let message = format!("source {} matches no meter of any module that is on", source.name);
             let remedy = "See wasmeter module list for the meters that there are";
             problems.warning(source.place, "meters", message, remedy);

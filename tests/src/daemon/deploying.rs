@@ -34,7 +34,7 @@ fn try_ask(folder: &Folder, method: &str, path: &str, body: &[u8]) -> Option<(u1
 fn order(mut more: Value, module: &[u8]) -> Vec<u8> {
     let known = more.as_object_mut().unwrap();
     known.entry("interval").or_insert(json!(1));
-    known.entry("grants").or_insert(json!({"names": ["probe.", "hostile."]}));
+    known.entry("grants").or_insert(json!({"names": ["probe.", "hostile."], "groups": ["cpu"]}));
     [more.to_string().as_bytes(), b"\n", module].concat()
 }
 
@@ -158,6 +158,10 @@ fn what_cannot_be_deployed_is_refused() {
     assert!(status == 422 && why.contains("not-a-component"), "{why}");
     let (status, why) = refused(&cloud, "other", json!({"grants": {}}), &probe());
     assert!(status == 422 && why.contains("the meter probe.up was not granted"), "{why}");
+    let large = json!({"limits": {"fuel_base": 1_000_000_000}, "dry_run": true});
+    let (status, why) = refused(&cloud, "large", large, &probe());
+    assert_eq!(status, 422);
+    assert!(why.contains("of the 1,000,000,000 of acme (budget.tenant: 10% of a core) "), "{why}");
     let (status, why) = refused(&cloud, "other", json!({"config": "run: loop"}), &hostile());
     assert!(status == 422 && why.contains("\"cause\":\"out-of-fuel\""), "{why}");
     let (status, why) = refused(&cloud, "other", json!({"interval": 0}), &probe());

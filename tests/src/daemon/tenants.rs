@@ -117,7 +117,7 @@ fn each_measures_its_own_guests_and_nobody_elses() {
     cloud.deploy(cloud.single(), "probe", "resources", &format!("{PROBE}\nconfig: {{parts: [vda, own]}}"));
     // It reads what the operator's do not, and of guests that nobody knows yet in the first slot.
     cloud.folder.poll(&["power.state"]);
-    cloud.deploy("acme", "honest", "hostile", "grants: {names: [hostile.]}");
+    cloud.deploy("acme", "honest", "hostile", "grants: {names: [hostile.], groups: [cpu]}");
     let daemon = cloud.folder.start("run");
     cloud.slots(5);
     daemon.end();
@@ -147,12 +147,17 @@ fn each_measures_its_own_guests_and_nobody_elses() {
 /// each change.
 #[test]
 fn whoever_fails_costs_nobody_else() {
-    let cloud = Cloud::new("");
+    let cloud = Cloud::new("budget: {tenant: 25%}");
     cloud.deploy("acme", "probe", "resources", PROBE);
     let mut wrong: BTreeMap<String, &str> = (0..9).map(|n| (format!("forever{n}"), "run: loop")).collect();
     wrong.insert("trap".to_owned(), "run: divide by zero");
     for (name, wrong) in &wrong {
-        cloud.deploy(cloud.single(), name, "hostile", &format!("grants: {{names: [hostile.]}}\nconfig: '{wrong}'"));
+        cloud.deploy(
+            cloud.single(),
+            name,
+            "hostile",
+            &format!("grants: {{names: [hostile.], groups: [cpu]}}\nconfig: '{wrong}'"),
+        );
     }
     let daemon = cloud.folder.start("run");
     until("all in quarantine", || {
@@ -262,4 +267,213 @@ fn what_cannot_run_is_named() {
     assert!(log.contains("the meter probe.up was not granted: names begin with mine., as grants.names says"), "{log}");
     assert!(log.contains("hostile.wasm has changed: its digest is "), "{log}");
     assert!(!cloud.measured("acme/probe", "probe.up").is_empty());
+}
+
+/// What does not fit is refused, and says what is free; it runs once something else is gone.
+#[test]
+fn what_does_not_fit_does_not_run() {
+    let cloud = Cloud::new("budget: {node: 1.2%, tenant: 1%}");
+    let remove = |file: &str| std::fs::remove_file(cloud.folder.path(&format!("deployments.d/{file}"))).unwrap();
+    cloud.deploy("acme", "probe", "resources", PROBE);
+    cloud.deploy(cloud.single(), "probe", "resources", PROBE);
+    cloud.deploy(cloud.single(), "second", "resources", &format!("{PROBE}\nfuel_base: 60_000_000"));
+    cloud.folder.run("check").is(64).says("second does not run: second of").says("or raise budget.");
+    let daemon = cloud.folder.start("run");
+    cloud.slots(2);
+    cloud.deploy("acme", "third", "resources", &format!("{PROBE}\nfuel_base: 45_000_000"));
+    remove(&format!("second-{}.yaml", &cloud.single()[..4]));
+    daemon.signal(Signal::HUP);
+    said(&daemon, "of the 120,000,000 of this node (budget.node: 1.2% of a core) ");
+    remove(&format!("probe-{}.yaml", &cloud.single()[..4]));
+    daemon.signal(Signal::HUP);
+    until("the third", || (!cloud.measured("acme/third", "probe.up").is_empty()).then_some(()));
+    cloud.deploy("acme", "fourth", "resources", PROBE);
+    daemon.signal(Signal::HUP);
+    said(&daemon, "of the 100,000,000 of acme (budget.tenant: 1% of a core) ");
+    cloud.slots(2);
+    daemon.end();
+    cloud.has_every_slot("acme/probe", "probe.up", &cloud.guests_of(0..2));
+    assert!(cloud.measured(&format!("{}/second", cloud.single()), "probe.up").is_empty());
+}
+
+/// A module that burns all that its tenant has leaves to the others what they were admitted with.
+#[test]
+fn what_was_admitted_is_there_whatever_others_burn() {
+    let cloud = Cloud::new("budget: {node: 9%, tenant: 4.5%}");
+    cloud.deploy("acme", "probe", "resources", PROBE);
+    let burns = "grants: {names: [hostile.], groups: [cpu]}\nconfig: 'run: loop'\nfuel_base: 200_000_000";
+    cloud.deploy("acme", "burns", "hostile", burns);
+    cloud.deploy(cloud.single(), "burns", "hostile", burns);
+    let daemon = cloud.folder.start("run");
+    until("both in quarantine", || (daemon.log().matches("it is in quarantine after 3").count() == 2).then_some(()));
+    cloud.slots(2);
+    daemon.end();
+    cloud.has_every_slot("acme/probe", "probe.up", &cloud.guests_of(0..2));
+}
+
+/// Statistics that guests' processes are asked for are not read every second without a grant, unless the operator reads
+/// them anyway; and deployments have no shorter interval than they may.
+#[test]
+fn what_is_read_how_often_is_granted() {
+    let cloud = Cloud::new("budget: {shortest_interval: 5}");
+    let granted = |more: &str| format!("grants: {{names: [hostile.], shortest_interval: 1{more}}}");
+    cloud.deploy("acme", "probe", "hostile", "grants: {names: [hostile.]}");
+    let check = |words: &str| cloud.folder.run("check").is(64).says(words);
+    check("it runs every 1 s, and may every 5 s. Write at least 5, or grant it: `grants: {shortest_interval: 1}`");
+    cloud.deploy("acme", "probe", "hostile", &granted(""));
+    // The operator polls `cpu`, which reads other statistics of the same guests.
+    check(
+        "every 1 s it reads statistics of cpu, for which guests' processes are asked, and which are granted every 10 s",
+    );
+    check("Write an interval of at least 10, or grant them: `grants: {groups: [cpu]}`");
+    cloud.deploy("acme", "probe", "hostile", &granted(", groups: [cpus]"));
+    check("`cpus` is no group of statistics. Write some of state, cpu, ");
+    cloud.deploy("acme", "probe", "hostile", &granted(", groups: [cpu]"));
+    cloud.folder.run("check").is(0);
+}
+
+/// What is read for a module is paid for by its tenant; who cannot pay leaves out slots, and nobody else does.
+#[test]
+fn what_is_read_has_its_price() {
+    let cloud = Cloud::new("budget: {tenant: 1.2%}");
+    cloud.deploy("acme", "probe", "resources", PROBE);
+    cloud.deploy("acme", "dear", "hostile", "grants: {names: [hostile.], groups: [cpu]}");
+    cloud
+        .folder
+        .run("check")
+        .is(64)
+        .says("dear of acme asks for")
+        .says("for what is read for it), and of the 120,000,000");
+    let daemon = cloud.folder.start("run");
+    // Before anything was read, nobody knows how many guests there are.
+    said(&daemon, "A deployment needs more than it was admitted with.");
+    said(
+        &daemon,
+        "What a deployment reads costs more than its tenant has left; it leaves out slots until there is enough.",
+    );
+    cloud.slots(3);
+    daemon.end();
+    cloud.has_every_slot("acme/probe", "probe.up", &cloud.guests_of(0..2));
+    let (dear, probe) = (cloud.measured("acme/dear", "hostile.time"), cloud.measured("acme/probe", "probe.up"));
+    assert!(!dear.is_empty() && dear.len() < probe.len(), "{} of {}", dear.len(), probe.len());
+}
+
+/// Who uses what is told to the operator, and measured where that is wanted.
+#[test]
+fn what_is_used_is_told_and_measured() {
+    let cloud = Cloud::new("budget: {meters: true}\nmetrics: {listen: '127.0.0.1:0'}");
+    cloud.folder.poll(&["cpu", "wasmeter.module.*"]);
+    cloud.deploy("acme", "probe", "resources", PROBE);
+    let failing = "grants: {names: [hostile.], groups: [cpu]}\nconfig: 'run: divide by zero'";
+    cloud.deploy(cloud.single(), "fails", "hostile", failing);
+    let daemon = cloud.folder.start("run");
+    said(&daemon, "it is in quarantine after 3 failing slots in a row");
+    cloud.slots(2);
+    let status = cloud.folder.run("status --json").is(0).json();
+    let module = |tenant: &str, name: &str| {
+        let mut all = status["modules"].as_array().unwrap().iter();
+        all.find(|module| module["tenant"] == tenant && module["name"] == name).unwrap().clone()
+    };
+    let (probe, fails) = (module("acme", "probe"), module(cloud.single(), "fails"));
+    for key in ["fuel_used_in_all", "samples_in_all", "memory_peak", "calls"] {
+        assert!(probe[key].as_u64() > Some(0), "{key} of {probe}");
+    }
+    assert!(probe["seconds_in_all"].as_f64() > Some(0.0));
+    assert_eq!((probe["deployment"]["version"].as_u64(), &probe["deployment"]["pause"]), (Some(1), &Value::Null));
+    assert!(probe["deployment"]["fuel_per_second"].as_u64() > Some(50_000_000), "{probe}");
+    assert!(fails["reads_in_all"].as_u64() > Some(0) && fails["failures"]["trap"].as_u64() > Some(0), "{fails}");
+    assert_eq!(fails["deployment"]["pause"]["why"], "trap");
+    assert!(fails["deployment"]["pause"]["until"].is_string());
+    let share = &status["budgets"]["tenants"]["acme"];
+    assert_eq!(share["limit"], 1_000_000_000);
+    assert_eq!(share["free"].as_u64().unwrap(), 1_000_000_000 - share["admitted"].as_u64().unwrap());
+    cloud
+        .folder
+        .run("status")
+        .is(0)
+        .says(&format!("{}/fails is in quarantine for another ", cloud.single()))
+        .says("acme/probe")
+        .says("all tenants  ");
+    let own = until("metrics", || {
+        let page = crate::control::page(&daemon)?;
+        Some(page.get(page.find("# HELP wasmeter_")?..)?.to_owned())
+    });
+    crate::control::conforms(&own);
+    let probe = "module=\"probe\",tenant=\"acme\"";
+    let fails = format!("module=\"fails\",tenant=\"{}\"", cloud.single());
+    for series in [
+        format!("module_seconds_total{{{probe}}} "),
+        format!("module_samples_total{{{probe}}} "),
+        format!("module_fuel_admitted{{{probe}}} 5"),
+        format!("deployment_version{{{probe}}} 1\n"),
+        format!("deployment_paused{{{fails}}} 1\n"),
+        "budget_fuel 2500000000\n".to_owned(),
+        "tenant_budget_fuel{tenant=\"acme\"} 1000000000\n".to_owned(),
+        "tenant_budget_fuel_free{tenant=\"acme\"} ".to_owned(),
+    ] {
+        assert!(own.contains(&format!("\nwasmeter_{series}")), "{series}:\n{own}");
+    }
+    daemon.end();
+    let fuel: Vec<Value> =
+        cloud.operators().into_iter().filter(|sample| sample["counter_name"] == "wasmeter.module.fuel").collect();
+    let of = |resource: &str| -> Vec<u64> {
+        let of = fuel.iter().filter(|sample| sample["resource_id"] == resource);
+        of.map(|sample| sample["counter_volume"].as_u64().unwrap()).collect()
+    };
+    for resource in ["acme/probe", "operator/cpu"] {
+        let volumes = of(resource);
+        assert!(volumes.len() > 2 && volumes.is_sorted_by(|one, next| one < next), "{resource}: {volumes:?}");
+    }
+    assert!(fuel.iter().all(|sample| sample["source"] == "openstack" && sample["counter_type"] == "cumulative"));
+}
+
+/// A tenant's transformer is handed what the operator's pollsters and its tenant's own give, of its guests alone, in the
+/// same slot; it remembers across restarts, and one that fails falls back.
+#[test]
+fn transformers_see_what_is_their_tenants() {
+    let cloud = Cloud::new("");
+    let delta = wasmeter::modules::built_in().find(|module| module.name == "delta").unwrap();
+    cloud.folder.write("deployments.d/delta.wasm", delta.wasm);
+    let growth = |meters: &str| {
+        format!("meters: [{meters}]\nconfig: {{target: {{name: growth.of}}}}\ngrants: {{names: [growth.]}}")
+    };
+    cloud.deploy("acme", "growth", "delta", &growth("cpu"));
+    cloud.deploy(cloud.single(), "growth", "delta", &growth("cpu"));
+    cloud.deploy("acme", "probe", "resources", &format!("{PROBE}\nconfig: {{parts: [own]}}"));
+    cloud.deploy("acme", "second", "delta", &growth("probe.up"));
+    cloud.deploy("acme", "parts", "delta", &growth("probe.dynamic.age"));
+    cloud.deploy(cloud.single(), "none", "delta", &growth("probe.up"));
+    let single = format!("{}/growth", cloud.single());
+    let daemon = cloud.folder.start("run");
+    until("a growth", || (!cloud.measured(&single, "growth.of").is_empty()).then_some(()));
+    cloud.slots(2);
+    daemon.end();
+    let before = cloud.measured("acme/growth", "growth.of").len();
+    let daemon = cloud.folder.start("run");
+    cloud.slots(2);
+    // With two inputs there is no one name; one of them is known only when it comes.
+    cloud.deploy("acme", "growth", "delta", &growth("cpu, probe.up"));
+    daemon.signal(Signal::HUP);
+    said(&daemon, "Deployment: version 2 is on trial.");
+    said(&daemon, "Deployment: version 2 is given up, and 1 goes on: it failed with");
+    cloud.slots(2);
+    daemon.end();
+    for (source, guests) in [("acme/growth", 0..2), ("acme/second", 0..2), (&single, 2..3)] {
+        cloud.has_every_slot(source, "growth.of", &cloud.guests_of(guests));
+    }
+    assert!(cloud.measured("acme/growth", "growth.of").len() > before);
+    let parts = cloud.measured("acme/parts", "growth.of");
+    assert!(parts.values().flatten().all(|id| id.ends_with("-acme/probe/own")), "{parts:?}");
+    assert_eq!(parts.values().last().unwrap().len(), cloud.guests_of(0..2).len());
+    assert!(cloud.measured(&format!("{}/none", cloud.single()), "growth.of").is_empty());
+}
+
+/// What a transformer would give of the operator's meters has to be granted, before it runs.
+#[test]
+fn what_a_transformer_gives_is_granted() {
+    let cloud = Cloud::new("");
+    let delta = wasmeter::modules::built_in().find(|module| module.name == "delta").unwrap();
+    cloud.folder.write("deployments.d/delta.wasm", delta.wasm);
+    cloud.deploy("acme", "growth", "delta", "meters: [cpu]\ngrants: {names: [growth.]}");
+    cloud.folder.run("check").is(64).says("the meter cpu is the operator's; choose a name of its own");
 }

@@ -1,14 +1,20 @@
 //! A deployment with all that it takes to run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use crate::contract::Wanted;
+use crate::discovery::holdings::Holding;
+use crate::modules::budget::Demand;
 use crate::modules::deploying::Ready;
+use crate::modules::deploying::terms::Operators;
 use crate::modules::deployment::{Deployment, Refused, Version};
 use crate::modules::life::{Change, StateId};
 use crate::sandbox::Names;
+use crate::sandbox::host::Gives;
 use crate::sandbox::host::state::State;
 
 /// The version of the host, with which a module may work that did not with another one.
@@ -43,7 +49,20 @@ pub struct Deployed {
     pub(super) busy: bool,
     /// Slots that it did not get to because it was at one.
     pub(super) skipped: u64,
+    /// Whether it needs more than fits.
+    pub(super) exceeds: bool,
+    /// Whether what it reads costs more than it has.
+    pub(super) unpaid: bool,
+    /// What it has for sure of an interval's fuel.
+    pub(super) sure: u64,
+    /// Samples that it was last handed, if it is a transformer.
+    pub(super) entries: u32,
+    /// What its versions said that they give, by their inputs, if it is a transformer.
+    pub(super) described: BTreeMap<u64, Arc<HashMap<Vec<String>, Arc<Gives>>>>,
 }
+
+/// Sets of inputs of which is kept what a transformer makes of them.
+const MOST_DESCRIBED: usize = 64;
 
 /// What a new deployment shares with those that there are.
 #[derive(Debug)]
@@ -80,6 +99,11 @@ impl Deployed {
             calls,
             busy: false,
             skipped: 0,
+            exceeds: false,
+            unpaid: false,
+            sure: 0,
+            entries: 0,
+            described: BTreeMap::new(),
             deployment,
         };
         deployed.tidy();
@@ -131,9 +155,50 @@ impl Deployed {
         let granted: Vec<String> = self.deployment.running().flat_map(|v| v.grants.names.clone()).collect();
         Arc::make_mut(&mut self.names).grant(&granted);
         self.ready.retain(|number, _| versions.contains(number));
+        self.described.retain(|number, _| versions.contains(number));
         if !self.ready.is_empty() {
             self.broken = None;
         }
+    }
+
+    /// Whether it is a transformer.
+    pub(super) fn converts(&self) -> bool {
+        self.ready.values().any(|ready| ready.converts())
+    }
+
+    /// Whether a transformer is for samples of a meter, whichever version of it runs.
+    pub(super) fn takes(&self, meter: &str) -> bool {
+        self.ready.values().any(|ready| ready.source.meters.matches(meter))
+    }
+
+    /// Keeps what a version said of these inputs.
+    pub(super) fn described(&mut self, version: u64, inputs: Vec<String>, gives: Arc<Gives>) {
+        let described = self.described.entry(version).or_default();
+        if described.contains_key(&inputs) {
+            return;
+        }
+        let described = Arc::make_mut(described);
+        // Inputs change when guests or devices come and go; a few sets of them go round.
+        if described.len() >= MOST_DESCRIBED {
+            described.clear();
+        }
+        described.insert(inputs, gives);
+    }
+
+    /// The statistics that it reads, whichever version of it runs.
+    pub(super) fn reads(&self) -> impl Iterator<Item = &Wanted> + Clone {
+        self.ready.values().flat_map(|ready| &ready.module.description.reads)
+    }
+
+    /// What it needs for what its tenant has, whichever version of it runs.
+    pub(super) fn demand(&self, holding: &Holding, chunk: u32, operators: &Operators) -> Option<Demand> {
+        let interval = self.interval()?;
+        let covered = operators.in_slots_of(interval);
+        let resources = holding.resources.max(self.entries);
+        let holding = Holding { resources, present: holding.present, guests: BTreeSet::new() };
+        let of = |ready: &Arc<Ready>| ready.demand(&self.deployment.key, &holding, chunk, covered);
+        let all = self.ready.values().map(of).reduce(|one, other| one.or(&other))?;
+        Some(Demand { interval: Duration::from_secs(interval), ..all })
     }
 
     /// Slots that it did not get to because it was at one.

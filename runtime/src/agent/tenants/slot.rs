@@ -1,14 +1,18 @@
 //! A slot of tenants' modules: what begins, and how it lands.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
+use super::converting::{Convert, Converted, Pending, sliced};
 use super::{Deployed, Landing};
 use crate::agent::Agent;
 use crate::agent::polling::{Poll, Polled};
 use crate::agent::report::ModuleReport;
-use crate::contract::Series;
+use crate::clock::Moment;
+use crate::contract::{Batch, Series};
 use crate::discovery::resource::Ident;
-use crate::discovery::{Snapshot, View};
+use crate::discovery::{Resources, Snapshot, View};
 use crate::modules::audit::Who;
 use crate::modules::deploying::Ready;
 use crate::modules::deployment::Key;
@@ -26,8 +30,12 @@ pub(super) struct Answer {
     pub(super) key: Key,
     /// Which one of this key.
     number: u64,
-    /// What was read in its slot.
-    pub(super) snapshot: Arc<Snapshot>,
+    /// When its slot was read.
+    pub(super) at: Moment,
+    /// The slot's resources.
+    of: Arc<Resources>,
+    /// Whether it is a transformer's.
+    pub(super) converts: bool,
     /// What was to run.
     run: Run,
     /// How it went.
@@ -45,6 +53,14 @@ struct Gave {
     /// What ran, whatever was deployed since.
     ready: Arc<Ready>,
     polled: Polled,
+    /// What it gave if it is a transformer.
+    converted: Option<Converted>,
+}
+
+/// What a version is called with.
+enum Job {
+    Poll(Poll),
+    Convert(Convert),
 }
 
 /// What is left to land of what a version gave.
@@ -71,17 +87,35 @@ impl Answer {
 
     /// At most so many samples.
     fn given(&self) -> usize {
-        let polled = self.trial.iter().chain(&self.current).flat_map(|gave| &gave.polled.landed);
-        polled.flat_map(|landed| &landed.output).map(|series| series.column.len()).sum()
+        let gave = || self.trial.iter().chain(&self.current);
+        let polled = gave().flat_map(|gave| &gave.polled.landed).flat_map(|landed| &landed.output);
+        let converted = gave().flat_map(|gave| &gave.converted).flat_map(|converted| &converted.landed);
+        polled.map(|series| series.column.len()).sum::<usize>()
+            + converted.flat_map(|landed| &landed.output).map(|batch| batch.column.len()).sum::<usize>()
+    }
+}
+
+// === impl Job ===
+
+impl Job {
+    async fn run(self) -> (Polled, Option<Converted>) {
+        match self {
+            Self::Poll(poll) => (poll.run().await, None),
+            Self::Convert(convert) => {
+                let (polled, converted) = convert.run().await;
+                (polled, Some(converted))
+            }
+        }
     }
 }
 
 /// How it went.
-fn outcome(polled: &Polled, resources: u32) -> Outcome {
+fn outcome(polled: &Polled, converted: Option<&Converted>, resources: u32) -> Outcome {
+    let nothing = polled.landed.is_empty() && converted.is_none_or(|converted| converted.landed.is_empty());
     match polled.failures.last() {
         _ if resources == 0 => Outcome::NotRun,
         None => Outcome::Good,
-        Some((failure, _)) if polled.landed.is_empty() => Outcome::Failed(failure.cause),
+        Some((failure, _)) if nothing => Outcome::Failed(failure.cause),
         Some((failure, _)) => {
             let failed = polled.failures.iter().fold(0, |sum: u32, (_, resources)| sum.saturating_add(*resources));
             Outcome::Partly { failed, cause: failure.cause }
@@ -117,21 +151,63 @@ impl Deployed {
     }
 }
 
+/// The version on trial, if there is one, and the current one.
+type Jobs = (Option<(Instance, Arc<Ready>, Job)>, Option<(Instance, Arc<Ready>, Job)>);
+
+fn jobs(run: &Run, job: impl Fn(&Instance) -> Option<(Arc<Ready>, Job)>) -> Jobs {
+    let job = |instance: Instance| job(&instance).map(|(ready, job)| (instance, ready, job));
+    match run {
+        Run::Nothing(_) => (None, None),
+        Run::Current(current) => (None, job(*current)),
+        Run::Trial { trial, current, .. } => (job(*trial), job(*current)),
+    }
+}
+
 // === impl Agent ===
 
 impl Agent {
-    /// Has tenants' modules that are due begin with what was read. One that is still at an earlier slot does not.
-    pub(in crate::agent) fn begin(&mut self, due: Vec<(Key, Run)>, snapshot: &Arc<Snapshot>) {
+    /// Has tenants' modules that are due begin with what was read, and transformers wait with what the operator's
+    /// pollsters `measured`. One that is still at an earlier slot does not.
+    pub(in crate::agent) fn begin(
+        &mut self,
+        due: impl Iterator<Item = (Key, Run)>,
+        snapshot: &Arc<Snapshot>,
+        slot: &Slot,
+        measured: usize,
+    ) {
+        let chunk = u32::try_from(self.config.sandbox.chunk).unwrap_or(u32::MAX);
+        let (mut begun, mut transformers): (BTreeSet<(Key, u64)>, Vec<Pending>) = Default::default();
         for (key, run) in due {
-            let Some(deployed) = self.tenants.deployed.get(&key) else { continue };
+            let Some(deployed) = self.tenants.deployed.get_mut(&key) else { continue };
             if deployed.busy {
                 self.skip(&key);
                 continue;
             }
+            // What the operator's modules declared in this slot is theirs from now on.
+            Arc::make_mut(&mut deployed.names).reserve(&self.names);
             let projects = Arc::clone(&deployed.projects);
+            if deployed.converts() {
+                deployed.busy = true;
+                let roots = slot.resources.guests_of(|project| projects.contains(project));
+                let view = View::of(&slot.resources, roots);
+                let taken = slot.samples.iter().take(measured).filter(|samples| deployed.takes(&samples.meter.name));
+                let samples = taken.filter_map(|samples| sliced(samples, &view)).collect();
+                let (number, resources) = (deployed.number, Arc::clone(&slot.resources));
+                transformers.push(Pending {
+                    key,
+                    number,
+                    run,
+                    at: slot.at,
+                    resources,
+                    samples,
+                    waits: BTreeSet::new(),
+                });
+                continue;
+            }
+            let deployed = &*deployed;
             let roots = snapshot.resources.guests_of(|project| projects.contains(project));
             let view = View::of(&snapshot.resources, roots);
-            let poll = |instance: &Instance| {
+            let job = |instance: &Instance| {
                 let ready = Arc::clone(deployed.ready.get(&instance.version)?);
                 let poll = Poll {
                     sandbox: Arc::clone(&self.sandbox),
@@ -141,52 +217,95 @@ impl Agent {
                     snapshot: Arc::clone(snapshot),
                     names: Arc::clone(&deployed.names),
                     view: view.clone(),
-                    chunk: u32::try_from(self.config.sandbox.chunk).unwrap_or(u32::MAX),
+                    chunk,
                     state: deployed.states.get(&instance.state).cloned().unwrap_or_default(),
+                    sure: deployed.sure,
                     clock: Arc::clone(&self.clock),
                 };
-                Some((ready, poll))
+                Some((ready, Job::Poll(poll)))
             };
-            let (trial, current) = match &run {
-                Run::Nothing(_) => continue,
-                Run::Current(current) => (None, *current),
-                Run::Trial { trial, current, .. } => (Some(*trial), *current),
-            };
-            let (first, then) = (trial.and_then(|trial| Some((trial, poll(&trial)?))), poll(&current));
-            let (resources, snapshot, asked) = (view.resources(), Arc::clone(snapshot), key.clone());
-            let read_at = snapshot.at.monotonic;
-            let number = deployed.number;
-            // Who waits for a server keeps nobody of its tenant from running.
-            let asks = first.iter().map(|(_, poll)| poll).chain(&then).any(|(ready, _)| ready.module.asks());
-            let calls = (!asks).then(|| Arc::clone(&deployed.calls));
-            let work = async move {
-                // Nobody closes it.
-                let _call = match &calls {
-                    Some(calls) => calls.acquire().await.ok(),
-                    None => None,
-                };
-                let (ran, trial) = (Ran::default(), None);
-                let mut answer = Answer { key: asked, number, snapshot, run, ran, trial, current: None, resources };
-                if let Some((instance, (ready, poll))) = first {
-                    let polled = poll.run().await;
-                    answer.ran.trial = Some((instance.state, outcome(&polled, resources)));
-                    answer.trial = Some(Gave { instance, ready, polled });
-                }
-                let falls_back = answer.ran.trial.is_none_or(|(_, outcome)| answer.run.falls_back(outcome));
-                if let Some((ready, poll)) = then.filter(|_| falls_back) {
-                    let polled = poll.run().await;
-                    answer.ran.current = Some((current.state, outcome(&polled, resources)));
-                    answer.current = Some(Gave { instance: current, ready, polled });
-                }
-                answer
-            };
-            let turns = self.tenants.gate.in_turns(&deployed.tenant, work);
-            let task = self.tenants.running.spawn_on(turns, &self.guests);
-            self.tenants.tasks.insert(task.id(), (key.clone(), number, read_at));
-            if let Some(deployed) = self.tenants.deployed.get_mut(&key) {
-                deployed.busy = true;
-            }
+            let jobs = jobs(&run, job);
+            begun.insert((key.clone(), deployed.number));
+            self.spawn(key, run, (snapshot.at, Arc::clone(&snapshot.resources)), view.resources(), jobs);
         }
+        for mut pending in transformers {
+            let own = begun.iter().filter(|(key, _)| key.tenant == pending.key.tenant);
+            pending.waits = own.cloned().collect();
+            self.tenants.pending.push(pending);
+        }
+        self.begin_transformers();
+    }
+
+    /// Has transformers begin that wait for nobody any more.
+    fn begin_transformers(&mut self) {
+        let ready: Vec<Pending> = self.tenants.pending.extract_if(.., |pending| pending.waits.is_empty()).collect();
+        for Pending { key, number, run, at, resources, samples, .. } in ready {
+            // It may have been removed meanwhile, and another one of its name be there.
+            let found = self.tenants.deployed.get_mut(&key).filter(|deployed| deployed.number == number);
+            let Some(deployed) = found else { continue };
+            let entries = samples.iter().map(|samples| samples.column.len()).sum::<usize>();
+            deployed.entries = u32::try_from(entries).unwrap_or(u32::MAX);
+            let deployed = &*deployed;
+            let roots = resources.guests_of(|project| deployed.projects.contains(project));
+            let (entries, samples) = (deployed.entries, Arc::new(samples));
+            let job = |instance: &Instance| {
+                let ready = Arc::clone(deployed.ready.get(&instance.version)?);
+                let convert = Convert {
+                    sandbox: Arc::clone(&self.sandbox),
+                    ledger: Arc::clone(&self.ledger),
+                    tenant: Arc::clone(&deployed.tenant),
+                    module: Arc::clone(&ready.module),
+                    meters: ready.source.meters.clone(),
+                    names: Arc::clone(&deployed.names),
+                    state: deployed.states.get(&instance.state).cloned().unwrap_or_default(),
+                    described: deployed.described.get(&instance.version).cloned().unwrap_or_default(),
+                    resources: Arc::clone(&resources),
+                    roots: roots.clone(),
+                    at,
+                    samples: Arc::clone(&samples),
+                    sure: deployed.sure,
+                    clock: Arc::clone(&self.clock),
+                };
+                Some((ready, Job::Convert(convert)))
+            };
+            let jobs = jobs(&run, job);
+            self.spawn(key, run, (at, Arc::clone(&resources)), entries, jobs);
+        }
+    }
+
+    /// Has a deployment run, in its tenant's turns.
+    fn spawn(&mut self, key: Key, run: Run, (at, of): (Moment, Arc<Resources>), resources: u32, jobs: Jobs) {
+        let Some(deployed) = self.tenants.deployed.get_mut(&key) else { return };
+        deployed.busy = true;
+        let (asked, number, converts) = (key.clone(), deployed.number, deployed.converts());
+        let (first, then) = jobs;
+        // Who waits for a server keeps nobody of its tenant from running.
+        let asks = first.iter().chain(&then).any(|(_, ready, _)| ready.module.asks());
+        let calls = (!asks).then(|| Arc::clone(&deployed.calls));
+        let work = async move {
+            // Nobody closes it.
+            let _call = match &calls {
+                Some(calls) => calls.acquire().await.ok(),
+                None => None,
+            };
+            let (ran, trial, current) = (Ran::default(), None, None);
+            let mut answer = Answer { key: asked, number, at, of, converts, run, ran, trial, current, resources };
+            if let Some((instance, ready, job)) = first {
+                let (polled, converted) = job.run().await;
+                answer.ran.trial = Some((instance.state, outcome(&polled, converted.as_ref(), resources)));
+                answer.trial = Some(Gave { instance, ready, polled, converted });
+            }
+            let falls_back = answer.ran.trial.is_none_or(|(_, outcome)| answer.run.falls_back(outcome));
+            if let Some((instance, ready, job)) = then.filter(|_| falls_back) {
+                let (polled, converted) = job.run().await;
+                answer.ran.current = Some((instance.state, outcome(&polled, converted.as_ref(), resources)));
+                answer.current = Some(Gave { instance, ready, polled, converted });
+            }
+            answer
+        };
+        let turns = self.tenants.gate.in_turns(&deployed.tenant, work);
+        let task = self.tenants.running.spawn_on(turns, &self.guests);
+        self.tenants.tasks.insert(task.id(), (key, number, at.monotonic));
     }
 
     fn skip(&mut self, key: &Key) {
@@ -202,16 +321,21 @@ impl Agent {
     /// Lands what tenants' modules gave in one slot; `None` if nothing is done. Samples, states and what becomes of
     /// deployments belong together.
     pub fn land(&mut self) -> Option<Landing> {
+        self.begin_transformers();
         let answers = self.tenants.take();
-        let snapshot = Arc::clone(&answers.first()?.snapshot);
-        let (at, most) = (snapshot.at, answers.iter().map(Answer::given).sum());
+        let first = answers.first()?;
+        let (at, resources) = (first.at, Arc::clone(&first.of));
+        let most = answers.iter().map(Answer::given).sum();
         let first_id = self.ids.take(at, most);
-        let mut stamper = Stamper::new(&snapshot.resources, &[], Arc::clone(&self.tenant), at, first_id);
+        let mut stamper = Stamper::new(&resources, &[], Arc::clone(&self.tenant), at, first_id);
+        let mut gave: Vec<(Key, u64, Range<usize>)> = Vec::new();
         let (mut reports, mut changes) = (Vec::new(), Vec::new());
         let since = self.tenants.gone.iter().filter(|(when, _)| *when > at.monotonic);
         let gone: Vec<Ident> = since.map(|(_, ident)| *ident).collect();
         for answer in answers {
             let Answer { key, ran, number, .. } = &answer;
+            let (asked, began) = (key.clone(), stamper.samples.len());
+            gave.push((asked, *number, began..began));
             // It may have been withdrawn meanwhile, and another one of its name be there.
             let found = self.tenants.deployed.get_mut(key).filter(|deployed| deployed.number == *number);
             let Some(deployed) = found else { continue };
@@ -227,13 +351,14 @@ impl Agent {
                 self.tenants.happened.extend(happened);
                 changes.push((key.clone(), changed, answer.why()));
             }
-            let (resources, had_trial) = (answer.resources, answer.ran.trial.is_some());
+            let (entries, had_trial) = (answer.resources, answer.ran.trial.is_some());
             let (counts, fallen) = answer.counts();
             if let Some(Gave { instance, polled, .. }) = fallen {
                 self.tally.all_failed(&deployed.owner, &polled.failures);
-                reports.push(ModuleReport { resources, ..deployed.report(instance.version, polled, at.wall).1 });
+                reports
+                    .push(ModuleReport { resources: entries, ..deployed.report(instance.version, polled, at.wall).1 });
             }
-            let Some(Gave { instance, ready, polled }) = counts else { continue };
+            let Some(Gave { instance, ready, polled, converted }) = counts else { continue };
             let (Left { landed, mut state }, mut report) = deployed.report(instance.version, polled, at.wall);
             if !gone.is_empty() {
                 Arc::make_mut(&mut state).forget(&gone);
@@ -258,13 +383,27 @@ impl Agent {
                 report.failures.extend(names.land(&module.name, &module.description.meters, &mut landed, of));
                 stamper.stamp(&mut self.directory, &work, landed);
             }
+            if let Some(Converted { inputs, gives: Some(gives), landed }) = converted {
+                for mut landed in landed {
+                    let names = Arc::make_mut(&mut deployed.names);
+                    let of = |batch: &Batch| (batch.meter, batch.column.len());
+                    report.failures.extend(names.land(&module.name, &gives.meters, &mut landed, of));
+                    stamper.convert(&mut self.directory, &module.name, &gives.meters, landed);
+                }
+                deployed.described(instance.version, inputs, gives);
+            } else if let Some((.., range)) = gave.last_mut() {
+                range.end = stamper.samples.len();
+            }
             self.tally.all_failed(&deployed.owner, &report.failures);
             report.samples = stamper.samples.iter().skip(before).map(|samples| samples.column.len()).sum();
-            reports.push(ModuleReport { resources, ..report });
+            self.ledger.gave(&report.name, &report.tenant, report.samples, report.took, report.memory);
+            reports.push(ModuleReport { resources: entries, ..report });
         }
         self.tenants.let_go();
         let (samples, declared) = stamper.finish();
-        let mut slot = Slot { at, resources: Arc::clone(&snapshot.resources), samples };
+        self.tenants.hand_on(at, &gave, &samples, resources.len(), &declared);
+        self.begin_transformers();
+        let mut slot = Slot { at, resources, samples };
         slot.declare(declared);
         self.tally.samples += slot.len() as u64;
         Some(Landing { slot, reports, changes })

@@ -19,6 +19,8 @@ pub struct Seen {
     pub nobodys: usize,
     /// What will make metering less than it could be.
     pub doubts: Vec<Doubt>,
+    /// What they are.
+    pub directory: Directory,
 }
 
 /// A statistic that only a balloon driver gives that was told to.
@@ -40,7 +42,8 @@ pub fn look(config: &Config, threads: &Threads) -> Result<Seen, HypervisorError>
         let mut doubts = reader.doubts().await?;
         doubts.extend(missing(&reading).or_else(|| without_balloon(&reading.records)));
         let (guests, nobodys) = (reading.records.len(), directory.nobodys(&reading.records));
-        Ok(Seen { guests, nobodys, doubts })
+        directory.saw(&reading.records, reading.at);
+        Ok(Seen { guests, nobodys, doubts, directory })
     })
 }
 

@@ -137,6 +137,7 @@ impl Poll {
             view,
             chunk: u32::try_from(config.sandbox.chunk).unwrap_or(u32::MAX),
             state: Arc::<State>::default(),
+            sure: 0,
             clock: Arc::clone(clock),
         }
     }

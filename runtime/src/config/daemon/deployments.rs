@@ -14,6 +14,7 @@ use crate::config::matching::{MOST_PATTERNS, MeterFilter};
 use crate::config::problem::{Place, Problems, Severity, quoted};
 use crate::config::yaml::{self, Node, Section};
 use crate::digest::Digest;
+use crate::hypervisor::Groups;
 use crate::modules::deployment::{Grants, Key};
 
 /// A deployment as it is written.
@@ -65,8 +66,9 @@ pub struct Deployments {
 
 const MOST_FILES: usize = 10_000;
 const MOST_NAMES: usize = 100;
+const GRANTS: [&str; 3] = ["names", "groups", "shortest_interval"];
 /// A second to a day.
-const INTERVAL: RangeInclusive<u64> = 1..=86_400;
+pub(super) const INTERVAL: RangeInclusive<u64> = 1..=86_400;
 
 /// Reads the folder that the configuration names, or none; `limits` are those of modules that set none.
 pub(super) fn read(reading: &mut Reading<'_, '_>, limits: &CallLimits) -> Deployments {
@@ -190,7 +192,7 @@ fn one(path: &Path, limits: &CallLimits, problems: &mut Problems) -> Option<Depl
 
 fn grants(section: &Section<'_>, folder: &Path, problems: &mut Problems) -> Grants {
     let Some(node) = section.get("grants") else { return Grants::default() };
-    let known = [&["names"][..], &grants::KEYS].concat();
+    let known = [&GRANTS[..], &grants::KEYS].concat();
     let Some(section) = Section::of(node, section.key("grants"), &known, Severity::Error, problems) else {
         return Grants::default();
     };
@@ -206,5 +208,18 @@ fn grants(section: &Section<'_>, folder: &Path, problems: &mut Problems) -> Gran
             );
         }
     }
-    Grants { names: names.into_iter().map(|(_, name)| name).collect(), ..grants::read(&section, folder, problems) }
+    let groups = section.texts("groups", MOST_NAMES, problems).unwrap_or_default();
+    for (place, group) in &groups {
+        if Groups::keys().all(|known| known != group) {
+            let known = Groups::keys().collect::<Vec<_>>().join(", ");
+            let message = format!("{} is no group of statistics", quoted(group));
+            problems.error(*place, &section.key("groups"), message, format!("Write some of {known}"));
+        }
+    }
+    Grants {
+        names: names.into_iter().map(|(_, name)| name).collect(),
+        groups: groups.into_iter().map(|(_, group)| group).collect(),
+        shortest_interval: section.read("shortest_interval", problems, |node| node.integer(&INTERVAL)),
+        ..grants::read(&section, folder, problems)
+    }
 }

@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    BUILT_IN_POLLING, Config, Control, GuestRules, HypervisorUri, Log, Metadata, Metrics, Output, Reader, Sandbox,
-    Schedule, Spool, Store, Tenants, deployments, machine, modules,
+    BUILT_IN_POLLING, Budget, Config, Control, GuestRules, HypervisorUri, Log, Metadata, Metrics, Output, Reader,
+    Sandbox, Schedule, Spool, Store, Tenants, deployments, machine, modules,
 };
 use super::{file, polling::BUILT_IN};
 use crate::config::polling::Polling;
 use crate::config::problem::{Problems, Severity};
 use crate::config::yaml::{self, Node, Section};
 
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 20] = [
     "host",
     "hypervisor",
     "polling",
@@ -20,6 +20,7 @@ const KEYS: [&str; 19] = [
     "sandbox",
     "modules",
     "transform",
+    "budget",
     "tenants",
     "deployments",
     "trust",
@@ -61,12 +62,13 @@ pub(super) fn config(text: &str, path: Option<&Path>, problems: &mut Problems) -
     let sandbox = Sandbox::read(&mut reading);
     let modules = modules::entries(&mut reading, &sandbox.limits);
     let transform = modules::transforms(&mut reading);
+    let budget = Budget::read(&mut reading);
     let deployments = deployments::read(&mut reading, &sandbox.limits);
     let root = reading.root();
     let trust = root.read("trust", reading.problems, |node| node.text()).map(|path| reading.path(path));
     let spool = Spool::read(&mut reading);
     let store = Store::read(&mut reading, &spool);
-    let tenants = Tenants::read(&mut reading, &store.quota);
+    let tenants = Tenants::read(&mut reading, &store.quota, budget.node);
     let control = Control::read(&mut reading, path.is_some());
     let outputs = Output::read(&mut reading);
     let guests = GuestRules::read(&mut reading);
@@ -87,6 +89,7 @@ pub(super) fn config(text: &str, path: Option<&Path>, problems: &mut Problems) -
         sandbox,
         modules,
         transform,
+        budget,
         tenants,
         deployments,
         trust,

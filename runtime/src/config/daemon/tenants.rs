@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::budget::SHARE;
 use super::read::Reading;
 use super::store::{QUOTA_KEYS, Quota};
 use crate::config::problem::{Severity, quoted};
+use crate::config::share::Share;
 use crate::config::yaml::{Kind, Section};
 use crate::modules::deployment::Tenant;
 use crate::modules::trust::{Policy, Rule, Signatures};
@@ -31,6 +33,9 @@ struct TenantRules {
     /// What it may keep.
     #[serde(flatten)]
     quota: Quota,
+    /// How much of a core its modules may have, where that is not as much as any tenant's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    budget: Option<Share>,
 }
 
 const MOST_TENANTS: usize = 10_000;
@@ -40,26 +45,34 @@ const MOST_KEYS: usize = 100;
 // === impl Tenants ===
 
 impl Tenants {
-    /// Those that are written; `quota` is that of all of whom nothing else is said.
-    pub(super) fn read(reading: &mut Reading<'_, '_>, quota: &Quota) -> Self {
+    /// Those that are written; `quota` is that of all of whom nothing else is said, and all of them together may have so
+    /// much of a core.
+    pub(super) fn read(reading: &mut Reading<'_, '_>, quota: &Quota, node_has: Share) -> Self {
         let root = reading.root();
         let tenants = root.read("tenants", reading.problems, |node| match &node.kind {
             Kind::Map(tenants) if tenants.len() <= MOST_TENANTS => Ok(tenants),
             Kind::Map(_) => Err(node.refuse("too many tenants", format!("Write at most {MOST_TENANTS}"))),
             _ => Err(node.refuse("not a mapping", "Write `name: {projects: [...]}` for each tenant")),
         });
-        let mut all = BTreeMap::new();
+        let (mut all, mut owners): (BTreeMap<_, _>, BTreeMap<String, String>) = Default::default();
         for tenant in tenants.into_iter().flatten() {
             let (name, path) = (&tenant.key, format!("tenants.{}", tenant.key));
             if let Err(error) = name.parse::<Tenant>() {
                 reading.problems.error(tenant.place, &path, error.to_string(), "Give it another name");
             }
             let [deployments, module_bytes] = QUOTA_KEYS;
-            let known = ["projects", "signatures", "keys", deployments, module_bytes];
+            let known = ["projects", "signatures", "keys", "budget", deployments, module_bytes];
             let Some(section) = Section::of(&tenant.value, path, &known, Severity::Error, reading.problems) else {
                 continue;
             };
             let projects = section.texts("projects", MOST_PROJECTS, reading.problems).unwrap_or_default();
+            for (place, project) in &projects {
+                if let Some(other) = owners.insert(project.clone(), name.clone()).filter(|other| other != name) {
+                    let message = format!("the project {} is {other}'s, too: both see its guests", quoted(project));
+                    let remedy = "Take it away from one of them, unless that is what you want";
+                    reading.problems.warning(*place, &section.key("projects"), message, remedy);
+                }
+            }
             if projects.is_empty() && section.get("projects").is_some() {
                 let (message, remedy) = (format!("{} has no projects", quoted(name)), "Write their ids, or remove it");
                 reading.problems.error(tenant.place, &section.key("projects"), message, remedy);
@@ -74,7 +87,13 @@ impl Tenants {
             let keys = keys.map(|keys| keys.into_iter().map(|(_, key)| key.into()).collect());
             let signed = Rule { signatures: signatures.unwrap_or_default(), keys };
             let quota = quota.overridden(&section, reading.problems);
-            all.insert(name.clone(), TenantRules { projects, signed, quota });
+            let budget =
+                section.read("budget", reading.problems, |node| match Share::read(node, &SHARE)? {
+                    share if share > node_has => Err(node
+                        .refuse("more than the node has", format!("Write at most {node_has}, or raise budget.node"))),
+                    share => Ok(share),
+                });
+            all.insert(name.clone(), TenantRules { projects, signed, quota, budget });
         }
         Self { named: all, quota: *quota }
     }
@@ -95,6 +114,11 @@ impl Tenants {
         let id = tenant.as_str().bytes().filter(|letter| *letter != b'-');
         self.named.contains_key(tenant.as_str())
             || (id.clone().count() == 32 && id.clone().all(|c| c.is_ascii_hexdigit()))
+    }
+
+    /// Tenants whose modules may have another share of a core than others.
+    pub fn budgets(&self) -> impl Iterator<Item = (&str, Share)> {
+        self.named.iter().filter_map(|(tenant, rules)| Some((&**tenant, rules.budget?)))
     }
 
     /// Whose modules have to be signed, and by whom.

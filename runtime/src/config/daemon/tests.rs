@@ -74,9 +74,11 @@ fn the_sample_says_what_the_defaults_are() {
             "meters": ["network.incoming.bytes"], "module": "delta",
             "config": {"target": {"name": "network.incoming.growth"}},
         }],
+        "budget": {"node": "25%", "tenant": "10%", "shortest_interval": 1, "meters": false},
         "tenants": {"acme": {
             "projects": ["5d7b60047a9a234138bda7f890cb50bf"], "signatures": "required", "keys": ["acme-release"],
             "deployments": 100, "module_bytes": "256MiB",
+            "budget": "15%",
         }},
         "deployments": [],
         "trust": folder.path().join("trust.d"),
@@ -112,7 +114,7 @@ fn the_sample_says_what_the_defaults_are() {
     });
     assert_eq!(config.effective_json(), expected);
     // What the sample calls a default is one: these sections differ in nothing that it does not say.
-    for section in ["hypervisor", "polling", "schedule", "reader", "metadata", "log"] {
+    for section in ["hypervisor", "polling", "schedule", "reader", "budget", "metadata", "log"] {
         assert_eq!(expected[section], defaults[section]);
     }
     assert_eq!(defaults["outputs"], json!([]));

@@ -17,6 +17,10 @@ impl Desk {
     /// Runs a module as it would be run in a slot.
     pub(super) async fn dry_run(&self, around: &Surroundings, prepared: &Prepared) -> Answer<DryRun> {
         let (key, ready, module) = (&prepared.key, &prepared.ready, &prepared.ready.module);
+        // What it is handed is there in a slot only.
+        if ready.converts() {
+            return Ok(DryRun::default());
+        }
         let reads = module.description.reads.clone();
         let read = self.ask(|answer| Errand::Read(key.clone(), reads, answer)).await?;
         let read = read.map_err(|why| {
@@ -41,6 +45,7 @@ impl Desk {
                 view: view.clone(),
                 chunk: u32::try_from(around.config.sandbox.chunk).unwrap_or(u32::MAX),
                 state,
+                sure: 0,
                 clock: Arc::clone(&around.clock),
             },
         );

@@ -51,18 +51,53 @@ async fn what_is_for_some_is_read_of_those() {
     let mut reader = Reader::new(host, Arc::new(SystemClock), WATCHDOG, 5);
     let all = reader.read(&Want::default()).await.unwrap();
     let guests: Vec<Uuid> = all.records.iter().map(|record| record.guest).collect();
-    let (some, others): (BTreeSet<Uuid>, BTreeSet<Uuid>) =
-        (guests[..3].iter().copied().collect(), guests[3..].iter().copied().collect());
-    let wanted = |key: &str, instead_of: &[String]| Wanted { key: key.to_owned(), instead_of: instead_of.to_vec() };
+    let some: BTreeSet<Uuid> = guests[..3].iter().copied().collect();
+    let wanted = |key: &str| Wanted { key: key.to_owned(), instead_of: Vec::new() };
     let mut both = want(&["net.*.rx.bytes"], None);
-    both.add_but_of(&[wanted("balloon.current", &[]), wanted("cpu.time", &["vcpu.*.time".into()])], &others);
+    both.add_of([wanted("balloon.current"), wanted("state.state")].iter(), &some);
+    both.know(guests[..8].iter().copied().collect());
     let reading = reader.read(&both).await.unwrap();
-    for key in ["balloon.current", "cpu.time"] {
-        assert_eq!(with(&reading, key).into_iter().collect::<BTreeSet<_>>(), some, "{key}");
-    }
+    let read: BTreeSet<Uuid> = with(&reading, "balloon.current").into_iter().collect();
+    let unknown = guests[8..].iter().copied();
+    assert_eq!(read, some.iter().copied().chain(unknown).collect(), "theirs, and whoever's it may be");
     assert_eq!(with(&reading, "net.count").len(), 10);
-    both.add(&[wanted("balloon.current", &[])]);
+    let state = KeyId::of("state.state").unwrap();
+    let states = |record: &Record| record.stats.iter().filter(|stat| stat.key == state).count();
+    assert!(reading.records.iter().all(|record| states(record) == 1), "it is read anyway");
+    both.add(&[wanted("balloon.current")]);
     assert_eq!(with(&reader.read(&both).await.unwrap(), "balloon.current").len(), 10);
+}
+
+/// What stands in for another statistic is read of those of a tenant's guests that lack that one, and of nobody else.
+#[tokio::test]
+async fn a_fall_back_for_some_is_read_of_those_of_them_that_need_it() {
+    let (host, _) = host("sim://?domains=60&calm=true");
+    let mut reader = Reader::new(host, Arc::new(SystemClock), WATCHDOG, 5);
+    let all = reader.read(&Want::default()).await.unwrap();
+    let guests: BTreeSet<Uuid> = all.records.iter().map(|record| record.guest).collect();
+    let some: BTreeSet<Uuid> = guests.iter().take(30).copied().collect();
+    let waits = vec!["vcpu.*.time".to_owned(), "vcpu.*.wait".to_owned()];
+    let reads = ["vcpu.current", "vcpu.*.time", "vcpu.*.wait"].map(|key| (key, Vec::new()));
+    let reads = reads.into_iter().chain([("cpu.time", waits)]);
+    let reads: Vec<Wanted> = reads.map(|(key, instead_of)| Wanted { key: key.to_owned(), instead_of }).collect();
+    let mut want = Want::default();
+    want.add_of(reads.iter(), &some);
+    want.know(guests.clone());
+    let reading = reader.read(&want).await.unwrap();
+    let (waits, total) = (with(&reading, "vcpu.*.wait"), with(&reading, "cpu.time"));
+    assert!(!total.is_empty() && total.len() < 15, "{} of 30 guests lack waits", total.len());
+    assert!(total.iter().all(|guest| some.contains(guest) && !waits.contains(guest)));
+    assert_eq!(waits.len() + total.len(), 30);
+    assert_eq!(reading.stood_in, BTreeMap::from([(Groups::CPU_TOTAL, total)]));
+    // Who has both read has neither twice.
+    want.add_of([Wanted { key: "cpu.time".to_owned(), instead_of: Vec::new() }].iter(), &some);
+    want.add(&reads);
+    let reading = reader.read(&want).await.unwrap();
+    let time = KeyId::of("cpu.time").unwrap();
+    let times = |record: &Record| record.stats.iter().filter(|stat| stat.key == time).count();
+    let (theirs, others): (Vec<_>, Vec<_>) = reading.records.iter().partition(|record| some.contains(&record.guest));
+    assert!(theirs.into_iter().all(|record| times(record) == 1));
+    assert!(others.iter().all(|record| times(record) <= 1) && others.iter().any(|record| times(record) == 1));
 }
 
 #[tokio::test]

@@ -13,8 +13,12 @@ pub struct Want {
     always: Groups,
     /// Groups that only stand in for others: for guests that lack a value under one of these keys.
     instead: BTreeMap<Groups, BTreeSet<Vec<KeyId>>>,
-    /// Groups that are read for some tenants only, with the guests that are known to be none of theirs.
-    not_of: BTreeMap<Groups, BTreeSet<Uuid>>,
+    /// Groups that are read of some guests only.
+    of_some: BTreeMap<Groups, BTreeSet<Uuid>>,
+    /// Groups that only stand in for others, for those of some guests that lack a value under one of these keys.
+    instead_of_some: BTreeMap<Groups, BTreeMap<Vec<KeyId>, BTreeSet<Uuid>>>,
+    /// Guests of which it is known whose they are. Others may be anybody's.
+    known: BTreeSet<Uuid>,
     /// Also of guests that are off. Their disks are looked at where they are, which may take its time.
     stopped: bool,
 }
@@ -35,14 +39,23 @@ impl Want {
         }
     }
 
-    /// Adds what a pollster reads that is for some guests alone: these others are not read for it. Whose a new guest is
-    /// is not known before it is read. What stands in for another statistic is read like that one, as nobody knows
-    /// beforehand who lacks it.
-    pub fn add_but_of(&mut self, reads: &[Wanted], others: &BTreeSet<Uuid>) {
-        for group in reads.iter().filter_map(|wanted| Groups::of_key(&wanted.key)) {
-            let known = self.not_of.entry(group).or_insert_with(|| others.clone());
-            known.retain(|guest| others.contains(guest));
+    /// Adds what a pollster reads of some guests alone, and of those that are not known: whose a new guest is shows
+    /// when it was read.
+    pub fn add_of<'a>(&mut self, reads: impl Iterator<Item = &'a Wanted>, guests: &BTreeSet<Uuid>) {
+        for wanted in reads {
+            let Some(group) = Groups::of_key(&wanted.key) else { continue };
+            if wanted.instead_of.is_empty() {
+                self.of_some.entry(group).or_default().extend(guests);
+            } else {
+                let keys = wanted.instead_of.iter().filter_map(|key| KeyId::of(key)).collect();
+                self.instead_of_some.entry(group).or_default().entry(keys).or_default().extend(guests);
+            }
         }
+    }
+
+    /// Guests of which it is known whose they are.
+    pub fn know(&mut self, known: BTreeSet<Uuid>) {
+        self.known = known;
     }
 
     /// Whether guests that are off are read, too.
@@ -67,27 +80,55 @@ impl Want {
 
     /// Groups that are read of every guest or of some.
     pub fn all_groups(&self) -> Groups {
-        self.instead.keys().chain(self.not_of.keys()).fold(self.always, |all, group| all | *group)
+        let some = self.instead.keys().chain(self.of_some.keys()).chain(self.instead_of_some.keys());
+        some.fold(self.always, |all, group| all | *group)
     }
 
-    /// Groups that are read of some guests, with those that need them after what was read. A guest that is off needs
-    /// none.
+    /// Groups that are read of some guests, with those that are running.
     pub fn of_some(&self, records: &[Record]) -> Vec<(Groups, Vec<Uuid>)> {
-        let running: Vec<Uuid> = self.running(records);
-        let groups: BTreeSet<Groups> = self.instead.keys().chain(self.not_of.keys()).copied().collect();
-        let wanted = groups.into_iter().filter(|group| !self.always.contains(*group));
+        let running = if self.of_some.is_empty() { Vec::new() } else { self.running(records) };
+        let wanted = self.of_some.iter().filter(|(group, _)| !self.is_read(**group));
+        let read = |(group, guests): (&Groups, &BTreeSet<Uuid>)| {
+            (*group, running.iter().filter(|guest| self.may_be(guest, guests)).copied().collect())
+        };
+        wanted.map(read).collect()
+    }
+
+    /// Groups that stand in for others, with those that lack these after all else was read. A guest that is off needs
+    /// none.
+    pub fn instead(&self, records: &[Record]) -> Vec<(Groups, Vec<Uuid>)> {
+        let groups: BTreeSet<Groups> = self.instead.keys().chain(self.instead_of_some.keys()).copied().collect();
+        let wanted = groups.into_iter().filter(|group| !self.is_read(*group));
         wanted
             .map(|group| {
                 let keys = self.instead.get(&group).into_iter().flatten();
                 let tests: Vec<Lack<'_>> = keys.map(|keys| Lack::of(keys)).collect();
-                let lacks = |record: &&Record| tests.iter().any(|lack| lack.is_in(record));
-                let mut guests: BTreeSet<Uuid> = records.iter().filter(lacks).map(|record| record.guest).collect();
-                if let Some(others) = self.not_of.get(&group) {
-                    guests.extend(running.iter().filter(|guest| !others.contains(guest)));
-                }
-                (group, guests.into_iter().collect())
+                let of_some = self.instead_of_some.get(&group).into_iter().flatten();
+                let of_some: Vec<_> = of_some.map(|(keys, guests)| (Lack::of(keys), guests)).collect();
+                let lacks = |record: &&Record| {
+                    let mut theirs = of_some.iter().filter(|(_, guests)| self.may_be(&record.guest, guests));
+                    tests.iter().any(|lack| lack.is_in(record)) || theirs.any(|(lack, _)| lack.is_in(record))
+                };
+                let before = self.of_some.get(&group);
+                let has = |guest: &Uuid| before.is_some_and(|guests| self.may_be(guest, guests));
+                let guests = records.iter().filter(lacks).map(|record| record.guest).filter(|guest| !has(guest));
+                (group, guests.collect())
             })
             .collect()
+    }
+
+    /// Groups that stand in for others for anybody's guests.
+    pub fn stand_in(&self) -> Groups {
+        self.instead.keys().fold(Groups::NONE, |all, group| all | *group)
+    }
+
+    /// Whether a group is read of every guest.
+    fn is_read(&self, group: Groups) -> bool {
+        (self.always | Groups::STATE).contains(group)
+    }
+
+    fn may_be(&self, guest: &Uuid, guests: &BTreeSet<Uuid>) -> bool {
+        guests.contains(guest) || !self.known.contains(guest)
     }
 }
 

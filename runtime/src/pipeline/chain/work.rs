@@ -1,5 +1,6 @@
 //! What a transformer does in a slot, on the modules' threads.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::batches::Batches;
@@ -31,10 +32,14 @@ pub struct Work {
     pub batches: Batches,
     /// Their resources.
     pub snapshot: Arc<Snapshot>,
+    /// The roots that they are of: it sees no other resources.
+    pub roots: Vec<Range<u32>>,
     /// Names of meters that are others'.
     pub names: Arc<Names>,
     /// How many samples there are.
     pub entries: u32,
+    /// What it has for sure of its tenant's fuel.
+    pub sure: u64,
 }
 
 /// What came of them.
@@ -51,7 +56,8 @@ pub struct Done {
 impl Work {
     /// Hands over the whole slot at once, because a transformer may combine guests, and by halves if that fails.
     pub async fn run(mut self) -> Done {
-        self.ledger.open(&self.module.name, &self.tenant, ledger::allowance(&self.module.limits, 1, self.entries));
+        let allowance = ledger::allowance(&self.module.limits, 1, self.entries);
+        self.ledger.open(&self.module.name, &self.tenant, allowance, self.sure);
         let (described, fuel) = self.describe().await;
         let state = std::mem::take(&mut self.state);
         let failed = |state, failure| Answers::failed(state, failure, self.entries);
@@ -94,7 +100,7 @@ impl Work {
     async fn convert(&self, gives: &Arc<Gives>, state: Arc<State>) -> Answers<Vec<Batch>> {
         let Self { sandbox, ledger, tenant, module, batches, snapshot, names, .. } = self;
         let resources: &Resources = &snapshot.resources;
-        let whole = View::of(resources, vec![resources.roots()]);
+        let whole = View::of(resources, self.roots.clone());
         let all = whole.roots();
         let calls = Calls { module, tenant, ledger, resources };
         let call = |view: Arc<View>, state, fuel| async move {

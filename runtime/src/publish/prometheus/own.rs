@@ -1,7 +1,8 @@
 //! What the daemon says about itself. All its own families are written here, one after the other.
 
 use super::escape;
-use crate::control::status::Status;
+use crate::control::status::{Deployment, Share, Status};
+use crate::control::time::Time;
 use crate::json;
 use crate::spool::log::Cause;
 use crate::spool::missed::Why;
@@ -20,6 +21,7 @@ pub fn text(status: Option<&Status>) -> String {
     if let Some(status) = status {
         out.cycles(status);
         out.modules(status);
+        out.tenants(status);
         out.publishers(status);
         out.spool(status);
     }
@@ -79,12 +81,17 @@ impl Families {
     fn modules(&mut self, status: &Status) {
         /// A number of a module.
         type Number = fn(&crate::control::status::Module) -> u64;
-        let families: [(&str, &str, &str, Number); 5] = [
+        let families: [(&str, &str, &str, Number); 8] = [
             ("module_samples", "gauge", "Samples that a module gave in the last slot.", |module| module.samples),
             ("module_fuel_granted", "gauge", "Fuel that it was granted for its last slot.", |module| {
                 module.fuel_granted
             }),
             ("module_fuel_total", "counter", "Fuel that it used.", |module| module.fuel_used_in_all),
+            ("module_reads_fuel_total", "counter", "The price of what was read for it, as fuel.", |module| {
+                module.reads_in_all
+            }),
+            ("module_samples_total", "counter", "Samples that it gave.", |module| module.samples_in_all),
+            ("module_memory_peak_bytes", "gauge", "The most memory that it had.", |module| module.memory_peak),
             ("module_calls_total", "counter", "Calls of it.", |module| module.calls),
             ("module_resources_lost_total", "counter", "Resources left out because its calls failed.", |module| {
                 module.resources_lost
@@ -96,11 +103,69 @@ impl Families {
                 self.series(name, [("module", &module.name), ("tenant", &module.tenant)], number(module));
             }
         }
+        let name = "module_seconds_total";
+        self.family(name, "counter", "How long its calls took, without waiting for others.");
+        for module in &status.modules {
+            self.series(name, [("module", &module.name), ("tenant", &module.tenant)], module.seconds_in_all);
+        }
         self.family("module_calls_failed_total", "counter", "Calls of a module that came to nothing, by cause.");
         for module in &status.modules {
             for (cause, calls) in &module.failures {
                 let labels = [("module", &*module.name), ("tenant", &module.tenant), ("cause", cause)];
                 self.series("module_calls_failed_total", labels, calls);
+            }
+        }
+    }
+
+    /// What is said of tenants' deployments, where there are any.
+    fn tenants(&mut self, status: &Status) {
+        let Some(budgets) = &status.budgets else { return };
+        /// A number of a deployment.
+        type Number = fn(&Deployment, Time) -> f64;
+        let families: [(&str, &str, Number); 4] = [
+            ("deployment_version", "The version of a tenant's deployment that is current.", |deployment, _| {
+                real(deployment.version)
+            }),
+            ("deployment_on_trial", "Whether another version of it is on trial.", |deployment, _| {
+                real(u64::from(deployment.trial.is_some()))
+            }),
+            ("deployment_paused", "Whether it does not run now.", |deployment, _| {
+                real(u64::from(deployment.pause.is_some()))
+            }),
+            (
+                "deployment_pause_seconds",
+                "How long it will not run; 0 if it runs, or somebody paused it.",
+                |of, now| of.pause.as_ref().and_then(|pause| pause.until).map_or(0.0, |until| until.since(now)),
+            ),
+        ];
+        let all = || status.modules.iter().filter_map(|module| Some((module, module.deployment.as_ref()?)));
+        for (name, help, number) in families {
+            self.family(name, "gauge", help);
+            for (module, deployment) in all() {
+                let labels = [("module", &*module.name), ("tenant", &module.tenant)];
+                self.series(name, labels, number(deployment, status.at));
+            }
+        }
+        let name = "module_fuel_admitted";
+        self.family(name, "gauge", "Fuel in a second that a tenant's module was admitted with.");
+        for (module, deployment) in all() {
+            self.series(name, [("module", &*module.name), ("tenant", &module.tenant)], deployment.fuel_per_second);
+        }
+        /// A number of a share.
+        type Part = fn(&Share) -> u64;
+        let families: [(&str, &str, Part); 4] = [
+            ("budget_fuel", "Fuel in a second that modules may have: of a tenant, or of all.", |share| share.limit),
+            ("budget_fuel_admitted", "Fuel in a second that they were admitted with.", |share| share.admitted),
+            ("budget_fuel_free", "Fuel in a second that one more can have.", |share| share.free),
+            ("budget_fuel_saved", "Fuel that is saved up for what they need beyond that.", |share| share.saved),
+        ];
+        for (name, help, part) in families {
+            self.family(name, "gauge", help);
+            self.series(name, [], part(&budgets.node));
+            let name = format!("tenant_{name}");
+            self.family(&name, "gauge", help);
+            for (tenant, share) in &budgets.tenants {
+                self.series(&name, [("tenant", tenant)], part(share));
             }
         }
     }
@@ -157,4 +222,9 @@ impl Families {
         let seen = spool.seen.seconds();
         self.one("spool_seen_timestamp_seconds", "gauge", "When its disk was last heard of, since 1970.", seen);
     }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "small numbers")]
+fn real(number: u64) -> f64 {
+    number as f64
 }

@@ -37,7 +37,14 @@ impl Lines {
 
     /// Hands the lines to the log, in the name of a module and a tenant.
     pub fn emit(&self, module: &str, tenant: &str) {
-        for (level, text) in &self.kept {
+        self.emit_some(module, tenant, u64::MAX, 0);
+    }
+
+    /// Hands at most so many lines to the log, after so many of earlier calls that were not.
+    pub fn emit_some(&self, module: &str, tenant: &str, most: u64, unsaid: u64) {
+        let all = self.kept.len() as u64 + self.dropped;
+        let dropped = if most < all { unsaid } else { unsaid.saturating_add(self.dropped) };
+        for (level, text) in self.kept.iter().take(usize::try_from(most).unwrap_or(usize::MAX)) {
             match *level {
                 tracing::Level::ERROR => tracing::error!(target: "wasmeter::module", module, tenant, "{text}"),
                 tracing::Level::WARN => tracing::warn!(target: "wasmeter::module", module, tenant, "{text}"),
@@ -45,8 +52,7 @@ impl Lines {
                 _ => tracing::debug!(target: "wasmeter::module", module, tenant, "{text}"),
             }
         }
-        if self.dropped > 0 {
-            let dropped = self.dropped;
+        if dropped > 0 {
             tracing::warn!(target: "wasmeter::module", module, tenant, dropped, "More lines were dropped.");
         }
     }

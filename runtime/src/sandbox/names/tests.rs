@@ -88,5 +88,7 @@ fn a_tenants_names_are_those_that_were_granted() {
     operators.describe(&ours, "acme.load").unwrap();
     names.reserve(&Arc::new(operators));
     assert_eq!(land(&mut names, &theirs, &["acme.load", "web.a"]).0, [1]);
+    let all = Names::granted(Arc::default(), &["wasmeter.".to_owned()]);
+    assert!(all.allow("wasmeter.module.anything").unwrap_err().contains("is the operator's"));
     assert!(Names::granted(Arc::default(), &[]).allow("anything").unwrap_err().contains("no names were"));
 }

@@ -1,0 +1,140 @@
+//! What every deployment is held against, whoever deployed it: how often it runs, what it reads how often, and what
+//! that costs.
+
+use std::sync::Arc;
+
+use super::{Ready, Refused};
+use crate::config::Config;
+use crate::contract::{Meter, Wanted};
+use crate::discovery::holdings::{Holding, Holdings};
+use crate::hypervisor::Groups;
+use crate::hypervisor::reader::cost;
+use crate::modules::budget::{Admitted, Demand, Load};
+use crate::modules::deployment::{Grants, Key};
+use crate::sandbox::{Module, World};
+use crate::schedule::plan;
+
+/// What the operator's pollsters read of all guests, in the slots of each of their intervals, and what they give.
+#[derive(Debug, Clone, Default)]
+pub struct Operators {
+    reads: Vec<(u64, Groups)>,
+    /// The meters that they describe.
+    pub meters: Arc<[Meter]>,
+}
+
+/// What is to fit.
+#[derive(Debug)]
+pub struct Fitting {
+    /// What runs and goes on, and what was found to fit.
+    pub admitted: Admitted,
+    /// What is there, as far as it is known.
+    pub holdings: Holdings,
+    /// The most guests handed over in one call.
+    pub chunk: u32,
+    /// Whose guests are whose, and what is read anyway.
+    tenants: crate::config::daemon::Tenants,
+    operators: Operators,
+}
+
+/// The groups that statistics are in: those that are read in any case, and those that only stand in for others.
+pub fn groups<'a>(reads: impl Iterator<Item = &'a Wanted> + Clone) -> (Groups, Groups) {
+    let of = |stand_in: bool| {
+        let some = reads.clone().filter(|wanted| wanted.instead_of.is_empty() != stand_in);
+        Groups::of_keys(some.map(|wanted| &*wanted.key))
+    };
+    (of(false), of(true))
+}
+
+/// Whether a module may run so often, and read so often what it reads.
+pub(super) fn may_run(
+    config_shortest: u64,
+    covered: Groups,
+    grants: &Grants,
+    interval: u64,
+    module: &Module,
+) -> Result<(), Refused> {
+    let shortest = grants.shortest_interval.unwrap_or(config_shortest);
+    if interval < shortest {
+        let message = format!("it runs every {interval} s, and may every {shortest} s");
+        let remedy = format!("Write at least {shortest}, or grant it: `grants: {{shortest_interval: {interval}}}`");
+        return Err(Refused::new("interval", message, remedy));
+    }
+    let (always, stand_in) = groups(module.description.reads.iter());
+    let may = Groups::of_keys(grants.groups.iter().map(String::as_str)) | covered;
+    let rare: Vec<(&str, u64)> = cost::too_often((always | stand_in).but(may), interval).collect();
+    let Some(least) = rare.iter().map(|(_, shortest)| *shortest).max() else { return Ok(()) };
+    let names = rare.iter().map(|(group, _)| *group).collect::<Vec<_>>().join(", ");
+    let message = format!(
+        "every {interval} s it reads statistics of {names}, for which guests' processes are asked, and which are \
+         granted every {least} s"
+    );
+    let remedy = format!("Write an interval of at least {least}, or grant them: `grants: {{groups: [{names}]}}`");
+    Err(Refused::new("grants.groups", message, remedy))
+}
+
+// === impl Operators ===
+
+impl Operators {
+    /// What these pollsters read.
+    pub fn of(config: &Config, pollsters: &[Arc<Module>]) -> Self {
+        let intervals = config.polling.sources.iter().map(|source| source.interval.as_secs()).filter(|s| *s > 0);
+        let read = |interval: u64| {
+            let work = plan::plan(&config.polling, pollsters, &[interval]);
+            let all = work.iter().map(|work| groups(work.module.description.reads.iter()).0);
+            (interval, all.fold(Groups::STATE, |all, some| all | some))
+        };
+        let meters = pollsters.iter().flat_map(|module| &module.description.meters).cloned().collect();
+        Self { reads: intervals.map(read).collect(), meters }
+    }
+
+    /// What they read in every slot of an interval.
+    pub fn in_slots_of(&self, interval: u64) -> Groups {
+        let theirs = self.reads.iter().filter(|(their, _)| interval.is_multiple_of(*their));
+        theirs.fold(Groups::STATE, |all, (_, groups)| all | *groups)
+    }
+}
+
+// === impl Ready ===
+
+impl Ready {
+    /// Whether it is a transformer.
+    pub fn converts(&self) -> bool {
+        self.module.code.manifest.world == World::Transformer
+    }
+
+    /// What it needs for what its tenant has, where some groups are read anyway.
+    pub fn demand(&self, key: &Key, holding: &Holding, chunk: u32, covered: Groups) -> Demand {
+        let reads = groups(self.module.description.reads.iter()).0.but(covered);
+        let load = Load {
+            calls: u64::from(holding.present.div_ceil(chunk.max(1))),
+            resources: holding.resources,
+            reads: cost::price(reads).saturating_mul(holding.present.into()),
+        };
+        Demand::new(key.tenant.as_str(), key.name.as_str(), &self.module.limits, load, self.source.interval)
+    }
+}
+
+// === impl Fitting ===
+
+impl Fitting {
+    /// Beside what goes on, by a configuration.
+    pub fn beside(admitted: Admitted, holdings: Holdings, config: &Config, operators: Operators) -> Self {
+        let chunk = u32::try_from(config.sandbox.chunk).unwrap_or(u32::MAX);
+        Self { admitted, holdings, chunk, tenants: config.tenants.clone(), operators }
+    }
+
+    /// Counts with what a version of a deployment needs, if that fits. What runs of it may run again, should the new
+    /// version fail.
+    pub fn admit(&mut self, key: &Key, ready: &Ready) -> Result<(), Refused> {
+        let holding = self.holdings.of(&self.tenants.projects_of(&key.tenant));
+        let covered = self.operators.in_slots_of(ready.source.interval.as_secs());
+        let demand = ready.demand(key, &holding, self.chunk, covered);
+        let before = self.admitted.get(&demand.tenant, &demand.module);
+        let both = before.map_or_else(|| demand.clone(), |before| demand.or(before));
+        let wanted = Demand { interval: demand.interval, ..both };
+        let admitted = self.admitted.admit(&wanted);
+        admitted.map_err(|refused| Refused::new("fuel_base", refused.to_string(), refused.remedy()))?;
+        self.admitted.put(wanted);
+        Ok(())
+    }
+}
