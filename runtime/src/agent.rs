@@ -27,6 +27,7 @@ use crate::hypervisor::reader::Reader;
 use crate::modules::deploying::{self, Loaded, Loader, Ready};
 use crate::modules::deployment::{Deployment, Version};
 use crate::modules::registry::Registry;
+use crate::modules::store::Pinned;
 use crate::modules::{Modules, NotLoaded};
 use crate::pipeline::Chain;
 use crate::publish::id::Ids;
@@ -123,22 +124,34 @@ async fn restore(loader: &mut Loader, registry: &Registry) -> Vec<Restored> {
     restored
 }
 
-/// Has what the operator wrote run. What cannot is said, and keeps nothing else from running.
-async fn follow(tenants: &mut Tenants, mut loader: Loader, registry: &Registry, around: &Around<'_>, config: &Config) {
+/// Has what the operator wrote run. What cannot is said, and keeps nothing else from running. Modules that come are held
+/// until their deployments are kept.
+async fn follow(
+    tenants: &mut Tenants,
+    mut loader: Loader,
+    registry: &Registry,
+    around: &Around<'_>,
+    config: &Config,
+) -> Vec<Pinned> {
     let Loaded { prepared, failed, problems } = deploying::load(&mut loader, config).await;
     if !problems.is_empty() {
         tracing::error!("Not all deployments run as they are written now:\n{problems}");
     }
     // So that what is written now can be gone back to when the files say something else.
     let files: BTreeMap<_, _> = prepared.iter().map(|one| (one.version.digest, Arc::clone(&one.file))).collect();
+    let mut held = Vec::new();
     if registry.missing().is_none() {
         for file in files.into_values() {
-            if let Err(error) = registry.put(file).await {
-                tracing::error!(%error, "A module is not kept; after a restart it cannot be gone back to.");
+            match registry.put(file).await {
+                Ok(pinned) => held.push(pinned),
+                Err(error) => {
+                    tracing::error!(%error, "A module is not kept; after a restart it cannot be gone back to.");
+                }
             }
         }
     }
     tenants.follow(prepared, &failed, around);
+    held
 }
 
 /// What makes deployments ready. What is odd about its keys is said.
@@ -163,10 +176,10 @@ impl Agent {
         let chains = modules.chains();
         let names = Arc::new(modules.names.clone());
         let mut tenants = Tenants::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
-        let around = Around { tenants: &config.tenants, reserved: &names };
+        let around = Around { tenants: &config.tenants, reserved: &names, now: clock.now().wall };
         let mut loader = loader(&sandbox, &config, &names);
         tenants.restore(restore(&mut loader, &registry).await, &around);
-        follow(&mut tenants, loader, &registry, &around, &config).await;
+        let held = follow(&mut tenants, loader, &registry, &around, &config).await;
         let mut agent = Self {
             clock,
             sandbox,
@@ -184,7 +197,7 @@ impl Agent {
             tenants,
             tally: Tally::default(),
             registry,
-            saving: Saving::default(),
+            saving: Saving::holding(held),
             config,
         };
         agent.save().await;
@@ -213,9 +226,10 @@ impl Agent {
         let mut names = modules.names.clone();
         names.keep_declared(&self.names, is_the_same);
         self.names = Arc::new(names);
-        let around = Around { tenants: &config.tenants, reserved: &self.names };
+        let around = Around { tenants: &config.tenants, reserved: &self.names, now: self.clock.now().wall };
         let loader = loader(&self.sandbox, &config, &self.names);
-        follow(&mut self.tenants, loader, &self.registry, &around, &config).await;
+        let held = follow(&mut self.tenants, loader, &self.registry, &around, &config).await;
+        self.saving.held.extend(held);
         self.save().await;
         self.modules = modules;
         self.config = config;

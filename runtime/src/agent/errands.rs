@@ -16,7 +16,7 @@ use crate::discovery::Snapshot;
 use crate::hypervisor::Groups;
 use crate::hypervisor::reader::{Reading, Want};
 use crate::modules::deploying::{Prepared, Ready};
-use crate::modules::deployment::{Deployment, Key};
+use crate::modules::deployment::{Deployment, Key, Version};
 use crate::modules::registry::Unkept;
 use crate::sandbox::host::state::State;
 use crate::sandbox::turns::Gate;
@@ -85,8 +85,9 @@ pub struct Order {
 pub enum What {
     /// This version runs.
     Deploy(Box<Prepared>),
-    /// The version that ran before runs again, or this one, which is ready.
-    RollBack(Option<u64>, Option<Arc<Ready>>),
+    /// The version that ran before runs again, or that of this number. It is this one, which is ready, unless it runs
+    /// already.
+    RollBack(Option<u64>, Option<(Arc<Version>, Arc<Ready>)>),
     /// It does not run.
     Pause,
     /// It runs again.
@@ -110,6 +111,12 @@ pub enum Refused {
     /// There is no such deployment.
     #[error("there is no deployment {0}: see wasmeter module list")]
     Unknown(Key),
+    /// It is written in the operator's files.
+    #[error("{0} is written in {1}, which comes first: change it there, and reload")]
+    Written(Key, String),
+    /// Another version is next to go back to than the one that was made ready.
+    #[error("{0} has changed meanwhile: see wasmeter module show, and say it again if it is still wanted")]
+    Meanwhile(Key),
     /// It is not in a state for that.
     #[error(transparent)]
     Never(#[from] crate::modules::deployment::Refused),
@@ -170,11 +177,24 @@ impl Agent {
         want.all_groups()
     }
 
+    /// The file in which it is written, even if that cannot be read just now: what it says next comes first.
+    fn written(&self, key: &Key) -> Option<String> {
+        let mut files = self.config.deployments.files.iter();
+        let found = files.find(|deployment| deployment.key == *key);
+        let read = found.map(|deployment| deployment.written.display().to_string());
+        read.or_else(|| self.tenants.get(key)?.file().map(str::to_owned))
+    }
+
     /// Follows an order, which is durable before anything changes.
     async fn change(&mut self, Order { key, what, by, at }: Order) -> Result<Changed, Refused> {
         // What is being kept just now is older.
         self.saved().await;
         let unknown = || Refused::Unknown(key.clone());
+        if matches!(what, What::Deploy(_) | What::Remove)
+            && let Some(file) = self.written(&key)
+        {
+            return Err(Refused::Written(key, file));
+        }
         let known = self.tenants.get(&key);
         let (next, changes, ready) = match what {
             What::Remove => {
@@ -193,7 +213,7 @@ impl Agent {
                         return Ok(Changed { deployment, changes: Vec::new() });
                     }
                     Some(Some(followed)) => followed?,
-                    None => (Deployment::new(key.clone(), version, HOST), Vec::new()),
+                    None => (Deployment::new(key.clone(), version, HOST, at), Vec::new()),
                 };
                 let quota = self.config.tenants.quota_of(&key.tenant);
                 self.registry.fits(next.clone(), quota).await?;
@@ -206,8 +226,15 @@ impl Agent {
                 let deployment = &known.ok_or_else(unknown)?.deployment;
                 let (next, changes) =
                     to.map_or_else(|| deployment.rolled_back(), |to| deployment.rolled_back_to(to))?;
+                let is_ready = |version: &Arc<Version>| {
+                    let runs = deployment.running().any(|running| running.number == version.number);
+                    runs || ready.as_ref().is_some_and(|(of, _)| of == version)
+                };
+                if !next.running().all(is_ready) {
+                    return Err(Refused::Meanwhile(key));
+                }
                 self.registry.save(next.clone()).await?;
-                (next, changes, ready)
+                (next, changes, ready.map(|(_, ready)| ready))
             }
             What::Pause => {
                 let (next, changes) = known.ok_or_else(unknown)?.deployment.paused(at, &by);
@@ -226,7 +253,7 @@ impl Agent {
             said.push("it is new".to_owned());
         }
         self.tenants.unsaved.remove(&key);
-        let around = Around { tenants: &self.config.tenants, reserved: &self.names };
+        let around = Around { tenants: &self.config.tenants, reserved: &self.names, now: at };
         match ready.as_ref().filter(|_| is_new) {
             Some(ready) => self.tenants.add(next.clone(), Arc::clone(ready), &around),
             None => self.tenants.go_on(&key, next.clone(), &changes, ready),
