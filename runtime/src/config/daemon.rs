@@ -22,6 +22,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use self::control::Control;
+pub(crate) use self::deployments::try_read_deployment;
 pub use self::deployments::{DeploymentFile, Deployments};
 pub use self::fixture::Fixture;
 pub use self::guests::{GuestRules, Whose, WithoutNova};
