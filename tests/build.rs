@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Packages to build, and the names of what comes out.
-const GUESTS: [(&str, &str); 8] = [
+const GUESTS: [(&str, &str); 9] = [
     ("example-guest-pressure", "guest_pressure"),
     ("example-idle-guest", "idle_guest"),
     ("example-http-exporter", "http_exporter"),
     ("guest-asking", "asking"),
     ("guest-hostile", "hostile"),
     ("guest-parting", "parting"),
+    ("guest-remembering", "remembering"),
     ("guest-resources", "resources"),
     ("pollster-disk", "disk"),
 ];

@@ -30,6 +30,7 @@ use crate::modules::deploying::terms::{Fitting, Operators};
 use crate::modules::deploying::{self, Loaded, Loader, Ready};
 use crate::modules::deployment::{Deployment, Version};
 use crate::modules::registry::Registry;
+use crate::modules::store::Pinned;
 use crate::modules::{Modules, NotLoaded};
 use crate::pipeline::Chain;
 use crate::publish::id::Ids;
@@ -126,7 +127,8 @@ async fn restore(loader: &mut Loader, registry: &Registry) -> Vec<Restored> {
     restored
 }
 
-/// Has what the operator wrote run. What cannot is said, and keeps nothing else from running.
+/// Has what the operator wrote run. What cannot is said, and keeps nothing else from running. Modules that come are held
+/// until their deployments are kept.
 async fn follow(
     tenants: &mut Tenants,
     mut loader: Loader,
@@ -134,22 +136,27 @@ async fn follow(
     around: &Around<'_>,
     config: &Config,
     mut fitting: Fitting,
-) {
+) -> Vec<Pinned> {
     let Loaded { prepared, failed, problems } = deploying::load(&mut loader, config, &mut fitting).await;
     if !problems.is_empty() {
         tracing::error!("Not all deployments run as they are written now:\n{problems}");
     }
     // So that what is written now can be gone back to when the files say something else.
     let files: BTreeMap<_, _> = prepared.iter().map(|one| (one.version.digest, Arc::clone(&one.file))).collect();
+    let mut held = Vec::new();
     if registry.missing().is_none() {
         for file in files.into_values() {
-            if let Err(error) = registry.put(file).await {
-                tracing::error!(%error, "A module is not kept; after a restart it cannot be gone back to.");
+            match registry.put(file).await {
+                Ok(pinned) => held.push(pinned),
+                Err(error) => {
+                    tracing::error!(%error, "A module is not kept; after a restart it cannot be gone back to.");
+                }
             }
         }
     }
     tenants.follow(prepared, &failed, around);
     tenants.admit(fitting.admitted);
+    held
 }
 
 /// What makes deployments ready. What is odd about its keys is said.
@@ -175,12 +182,13 @@ impl Agent {
         let names = Arc::new(modules.names.clone());
         let mut tenants = Tenants::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
         let operators = Operators::of(&config, &modules.pollsters);
-        let around = Around { tenants: &config.tenants, reserved: &names, operators: &operators };
+        let around =
+            Around { tenants: &config.tenants, reserved: &names, operators: &operators, now: clock.now().wall };
         let mut loader = loader(&sandbox, &config, &around);
         tenants.admit(Admitted::of(Budget::of(&config)));
         tenants.restore(restore(&mut loader, &registry).await, &around);
         let fitting = tenants.fitting(&config, directory.holdings(), &around);
-        follow(&mut tenants, loader, &registry, &around, &config, fitting).await;
+        let held = follow(&mut tenants, loader, &registry, &around, &config, fitting).await;
         let ledger = Arc::<Ledger>::default();
         tenants.flow_into(&ledger);
         let mut agent = Self {
@@ -200,7 +208,7 @@ impl Agent {
             tenants,
             tally: Tally::default(),
             registry,
-            saving: Saving::default(),
+            saving: Saving::holding(held),
             config,
         };
         agent.save().await;
@@ -230,11 +238,17 @@ impl Agent {
         names.keep_declared(&self.names, is_the_same);
         self.names = Arc::new(names);
         let operators = Operators::of(&config, &modules.pollsters);
-        let around = Around { tenants: &config.tenants, reserved: &self.names, operators: &operators };
+        let around = Around {
+            tenants: &config.tenants,
+            reserved: &self.names,
+            operators: &operators,
+            now: self.clock.now().wall,
+        };
         let loader = loader(&self.sandbox, &config, &around);
         let fitting = self.tenants.fitting(&config, self.directory.holdings(), &around);
-        follow(&mut self.tenants, loader, &self.registry, &around, &config, fitting).await;
+        let held = follow(&mut self.tenants, loader, &self.registry, &around, &config, fitting).await;
         self.tenants.flow_into(&self.ledger);
+        self.saving.held.extend(held);
         self.save().await;
         self.modules = modules;
         self.config = config;

@@ -2,12 +2,22 @@
 //! of their own. A function that returns has found nothing.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::config::Polling;
+use bytes::Bytes;
+use tokio::runtime::Builder;
+
+use crate::clock::SystemClock;
 use crate::config::ceilometer::Import;
+use crate::config::{Polling, daemon};
+use crate::control::desk::Desk;
+use crate::control::server;
+use crate::modules::registry::Registry;
+use crate::modules::store::record::{Found, decode, encode, framed};
 use crate::publish::notifier::envelope::{Envelope, Escaped, Message};
 use crate::publish::notifier::signature::{Canonical, METADATA, Signer};
 use crate::publish::notifier::transport_url::{Options, TransportUrl};
+use crate::sandbox::admission::admit;
 use crate::sandbox::host::http::url::Url;
 use crate::sandbox::host::http::{AddressGrant, Grant, Method};
 use crate::spool::{log, record};
@@ -17,7 +27,10 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
+    ("admission", admission),
     ("ceilometer_conf", ceilometer_conf),
+    ("control", control),
+    ("deployment", deployment),
     ("envelope", envelope),
     #[cfg(feature = "libvirt")]
     ("nova_xml", nova_xml),
@@ -27,13 +40,45 @@ pub const TARGETS: &[Target] = &[
     ("spool", spool),
     #[cfg(feature = "libvirt")]
     ("statistics", statistics),
+    ("stored_deployment", stored_deployment),
     ("transport_url", transport_url),
     ("url", url),
 ];
 
+/// A module that somebody deploys, as far as it is looked at before anything of it is compiled.
+pub fn admission(bytes: &[u8]) {
+    let _ = admit(bytes);
+    // What a component begins with, so that what is behind it is reached.
+    let _ = admit(&[b"\0asm\x0d\0\x01\0", bytes].concat());
+}
+
 /// A file like `ceilometer.conf`.
 pub fn ceilometer_conf(bytes: &[u8]) {
     let _ = Import::of_bytes(bytes);
+}
+
+/// A request at the control socket, a method and a path on its first line and the body behind it, when the daemon is
+/// about to end.
+#[allow(clippy::panic, reason = "what fuzzing looks for")]
+pub fn control(bytes: &[u8]) {
+    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let (head, body) = bytes.split_at(end);
+    let (method, path) = std::str::from_utf8(head).ok().and_then(|head| head.split_once(' ')).unwrap_or_default();
+    let body = Bytes::copy_from_slice(body.strip_prefix(b"\n").unwrap_or_default());
+    let Ok(request) = hyper::Request::builder().method(method).uri(path).body(body) else { return };
+    let (desk, _) = Desk::new(Arc::new(SystemClock), Registry::none("nothing is kept"));
+    let Ok(runtime) = Builder::new_current_thread().enable_time().build() else { return };
+    let reply = runtime.block_on(server::try_read(&desk, &request));
+    let status = reply.status();
+    // Whatever is asked for, what is not understood is the other side's doing, and what is, cannot be done here.
+    if status.is_server_error() && status != hyper::StatusCode::SERVICE_UNAVAILABLE {
+        panic!("{status}");
+    }
+}
+
+/// A deployment's file as the operator writes it.
+pub fn deployment(bytes: &[u8]) {
+    daemon::try_read_deployment(&String::from_utf8_lossy(bytes), Path::new("/deployments.d/fuzzed.yaml"));
 }
 
 /// Pieces of samples in a message: whatever they say, they come out of it as they went in.
@@ -111,6 +156,21 @@ pub fn statistics(bytes: &[u8]) {
     let _ = Snapshot::assemble(&mut directory, Groups::BLOCK, &records, &[], at);
 }
 
+/// A deployment's file in the store: what is taken for one is kept as it is.
+#[allow(clippy::panic, reason = "what fuzzing looks for")]
+pub fn stored_deployment(bytes: &[u8]) {
+    let framed = framed(bytes.to_vec()).unwrap_or_default();
+    for bytes in [bytes, framed.as_slice()] {
+        if let Found::Deployment(deployment) = decode(bytes) {
+            let again = encode(&deployment).map(|bytes| decode(&bytes));
+            match again {
+                Ok(Found::Deployment(again)) if again == deployment => {}
+                _ => panic!("{deployment:?} is kept as {again:?}"),
+            }
+        }
+    }
+}
+
 /// Where brokers are.
 pub fn transport_url(bytes: &[u8]) {
     let _ = TransportUrl::parse(&String::from_utf8_lossy(bytes), Options::default());
@@ -142,6 +202,101 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// A module is a component of many parts, into which no chance comes without one to begin with.
+    fn damaged(at: prop::sample::Index, with: u8) -> Vec<u8> {
+        let mut module = crate::modules::built_in().next().map(|module| module.wasm.to_vec()).unwrap_or_default();
+        let at = at.index(module.len());
+        module[at] ^= with;
+        module
+    }
+
+    /// Words that are understood, in any order.
+    fn words(known: &'static [&'static str]) -> impl Strategy<Value = String> {
+        prop::collection::vec(prop::sample::select(known), 0..12).prop_map(|words| words.concat())
+    }
+
+    const REQUEST: &[&str] = &[
+        "GET ",
+        "POST ",
+        "/deployments",
+        "/acme",
+        "/one",
+        "/deploy",
+        "/log",
+        "/rollback",
+        "/pause",
+        "/remove",
+        "?after=",
+        "?wait=0&after=1",
+        "%00",
+        "\n",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        "\"to\":",
+        "1",
+        "\"interval\":",
+        "\"config\":",
+        "\"\"",
+        "\"dry_run\":true",
+        "\"grants\":{\"names\":[\"a.\"]}",
+    ];
+    const DEPLOYMENT: &[&str] = &[
+        "tenant: acme\n",
+        "name: one\n",
+        "file: a.wasm\n",
+        "interval: 1\n",
+        "interval: -1\n",
+        "digest: ",
+        "9b74c9897bac770ffc029102a200c5de3b8a3d0f1e6f0b8d9a7c5e4f3b2a1c0d\n",
+        "config: ",
+        "{a: [b]}\n",
+        "grants: ",
+        "{names: [a.]}\n",
+        "{names: [.]}\n",
+        "&a ",
+        "*a\n",
+        "meters: ['!*', b]\n",
+        "fuel_base: 1\n",
+        "memory: 1MiB\n",
+        "- ",
+        "\n",
+        "  ",
+    ];
+    const STORED: &[&str] = &[
+        "{\"deployment\":",
+        "{\"key\":{\"tenant\":\"a\",\"name\":\"b\"},",
+        "\"versions\":[],",
+        "\"versions\":[{}],",
+        "\"life\":{},",
+        "\"paused\":null,",
+        "\"file\":null",
+        "}",
+        ",\"hidden\":[]",
+        "[",
+        "]",
+        "\n",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+        #[test]
+        fn what_is_nearly_right_is_answered(
+            request in words(REQUEST),
+            written in words(DEPLOYMENT),
+            stored in words(STORED),
+            at in any::<prop::sample::Index>(),
+            with in 1..=255_u8,
+        ) {
+            control(request.as_bytes());
+            deployment(written.as_bytes());
+            stored_deployment(stored.as_bytes());
+            admission(&damaged(at, with));
+        }
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]

@@ -18,6 +18,7 @@ mod control;
 mod daemon;
 mod deadline;
 mod delivery;
+mod deployments;
 mod docs;
 mod exporter;
 mod fairness;

@@ -17,7 +17,7 @@ use crate::hypervisor::Groups;
 use crate::hypervisor::reader::{Reading, Want};
 use crate::modules::deploying::terms::{Fitting, Operators};
 use crate::modules::deploying::{self, Prepared, Ready};
-use crate::modules::deployment::{Deployment, Key};
+use crate::modules::deployment::{Deployment, Key, Version};
 use crate::modules::registry::Unkept;
 use crate::sandbox::host::state::State;
 use crate::sandbox::turns::Gate;
@@ -90,8 +90,9 @@ pub struct Order {
 pub enum What {
     /// This version runs.
     Deploy(Box<Prepared>),
-    /// The version that ran before runs again, or this one, which is ready.
-    RollBack(Option<u64>, Option<Arc<Ready>>),
+    /// The version that ran before runs again, or that of this number. It is this one, which is ready, unless it runs
+    /// already.
+    RollBack(Option<u64>, Option<(Arc<Version>, Arc<Ready>)>),
     /// It does not run.
     Pause,
     /// It runs again.
@@ -115,6 +116,12 @@ pub enum Refused {
     /// There is no such deployment.
     #[error("there is no deployment {0}: see wasmeter module list")]
     Unknown(Key),
+    /// It is written in the operator's files.
+    #[error("{0} is written in {1}, which comes first: change it there, and reload")]
+    Written(Key, String),
+    /// Another version is next to go back to than the one that was made ready.
+    #[error("{0} has changed meanwhile: see wasmeter module show, and say it again if it is still wanted")]
+    Meanwhile(Key),
     /// It is not in a state for that.
     #[error(transparent)]
     Never(#[from] crate::modules::deployment::Refused),
@@ -140,7 +147,12 @@ impl Agent {
 
     fn surroundings(&self) -> Surroundings {
         let operators = Operators::of(&self.config, &self.modules.pollsters);
-        let around = Around { tenants: &self.config.tenants, reserved: &self.names, operators: &operators };
+        let around = Around {
+            tenants: &self.config.tenants,
+            reserved: &self.names,
+            operators: &operators,
+            now: self.clock.now().wall,
+        };
         let fitting = self.tenants.fitting(&self.config, self.directory.holdings(), &around);
         Surroundings {
             sandbox: Arc::clone(&self.sandbox),
@@ -184,14 +196,27 @@ impl Agent {
         want.all_groups()
     }
 
+    /// The file in which it is written, even if that cannot be read just now: what it says next comes first.
+    fn written(&self, key: &Key) -> Option<String> {
+        let mut files = self.config.deployments.files.iter();
+        let found = files.find(|deployment| deployment.key == *key);
+        let read = found.map(|deployment| deployment.written.display().to_string());
+        read.or_else(|| self.tenants.get(key)?.file().map(str::to_owned))
+    }
+
     /// Follows an order, which is durable before anything changes.
     async fn change(&mut self, Order { key, what, by, at }: Order) -> Result<Changed, Refused> {
         // What is being kept just now is older.
         self.saved().await;
         let operators = Operators::of(&self.config, &self.modules.pollsters);
-        let around = Around { tenants: &self.config.tenants, reserved: &self.names, operators: &operators };
+        let around = Around { tenants: &self.config.tenants, reserved: &self.names, operators: &operators, now: at };
         let mut fitting = self.tenants.fitting(&self.config, self.directory.holdings(), &around);
         let unknown = || Refused::Unknown(key.clone());
+        if matches!(what, What::Deploy(_) | What::Remove)
+            && let Some(file) = self.written(&key)
+        {
+            return Err(Refused::Written(key, file));
+        }
         let known = self.tenants.get(&key);
         let (next, changes, ready) = match what {
             What::Remove => {
@@ -211,7 +236,7 @@ impl Agent {
                         return Ok(Changed { deployment, changes: Vec::new() });
                     }
                     Some(Some(followed)) => followed?,
-                    None => (Deployment::new(key.clone(), version, HOST), Vec::new()),
+                    None => (Deployment::new(key.clone(), version, HOST, at), Vec::new()),
                 };
                 fitting.admit(&key, &ready).map_err(Refused::DoesNotFit)?;
                 let quota = self.config.tenants.quota_of(&key.tenant);
@@ -225,11 +250,18 @@ impl Agent {
                 let deployment = &known.ok_or_else(unknown)?.deployment;
                 let (next, changes) =
                     to.map_or_else(|| deployment.rolled_back(), |to| deployment.rolled_back_to(to))?;
-                if let Some(ready) = &ready {
+                let is_ready = |version: &Arc<Version>| {
+                    let runs = deployment.running().any(|running| running.number == version.number);
+                    runs || ready.as_ref().is_some_and(|(of, _)| of == version)
+                };
+                if !next.running().all(is_ready) {
+                    return Err(Refused::Meanwhile(key));
+                }
+                if let Some((_, ready)) = &ready {
                     fitting.admit(&key, ready).map_err(Refused::DoesNotFit)?;
                 }
                 self.registry.save(next.clone()).await?;
-                (next, changes, ready)
+                (next, changes, ready.map(|(_, ready)| ready))
             }
             What::Pause => {
                 let (next, changes) = known.ok_or_else(unknown)?.deployment.paused(at, &by);

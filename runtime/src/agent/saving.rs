@@ -7,14 +7,26 @@ use crate::control::time::Time;
 use crate::modules::audit::{self, Entry};
 use crate::modules::deployment::{Deployment, Key};
 use crate::modules::registry::{Registry, Unkept};
+use crate::modules::store::Pinned;
 
 /// What is under way.
 #[derive(Debug, Default)]
 pub(super) struct Saving {
     /// Gives the deployments that could not be kept.
     task: Option<JoinHandle<Vec<(Key, Unkept)>>>,
+    /// Modules of deployments that are not kept yet.
+    pub(super) held: Vec<Pinned>,
     /// Whether the log says that something is not kept.
     said: bool,
+}
+
+// === impl Saving ===
+
+impl Saving {
+    /// With modules of deployments that are not kept yet.
+    pub(super) fn holding(held: Vec<Pinned>) -> Self {
+        Self { held, ..Self::default() }
+    }
 }
 
 // === impl Agent ===
@@ -69,6 +81,9 @@ impl Agent {
             None => self.saving.said = false,
         }
         self.tenants.unsaved.extend(failed.into_iter().map(|(key, _)| key));
+        if self.tenants.unsaved.is_empty() {
+            self.saving.held.clear();
+        }
     }
 }
 

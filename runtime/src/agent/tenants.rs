@@ -74,6 +74,8 @@ pub struct Around<'a> {
     pub reserved: &'a Arc<Names>,
     /// What the operator's modules read anyway.
     pub operators: &'a Operators,
+    /// In nanoseconds since 1970.
+    pub now: i64,
 }
 
 /// Calls of one tenant at once. More would keep instances from others while they wait for their turns.
@@ -178,31 +180,33 @@ impl Tenants {
         }
         for prepared in written {
             let key = prepared.key.clone();
-            let next = match self.deployed.get(&key) {
-                Some(deployed) => deployed.followed(&prepared.version),
-                None => {
-                    tracing::info!(
-                        tenant = key.tenant.as_str(),
-                        deployment = key.name.as_str(),
-                        "Deployment: it is new."
-                    );
-                    let new = Deployment::new(key.clone(), prepared.version, HOST);
-                    self.add(new, prepared.ready, around);
-                    self.happened.push((key.clone(), Who::File, "deploy".to_owned()));
-                    self.unsaved.insert(key);
+            let Some(deployed) = self.deployed.get(&key) else {
+                tracing::info!(tenant = key.tenant.as_str(), deployment = key.name.as_str(), "Deployment: it is new.");
+                let new = Deployment::new(key.clone(), prepared.version, HOST, around.now);
+                self.add(new, prepared.ready, around);
+                self.happened.push((key.clone(), Who::File, "deploy".to_owned()));
+                self.unsaved.insert(key);
+                continue;
+            };
+            let (next, changes) = match deployed.followed(&prepared.version) {
+                Some(Ok(followed)) => followed,
+                Some(Err(error)) => {
+                    tracing::error!(%error, "A deployment stays as it is.");
                     continue;
                 }
+                None => (deployed.deployment.clone(), Vec::new()),
             };
-            match next {
-                Some(Ok((next, changes))) => {
-                    say(&key, &changes, None);
-                    self.happened.push((key.clone(), Who::File, "deploy".to_owned()));
-                    self.go_on(&key, next, &changes, Some(prepared.ready));
-                    self.unsaved.insert(key);
-                }
-                Some(Err(error)) => tracing::error!(%error, "A deployment stays as it is."),
-                None => {}
+            // From now on it is this file's, whoever deployed it.
+            let next = Deployment { file: prepared.version.file, ..next };
+            if next == deployed.deployment {
+                continue;
             }
+            if !changes.is_empty() {
+                say(&key, &changes, None);
+                self.happened.push((key.clone(), Who::File, "deploy".to_owned()));
+            }
+            self.go_on(&key, next, &changes, Some(prepared.ready));
+            self.unsaved.insert(key);
         }
     }
 

@@ -172,7 +172,7 @@ impl Desk {
                 return Err(No::unknown(&key));
             };
             let runs_already = runs.into_iter().any(|version| version.number == running.number);
-            let ready = if runs_already { None } else { Some(self.ready(&key, running).await?) };
+            let ready = if runs_already { None } else { Some((Arc::clone(running), self.ready(&key, running).await?)) };
             self.changed(who, key.clone(), What::RollBack(order.to, ready)).await
         };
         self.written_down(entry, work).await
@@ -194,8 +194,6 @@ impl Desk {
     pub async fn remove(&self, who: Who, key: Key) -> Answer<Done> {
         let entry = self.entry(who, "remove", &key, None, None);
         let work = async {
-            let around = self.ask(Errand::Surroundings).await?;
-            self.not_written(&around, &key)?;
             let done = self.changed(who, key.clone(), What::Remove).await?;
             if let Err(error) = self.0.registry.collect().await {
                 tracing::warn!(%error, "Modules that nobody needs stay in the store.");
@@ -367,6 +365,9 @@ impl From<Refused> for No {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Unknown(key) => Self::unknown(&key),
+            Refused::Written(..) | Refused::Meanwhile(_) => {
+                Self::of(StatusCode::CONFLICT, sentence(&refused.to_string()))
+            }
             Refused::Never(refused) => refused.into(),
             Refused::Unkept(unkept) => unkept.into(),
             Refused::DoesNotFit(refused) => refused.into(),

@@ -172,7 +172,7 @@ impl Page {
             key: deployment.key.clone(),
             version: current,
             digest: version.map(|version| version.digest).unwrap_or_else(|| crate::digest::Digest::of(b"")),
-            file: deployment.versions.last().and_then(|last| last.file.clone()),
+            file: deployment.file.clone(),
             interval: version.map_or(0, |version| version.interval),
             state: self.standing(rules, now),
             last: last.at,

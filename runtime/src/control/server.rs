@@ -21,6 +21,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
 use super::Control;
+use super::desk::Desk;
 use super::orders::{GiveUp, MOST_BYTES, Refused, Replay};
 use crate::config::daemon::machine::group_number;
 use crate::http::{self, Limits, Method, Reply, Request, StatusCode, header, line};
@@ -225,7 +226,7 @@ fn refusal() -> Reply {
 
 async fn answer(control: &Control, who: Who, request: &Request) -> Reply {
     let (path, method) = (request.uri().path(), request.method());
-    if let Some(path) = path.strip_prefix("/deployments") {
+    if let Some(path) = below_deployments(path) {
         return about_deployments::answer(control.desk(), who, path, request).await;
     }
     let allowed = match path {
@@ -262,6 +263,22 @@ async fn answer(control: &Control, who: Who, request: &Request) -> Reply {
             Err(error) => unreadable(&error),
         },
     }
+}
+
+/// Reads a request, and does what can be done of it without a spool: that is how it is fuzzed.
+pub(crate) async fn try_read(desk: &Desk, request: &Request) -> Reply {
+    match below_deployments(request.uri().path()) {
+        Some(path) => about_deployments::answer(desk, Who::Daemon, path, request).await,
+        None => match (read::<Replay>(request), read::<GiveUp>(request)) {
+            (Err(error), Err(_)) => unreadable(&error),
+            _ => json(&()),
+        },
+    }
+}
+
+/// What of a path stands behind `/deployments`.
+fn below_deployments(path: &str) -> Option<&str> {
+    path.strip_prefix("/deployments").filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn not_allowed(allowed: &Method) -> Reply {

@@ -168,6 +168,8 @@ impl Loader {
             by: file.clone(),
             file: Some(file),
         };
+        // Otherwise it would run until the daemon ends, and not after that.
+        version.check().map_err(|invalid| Refused::new("", format!("it cannot be kept: {invalid}"), "Shorten it"))?;
         self.prepare(deployment.key.clone(), version, bytes).await
     }
 

@@ -33,6 +33,9 @@ pub struct Deployment {
     pub life: Life,
     /// That it does not run, because somebody wants so.
     pub paused: Option<Paused>,
+    /// The operator's file that it is written in, if it is in one: it ends with that.
+    #[serde(default)]
+    pub file: Option<String>,
 }
 
 /// Who wants it not to run.
@@ -82,12 +85,14 @@ pub enum Refused {
 // === impl Deployment ===
 
 impl Deployment {
-    /// A deployment's first version, which gets number 1 and runs at once: there is nothing to fall back on.
+    /// A deployment's first version, which gets number 1 and runs at once: there is nothing to fall back on. `at` is now,
+    /// in nanoseconds since 1970.
     ///
     /// After a removal numbers begin again; the audit log tells what was what.
-    pub fn new(key: Key, first: Version, host: &str) -> Self {
+    pub fn new(key: Key, first: Version, host: &str, at: i64) -> Self {
+        let file = first.file.clone();
         let first = Arc::new(Version { number: 1, ..first });
-        Self { key, versions: vec![first], life: Life::new(1, host), paused: None }
+        Self { key, versions: vec![first], life: Life::new(1, host, at), paused: None, file }
     }
 
     /// The version of a number, if it is kept.
@@ -215,7 +220,8 @@ impl Deployment {
     /// Whether it has to be saved, if this is what was saved last: whether it differs in anything but how the last
     /// slots went. What comes back after a kill would otherwise run something else.
     pub fn is_worth_saving(&self, saved: &Self) -> bool {
-        let Self { key, versions, life, paused } = self;
-        (key, versions, paused) != (&saved.key, &saved.versions, &saved.paused) || life.is_worth_saving(&saved.life)
+        let Self { key, versions, life, paused, file } = self;
+        (key, versions, paused, file) != (&saved.key, &saved.versions, &saved.paused, &saved.file)
+            || life.is_worth_saving(&saved.life)
     }
 }

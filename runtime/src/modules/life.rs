@@ -66,11 +66,17 @@ pub struct Life {
     trial: Option<Trial>,
     /// Numbers of versions that were current before and can be gone back to; the last one was the last to run.
     earlier: Vec<u64>,
+    /// States that the current one is a copy of a copy of, the last one last. A trial's is a copy of the current one.
+    #[serde(default)]
+    origins: Vec<StateId>,
     /// The version of the host that all of this happened with.
     host: String,
     /// Numbers of states are given once, so that what is left of an old one cannot be taken for a new one.
     next_state: u64,
 }
+
+/// So many copies are made of a state between two slots that are kept, and more are not looked for.
+const ORIGINS: usize = 16;
 
 /// Which of a deployment's states is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -125,9 +131,10 @@ impl Life {
         std::iter::once(self.current.state).chain(trial)
     }
 
-    /// The state whose number was given last.
-    pub fn newest_state(&self) -> StateId {
-        StateId(self.next_state.saturating_sub(1))
+    /// States that this one of [`Life::states`] is a copy of a copy of, from the one that it was copied from on.
+    pub fn origins(&self, state: StateId) -> impl Iterator<Item = StateId> {
+        let from = (state != self.current.state).then_some(self.current.state);
+        from.into_iter().chain(self.origins.iter().rev().copied())
     }
 
     /// For how many resources what is current failed when it last ran, and why; `u32::MAX` if for all of them.
@@ -136,14 +143,19 @@ impl Life {
     }
 
     /// The life of a first version. It has nobody to fall back on, so it is on no trial.
-    pub(super) fn new(version: u64, host: &str) -> Self {
+    ///
+    /// Numbers of its states begin with the nanoseconds since 1970, so that no deployment of its name before it had the
+    /// same.
+    pub(super) fn new(version: u64, host: &str, at: i64) -> Self {
+        let first = u64::try_from(at).unwrap_or_default();
         Self {
-            current: Instance { version, state: StateId(0) },
+            current: Instance { version, state: StateId(first) },
             standing: Standing::default(),
             trial: None,
             earlier: Vec::new(),
+            origins: Vec::new(),
             host: host.to_owned(),
-            next_state: 1,
+            next_state: first.saturating_add(1),
         }
     }
 
@@ -200,8 +212,7 @@ impl Life {
             self.earlier.truncate(place);
         }
         let current = self.instance(version);
-        let before = std::mem::replace(&mut self.current, current);
-        self.standing = Standing::default();
+        let before = self.replace(current);
         changes.push(Change::RolledBack { current, before });
         changes
     }
@@ -232,7 +243,8 @@ impl Life {
     }
 
     fn kept(&self) -> impl PartialEq + '_ {
-        let Self { current, standing, trial, earlier, host, next_state } = self;
+        // With the current one these change, too.
+        let Self { current, standing, trial, earlier, origins: _, host, next_state } = self;
         // Of these there are only as many as the rules let a version on trial fail.
         let trial = trial.as_ref().map(|trial| (trial.instance, trial.failed));
         (current, standing.kept(), trial, earlier, host, next_state)
@@ -268,11 +280,20 @@ impl Life {
 
     fn promote(&mut self, outcome: Outcome, rules: &Rules) -> Option<Change> {
         let trial = self.trial.take()?;
-        let before = std::mem::replace(&mut self.current, trial.instance);
-        self.standing = Standing::default();
+        let before = self.replace(trial.instance);
         self.standing.note(outcome, rules);
         self.earlier.push(before.version);
         Some(Change::TrialPassed { current: self.current, before })
+    }
+
+    /// Has another one be current, on a state that began as a copy.
+    fn replace(&mut self, current: Instance) -> Instance {
+        let before = std::mem::replace(&mut self.current, current);
+        self.standing = Standing::default();
+        self.origins.push(before.state);
+        let too_many = self.origins.len().saturating_sub(ORIGINS);
+        self.origins.drain(..too_many);
+        before
     }
 
     fn give_up(&mut self, why: GivenUp) -> Option<Change> {

@@ -22,7 +22,7 @@ mod oddity;
 mod open;
 mod pins;
 mod quota;
-mod record;
+pub(crate) mod record;
 mod storage;
 #[cfg(test)]
 mod tests;

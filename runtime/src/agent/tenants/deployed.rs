@@ -224,7 +224,7 @@ impl Deployed {
 
     /// The operator's file that it is written in, if it is in one.
     pub fn file(&self) -> Option<&str> {
-        self.deployment.versions.last()?.file.as_deref()
+        self.deployment.file.as_deref()
     }
 
     /// Its name and its tenant's.
@@ -233,13 +233,16 @@ impl Deployed {
     }
 
     /// Has it remember what it did in an earlier run. What nothing is known of, such as a version that was put on trial
-    /// when the daemon ended, begins with what another one remembers.
+    /// when the daemon ended, begins with what it was to begin with: with a copy. Where only the copy is known, its trial
+    /// had passed.
     pub(super) fn remember(&mut self, of: impl Fn(&str) -> Option<Arc<State>>) {
-        let known = |id: &StateId| of(&self.work(*id));
-        let newest = (0..=self.deployment.life.newest_state().0).rev().find_map(|id| known(&StateId(id)));
-        let ids: Vec<StateId> = self.deployment.life.states().collect();
-        let states = ids.iter().map(|id| (*id, known(id).or_else(|| newest.clone()).unwrap_or_default()));
-        self.states = states.collect();
+        let life = &self.deployment.life;
+        let trial = life.trial().map(|trial| trial.instance.state);
+        let known = |id: StateId| {
+            let state = std::iter::once(id).chain(life.origins(id)).chain(trial).find_map(|id| of(&self.work(id)));
+            (id, state.unwrap_or_default())
+        };
+        self.states = life.states().map(known).collect();
     }
 
     /// Under what a state is kept. Numbers of states are never given twice.

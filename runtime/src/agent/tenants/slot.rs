@@ -16,11 +16,11 @@ use crate::discovery::{Resources, Snapshot, View};
 use crate::modules::audit::Who;
 use crate::modules::deploying::Ready;
 use crate::modules::deployment::Key;
-use crate::modules::life::{Instance, Outcome, Ran, Run};
+use crate::modules::life::{Instance, Outcome, Ran, Run, StateId};
 use crate::pipeline::Slot;
 use crate::pipeline::stamp::Stamper;
-use crate::sandbox::Landed;
 use crate::sandbox::host::state::State;
+use crate::sandbox::{Cause, Landed};
 use crate::schedule::plan::Work;
 
 /// What a deployment gave in a slot, which may be over.
@@ -290,10 +290,17 @@ impl Agent {
             };
             let (ran, trial, current) = (Ran::default(), None, None);
             let mut answer = Answer { key: asked, number, at, of, converts, run, ran, trial, current, resources };
-            if let Some((instance, ready, job)) = first {
-                let (polled, converted) = job.run().await;
-                answer.ran.trial = Some((instance.state, outcome(&polled, converted.as_ref(), resources)));
-                answer.trial = Some(Gave { instance, ready, polled, converted });
+            match (first, run) {
+                (Some((instance, ready, job)), _) => {
+                    let (polled, converted) = job.run().await;
+                    answer.ran.trial = Some((instance.state, outcome(&polled, converted.as_ref(), resources)));
+                    answer.trial = Some(Gave { instance, ready, polled, converted });
+                }
+                // What is not ready since the last start would be on trial for ever.
+                (None, Run::Trial { trial, .. }) => {
+                    answer.ran.trial = Some((trial.state, Outcome::Failed(Cause::Host)));
+                }
+                (None, _) => {}
             }
             let falls_back = answer.ran.trial.is_none_or(|(_, outcome)| answer.run.falls_back(outcome));
             if let Some((instance, ready, job)) = then.filter(|_| falls_back) {
@@ -340,7 +347,6 @@ impl Agent {
             let found = self.tenants.deployed.get_mut(key).filter(|deployed| deployed.number == *number);
             let Some(deployed) = found else { continue };
             deployed.busy = false;
-            let before = deployed.deployment.life.current().state;
             let (next, changed) = deployed.deployment.outcome(ran, &self.tenants.rules, at.wall);
             if next.is_worth_saving(&deployed.deployment) {
                 self.tenants.unsaved.insert(key.clone());
@@ -351,7 +357,7 @@ impl Agent {
                 self.tenants.happened.extend(happened);
                 changes.push((key.clone(), changed, answer.why()));
             }
-            let (entries, had_trial) = (answer.resources, answer.ran.trial.is_some());
+            let (entries, run) = (answer.resources, answer.run);
             let (counts, fallen) = answer.counts();
             if let Some(Gave { instance, polled, .. }) = fallen {
                 self.tally.all_failed(&deployed.owner, &polled.failures);
@@ -363,10 +369,12 @@ impl Agent {
             if !gone.is_empty() {
                 Arc::make_mut(&mut state).forget(&gone);
             }
-            // A trial that began while this ran has a copy of what was remembered before it.
-            let begun = deployed.deployment.life.trial().filter(|_| instance.state == before && !had_trial);
-            if let Some(trial) = begun {
-                deployed.states.insert(trial.instance.state, Arc::clone(&state));
+            // What began while this ran has a copy of what was remembered before it.
+            let life = &deployed.deployment.life;
+            let is_new = |id: &StateId| run.instances().all(|there| there.state != *id);
+            let is_copy = |id: &StateId| life.origins(*id).any(|origin| origin == instance.state);
+            for id in life.states().filter(is_new).filter(is_copy) {
+                deployed.states.insert(id, Arc::clone(&state));
             }
             deployed.states.insert(instance.state, state);
             deployed.tidy();

@@ -125,7 +125,16 @@ fn listed(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 
 fn one(path: &Path, limits: &CallLimits, problems: &mut Problems) -> Option<DeploymentFile> {
     let text = file::read(path).map_err(|error| problems.error(None, "", format!("the file {error}"), error.remedy()));
-    let tree = yaml::parse(&text.ok()?, problems)?;
+    of_text(&text.ok()?, path, limits, problems)
+}
+
+/// What the text of a file says, for fuzzing.
+pub(crate) fn try_read_deployment(text: &str, path: &Path) -> Option<DeploymentFile> {
+    of_text(text, path, &CallLimits::default(), &mut Problems::of(Some(path)))
+}
+
+fn of_text(text: &str, path: &Path, limits: &CallLimits, problems: &mut Problems) -> Option<DeploymentFile> {
+    let tree = yaml::parse(text, problems)?;
     let [fuel_base, fuel_per_resource, memory, deadline] = LIMIT_KEYS;
     let known = [
         "tenant",

@@ -19,7 +19,7 @@ pub fn key(tenant: &str, name: &str) -> Key {
 
 /// A deployment with this module.
 pub fn first(key: Key, module: &[u8]) -> Deployment {
-    Deployment::new(key, version(module), HOST_VERSION)
+    Deployment::new(key, version(module), HOST_VERSION, 0)
 }
 
 /// With this module on trial.

@@ -1,6 +1,6 @@
 //! What holds of every life, whoever wrote the file that it was read from.
 
-use super::{Life, Trial};
+use super::{Life, ORIGINS, Trial};
 
 /// The version of a host has no more bytes than this.
 const HOST_BYTES: usize = 1 << 10;
@@ -34,7 +34,14 @@ impl Life {
                 return Err(format!("it has no version {number}, which ran before"));
             }
         }
-        if self.states().any(|state| state.0 >= self.next_state) || self.next_state == u64::MAX {
+        if self.origins.len() > ORIGINS {
+            return Err(format!(
+                "its state is a copy of {} others, and at most {ORIGINS} are kept",
+                self.origins.len()
+            ));
+        }
+        let mut states = self.states().chain(self.origins.iter().copied());
+        if states.any(|state| state.0 >= self.next_state) || self.next_state == u64::MAX {
             return Err("the number of its next state is given already".to_owned());
         }
         if self.host.len() > HOST_BYTES {

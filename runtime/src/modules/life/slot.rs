@@ -93,6 +93,16 @@ pub fn is_its_own(cause: Cause) -> bool {
 // === impl Run ===
 
 impl Run {
+    /// All that may run.
+    pub fn instances(&self) -> impl Iterator<Item = Instance> {
+        let (first, then) = match *self {
+            Self::Nothing(_) => (None, None),
+            Self::Current(current) => (Some(current), None),
+            Self::Trial { trial, current, .. } => (Some(trial), Some(current)),
+        };
+        first.into_iter().chain(then)
+    }
+
     /// Whether what is current has to run in this slot after what was on trial did so, of which nothing may count
     /// then: no samples, and no change of its state.
     pub fn falls_back(&self, trial: Outcome) -> bool {

@@ -54,7 +54,11 @@ struct Hidden {
 /// The bytes of a deployment's file.
 pub fn encode(deployment: &Deployment) -> serde_json::Result<Vec<u8>> {
     let hidden = deployment.versions.iter().map(|version| Hidden::of(version)).collect();
-    let body = serde_json::to_vec(&Body { deployment, hidden })?;
+    framed(serde_json::to_vec(&Body { deployment, hidden })?)
+}
+
+/// With the first line that says that this is whole.
+pub fn framed(body: Vec<u8>) -> serde_json::Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec(&Head { format: FORMAT, digest: digest(FORMAT, &body) })?;
     bytes.push(b'\n');
     bytes.extend(body);

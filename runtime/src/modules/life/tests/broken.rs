@@ -4,7 +4,7 @@ use super::*;
 
 /// With version 2 current, version 1 to go back to, and version 3 on trial.
 fn life() -> Life {
-    let mut life = Life::new(1, "host 0");
+    let mut life = Life::new(1, "host 0", 0);
     life.try_out(2);
     let ran = Ran { trial: Some((StateId(1), Outcome::Good)), current: None };
     life.outcome(&ran, &Rules { trial_slots: 1, ..Rules::default() }, 0).unwrap();

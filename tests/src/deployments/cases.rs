@@ -1,0 +1,147 @@
+//! What went wrong once.
+
+use super::model::{Module, Program, Written};
+use super::*;
+
+const fn program(mark: u64, fails: (u64, u64)) -> Program {
+    Program { module: Module::Remembering { file: 0, mark }, fails }
+}
+
+const NEVER: (u64, u64) = (0, 0);
+const ALWAYS: (u64, u64) = (1, 0);
+
+fn deploy(mark: u64) -> Meanwhile {
+    Meanwhile::Order(0, Wish::Deploy(program(mark, NEVER)))
+}
+
+fn deploy_failing(mark: u64) -> Meanwhile {
+    Meanwhile::Order(0, Wish::Deploy(program(mark, ALWAYS)))
+}
+
+fn write(mark: u64) -> Meanwhile {
+    Meanwhile::Reload(vec![(0, Some(Written::Program(program(mark, NEVER))), false)])
+}
+
+fn order(wish: Wish) -> Meanwhile {
+    Meanwhile::Order(0, wish)
+}
+
+fn slot(meanwhile: Vec<Meanwhile>) -> Slot {
+    Slot { meanwhile, kept: (true, true), checkpoint: false, killed: false }
+}
+
+fn slots(count: usize) -> impl Iterator<Item = Event> {
+    (0..count).map(|_| Event::Slot(slot(Vec::new())))
+}
+
+#[test]
+fn what_is_written_is_not_ordered_otherwise() {
+    follow([write(1), deploy(2), order(Wish::Remove)].map(Event::Meanwhile).to_vec());
+}
+
+/// Whatever came first: what is in a file ends with the file.
+#[test]
+fn what_was_ordered_and_is_then_written_ends_with_its_file() {
+    let gone = Meanwhile::Reload(vec![(0, None, false)]);
+    follow([deploy(1), write(1), gone].map(Event::Meanwhile).to_vec());
+}
+
+#[test]
+fn a_file_may_be_renamed() {
+    let written = |written, is_renamed| Meanwhile::Reload(vec![(0, Some(written), is_renamed)]);
+    let renamed = written(Written::Program(program(1, NEVER)), true);
+    follow([write(1), renamed, written(Written::Nonsense, false)].map(Event::Meanwhile).to_vec());
+}
+
+/// What is made ready takes a while, and is another version than what is next to go back to by then.
+#[test]
+fn what_was_made_ready_for_something_else_does_not_run() {
+    let to_second = [Event::Meanwhile(deploy(1)), Event::Meanwhile(deploy(2))].into_iter().chain(slots(3));
+    let third = [Event::Meanwhile(deploy(3))].into_iter().chain(slots(2));
+    let late = [Event::Late(0, Wish::RollBack, slot(Vec::new()))].into_iter().chain(slots(1));
+    follow(to_second.chain(third).chain(late).collect());
+}
+
+/// The state of a trial that was given up is not what the next one begins with, if nothing is known of its own.
+#[test]
+fn a_restart_begins_no_trial_on_what_another_one_left() {
+    let restart = Event::Restart(End::Killed);
+    let failing = Program { fails: (3, 2), ..program(2, NEVER) };
+    let first = [Event::Meanwhile(deploy(1))].into_iter().chain(slots(3));
+    let trial = [Event::Meanwhile(order(Wish::Deploy(failing)))].into_iter().chain(slots(3));
+    let next = [Event::Meanwhile(deploy(3)), restart].into_iter().chain(slots(2));
+    follow(first.chain(trial).chain(next).collect());
+}
+
+/// The trial passes, and only what the new version remembers is left, when the daemon ends and forgets that.
+#[test]
+fn a_version_that_runs_again_remembers_what_the_other_did() {
+    let first = [Event::Meanwhile(deploy(1))].into_iter().chain(slots(2));
+    let second = [Event::Meanwhile(deploy(2))].into_iter().chain(slots(2));
+    let passes = Slot { checkpoint: true, killed: true, ..slot(Vec::new()) };
+    let back = [Event::Slot(passes), Event::Meanwhile(order(Wish::RollBack))].into_iter().chain(slots(1));
+    follow(first.chain(second).chain(back).collect());
+}
+
+/// Nor does what takes the place of a deployment of its name.
+#[test]
+fn what_was_removed_is_not_remembered() {
+    let first = [Event::Meanwhile(deploy(1))].into_iter().chain(slots(2));
+    let anew = [order(Wish::Remove), deploy(2)].map(Event::Meanwhile);
+    let then = [Event::Restart(End::Killed)].into_iter().chain(slots(1));
+    follow(first.chain(anew).chain(then).collect());
+}
+
+#[test]
+fn what_goes_back_during_a_slot_remembers_it() {
+    let second = [Event::Meanwhile(deploy(1)), Event::Meanwhile(deploy(2))].into_iter().chain(slots(4));
+    let back = [Event::Slot(slot(vec![order(Wish::RollBack)]))].into_iter().chain(slots(1));
+    follow(second.chain(back).collect());
+}
+
+#[test]
+fn what_is_deployed_while_another_one_fails_remembers_the_slot() {
+    let first = [Event::Meanwhile(deploy(1))].into_iter().chain(slots(1));
+    let failing = [Event::Meanwhile(deploy_failing(2)), Event::Slot(slot(vec![deploy(3)]))].into_iter();
+    follow(first.chain(failing).chain(slots(1)).collect());
+}
+
+/// A version that nobody can make ready any more ends its trial.
+#[test]
+fn what_cannot_run_after_a_restart_is_given_up() {
+    let forgetful = Program { module: Module::Forgetful, fails: NEVER };
+    runtime().block_on(async {
+        let mut both = Both::new().await;
+        for meanwhile in [deploy(1), order(Wish::Deploy(forgetful))] {
+            both.happen(Event::Meanwhile(meanwhile)).await;
+        }
+        // From now on the name of its meter is the operator's.
+        both.world.configure("modules: {theirs: {file: deployments.d/2.wasm}}");
+        both.world.restart(End::Killed).await;
+        for _ in 0..both.rules.trial_untried {
+            assert!(both.world.kept()[0].on_trial().is_some());
+            both.world.cycle().await;
+            assert_eq!(both.world.land().await.len(), 1, "the version before it runs");
+            both.world.save().await;
+        }
+        assert!(both.world.kept()[0].on_trial().is_none());
+    });
+}
+
+/// Modules that nobody names are removed whenever somebody removes a deployment, so also just now.
+#[test]
+fn what_is_read_just_now_is_not_removed() {
+    let runtime = Builder::new_current_thread().max_blocking_threads(1).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut both = Both::new().await;
+        both.write(&key(0), Some(Written::Program(program(1, NEVER))), false);
+        let config = both.world.config();
+        both.world.agent().reconfigure(config).await.unwrap();
+        // With one thread for the disk this comes before the deployment is kept.
+        both.world.registry.as_ref().unwrap().collect().await.unwrap();
+        both.world.save().await;
+        both.model.reload();
+        both.model.save();
+        both.check();
+    });
+}

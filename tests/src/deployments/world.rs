@@ -1,0 +1,333 @@
+//! A real agent with real modules, files and a store, which is told to do what happens.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
+
+use tempfile::TempDir;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use wasmeter::agent::errands::{Errand, What};
+use wasmeter::agent::{self, Agent, Parts};
+use wasmeter::clock::{Clock, ManualClock, SECOND};
+use wasmeter::config::{Config, Secret};
+use wasmeter::contract::Values;
+use wasmeter::digest::Digest;
+use wasmeter::hypervisor;
+use wasmeter::modules::deploying::{Loader, Prepared};
+use wasmeter::modules::deployment::{Deployment, Grants, Key, Overrides, Version};
+use wasmeter::modules::registry::Registry;
+use wasmeter::pipeline::Slot;
+use wasmeter::sandbox::Sandbox;
+use wasmeter::sandbox::compile::Compiler;
+use wasmeter::spool::memory::Memory;
+
+use super::model::{End, Lands, Module, No, Order, Program, Written};
+use crate::support::{daemon, hostile};
+
+const HOST: &str = "sim://?domains=8&seed=3&calm=true&disks=1&nics=1";
+const START: i64 = 1_763_632_800 * SECOND;
+/// What the modules' meters are called.
+const NAMES: [&str; 2] = ["hostile.", "remembering."];
+
+/// The same for all, which costs nothing but time.
+static SANDBOX: LazyLock<(TempDir, Arc<Sandbox>)> = LazyLock::new(|| {
+    let folder = TempDir::new().unwrap();
+    let sandbox = Sandbox::new(&folder.path().join("cache"), Compiler::at(daemon())).unwrap();
+    (folder, Arc::new(sandbox))
+});
+
+/// Modules by what they are.
+static FILES: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
+    let remembering = std::fs::read(env!("REMEMBERING_WASM")).unwrap();
+    // With a section that nobody reads it is another file.
+    let another = [&remembering[..], &[0, 2, 1, b'x']].concat();
+    [remembering, another, hostile()]
+});
+
+pub struct World {
+    pub clock: Arc<ManualClock>,
+    pub agent: Option<Agent>,
+    pub registry: Option<Registry>,
+    folder: TempDir,
+    /// What the configuration says of them.
+    tenants: String,
+    /// What the disk has of what modules remember, and what it had before the last record.
+    memory: Memory,
+    memory_before: Memory,
+    /// How many guests each tenant has.
+    guests: BTreeMap<String, usize>,
+}
+
+// === impl Program ===
+
+impl Program {
+    fn file(&self) -> &'static [u8] {
+        match self.module {
+            Module::Remembering { file, .. } => &FILES[file],
+            Module::Forgetful => &FILES[2],
+        }
+    }
+
+    fn config(&self) -> String {
+        match (self.module, self.fails) {
+            (Module::Remembering { mark, .. }, (every, at)) => format!("{mark} {every} {at}"),
+            (Module::Forgetful, (0, _)) => String::new(),
+            (Module::Forgetful, _) => "run: panic".to_owned(),
+        }
+    }
+
+    /// Whether this is it.
+    pub fn is(&self, version: &Version) -> bool {
+        version.digest == Digest::of(self.file()) && *version.config.expose() == self.config()
+    }
+}
+
+// === impl World ===
+
+impl World {
+    pub async fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        std::fs::create_dir(folder.path().join("deployments.d")).unwrap();
+        for (n, file) in FILES.iter().enumerate() {
+            std::fs::write(folder.path().join(format!("deployments.d/{n}.wasm")), file).unwrap();
+        }
+        let polling = "sources: [{name: a, interval: 1, meters: [power.state]}]\n";
+        std::fs::write(folder.path().join("polling.yaml"), polling).unwrap();
+        let clock = Arc::new(ManualClock::at(START));
+        let (tenants, memory, memory_before, guests) = Default::default();
+        let mut world = Self { clock, agent: None, registry: None, folder, tenants, memory, memory_before, guests };
+        world.configure("");
+        world.begin().await;
+        let report = world.agent().cycle(&[1]).await.unwrap();
+        let projects: RefCell<BTreeMap<String, usize>> = RefCell::default();
+        report.snapshot.resources.guests_of(|project| {
+            *projects.borrow_mut().entry(project.to_owned()).or_default() += 1;
+            false
+        });
+        let [(one, a), (two, b), (three, c)] =
+            projects.into_inner().into_iter().take(3).collect::<Vec<_>>().try_into().unwrap();
+        world.tenants = format!("tenants: {{acme: {{projects: ['{one}', '{two}']}}, beta: {{projects: ['{three}']}}}}");
+        world.configure("");
+        world.guests = BTreeMap::from([("acme".to_owned(), a + b), ("beta".to_owned(), c)]);
+        world.restart(End::Killed).await;
+        world
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes the configuration; this is said on top.
+    pub fn configure(&self, more: &str) {
+        let config = format!(
+            "hypervisor: {HOST}\npolling: polling.yaml\ndeployments: deployments.d\nhost: here\n\
+             store: {{path: deployed, audit: audit.log}}\n{}\n{more}\n",
+            self.tenants
+        );
+        std::fs::write(self.path("wasmeter.yaml"), config).unwrap();
+    }
+
+    pub fn config(&self) -> Config {
+        Config::load(Some(&self.path("wasmeter.yaml"))).unwrap().0
+    }
+
+    pub fn agent(&mut self) -> &mut Agent {
+        self.agent.as_mut().unwrap()
+    }
+
+    async fn begin(&mut self) {
+        let (config, clock) = (self.config(), Arc::clone(&self.clock) as Arc<dyn Clock>);
+        let (registry, oddities) = Registry::open(&config.store);
+        assert!(registry.missing().is_none() && oddities.is_empty(), "{:?} {oddities:?}", registry.missing());
+        let hypervisor = hypervisor::open(HOST, &clock).unwrap();
+        let (sandbox, guests) = (Arc::clone(&SANDBOX.1), Handle::current());
+        self.registry = Some(registry.clone());
+        let mut agent = Agent::new(config, Parts { clock, hypervisor, sandbox, guests, registry }).await.unwrap();
+        agent.remember(self.memory.clone());
+        agent.saved().await;
+        self.agent = Some(agent);
+    }
+
+    /// Ends it, and begins anew.
+    pub async fn restart(&mut self, end: End) {
+        match end {
+            End::Clean => self.checkpoint(),
+            End::Killed => {}
+            End::Behind => self.memory = self.memory_before.clone(),
+        }
+        self.memory_before = self.memory.clone();
+        // What is under way goes on, and nobody hears of it.
+        (self.agent, self.registry) = (None, None);
+        self.begin().await;
+    }
+
+    /// Writes a deployment's file, or removes it.
+    pub fn write(&self, key: &Key, name: &str, written: Option<Written>) -> String {
+        let path = self.path("deployments.d").join(name);
+        let text = match written {
+            None => {
+                std::fs::remove_file(&path).unwrap();
+                return path.display().to_string();
+            }
+            Some(Written::Nonsense) => "tenant: [".to_owned(),
+            Some(Written::Program(program)) => self.text(key, &program, &Digest::of(program.file())),
+            Some(Written::Changed(program)) => self.text(key, &program, &Digest::of(b"another")),
+        };
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
+    fn text(&self, key: &Key, program: &Program, digest: &Digest) -> String {
+        let place = FILES.iter().position(|file| file == program.file()).unwrap();
+        format!(
+            "tenant: {}\nname: {}\nfile: {place}.wasm\ndigest: {digest}\ninterval: 1\nconfig: {:?}\ngrants: {{names: \
+             {NAMES:?}}}\n",
+            key.tenant,
+            key.name,
+            program.config()
+        )
+    }
+
+    pub async fn reload(&mut self) {
+        let config = self.config();
+        self.agent().reconfigure(config).await.unwrap();
+        self.agent().saved().await;
+    }
+
+    async fn ask<T>(&mut self, errand: impl FnOnce(oneshot::Sender<T>) -> Errand) -> T {
+        let (sender, answer) = oneshot::channel();
+        self.agent().run_errand(errand(sender)).await;
+        answer.await.unwrap()
+    }
+
+    async fn prepare(&mut self, key: &Key, version: Version, file: Vec<u8>) -> Prepared {
+        let around = self.ask(Errand::Surroundings).await;
+        let (mut loader, _) = Loader::of(&around.sandbox, &around.config, &around.names);
+        loader.prepare(key.clone(), version, file).await.unwrap()
+    }
+
+    /// What is done for an order beside the loop.
+    pub async fn make_ready(&mut self, key: &Key, order: Order, ready: Option<u64>) -> What {
+        match order {
+            Order::Deploy(program) => {
+                let grants = Grants { names: NAMES.map(str::to_owned).to_vec(), ..Grants::default() };
+                let version = Version {
+                    number: 0,
+                    digest: Digest::of(program.file()),
+                    size: program.file().len() as u64,
+                    config: Secret::new(program.config()),
+                    meters: vec!["*".to_owned()],
+                    interval: 1,
+                    grants,
+                    // As those that are written have them.
+                    limits: Overrides::from(self.agent().config().sandbox.limits),
+                    signature: None,
+                    deployed_at: self.clock.now().wall,
+                    by: "me".to_owned(),
+                    file: None,
+                };
+                What::Deploy(Box::new(self.prepare(key, version, program.file().to_vec()).await))
+            }
+            Order::RollBack | Order::RollBackTo(_) => {
+                let to = if let Order::RollBackTo(to) = order { Some(to) } else { None };
+                let Some(number) = ready else { return What::RollBack(to, None) };
+                let deployment = &self.agent().tenants.get(key).unwrap().deployment;
+                let version = Version::clone(deployment.version(number).unwrap());
+                let file = self.registry.as_ref().unwrap().read(version.digest).await.unwrap();
+                let prepared = self.prepare(key, version, file).await;
+                What::RollBack(to, Some((Arc::new(prepared.version), prepared.ready)))
+            }
+            Order::Pause => What::Pause,
+            Order::Resume => What::Resume,
+            Order::Remove => What::Remove,
+        }
+    }
+
+    pub async fn order(&mut self, key: &Key, what: What) -> Result<(), No> {
+        let (key, by, at) = (key.clone(), "me".to_owned(), self.clock.now().wall);
+        let order = Box::new(agent::errands::Order { key, what, by, at });
+        let said = self.ask(|answer| Errand::Change(order, answer)).await;
+        said.map(drop).map_err(|no| match no.to_string() {
+            no if no.contains("see wasmeter module list") => No::Unknown,
+            no if no.contains("which comes first") => No::Written,
+            no if no.contains("changed meanwhile") => No::Meanwhile,
+            no if no.contains("runs already") || no.contains("nothing ran before") || no.contains("no version") => {
+                No::Never
+            }
+            no => panic!("{no}"),
+        })
+    }
+
+    /// A slot of the operator's, with which those of tenants begin.
+    pub async fn cycle(&mut self) -> u64 {
+        self.clock.pass(SECOND.unsigned_abs());
+        self.agent().cycle(&[1]).await.unwrap();
+        u64::try_from(self.clock.now().wall / SECOND).unwrap()
+    }
+
+    /// What tenants' modules give, by deployment and second.
+    pub async fn land(&mut self) -> BTreeMap<(Key, u64), Lands> {
+        let mut all = BTreeMap::new();
+        while self.agent().tenants.are_busy() {
+            self.agent().tenants.done().await;
+            self.agent().tenants.gather();
+            while let Some(landing) = self.agent().land() {
+                self.read(&landing.slot, &mut all);
+            }
+        }
+        all
+    }
+
+    /// Each guest of the tenant's has the same.
+    fn read(&self, slot: &Slot, all: &mut BTreeMap<(Key, u64), Lands>) {
+        let mut found: BTreeMap<Key, BTreeMap<&str, u64>> = BTreeMap::new();
+        for samples in &slot.samples {
+            let Values::Counts(values) = &samples.column.values else { panic!("{samples:?}") };
+            let meter = samples.meter.name.as_str();
+            let key = Key::new(samples.tenant.parse().unwrap(), samples.module.parse().unwrap());
+            let resources: BTreeSet<u32> = samples.column.resources.iter().copied().collect();
+            assert_eq!(resources.len(), self.guests[&*samples.tenant], "{samples:?}");
+            assert!(meter == "hostile.time" || values.iter().all(|value| *value == values[0]), "{samples:?}");
+            assert_eq!(found.entry(key).or_default().insert(meter, values[0]), None, "{samples:?} came twice");
+        }
+        let second = u64::try_from(slot.at.wall / SECOND).unwrap();
+        for (key, meters) in found {
+            let lands = match meters.get("remembering.trail") {
+                // Whose file it was, samples do not say.
+                Some(trail) => {
+                    Lands { module: Module::Remembering { file: 0, mark: meters["remembering.mark"] }, trail: *trail }
+                }
+                None => Lands { module: Module::Forgetful, trail: 0 },
+            };
+            assert_eq!(all.insert((key, second), lands), None, "two landings");
+        }
+    }
+
+    /// Keeps what was measured, or does not.
+    pub fn keep(&mut self, is_kept: bool) {
+        if is_kept {
+            let changed = self.agent().changed_memory();
+            self.memory_before = self.memory.clone();
+            self.memory.update(changed);
+            self.agent().keep();
+        } else {
+            self.agent().roll_back();
+        }
+    }
+
+    /// Puts together anew what modules remember.
+    pub fn checkpoint(&mut self) {
+        self.memory = self.agent().memory();
+    }
+
+    pub async fn save(&mut self) {
+        self.agent().save().await;
+        self.agent().saved().await;
+    }
+
+    pub fn kept(&self) -> Vec<Deployment> {
+        self.registry.as_ref().unwrap().deployments()
+    }
+}
