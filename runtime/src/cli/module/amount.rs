@@ -65,8 +65,9 @@ mod tests {
 
     #[test]
     fn units() {
-        for (text, amount) in [("0", 0), ("50000", 50_000), ("500k", 500_000), ("50M", 50_000_000), ("1G", 1 << 30)] {
-            let amount = if text == "1G" { 1_000_000_000 } else { amount };
+        for (text, amount) in
+            [("0", 0), ("50000", 50_000), ("500k", 500_000), ("50M", 50_000_000), ("1G", 1_000_000_000)]
+        {
             assert_eq!(fuel(text), Ok(amount), "{text}");
         }
         for text in ["", "k", "1.5M", "-1", "+1", "50m", "5 k", "99999999999G"] {
