@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::support::cloud::Cloud;
 use crate::support::daemon;
 use crate::support::program::{Folder, Ran, until};
 
@@ -179,4 +180,23 @@ fn what_changes_is_built_and_shown_again() {
     assert_eq!(ended.code(), Some(1));
     let shown = fs::read_to_string(&out).unwrap();
     assert_eq!(shown.matches("slot 2: 3 samples of ").count(), 2, "{shown}");
+}
+
+#[test]
+fn each_build_is_deployed_to_a_daemon() {
+    let cloud = Cloud::new("");
+    let daemon = cloud.folder.start("run");
+    let made = new("deployed", "made-deployed", "pollster");
+    let mut watch = of_author(cloud.folder.command("module watch --builds 1"));
+    watch.arg(&made).args(["--", "--tenant", "acme", "--interval", "1", "--grant", "name=made-deployed."]);
+    let ran = watch.args(["-c", "wasmeter.yaml"]).output().unwrap();
+    let shown = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success(), "{ran:?}");
+    assert!(shown.contains("version 1 of acme/made_deployed runs"), "{shown}");
+    until("samples of it", || {
+        let samples = cloud.samples();
+        samples.iter().any(|sample| sample["source"] == "acme/made_deployed").then_some(())
+    });
+    daemon.end();
+    cloud.folder.run("module watch -- --tenant").is(64).complains("a value is required for '--tenant");
 }

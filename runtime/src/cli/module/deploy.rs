@@ -6,9 +6,12 @@ mod text;
 mod told;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use clap::FromArgMatches;
 
 use self::grant::Grant;
 use self::secret::SecretFile;
@@ -118,6 +121,18 @@ const SIGNATURE_BYTES: u64 = 4 << 10;
 const WITHIN: Duration = Duration::from_secs(600);
 
 impl Args {
+    /// Of this file, with these options. What is wrong with them is said.
+    pub fn of(file: &Path, options: &[OsString]) -> Result<Self, Exit> {
+        let command = <Self as clap::Args>::augment_args(clap::Command::new("deploy").no_binary_name(true));
+        let all = options.iter().cloned().chain([file.as_os_str().to_owned()]);
+        let read = command.try_get_matches_from(all).and_then(|matches| Self::from_arg_matches(&matches));
+        read.map_err(|error| {
+            // Where nobody reads it, nothing can be said.
+            let _ = error.print();
+            Exit::Usage
+        })
+    }
+
     /// Does it.
     pub fn run(self) -> Exit {
         self.try_run().unwrap_or_else(|exit| exit)

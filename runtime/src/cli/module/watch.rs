@@ -2,6 +2,7 @@
 
 mod source;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -13,7 +14,7 @@ use crate::cli::module::test::{compare, lines};
 use crate::cli::module::time::HostTime;
 use crate::cli::module::trial::Inputs;
 use crate::cli::module::try_out;
-use crate::cli::module::{Which, build, is_pollster, prepare, refused};
+use crate::cli::module::{Which, build, deploy, is_pollster, prepare, refused};
 use crate::cli::setup::{Threads, Where};
 use crate::cli::{Exit, logging, once, print};
 use crate::config::daemon::LogFormat;
@@ -25,9 +26,14 @@ Examples:
   wasmeter module watch
   wasmeter module watch ~/modules/traffic --once-host 'sim://?domains=100&calm=true' --slots 5
   wasmeter module watch rates --meters cpu --once-host recording:host.jsonl
+  wasmeter module watch -- --tenant acme --grant name=acme. --interval 10s
 
 After each build the module runs on a simulated host, from its first slot on. Time stands still
-there but for the step from slot to slot: what has changed in the samples, the code has changed.";
+there but for the step from slot to slot: what has changed in the samples, the code has changed.
+
+With options of `wasmeter module deploy` behind -- each build is deployed instead, to a daemon
+that runs here: it is tried out on its guests, and what comes of that is shown. Then it is on
+trial there beside the build before it.";
 
 /// Build a crate again whenever a file of it changes, and show what its module gives now.
 #[derive(Debug, clap::Args)]
@@ -56,6 +62,9 @@ pub struct Args {
     /// Configuration file; without one, the defaults hold.
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Options of `wasmeter module deploy`, by which each build is deployed to a daemon.
+    #[arg(last = true, value_name = "DEPLOY OPTIONS")]
+    deploy: Vec<OsString>,
 }
 
 /// How long until it is looked again whether a file has changed.
@@ -84,6 +93,10 @@ impl Args {
         let at = Where { config: self.config.clone(), hypervisor: Some(self.once_host.clone()) };
         let (sandbox, config, threads) = prepare(&at)?;
         let sandbox = Arc::new(sandbox);
+        if !self.deploy.is_empty() {
+            // Before anything is built for it.
+            deploy::Args::of(Path::new("module.wasm"), &self.deploy)?;
+        }
         let source = Source::at(&self.folder);
         let (mut seen, mut before, mut builds) = (None, None, 0);
         loop {
@@ -93,17 +106,19 @@ impl Args {
                 continue;
             }
             seen = Some(now);
-            let built = build::file(&self.folder).and_then(|file| {
-                let given = self.give(&file, &sandbox, &config, &threads)?;
-                print::text(&shown(&given, before.as_deref()))?;
-                Ok(given)
-            });
-            let ended = match &built {
-                Ok(given) if given.failed => Exit::Module,
-                Ok(_) => Exit::Done,
-                Err(exit) => *exit,
+            let ended = match build::file(&self.folder) {
+                Ok(file) if !self.deploy.is_empty() => deploy::Args::of(&file, &self.deploy)?.run(),
+                Ok(file) => {
+                    let given = self.give(&file, &sandbox, &config, &threads);
+                    let shown = given.and_then(|given| {
+                        print::text(&shown(&given, before.as_deref()))?;
+                        before = Some(given.lines);
+                        Ok(if given.failed { Exit::Module } else { Exit::Done })
+                    });
+                    shown.unwrap_or_else(|exit| exit)
+                }
+                Err(exit) => exit,
             };
-            before = built.ok().map(|given| given.lines).or(before);
             builds += 1;
             // A folder that is none stays none; what cargo or the module does not like is about to be changed.
             if self.builds.is_some_and(|most| builds >= most) || ended == Exit::Usage {
