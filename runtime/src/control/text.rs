@@ -128,7 +128,7 @@ fn budgets(status: &Status) -> Columns {
     let Some(budgets) = &status.budgets else { return table };
     let all = std::iter::once(("all tenants", &budgets.node));
     for (name, share) in all.chain(budgets.tenants.iter().map(|(tenant, share)| (&**tenant, share))) {
-        let [limit, admitted, free] = [share.limit, share.admitted, share.free].map(|fuel| Share::of_fuel(fuel));
+        let [limit, admitted, free] = [share.limit, share.admitted, share.free].map(Share::of_fuel);
         table.row([name.to_owned(), limit.to_string(), admitted.to_string(), free.to_string(), short(share.saved)]);
     }
     table

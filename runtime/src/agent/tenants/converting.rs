@@ -3,11 +3,12 @@
 //! A transformer is handed what the operator's pollsters gave in the slot, and what its own tenant's did, of its
 //! tenant's guests alone. So it begins when those of them have landed that began with the slot.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::deployed::Described;
 use crate::agent::polling::Polled;
 use crate::clock::{Clock, Moment};
 use crate::config::MeterFilter;
@@ -64,7 +65,7 @@ pub(super) struct Convert {
     pub meters: MeterFilter,
     pub names: Arc<Names>,
     pub state: Arc<State>,
-    pub described: Arc<HashMap<Vec<String>, Arc<Gives>>>,
+    pub described: Arc<Described>,
     pub resources: Arc<Resources>,
     pub roots: Vec<Range<u32>>,
     pub at: Moment,

@@ -58,8 +58,11 @@ pub struct Deployed {
     /// Samples that it was last handed, if it is a transformer.
     pub(super) entries: u32,
     /// What its versions said that they give, by their inputs, if it is a transformer.
-    pub(super) described: BTreeMap<u64, Arc<HashMap<Vec<String>, Arc<Gives>>>>,
+    pub(super) described: BTreeMap<u64, Arc<Described>>,
 }
+
+/// What a transformer said that it gives, by its inputs.
+pub(super) type Described = HashMap<Vec<String>, Arc<Gives>>;
 
 /// Sets of inputs of which is kept what a transformer makes of them.
 const MOST_DESCRIBED: usize = 64;
