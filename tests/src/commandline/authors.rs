@@ -64,7 +64,7 @@ fn a_new_pollster_builds_tests_and_runs() {
     assert_eq!((&built["world"], &built["meters"][0]["name"]), (&"pollster".into(), &"made-traffic.received".into()));
     assert_eq!(built["size"].as_u64().unwrap(), fs::metadata(file).unwrap().len());
     let imports = built["imports"].as_array().unwrap();
-    assert!(imports.iter().any(|import| import == "wasmeter:plugin/stats@0.1.0"), "{imports:?}");
+    assert!(imports.iter().any(|import| import == "wasmeter:plugin/stats@0.1.1"), "{imports:?}");
     run(&folder, &format!("module build {at}"))
         .is(0)
         .says("digest  sha256:")
