@@ -7,112 +7,82 @@
 //! The first sample of a resource gives nothing, and so does one that is older than the last. With `growth_only` a
 //! value below the last one gives nothing either, but is what the next is compared with.
 
-use wasmeter_sdk::config::{self, Deserialize, serde};
-use wasmeter_sdk::{
-    Batch, Call, Column, Converting, Failure, Kind, Meter, Outputs, Transformer, Values, register_transformer,
-};
+use expression::Volume;
+use scaling::{Follow, Keys, Naming, Positions, Step, Volumes, merged};
+use wasmeter_sdk::{Batch, Call, Converting, Failure, Kind, Meter, Outputs, Transformer, Values, register_transformer};
 
 /// The transformer.
+#[derive(Debug)]
 pub struct Delta;
 
-#[derive(Deserialize, Default)]
-#[serde(crate = "serde", default, deny_unknown_fields)]
+#[derive(Debug)]
 struct Config {
-    target: Target,
-    source: Option<serde::de::IgnoredAny>,
+    naming: Naming,
     growth_only: bool,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(crate = "serde", default, deny_unknown_fields)]
-struct Target {
-    name: Option<String>,
-    map_to: Option<serde::de::IgnoredAny>,
-}
-
-/// The last samples of one meter: what they were, and when.
-#[derive(Default)]
-struct Last {
-    values: Column,
-    times: Column,
 }
 
 impl Transformer for Delta {
     fn describe(config: &str, inputs: &[Meter]) -> Result<Outputs, String> {
-        let config: Config = config::parse(config)?;
-        if config.source.is_some() || config.target.map_to.is_some() {
-            return Err("delta: source.map_from and target.map_to are not supported; set target.name".into());
-        }
-        let target = config.target.name.as_ref();
-        if let ([first, second, ..], Some(name)) = (inputs, target) {
-            let (first, second) = (&first.name, &second.name);
-            return Err(format!("delta: target.name is {name}, but {first}, {second} and perhaps others come in"));
-        }
-        let grown = |input: &Meter| {
-            let name = target.unwrap_or(&input.name).clone();
-            Meter { name, kind: Kind::Delta, unit: input.unit.clone() }
-        };
-        Ok(inputs.iter().map(grown).collect::<Vec<_>>().into())
+        Ok(Positions::named(&Config::of(config)?.naming, inputs)?.0.into_meters().into())
     }
 
-    fn convert(call: &Call<'_, Converting>, inputs: &[Meter], mut batches: Vec<Batch>) -> Result<Vec<Batch>, Failure> {
-        let config: Config = config::parse(call.config())?;
-        for (meter, input) in (0..).zip(inputs) {
-            let mut last = Last::default();
-            for batch in batches.iter_mut().filter(|batch| batch.meter == meter) {
-                last.load(call, &input.name, &batch.column.resources);
-                last.advance(batch, config.growth_only);
+    fn convert(call: &Call<'_, Converting>, inputs: &[Meter], batches: Vec<Batch>) -> Result<Vec<Batch>, Failure> {
+        let config = Config::of(call.config())?;
+        let (_, positions) = Positions::named(&config.naming, inputs)?;
+        let mut batches = merged(batches);
+        let mut follow = Follow::begin(call, inputs, &batches);
+        let mut grown = Vec::with_capacity(batches.len());
+        for batch in &batches {
+            let mut volumes = Volumes::like(&Values::Integers(Vec::new()), batch.column.len());
+            for step in follow.steps(batch) {
+                let growth = growth(&step);
+                if !(config.growth_only && growth.real() < 0.0) {
+                    volumes.push(step.resource, growth);
+                }
             }
-            last.save(call, &input.name)?;
+            grown.push(volumes.into_column());
+        }
+        follow.save(call)?;
+        for (batch, column) in batches.iter_mut().zip(grown) {
+            batch.column = column;
+            batch.meter = positions.get(batch.meter as usize).copied().unwrap_or(u32::MAX);
         }
         batches.retain(|batch| !batch.column.is_empty());
         Ok(batches)
     }
 }
 
-// === impl Last ===
+// === impl Config ===
 
-impl Last {
-    /// Learns of more resources. What is known of a resource already is newer.
-    fn load(&mut self, call: &Call<'_, Converting>, meter: &str, resources: &[u32]) {
-        let [values, times] = cells(meter).map(|name| call.load(&name, resources));
-        self.values = std::mem::take(&mut self.values).or(&values);
-        self.times = std::mem::take(&mut self.times).or(&times);
-    }
-
-    fn save(&self, call: &Call<'_, Converting>, meter: &str) -> Result<(), Failure> {
-        if self.values.is_empty() {
-            return Ok(());
-        }
-        let [values, times] = cells(meter);
-        call.save(&values, &self.values)?;
-        call.save(&times, &self.times)
-    }
-
-    /// Turns a batch into what was added since the last one, and remembers it as the last.
-    fn advance(&mut self, batch: &mut Batch, growth_only: bool) {
-        let (at, mut now) = (batch.at.wall, std::mem::take(&mut batch.column));
-        let newer = self.newer_than(at);
-        if !newer.is_empty() {
-            now = now.filter(|resource, _| newer.binary_search(&resource).is_err());
-        }
-        let added = now.minus(&self.values);
-        batch.column = if growth_only { added.filter(|_, added| added >= 0.0) } else { added };
-        self.times = Column::new(now.resources.clone(), vec![at; now.len()]).or(&self.times);
-        self.values = now.or(&self.values);
-    }
-
-    /// Resources of which something is known from a later time than this.
-    fn newer_than(&self, at: i64) -> Vec<u32> {
-        let Values::Integers(times) = &self.times.values else { return Vec::new() };
-        let known = self.times.resources.iter().zip(times);
-        known.filter(|(_, time)| **time > at).map(|(resource, _)| *resource).collect()
+impl Config {
+    fn of(config: &str) -> Result<Self, String> {
+        let mut keys = Keys::of(config)?;
+        let (mut source, mut target) = (keys.keys("source")?, keys.keys("target")?);
+        // A difference has the unit of what it is one of, whatever `target` says, as upstream.
+        let mut naming = Naming::of(&mut source, &mut target)?;
+        naming.keep_units(Kind::Delta);
+        let growth_only = keys.flag("growth_only")?;
+        source.end()?;
+        target.end()?;
+        keys.end()?;
+        Ok(Self { naming, growth_only })
     }
 }
 
-/// The names under which the last samples of a meter are remembered.
-fn cells(meter: &str) -> [String; 2] {
-    ["value", "time"].map(|what| format!("{what} {meter}"))
+/// Exact where it fits. Reals that are too far from each other are as far apart as reals can be.
+fn growth(step: &Step) -> Volume {
+    match (step.now, step.before) {
+        (Volume::Count(now), Volume::Count(before)) if now >= before => {
+            i64::try_from(now - before).map_or_else(|_| Volume::Count(now - before), Volume::Integer)
+        }
+        _ => match (step.now.whole(), step.before.whole()) {
+            (Some(now), Some(before)) => match i64::try_from(now - before) {
+                Ok(growth) => Volume::Integer(growth),
+                Err(_) => Volume::of(now - before),
+            },
+            _ => Volume::Real((step.now.real() - step.before.real()).clamp(f64::MIN, f64::MAX)),
+        },
+    }
 }
 
 register_transformer!(Delta);

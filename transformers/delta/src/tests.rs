@@ -1,5 +1,11 @@
-use super::*;
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use scaling::testing::{Sample, batches, samples};
+use wasmeter_sdk::Column;
 use wasmeter_sdk::testing::{Host, moment};
+
+use super::*;
 
 const CPU: &str = r#"{"target": {"name": "cpu.delta"}}"#;
 
@@ -38,16 +44,35 @@ fn names_the_meter_and_keeps_its_unit() {
 
 #[test]
 fn says_what_is_wrong_with_a_configuration() {
-    for (config, inputs, text) in [
-        (r#"{"target": {"map_to": {"name": "x"}}}"#, 1, "not supported; set target.name"),
-        (r#"{"source": {"map_from": {"name": "x"}}}"#, 1, "not supported; set target.name"),
-        (CPU, 2, "target.name is cpu.delta, but cpu, cpu and perhaps others come in"),
-        (r#"{"growth-only": true}"#, 1, "unknown field `growth-only`"),
-        ("target: cpu", 1, "the configuration cannot be used"),
+    for (config, text) in [
+        (r#"{"target": {"map_to": {"typo": "x"}}}"#, "there is no key target.map_to.typo; there are name, unit"),
+        (r#"{"source": {"map_from": {"name": "("}}, "target": {"map_to": {"name": "x"}}}"#, "source.map_from.name: "),
+        (r#"{"growth-only": true}"#, "there is no key growth-only; there are source, target, growth_only"),
+        (r#"{"growth_only": "yes"}"#, "growth_only is \"yes\"; write true or false"),
+        (r#"{"target": {"name": ""}}"#, "target.name is empty; write a name, or leave it out"),
+        ("target: cpu", "write keys and values"),
     ] {
-        let error = Delta::describe(config, &vec![meter("cpu"); inputs]).unwrap_err();
+        let error = Delta::describe(config, &[meter("cpu")]).unwrap_err();
         assert!(error.contains(text), "{config}: {error}");
     }
+    let error = Delta::describe(CPU, &["cpu", "disk.read.bytes"].map(meter)).unwrap_err();
+    assert!(
+        error.starts_with("target.name is cpu.delta, but cpu, disk.read.bytes and perhaps others come in"),
+        "{error}"
+    );
+    let other = Meter { unit: "s".into(), ..meter("cpu") };
+    let error = Delta::describe(CPU, &[meter("cpu"), other]).unwrap_err();
+    assert!(error.contains("cpu.delta would come out both as delta in \"ns\" and as delta in \"s\""), "{error}");
+}
+
+#[test]
+fn names_are_mapped() {
+    let config = r#"{"source": {"map_from": {"name": "(read|write)\\.(bytes)"}},
+                     "target": {"map_to": {"name": "\\1.delta"}, "unit": "B/s"}}"#;
+    let inputs = ["disk.read.bytes", "disk.write.bytes", "cpu"].map(meter);
+    let named = Delta::describe(config, &inputs).unwrap().meters;
+    let named: Vec<_> = named.iter().map(|meter| (&*meter.name, &*meter.unit)).collect();
+    assert_eq!(named, [("disk.read.delta", "ns"), ("disk.write.delta", "ns"), ("cpu", "ns")]);
 }
 
 #[test]
@@ -107,4 +132,49 @@ fn meters_do_not_mix() {
     let batches = host.convert::<Delta>(&inputs, both(2, 11, 105)).unwrap().batches;
     let batches: Vec<_> = batches.into_iter().map(|batch| (batch.meter, batch.column)).collect();
     assert_eq!(batches, [(0, [(0, 1_i64)].into_iter().collect()), (1, [(0, 5_i64)].into_iter().collect())]);
+}
+
+/// The rule, for one sample after the other.
+fn model(known: &mut BTreeMap<(u32, u32), (u32, Volume)>, sample: Sample, growth_only: bool) -> Option<Sample> {
+    let (meter, now, resource, volume) = sample;
+    let before = known.get(&(meter, resource)).copied();
+    if before.is_some_and(|(then, _)| then > now) {
+        return None;
+    }
+    known.insert((meter, resource), (now, volume));
+    let (_, before) = before?;
+    let growth = match (volume, before) {
+        (Volume::Real(now), Volume::Real(before)) => Volume::Real(now - before),
+        (now, before) => Volume::Integer(i64::try_from(now.whole()? - before.whole()?).unwrap()),
+    };
+    (!growth_only || growth.real() >= 0.0).then_some((meter, now, resource, growth))
+}
+
+fn volume(meter: u32) -> BoxedStrategy<Volume> {
+    match meter {
+        0 => prop_oneof![0_u64..5, Just(i64::MAX.unsigned_abs()), 0..1_u64 << 62].prop_map(Volume::Count).boxed(),
+        1 => (-5_i64..5).prop_map(Volume::Integer).boxed(),
+        _ => prop_oneof![-2.0..2.0, -1e300..1e300].prop_map(Volume::Real).boxed(),
+    }
+}
+
+fn slots() -> impl Strategy<Value = Vec<Vec<Sample>>> {
+    let sample = (0_u32..3).prop_flat_map(|meter| (Just(meter), 0_u32..12, 0_u32..5, volume(meter)));
+    prop::collection::vec(prop::collection::vec(sample, 0..25), 1..8)
+}
+
+proptest! {
+    /// Late, repeated, missing and huge samples, several times in a slot, and counters that were reset.
+    #[test]
+    fn it_is_what_a_plain_model_says(slots in slots(), growth_only: bool) {
+        let mut host = Host::new().config(&format!("{{\"growth_only\": {growth_only}}}"));
+        let mut known = BTreeMap::new();
+        for slot in slots {
+            let batches = batches(&slot);
+            let expected: Vec<_> =
+                samples(&batches).into_iter().filter_map(|sample| model(&mut known, sample, growth_only)).collect();
+            let given = host.convert::<Delta>(&["a", "b", "c"].map(meter), batches).unwrap();
+            prop_assert_eq!(samples(&given.batches), expected);
+        }
+    }
 }

@@ -1,0 +1,158 @@
+//! The latest samples of the meters of an expression.
+
+use expression::{Root, Value, Volume};
+use scaling::{Facts, Numbers as _, Sampled, at};
+use wasmeter_sdk::{Batch, Call, Converting, Failure, Meter, Note};
+
+use crate::Config;
+use crate::pending::Pending;
+
+/// The latest samples, resource by resource.
+#[derive(Debug)]
+pub struct Latest<'a> {
+    /// Resources that have a sample of one of the meters in this call.
+    resources: Vec<u32>,
+    meters: Vec<OfMeter>,
+    batches: &'a [Batch],
+    /// What the samples of each batch say, and under which paths of the expression.
+    sampled: Vec<Option<(Sampled<'a>, Vec<usize>)>>,
+    /// What stands under the paths for the resource at hand.
+    values: Vec<Value>,
+}
+
+/// The latest samples of one meter.
+#[derive(Debug)]
+struct OfMeter {
+    /// For each resource the batch of this call and the place in it.
+    rows: Vec<Option<(usize, usize)>>,
+    /// What earlier calls left.
+    pending: Pending,
+    /// Resources that got their result, and have to be forgotten.
+    done: Vec<bool>,
+}
+
+// === impl Latest ===
+
+impl<'a> Latest<'a> {
+    pub fn of(
+        call: &Call<'_, Converting>,
+        config: &Config,
+        inputs: &'a [Meter],
+        batches: &'a [Batch],
+    ) -> Result<Self, Failure> {
+        let meter_of = |batch: &Batch| {
+            let input = inputs.get(batch.meter as usize)?;
+            config.meters.iter().position(|meter| *meter == input.name)
+        };
+        let mut resources: Vec<u32> = Vec::new();
+        for batch in batches.iter().filter(|batch| meter_of(batch).is_some()) {
+            if resources != batch.column.resources {
+                resources.extend(&batch.column.resources);
+            }
+        }
+        resources.sort_unstable();
+        resources.dedup();
+        let paths = config.expression.paths();
+        let slots = |meter: &str| -> Vec<usize> {
+            let of = |root: &Root| matches!(root, Root::Meter(name) if name == meter);
+            paths.iter().enumerate().filter(|(_, path)| of(&path.root)).map(|(slot, _)| slot).collect()
+        };
+        let mut meters = Vec::new();
+        for name in &config.meters {
+            let slots = slots(name).into_iter().filter_map(|slot| Some((slot, paths.get(slot)?.names()))).collect();
+            let pending = Pending::load(call, name, slots, &resources);
+            let (rows, done) = (vec![None; resources.len()], vec![false; resources.len()]);
+            meters.push(OfMeter { rows, pending, done });
+        }
+        let facts = Facts::of(call);
+        let mut sampled = Vec::with_capacity(batches.len());
+        for (place, batch) in batches.iter().enumerate() {
+            let (Some(meter), Some(input)) = (meter_of(batch), inputs.get(batch.meter as usize)) else {
+                sampled.push(None);
+                continue;
+            };
+            let first = batch.column.resources.first().copied().unwrap_or(0);
+            let mut from = resources.partition_point(|resource| *resource < first);
+            let Some(of_meter) = meters.get_mut(meter) else { continue };
+            for (row, resource) in batch.column.resources.iter().enumerate() {
+                if let Some(at) = at(&resources, *resource, &mut from).and_then(|at| of_meter.rows.get_mut(at)) {
+                    *at = Some((place, row));
+                }
+            }
+            let slots = slots(&input.name);
+            let wanted = slots.iter().filter_map(|slot| paths.get(*slot));
+            sampled.push(Some((Sampled::of(&facts, input, batch, wanted)?, slots)));
+        }
+        let values = vec![Value::Missing; paths.len()];
+        Ok(Self { resources, meters, batches, sampled, values })
+    }
+
+    pub fn resources(&self) -> &[u32] {
+        &self.resources
+    }
+
+    /// What stands under the paths for the resource at a place, if it has a sample of each meter. Places only advance.
+    pub fn complete(&mut self, place: usize) -> Option<(u32, &[Value])> {
+        let resource = *self.resources.get(place)?;
+        let known = |meter: &OfMeter| meter.rows.get(place).is_some_and(Option::is_some) || meter.pending.has(place);
+        if !self.meters.iter().all(known) {
+            return None;
+        }
+        for meter in &mut self.meters {
+            match meter.rows.get(place).copied().flatten() {
+                Some((batch, row)) => {
+                    let (sampled, slots) = self.sampled.get_mut(batch)?.as_mut()?;
+                    for (slot, value) in slots.iter().zip(sampled.at(row, resource)) {
+                        if let Some(at) = self.values.get_mut(*slot) {
+                            at.clone_from(value);
+                        }
+                    }
+                }
+                None => meter.pending.say(place, &mut self.values),
+            }
+            if let Some(done) = meter.done.get_mut(place) {
+                *done = true;
+            }
+        }
+        Some((resource, &self.values))
+    }
+
+    /// Metadata of the first meter's samples.
+    pub fn notes(&self) -> Vec<Note> {
+        let Some(first) = self.meters.first() else { return Vec::new() };
+        let mut places: Vec<usize> = first.rows.iter().flatten().map(|(batch, _)| *batch).collect();
+        places.dedup();
+        places.sort_unstable();
+        places.dedup();
+        let mut notes: Vec<Note> = Vec::new();
+        for note in places.into_iter().rev().filter_map(|place| self.batches.get(place)).flat_map(|batch| &batch.notes)
+        {
+            match notes.iter_mut().find(|known| known.key == note.key) {
+                Some(known) => known.column = std::mem::take(&mut known.column).or(&note.column),
+                None => notes.push(note.clone()),
+            }
+        }
+        notes
+    }
+
+    /// Keeps the samples that wait for others, and forgets those that do not any more.
+    pub fn save(mut self, call: &Call<'_, Converting>) -> Result<(), Failure> {
+        for meter in 0..self.meters.len() {
+            for (place, resource) in self.resources.iter().enumerate() {
+                let Some(OfMeter { rows, pending, done }) = self.meters.get_mut(meter) else { continue };
+                match (done.get(place), rows.get(place).copied().flatten()) {
+                    (Some(true), _) => pending.forget(place, *resource),
+                    (_, Some((batch, row))) => {
+                        let volume = self.batches.get(batch).and_then(|batch| batch.column.values.number(row));
+                        let time = self.batches.get(batch).map_or(0, |batch| batch.at.wall);
+                        let said = self.sampled.get_mut(batch).and_then(Option::as_mut);
+                        let said = said.map(|(sampled, _)| sampled.at(row, *resource)).unwrap_or_default();
+                        pending.keep(*resource, volume.unwrap_or(Volume::Count(0)), time, said);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        self.meters.into_iter().try_for_each(|meter| meter.pending.save(call))
+    }
+}

@@ -1,0 +1,112 @@
+//! One meter calculated of several: Ceilometer's transformer `arithmetic`.
+//!
+//! ```json
+//! {"target": {"name": "memory_util", "unit": "%", "type": "gauge",
+//!             "expr": "100 * $(memory.usage) / $(memory)"}}
+//! ```
+//!
+//! The latest samples of the meters are kept for each resource until it has one of each. Then the expression is
+//! evaluated, and they are forgotten.
+
+mod latest;
+mod pending;
+
+use expression::{Expression, Root, Volume};
+use scaling::{Keys, Losses, Volumes, check, merged};
+use wasmeter_sdk::{Batch, Call, Converting, Failure, Kind, Meter, Outputs, Transformer, Values, register_transformer};
+
+use self::latest::Latest;
+
+/// The transformer.
+#[derive(Debug)]
+pub struct Arithmetic;
+
+#[derive(Debug)]
+struct Config {
+    expression: Expression,
+    /// The meters that it needs, in the order in which they stand there. The first lends what `target` lacks.
+    meters: Vec<String>,
+    name: Option<String>,
+    unit: Option<String>,
+    kind: Option<Kind>,
+}
+
+impl Transformer for Arithmetic {
+    fn describe(config: &str, inputs: &[Meter]) -> Result<Outputs, String> {
+        Ok(Config::of(config)?.meter(inputs).into_iter().collect::<Vec<_>>().into())
+    }
+
+    fn convert(call: &Call<'_, Converting>, inputs: &[Meter], batches: Vec<Batch>) -> Result<Vec<Batch>, Failure> {
+        let config = Config::of(call.config())?;
+        let Some(at) = batches.last().map(|last| last.at) else { return Ok(Vec::new()) };
+        let batches = merged(batches);
+        let mut latest = Latest::of(call, &config, inputs, &batches)?;
+        let mut losses = Losses::default();
+        let mut volumes = Volumes::like(&Values::Reals(Vec::new()), latest.resources().len());
+        if let Some(meter) = config.meter(inputs) {
+            for place in 0..latest.resources().len() {
+                let Some((resource, values)) = latest.complete(place) else { continue };
+                match config.expression.evaluate(values).map(|value| (value.float(), value.word())) {
+                    Ok((Some(volume), _)) if volume.is_finite() => volumes.push(resource, Volume::Real(volume)),
+                    Ok((Some(_), _)) => losses.count(&meter.name, || "target.expr: it gives no finite number".into()),
+                    Ok((None, word)) => {
+                        losses.count(&meter.name, || format!("target.expr: it gives {word}, not a number"))
+                    }
+                    Err(error) => losses.count(&meter.name, || format!("target.expr: {error}")),
+                }
+            }
+        }
+        let notes = latest.notes();
+        latest.save(call)?;
+        losses.tell(call);
+        let batch = Batch { meter: 0, at, column: volumes.into_column(), notes };
+        Ok(Some(batch).filter(|batch| !batch.column.is_empty()).into_iter().collect())
+    }
+}
+
+// === impl Config ===
+
+impl Config {
+    fn of(config: &str) -> Result<Self, String> {
+        let mut keys = Keys::of(config)?;
+        let mut target = keys.keys("target")?;
+        let (name, unit, kind) = (target.text("name")?, target.text("unit")?, target.kind("type")?);
+        let place = target.place("expr");
+        let text = target.text("expr")?;
+        target.end()?;
+        keys.end()?;
+        let text = text.ok_or_else(|| format!("{place} is missing; write what to calculate"))?;
+        let expression = Expression::parse(&text).map_err(|error| format!("{place}: {error}"))?;
+        let mut meters: Vec<String> = Vec::new();
+        for path in expression.paths() {
+            let refused = |what: String| format!("{place}: {}", expression.refuse(path, what));
+            match &path.root {
+                Root::Meter(meter) if !meters.contains(meter) => meters.push(meter.clone()),
+                Root::Meter(_) => {}
+                Root::Name(_) => return Err(refused(format!("say of which meter, as in $(cpu).{path}"))),
+            }
+            check(&path.names()).map_err(refused)?;
+        }
+        if meters.is_empty() {
+            return Err(format!("{place}: it names no meter; write one as $(cpu)"));
+        }
+        if name.as_deref() == Some("") {
+            return Err("target.name is empty; write a name, or leave it out".into());
+        }
+        Ok(Self { expression, meters, name, unit, kind })
+    }
+
+    /// What comes out, if that is known yet: what `target` lacks is the first meter's.
+    fn meter(&self, inputs: &[Meter]) -> Option<Meter> {
+        let first = self.meters.first()?;
+        let reference = inputs.iter().find(|input| input.name == *first);
+        let name = self.name.clone().unwrap_or_else(|| first.clone());
+        let unit = self.unit.clone().or_else(|| reference.map(|input| input.unit.clone()))?;
+        Some(Meter { name, kind: self.kind.or_else(|| reference.map(|input| input.kind))?, unit })
+    }
+}
+
+register_transformer!(Arithmetic);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! Rules, as they are written.
+
+use scaling::{Keys, Pattern};
+use serde_json::Value;
+use wasmeter_sdk::Meter;
+
+use crate::conditions::{Conditions, Held};
+
+/// The rules, in their order.
+#[derive(Debug)]
+pub struct Rules(pub Vec<Rule>);
+
+/// What is done with which samples.
+#[derive(Debug)]
+pub struct Rule {
+    pub conditions: Conditions,
+    pub action: Action,
+}
+
+/// What is done with samples.
+#[derive(Debug)]
+pub enum Action {
+    /// The others are left out.
+    Keep,
+    /// They are left out.
+    Drop,
+    /// They come out by another name.
+    Rename(Pattern),
+    /// They carry more metadata: keys, and values as JSON.
+    Set(Vec<(String, String)>),
+}
+
+/// More rules are nobody's intention, and every sample goes through all of them.
+const MOST: usize = 64;
+
+/// Metadata that the host writes, and nobody else.
+const HOSTS: [&str; 31] = [
+    "display_name",
+    "name",
+    "instance_id",
+    "instance_type",
+    "host",
+    "instance_host",
+    "flavor",
+    "status",
+    "state",
+    "task_state",
+    "image",
+    "image_ref",
+    "image_ref_url",
+    "image_meta",
+    "reservation_id",
+    "architecture",
+    "OS-EXT-AZ:availability_zone",
+    "kernel_id",
+    "os_type",
+    "ramdisk_id",
+    "vcpus",
+    "memory_mb",
+    "disk_gb",
+    "ephemeral_gb",
+    "root_gb",
+    "user_metadata",
+    "disk_name",
+    "mac",
+    "fref",
+    "parameters",
+    "vnic_name",
+];
+
+// === impl Rules ===
+
+impl Rules {
+    pub fn of(config: &str) -> Result<Self, String> {
+        let mut keys = Keys::of(config)?;
+        let rules = keys.list("rules")?;
+        keys.end()?;
+        if rules.is_empty() {
+            return Err("rules is missing or empty; write a list of keep, drop, rename and set".into());
+        }
+        if rules.len() > MOST {
+            return Err(format!("rules has {} entries and may have {MOST}", rules.len()));
+        }
+        rules.into_iter().map(Rule::of).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The meters that may come of one.
+    pub fn names(&self, input: &Meter) -> Vec<Meter> {
+        let mut meters = vec![input.clone()];
+        for rule in &self.0 {
+            let mut after: Vec<Meter> = Vec::new();
+            for meter in meters {
+                let (hit, missed) = match rule.conditions.of_meter(&meter) {
+                    Held::Always => (true, false),
+                    Held::Never => (false, true),
+                    Held::Depends => (true, true),
+                };
+                let (hit, missed) = match &rule.action {
+                    Action::Keep => (hit.then(|| meter.clone()), None),
+                    Action::Drop => (None, missed.then(|| meter.clone())),
+                    Action::Rename(pattern) => {
+                        let renamed = || Meter { name: pattern.replace(&meter.name), ..meter.clone() };
+                        (hit.then(renamed), missed.then(|| meter.clone()))
+                    }
+                    Action::Set(_) => (Some(meter.clone()), None),
+                };
+                for meter in hit.into_iter().chain(missed) {
+                    if !after.contains(&meter) {
+                        after.push(meter);
+                    }
+                }
+            }
+            meters = after;
+        }
+        meters
+    }
+}
+
+// === impl Rule ===
+
+impl Rule {
+    fn of(mut keys: Keys) -> Result<Self, String> {
+        let (keep, drop) = (keys.keys("keep")?, keys.keys("drop")?);
+        let (mut rename, set, when) = (keys.keys("rename")?, keys.keys("set")?, keys.keys("when")?);
+        let place = keys.place("");
+        let place = place.trim_end_matches('.');
+        keys.end()?;
+        let given: Vec<&str> = [("keep", &keep), ("drop", &drop), ("rename", &rename), ("set", &set)]
+            .into_iter()
+            .filter(|(_, keys)| !keys.is_empty())
+            .map(|(key, _)| key)
+            .collect();
+        let [action] = given[..] else {
+            let given = if given.is_empty() { "none".to_owned() } else { given.join(" and ") };
+            return Err(format!("{place} has {given}; write one of keep, drop, rename and set, with what it needs"));
+        };
+        if matches!(action, "keep" | "drop") {
+            if !when.is_empty() {
+                return Err(format!("{place}.when has no meaning here; write its conditions under {action}"));
+            }
+            return Ok(match action {
+                "keep" => Self { conditions: Conditions::of(keep)?, action: Action::Keep },
+                _ => Self { conditions: Conditions::of(drop)?, action: Action::Drop },
+            });
+        }
+        let conditions = Conditions::of(when)?;
+        if action == "set" {
+            return Ok(Self { conditions, action: Action::Set(entries(set)?) });
+        }
+        let (from, to) = (rename.text("from")?, rename.text("to")?);
+        let (there, here) = (rename.place("from"), rename.place("to"));
+        rename.end()?;
+        let from = from.ok_or_else(|| format!("{there} is missing; write a pattern for the name"))?;
+        let to = to.ok_or_else(|| format!("{here} is missing; write what replaces what {there} matches"))?;
+        Ok(Self { conditions, action: Action::Rename(Pattern::of((&there, &from), (&here, &to))?) })
+    }
+}
+
+/// Metadata to set.
+fn entries(keys: Keys) -> Result<Vec<(String, String)>, String> {
+    let place = keys.place("");
+    let entry = |(key, value): (String, Value)| {
+        if HOSTS.contains(&&*key) {
+            return Err(format!("{place}{key} is written by the host; write another key"));
+        }
+        if key.is_empty() || key.len() > 255 || key.chars().any(char::is_control) {
+            return Err(format!("{place}{key:?} is no key; write 1 to 255 bytes without control characters"));
+        }
+        Ok((key, value.to_string()))
+    };
+    keys.rest().into_iter().map(entry).collect()
+}

@@ -1,0 +1,31 @@
+//! What the transformers that come with wasmeter share.
+//!
+//! - [`Keys`] reads settings, and names the key and what to write instead.
+//! - [`Naming`] makes names and units of others, by patterns; [`Positions`] numbers the meters that come out.
+//! - [`merged`] puts batches together that came in pieces.
+//! - [`Scale`] makes volumes of samples, which [`Sampled`] knows with the help of [`Facts`]; [`Volumes`] puts numbers into columns.
+//! - [`Follow`] hands a sample the one before it.
+//! - `testing` is for native tests.
+//! - [`Losses`] says what was dropped, and why.
+
+mod follow;
+mod losses;
+mod merge;
+mod naming;
+mod sampled;
+mod scale;
+mod settings;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
+mod volumes;
+
+pub use self::follow::{Follow, Step};
+pub use self::losses::Losses;
+pub use self::merge::merged;
+pub use self::naming::{Naming, Pattern, Positions, regex, word};
+pub use self::sampled::{Facts, Sampled, check};
+pub use self::scale::Scale;
+pub use self::settings::Keys;
+pub use self::volumes::{Numbers, Volumes, at};
+/// A pattern for texts.
+pub use regex_lite::Regex as Texts;

@@ -1,0 +1,157 @@
+//! What makes a volume of a sample.
+
+use expression::{Expression, Root, Value, Volume};
+use serde_json::Value as Json;
+use wasmeter_sdk::{Batch, Failure, Meter};
+
+use crate::sampled::{self, Facts, Sampled};
+use crate::settings::Keys;
+use crate::volumes::Numbers as _;
+
+/// `target.scale` and `target.max`.
+#[derive(Debug)]
+pub struct Scale {
+    by: By,
+    most: Option<Volume>,
+}
+
+#[derive(Debug)]
+enum By {
+    /// Volumes stay as they are.
+    Nothing,
+    Whole(i64),
+    Real(f64),
+    Expression(Expression),
+}
+
+/// A scale, ready for the samples of a batch.
+#[derive(Debug)]
+pub struct Scaling<'a> {
+    scale: &'a Scale,
+    batch: &'a Batch,
+    sampled: Option<Sampled<'a>>,
+}
+
+// === impl Scale ===
+
+impl Scale {
+    /// Reads `target.scale` and `target.max`.
+    pub fn of(target: &mut Keys) -> Result<Self, String> {
+        let by = match target.any("scale") {
+            None => By::Nothing,
+            Some(Json::String(text)) if text.trim().is_empty() => By::Nothing,
+            Some(Json::String(text)) => By::Expression(read(&target.place("scale"), &text)?),
+            Some(Json::Bool(false)) => By::Nothing,
+            Some(Json::Number(number)) => match (number.as_i64(), number.as_f64()) {
+                (Some(0), _) => By::Nothing,
+                (Some(whole), _) => By::Whole(whole),
+                (None, Some(real)) if real != 0.0 => By::Real(real),
+                _ => By::Nothing,
+            },
+            Some(other) => return Err(target.refuse("scale", &other, "a number or an expression")),
+        };
+        let most = match target.any("max") {
+            None => None,
+            Some(Json::Number(number)) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
+                (Some(count), ..) => Some(Volume::Count(count)),
+                (_, Some(whole), _) => Some(Volume::Integer(whole)),
+                (.., real) => real.map(Volume::Real),
+            },
+            Some(other) => return Err(target.refuse("max", &other, "a number")),
+        };
+        // As upstream, nothing is limited to zero.
+        Ok(Self { by, most: most.filter(|most| most.real() != 0.0) })
+    }
+
+    /// Whether volumes stay as they are.
+    pub fn is_nothing(&self) -> bool {
+        matches!(self.by, By::Nothing) && self.most.is_none()
+    }
+
+    /// Ready for the samples of a batch.
+    pub fn begin<'a>(&'a self, facts: &Facts<'_>, input: &Meter, batch: &'a Batch) -> Result<Scaling<'a>, Failure> {
+        let sampled = match &self.by {
+            By::Expression(expression) => Some(Sampled::of(facts, input, batch, expression.paths().iter())?),
+            _ => None,
+        };
+        Ok(Scaling { scale: self, batch, sampled })
+    }
+
+    /// At most as much as is allowed.
+    #[inline]
+    pub fn limited(&self, volume: Volume) -> Volume {
+        match self.most {
+            Some(most) if most.real() < volume.real() => most,
+            _ => volume,
+        }
+    }
+}
+
+/// Reads an expression over the fields of a sample.
+fn read(place: &str, text: &str) -> Result<Expression, String> {
+    let expression = Expression::parse(text).map_err(|error| format!("{place}: {error}"))?;
+    for path in expression.paths() {
+        if let Root::Meter(_) = &path.root {
+            let error = expression.refuse(path, "$(...) is for the transformer arithmetic; write volume");
+            return Err(format!("{place}: {error}"));
+        }
+        sampled::check(&path.names()).map_err(|what| format!("{place}: {}", expression.refuse(path, what)))?;
+    }
+    Ok(expression)
+}
+
+// === impl Scaling ===
+
+impl Scaling<'_> {
+    /// The volume that comes out for the sample at a place, before `max`; places only advance.
+    #[inline]
+    pub fn volume(&mut self, row: usize, resource: u32) -> Result<Volume, String> {
+        let volume = self.batch.column.values.number(row).ok_or("it has no volume")?;
+        let scaled = match &self.scale.by {
+            By::Nothing => volume,
+            By::Whole(factor) => times(volume, *factor),
+            By::Real(factor) => Volume::Real(volume.real() * factor),
+            By::Expression(_) => {
+                return self.evaluated(row, resource)?.volume().ok_or_else(|| "it gives no finite number".into());
+            }
+        };
+        finite(scaled)
+    }
+
+    /// What a rate is multiplied with for the sample at a place: the factor, or what the expression gives.
+    #[inline]
+    pub fn factor(&mut self, row: usize, resource: u32) -> Result<f64, String> {
+        #[allow(clippy::cast_precision_loss, reason = "rounding is what a real is asked for")]
+        Ok(match &self.scale.by {
+            By::Nothing => 1.0,
+            By::Whole(factor) => *factor as f64,
+            By::Real(factor) => *factor,
+            By::Expression(_) => {
+                let value = self.evaluated(row, resource)?;
+                value.float().ok_or_else(|| format!("it gives {}, not a number", value.word()))?
+            }
+        })
+    }
+
+    fn evaluated(&mut self, row: usize, resource: u32) -> Result<Value, String> {
+        let (By::Expression(expression), Some(sampled)) = (&self.scale.by, &mut self.sampled) else {
+            return Ok(Value::Missing);
+        };
+        expression.evaluate(sampled.at(row, resource)).map_err(|error| error.to_string())
+    }
+}
+
+/// A volume times a factor, exactly where it fits.
+fn times(volume: Volume, factor: i64) -> Volume {
+    #[allow(clippy::cast_precision_loss, reason = "rounding is what a real is asked for")]
+    volume
+        .whole()
+        .map_or_else(|| Volume::Real(volume.real() * factor as f64), |volume| Volume::of(volume * i128::from(factor)))
+}
+
+fn finite(volume: Volume) -> Result<Volume, String> {
+    match volume {
+        Volume::Real(value) if !value.is_finite() => Err("it is too large for a real number".into()),
+        volume => Ok(volume),
+    }
+}
