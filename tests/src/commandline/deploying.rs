@@ -73,7 +73,7 @@ fn a_module_that_fails_is_not_deployed() {
     let folder = &cloud.folder;
     folder.write("panic.yaml", "'run: panic'");
     let daemon = folder.start("run");
-    let line = "hostile.wasm --grant name=hostile.";
+    let line = "hostile.wasm --grant name=hostile. --grant group=cpu";
     for (more, words) in [("", "is not deployed, because"), (" --dry-run", "would not be deployed, because")] {
         let tried = cloud.deploy(&format!("{line}{more}"), "panic.yaml").is(70).says(words);
         tried.says("\nfailures\n  trap, ").says("poll is told to panic");
