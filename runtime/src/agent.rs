@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use self::keeping::Kept;
 use self::saving::Saving;
 use self::tally::Tally;
-use self::tenants::{Around, Tenants};
+use self::tenants::{Around, Deployed, Tenants};
 use crate::clock::Clock;
 use crate::config::{Config, MeterFilter, Polling};
 use crate::discovery::{Directory, Rules};
@@ -28,7 +28,7 @@ use crate::hypervisor::reader::Reader;
 use crate::modules::budget::{Admitted, Budget};
 use crate::modules::deploying::terms::{Fitting, Operators};
 use crate::modules::deploying::{self, Loaded, Loader, Ready};
-use crate::modules::deployment::{Deployment, Version};
+use crate::modules::deployment::{Deployment, Key, Version};
 use crate::modules::registry::Registry;
 use crate::modules::store::Pinned;
 use crate::modules::{Modules, NotLoaded};
@@ -64,6 +64,8 @@ pub struct Agent {
     pub tenants: Tenants,
     registry: Registry,
     saving: Saving,
+    /// How often the rules for deployments have changed.
+    rules: u64,
     /// What was measured, and what was lost.
     pub tally: Tally,
 }
@@ -154,9 +156,41 @@ async fn follow(
             }
         }
     }
+    verify(tenants, &mut loader, registry).await;
     tenants.follow(prepared, &failed, around);
     tenants.admit(fitting.admitted);
     held
+}
+
+/// Stops what was ordered and may not run by these rules, such as under a key that was taken away, and has what may run
+/// again do so.
+async fn verify(tenants: &mut Tenants, loader: &mut Loader, registry: &Registry) {
+    let ordered = tenants.named().filter(|(_, deployed)| deployed.file().is_none());
+    let running = |(key, deployed): (&Key, &Deployed)| {
+        let versions: Vec<Arc<Version>> = deployed.deployment.running().cloned().collect();
+        (key.clone(), versions, deployed.is_broken())
+    };
+    for (key, versions, is_broken) in ordered.map(running).collect::<Vec<_>>() {
+        for version in versions {
+            let verified = match registry.read(version.digest).await {
+                Ok(file) if is_broken => {
+                    let prepared = loader.prepare(key.clone(), Version::clone(&version), file).await;
+                    prepared.map(|prepared| Some(prepared.ready))
+                }
+                Ok(file) => loader.verify(&key, &version, &file).map(|_| None),
+                Err(error) => Err(error.into()),
+            };
+            match verified {
+                Ok(None) => {}
+                Ok(Some(ready)) => tenants.mend(&key, version.number, ready),
+                Err(why) => {
+                    tracing::error!(%key, %why, remedy = why.remedy, "A deployment does not run any more.");
+                    tenants.stop(&key, why.to_string());
+                    break;
+                }
+            }
+        }
+    }
 }
 
 /// What makes deployments ready. What is odd about its keys is said.
@@ -208,6 +242,7 @@ impl Agent {
             tenants,
             tally: Tally::default(),
             registry,
+            rules: 0,
             saving: Saving::holding(held),
             config,
         };
@@ -246,6 +281,7 @@ impl Agent {
         };
         let loader = loader(&self.sandbox, &config, &around);
         let fitting = self.tenants.fitting(&config, self.directory.holdings(), &around);
+        self.rules += 1;
         let held = follow(&mut self.tenants, loader, &self.registry, &around, &config, fitting).await;
         self.tenants.flow_into(&self.ledger);
         self.saving.held.extend(held);

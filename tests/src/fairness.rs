@@ -53,8 +53,8 @@ impl<F: Future> Future for InOrder<F> {
 }
 
 /// A tenant whose modules loop, with all the fuel that there is, and another one with a module that does its work: from
-/// when that has its place in the order until it runs, the others begin no slice; what is under way is one of 0.1 ms,
-/// where 10 ms are allowed.
+/// when that has its place in the order until it runs, nobody else gets a turn; whose turn it is already has a slice of
+/// 0.1 ms, where 10 ms are allowed.
 #[test]
 fn who_burns_all_fuel_delays_others_by_slices() {
     let endless =
@@ -88,7 +88,8 @@ fn who_burns_all_fuel_delays_others_by_slices() {
         assert!(called.result.is_ok(), "{:?}", called.result.err());
         assert_eq!(own.load(Ordering::SeqCst), 1, "it is done within a slice");
         let theirs = seen.load(Ordering::SeqCst).saturating_sub(began);
-        assert_eq!(theirs, 0, "slices of others that began meanwhile");
+        // One may have had its turn already, and not have been counted yet.
+        assert!(theirs <= 1, "{theirs} slices of others began meanwhile");
     }
     // A slice is far less than 10 ms.
     const { assert!(SLICE < price::CORE_SECOND / 100) };

@@ -41,6 +41,8 @@ pub struct Surroundings {
     pub sandbox: Arc<Sandbox>,
     /// By these rules.
     pub config: Config,
+    /// Which ones these are: with each reload there are others.
+    pub rules: u64,
     /// The operator's names.
     pub names: Arc<Names>,
     /// What the operator's modules read anyway.
@@ -83,6 +85,8 @@ pub struct Order {
     pub by: String,
     /// When, in nanoseconds since 1970.
     pub at: i64,
+    /// The rules that it was prepared by, if that matters.
+    pub rules: Option<u64>,
 }
 
 /// What is to become of a deployment.
@@ -157,6 +161,7 @@ impl Agent {
         Surroundings {
             sandbox: Arc::clone(&self.sandbox),
             config: self.config.clone(),
+            rules: self.rules,
             names: Arc::clone(&self.names),
             operators,
             fitting,
@@ -205,7 +210,10 @@ impl Agent {
     }
 
     /// Follows an order, which is durable before anything changes.
-    async fn change(&mut self, Order { key, what, by, at }: Order) -> Result<Changed, Refused> {
+    async fn change(&mut self, Order { key, what, by, at, rules }: Order) -> Result<Changed, Refused> {
+        if rules.is_some_and(|rules| rules != self.rules) {
+            return Err(Refused::Meanwhile(key));
+        }
         // What is being kept just now is older.
         self.saved().await;
         let operators = Operators::of(&self.config, &self.modules.pollsters);

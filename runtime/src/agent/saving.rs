@@ -45,8 +45,10 @@ impl Agent {
         }
         let now = self.clock.now().wall;
         let entry = |(key, who, action)| {
-            let result = audit::Outcome::Done;
-            Entry { time: Time(now), who, action, key, version: None, digest: None, result }
+            let deployment = self.tenants.get(&key).map(|deployed| &deployed.deployment);
+            let about = deployment.and_then(|deployment| deployment.on_trial().or(deployment.current()));
+            let (version, digest) = (about.map(|version| version.number), about.map(|version| version.digest));
+            Entry { time: Time(now), who, action, key, version, digest, result: audit::Outcome::Done }
         };
         let entries: Vec<Entry> = happened.into_iter().map(entry).collect();
         let deployment = |key: &Key| self.tenants.get(key).map(|deployed| deployed.deployment.clone());

@@ -280,6 +280,22 @@ impl Tenants {
         }
     }
 
+    /// Keeps one from running, for this reason.
+    pub fn stop(&mut self, key: &Key, why: String) {
+        if let Some(deployed) = self.deployed.get_mut(key) {
+            deployed.ready.clear();
+            deployed.broken = Some(why);
+        }
+    }
+
+    /// Has a version run that could not.
+    pub fn mend(&mut self, key: &Key, version: u64, ready: Arc<Ready>) {
+        if let Some(deployed) = self.deployed.get_mut(key) {
+            deployed.ready.insert(version, ready);
+            deployed.broken = None;
+        }
+    }
+
     /// Has one run no more. What it is at does not land, and what it remembers is forgotten.
     pub fn remove(&mut self, key: &Key) -> Option<Deployed> {
         let removed = self.deployed.remove(key)?;

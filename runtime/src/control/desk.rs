@@ -115,16 +115,13 @@ impl Desk {
 
     /// Has a module run, after it was tried out.
     pub async fn deploy(&self, who: Who, key: Key, order: Deploy, file: Vec<u8>) -> Answer<Deployed> {
-        let _one = self.turn().await?;
-        let digest = Digest::of(&file);
-        if order.dry_run {
-            return self.try_deploy(who, key, order, file).await;
-        }
-        let entry = self.entry(who, "deploy", &key, None, Some(digest));
+        let action = if order.dry_run { "dry-run" } else { "deploy" };
+        let entry = self.entry(who, action, &key, None, Some(Digest::of(&file)));
         self.written_down(entry, self.try_deploy(who, key, order, file)).await
     }
 
     async fn try_deploy(&self, who: Who, key: Key, order: Deploy, file: Vec<u8>) -> Answer<Deployed> {
+        let one = self.turn().await?;
         let mut around = self.ask(Errand::Surroundings).await?;
         self.not_written(&around, &key)?;
         let version = version(&order, &file, by(who), self.now());
@@ -148,7 +145,19 @@ impl Desk {
             let why = format!("It fails when it is tried out: {failed}. Mend it, or deploy it with --anyway.");
             return Err(No { tried: Some(Box::new(told)), ..No::of(StatusCode::UNPROCESSABLE_ENTITY, why) });
         }
-        let Changed { deployment, changes } = self.change(who, key, What::Deploy(Box::new(prepared))).await?;
+        drop(one);
+        // Written here, so that the loop finds it there.
+        let held = self.0.registry.put(Arc::clone(&prepared.file)).await?;
+        let rules = Some(around.rules);
+        let changed = self.change(who, key, rules, What::Deploy(Box::new(prepared))).await;
+        drop(held);
+        let Changed { deployment, changes } = match changed {
+            Ok(changed) => changed,
+            Err(no) => {
+                self.collect().await;
+                return Err(no);
+            }
+        };
         let running = deployment.as_ref().and_then(|deployment| deployment.on_trial().or(deployment.current()));
         Ok(Deployed {
             version: running.map(|version| version.number),
@@ -160,7 +169,6 @@ impl Desk {
 
     /// Has a version from before run.
     pub async fn roll_back(&self, who: Who, key: Key, order: RollBack) -> Answer<Done> {
-        let _one = self.turn().await?;
         let entry = self.entry(who, "rollback", &key, order.to, None);
         let work = async {
             let page = self.0.journal.page(&key).ok_or_else(|| No::unknown(&key))?;
@@ -195,16 +203,21 @@ impl Desk {
         let entry = self.entry(who, "remove", &key, None, None);
         let work = async {
             let done = self.changed(who, key.clone(), What::Remove).await?;
-            if let Err(error) = self.0.registry.collect().await {
-                tracing::warn!(%error, "Modules that nobody needs stay in the store.");
-            }
+            self.collect().await;
             Ok(done)
         };
         self.written_down(entry, work).await
     }
 
+    async fn collect(&self) {
+        if let Err(error) = self.0.registry.collect().await {
+            tracing::warn!(%error, "Modules that nobody needs stay in the store.");
+        }
+    }
+
     /// A version that was kept, ready to run.
     async fn ready(&self, key: &Key, version: &Version) -> Answer<Arc<Ready>> {
+        let _one = self.turn().await?;
         let around = self.ask(Errand::Surroundings).await?;
         let file = self.0.registry.read(version.digest).await?;
         let (mut loader, _) = Loader::of(&around.sandbox, &around.config, &around.names, around.operators.clone());
@@ -225,13 +238,18 @@ impl Desk {
     }
 
     async fn changed(&self, who: Who, key: Key, what: What) -> Answer<Done> {
-        let Changed { changes, .. } = self.change(who, key.clone(), what).await?;
+        let Changed { changes, .. } = self.change(who, key.clone(), None, what).await?;
         Ok(Done { key, changes })
     }
 
-    async fn change(&self, who: Who, key: Key, what: What) -> Answer<Changed> {
-        let order = Box::new(Order { key, what, by: by(who), at: self.now() });
-        Ok(self.ask(|answer| Errand::Change(order, answer)).await??)
+    /// Has the loop do what is ordered. That is waited for as long as it takes: nobody is told that it was not done, and
+    /// then it is.
+    async fn change(&self, who: Who, key: Key, rules: Option<u64>, what: What) -> Answer<Changed> {
+        let order = Box::new(Order { key, what, by: by(who), at: self.now(), rules });
+        let (sender, answer) = oneshot::channel();
+        let ends = || No::of(StatusCode::SERVICE_UNAVAILABLE, "The daemon ends. Ask again what became of it.");
+        self.0.errands.send(Errand::Change(order, sender)).await.map_err(|_| ends())?;
+        Ok(answer.await.map_err(|_| ends())??)
     }
 
     /// Asks the loop.
@@ -301,6 +319,15 @@ fn version(order: &Deploy, file: &[u8], by: String, now: i64) -> Version {
     }
 }
 
+/// What a module is told, without what sounds secret. What a text says, nobody but the module knows.
+fn told(text: &str) -> serde_json::Value {
+    match serde_json::from_str(text) {
+        Ok(value @ (serde_json::Value::Object(_) | serde_json::Value::Array(_))) => hide_secrets(&value),
+        _ if text.is_empty() => serde_json::Value::Null,
+        _ => format!("a text of {} bytes, {}", text.len(), Digest::of(text.as_bytes())).into(),
+    }
+}
+
 fn shown(version: &Version) -> VersionShown {
     let text = version.config.expose();
     VersionShown {
@@ -310,7 +337,7 @@ fn shown(version: &Version) -> VersionShown {
         deployed_at: Time(version.deployed_at),
         by: version.by.clone(),
         signed_by: version.signature.as_ref().map(|signature| signature.key.clone()),
-        config: serde_json::from_str(text).map_or_else(|_| text.into(), |value| hide_secrets(&value)),
+        config: told(text),
         meters: version.meters.clone(),
         interval: version.interval,
         grants: version.grants.clone(),

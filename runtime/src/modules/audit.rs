@@ -117,11 +117,6 @@ impl Audit {
         Self { path: path.to_owned(), file: None }
     }
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     fn folder(&self) -> io::Result<&Path> {
         let folder = self.path.parent().ok_or(ErrorKind::IsADirectory)?;
         // The working folder, of a name alone.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use self::terms::{Fitting, Operators};
 use super::deployment::{Key, Signature, Version};
 use super::registry::Unkept;
-use super::trust::{Policy, Trust};
+use super::trust::{Policy, Trust, Verified};
 use super::{granting, read};
 use crate::config::daemon::{CallLimits, DeploymentFile, Tenants};
 use crate::config::polling::Source;
@@ -173,13 +173,18 @@ impl Loader {
         self.prepare(deployment.key.clone(), version, bytes).await
     }
 
+    /// Who signed a module, if somebody had to or did.
+    pub fn verify(&self, key: &Key, version: &Version, file: &[u8]) -> Result<Option<Verified>, Refused> {
+        let signed = version.signature.as_ref().map(|signature| signature.text.as_bytes());
+        let verified = self.policy.check(&self.trust, key.tenant.as_str(), file, signed);
+        verified.map_err(|refused| Refused::new("signature", refused.to_string(), refused.remedy()))
+    }
+
     /// Makes a version ready to run: its module is compiled, its signature verified, what it describes held against
     /// what it was granted.
     pub async fn prepare(&mut self, key: Key, mut version: Version, file: Vec<u8>) -> Result<Prepared, Refused> {
         let (tenant, name) = (key.tenant.as_str(), key.name.as_str());
-        let signed = version.signature.as_ref().map(|signature| signature.text.as_bytes());
-        let verified = self.policy.check(&self.trust, tenant, &file, signed);
-        let verified = verified.map_err(|refused| Refused::new("signature", refused.to_string(), refused.remedy()))?;
+        let verified = self.verify(&key, &version, &file)?;
         if let (Some(signature), Some(verified)) = (&mut version.signature, verified) {
             signature.key = verified.key_name.to_string();
         }

@@ -1,7 +1,7 @@
 //! Where deployments outlive the daemon, as far as there is a place for that: the store and the audit log, for callers
 //! that must not wait for a disk themselves.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cap_std::ambient_authority;
@@ -21,8 +21,11 @@ pub struct Registry(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// The store, or why there is none.
-    store: Mutex<Result<Store, String>>,
+    /// Why there is no store, if there is none. Whoever asks does not wait for the disk.
+    missing: Option<String>,
+    store: Mutex<Option<Store>>,
+    /// Where the audit log is.
+    log: PathBuf,
     audit: Mutex<Audit>,
 }
 
@@ -54,18 +57,26 @@ impl Registry {
             Ok((store, oddities)) => (Ok(store), oddities),
             Err(why) => (Err(format!("{}: {why}", config.path.display())), Vec::new()),
         };
-        (Self(Arc::new(Shared { store: Mutex::new(store), audit: Mutex::new(Audit::at(&config.audit)) })), oddities)
+        (Self::of(store, &config.audit), oddities)
     }
 
     /// None, for this reason.
     pub fn none(why: &str) -> Self {
-        let (store, audit) = (Mutex::new(Err(why.to_owned())), Mutex::new(Audit::at(Path::new(""))));
-        Self(Arc::new(Shared { store, audit }))
+        Self::of(Err(why.to_owned()), Path::new(""))
+    }
+
+    fn of(store: Result<Store, String>, log: &Path) -> Self {
+        let (store, missing) = match store {
+            Ok(store) => (Some(store), None),
+            Err(why) => (None, Some(why)),
+        };
+        let (store, audit) = (Mutex::new(store), Mutex::new(Audit::at(log)));
+        Self(Arc::new(Shared { missing, store, log: log.to_owned(), audit }))
     }
 
     /// Why there is no store, if there is none.
     pub fn missing(&self) -> Option<String> {
-        self.store().as_ref().err().cloned()
+        self.0.missing.clone()
     }
 
     /// All that are kept.
@@ -124,8 +135,8 @@ impl Registry {
 
     /// What was last written down of a deployment.
     pub async fn history(&self, key: Key, lines: usize) -> Vec<Entry> {
-        let path = lock(&self.0.audit).path().to_owned();
-        let read = spawn_blocking(move || audit::last(&path, &key, lines)).await;
+        let log = self.0.log.clone();
+        let read = spawn_blocking(move || audit::last(&log, &key, lines)).await;
         read.unwrap_or_else(|error| Err(std::io::Error::other(error))).unwrap_or_else(|error| {
             tracing::warn!(%error, "The audit log cannot be read.");
             Vec::new()
@@ -149,14 +160,17 @@ impl Registry {
         work: impl FnOnce(&mut Store) -> Result<T, Unkept> + Send + 'static,
     ) -> Result<T, Unkept> {
         let registry = self.clone();
+        if let Some(why) = self.missing() {
+            return Err(Unkept::NoStore(why));
+        }
         let done = spawn_blocking(move || match &mut *registry.store() {
-            Ok(store) => work(store),
-            Err(why) => Err(Unkept::NoStore(why.clone())),
+            Some(store) => work(store),
+            None => Err(Unkept::NoStore("there is no store".to_owned())),
         });
         done.await.unwrap_or_else(|error| Err(Unkept::NoStore(error.to_string())))
     }
 
-    fn store(&self) -> MutexGuard<'_, Result<Store, String>> {
+    fn store(&self) -> MutexGuard<'_, Option<Store>> {
         lock(&self.0.store)
     }
 }

@@ -41,6 +41,7 @@ pub async fn answer(desk: &Desk, who: Who, path: &str, request: &Request) -> Rep
     if let Some(refusal) = only(allowed) {
         return refusal;
     }
+    let desk = desk.clone();
     match what {
         None => answered(desk.show(&key).await),
         Some("log") => {
@@ -49,17 +50,19 @@ pub async fn answer(desk: &Desk, who: Who, path: &str, request: &Request) -> Rep
             answered(desk.log(&key, asked("after").unwrap_or(0), wait).await)
         }
         Some("deploy") => match order(request.body()) {
-            Ok((order, file)) => answered(desk.deploy(who, key, order, file).await),
+            Ok((order, file)) => to_the_end(async move { desk.deploy(who, key, order, file).await }).await,
             Err(why) => line(StatusCode::BAD_REQUEST, &why),
         },
-        Some("rollback") if request.body().is_empty() => answered(desk.roll_back(who, key, RollBack::default()).await),
-        Some("rollback") => match read(request) {
-            Ok(order) => answered(desk.roll_back(who, key, order).await),
-            Err(error) => super::unreadable(&error),
-        },
-        Some("pause") => answered(desk.pause(who, key).await),
-        Some("resume") => answered(desk.resume(who, key).await),
-        Some(_) => answered(desk.remove(who, key).await),
+        Some("rollback") => {
+            let order = if request.body().is_empty() { Ok(RollBack::default()) } else { read(request) };
+            match order {
+                Ok(order) => to_the_end(async move { desk.roll_back(who, key, order).await }).await,
+                Err(error) => super::unreadable(&error),
+            }
+        }
+        Some("pause") => to_the_end(async move { desk.pause(who, key).await }).await,
+        Some("resume") => to_the_end(async move { desk.resume(who, key).await }).await,
+        Some(_) => to_the_end(async move { desk.remove(who, key).await }).await,
     }
 }
 
@@ -81,6 +84,17 @@ fn order(body: &[u8]) -> Result<(Deploy, Vec<u8>), String> {
 fn asked(request: &Request, name: &str) -> Option<u64> {
     let pairs = request.uri().query()?.split('&').filter_map(|pair| pair.split_once('='));
     pairs.into_iter().find(|(key, _)| *key == name)?.1.parse().ok()
+}
+
+/// Follows an order, to its end even if nobody waits for it any more.
+async fn to_the_end<T>(order: impl Future<Output = Result<T, No>> + Send + 'static) -> Reply
+where
+    T: serde::Serialize + Send + 'static,
+{
+    match tokio::spawn(order).await {
+        Ok(answer) => answered(answer),
+        Err(error) => line(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
 }
 
 fn answered(answer: Result<impl serde::Serialize, No>) -> Reply {
