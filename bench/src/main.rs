@@ -6,6 +6,7 @@
 
 mod amqp;
 mod cycle;
+mod deployments;
 mod exporter;
 mod libvirt;
 mod measure;
@@ -23,7 +24,8 @@ use crate::measure::Bars;
 /// Measure what wasmeter promises, and compare it with the bars.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Only parts whose names contain this: cycle, sandbox, start, tenants; or libvirt or amqp, which run only if they are named.
+    /// Only parts whose names contain this: cycle, deployments, exporter, sandbox, start, tenants; or libvirt or amqp,
+    /// which run only if they are named.
     part: Option<String>,
     /// Of libvirt: how many guests.
     #[arg(long, default_value_t = 100)]
@@ -48,8 +50,9 @@ fn main() -> std::process::ExitCode {
     println!("calibration loop: {:.1} ms of CPU time (10^8 steps of xorshift)\n", measure::calibrate() * 1e3);
     let mut bars = Bars::default();
     let demo: &[&str] = if args.no_libvirt { &["--no-libvirt"] } else { &[] };
-    let parts: [(&str, Part<'_>); 5] = [
+    let parts: [(&str, Part<'_>); 6] = [
         ("cycle", &|bars| cycle::run(args.rounds, bars)),
+        ("deployments", &|bars| deployments::run(args.rounds, bars)),
         ("exporter", &|bars| exporter::run(args.rounds, bars)),
         ("sandbox", &|bars| sandbox::run(args.rounds, bars)),
         ("start", &|bars| start::run(args.rounds, demo, bars)),

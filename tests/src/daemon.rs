@@ -1,5 +1,6 @@
 //! `wasmeter run`: samples slot by slot, whatever happens meanwhile.
 
+mod crowd;
 mod deploying;
 mod failing;
 mod outputs;

@@ -1,6 +1,6 @@
 //! Prometheus itself finds the daemon's metrics, and they are what files say.
 
-mod page;
+pub mod page;
 mod prometheus;
 mod reaching;
 
@@ -37,7 +37,7 @@ fn addresses(daemon: &Daemon) -> Vec<String> {
     lines.map(|line| line.split_once("address=").unwrap().1.split(' ').next().unwrap().to_owned()).collect()
 }
 
-fn address(daemon: &Daemon) -> String {
+pub fn address(daemon: &Daemon) -> String {
     until("an address", || addresses(daemon).last().cloned())
 }
 

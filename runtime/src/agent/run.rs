@@ -203,12 +203,7 @@ impl Run<'_> {
                     };
                     match next {
                         Meanwhile::Wish(wish) => wish,
-                        Meanwhile::Done => {
-                            let (landed, wish) = listening(tell, drain, self.land(agent, &mut said), wishes).await;
-                            self.unsure |= landed.is_none();
-                            self.follow(agent, &mut slots);
-                            wish
-                        }
+                        Meanwhile::Done => self.landing(agent, &mut slots, &mut said, wishes).await,
                         Meanwhile::Errand(errand) => {
                             let wish = listening(tell, drain, agent.run_errand(errand), wishes).await.1;
                             self.control.begin(agent, &slots);
@@ -219,6 +214,15 @@ impl Run<'_> {
                 }
                 Next::Run(due) => {
                     done += 1;
+                    // Where a reload, say, kept what is done from landing, nobody is at that slot any more.
+                    let before = match agent.tenants.is_any_done() {
+                        true => self.landing(agent, &mut slots, &mut said, wishes).await,
+                        false => None,
+                    };
+                    if let Some(Wish::Drain | Wish::Stop) = before {
+                        tell(&News::Ending(if before == Some(Wish::Drain) { drain } else { Duration::ZERO }));
+                        return (End::Wished, before);
+                    }
                     let mut progress = Progress::Measuring;
                     skipped(agent, &due.skipped);
                     let cycle = self.cycle(agent, &due, &mut said, &mut progress);
@@ -233,7 +237,7 @@ impl Run<'_> {
                             give_up(agent, progress);
                         }
                     }
-                    wish
+                    wish.or(before)
                 }
             };
             // Files that changed while they were read are read once more.
@@ -288,6 +292,21 @@ impl Run<'_> {
             self.keep(agent, slot, said).await;
         }
         agent.save().await;
+    }
+
+    /// The same while listening.
+    async fn landing(
+        &mut self,
+        agent: &mut Agent,
+        slots: &mut Slots,
+        said: &mut Said,
+        wishes: &mut Receiver<Wish>,
+    ) -> Option<Wish> {
+        let (tell, drain) = (self.tell, agent.config().schedule.drain);
+        let (landed, wish) = listening(tell, drain, self.land(agent, said), wishes).await;
+        self.unsure |= landed.is_none();
+        self.follow(agent, slots);
+        wish
     }
 
     /// Has slots be those that deployments want now.

@@ -354,6 +354,12 @@ impl Tenants {
         runs.filter(|(_, run)| !matches!(run, Run::Nothing(_))).collect()
     }
 
+    /// Whether anything is done that was not landed.
+    pub fn is_any_done(&mut self) -> bool {
+        self.gather();
+        !self.waiting.is_empty()
+    }
+
     /// Whether anything is under way.
     pub fn are_busy(&self) -> bool {
         !self.running.is_empty() || !self.waiting.is_empty() || !self.pending.is_empty()

@@ -19,7 +19,7 @@ fn ask(folder: &Folder, method: &str, path: &str, body: &[u8]) -> (u16, String) 
 }
 
 /// The same of a daemon that may be killed meanwhile.
-fn try_ask(folder: &Folder, method: &str, path: &str, body: &[u8]) -> Option<(u16, String)> {
+pub(super) fn try_ask(folder: &Folder, method: &str, path: &str, body: &[u8]) -> Option<(u16, String)> {
     let mut stream = UnixStream::connect(folder.path("control.sock")).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
     let head =

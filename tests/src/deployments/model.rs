@@ -517,9 +517,11 @@ impl Model {
     pub fn keep(&mut self) {
         let live: BTreeSet<u64> = self.running.values().flat_map(Deployment::instances).map(|one| one.id).collect();
         self.trails.retain(|id, _| live.contains(id));
-        (self.kept, self.known) = (self.trails.clone(), live);
         self.memory_before = self.memory.clone();
-        self.memory.extend(&self.trails);
+        // Only what is otherwise than before is written, and nothing about whoever remembers nothing yet.
+        let was = |id: &u64| if self.known.contains(id) { self.kept[id] } else { 0 };
+        self.memory.extend(self.trails.iter().filter(|(id, trail)| **trail != was(id)));
+        (self.kept, self.known) = (self.trails.clone(), live);
     }
 
     /// What is on the disk is put together anew.

@@ -123,7 +123,7 @@ impl World {
     pub fn configure(&self, more: &str) {
         let config = format!(
             "hypervisor: {HOST}\npolling: polling.yaml\ndeployments: deployments.d\nhost: here\n\
-             store: {{path: deployed, audit: audit.log}}\n{}\n{more}\n",
+             budget: {{node: 6400%, tenant: 6400%}}\nstore: {{path: deployed, audit: audit.log}}\n{}\n{more}\n",
             self.tenants
         );
         std::fs::write(self.path("wasmeter.yaml"), config).unwrap();
@@ -183,7 +183,7 @@ impl World {
         let place = FILES.iter().position(|file| file == program.file()).unwrap();
         format!(
             "tenant: {}\nname: {}\nfile: {place}.wasm\ndigest: {digest}\ninterval: 1\nconfig: {:?}\ngrants: {{names: \
-             {NAMES:?}}}\n",
+             {NAMES:?}, groups: [cpu]}}\n",
             key.tenant,
             key.name,
             program.config()
@@ -212,7 +212,11 @@ impl World {
     pub async fn make_ready(&mut self, key: &Key, order: Order, ready: Option<u64>) -> What {
         match order {
             Order::Deploy(program) => {
-                let grants = Grants { names: NAMES.map(str::to_owned).to_vec(), ..Grants::default() };
+                let grants = Grants {
+                    names: NAMES.map(str::to_owned).to_vec(),
+                    groups: vec!["cpu".to_owned()],
+                    ..Grants::default()
+                };
                 let version = Version {
                     number: 0,
                     digest: Digest::of(program.file()),

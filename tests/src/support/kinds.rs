@@ -194,6 +194,8 @@ const GUEST: &[(&str, Ends)] = &[
     ("ask: declare a part without a text", Polling(Forged)),
     ("ask: declare parts of fewer guests", Polling(BadData)),
     ("give: a resource of nobody", Polling(Forged)),
+    // Where all guests are its own, these are.
+    ("give: all numbers up to its last", Landing),
     ("give: resources backwards", Polling(Forged)),
     ("give: a resource twice", Polling(Forged)),
     ("give: a meter of nobody", Polling(Forged)),

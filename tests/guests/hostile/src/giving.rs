@@ -13,6 +13,7 @@ pub fn give(wrong: &str, call: &Call<'_>, times: Column, out: &mut Samples) -> R
         "a resource of nobody" => out.emit(0, ones(vec![NOWHERE])),
         "the last number" => out.emit(0, ones(vec![u32::MAX])),
         "the last number first" => out.emit(0, ones([vec![u32::MAX], guests].concat())),
+        "all numbers up to its last" => out.emit(0, ones((0..=guests.last().copied().unwrap_or_default()).collect())),
         "resources backwards" => out.emit(0, ones(guests.into_iter().rev().collect())),
         "a resource twice" => out.emit(0, ones([guests.clone(), guests].concat())),
         "a meter of nobody" => out.emit(1, times),

@@ -3,6 +3,8 @@
 //! `probe.up` is 1 for each guest, node or fixed resource that it is handed. The configuration adds meters and parts
 //! of guests that are declared at run time, words, and a guest that it cannot stand.
 
+use std::collections::BTreeMap;
+
 use wasmeter_sdk::config::{self, Deserialize, serde};
 use wasmeter_sdk::{
     Call, Column, Declared, Description, Failure, Kind, Level, Meter, Pollster, Samples, Wanted, gauge,
@@ -29,7 +31,12 @@ struct Config {
     odd: Option<String>,
     /// Whether it does without `probe.up`.
     silent: bool,
+    /// Whether it logs, prints and notes all that it sees.
+    echo: bool,
 }
+
+/// What it reads then.
+const ECHOED: [&str; 6] = ["id", "name", "display_name", "project_id", "user_id", "status"];
 
 impl Pollster for Resources {
     const METERS: &'static [Declared] = &[gauge("probe.up", "")];
@@ -39,13 +46,15 @@ impl Pollster for Resources {
 
     fn describe(config: &str) -> Result<Description, String> {
         // What is wrong with a configuration is said by `poll`, as by a pollster that does not look at it here.
-        let silent = config::parse::<Config>(config).is_ok_and(|config| config.silent);
+        let parsed = config::parse::<Config>(config).unwrap_or_default();
+        let silent = parsed.silent;
+        let attributes: &[&str] = if parsed.echo { &ECHOED } else { Self::ATTRIBUTES };
         let meters = if silent { Vec::new() } else { Self::METERS.iter().map(Meter::from).collect() };
         Ok(Description {
             meters,
             declares: Self::DECLARES.iter().map(ToString::to_string).collect(),
             reads: Vec::new(),
-            attributes: Self::ATTRIBUTES.iter().map(ToString::to_string).collect(),
+            attributes: attributes.iter().map(ToString::to_string).collect(),
             discovery: vec!["local_instances".into()],
         })
     }
@@ -66,7 +75,11 @@ impl Pollster for Resources {
         for position in call.declare_meters(&config.meters.iter().map(meter).collect::<Vec<_>>())? {
             out.emit(position as usize, up.clone());
         }
-        if !config.silent {
+        if config.echo {
+            let seen = echo(call)?;
+            let note = call.note("seen", seen)?;
+            out.emit_with(0, up, vec![note]);
+        } else if !config.silent {
             out.emit(0, up);
         }
         if config.parts.is_empty() { Ok(()) } else { parts(call, &config, &roots, out) }
@@ -93,6 +106,26 @@ fn parts(call: &Call<'_>, config: &Config, roots: &[u32], out: &mut Samples) -> 
         out.emit_with(position as usize, times, notes.clone());
     }
     Ok(())
+}
+
+/// Says all that it sees of everything, and gives what it sees of guests.
+fn echo(call: &Call<'_>) -> Result<Column, Failure> {
+    let mut seen: BTreeMap<u32, String> = BTreeMap::new();
+    for key in ECHOED {
+        let column = call.attribute(key)?;
+        for (resource, text) in column.resources.iter().zip(call.resolve(column.texts()?)) {
+            seen.entry(*resource).or_default().push_str(&format!(" {text}"));
+        }
+    }
+    let all: Vec<u32> = seen.keys().copied().collect();
+    let parents = call.parents(&all);
+    for ((resource, words), parent) in seen.iter().zip(&parents) {
+        println!("printed {resource} of {parent}:{words}");
+        call.log(Level::Info, &format!("logged {resource} of {parent}:{words}"));
+    }
+    let guests = seen.into_iter().zip(parents).filter(|((resource, _), parent)| resource == parent);
+    let (guests, words): (Vec<u32>, Vec<String>) = guests.map(|(seen, _)| seen).unzip();
+    Ok(Column::new(guests, call.intern(&words)?))
 }
 
 fn speak(call: &Call<'_>, config: &Config) {

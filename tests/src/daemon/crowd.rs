@@ -1,0 +1,280 @@
+//! Many tenants with many modules, a fifth of which do whatever can be done wrong: nobody sees anything of anybody
+//! else's, and whoever is honest loses nothing.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Seek, SeekFrom};
+
+use rustix::process::Signal;
+use serde_json::Value;
+use wasmeter::digest::Digest;
+
+use super::deploying::try_ask;
+use crate::exporter::{self, page};
+use crate::support::kinds::{self, Ends, Kind};
+use crate::support::program::{Daemon, Folder, of_meter, samples_in, text, until};
+use crate::support::{repeat, resources};
+
+const GUESTS: &str = "sim://?domains=500&seed=3&calm=true&disks=1&nics=1";
+const TENANTS: usize = 50;
+const MODULES: usize = 4;
+/// One of so many is hostile.
+const HOSTILE: usize = 5;
+/// Slots that are watched; with WASMETER_REPEAT more, up to as many as show whether memory grows.
+const SLOTS: u32 = 20;
+const MOST_SLOTS: u32 = 1_000;
+/// Seconds from slot to slot: two hundred modules take their time where nothing is optimised.
+const INTERVAL: u64 = if cfg!(debug_assertions) { 4 } else { 1 };
+/// What the memory of the daemon may differ by, from the first half of the last slots to the second.
+const FLAT: u64 = 16 << 20;
+
+/// Who is who among the guests.
+struct Cloud {
+    folder: Folder,
+    /// Guests of each tenant.
+    guests: Vec<usize>,
+    /// Whose each id and name is; none where no tenant has it.
+    whose: HashMap<String, Option<usize>>,
+}
+
+/// What came of honest modules so far, by source and slot.
+#[derive(Default)]
+struct Came {
+    read: u64,
+    operators: BTreeMap<String, usize>,
+    sources: BTreeMap<String, BTreeMap<String, usize>>,
+}
+
+fn tenant(number: usize) -> String {
+    format!("tenant{number:02}")
+}
+
+fn is_hostile(tenant: usize, module: usize) -> bool {
+    (tenant * MODULES + module) % HOSTILE == HOSTILE - 1
+}
+
+// === impl Cloud ===
+
+impl Cloud {
+    fn new() -> Self {
+        let once = Folder::measuring(GUESTS, "").run("once --format json").is(0);
+        let samples = samples_in(&once.stdout);
+        let mut projects: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+        for sample in of_meter(&samples, "cpu") {
+            projects.entry(text(sample, "project_id")).or_default().push(sample);
+        }
+        assert!(projects.len() >= 2 * TENANTS, "{} projects", projects.len());
+        let (mut whose, mut guests, mut tenants) = (HashMap::new(), vec![0; TENANTS], String::new());
+        for (place, (project, samples)) in projects.iter().enumerate() {
+            let owner = (place / 2 < TENANTS).then_some(place / 2);
+            let mut is = |known: &str| {
+                let before = whose.insert(known.to_owned(), owner);
+                assert!(before.is_none_or(|before| before == owner), "{known} is anybody's");
+            };
+            is(project);
+            for sample in samples {
+                is(text(sample, "user_id"));
+                is(text(sample, "resource_id"));
+                is(text(&sample["resource_metadata"], "display_name"));
+                is(text(&sample["resource_metadata"], "name"));
+            }
+            if let Some(owner) = owner {
+                guests[owner] += samples.len();
+            }
+        }
+        let all: Vec<&&str> = projects.keys().collect();
+        for number in 0..TENANTS {
+            let (one, other) = (all[2 * number], all[2 * number + 1]);
+            writeln!(tenants, "  {}: {{projects: ['{one}', '{other}']}}", tenant(number)).unwrap();
+        }
+        let folder = Folder::measuring(
+            GUESTS,
+            &format!(
+                "schedule: {{offset: 0s}}\ndeployments: deployments.d\noutputs: [{{file: samples, max_size: 100GiB}}]\n\
+                 metrics: {{listen: '127.0.0.1:0'}}\nbudget: {{node: 6400%, tenant: 6400%}}\n\
+                 tenants:\n{tenants}"
+            ),
+        );
+        folder.write("polling.yaml", format!("sources: [{{name: a, interval: {INTERVAL}, meters: [cpu]}}]\n"));
+        std::fs::create_dir(folder.path("deployments.d")).unwrap();
+        Self { folder, guests, whose }
+    }
+
+    fn deploy(&self, owner: usize, module: usize, bytes: &[u8], config: &str, more: &str) {
+        let (tenant, digest) = (tenant(owner), Digest::of(bytes));
+        let file = self.folder.path(&format!("deployments.d/{digest}.wasm"));
+        if !file.exists() {
+            std::fs::write(file, bytes).unwrap();
+        }
+        let text = format!(
+            "tenant: {tenant}\nname: m{module}\nfile: {digest}.wasm\ndigest: {digest}\ninterval: {INTERVAL}\n\
+             config: {config:?}\ngrants: {{names: [probe., hostile., remembering., forged., other.], groups: [cpu]}}\n{more}\n"
+        );
+        self.folder.write(&format!("deployments.d/{tenant}-{module}.yaml"), text);
+    }
+
+    /// Each honest module sees what it can and says all of it, remembers, or measures.
+    fn deploy_honest(&self) {
+        let echo = std::fs::read(resources()).unwrap();
+        let (hostile, remembering) = (crate::support::hostile(), std::fs::read(env!("REMEMBERING_WASM")).unwrap());
+        for (owner, module) in modules().filter(|(owner, module)| !is_hostile(*owner, *module)) {
+            match module % 4 {
+                0 | 1 => self.deploy(owner, module, &echo, "{\"echo\": true, \"parts\": [\"own\"]}", ""),
+                2 => self.deploy(owner, module, &remembering, "1 0 0", ""),
+                _ => self.deploy(owner, module, &hostile, "", ""),
+            }
+        }
+    }
+
+    /// The next so many kinds of what can be done wrong.
+    fn deploy_hostile(&self, kinds: &[Kind], round: usize) {
+        let hostile: Vec<_> = modules().filter(|(owner, module)| is_hostile(*owner, *module)).collect();
+        let next = kinds.iter().cycle().skip(round * hostile.len());
+        for ((owner, module), kind) in hostile.into_iter().zip(next) {
+            // Others of its tenant wait while it burns what it may.
+            self.deploy(owner, module, &kind.bytes, &kind.config, "fuel_base: 5000000");
+        }
+    }
+
+    /// Everything in a text that is said to one tenant is its own or nobody's.
+    fn is_own(&self, owner: usize, text: &str) {
+        let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-');
+        for word in words.filter(|word| word.len() > 3) {
+            // Devices and parts are called after their guest.
+            let known = self.whose.get(word).or_else(|| self.whose.get(word.get(..36)?));
+            assert!(known.is_none_or(|whose| *whose == Some(owner)), "{word} came to {}: {text}", tenant(owner));
+        }
+    }
+
+    /// Reads on in the file of samples.
+    fn read(&self, came: &mut Came) {
+        // Nobody has written anything yet.
+        let Ok(mut file) = File::open(self.folder.path("samples")) else { return };
+        file.seek(SeekFrom::Start(came.read)).unwrap();
+        let (mut lines, mut line) = (BufReader::new(file), String::new());
+        loop {
+            line.clear();
+            let length = lines.read_line(&mut line).unwrap();
+            if !line.ends_with('\n') {
+                return;
+            }
+            came.read += length as u64;
+            let sample: Value = serde_json::from_str(&line).unwrap();
+            let slot = text(&sample, "timestamp").to_owned();
+            let Some((owner, _)) = text(&sample, "source").split_once('/') else {
+                *came.operators.entry(slot).or_default() += 1;
+                continue;
+            };
+            let owner = owner.strip_prefix("tenant").unwrap().parse().unwrap();
+            self.is_own(owner, &line);
+            let project = text(&sample, "project_id");
+            assert_eq!(self.whose[project], Some(owner), "{line}");
+            if ["probe.up", "remembering.mark", "hostile.time"].contains(&text(&sample, "counter_name")) {
+                let of_source = came.sources.entry(text(&sample, "source").to_owned()).or_default();
+                *of_source.entry(slot).or_default() += 1;
+            }
+        }
+    }
+
+    /// Waits until the operator has so many slots.
+    fn slots(&self, came: &mut Came, slots: usize) {
+        until("slots", || {
+            self.read(came);
+            (came.operators.len() > slots).then_some(())
+        });
+    }
+
+    /// What modules log and what is shown of them, to whoever asks about one of them.
+    fn logs_are_own(&self) {
+        for (owner, module) in modules() {
+            for path in ["", "/log"] {
+                let path = format!("/deployments/{}/m{module}{path}", tenant(owner));
+                let Some((status, said)) = try_ask(&self.folder, "GET", &path, b"") else { panic!("nobody answers") };
+                // What never ran is not there.
+                assert!(status == 200 || is_hostile(owner, module), "{path}: {status}");
+                self.is_own(owner, &said);
+                assert!(path.ends_with("log") || module != 0 || status != 200 || said.len() > 100, "{said}");
+            }
+        }
+    }
+
+    fn metrics_are_own(&self, daemon: &Daemon) {
+        let metrics = page::body(&page::get(&exporter::address(daemon), ""));
+        let mut sources = 0;
+        for line in metrics.lines() {
+            if let Some((_, rest)) = line.split_once("source=\"tenant") {
+                sources += 1;
+                self.is_own(rest[..2].parse().unwrap(), line);
+            }
+        }
+        assert!(sources > TENANTS * 10, "{sources} series of tenants");
+    }
+}
+
+fn modules() -> impl Iterator<Item = (usize, usize)> {
+    (0..TENANTS).flat_map(|owner| (0..MODULES).map(move |module| (owner, module)))
+}
+
+/// All that can be done wrong. What a module does wrong with requests needs a server, and is in `requests.rs`.
+fn wrongs() -> Vec<Kind> {
+    kinds::all().into_iter().filter(|kind| kind.ends != Ends::Landing || !kind.config.is_empty()).collect()
+}
+
+/// What the daemon says about a tenant is said about nobody else.
+fn log_is_own(cloud: &Cloud, daemon: &Daemon) {
+    for line in daemon.log().lines() {
+        if let Some((_, rest)) = line.split_once("tenant=\"tenant") {
+            cloud.is_own(rest[..2].parse().unwrap(), line);
+        }
+    }
+}
+
+#[test]
+fn a_fifth_that_is_hostile_costs_nobody_anything() {
+    let (cloud, wrongs) = (Cloud::new(), wrongs());
+    let slots = (SLOTS * repeat()).min(MOST_SLOTS) as usize;
+    let rounds = wrongs.len().div_ceil(modules().count() / HOSTILE);
+    assert!(rounds >= 3 && slots >= 2 * rounds, "{rounds} rounds in {slots} slots");
+    cloud.deploy_honest();
+    cloud.deploy_hostile(&wrongs, 0);
+    let daemon = cloud.folder.start("run");
+    let (mut came, mut memory) = (Came::default(), Vec::new());
+    for round in 0..rounds {
+        if round > 0 {
+            cloud.deploy_hostile(&wrongs, round);
+            daemon.signal(Signal::HUP);
+        }
+        for slot in (0..slots).filter(|slot| slot * rounds / slots == round) {
+            cloud.slots(&mut came, slot + 1);
+            memory.push(daemon.memory());
+        }
+        cloud.logs_are_own();
+        cloud.metrics_are_own(&daemon);
+    }
+    log_is_own(&cloud, &daemon);
+    let log = daemon.end();
+    cloud.read(&mut came);
+    let mut missing = Vec::new();
+    for (owner, module) in modules().filter(|(owner, module)| !is_hostile(*owner, *module)) {
+        let source = format!("{}/m{module}", tenant(owner));
+        let of_source = &came.sources[&source];
+        let first = of_source.keys().next().unwrap();
+        assert!(came.operators.keys().filter(|slot| *slot < first).count() <= 1, "{source} begins in {first}");
+        for slot in came.operators.keys().filter(|slot| *slot >= first) {
+            let found = of_source.get(slot).copied().unwrap_or_default();
+            if found != cloud.guests[owner] {
+                missing.push(format!("{source} in {slot}: {found} of {}", cloud.guests[owner]));
+            }
+        }
+    }
+    let said = |line: &&str| !line.contains("does not run") && !line.contains("Deployment: it is new");
+    let said: Vec<&str> = log.lines().filter(said).collect();
+    assert!(missing.is_empty(), "{missing:#?}\n{}", said.join("\n"));
+    // Each round brings other modules; after the last one nothing more comes.
+    let last = memory.split_off(slots - slots / rounds);
+    let (first, second) = last.split_at(last.len() / 2);
+    let most = |half: &[u64]| half.iter().copied().max().unwrap();
+    assert!(most(second) <= most(first) + FLAT, "memory by slot: {memory:?}, then {last:?}");
+    println!("{slots} slots, {} kinds of wrong, {} MiB", wrongs.len(), most(&last) >> 20);
+}
