@@ -35,6 +35,7 @@ use self::orders::{GaveUp, GiveUp, Refused, Replay, Replayed};
 use self::seen::Seen;
 use self::status::{Loss, Losses, Publisher, Spool as SpoolStatus, Status};
 use self::time::Time;
+use self::troubles::Deployments;
 use crate::agent::Agent;
 use crate::agent::report::{ModuleReport, Report};
 use crate::clock::Clock;
@@ -142,7 +143,9 @@ impl Control {
             spool: spool_status(self.0.spool.path(), &view, seen.unkept.clone()),
             counters: seen.counters(),
         };
-        status.troubles = troubles::of(&status, &seen);
+        let desk = &self.0.desk;
+        let deployments = Deployments { missing: desk.missing(), rows: desk.rows() };
+        status.troubles = troubles::of(&status, &seen, deployments);
         status
     }
 

@@ -178,7 +178,8 @@ impl Tenants {
             Arc::make_mut(&mut deployed.names).reserve(around.reserved);
             deployed.projects = Arc::new(around.tenants.projects_of(&deployed.deployment.key.tenant));
         }
-        for prepared in written {
+        for mut prepared in written {
+            prepared.version.deployed_at = around.now;
             let key = prepared.key.clone();
             let Some(deployed) = self.deployed.get(&key) else {
                 tracing::info!(tenant = key.tenant.as_str(), deployment = key.name.as_str(), "Deployment: it is new.");

@@ -124,7 +124,10 @@ impl Line {
                 refused(&why, exit)
             }
             Err(AskError::Unreachable { error, .. }) if error.kind() == ErrorKind::PermissionDenied => {
-                let why = format!("{} may not be asked. Ask as root or as the daemon's user", self.socket.display());
+                let why = format!(
+                    "{} may not be asked. Ask as root, as the daemon's user, or as a member of control.group",
+                    self.socket.display()
+                );
                 refused(&why, Exit::Unreachable)
             }
             Err(error @ AskError::Unreachable { .. }) => Err(Unanswered::Nobody(error.to_string())),

@@ -63,11 +63,17 @@ pub struct Deployed {
     pub on_trial: bool,
     /// Whether it ran already, just so.
     pub unchanged: bool,
+    /// Whether it does not run, because the deployment is paused.
+    pub paused: bool,
+    /// What is odd about the order.
+    pub doubts: Vec<String>,
 }
 
 /// What came of running a module once, on what was read for it. Nothing of it was kept.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DryRun {
+    /// Whether it did not run at all: what a transformer is handed is there in a slot only.
+    pub is_transformer: bool,
     /// Guests that it was handed.
     pub guests: u32,
     /// Resources that it was handed: guests and their parts.
@@ -314,6 +320,8 @@ pub struct Done {
     /// Whose it is, and its name.
     #[serde(flatten)]
     pub key: Key,
+    /// The version that runs now, or is on trial; none if there is none.
+    pub version: Option<u64>,
     /// What is different now, each a sentence without its full stop; none if nothing is.
     pub changes: Vec<String>,
 }

@@ -38,6 +38,8 @@ struct Shared {
     errands: mpsc::Sender<Errand>,
     /// Modules that are prepared at once: a compiler takes a core and much memory.
     preparing: Semaphore,
+    /// Modules that are tried out at once. One that makes requests may wait for its servers.
+    trying: Semaphore,
 }
 
 /// An order is not followed, or nothing can be said.
@@ -53,10 +55,30 @@ pub struct No {
 
 type Answer<T> = Result<T, No>;
 
+/// What is done with a deployment.
+trait OfVersion {
+    /// The version that it is about, if that is known.
+    fn version(&self) -> Option<u64>;
+}
+
+impl OfVersion for Deployed {
+    fn version(&self) -> Option<u64> {
+        self.version
+    }
+}
+
+impl OfVersion for Done {
+    fn version(&self) -> Option<u64> {
+        self.version
+    }
+}
+
 /// Orders that wait for the loop.
 const WAITING: usize = 64;
 /// How long the loop may be busy with a slot.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Modules that are tried out at once.
+const TRIED_AT_ONCE: usize = 8;
 /// Lines of the audit log that are shown.
 const HISTORY: usize = 50;
 
@@ -66,13 +88,18 @@ impl Desk {
     /// A desk, and the errands that whoever has the agent is to run.
     pub fn new(clock: Arc<dyn Clock>, registry: Registry) -> (Self, mpsc::Receiver<Errand>) {
         let (errands, waiting) = mpsc::channel(WAITING);
-        let (journal, preparing) = (Journal::default(), Semaphore::new(1));
-        (Self(Arc::new(Shared { clock, registry, journal, errands, preparing })), waiting)
+        let (journal, preparing, trying) = (Journal::default(), Semaphore::new(1), Semaphore::new(TRIED_AT_ONCE));
+        (Self(Arc::new(Shared { clock, registry, journal, errands, preparing, trying })), waiting)
     }
 
     /// What deployments have been doing.
     pub fn journal(&self) -> &Journal {
         &self.0.journal
+    }
+
+    /// Why deployments are not kept, where they should be.
+    pub fn missing(&self) -> Option<String> {
+        self.0.registry.failing()
     }
 
     /// All deployments.
@@ -121,7 +148,6 @@ impl Desk {
     }
 
     async fn try_deploy(&self, who: Who, key: Key, order: Deploy, file: Vec<u8>) -> Answer<Deployed> {
-        let one = self.turn().await?;
         let mut around = self.ask(Errand::Surroundings).await?;
         self.not_written(&around, &key)?;
         let version = version(&order, &file, by(who), self.now());
@@ -129,13 +155,31 @@ impl Desk {
         version
             .check()
             .map_err(|invalid| No::of(StatusCode::BAD_REQUEST, format!("This cannot be deployed: {invalid}.")))?;
+        let one = self.turn().await?;
         let prepared = loader.prepare(key.clone(), version, file).await?;
+        drop(one);
         around.fitting.admit(&key, &prepared.ready)?;
+        let trying = turn(&self.0.trying).await?;
         let dry_run = self.dry_run(&around, &prepared).await?;
+        drop(trying);
+        let tenant = &key.tenant;
+        let stranger = !around.config.tenants.knows(tenant);
+        let doubts = stranger
+            .then(|| format!("{tenant} is no tenant of the configuration, and is taken for the id of a project"));
+        let doubts = Vec::from_iter(doubts);
         let (digest, signature) = (prepared.version.digest, prepared.version.signature.as_ref());
         let signed_by = signature.map(|signature| signature.key.clone());
-        let told =
-            Deployed { key: key.clone(), digest, signed_by, dry_run, version: None, on_trial: false, unchanged: false };
+        let told = Deployed {
+            key: key.clone(),
+            digest,
+            signed_by,
+            dry_run,
+            version: None,
+            on_trial: false,
+            unchanged: false,
+            paused: false,
+            doubts,
+        };
         if order.dry_run {
             return Ok(told);
         }
@@ -145,7 +189,6 @@ impl Desk {
             let why = format!("It fails when it is tried out: {failed}. Mend it, or deploy it with --anyway.");
             return Err(No { tried: Some(Box::new(told)), ..No::of(StatusCode::UNPROCESSABLE_ENTITY, why) });
         }
-        drop(one);
         // Written here, so that the loop finds it there.
         let held = self.0.registry.put(Arc::clone(&prepared.file)).await?;
         let rules = Some(around.rules);
@@ -163,6 +206,7 @@ impl Desk {
             version: running.map(|version| version.number),
             on_trial: deployment.as_ref().is_some_and(|deployment| deployment.on_trial().is_some()),
             unchanged: changes.is_empty(),
+            paused: deployment.as_ref().is_some_and(|deployment| deployment.paused.is_some()),
             ..told
         })
     }
@@ -238,8 +282,9 @@ impl Desk {
     }
 
     async fn changed(&self, who: Who, key: Key, what: What) -> Answer<Done> {
-        let Changed { changes, .. } = self.change(who, key.clone(), None, what).await?;
-        Ok(Done { key, changes })
+        let Changed { deployment, changes } = self.change(who, key.clone(), None, what).await?;
+        let running = deployment.as_ref().and_then(|deployment| deployment.on_trial().or(deployment.current()));
+        Ok(Done { key, version: running.map(|version| version.number), changes })
     }
 
     /// Has the loop do what is ordered. That is waited for as long as it takes: nobody is told that it was not done, and
@@ -263,19 +308,18 @@ impl Desk {
     }
 
     async fn turn(&self) -> Answer<SemaphorePermit<'_>> {
-        let busy = || No::of(StatusCode::SERVICE_UNAVAILABLE, "Others deploy modules just now. Ask again.");
-        timeout(PATIENCE, self.0.preparing.acquire()).await.ok().and_then(Result::ok).ok_or_else(busy)
+        turn(&self.0.preparing).await
     }
 
     /// Does what was written down, and writes down what came of it.
-    async fn written_down<T>(&self, entry: Entry, work: impl Future<Output = Answer<T>>) -> Answer<T> {
+    async fn written_down<T: OfVersion>(&self, entry: Entry, work: impl Future<Output = Answer<T>>) -> Answer<T> {
         let begun = self.0.registry.begin(entry).await?;
         let answer = work.await;
-        let result = match &answer {
-            Ok(_) => Outcome::Done,
-            Err(no) => Outcome::Failed(no.why.clone()),
+        let (version, result) = match &answer {
+            Ok(done) => (done.version(), Outcome::Done),
+            Err(no) => (None, Outcome::Failed(no.why.clone())),
         };
-        if let Err(error) = self.0.registry.end(begun, Time(self.now()), result).await {
+        if let Err(error) = self.0.registry.end(begun, Time(self.now()), version, result).await {
             tracing::error!(%error, "What came of an order is not in the audit log.");
         }
         answer
@@ -289,6 +333,12 @@ impl Desk {
     fn now(&self) -> i64 {
         self.0.clock.now().wall
     }
+}
+
+/// Waits until others are done.
+async fn turn(semaphore: &Semaphore) -> Answer<SemaphorePermit<'_>> {
+    let busy = || No::of(StatusCode::SERVICE_UNAVAILABLE, "Others deploy modules just now. Ask again.");
+    timeout(PATIENCE, semaphore.acquire()).await.ok().and_then(Result::ok).ok_or_else(busy)
 }
 
 fn by(who: Who) -> String {
@@ -402,8 +452,11 @@ impl From<Refused> for No {
     }
 }
 
-/// A message as a sentence.
+/// A message as a sentence. A deployment's name stays as it is.
 fn sentence(message: &str) -> String {
+    if message.split(' ').next().is_some_and(|word| word.contains('/')) {
+        return format!("{message}.");
+    }
     let mut letters = message.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string());
     format!("{}{}.", first.unwrap_or_default(), letters.as_str())

@@ -48,6 +48,8 @@ struct Last {
 
 /// Failures that are remembered of each deployment.
 const FAILURES: usize = 20;
+/// Failures of a slot that are told among the lines.
+const FAILURES_TOLD: usize = 3;
 /// Lines that are remembered of each deployment.
 const LINES: usize = 200;
 
@@ -152,12 +154,11 @@ impl Page {
         }
         self.last = Last { at, samples: report.samples as u64, fuel: report.fuel, failing };
         let mut more = 0;
-        for (level, text) in report.lines.kept() {
-            self.before += push(
-                &mut self.lines,
-                LINES,
-                Line { at, version, level: level.as_str().to_lowercase(), text: text.clone() },
-            );
+        let failed = report.failures.iter().take(FAILURES_TOLD);
+        let failed = failed.map(|(failure, _)| (tracing::Level::ERROR, failure.on_one_line()));
+        for (level, text) in report.lines.kept().iter().cloned().chain(failed) {
+            self.before +=
+                push(&mut self.lines, LINES, Line { at, version, level: level.as_str().to_lowercase(), text });
             more += 1;
         }
         more

@@ -1,5 +1,6 @@
 //! What is wrong now, in sentences.
 
+use super::deployments::{Row, Standing};
 use super::seen::Seen;
 use super::status::Status;
 use super::text::{age, guests, samples};
@@ -12,8 +13,16 @@ const HANGS: f64 = 1.0;
 /// The part of the spool's room in use from which on somebody is told, as a fraction.
 const NEARLY_FULL: (u64, u64) = (9, 10);
 
+/// What is known of deployments.
+#[derive(Debug)]
+pub(super) struct Deployments {
+    /// Why they are not kept, if they are not.
+    pub missing: Option<String>,
+    pub rows: Vec<Row>,
+}
+
 /// All of it, the worst first.
-pub(super) fn of(status: &Status, seen: &Seen) -> Vec<String> {
+pub(super) fn of(status: &Status, seen: &Seen, deployments: Deployments) -> Vec<String> {
     let (mut troubles, unread) = (Vec::new(), seen.unread.as_deref().map(bare));
     let mut say = |trouble: String| troubles.push(trouble);
     if let Some(why) = unread {
@@ -58,6 +67,19 @@ pub(super) fn of(status: &Status, seen: &Seen) -> Vec<String> {
         }
         if last.undefined > 0 {
             say(format!("Of {} it could not be read what they are.", guests(last.undefined)));
+        }
+    }
+    if let Some(why) = deployments.missing {
+        say(format!("Deployments are not kept: {}.", bare(&why)));
+    }
+    for row in deployments.rows {
+        match row.state {
+            Standing::Broken { why } => say(format!("{} cannot run: {}.", row.key, bare(&why))),
+            Standing::Quarantined { until, cause } if row.last.is_none() => {
+                let left = age(until.since(status.at));
+                say(format!("{} is in quarantine for another {left}: it failed with {cause}.", row.key));
+            }
+            _ => {}
         }
     }
     for module in status.modules.iter().filter(|module| !module.failing.is_empty()) {

@@ -134,9 +134,9 @@ impl Audit {
         Ok(Begun(entry))
     }
 
-    /// Writes down what came of it.
-    pub fn end(&mut self, begun: Begun, time: Time, result: Outcome) -> Result<(), AuditError> {
-        self.write(&Entry { time, result, ..begun.0 })
+    /// Writes down what came of it, and of which version it is, if that is known by now.
+    pub fn end(&mut self, begun: Begun, time: Time, version: Option<u64>, result: Outcome) -> Result<(), AuditError> {
+        self.write(&Entry { time, result, version: version.or(begun.0.version), ..begun.0 })
     }
 
     /// Writes one line, durably. For what was refused before it began.

@@ -52,7 +52,9 @@ pub struct Paused {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// Nothing ran before.
-    #[error("nothing ran before version {current} of {key} that is still kept: deploy the version that is wanted")]
+    #[error(
+        "nothing ran before version {current} of {key} that is still kept: name one of the kept ones, or deploy the one that is wanted"
+    )]
     NothingEarlier {
         /// Which deployment.
         key: Key,

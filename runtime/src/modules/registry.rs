@@ -23,6 +23,8 @@ pub struct Registry(Arc<Shared>);
 struct Shared {
     /// Why there is no store, if there is none. Whoever asks does not wait for the disk.
     missing: Option<String>,
+    /// Whether there should be one.
+    is_wanted: bool,
     store: Mutex<Option<Store>>,
     /// Where the audit log is.
     log: PathBuf,
@@ -57,21 +59,26 @@ impl Registry {
             Ok((store, oddities)) => (Ok(store), oddities),
             Err(why) => (Err(format!("{}: {why}", config.path.display())), Vec::new()),
         };
-        (Self::of(store, &config.audit), oddities)
+        (Self::of(store, true, &config.audit), oddities)
     }
 
     /// None, for this reason.
     pub fn none(why: &str) -> Self {
-        Self::of(Err(why.to_owned()), Path::new(""))
+        Self::of(Err(why.to_owned()), false, Path::new(""))
     }
 
-    fn of(store: Result<Store, String>, log: &Path) -> Self {
+    fn of(store: Result<Store, String>, is_wanted: bool, log: &Path) -> Self {
         let (store, missing) = match store {
             Ok(store) => (Some(store), None),
             Err(why) => (None, Some(why)),
         };
         let (store, audit) = (Mutex::new(store), Mutex::new(Audit::at(log)));
-        Self(Arc::new(Shared { missing, store, log: log.to_owned(), audit }))
+        Self(Arc::new(Shared { missing, is_wanted, store, log: log.to_owned(), audit }))
+    }
+
+    /// Why there is no store, where there should be one.
+    pub fn failing(&self) -> Option<String> {
+        self.missing().filter(|_| self.0.is_wanted)
     }
 
     /// Why there is no store, if there is none.
@@ -124,8 +131,14 @@ impl Registry {
     }
 
     /// Writes down what came of it.
-    pub async fn end(&self, begun: Begun, time: Time, result: audit::Outcome) -> Result<(), Unkept> {
-        self.writing(move |audit| audit.end(begun, time, result)).await
+    pub async fn end(
+        &self,
+        begun: Begun,
+        time: Time,
+        version: Option<u64>,
+        result: audit::Outcome,
+    ) -> Result<(), Unkept> {
+        self.writing(move |audit| audit.end(begun, time, version, result)).await
     }
 
     /// Writes down what happened by itself.

@@ -154,7 +154,7 @@ impl Order {
 }
 
 fn text(done: &Done) -> String {
-    let Done { key, changes } = done;
+    let Done { key, changes, .. } = done;
     if changes.is_empty() {
         return format!("{key}: nothing is different\n");
     }
@@ -170,7 +170,7 @@ mod tests {
     fn what_changed_is_said_line_by_line() {
         let key = Key::new("acme".parse().unwrap(), "probe".parse().unwrap());
         let of = |changes: &[&str]| {
-            text(&Done { key: key.clone(), changes: changes.iter().map(ToString::to_string).collect() })
+            text(&Done { key: key.clone(), version: None, changes: changes.iter().map(ToString::to_string).collect() })
         };
         assert_eq!(of(&[]), "acme/probe: nothing is different\n");
         assert_eq!(of(&["a trial ended", "b\n\u{7}"]), "acme/probe: a trial ended\nacme/probe: b\u{fffd}\u{fffd}\n");

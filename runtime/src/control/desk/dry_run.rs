@@ -11,6 +11,7 @@ use crate::control::deployments::{DryMeter, DryRun, Failed, Line, Reads};
 use crate::discovery::{Resources, View};
 use crate::http::StatusCode;
 use crate::modules::deploying::Prepared;
+use crate::sandbox::ledger::Ledger;
 use crate::sandbox::{Landed, Names};
 
 impl Desk {
@@ -19,7 +20,7 @@ impl Desk {
         let (key, ready, module) = (&prepared.key, &prepared.ready, &prepared.ready.module);
         // What it is handed is there in a slot only.
         if ready.converts() {
-            return Ok(DryRun::default());
+            return Ok(DryRun { is_transformer: true, ..DryRun::default() });
         }
         let reads = module.description.reads.clone();
         let read = self.ask(|answer| Errand::Read(key.clone(), reads, answer)).await?;
@@ -37,7 +38,7 @@ impl Desk {
             Arc::clone(&module.tenant),
             Poll {
                 sandbox: Arc::clone(&around.sandbox),
-                ledger: Arc::default(),
+                ledger: Arc::new(Ledger::silent()),
                 tenant: Arc::clone(&module.tenant),
                 module: Arc::clone(module),
                 snapshot: Arc::clone(&snapshot),
@@ -51,7 +52,7 @@ impl Desk {
         );
         let work = around.gate.in_turns(&tenant, poll.run());
         let lost = |error| No::of(StatusCode::INTERNAL_SERVER_ERROR, format!("The dry run was lost: {error}."));
-        let Polled { landed, mut failures, fuel, memory, took: ran, granted, lines, .. } =
+        let Polled { landed, mut failures, fuel, memory, took: ran, lines, .. } =
             around.guests.spawn(work).await.map_err(lost)?;
         let mut meters = Meters { names, of: BTreeMap::new() };
         for landed in landed {
@@ -63,12 +64,13 @@ impl Desk {
         let only_for_it = groups.names().filter(|name| !shared.names().any(|other| other == *name));
         let _ = ready;
         Ok(DryRun {
+            is_transformer: false,
             guests: view.roots(),
             resources: view.resources(),
             meters: meters.of.into_values().collect(),
             samples,
             fuel,
-            fuel_granted: granted,
+            fuel_granted: module.limits.fuel(view.resources()),
             memory: memory as u64,
             took_seconds: ran.as_secs_f64(),
             reads: Reads {

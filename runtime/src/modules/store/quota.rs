@@ -18,7 +18,7 @@ pub struct Used {
 /// A tenant has no room for a deployment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{tenant} has no room for this: with it there would be {wanted} {unit}, {used} are used, {} are free, and {limit} \
+    "there is no room for this in {tenant}: with it there would be {wanted} {unit}, {used} are used, {} are free, and {limit} \
      is the limit: remove a deployment, or raise tenants.{tenant}.{key}",
     limit.saturating_sub(*used)
 )]

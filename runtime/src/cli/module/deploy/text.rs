@@ -16,6 +16,9 @@ pub fn deployed(deployed: &Deployed, only_tried: bool) -> String {
     let signed = signed_by.as_deref().map_or_else(|| "not signed".to_owned(), |key| format!("signed by {key}"));
     let mut out = format!("{key}  sha256:{digest}, {}\n", print::line(&signed));
     out += &tried(dry_run);
+    for doubt in &deployed.doubts {
+        out += &format!("\nnote: {}\n", print::line(doubt));
+    }
     out += &format!("\n{}\n", next(deployed, only_tried));
     out
 }
@@ -28,6 +31,9 @@ fn tried(run: &DryRun) -> String {
         count(run.guests.into(), "guest"),
         count(run.resources.into(), "resource"),
     );
+    if run.is_transformer {
+        return "dry run     none: what a transformer is handed is there in a slot only\n".to_owned();
+    }
     if run.guests == 0 {
         out += "            its tenant has no guest here now, so nothing is known of how it does\n";
     }
@@ -102,10 +108,13 @@ fn meters(meters: &[DryMeter]) -> String {
 
 /// What is so now.
 fn next(deployed: &Deployed, only_tried: bool) -> String {
-    let Deployed { key, version, on_trial, unchanged, dry_run, .. } = deployed;
+    let Deployed { key, version, on_trial, unchanged, paused, dry_run, .. } = deployed;
     let show = format!("wasmeter module show {key}");
     match version {
         _ if *unchanged => format!("{key} runs just so already, and stays as it is. See {show}"),
+        Some(version) if *paused => {
+            format!("version {version} of {key} is kept, and does not run: {key} is paused. See {show}")
+        }
         Some(version) if *on_trial => {
             format!("version {version} of {key} is on trial beside the one before. See {show}")
         }
@@ -132,6 +141,7 @@ mod tests {
             digest: Digest::of(b"x"),
             signed_by: Some("release".into()),
             dry_run: DryRun {
+                is_transformer: false,
                 guests: 2,
                 resources: 6,
                 meters: vec![DryMeter {
@@ -159,6 +169,8 @@ mod tests {
             version: Some(2),
             on_trial: true,
             unchanged: false,
+            paused: false,
+            doubts: Vec::new(),
         }
     }
 

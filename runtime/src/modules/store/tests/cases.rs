@@ -134,13 +134,13 @@ fn a_tenant_has_room_for_what_its_quota_says() {
     let three = first(key("acme", "three"), b"123456");
     assert_eq!(
         store.fits(&three, &quota).unwrap_err().to_string(),
-        "acme has no room for this: with it there would be 3 deployments, 2 are used, 0 are free, and 2 \
+        "there is no room for this in acme: with it there would be 3 deployments, 2 are used, 0 are free, and 2 \
          is the limit: remove a deployment, or raise tenants.acme.deployments"
     );
     let more = deployed(store.get(&one).unwrap(), b"12345");
     assert_eq!(
         store.fits(&more, &quota).unwrap_err().to_string(),
-        "acme has no room for this: with it there would be 11 bytes of modules, 6 are used, 4 are free, and 10 \
+        "there is no room for this in acme: with it there would be 11 bytes of modules, 6 are used, 4 are free, and 10 \
          is the limit: remove a deployment, or raise tenants.acme.module_bytes"
     );
     // Under a limit that was lowered, what makes nothing larger goes on.
