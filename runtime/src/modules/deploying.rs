@@ -76,6 +76,7 @@ pub struct Loader {
     reserved: Arc<Names>,
     /// What the operator's modules read anyway.
     operators: Operators,
+    tenants: Tenants,
     trust: Trust,
     policy: Policy,
     /// What was compiled already, with its file.
@@ -140,7 +141,8 @@ impl Loader {
         let (sandbox, reserved) = (Arc::clone(sandbox), Arc::clone(reserved));
         let (limits, shortest_interval, codes) =
             (config.sandbox.limits, config.budget.shortest_interval, HashMap::new());
-        (Self { sandbox, limits, shortest_interval, reserved, operators, trust, policy, codes }, problems)
+        let tenants = config.tenants.clone();
+        (Self { sandbox, limits, shortest_interval, reserved, operators, tenants, trust, policy, codes }, problems)
     }
 
     /// What is written in a file of the operator's.
@@ -183,6 +185,7 @@ impl Loader {
     /// Makes a version ready to run: its module is compiled, its signature verified, what it describes held against
     /// what it was granted.
     pub async fn prepare(&mut self, key: Key, mut version: Version, file: Vec<u8>) -> Result<Prepared, Refused> {
+        whose(&self.tenants, &key)?;
         let (tenant, name) = (key.tenant.as_str(), key.name.as_str());
         let verified = self.verify(&key, &version, &file)?;
         if let (Some(signature), Some(verified)) = (&mut version.signature, verified) {
@@ -230,6 +233,13 @@ impl Loader {
     }
 }
 
+/// A project of a tenant of the configuration is no tenant beside it: signatures, budget and quota would not hold.
+fn whose(tenants: &Tenants, key: &Key) -> Result<(), Refused> {
+    let Some(owner) = tenants.owner_of(&key.tenant) else { return Ok(()) };
+    let message = format!("{} is a project of the tenant {owner}, whose rules hold for it", key.tenant);
+    Err(Refused::new("tenant", message, format!("Write the tenant {owner}")))
+}
+
 /// What is wanted how often of a version.
 fn source(key: &Key, version: &Version) -> Result<Source, Refused> {
     let patterns = if version.meters.is_empty() { vec!["*".to_owned()] } else { version.meters.clone() };
@@ -272,4 +282,25 @@ fn signature(deployment: &DeploymentFile) -> Result<Option<String>, Refused> {
         let message = format!("its signature {} cannot be read: {error}", path.display());
         Refused::new("signature", message, "Give the file that minisign -S wrote")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_project_is_no_tenant_beside_its_tenant() {
+        let text = "tenants: {acme: {projects: [p, q], signatures: required}, q: {projects: [q]}, r: {projects: [r]}}";
+        let (config, _) = Config::parse(text, None).unwrap();
+        let of = |tenant: &str| whose(&config.tenants, &Key::new(tenant.parse().unwrap(), "n".parse().unwrap()));
+        let refused = of("p").unwrap_err();
+        assert_eq!(
+            (refused.key, &*refused.message, &*refused.remedy),
+            ("tenant", "p is a project of the tenant acme, whose rules hold for it", "Write the tenant acme")
+        );
+        // What the configuration says of q itself holds for q.
+        for tenant in ["acme", "q", "r", "elsewhere"] {
+            assert_eq!(of(tenant), Ok(()), "{tenant}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::life::{Change, Idle, Life, Ran, Rules, Run};
 
+pub mod bounds;
 mod check;
 mod key;
 #[cfg(test)]

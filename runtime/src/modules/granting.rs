@@ -61,14 +61,15 @@ pub fn granted(
     let secrets = secrets(grants, &allowed, version.file.is_some())?;
     let tls = allowed.iter().any(|grant| grant.url().origin().scheme() == Scheme::Https);
     let client = sandbox.requests.client(tls);
-    let client = client.map_err(|message| Refused::new("grants.http", message, "Then deploy it again"))?;
+    let client = client.map_err(|error| Refused::new("grants.http", error.to_string(), "Then deploy it again"))?;
     let RequestLimits { body, time, per_minute } = grants.requests;
     let usual = Limits::default();
     let limits = Limits {
         body: body.map_or(usual.body, |body| usize::try_from(body).unwrap_or(usize::MAX)),
         deadline: time.map_or(usual.deadline, Duration::from_millis),
     };
-    let memory = asking.map(|memory| memory.saturating_add(2 * limits.body as u64));
+    let limits = limits.within_ceilings();
+    let memory = asking.map(|memory| memory.saturating_add((limits.body as u64).saturating_mul(2)));
     let rate = sandbox.requests.place(&deployment.to_string(), per_minute.unwrap_or(PER_MINUTE), memory);
     let rate = rate.map_err(|full| Refused::new("grants.http", full.to_string(), full.remedy()))?;
     let permissions = Permissions::new(allowed, addresses, secrets, limits, rate).map_err(|refused| {
@@ -134,6 +135,7 @@ mod tests {
     use super::super::deployment::tests::version;
     use super::*;
     use crate::sandbox::compile::Compiler;
+    use crate::sandbox::host::http::limits::BODY_CEILING;
 
     /// What these grants give a module that makes requests, if they came through the control socket or from a file.
     fn given(grants: Grants, file: Option<&str>) -> Result<Granted, Refused> {
@@ -190,6 +192,10 @@ mod tests {
             let refused = given(grants, None).unwrap_err();
             assert!(refused.key == key && refused.message.contains(words), "{refused:?}");
         }
+        // What nobody checked is no more than may be, too.
+        let requests = RequestLimits { body: Some(u64::MAX), time: Some(u64::MAX), per_minute: Some(u32::MAX) };
+        let most = given(Grants { requests, ..http(&["http://a.example/"]) }, None).unwrap();
+        assert_eq!(most.http.unwrap().permissions.longest_body(), BODY_CEILING as u64);
         let nothing = given(Grants { clock: true, ..Grants::default() }, None).unwrap();
         assert!(nothing.http.is_none() && nothing.clock && !nothing.random);
     }

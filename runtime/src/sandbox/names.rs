@@ -8,6 +8,8 @@ use super::failure::{Cause, Failure};
 use super::limits::OWN_NAMES;
 use crate::contract::Meter;
 
+pub mod built_in;
+
 /// Names of meters that were described when modules were loaded, or declared since.
 #[derive(Debug, Default, Clone)]
 pub struct Names {
@@ -41,7 +43,8 @@ struct Owner {
 // === impl Names ===
 
 impl Names {
-    /// Names of a tenant's deployment: they begin with what it was granted, and none is one of the operator's.
+    /// Names of a tenant's deployment: they begin with what it was granted, and none is one of the operator's or one
+    /// that a built-in pollster gives, on or off.
     pub fn granted(reserved: Arc<Self>, prefixes: &[String]) -> Self {
         Self { granted: Some(Granted { reserved, prefixes: prefixes.into() }), ..Self::default() }
     }
@@ -63,7 +66,7 @@ impl Names {
     /// Whether a name may be had at all, whoever has it.
     pub fn allow(&self, name: &str) -> Result<(), String> {
         let Some(Granted { reserved, prefixes }) = &self.granted else { return Ok(()) };
-        if name.starts_with(HOSTS) || reserved.owners.contains_key(name) {
+        if name.starts_with(HOSTS) || built_in::has(name) || reserved.owners.contains_key(name) {
             return Err(format!("the meter {name} is the operator's; choose a name of its own"));
         }
         if prefixes.iter().any(|prefix| name.starts_with(&**prefix)) {

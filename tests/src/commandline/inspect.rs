@@ -1,5 +1,7 @@
 //! `wasmeter module`: what modules are, and how they do alone.
 
+use wasmeter::sandbox::names::built_in::METERS;
+
 use crate::support::program::Folder;
 use crate::support::{disk, hostile, parting, resources};
 
@@ -57,6 +59,18 @@ fn all_that_is_built_in_is_listed() {
     for (name, runs) in [("disk", "by default"), ("mitaka", "if enabled"), ("delta", "if named")] {
         assert!(table.lines().any(|line| line.starts_with(name) && line.contains(runs)), "{table}");
     }
+}
+
+/// The table of names that tenants may not have says what built-in pollsters describe.
+#[test]
+fn meters_of_built_in_pollsters_are_those_of_the_table() {
+    let folder = Folder::new("");
+    let list = folder.run("module list --built-in --json").is(0).json();
+    let pollsters = list.as_array().unwrap().iter().filter(|module| module["kind"] == "pollster");
+    let meters = pollsters.flat_map(|module| module["meters"].as_array().unwrap());
+    let mut described: Vec<&str> = meters.map(|meter| meter.as_str().unwrap()).collect();
+    described.sort_unstable();
+    assert_eq!(described, METERS);
 }
 
 #[test]

@@ -262,11 +262,15 @@ fn what_cannot_run_is_named() {
     cloud.deploy(cloud.single(), "changed", "hostile", "");
     cloud.folder.write("deployments.d/hostile.wasm", "something else");
     cloud.deploy("acme", "long", "resources", &format!("{PROBE}\nconfig: '{}'", "x".repeat(70_000)));
+    let project = cloud.guests.keys().next().unwrap();
+    cloud.deploy(project, "around", "resources", PROBE);
     let daemon = cloud.folder.start("run");
     cloud.slots(2);
     let log = daemon.end();
     assert!(log.contains("the meter probe.up was not granted: names begin with mine., as grants.names says"), "{log}");
     assert!(log.contains("hostile.wasm has changed: its digest is "), "{log}");
+    let around = format!("{project}/around does not run: {project} is a project of the tenant acme, whose rules hold");
+    assert!(log.contains(&around), "{log}");
     assert!(log.contains("acme/long does not run: it cannot be kept: the configuration has 70000 bytes"), "{log}");
     assert!(!cloud.measured("acme/probe", "probe.up").is_empty());
 }

@@ -2,10 +2,10 @@
 
 use std::ops::RangeInclusive;
 
-use super::deployments::INTERVAL;
 use super::read::Reading;
 use crate::config::share::Share;
 use crate::config::yaml::Node;
+use crate::modules::deployment::bounds::INTERVAL;
 
 /// How much of the machine modules of tenants may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]

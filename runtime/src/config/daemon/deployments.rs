@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use super::grants;
@@ -14,7 +13,7 @@ use crate::config::matching::{MOST_PATTERNS, MeterFilter};
 use crate::config::problem::{Place, Problems, Severity, quoted};
 use crate::config::yaml::{self, Node, Section};
 use crate::digest::Digest;
-use crate::hypervisor::Groups;
+use crate::modules::deployment::bounds::{BEGINNINGS, INTERVAL, MOST_NAMES, groups, is_beginning, is_group};
 use crate::modules::deployment::{Grants, Key};
 
 /// A deployment as it is written.
@@ -65,10 +64,7 @@ pub struct Deployments {
 }
 
 const MOST_FILES: usize = 10_000;
-const MOST_NAMES: usize = 100;
 const GRANTS: [&str; 3] = ["names", "groups", "shortest_interval"];
-/// A second to a day.
-pub(super) const INTERVAL: RangeInclusive<u64> = 1..=86_400;
 
 /// Reads the folder that the configuration names, or none; `limits` are those of modules that set none.
 pub(super) fn read(reading: &mut Reading<'_, '_>, limits: &CallLimits) -> Deployments {
@@ -207,27 +203,21 @@ fn grants(section: &Section<'_>, folder: &Path, problems: &mut Problems) -> Gran
     };
     let names = section.texts("names", MOST_NAMES, problems).unwrap_or_default();
     for (place, name) in &names {
-        if !name.ends_with('.') || name.len() < 2 {
+        if !is_beginning(name) {
             let message = format!("{} is no beginning of names", quoted(name));
-            problems.error(
-                *place,
-                &section.key("names"),
-                message,
-                "Write whole words with a point behind, such as `acme.`",
-            );
+            problems.error(*place, &section.key("names"), message, format!("Write {BEGINNINGS}"));
         }
     }
-    let groups = section.texts("groups", MOST_NAMES, problems).unwrap_or_default();
-    for (place, group) in &groups {
-        if Groups::keys().all(|known| known != group) {
-            let known = Groups::keys().collect::<Vec<_>>().join(", ");
+    let named = section.texts("groups", MOST_NAMES, problems).unwrap_or_default();
+    for (place, group) in &named {
+        if !is_group(group) {
             let message = format!("{} is no group of statistics", quoted(group));
-            problems.error(*place, &section.key("groups"), message, format!("Write some of {known}"));
+            problems.error(*place, &section.key("groups"), message, format!("Write some of {}", groups()));
         }
     }
     Grants {
         names: names.into_iter().map(|(_, name)| name).collect(),
-        groups: groups.into_iter().map(|(_, group)| group).collect(),
+        groups: named.into_iter().map(|(_, group)| group).collect(),
         shortest_interval: section.read("shortest_interval", problems, |node| node.integer(&INTERVAL)),
         ..grants::read(&section, folder, problems)
     }

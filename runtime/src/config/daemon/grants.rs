@@ -2,29 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::ops::RangeInclusive;
 use std::path::Path;
 use std::str::FromStr;
-use std::time::Duration;
 
 use crate::config::duration;
 use crate::config::problem::{Problems, Severity, quoted};
 use crate::config::size::ByteSize;
 use crate::config::yaml::{Kind, Node, Section};
+use crate::modules::deployment::bounds::{BODY, MOST_ORIGINS, PER_MINUTE, TIME};
 use crate::modules::deployment::{Grants, RequestLimits, SecretSource};
 use crate::modules::granting::{MOST_ADDRESSES, MOST_SECRETS, MOST_URLS};
-use crate::sandbox::host::http::limits::{BODY_CEILING, DEADLINE_CEILING};
 use crate::sandbox::host::http::secrets::is_name;
 use crate::sandbox::host::http::url::Origin;
 use crate::sandbox::host::http::{AddressGrant, Grant};
 
 /// The keys that are read here.
 pub(super) const KEYS: [&str; 6] = ["http", "addresses", "secrets", "requests", "clock", "random"];
-
-const MOST_ORIGINS: usize = 16;
-const BODY: RangeInclusive<ByteSize> = ByteSize::new(1 << 10)..=ByteSize::new(BODY_CEILING as u64);
-const TIME: RangeInclusive<Duration> = Duration::from_millis(10)..=DEADLINE_CEILING;
-const PER_MINUTE: RangeInclusive<u64> = 1..=6_000;
 
 /// What this section grants of these; paths begin at `folder`.
 pub(super) fn read(section: &Section<'_>, folder: &Path, problems: &mut Problems) -> Grants {

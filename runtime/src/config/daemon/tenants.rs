@@ -116,6 +116,16 @@ impl Tenants {
             || (id.clone().count() == 32 && id.clone().all(|c| c.is_ascii_hexdigit()))
     }
 
+    /// The tenant whose project is called like this one, of whom nothing else is said. What holds for that tenant is not
+    /// gone around by naming a project of its.
+    pub fn owner_of(&self, tenant: &Tenant) -> Option<&str> {
+        if self.named.contains_key(tenant.as_str()) {
+            return None;
+        }
+        let owner = self.named.iter().find(|(_, rules)| rules.projects.contains(tenant.as_str()));
+        owner.map(|(name, _)| name.as_str())
+    }
+
     /// Tenants whose modules may have another share of a core than others.
     pub fn budgets(&self) -> impl Iterator<Item = (&str, Share)> {
         self.named.iter().filter_map(|(tenant, rules)| Some((&**tenant, rules.budget?)))

@@ -1,6 +1,14 @@
 //! What holds of every deployment, whoever wrote its file.
 
-use super::{Deployment, Grants, SecretSource, VERSIONS, Version};
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::bounds::{
+    BEGINNINGS, BODY, INTERVAL, MOST_NAMES, MOST_ORIGINS, PER_MINUTE, TIME, groups, is_beginning, is_group,
+};
+use super::{Deployment, Grants, RequestLimits, SecretSource, VERSIONS, Version};
+use crate::config::ByteSize;
 use crate::config::daemon::CallLimits;
 use crate::sandbox::limits::FILE_BYTES;
 
@@ -14,8 +22,6 @@ const ENTRY_BYTES: usize = 4 << 10;
 const SIGNATURE_BYTES: usize = 4 << 10;
 /// Who, why, and which version.
 const NOTE_BYTES: usize = 1 << 10;
-/// A day.
-const LONGEST_INTERVAL: u64 = 86_400; // seconds
 
 /// What is wrong with a deployment, without a full stop.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,14 +39,26 @@ fn fits(what: &str, text: &str, most: usize) -> Result<(), Invalid> {
     }
 }
 
-fn entries<'a>(what: &str, texts: impl ExactSizeIterator<Item = &'a str>) -> Result<(), Invalid> {
-    if texts.len() > ENTRIES {
-        return refuse(format!("there are {} {what}, and at most {ENTRIES} are kept", texts.len()));
+fn within<T: PartialOrd + Display>(key: &str, value: Option<T>, range: &RangeInclusive<T>) -> Result<(), Invalid> {
+    match value.filter(|value| !range.contains(value)) {
+        Some(value) => refuse(format!("{key}: {value} is not within {} to {}", range.start(), range.end())),
+        None => Ok(()),
     }
+}
+
+fn entries<'a>(what: &str, texts: impl ExactSizeIterator<Item = &'a str>) -> Result<(), Invalid> {
+    at_most(ENTRIES, what, texts.len())?;
     for text in texts {
         fits(&format!("one of the {what}"), text, ENTRY_BYTES)?;
     }
     Ok(())
+}
+
+fn at_most(most: usize, what: &str, count: usize) -> Result<(), Invalid> {
+    match count {
+        count if count > most => refuse(format!("there are {count} {what}, and at most {most} are kept")),
+        _ => Ok(()),
+    }
 }
 
 // === impl Deployment ===
@@ -70,8 +88,9 @@ impl Version {
         if self.size > FILE_BYTES as u64 {
             return refuse(format!("the module has {} bytes, and at most {FILE_BYTES} are kept", self.size));
         }
-        if self.interval == 0 || self.interval > LONGEST_INTERVAL {
-            return refuse(format!("an interval of {} s is not within 1 to {LONGEST_INTERVAL}", self.interval));
+        if !INTERVAL.contains(&self.interval) {
+            let (shortest, longest) = INTERVAL.into_inner();
+            return refuse(format!("an interval of {} s is not within {shortest} to {longest}", self.interval));
         }
         fits("the configuration", self.config.expose(), CONFIG_BYTES)?;
         entries("meters", self.meters.iter().map(String::as_str))?;
@@ -92,7 +111,19 @@ impl Grants {
         entries("addresses granted", self.addresses.iter().map(String::as_str))?;
         entries("groups granted", self.groups.iter().map(String::as_str))?;
         entries("names of secrets", self.secrets.keys().map(String::as_str))?;
+        at_most(MOST_NAMES, "names granted", self.names.len())?;
+        at_most(MOST_NAMES, "groups granted", self.groups.len())?;
+        if let Some(name) = self.names.iter().find(|name| !is_beginning(name)) {
+            return refuse(format!("grants.names: {name:?} is no beginning of names; write {BEGINNINGS}"));
+        }
+        if let Some(group) = self.groups.iter().find(|group| !is_group(group)) {
+            let known = groups();
+            return refuse(format!("grants.groups: {group:?} is no group of statistics; write some of {known}"));
+        }
+        within("grants.shortest_interval", self.shortest_interval, &INTERVAL)?;
+        self.requests.check()?;
         for origins in self.secret_origins.values() {
+            at_most(MOST_ORIGINS, "origins of a secret", origins.len())?;
             entries("origins of a secret", origins.iter().map(String::as_str))?;
         }
         entries("secrets with origins", self.secret_origins.keys().map(String::as_str))?;
@@ -104,5 +135,16 @@ impl Grants {
             Some((name, _)) => refuse(format!("the secret {name:?} has more than {ENTRY_BYTES} bytes")),
             None => Ok(()),
         }
+    }
+}
+
+impl RequestLimits {
+    fn check(&self) -> Result<(), Invalid> {
+        let Self { body, time, per_minute } = *self;
+        within("grants.requests.body", body.map(ByteSize::new), &BODY)?;
+        let milliseconds = |time: &Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let times = milliseconds(TIME.start())..=milliseconds(TIME.end());
+        within("grants.requests.time in milliseconds", time, &times)?;
+        within("grants.requests.per_minute", per_minute.map(u64::from), &PER_MINUTE)
     }
 }

@@ -261,3 +261,45 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn grants_keep_to_their_bounds_wherever_they_come_from() {
+    let check = |grants: Grants| Version { grants, ..version(b"m") }.check().map_err(|invalid| invalid.to_string());
+    let names = |names: &[&str]| Grants { names: names.iter().map(ToString::to_string).collect(), ..Grants::default() };
+    let requests = |requests| Grants { requests, ..Grants::default() };
+    let none = RequestLimits::default();
+    let origins = vec!["https://a.example".to_owned(); 17];
+    for (grants, words) in [
+        (names(&[""]), "grants.names: \"\" is no beginning of names; write whole words with a point behind"),
+        (names(&["."]), "grants.names: \".\" is no beginning"),
+        (names(&["a..b."]), "grants.names: \"a..b.\" is no beginning"),
+        (names(&["acme.", "ac"]), "grants.names: \"ac\" is no beginning"),
+        (names(&["a."; 101]), "there are 101 names granted, and at most 100 are kept"),
+        (
+            Grants { groups: vec!["everything".to_owned()], ..Grants::default() },
+            "grants.groups: \"everything\" is no group of statistics; write some of state, ",
+        ),
+        (Grants { groups: vec!["cpu".to_owned(); 101], ..Grants::default() }, "there are 101 groups granted"),
+        (Grants { shortest_interval: Some(0), ..Grants::default() }, "grants.shortest_interval: 0 is not within 1 to"),
+        (
+            Grants { secret_origins: [("token".to_owned(), origins)].into(), ..Grants::default() },
+            "there are 17 origins of a secret, and at most 16 are kept",
+        ),
+        (requests(RequestLimits { body: Some(u64::MAX), ..none }), "grants.requests.body: "),
+        (requests(RequestLimits { body: Some(1), ..none }), " is not within 1KiB to 8MiB"),
+        (
+            requests(RequestLimits { time: Some(60_001), ..none }),
+            "grants.requests.time in milliseconds: 60001 is not within 10 to 60000",
+        ),
+        (
+            requests(RequestLimits { per_minute: Some(6_001), ..none }),
+            "grants.requests.per_minute: 6001 is not within 1 to 6000",
+        ),
+        (requests(RequestLimits { per_minute: Some(0), ..none }), "per_minute: 0 is not within"),
+    ] {
+        let said = check(grants).unwrap_err();
+        assert!(said.contains(words), "{said}");
+    }
+    let most = RequestLimits { body: Some(8 << 20), time: Some(60_000), per_minute: Some(6_000) };
+    assert_eq!(check(Grants { requests: most, groups: vec!["cpu".to_owned()], ..names(&["acme.app."]) }), Ok(()));
+}

@@ -92,3 +92,18 @@ fn a_tenants_names_are_those_that_were_granted() {
     assert!(all.allow("wasmeter.module.anything").unwrap_err().contains("is the operator's"));
     assert!(Names::granted(Arc::default(), &[]).allow("anything").unwrap_err().contains("no names were"));
 }
+
+/// `mitaka` and `deep` are off where nothing is said, and any other may be.
+#[test]
+fn meters_of_built_in_pollsters_that_are_off_are_the_operators() {
+    assert!(built_in::METERS.is_sorted_by(|one, next| one < next));
+    let prefixes = ["disk.".to_owned(), "cpu".to_owned(), "cpu.".to_owned()];
+    let tenants = Names::granted(Arc::default(), &prefixes);
+    for name in ["disk.read.bytes", "cpu.steal", "cpu_l3_cache", "disk.root.size", "cpu"] {
+        let refused = tenants.allow(name).unwrap_err();
+        assert_eq!(refused, format!("the meter {name} is the operator's; choose a name of its own"));
+    }
+    assert!(tenants.allow("disk.mine").is_ok());
+    // The operator's own modules are not concerned.
+    assert!(Names::default().allow("disk.read.bytes").is_ok());
+}

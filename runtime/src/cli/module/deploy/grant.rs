@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::cli::module::amount::{self, InvalidSeconds};
 use crate::config::{ByteSize, duration};
 use crate::modules::deployment::Grants;
+use crate::modules::deployment::bounds::is_beginning;
 
 /// One thing that a module may do. What a URL, an address or a group has to be, the daemon says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +102,7 @@ impl FromStr for Grant {
             None => (text, None),
         };
         match (kind, value) {
-            ("name", Some(name)) if name.len() > 1 && name.ends_with('.') => Ok(Self::Name(name)),
+            ("name", Some(name)) if is_beginning(&name) => Ok(Self::Name(name)),
             ("name", Some(_)) => Err(InvalidGrant::Name),
             ("http", Some(http)) => Ok(Self::Http(http)),
             ("address", Some(address)) => Ok(Self::Address(address)),

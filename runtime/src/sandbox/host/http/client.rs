@@ -159,7 +159,7 @@ impl Client {
                 let unresolved = || Refused::Unresolved { host: name.clone() };
                 let lookup = async {
                     let permit =
-                        Arc::clone(&permissions.rate.lookups).acquire_owned().await.map_err(|_| unresolved())?;
+                        Arc::clone(&permissions.rate.bucket.lookups).acquire_owned().await.map_err(|_| unresolved())?;
                     usage.lookups += 1;
                     self.resolver.resolve(name, permit).await.map_err(|error| {
                         tracing::debug!(%name, %error, "A module's host cannot be looked up.");

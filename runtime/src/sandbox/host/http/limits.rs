@@ -51,7 +51,8 @@ impl Default for Limits {
 
 impl Limits {
     /// What holds, whatever was set.
-    pub(super) fn within_ceilings(self) -> Self {
+    #[must_use]
+    pub fn within_ceilings(self) -> Self {
         Self { body: self.body.min(BODY_CEILING), deadline: self.deadline.min(DEADLINE_CEILING) }
     }
 

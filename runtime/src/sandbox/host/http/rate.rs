@@ -10,11 +10,16 @@ const MINUTE: u64 = 60_000_000_000;
 
 /// So many requests a minute in the long run, a minute's worth of them at once if none were made before. So no minute
 /// has twice as many.
-///
-/// A deployment's rate outlives its versions: whoever deploys again does not get a full bucket.
 #[derive(Debug)]
 pub struct Rate {
     per_minute: u32,
+    pub(super) bucket: Arc<Bucket>,
+}
+
+/// What all versions of a deployment take from, however often each may ask: whoever deploys again, at another rate too,
+/// does not get a full bucket.
+#[derive(Debug)]
+pub struct Bucket {
     /// When, on the clock that only runs forwards, the bucket is full again. Nanoseconds.
     full_at: Mutex<u64>,
     /// A permit for the name that is being looked up.
@@ -24,14 +29,14 @@ pub struct Rate {
 // === impl Rate ===
 
 impl Rate {
-    /// A full bucket of so many tokens. There is none of less than one.
-    pub fn per_minute(requests: u32) -> Self {
-        Self { per_minute: requests.max(1), full_at: Mutex::new(0), lookups: Arc::new(Semaphore::new(1)) }
+    /// So many tokens a minute from this bucket. There is no rate of less than one.
+    pub fn new(requests: u32, bucket: Arc<Bucket>) -> Self {
+        Self { per_minute: requests.max(1), bucket }
     }
 
-    /// Whether it is as if it had never been used.
-    pub fn is_full(&self, now: u64) -> bool {
-        *self.full_at.lock().unwrap_or_else(PoisonError::into_inner) <= now
+    /// The same from a full bucket of its own.
+    pub fn per_minute(requests: u32) -> Self {
+        Self::new(requests, Arc::default())
     }
 
     /// How many a minute.
@@ -42,7 +47,7 @@ impl Rate {
     /// Takes a token at this moment, or says how long it is until there is one.
     pub fn take(&self, now: u64) -> Result<(), Duration> {
         let token = MINUTE / u64::from(self.per_minute);
-        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut full_at = self.bucket.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         let after = full_at.max(now).saturating_add(token);
         let missing = after.saturating_sub(now).saturating_sub(MINUTE);
         if missing > 0 {
@@ -50,6 +55,21 @@ impl Rate {
         }
         *full_at = after;
         Ok(())
+    }
+}
+
+// === impl Bucket ===
+
+impl Default for Bucket {
+    fn default() -> Self {
+        Self { full_at: Mutex::new(0), lookups: Arc::new(Semaphore::new(1)) }
+    }
+}
+
+impl Bucket {
+    /// Whether it is as if it had never been used.
+    pub fn is_full(&self, now: u64) -> bool {
+        *self.full_at.lock().unwrap_or_else(PoisonError::into_inner) <= now
     }
 }
 

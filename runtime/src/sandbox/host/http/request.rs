@@ -218,10 +218,19 @@ impl Outgoing {
         Ok(request)
     }
 
-    /// Where an answer leads, if it leads anywhere.
+    /// Where an answer leads, if it leads anywhere that the request may follow.
     pub(super) fn location<'a>(&self, answer: &'a http::response::Parts) -> Option<&'a HeaderValue> {
         let redirects = matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308);
-        (self.follow && redirects).then(|| answer.headers.get(header::LOCATION)).flatten()
+        let location = (self.follow && redirects).then(|| answer.headers.get(header::LOCATION)).flatten();
+        location.filter(|location| !self.would_hand_over_its_body(answer.status, location))
+    }
+
+    /// Whether somebody else would be sent what is sent to this one. That may be a credential, such as a login; and
+    /// without it the request would not be what was asked.
+    fn would_hand_over_its_body(&self, status: StatusCode, location: &HeaderValue) -> bool {
+        let keeps = !self.body.is_empty() && self.method.redirected(status) == self.method;
+        let to = || self.url.join(location.to_str().ok()?).ok();
+        keeps && to().is_some_and(|url| url.origin() != self.url.origin())
     }
 
     /// The request that follows a redirect.

@@ -1,13 +1,13 @@
 //! What all modules that make requests have in common.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use tokio_rustls::rustls::RootCertStore;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::client::Client;
-use super::rate::Rate;
-use super::resolve::System;
+use super::rate::{Bucket, Rate};
+use super::resolve::{Resolver, System};
 use super::tls::{self, NoTls};
 use crate::clock::{Clock, SystemClock};
 use crate::sandbox::engine::ASKING_DEPLOYMENTS;
@@ -16,17 +16,20 @@ use crate::sandbox::limits::ASKING_MEMORY;
 /// The client of all modules, which is there from the first that needs it on, and how often each may ask.
 #[derive(Debug, Default)]
 pub struct Requests {
-    client: OnceLock<Result<Ready, String>>,
+    client: Mutex<Option<Ready>>,
+    /// Whichever client asks, names are looked up by so many threads at most.
+    names: Arc<System>,
     /// By the name of the deployment: whoever is deployed again goes on where the version before it was.
     places: Mutex<BTreeMap<String, Place>>,
 }
 
 /// What a deployment that makes requests has for itself, so that it waits for nobody else's servers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Place {
-    rate: Arc<Rate>,
-    /// What it may take while it waits; none if it makes no requests.
-    memory: Option<u64>,
+    bucket: Arc<Bucket>,
+    /// Its versions that somebody has, those that are only tried out too, with what each may take while it waits: none
+    /// if it makes no requests.
+    versions: Vec<(Weak<Rate>, Option<u64>)>,
 }
 
 /// Why there is no place for another deployment.
@@ -46,35 +49,52 @@ pub enum Full {
 #[derive(Debug)]
 struct Ready {
     client: Arc<Client>,
-    /// Why nobody can be asked over TLS.
-    no_tls: Option<String>,
+    /// Whether anybody can be asked over TLS.
+    tls: bool,
 }
 
 // === impl Requests ===
 
 impl Requests {
-    /// The client; for requests over TLS there has to be somebody whom this machine trusts.
-    pub fn client(&self, tls: bool) -> Result<Arc<Client>, String> {
-        let ready = self.client.get_or_init(|| Ready::new().map_err(|error| error.to_string()));
-        match ready {
-            Ok(Ready { no_tls: Some(why), .. }) if tls => Err(why.clone()),
-            Ok(ready) => Ok(Arc::clone(&ready.client)),
-            Err(why) => Err(why.clone()),
-        }
+    /// The client; for requests over TLS there has to be somebody whom this machine trusts. If there is nobody, that is
+    /// looked at again the next time.
+    pub fn client(&self, tls: bool) -> Result<Arc<Client>, NoTls> {
+        self.client_of(tls, tls::system)
     }
 
-    /// A place for a deployment that may ask so often, with so much memory if it makes requests at all. It has one as
-    /// long as somebody has what is returned. Only another rate begins anew.
+    fn client_of(
+        &self,
+        tls: bool,
+        trusted: impl FnOnce() -> Result<Arc<ClientConfig>, NoTls>,
+    ) -> Result<Arc<Client>, NoTls> {
+        let mut kept = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ready) = kept.as_ref().filter(|ready| ready.tls || !tls) {
+            return Ok(Arc::clone(&ready.client));
+        }
+        let (config, has_tls) = match trusted() {
+            Err(NoTls::NoRoots) if !tls => (tls::trusting(RootCertStore::empty())?, false),
+            config => (config?, true),
+        };
+        let names: Arc<dyn Resolver> = Arc::<System>::clone(&self.names);
+        let client = Arc::new(Client::new(names, config, Arc::new(SystemClock)));
+        *kept = Some(Ready { client: Arc::clone(&client), tls: has_tls });
+        Ok(client)
+    }
+
+    /// A place for a version of a deployment that may ask so often, with so much memory if it makes requests at all. The
+    /// deployment has one as long as somebody has what is returned, of any version. All of them take from one bucket.
     pub fn place(&self, deployment: &str, per_minute: u32, memory: Option<u64>) -> Result<Arc<Rate>, Full> {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let now = SystemClock.now().monotonic;
-        places.retain(|_, place| place.is_taken() || !place.rate.is_full(now));
-        let others = places.iter().filter(|(name, place)| *name != deployment && place.is_taken());
-        let taken: Vec<u64> = others.filter_map(|(_, place)| place.memory).collect();
-        let own = places.get(deployment);
+        places.retain(|_, place| {
+            place.versions.retain(|(rate, _)| rate.strong_count() > 0);
+            !place.versions.is_empty() || !place.bucket.is_full(now)
+        });
+        let others = places.iter().filter(|(name, _)| *name != deployment);
+        let taken: Vec<u64> = others.filter_map(|(_, place)| place.memory()).collect();
         // Its versions run one after the other.
-        let memory = memory.max(own.filter(|place| place.is_taken()).and_then(|place| place.memory));
-        if let Some(memory) = memory {
+        let most = memory.max(places.get(deployment).and_then(Place::memory));
+        if let Some(memory) = most {
             if taken.len() >= ASKING_DEPLOYMENTS {
                 return Err(Full::Deployments);
             }
@@ -83,11 +103,9 @@ impl Requests {
                 return Err(Full::Memory(all));
             }
         }
-        let rate = match own {
-            Some(place) if place.rate.limit() == per_minute => Arc::clone(&place.rate),
-            _ => Arc::new(Rate::per_minute(per_minute)),
-        };
-        places.insert(deployment.to_owned(), Place { rate: Arc::clone(&rate), memory });
+        let place = places.entry(deployment.to_owned()).or_default();
+        let rate = Arc::new(Rate::new(per_minute, Arc::clone(&place.bucket)));
+        place.versions.push((Arc::downgrade(&rate), memory));
         Ok(rate)
     }
 }
@@ -95,8 +113,9 @@ impl Requests {
 // === impl Place ===
 
 impl Place {
-    fn is_taken(&self) -> bool {
-        Arc::strong_count(&self.rate) > 1
+    /// The most that one of its versions may take.
+    fn memory(&self) -> Option<u64> {
+        self.versions.iter().filter_map(|(_, memory)| *memory).max()
     }
 }
 
@@ -109,20 +128,6 @@ impl Full {
             Self::Deployments => "Remove one of them",
             Self::Memory(_) => "Lower `memory` or `grants.requests.body` of some of them, such as `memory: 4MiB`",
         }
-    }
-}
-
-// === impl Ready ===
-
-impl Ready {
-    fn new() -> Result<Self, NoTls> {
-        let (config, no_tls) = match tls::system() {
-            Ok(config) => (config, None),
-            Err(error @ NoTls::NoRoots) => (tls::trusting(RootCertStore::empty())?, Some(error.to_string())),
-            Err(error) => return Err(error),
-        };
-        let client = Arc::new(Client::new(Arc::new(System::default()), config, Arc::new(SystemClock)));
-        Ok(Self { client, no_tls })
     }
 }
 
@@ -140,18 +145,55 @@ mod tests {
         assert!(Full::Memory(most + 1).to_string().contains("would have 513 MiB together, and may have 512"));
         // What makes no requests takes none; another version of the same one takes no other place, and no less.
         let idle = place("idle", None).unwrap();
-        assert!(Arc::ptr_eq(&place("a", Some(1)).unwrap(), &first));
+        assert!(place("a", Some(1)).is_ok());
         assert_eq!(place("b", Some(2)).err(), Some(Full::Memory(most + 1)));
         let second = place("b", Some(1)).unwrap();
         // Its rate is remembered until it is full again.
         let now = SystemClock.now().monotonic;
         second.take(now).unwrap();
         drop((first, second, idle));
-        assert!(!place("b", Some(1)).unwrap().is_full(now));
+        assert!(!place("b", Some(1)).unwrap().bucket.is_full(now));
         let all: Vec<_> = (0..ASKING_DEPLOYMENTS).map(|number| place(&number.to_string(), Some(1)).unwrap()).collect();
         assert_eq!(place("more", Some(1)).err(), Some(Full::Deployments));
         assert!(place("idle", None).is_ok() && place("7", Some(1)).is_ok());
         drop(all);
         assert!(place("more", Some(1)).is_ok());
+    }
+
+    /// What is tried out at another rate and left again gives nobody a place, and no deployment a bucket.
+    #[test]
+    fn versions_of_different_rates_have_one_place_and_one_bucket() {
+        let requests = Requests::default();
+        let runs = requests.place("a", 2, Some(ASKING_MEMORY)).unwrap();
+        let now = SystemClock.now().monotonic;
+        let tried = requests.place("a", 3, Some(1)).unwrap();
+        assert_eq!((runs.limit(), tried.limit()), (2, 3));
+        drop(tried);
+        assert_eq!(requests.place("b", 60, Some(1)).err(), Some(Full::Memory(ASKING_MEMORY + 1)));
+        assert!((0..2).all(|_| runs.take(now).is_ok()) && runs.take(now).is_err());
+        for rate in [3, 2, 60, 2] {
+            assert!(requests.place("a", rate, Some(1)).unwrap().take(now).is_err(), "{rate}");
+        }
+        // What was only tried out takes nothing any more.
+        drop(runs);
+        let small = requests.place("a", 2, Some(1)).unwrap();
+        drop(requests.place("a", 3, Some(ASKING_MEMORY)).unwrap());
+        assert!(requests.place("b", 60, Some(1)).is_ok());
+        drop(small);
+    }
+
+    /// Certificates that are installed later are found, and nobody has to start the daemon again.
+    #[test]
+    fn who_is_trusted_is_asked_again_as_long_as_nobody_is() {
+        let requests = Requests::default();
+        let nobody = || Err(NoTls::NoRoots);
+        let somebody = || tls::trusting(RootCertStore::empty());
+        assert!(matches!(requests.client_of(true, nobody), Err(NoTls::NoRoots)));
+        let plain = requests.client_of(false, nobody).unwrap();
+        assert!(matches!(requests.client_of(true, nobody), Err(NoTls::NoRoots)));
+        assert!(Arc::ptr_eq(&requests.client_of(false, nobody).unwrap(), &plain));
+        let client = requests.client_of(true, somebody).unwrap();
+        assert!(Arc::ptr_eq(&requests.client_of(true, nobody).unwrap(), &client));
+        assert!(Arc::ptr_eq(&requests.client_of(false, nobody).unwrap(), &client));
     }
 }

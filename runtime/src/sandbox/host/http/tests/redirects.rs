@@ -159,3 +159,39 @@ async fn credentials_stay_with_their_origin() {
         ("hunter2hunter2", "Bearer mine")
     );
 }
+
+/// A body may be a login. So whoever is led to another origin with one gets the redirect as an answer.
+#[tokio::test]
+async fn bodies_stay_with_their_origin() {
+    let other = Server::http("127.0.0.1", |seen| text(&format!("{} {}", seen.line, seen.body.len()))).await;
+    let port = other.address.port();
+    let server = Server::http("127.0.0.1", move |seen| {
+        let status = seen.line.split('/').nth(1).unwrap();
+        redirect(status.parse().unwrap(), &format!("http://b.example:{port}/end"))
+    })
+    .await;
+    let mut lab = Lab::new();
+    let (url, to) = (lab.name("a.example", &server), lab.name("b.example", &other));
+    for (method, status, body, says) in [
+        (Method::Post, 307, "password", None),
+        (Method::Post, 308, "password", None),
+        (Method::Put, 302, "password", None),
+        (Method::Post, 307, "", Some("POST /end 0")),
+        (Method::Post, 303, "password", Some("GET /end 0")),
+        (Method::Post, 302, "password", Some("GET /end 0")),
+    ] {
+        let before = other.requests().len();
+        let request = Request { method, body: body.into(), ..get(&format!("{url}/{status}")) };
+        let answer = lab.send(request).await.unwrap();
+        let asked = other.requests().len() - before;
+        match says {
+            Some(says) => {
+                assert_eq!((answer.status, String::from_utf8(answer.body).unwrap().as_str(), asked), (200, says, 1));
+            }
+            None => {
+                assert_eq!((answer.status, asked), (status, 0), "{method} {status}");
+                assert!(answer.headers.contains(&("location".to_owned(), format!("{to}/end"))), "{answer:?}");
+            }
+        }
+    }
+}
