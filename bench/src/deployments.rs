@@ -185,8 +185,8 @@ fn soon(rounds: usize, bars: &mut Bars) -> Outcome {
     let daemon = folder.start()?;
     folder.until("samples", |text| text.contains("/n0\""))?;
     let mut slots = Vec::new();
-    for number in 0..rounds.min(10) {
-        let (project, name) = (&folder.projects[number], format!("new{number}"));
+    for (number, project) in folder.projects.iter().take(rounds.min(10)).enumerate() {
+        let name = format!("new{number}");
         let order = r#"{"interval":1,"grants":{"names":["power."]}}"#;
         let body = [order.as_bytes(), b"\n", &module(100 + number)?].concat();
         let began = now();
