@@ -179,7 +179,7 @@ impl Both {
     /// An order, with what it takes.
     async fn make_ready(&mut self, place: usize, wish: Wish) -> Given {
         let (key, order) = (key(place), self.order(place, wish));
-        let ready = self.model.to_make_ready(&key, order);
+        let ready = self.model.version_to_make_ready(&key, order);
         let what = self.world.make_ready(&key, order, ready.as_ref().map(|version| version.number)).await;
         Given { key, order, ready, what }
     }

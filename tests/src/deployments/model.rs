@@ -421,7 +421,7 @@ impl Model {
     }
 
     /// What somebody who looks at it now finds is to be made ready for a rollback.
-    pub fn to_make_ready(&mut self, key: &Key, order: Order) -> Option<Version> {
+    pub fn version_to_make_ready(&mut self, key: &Key, order: Order) -> Option<Version> {
         let mut next = self.running.get(key)?.clone();
         let before: Vec<u64> = next.instances().map(|instance| instance.version).collect();
         match order {
