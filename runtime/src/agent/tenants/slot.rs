@@ -371,7 +371,7 @@ impl Agent {
         let first_id = self.ids.take(at, most);
         let mut stamper = Stamper::new(&resources, &[], Arc::clone(&self.tenant), at, first_id);
         let mut gave: Vec<(Key, u64, Range<usize>)> = Vec::new();
-        let (mut reports, mut changes) = (Vec::new(), Vec::new());
+        let (mut reports, mut changes, mut removed) = (Vec::new(), Vec::new(), false);
         let since = self.tenants.gone.iter().filter(|(when, _)| *when > at.monotonic);
         let gone: Vec<Ident> = since.map(|(_, ident)| *ident).collect();
         let mut room = Room::beside(self.tenants.all(), self.config.spool.max_size.bytes());
@@ -380,7 +380,10 @@ impl Agent {
             gave.push((key.clone(), number, began..began));
             // It may have been withdrawn meanwhile, and another one of its name be there.
             let found = self.tenants.deployed.get_mut(&key).filter(|deployed| deployed.number == number);
-            let Some(deployed) = found else { continue };
+            let Some(deployed) = found else {
+                removed = true;
+                continue;
+            };
             deployed.busy = false;
             answer.fit(&mut room, deployed);
             let (next, changed) = deployed.deployment.outcome(&answer.ran, &self.tenants.rules, at.wall);
@@ -442,6 +445,10 @@ impl Agent {
             report.samples = stamper.samples.iter().skip(before).map(|samples| samples.column.len()).sum();
             self.ledger.gave(&report.name, &report.tenant, report.samples, report.took, report.memory);
             reports.push(ModuleReport { resources: entries, ..report });
+        }
+        if removed {
+            // It may have opened an account since.
+            self.forget_removed();
         }
         self.tenants.let_go();
         let (samples, declared) = stamper.finish();
