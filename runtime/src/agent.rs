@@ -283,6 +283,7 @@ impl Agent {
         let fitting = self.tenants.fitting(&config, self.directory.holdings(), &around);
         self.rules += 1;
         let held = follow(&mut self.tenants, loader, &self.registry, &around, &config, fitting).await;
+        self.forget_removed();
         self.tenants.flow_into(&self.ledger);
         self.saving.held.extend(held);
         self.save().await;

@@ -231,6 +231,7 @@ impl Agent {
                 known.ok_or_else(unknown)?;
                 self.registry.remove(key.clone()).await?;
                 self.tenants.remove(&key);
+                self.forget_removed();
                 self.tenants.unsaved.remove(&key);
                 self.tenants.flow_into(&self.ledger);
                 return Ok(Changed { deployment: None, changes: vec!["it is removed".to_owned()] });

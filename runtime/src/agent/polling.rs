@@ -64,6 +64,17 @@ pub struct Polled {
     pub lines: Lines,
 }
 
+// === impl Polled ===
+
+impl Polled {
+    /// Has nothing of it count, because of this: it remembers what it did before.
+    pub fn refuse(&mut self, failure: Failure, resources: u32, before: Arc<State>) {
+        self.landed.clear();
+        self.failures.push((failure, resources));
+        self.state = before;
+    }
+}
+
 // === impl Poll ===
 
 impl Poll {

@@ -63,6 +63,12 @@ impl Tally {
         lost.copied().unwrap_or_default()
     }
 
+    /// Forgets what modules lost that there are no more.
+    pub fn retain(&mut self, is_there: impl Fn(&str) -> bool) {
+        self.failures.retain(|module, _| is_there(module));
+        self.resources_lost.retain(|module, _| is_there(module));
+    }
+
     /// Counts calls that came to nothing.
     pub fn all_failed(&mut self, module: &Arc<str>, failures: &[(Failure, u32)]) {
         for (failure, resources) in failures {
@@ -74,5 +80,24 @@ impl Tally {
     pub fn failed(&mut self, module: &Arc<str>, cause: &'static str, resources: u32) {
         *self.failures.entry(Arc::clone(module)).or_default().entry(cause).or_default() += 1;
         *self.resources_lost.entry(Arc::clone(module)).or_default() += u64::from(resources);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_removed_is_not_counted_any_more() {
+        let mut tally = Tally::default();
+        for module in ["cpu", "acme/cpu", "acme/other"] {
+            tally.failed(&module.into(), "trap", 3);
+        }
+        tally.retain(|module| module != "acme/cpu");
+        assert_eq!(
+            (tally.lost_by("cpu", "acme"), tally.lost_by("cpu", OPERATOR), tally.lost_by("other", "acme")),
+            (0, 3, 3)
+        );
+        assert_eq!(tally.failures.keys().map(|module| &**module).collect::<Vec<_>>(), ["acme/other", "cpu"]);
     }
 }

@@ -4,6 +4,7 @@
 mod converting;
 mod deployed;
 mod reading;
+mod room;
 mod slot;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

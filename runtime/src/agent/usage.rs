@@ -1,8 +1,9 @@
 //! What modules use, as samples: of each module, beside what is measured of guests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::tenants::Deployed;
 use super::{Agent, OPERATOR};
 use crate::clock::Moment;
 use crate::config::MeterFilter;
@@ -81,6 +82,16 @@ impl Agent {
         let wanted = |(name, ..): &Row| due.iter().any(|source| source.meters.matches(name));
         let meters: Vec<Row> = METERS.into_iter().filter(wanted).collect();
         if meters.is_empty() { Usage::default() } else { Usage::of(self.ledger.accounts(), meters) }
+    }
+
+    /// Forgets what modules used and lost whose deployments were removed: with each name that was ever deployed there
+    /// would be more of it.
+    pub(super) fn forget_removed(&mut self) {
+        let there: BTreeSet<(Arc<str>, Arc<str>)> = self.tenants.all().map(Deployed::named).collect();
+        self.ledger.retain(|owner| *owner.1 == *OPERATOR || there.contains(owner));
+        let there: BTreeSet<String> = self.tenants.named().map(|(key, _)| key.to_string()).collect();
+        // Names of the operator's modules have no slash.
+        self.tally.retain(|module| !module.contains('/') || there.contains(module));
     }
 
     /// The same as samples; `others` are the slot's resources that are no guests.

@@ -53,6 +53,7 @@ impl Seen {
         self.slots = Some(slots.clone());
         self.ledger = Arc::clone(agent.ledger());
         self.admitted = Arc::clone(agent.tenants.admitted());
+        self.tally = agent.tally.clone();
         self.standing.clear();
         let before = std::mem::take(&mut self.running);
         let operators = agent.modules().pollsters.iter().map(|module| (Arc::clone(&module.name), OPERATOR.into()));
@@ -129,7 +130,7 @@ impl Seen {
         upcoming.map(task).collect()
     }
 
-    /// Modules that run, and those that ran since the start.
+    /// Modules that run, and those of the operator's that ran since the start.
     pub fn modules(&self, now: i64) -> Vec<Module> {
         let mut modules: BTreeMap<(&str, &str), Module> = BTreeMap::new();
         let accounts = self.ledger.accounts();

@@ -4,6 +4,9 @@
 //! daemon's user and to nobody else, a checksum finds what a disk has damaged, and what does not fit in every way is
 //! deleted and compiled again. The name holds the digest of the module and what the engine says of its own
 //! settings, so that an upgrade finds nothing instead of something wrong.
+//!
+//! The folder does not grow without end: modules come and go, and some are compiled that never run. What was not used
+//! for longest goes first, and is compiled again if it comes back.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -11,7 +14,9 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
+use rustix::fs::{Timespec, Timestamps, UTIME_NOW, futimens};
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -19,6 +24,8 @@ use wasmtime::component::Component;
 /// Marks our files, and their layout.
 const MAGIC: &[u8; 8] = b"wasmetr2";
 const CHECKSUM: usize = 32;
+/// Bytes of all files. A built-in module compiles to less than 1 MiB, the largest that is taken to 128 MiB.
+const MOST_BYTES: u64 = 1 << 30;
 
 /// Compiled modules in a folder.
 #[derive(Debug, Clone)]
@@ -26,6 +33,16 @@ pub struct Cache {
     folder: PathBuf,
     engine: Engine,
     settings: u64,
+    /// Bytes of all files, beside one that was just written.
+    most: u64,
+}
+
+/// A file of ours, and when it was last used.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Used {
+    at: SystemTime,
+    path: PathBuf,
+    bytes: u64,
 }
 
 /// Why compiled code is not taken from the cache.
@@ -73,7 +90,7 @@ impl Cache {
         private(folder, &fs::symlink_metadata(folder).map_err(at)?)?;
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        Ok(Self { folder: folder.to_owned(), engine: engine.clone(), settings: hasher.finish() })
+        Ok(Self { folder: folder.to_owned(), engine: engine.clone(), settings: hasher.finish(), most: MOST_BYTES })
     }
 
     /// The compiled module of a digest, if there is one that can be trusted. What cannot be is removed.
@@ -96,6 +113,9 @@ impl Cache {
             other => other.map_err(at)?,
         };
         private(path, &file.metadata().map_err(at)?)?;
+        if let Err(error) = touch(&file) {
+            tracing::warn!(path = %path.display(), %error, "A compiled module is used, and may go as if it was not.");
+        }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(at)?;
         let damaged = || CacheError::Damaged { path: path.to_owned() };
@@ -124,7 +144,48 @@ impl Cache {
         };
         let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished);
         opened.and_then(write).inspect_err(|_| drop(fs::remove_file(&unfinished))).map_err(at)?;
+        if let Err(error) = self.make_room(&path) {
+            let folder = self.folder.display();
+            tracing::warn!(%folder, %error, "Compiled modules that nobody uses stay on disk.");
+        }
         Ok(component)
+    }
+
+    /// Removes what was not used for longest until the rest is not too much. What was just written stays.
+    fn make_room(&self, written: &Path) -> std::io::Result<()> {
+        let mut files = self.files()?;
+        files.sort_unstable();
+        let mut all: u64 = files.iter().map(|file| file.bytes).sum();
+        for Used { path, bytes, .. } in files.iter().filter(|file| file.path != written) {
+            if all <= self.most {
+                break;
+            }
+            match fs::remove_file(path) {
+                // Another daemon may be at it too.
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                _ => all = all.saturating_sub(*bytes),
+            }
+        }
+        Ok(())
+    }
+
+    /// All files that are ours: of other versions, and what a writer left that was ended.
+    fn files(&self) -> std::io::Result<Vec<Used>> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+            if extension != "cwasm" && !extension.starts_with("new-") {
+                continue;
+            }
+            match fs::symlink_metadata(&path) {
+                Ok(found) if found.is_file() => files.push(Used { at: found.modified()?, bytes: found.len(), path }),
+                Ok(_) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(files)
     }
 
     /// Over the code and the name that it goes by, so that no file can pass for another.
@@ -148,6 +209,12 @@ impl Cache {
     }
 }
 
+/// Notes that a file was used just now. Times of reading are not kept on every disk.
+fn touch(file: &File) -> std::io::Result<()> {
+    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    Ok(futimens(file, &Timestamps { last_access: now, last_modification: now })?)
+}
+
 /// A link would lead to files of others.
 fn nofollow() -> i32 {
     rustix::fs::OFlags::NOFOLLOW.bits().cast_signed()
@@ -163,4 +230,52 @@ fn private(path: &Path, metadata: &fs::Metadata) -> Result<(), CacheError> {
         return Ok(());
     };
     Err(CacheError::Open { path: path.to_owned(), what })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::sandbox::engine;
+
+    /// Has a file have been used so many seconds after 1970.
+    fn used(path: &Path, seconds: u64) {
+        let file = File::options().write(true).open(path).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
+    }
+
+    #[test]
+    fn what_was_not_used_for_longest_goes_first() {
+        let folder = TempDir::new().unwrap();
+        let engine = engine::compiling().unwrap();
+        let code = engine.precompile_component(b"\0asm\x0d\0\x01\0").unwrap();
+        let size = (MAGIC.len() + CHECKSUM + code.len()) as u64;
+        let cache = Cache { most: 3 * size, ..Cache::open(&folder.path().join("cache"), &engine).unwrap() };
+        let left = || cache.folder.join("gone-0.new-1-0");
+        let keep = |digest: &str, seconds| {
+            cache.store(digest, &code).unwrap();
+            used(&cache.path(digest), seconds);
+        };
+        keep("first", 10);
+        keep("second", 20);
+        // What is not ours stays, and what an ended writer left is the oldest.
+        fs::write(cache.folder.join("readme"), vec![0; 1 << 20]).unwrap();
+        fs::write(left(), b"half").unwrap();
+        used(&left(), 5);
+        let there = |digest: &str| cache.path(digest).exists();
+        keep("third", 30);
+        assert!(!left().exists() && ["first", "second", "third"].into_iter().all(there));
+        // Whoever uses it has it stay.
+        assert!(cache.load("first").is_some());
+        keep("fourth", 1);
+        assert!(!there("second") && ["first", "third", "fourth"].into_iter().all(there));
+        // What was just written stays, however old it says that it is, and however large.
+        let small = Cache { most: 1, ..cache.clone() };
+        small.store("fifth", &code).unwrap();
+        assert!(there("fifth") && !["first", "third", "fourth"].into_iter().any(there));
+        assert!(cache.folder.join("readme").exists() && small.load("fifth").is_some());
+    }
 }

@@ -256,7 +256,7 @@ impl Context {
             reads: Arc::clone(&module.reads),
             undeclared: None,
             declared: Declared::after(gives),
-            state: StateAccess::to(state),
+            state: StateAccess::to(state, &module.tenant),
             lines: Lines::default(),
             asking: None,
             random,

@@ -216,6 +216,11 @@ impl Ledger {
         }
     }
 
+    /// Forgets accounts of modules and tenants that there are no more.
+    pub fn retain(&self, mut is_there: impl FnMut(&(Arc<str>, Arc<str>)) -> bool) {
+        self.lock().accounts.retain(|owner, _| is_there(owner));
+    }
+
     /// All accounts.
     pub fn accounts(&self) -> Accounts {
         self.lock().accounts.clone()
@@ -336,6 +341,21 @@ mod tests {
         assert_eq!(ledger.draw(&module, &tenant, 100), Some(9));
         ledger.book(&module, &tenant, 9, None);
         assert_eq!((ledger.saved().0, ledger.draw(&module, &tenant, 1)), (0, None));
+    }
+
+    #[test]
+    fn an_account_that_is_forgotten_pays_for_nothing_more() {
+        let (ledger, module, tenant): (_, Arc<str>, Arc<str>) = (Ledger::default(), "m".into(), "t".into());
+        ledger.flows(flow(10), BTreeMap::from([(tenant.clone(), flow(10))]));
+        ledger.open(&module, &tenant, 100, 0);
+        ledger.open(&module, &Arc::from("other"), 100, 0);
+        assert_eq!(ledger.draw(&module, &tenant, 8), Some(8));
+        ledger.retain(|(_, tenant)| **tenant != *"t");
+        // What runs on until it notices has no account of its own any more.
+        ledger.book(&module, &tenant, 8, None);
+        assert_eq!(ledger.draw(&module, &tenant, 8), None);
+        let accounts = ledger.accounts();
+        assert_eq!(accounts.keys().map(|(_, tenant)| &**tenant).collect::<Vec<_>>(), ["other"]);
     }
 
     #[test]

@@ -71,8 +71,11 @@ pub const NOTE_BYTES: usize = 4 << 10;
 pub const RESULT_BYTES: usize = 32 << 20;
 /// Names under which a module may keep state: a few for each meter of a transformer that is for all of them.
 pub const STATE_NAMES: usize = 1_024;
-/// Bytes of a module's state in one tenant.
+/// Bytes of the state of a module of the operator's.
 pub const STATE_BYTES: usize = 16 << 20;
+/// Bytes of the state of a tenant's module: 65,000 numbers. Whenever some of it changes, a record has all of it, beside
+/// everybody's samples.
+pub const TENANTS_STATE_BYTES: usize = 1 << 20;
 /// Random bytes that a module gets at once.
 pub const RANDOM_BYTES: u64 = 64 << 10;
 /// Bytes of memory that modules which make requests may have together: while they wait for servers they keep it. Twice

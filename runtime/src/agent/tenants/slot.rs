@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::converting::{Convert, Converted, Pending, sliced};
+use super::room::Room;
 use super::{Deployed, Landing};
 use crate::agent::Agent;
 use crate::agent::polling::{Poll, Polled};
@@ -73,10 +74,31 @@ struct Left {
 // === impl Answer ===
 
 impl Answer {
+    /// Whether what is on trial failed it in this slot.
+    fn falls_back(&self) -> bool {
+        self.ran.trial.is_some_and(|(_, outcome)| self.run.falls_back(outcome))
+    }
+
+    /// Has what would count come to nothing if there is no room for what it would remember.
+    fn fit(&mut self, room: &mut Room, deployed: &Deployed) {
+        let resources = self.resources;
+        if !self.falls_back()
+            && let Some(gave) = &mut self.trial
+            && let Some(outcome) = gave.fit(room, deployed, resources)
+        {
+            self.ran.trial = Some((gave.instance.state, outcome));
+        }
+        if (self.falls_back() || self.trial.is_none())
+            && let Some(gave) = &mut self.current
+            && let Some(outcome) = gave.fit(room, deployed, resources)
+        {
+            self.ran.current = Some((gave.instance.state, outcome));
+        }
+    }
+
     /// What of it counts, if anything does, and what failed its trial and does not.
     fn counts(self) -> (Option<Gave>, Option<Gave>) {
-        let failed = self.ran.trial.is_some_and(|(_, outcome)| self.run.falls_back(outcome));
-        if failed { (self.current, self.trial) } else { (self.trial.or(self.current), None) }
+        if self.falls_back() { (self.current, self.trial) } else { (self.trial.or(self.current), None) }
     }
 
     /// What failed last.
@@ -92,6 +114,19 @@ impl Answer {
         let converted = gave().flat_map(|gave| &gave.converted).flat_map(|converted| &converted.landed);
         polled.map(|series| series.column.len()).sum::<usize>()
             + converted.flat_map(|landed| &landed.output).map(|batch| batch.column.len()).sum::<usize>()
+    }
+}
+
+// === impl Gave ===
+
+impl Gave {
+    fn fit(&mut self, room: &mut Room, deployed: &Deployed, resources: u32) -> Option<Outcome> {
+        let before = deployed.states.get(&self.instance.state).cloned().unwrap_or_default();
+        let outcome = room.admit(&deployed.tenant, &before, &mut self.polled, resources)?;
+        if let Some(converted) = &mut self.converted {
+            converted.landed.clear();
+        }
+        Some(outcome)
     }
 }
 
@@ -336,18 +371,22 @@ impl Agent {
         let first_id = self.ids.take(at, most);
         let mut stamper = Stamper::new(&resources, &[], Arc::clone(&self.tenant), at, first_id);
         let mut gave: Vec<(Key, u64, Range<usize>)> = Vec::new();
-        let (mut reports, mut changes) = (Vec::new(), Vec::new());
+        let (mut reports, mut changes, mut removed) = (Vec::new(), Vec::new(), false);
         let since = self.tenants.gone.iter().filter(|(when, _)| *when > at.monotonic);
         let gone: Vec<Ident> = since.map(|(_, ident)| *ident).collect();
-        for answer in answers {
-            let Answer { key, ran, number, .. } = &answer;
-            let (asked, began) = (key.clone(), stamper.samples.len());
-            gave.push((asked, *number, began..began));
+        let mut room = Room::beside(self.tenants.all(), self.config.spool.max_size.bytes());
+        for mut answer in answers {
+            let (key, number, began) = (answer.key.clone(), answer.number, stamper.samples.len());
+            gave.push((key.clone(), number, began..began));
             // It may have been withdrawn meanwhile, and another one of its name be there.
-            let found = self.tenants.deployed.get_mut(key).filter(|deployed| deployed.number == *number);
-            let Some(deployed) = found else { continue };
+            let found = self.tenants.deployed.get_mut(&key).filter(|deployed| deployed.number == number);
+            let Some(deployed) = found else {
+                removed = true;
+                continue;
+            };
             deployed.busy = false;
-            let (next, changed) = deployed.deployment.outcome(ran, &self.tenants.rules, at.wall);
+            answer.fit(&mut room, deployed);
+            let (next, changed) = deployed.deployment.outcome(&answer.ran, &self.tenants.rules, at.wall);
             if next.is_worth_saving(&deployed.deployment) {
                 self.tenants.unsaved.insert(key.clone());
             }
@@ -406,6 +445,10 @@ impl Agent {
             report.samples = stamper.samples.iter().skip(before).map(|samples| samples.column.len()).sum();
             self.ledger.gave(&report.name, &report.tenant, report.samples, report.took, report.memory);
             reports.push(ModuleReport { resources: entries, ..report });
+        }
+        if removed {
+            // It may have opened an account since.
+            self.forget_removed();
         }
         self.tenants.let_go();
         let (samples, declared) = stamper.finish();

@@ -7,28 +7,31 @@ use std::sync::Arc;
 use self::remembered::CELL_BYTES;
 pub use self::remembered::{State, Writes};
 use super::{Context, forged};
+use crate::agent::OPERATOR;
 use crate::contract::pollster::wasmeter::plugin::state::Host;
 use crate::contract::{Column, LimitReached, Values};
 use crate::discovery::Ident;
 use crate::sandbox::failure::{Cause, Stop};
-use crate::sandbox::limits::{NAME_BYTES, STATE_BYTES, STATE_NAMES};
+use crate::sandbox::limits::{NAME_BYTES, STATE_BYTES, STATE_NAMES, TENANTS_STATE_BYTES};
 use crate::sandbox::price;
 
 /// State as a call sees it: what was remembered before, and what it wrote.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct StateAccess {
     before: Arc<State>,
     written: Writes,
     /// Bytes that it wrote, names repeated or not.
     size: usize,
+    /// Whether the module is the operator's.
+    operators: bool,
 }
 
 // === impl StateAccess ===
 
 impl StateAccess {
-    /// Access to what was remembered.
-    pub fn to(before: Arc<State>) -> Self {
-        Self { before, ..Self::default() }
+    /// Access to what a module of this tenant's remembered.
+    pub fn to(before: Arc<State>, tenant: &str) -> Self {
+        Self { before, written: Writes::default(), size: 0, operators: tenant == OPERATOR }
     }
 
     /// What was written.
@@ -45,11 +48,22 @@ impl StateAccess {
             return Err(LimitReached { what: format!("{STATE_NAMES} names of state") });
         }
         let kept = self.before.size() - self.before.size_of(name).min(bytes);
-        if kept + self.size + bytes > STATE_BYTES {
-            return Err(LimitReached { what: format!("{STATE_BYTES} bytes of state") });
+        let most = if self.operators { STATE_BYTES } else { TENANTS_STATE_BYTES };
+        if kept + self.size + bytes > most {
+            return Err(LimitReached { what: format!("{most} bytes of state") });
         }
         self.size += bytes;
         Ok(())
+    }
+
+    /// What it costs that these bytes are kept. Once some of what a tenant's module remembers changes, a record has all
+    /// of it; making one of it costs about what fresh memory does. The operator's spool is the operator's own.
+    fn price(&self, bytes: usize) -> u64 {
+        if self.operators {
+            return 0;
+        }
+        let before = if self.written.is_empty() { self.before.size() } else { 0 };
+        price::memory(before.saturating_add(bytes))
     }
 }
 
@@ -95,9 +109,11 @@ impl Host for Context {
             let detail = format!("state {name:?}: cells are numbers, as many as resources");
             return Err(Stop::new(Cause::BadData, detail).into());
         }
-        if let Err(limit) = self.state.admit(&name, cells.len() * CELL_BYTES) {
+        let bytes = cells.len() * CELL_BYTES;
+        if let Err(limit) = self.state.admit(&name, bytes) {
             return Ok(Err(limit));
         }
+        self.charge(self.state.price(bytes)).await;
         self.state.written.cells.push((name, idents, cells.values));
         Ok(Ok(()))
     }
@@ -115,7 +131,42 @@ impl Host for Context {
         if let Err(limit) = self.state.admit(&name, bytes.len()) {
             return Ok(Err(limit));
         }
+        self.charge(self.state.price(bytes.len())).await;
         self.state.written.bytes.push((name, bytes));
         Ok(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenants_module_remembers_less_than_the_operators() {
+        let (tenants, operators) =
+            (|| StateAccess::to(Arc::default(), "acme"), || StateAccess::to(Arc::default(), OPERATOR));
+        assert!(tenants().admit("name", TENANTS_STATE_BYTES).is_ok());
+        let limit = tenants().admit("name", TENANTS_STATE_BYTES + 1).unwrap_err();
+        assert_eq!(limit.what, "1048576 bytes of state");
+        assert!(operators().admit("name", STATE_BYTES).is_ok());
+        assert_eq!(operators().admit("name", STATE_BYTES + 1).unwrap_err().what, "16777216 bytes of state");
+        // What was there before counts too.
+        let mut before = State::default();
+        before.commit(Writes { cells: Vec::new(), bytes: vec![("other".to_owned(), vec![1; TENANTS_STATE_BYTES])] });
+        let mut after = StateAccess::to(Arc::new(before), "acme");
+        assert!(after.admit("name", 1).is_err());
+        assert!(after.admit("other", TENANTS_STATE_BYTES).is_ok());
+    }
+
+    #[test]
+    fn whoever_changes_a_byte_pays_for_all_that_a_record_has_then() {
+        let mut before = State::default();
+        before.commit(Writes { cells: Vec::new(), bytes: vec![("other".to_owned(), vec![1; 512 << 10])] });
+        let before = Arc::new(before);
+        let mut access = StateAccess::to(Arc::clone(&before), "acme");
+        assert_eq!(access.price(1 << 10), price::memory(513 << 10));
+        access.written.bytes.push(("name".to_owned(), vec![1; 1 << 10]));
+        assert_eq!(access.price(2 << 10), price::memory(2 << 10), "once in a call");
+        assert_eq!(StateAccess::to(before, OPERATOR).price(1 << 10), 0);
     }
 }

@@ -117,6 +117,11 @@ impl State {
         cells * CELL_BYTES + self.bytes.get(name).map_or(0, Vec::len)
     }
 
+    /// About how much of a record it takes: names too, which may be all that there is.
+    pub fn recorded(&self) -> usize {
+        self.cells.keys().chain(self.bytes.keys()).map(String::len).sum::<usize>() + self.size()
+    }
+
     /// Whether anything is under a name.
     pub fn has(&self, name: &str) -> bool {
         self.cells.contains_key(name) || self.bytes.contains_key(name)
