@@ -3,7 +3,7 @@
 //! something else is nobody's slice.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,6 +37,8 @@ struct Turns {
     used: BTreeMap<Arc<str>, Duration>,
     /// Who waits, in order, and who of them has been given a turn.
     waiting: BTreeMap<Arc<str>, VecDeque<Waiting>>,
+    /// Tenants of whom anybody waits, who used least first: with many, nobody has to look at all of them.
+    order: BTreeSet<(Duration, Arc<str>)>,
     next_ticket: u64,
 }
 
@@ -107,6 +109,7 @@ impl Gate {
             closed: false,
             used: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            order: BTreeSet::new(),
             next_ticket: 0,
         };
         Arc::new(Self { turns: Mutex::new(turns) })
@@ -123,6 +126,7 @@ impl Gate {
         let mut turns = self.lock();
         turns.closed = true;
         turns.used.clear();
+        turns.order = turns.waiting.keys().map(|tenant| (Duration::ZERO, Arc::clone(tenant))).collect();
         Closed(Arc::clone(self))
     }
 
@@ -154,14 +158,25 @@ impl Turns {
         }
         // Those before it: all that wait in its own tenant before it, and all of tenants that ran less.
         let used = self.used_by(tenant);
-        let others = self.waiting.iter().filter(|(other, _)| *other != tenant && self.used_by(other) < used);
-        let before = others.map(|(_, queue)| queue.len()).sum::<usize>();
-        let own = self.waiting.get(tenant).map_or(0, VecDeque::len).min(place);
-        before + own < free
+        let mut before = self.waiting.get(tenant).map_or(0, VecDeque::len).min(place);
+        let mut others = self.order.iter().take_while(|(theirs, _)| *theirs < used);
+        while before < free {
+            let Some((_, other)) = others.next() else { return true };
+            before += self.waiting.get(other).map_or(0, VecDeque::len);
+        }
+        false
     }
 
     fn used_by(&self, tenant: &Arc<str>) -> Duration {
         self.used.get(tenant).copied().unwrap_or_default()
+    }
+
+    fn use_up(&mut self, tenant: &Arc<str>, took: Duration) {
+        let before = self.used_by(tenant);
+        self.used.insert(Arc::clone(tenant), before + took);
+        if self.order.remove(&(before, Arc::clone(tenant))) {
+            self.order.insert((before + took, Arc::clone(tenant)));
+        }
     }
 
     fn leave(&mut self, tenant: &Arc<str>, ticket: u64) {
@@ -169,16 +184,16 @@ impl Turns {
             queue.retain(|waiting| waiting.ticket != ticket);
             if queue.is_empty() {
                 self.waiting.remove(tenant);
+                self.order.remove(&(self.used_by(tenant), Arc::clone(tenant)));
             }
         }
     }
 
     /// Wakes those who have a turn now.
     fn call(&mut self) {
-        let mut order: Vec<(&Arc<str>, &VecDeque<Waiting>)> = self.waiting.iter().collect();
-        order.sort_by_cached_key(|(tenant, _)| self.used_by(tenant));
         let free = if self.closed { 0 } else { self.most.saturating_sub(self.running) };
-        order.into_iter().flat_map(|(_, queue)| queue).take(free).for_each(|waiting| waiting.waker.wake_by_ref());
+        let queues = self.order.iter().filter_map(|(_, tenant)| self.waiting.get(tenant));
+        queues.flatten().take(free).for_each(|waiting| waiting.waker.wake_by_ref());
     }
 }
 
@@ -208,6 +223,8 @@ impl<F> InTurns<F> {
                 turns.next_ticket += 1;
                 let waiting = Waiting { ticket, waker: waker.clone() };
                 turns.waiting.entry(Arc::clone(tenant)).or_default().push_back(waiting);
+                let used = turns.used_by(tenant);
+                turns.order.insert((used, Arc::clone(tenant)));
                 *turn = Turn::Waits { ticket, since: Instant::now() };
             }
             Some(ticket) => {
@@ -266,7 +283,7 @@ impl Drop for Slice {
         let took = of_this_thread().saturating_sub(self.began);
         let mut turns = self.gate.lock();
         turns.running -= 1;
-        *turns.used.entry(Arc::clone(&self.tenant)).or_default() += took;
+        turns.use_up(&self.tenant, took);
         turns.call();
     }
 }

@@ -158,6 +158,8 @@ fn what_cannot_be_deployed_is_refused() {
     assert!(status == 422 && why.contains("not-a-component"), "{why}");
     let (status, why) = refused(&cloud, "other", json!({"grants": {}}), &probe());
     assert!(status == 422 && why.contains("the meter probe.up was not granted"), "{why}");
+    let (status, why) = refused(&cloud, "other", json!({"grants": {"names": [""]}}), &probe());
+    assert!(status == 400 && why.contains("is no beginning of names; write whole words"), "{why}");
     let large = json!({"limits": {"fuel_base": 1_000_000_000}, "dry_run": true});
     let (status, why) = refused(&cloud, "large", large, &probe());
     assert_eq!(status, 422);

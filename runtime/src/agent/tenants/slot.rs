@@ -1,6 +1,6 @@
 //! A slot of tenants' modules: what begins, and how it lands.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -212,6 +212,8 @@ impl Agent {
     ) {
         let chunk = u32::try_from(self.config.sandbox.chunk).unwrap_or(u32::MAX);
         let (mut begun, mut transformers): (BTreeSet<(Key, u64)>, Vec<Pending>) = Default::default();
+        // All that a tenant deployed sees the same.
+        let mut views: HashMap<Arc<str>, View> = HashMap::new();
         for (key, run) in due {
             let Some(deployed) = self.tenants.deployed.get_mut(&key) else { continue };
             if deployed.busy {
@@ -240,8 +242,10 @@ impl Agent {
                 continue;
             }
             let deployed = &*deployed;
-            let roots = snapshot.resources.guests_of(|project| projects.contains(project));
-            let view = View::of(&snapshot.resources, roots);
+            let view = views.entry(Arc::clone(&deployed.tenant)).or_insert_with(|| {
+                let roots = snapshot.resources.guests_of(|project| projects.contains(project));
+                View::of(&snapshot.resources, roots)
+            });
             let job = |instance: &Instance| {
                 let ready = Arc::clone(deployed.ready.get(&instance.version)?);
                 let poll = Poll {
