@@ -133,13 +133,13 @@ async fn restore(loader: &mut Loader, registry: &Registry) -> Vec<Restored> {
 /// until their deployments are kept.
 async fn follow(
     tenants: &mut Tenants,
-    mut loader: Loader,
+    loader: &mut Loader,
     registry: &Registry,
     around: &Around<'_>,
     config: &Config,
     mut fitting: Fitting,
 ) -> Vec<Pinned> {
-    let Loaded { prepared, failed, problems } = deploying::load(&mut loader, config, &mut fitting).await;
+    let Loaded { prepared, failed, problems } = deploying::load(loader, config, &mut fitting).await;
     if !problems.is_empty() {
         tracing::error!("Not all deployments run as they are written now:\n{problems}");
     }
@@ -156,7 +156,6 @@ async fn follow(
             }
         }
     }
-    verify(tenants, &mut loader, registry).await;
     tenants.follow(prepared, &failed, around);
     tenants.admit(fitting.admitted);
     held
@@ -222,7 +221,7 @@ impl Agent {
         tenants.admit(Admitted::of(Budget::of(&config)));
         tenants.restore(restore(&mut loader, &registry).await, &around);
         let fitting = tenants.fitting(&config, directory.holdings(), &around);
-        let held = follow(&mut tenants, loader, &registry, &around, &config, fitting).await;
+        let held = follow(&mut tenants, &mut loader, &registry, &around, &config, fitting).await;
         let ledger = Arc::<Ledger>::default();
         tenants.flow_into(&ledger);
         let mut agent = Self {
@@ -279,10 +278,11 @@ impl Agent {
             operators: &operators,
             now: self.clock.now().wall,
         };
-        let loader = loader(&self.sandbox, &config, &around);
+        let mut loader = loader(&self.sandbox, &config, &around);
         let fitting = self.tenants.fitting(&config, self.directory.holdings(), &around);
         self.rules += 1;
-        let held = follow(&mut self.tenants, loader, &self.registry, &around, &config, fitting).await;
+        verify(&mut self.tenants, &mut loader, &self.registry).await;
+        let held = follow(&mut self.tenants, &mut loader, &self.registry, &around, &config, fitting).await;
         self.forget_removed();
         self.tenants.flow_into(&self.ledger);
         self.saving.held.extend(held);

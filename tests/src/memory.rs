@@ -17,9 +17,9 @@ const TIMES_COMPILING: u32 = 5;
 const WARM_UP: u32 = 10;
 /// How much more memory the process may have after all repetitions of a kind. What allocators keep comes and goes.
 const GROWTH: i64 = 4 << 20;
-/// How much more it may have at the end than after each kind was warm: as much, and what the four warm slots of the
-/// pool keep for the next instance.
-const GROWTH_IN_ALL: i64 = GROWTH + 4 * (2 << 20);
+/// How much more it may have at the end than after each kind was there once: as much, and the memory that the kinds
+/// which fill all that they may have leave in the pool's slots for the next instances.
+const GROWTH_IN_ALL: i64 = GROWTH + 16 * (1 << 20);
 
 /// Processes that share the kinds among them.
 const SHARES: usize = 2;

@@ -225,7 +225,7 @@ impl Agent {
         {
             return Err(Refused::Written(key, file));
         }
-        let known = self.tenants.get(&key);
+        let (known, mut held) = (self.tenants.get(&key), None);
         let (next, changes, ready) = match what {
             What::Remove => {
                 known.ok_or_else(unknown)?;
@@ -251,8 +251,7 @@ impl Agent {
                 let quota = self.config.tenants.quota_of(&key.tenant);
                 self.registry.fits(next.clone(), quota).await?;
                 // Held until a deployment that names it is kept.
-                let _held = self.registry.put(file).await?;
-                self.registry.save(next.clone()).await?;
+                held = Some(self.registry.put(file).await?);
                 (next, changes, Some(ready))
             }
             What::RollBack(to, ready) => {
@@ -269,20 +268,19 @@ impl Agent {
                 if let Some((_, ready)) = &ready {
                     fitting.admit(&key, ready).map_err(Refused::DoesNotFit)?;
                 }
-                self.registry.save(next.clone()).await?;
                 (next, changes, ready.map(|(_, ready)| ready))
             }
             What::Pause => {
                 let (next, changes) = known.ok_or_else(unknown)?.deployment.paused(at, &by);
-                self.registry.save(next.clone()).await?;
                 (next, changes, None)
             }
             What::Resume => {
                 let (next, changes) = known.ok_or_else(unknown)?.deployment.resumed();
-                self.registry.save(next.clone()).await?;
                 (next, changes, None)
             }
         };
+        self.registry.save(next.clone()).await?;
+        drop(held);
         let is_new = known.is_none();
         let mut said: Vec<String> = changes.iter().map(ToString::to_string).collect();
         if is_new {

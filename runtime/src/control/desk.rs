@@ -155,7 +155,7 @@ impl Desk {
         version
             .check()
             .map_err(|invalid| No::of(StatusCode::BAD_REQUEST, format!("This cannot be deployed: {invalid}.")))?;
-        let one = self.turn().await?;
+        let one = turn(&self.0.preparing).await?;
         let prepared = loader.prepare(key.clone(), version, file).await?;
         drop(one);
         around.fitting.admit(&key, &prepared.ready)?;
@@ -261,7 +261,7 @@ impl Desk {
 
     /// A version that was kept, ready to run.
     async fn ready(&self, key: &Key, version: &Version) -> Answer<Arc<Ready>> {
-        let _one = self.turn().await?;
+        let _one = turn(&self.0.preparing).await?;
         let around = self.ask(Errand::Surroundings).await?;
         let file = self.0.registry.read(version.digest).await?;
         let (mut loader, _) = Loader::of(&around.sandbox, &around.config, &around.names, around.operators.clone());
@@ -305,10 +305,6 @@ impl Desk {
         sent.map_err(|_| No::of(StatusCode::SERVICE_UNAVAILABLE, "The daemon is about to end."))?;
         let answer = timeout(PATIENCE, answer).await.map_err(busy)?;
         answer.map_err(|_| No::of(StatusCode::SERVICE_UNAVAILABLE, "The daemon had to leave that. Ask again."))
-    }
-
-    async fn turn(&self) -> Answer<SemaphorePermit<'_>> {
-        turn(&self.0.preparing).await
     }
 
     /// Does what was written down, and writes down what came of it.

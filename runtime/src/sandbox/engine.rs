@@ -14,12 +14,12 @@ pub const ASKING_DEPLOYMENTS: usize = 120;
 /// Their instances, with room for those that are tried out, and for what is left of deployments that are gone.
 pub const ASKING_SLOTS: u32 = 128;
 const SLOTS: u32 = OPERATORS_SLOTS + TENANTS_SLOTS + ASKING_SLOTS;
-/// Slots whose memory stays mapped for the next instance.
-const WARM_SLOTS: u32 = 4;
-/// Memory that is zeroed in place instead of being given back: a module's own and a heap for 1,000 guests. Fresh pages
-/// cost more than all that a module does with them. Where the kernel tells which pages were written, only those are
-/// zeroed.
-const KEEP_RESIDENT: usize = 2 << 20;
+/// Memory that is zeroed in place instead of being given back: a module's own and a heap for several hundred guests.
+/// Fresh pages cost more than all that a module does with them. Where the kernel tells which pages were written, only
+/// those are zeroed. Times the slots, it is what modules that write everywhere can have the daemon keep.
+const KEEP_RESIDENT: usize = 1 << 20;
+/// Tables that are zeroed in place likewise: all that may be in one.
+const KEEP_TABLES: usize = TABLE_ELEMENTS * size_of::<usize>();
 /// Stack that is zeroed in place likewise.
 const KEEP_STACK: usize = 16 << 10;
 
@@ -51,8 +51,10 @@ pub fn running() -> wasmtime::Result<Engine> {
         .table_elements(TABLE_ELEMENTS)
         .total_stacks(SLOTS)
         .max_memory_size(MEMORY_CEILING)
-        .max_unused_warm_slots(WARM_SLOTS)
+        // Every slot stays mapped for the module that was in it last. With fewer, a small module's call costs twice.
+        .max_unused_warm_slots(SLOTS)
         .linear_memory_keep_resident(KEEP_RESIDENT)
+        .table_keep_resident(KEEP_TABLES)
         .pagemap_scan(Enabled::Auto)
         .async_stack_keep_resident(KEEP_STACK);
     let mut config = common();

@@ -62,7 +62,6 @@ impl Desk {
         let described = |key: &str| crate::hypervisor::Groups::of_key(key).is_some();
         let statistics = module.description.reads.iter().map(|wanted| wanted.key.clone()).filter(|key| described(key));
         let only_for_it = groups.names().filter(|name| !shared.names().any(|other| other == *name));
-        let _ = ready;
         Ok(DryRun {
             is_transformer: false,
             guests: view.roots(),
