@@ -50,6 +50,10 @@ pub struct Pipeline {
 /// What is known of sinks when sources are read: those that were refused have no number.
 type Known = HashMap<String, Option<usize>>;
 
+/// Transformers that are part of the program.
+pub const TRANSFORMERS: [&str; 8] =
+    ["accumulator", "aggregator", "arithmetic", "delta", "rate_of_change", "relabel", "threshold", "unit_conversion"];
+
 /// The most sources, and the most sinks. Each is a line in every overview.
 const MOST_SOURCES: usize = 10_000;
 const MOST_SINKS: usize = 1000;
@@ -111,15 +115,21 @@ impl Pipelines {
         Matcher::of(self)
     }
 
-    /// Reports each transformer of a sink that is none. `file` is the one that this was read from.
+    /// Reports each transformer of a sink that is none: neither of [`TRANSFORMERS`] nor known otherwise. `file` is the
+    /// one that this was read from.
     pub fn check_transformers(&self, file: Option<&Path>, is_known: impl Fn(&str) -> bool) -> Problems {
         let mut problems = Problems::of(file);
         for (number, sink) in self.sinks.iter().enumerate() {
-            for (at, transformer) in sink.transformers.iter().enumerate().filter(|(_, one)| !is_known(&one.name)) {
+            for (at, transformer) in sink.transformers.iter().enumerate() {
+                if TRANSFORMERS.contains(&transformer.name.as_str()) || is_known(&transformer.name) {
+                    continue;
+                }
                 let message =
                     format!("sink {}: No transformer named {} loaded", quoted(&sink.name), shown(&transformer.name));
-                let remedy = "Name one of wasmeter module list, a module under `modules` in wasmeter.yaml, or a \
-                              tenant's deployment";
+                let remedy = format!(
+                    "Name one of {}, a module that has a file under `modules` in wasmeter.yaml, or a deployment",
+                    TRANSFORMERS.join(", "),
+                );
                 let key = format!("sinks[{number}].transformers[{at}].name");
                 problems.error(transformer.place, &key, message, remedy);
             }
