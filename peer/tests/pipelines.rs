@@ -74,7 +74,9 @@ impl Drawn {
         if self.below(25) == 0 {
             return self.one_of(&["", "~", "[]", "{}", "a", "{a: 1}", "true", "0", "7", "''"]).to_owned();
         }
-        let entries: Vec<_> = (0..=self.below(3)).map(|_| self.one_of(of)).collect();
+        // From one on, so that none comes twice but where that is drawn.
+        let (from, often) = (self.below(of.len()), self.below(15) == 0);
+        let entries: Vec<_> = (0..=self.below(3)).map(|n| of[(from + if often { 0 } else { n }) % of.len()]).collect();
         format!("[{}]", entries.join(", "))
     }
 
@@ -82,25 +84,15 @@ impl Drawn {
     fn file(&mut self) -> String {
         const NAMES: [&str; 7] = ["a", "b", "c", "d", "\"a:b\"", "\"b:c\"", "e"];
         const ODD: [&str; 5] = ["", "~", "\"\"", "[a]", "{}"];
-        const PATTERNS: [&str; 14] = [
-            "cpu",
-            "cpu",
-            "cpu",
-            "disk.*",
-            "\"disk.*.bytes\"",
-            "\"*\"",
-            "\"*.bytes\"",
-            "\"!cpu\"",
-            "\"!disk.*\"",
-            "\"[a-d]*\"",
-            "\"?pu\"",
-            "\"!*\"",
-            "memory",
-            "\"[!c]*\"",
+        const PATTERNS: [&[&str]; 4] = [
+            &["cpu", "disk.*", "\"disk.*.bytes\"", "\"[a-d]*\"", "\"?pu\"", "memory", "\"[!c]*\"", "\"*.bytes\""],
+            &["\"!cpu\"", "\"!disk.*\"", "\"!*\"", "\"!?pu\"", "\"![d]*\"", "\"*\"", "\"*.bytes\""],
+            &["\"*\""],
+            &["cpu", "\"*\"", "\"!cpu\"", "\"disk.*\""],
         ];
         const BARE: [&str; 4] = ["\"\"", "5", "~", "[cpu]"];
         let mut text = String::new();
-        for (list, entries) in [("sinks", 4), ("sources", 3)] {
+        for (list, least, most) in [("sinks", 3, 4), ("sources", 1, 3)] {
             if self.below(40) == 0 {
                 continue;
             }
@@ -109,7 +101,7 @@ impl Drawn {
                 continue;
             }
             writeln!(text, "{list}:").unwrap();
-            for number in 0..=self.below(entries) {
+            for number in 0..least + self.below(most - least + 1) {
                 if self.below(60) == 0 {
                     writeln!(text, "  - {}", self.one_of(&["", "cpu", "[]"])).unwrap();
                     continue;
@@ -129,11 +121,11 @@ impl Drawn {
                     }
                 } else {
                     if self.below(40) > 0 {
-                        let odd = if self.below(30) == 0 { &BARE[..] } else { &PATTERNS };
+                        let odd = if self.below(30) == 0 { &BARE[..] } else { PATTERNS[self.below(4)] };
                         keys.push(format!("meters: {}", self.list(odd)));
                     }
                     if self.below(40) > 0 {
-                        let odd = if self.below(30) == 0 { &ODD[2..4] } else { &NAMES[..4] };
+                        let odd = if self.below(30) == 0 { &ODD[2..4] } else { &NAMES[..3 + self.below(9) / 8] };
                         keys.push(format!("sinks: {}", self.list(odd)));
                     }
                 }

@@ -5,6 +5,7 @@
 //! transform, are read like those of today. What Ceilometer refuses is refused in its own words. Beyond that, what it
 //! would crash over, or silently do nothing with, is an error too.
 
+pub mod case;
 mod matcher;
 mod publisher;
 mod sink;
@@ -65,6 +66,7 @@ const MOST_TRANSFORMERS: usize = 1000;
 const MOST_PUBLISHERS: usize = 100;
 
 const REQUIRED: &str = "Both sources & sinks are required";
+const BOTH: &str = "Write `sources:` with name, meters and sinks, and `sinks:` with name, transformers and publishers";
 
 // === impl Pipelines ===
 
@@ -163,11 +165,15 @@ fn read(text: &str, patterns: usize, problems: &mut Problems) -> Option<Pipeline
         return None;
     }
     let file = Section::of(&root, "", &["sources", "sinks"], Severity::Warning, problems)?;
-    let mut is_complete = true;
-    for key in ["sources", "sinks"].into_iter().filter(|key| file.get(key).is_none()) {
-        let place = file.entry(key).map_or(root.place, |entry| entry.place);
-        problems.error(place, key, REQUIRED, format!("Write `{key}:` and below it `- name: ...`"));
-        is_complete = false;
+    let missing: Vec<&str> = ["sources", "sinks"].into_iter().filter(|key| file.get(key).is_none()).collect();
+    let is_complete = missing.is_empty();
+    match missing.as_slice() {
+        [] => {}
+        [key] => {
+            let place = file.entry(key).map_or(root.place, |entry| entry.place);
+            problems.error(place, key, REQUIRED, format!("Write `{key}:` and below it `- name: ...`"));
+        }
+        _ => problems.error(root.place, "", REQUIRED, BOTH),
     }
     let (sinks, known) = sinks(&file, problems);
     let nodes = file.list("sources", MOST_SOURCES, problems).unwrap_or_default();

@@ -256,8 +256,8 @@ mod tests {
         Graph::of(&Config::load(Some(&path)).unwrap().0)
     }
 
-    const PIPELINE: &str = "sources:\n  - {name: 'a\"', meters: [cpu, disk.*, b, c, d], sinks: [x, y]}\nsinks:\n  \
-                            - {name: x, publishers: ['http://u:p@h', 'http://u:q@h', test]}\n  - {name: y, \
+    const PIPELINE: &str = "sources:\n  - {name: 'a\"', meters: [cpu, disk.*, b, c, d], sinks: [x, z]}\nsinks:\n  \
+                            - {name: x, publishers: ['http://u:p@h', 'http://u:q@h', test]}\n  - {name: z, \
                             publishers: [test], transformers: [{name: delta, parameters: }, {name: relabel, \
                             parameters: }]}\n";
 
@@ -266,7 +266,7 @@ mod tests {
         let graph = graph(PIPELINE, "pipeline: pipeline.yaml\noutputs: [{test: true}]\n");
         assert_eq!(
             graph.text(),
-            "a\": cpu, disk.*, b and 2 more\n  -> x -> http://***@h, http://***@h, test://\n  -> y -> delta -> relabel \
+            "a\": cpu, disk.*, b and 2 more\n  -> x -> http://***@h, http://***@h, test://\n  -> z -> delta -> relabel \
              -> test://\nall outputs of wasmeter.yaml get everything\n  -> test\n"
         );
         let dot = graph.dot();
@@ -274,11 +274,11 @@ mod tests {
         assert_eq!(dot.matches(" -> ").count(), graph.edges.len());
         assert!(!dot.contains("u:p"), "{dot}");
         let json = serde_json::to_value(&graph).unwrap();
-        assert_eq!(json["edges"][7], serde_json::json!({"from": 0, "to": 5, "pipeline": "a\":y"}));
+        assert_eq!(json["edges"][7], serde_json::json!({"from": 0, "to": 5, "pipeline": "a\":z"}));
         assert_eq!(
             json["nodes"][7],
             serde_json::json!({
-                "kind": "transformer", "name": "relabel", "sink": "y", "step": 2,
+                "kind": "transformer", "name": "relabel", "sink": "z", "step": 2,
             })
         );
     }

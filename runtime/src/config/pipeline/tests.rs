@@ -69,7 +69,7 @@ fn transformers_that_there_are_not_are_named() {
     assert!(pipelines.check_transformers(None, |name| name == "mine").is_empty());
     assert_eq!(
         pipelines.check_transformers(Some(Path::new("pipeline.yaml")), |name| name == "cpu").to_string(),
-        "pipeline.yaml:59:13: error: sink `cpu_delta_sink`: No transformer named mine loaded. Name one of accumulator, \
+        "pipeline.yaml:56:13: error: sink `cpu_delta_sink`: No transformer named mine loaded. Name one of accumulator, \
          aggregator, arithmetic, delta, rate_of_change, relabel, threshold, unit_conversion, a module that has a file \
          under `modules` in wasmeter.yaml, or a deployment",
     );
@@ -96,13 +96,13 @@ fn todays_file_is_read_as_it_is() {
 #[test]
 fn one_name_of_both_is_the_pipelines() {
     let pipelines = fine(
-        "sources: [{name: a, meters: [cpu], sinks: [b, a]}]\nsinks: [{name: a, publishers: [x]}, {name: b, publishers: [y]}]\n",
+        "sources: [{name: a, meters: [cpu], sinks: [b, a]}]\nsinks: [{name: a, publishers: [x]}, {name: b, publishers: [z]}]\n",
     );
     let expected =
         [("a:b", 0, 1), ("a", 0, 0)].map(|(name, source, sink)| Pipeline { name: name.into(), source, sink });
     assert_eq!(pipelines.pipelines, expected);
     let schemes: Vec<&str> = pipelines.publishers().iter().map(|publisher| publisher.scheme()).collect();
-    assert_eq!(schemes, ["x", "y"]);
+    assert_eq!(schemes, ["x", "z"]);
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn sizes_are_bounded() {
 fn a_meter_is_taken_by_those_that_name_it() {
     let text = "sources:\n  - {name: all, meters: ['*'], sinks: [k]}\n  - {name: cpu, meters: [cpu], sinks: [k, j]}\n  \
                 - {name: rest, meters: ['!cpu', '!disk.*'], sinks: [j]}\nsinks: [{name: k, publishers: [x]}, {name: j, \
-                publishers: [y]}]\n";
+                publishers: [z]}]\n";
     let mut matcher = fine(text).matcher();
     let mut taken = |meter: &str| {
         let takers = matcher.takers(meter);
