@@ -55,7 +55,7 @@ pub enum Command {
     /// Look at samples that wait to be delivered, and have them delivered again or given up.
     #[command(subcommand)]
     Spool(spool::Spool),
-    /// Look at pipelines.
+    /// Look at pipelines: what becomes of samples, and who gets them.
     #[command(subcommand)]
     Pipeline(pipeline::Pipeline),
     /// Make modules, look at them, try them out, and have them run for tenants.

@@ -8,7 +8,7 @@ use super::Exit;
 use crate::config::Pipelines;
 use crate::config::pipeline::{Pipeline as Coupling, Sink, Source};
 
-/// Look at pipelines.
+/// Look at pipelines: what becomes of samples, and who gets them.
 #[derive(Debug, clap::Subcommand)]
 pub enum Pipeline {
     /// Show which samples go through what to whom.
