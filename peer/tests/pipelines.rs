@@ -101,7 +101,7 @@ impl Drawn {
                 continue;
             }
             writeln!(text, "{list}:").unwrap();
-            for number in 0..least + self.below(most - least + 1) {
+            for own in NAMES.into_iter().take(least + self.below(most - least + 1)) {
                 if self.below(60) == 0 {
                     writeln!(text, "  - {}", self.one_of(&["", "cpu", "[]"])).unwrap();
                     continue;
@@ -109,7 +109,7 @@ impl Drawn {
                 let name = match self.below(20) {
                     0 => self.one_of(&ODD),
                     1 => self.one_of(&NAMES),
-                    _ => NAMES[number],
+                    _ => own,
                 };
                 let mut keys = Vec::new();
                 if self.below(40) > 0 {

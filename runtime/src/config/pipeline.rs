@@ -145,12 +145,6 @@ impl Pipelines {
         for (number, source) in self.sources.iter().enumerate() {
             source.doubts(&format!("sources[{number}]"), polls, is_polled_elsewhere, problems);
         }
-        let used: HashSet<usize> = self.pipelines.iter().map(|pipeline| pipeline.sink).collect();
-        let unused = self.sinks.iter().enumerate().filter(|(number, _)| !used.contains(number));
-        for (number, sink) in unused {
-            let message = format!("no source has the sink {}, so it gets nothing", quoted(&sink.name));
-            problems.warning(sink.place, &format!("sinks[{number}]"), message, "Name it in a source, or remove it");
-        }
     }
 }
 
@@ -187,7 +181,11 @@ fn read(text: &str, patterns: usize, problems: &mut Problems) -> Option<Pipeline
             reading.add(draft, path, problems);
         }
     }
-    let Reading { sources, pipelines, .. } = reading;
+    let Reading { sources, pipelines, used, .. } = reading;
+    for (number, sink) in sinks.iter().enumerate().filter(|(number, _)| is_complete && !used.contains(number)) {
+        let message = format!("no source has the sink {}, so it gets nothing", quoted(&sink.name));
+        problems.warning(sink.place, &format!("sinks[{number}]"), message, "Name it in a source, or remove it");
+    }
     is_complete.then_some(Pipelines { sources, sinks, pipelines })
 }
 
@@ -231,6 +229,8 @@ struct Reading {
     pipelines: Vec<Pipeline>,
     /// Names of pipelines, also of those that will not be.
     taken: HashSet<String>,
+    /// Numbers of sinks that sources name.
+    used: HashSet<usize>,
 }
 
 // === impl Reading ===
@@ -239,6 +239,7 @@ impl Reading {
     fn add(&mut self, draft: Draft, path: &str, problems: &mut Problems) {
         let Draft { name, place, sinks, source } = draft;
         let number = self.sources.len();
+        self.used.extend(sinks.iter().filter_map(|(_, _, index)| *index));
         for (at, (place, sink, index)) in sinks.into_iter().enumerate() {
             let Some(source) = &name else { break };
             let pipeline = if *source == sink { sink } else { format!("{source}:{sink}") };
