@@ -11,6 +11,7 @@ pub mod logging;
 pub mod losses;
 pub mod module;
 pub mod once;
+pub mod pipeline;
 pub mod print;
 pub mod record;
 pub mod run;
@@ -54,6 +55,9 @@ pub enum Command {
     /// Look at samples that wait to be delivered, and have them delivered again or given up.
     #[command(subcommand)]
     Spool(spool::Spool),
+    /// Look at pipelines: what becomes of samples, and who gets them.
+    #[command(subcommand)]
+    Pipeline(pipeline::Pipeline),
     /// Make modules, look at them, try them out, and have them run for tenants.
     #[command(subcommand)]
     Module(module::Module),
@@ -74,6 +78,7 @@ impl Command {
             Self::Status(args) => args.run(),
             Self::Losses(args) => args.run(),
             Self::Spool(spool) => spool.run(),
+            Self::Pipeline(pipeline) => pipeline.run(),
             Self::Module(module) => module.run(),
             Self::Completion(args) => args.run(),
         }

@@ -9,7 +9,7 @@ use tokio::runtime::Builder;
 
 use crate::clock::SystemClock;
 use crate::config::ceilometer::Import;
-use crate::config::{Polling, daemon};
+use crate::config::{Pipelines, Polling, daemon};
 use crate::control::desk::Desk;
 use crate::control::server;
 use crate::modules::registry::Registry;
@@ -34,6 +34,7 @@ pub const TARGETS: &[Target] = &[
     ("envelope", envelope),
     #[cfg(feature = "libvirt")]
     ("nova_xml", nova_xml),
+    ("pipeline", pipeline),
     ("polling", polling),
     ("record", record),
     ("signature", signature),
@@ -107,6 +108,20 @@ pub fn envelope(bytes: &[u8]) {
 #[cfg(feature = "libvirt")]
 pub fn nova_xml(bytes: &[u8]) {
     let _ = crate::hypervisor::libvirt::definition(uuid::Uuid::nil(), &String::from_utf8_lossy(bytes));
+}
+
+/// A file like `pipeline.yaml`: what is taken has pipelines between sources and sinks that there are.
+#[allow(clippy::panic, reason = "what fuzzing looks for")]
+pub fn pipeline(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    for is_polled_elsewhere in [false, true] {
+        let read = Pipelines::parse(&text, Path::new("pipeline.yaml"), 0, is_polled_elsewhere);
+        let Ok((pipelines, _)) = read else { continue };
+        if pipelines.iter().count() != pipelines.pipelines.len() {
+            panic!("{pipelines:?}");
+        }
+        let _ = (pipelines.polling(), pipelines.publishers(), pipelines.matcher().takers("cpu"));
+    }
 }
 
 /// A file like `polling.yaml`.
@@ -266,6 +281,25 @@ mod tests {
         "\n",
         "  ",
     ];
+    const PIPELINE: &[&str] = &[
+        "sources: [{name: a, meters: [cpu], ",
+        "sources: ",
+        "sinks: [{name: a, ",
+        "sinks: ",
+        "[a]",
+        "[a, a]",
+        "interval: 5, ",
+        "publishers: [b], ",
+        "transformers: [{name: delta, parameters: ",
+        "{}",
+        "}]",
+        "}]\n",
+        "{a: b}",
+        "[",
+        "]",
+        ", ",
+        "\n",
+    ];
     const STORED: &[&str] = &[
         "{\"deployment\":",
         "{\"key\":{\"tenant\":\"a\",\"name\":\"b\"},",
@@ -287,12 +321,14 @@ mod tests {
         fn what_is_nearly_right_is_answered(
             request in words(REQUEST),
             written in words(DEPLOYMENT),
+            pipelines in words(PIPELINE),
             stored in words(STORED),
             at in any::<prop::sample::Index>(),
             with in 1..=255_u8,
         ) {
             control(request.as_bytes());
             deployment(written.as_bytes());
+            pipeline(pipelines.as_bytes());
             stored_deployment(stored.as_bytes());
             admission(&damaged(at, with));
         }

@@ -8,6 +8,7 @@ mod explain;
 mod import;
 mod inspect;
 mod once;
+mod pipelines;
 mod prometheus;
 mod record;
 mod terminal;
@@ -24,6 +25,7 @@ fn every_subcommand_has_examples() {
         "import",
         "record",
         "completion",
+        "pipeline graph",
         "module new",
         "module build",
         "module test",
@@ -60,6 +62,8 @@ fn wrong_command_lines_are_told_from_everything_else() {
         ("explain cpu", "GUEST"),
         ("record", "FILE"),
         ("record x --interval 10", "not a duration such as 500ms, 2.5s, 2m or 1h"),
+        ("pipeline", "Usage: wasmeter pipeline"),
+        ("pipeline graph --format xml", "possible values: text, dot, json"),
         ("module", "Usage: wasmeter module"),
         ("module inspect", "FILE"),
         ("module new", "NAME"),

@@ -147,14 +147,15 @@ fn the_configuration_of_a_compute_node_is_accepted() {
     assert!(place("var/cache/wasmeter").exists(), "it compiled into another folder");
 }
 
-/// All but the two samples at the top, which are for those who write a configuration of their own.
+/// All but the three samples at the top, which are for those who write a configuration of their own.
 #[test]
 fn every_file_is_installed_by_the_document() {
     let document = fs::read_to_string(Path::new(ETC).join("../docs/install.md")).unwrap();
     let mut missing = files(Path::new(ETC));
     missing.retain(|path| {
         let name = path.strip_prefix(ETC).unwrap().to_str().unwrap();
-        !document.contains(&format!("etc/{name} ")) && !["wasmeter.yaml", "polling.yaml"].contains(&name)
+        !document.contains(&format!("etc/{name} "))
+            && !["wasmeter.yaml", "polling.yaml", "pipeline.yaml"].contains(&name)
     });
     assert!(missing.is_empty(), "docs/install.md says nothing of {missing:?}");
 }

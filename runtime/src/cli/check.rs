@@ -5,9 +5,9 @@ mod host;
 use std::sync::Arc;
 
 use super::setup::{self, Threads, Where};
-use super::{Exit, logging, print};
+use super::{Exit, logging, pipeline, print};
 use crate::config::daemon::LogFormat;
-use crate::config::{Config, Problems};
+use crate::config::{Config, Pipelines, Problems};
 use crate::hypervisor::Doubt;
 use crate::modules::Modules;
 use crate::modules::budget::{Admitted, Budget};
@@ -58,6 +58,7 @@ impl Args {
                 "problems": findings.problems,
                 "config": findings.config.as_ref().map(Config::effective_json),
                 "modules": findings.modules,
+                "pipelines": findings.pipelines().map(pipeline::shown).unwrap_or_default(),
                 "deployments": findings.deployments,
                 "guests": findings.guests,
                 "not_metered": findings.nobodys,
@@ -98,6 +99,7 @@ impl Args {
         let host = host::look(config, threads);
         findings.problems.extend(outputs::check(config));
         findings.problems.extend(spool(config));
+        findings.problems.extend(transformers(config));
         match setup::sandbox(config) {
             Err(exit) => findings.exit = Some(exit),
             Ok(sandbox) => match threads.time.block_on(Modules::load(&sandbox, config)) {
@@ -143,6 +145,15 @@ impl Args {
     }
 }
 
+/// Transformers of sinks that there are not: neither part of the program, nor files of the operator's, nor deployed.
+fn transformers(config: &Config) -> Problems {
+    let Some(pipelines) = &config.pipeline else { return Problems::default() };
+    let named = |name: &str| config.modules.iter().any(|module| module.name == name && module.file.is_some());
+    let keys = || config.deployments.files.iter().map(|deployment| &deployment.key);
+    let deployed = |name: &str| keys().any(|key| key.name.as_str() == name || key.to_string() == name);
+    pipelines.check_transformers(config.pipeline_file.as_deref(), |name| named(name) || deployed(name))
+}
+
 /// What stands in the way of the spool. Where this is asked as root, the daemon's user is another one.
 fn spool(config: &Config) -> Problems {
     let mut problems = Problems::of(config.file.as_deref());
@@ -158,6 +169,10 @@ fn spool(config: &Config) -> Problems {
 }
 
 impl Findings {
+    fn pipelines(&self) -> Option<&Pipelines> {
+        self.config.as_ref()?.pipeline.as_ref()
+    }
+
     fn text(&self) -> String {
         let mut lines = Vec::new();
         if !self.problems.is_empty() {
@@ -170,6 +185,8 @@ impl Findings {
             if !self.deployments.is_empty() {
                 lines.push(format!("deployments {}", self.deployments.join(" ")));
             }
+            let pipelines = self.pipelines().map(pipeline::shown).unwrap_or_default();
+            lines.extend(pipelines.iter().map(|pipeline| format!("pipeline    {}", pipeline.text())));
         }
         if let Some(guests) = self.guests {
             let nobodys = match self.nobodys {

@@ -41,6 +41,7 @@ pub use self::timing::{AutoDuration, Reader, Schedule};
 pub(super) use self::machine::host_name;
 
 use super::file;
+use super::pipeline::Pipelines;
 use super::polling::{self, Polling};
 use super::problem::{Place, Problems};
 
@@ -54,11 +55,17 @@ pub struct Config {
     pub host: String,
     /// The hypervisor whose guests are metered.
     pub hypervisor: HypervisorUri,
-    /// The file that [`polling`](Self::polling) was read from; `None` for the built-in one.
+    /// The file that [`polling`](Self::polling) was read from, which may be `pipeline.yaml`; `None` for the built-in
+    /// one.
     #[serde(skip)]
     pub polling_file: Option<PathBuf>,
     /// What is measured how often.
     pub polling: Polling,
+    /// The file that [`pipeline`](Self::pipeline) was read from.
+    #[serde(skip)]
+    pub pipeline_file: Option<PathBuf>,
+    /// What becomes of samples, and who gets them; `None` if all outputs get everything.
+    pub pipeline: Option<Pipelines>,
     /// When it is measured.
     pub schedule: Schedule,
     /// How the hypervisor is asked.
@@ -119,7 +126,7 @@ const BUILT_IN_POLLING: &str = "polling.yaml (built in)";
 // === impl Config ===
 
 impl Config {
-    /// Reads `wasmeter.yaml` and the polling file that it names; without a path, the defaults. What comes beside the
+    /// Reads `wasmeter.yaml` and the files of Ceilometer's that it names; without a path, the defaults. What comes beside the
     /// result are warnings; what comes instead of it has errors.
     pub fn load(path: Option<&Path>) -> Result<(Self, Problems), Problems> {
         let mut problems = Problems::of(path);
@@ -130,7 +137,8 @@ impl Config {
         if problems.has_errors() { Err(problems) } else { Self::parse(&text, path) }
     }
 
-    /// Reads the text of `wasmeter.yaml`, whose folder relative paths begin at, and the polling file that it names.
+    /// Reads the text of `wasmeter.yaml`, whose folder relative paths begin at, and the files of Ceilometer's that
+    /// it names.
     pub fn parse(text: &str, path: Option<&Path>) -> Result<(Self, Problems), Problems> {
         let mut problems = Problems::of(path);
         let config = read::config(text, path, &mut problems);

@@ -13,7 +13,6 @@ use super::problem::{Problems, Severity, quoted};
 use super::yaml::{self, Kind, Section};
 
 pub use self::source::Source;
-pub(super) use self::source::number;
 
 /// What is measured on a host that has no `polling.yaml`.
 pub const BUILT_IN: &str = include_str!("../../../etc/polling.yaml");

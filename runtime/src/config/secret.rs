@@ -69,6 +69,20 @@ pub(super) fn hide_login(text: &str) -> std::borrow::Cow<'_, str> {
     hidden().map_or(text.into(), Into::into)
 }
 
+/// A URL without its login, and without what sounds secret in its query.
+pub(super) fn hide_url(url: &str) -> String {
+    // A password may have been written with any letters unescaped, so that what stands before the last @ may be one.
+    let (scheme, rest) = url.split_at(url.find("://").map_or(0, |at| at + 3));
+    let (login, rest) = rest.rsplit_once('@').map_or(("", rest), |(_, rest)| (HIDDEN, rest));
+    let at = if login.is_empty() { "" } else { "@" };
+    let Some((path, query)) = rest.split_once('?') else { return format!("{scheme}{login}{at}{rest}") };
+    let shown = query.split('&').map(|parameter| match parameter.split_once('=') {
+        Some((key, _)) if sounds_secret(key) => format!("{key}={HIDDEN}"),
+        _ => parameter.to_owned(),
+    });
+    format!("{scheme}{login}{at}{path}?{}", shown.collect::<Vec<_>>().join("&"))
+}
+
 /// Whether a key's value is probably a secret.
 pub(super) fn sounds_secret(key: &str) -> bool {
     let key = key.to_lowercase().replace('-', "_");

@@ -10,7 +10,7 @@ mod spelling;
 use serde_json::Value;
 
 pub(super) use self::parse::parse;
-pub(super) use self::section::Section;
+pub(super) use self::section::{Section, report};
 
 use super::problem::{Place, quoted};
 
@@ -53,6 +53,23 @@ pub(super) struct Refusal {
     /// What it should have been.
     pub(super) reason: String,
     pub(super) remedy: String,
+}
+
+// === impl Kind ===
+
+impl Kind {
+    /// Whether Python takes it for false: nothing, or nothing in it.
+    pub(super) fn is_falsy(&self) -> bool {
+        match self {
+            Self::Null => true,
+            Self::Bool(value) => !value,
+            Self::Integer(number) => *number == 0,
+            Self::Real(number) => *number == 0.0,
+            Self::Text(text) => text.is_empty(),
+            Self::List(entries) => entries.is_empty(),
+            Self::Map(entries) => entries.is_empty(),
+        }
+    }
 }
 
 // === impl Node ===

@@ -43,12 +43,20 @@ fn wanted_by(sources: &[Source], meters: &[String], discovery: &[String]) -> Vec
     sources.iter().filter(wants).map(of).collect()
 }
 
-/// A line for `polling.yaml` that adds a source of a meter, under a name that no source has.
-pub fn line(sources: &[Source], meter: &str) -> String {
+/// A line that adds a source of a meter to the file that says what is measured, under a name that no source has.
+pub fn line(config: &Config, meter: &str) -> String {
+    // Where pipeline.yaml says what is measured, a source has a sink.
+    let pipelines = config.pipeline.as_ref().filter(|_| config.polling_file == config.pipeline_file);
+    let sink = pipelines.and_then(|pipelines| pipelines.sinks.first()).map(|sink| sink.name.as_str());
+    new_line(&config.polling.sources, sink, meter)
+}
+
+fn new_line(sources: &[Source], sink: Option<&str>, meter: &str) -> String {
     let taken = |name: &String| sources.iter().any(|source| source.name == *name);
     let numbered = std::iter::once(meter.to_owned()).chain((2_u64..).map(|n| format!("{meter}-{n}")));
     let name = numbered.into_iter().find(|name| !taken(name)).unwrap_or_default();
-    format!("  - {{name: {name:?}, interval: {INTERVAL}, meters: [{:?}]}}", literal(meter))
+    let sinks = sink.map(|sink| format!(", sinks: [{sink:?}]")).unwrap_or_default();
+    format!("  - {{name: {name:?}, interval: {INTERVAL}, meters: [{:?}]{sinks}}}", literal(meter))
 }
 
 /// Where such a line goes.
@@ -107,8 +115,10 @@ mod tests {
     #[test]
     fn a_line_names_a_new_source_and_one_meter() {
         let sources = [source("cpu", "cpu", &[], &[]), source("cpu-2", "cpu", &[], &[])];
-        assert_eq!(line(&[], "cpu"), r#"  - {name: "cpu", interval: 300, meters: ["cpu"]}"#);
-        assert_eq!(line(&sources, "cpu"), r#"  - {name: "cpu-3", interval: 300, meters: ["cpu"]}"#);
+        let line = |sources: &[Source], sink| new_line(sources, sink, "cpu");
+        assert_eq!(line(&[], None), r#"  - {name: "cpu", interval: 300, meters: ["cpu"]}"#);
+        assert_eq!(line(&sources, None), r#"  - {name: "cpu-3", interval: 300, meters: ["cpu"]}"#);
+        assert_eq!(line(&[], Some("k")), r#"  - {name: "cpu", interval: 300, meters: ["cpu"], sinks: ["k"]}"#);
         let filter = exactly("a*[b]?").unwrap();
         assert!(filter.matches("a*[b]?") && !filter.matches("ax[b]y") && !filter.matches("a*b?"));
     }

@@ -80,6 +80,7 @@ impl Trial {
         config.reader.watchdog = AutoDuration::Fixed(config.watchdog());
         config.transform.clear();
         config.polling_file = None;
+        config.pipeline = None;
         config.polling = Polling { sources: vec![everything(meters.clone())] };
         let hypervisor = setup::hypervisor(&config, &clock)?;
         let (sandbox, guests) = (Arc::clone(sandbox), threads.guests.handle().clone());

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::config::polling;
+use crate::config::named;
 
 /// What Python's `str.strip` removes.
 fn is_blank(c: char) -> bool {
@@ -35,7 +35,7 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
 
 /// `IntOpt`.
 pub(super) fn integer(text: &str) -> Option<i64> {
-    polling::number(trim(text)).and_then(|number| i64::try_from(number).ok())
+    named::number(trim(text)).and_then(|number| i64::try_from(number).ok())
 }
 
 /// `FloatOpt`, if it is finite.

@@ -135,6 +135,11 @@ impl ModuleConfig {
         Self(section.get("config").map(Node::json).unwrap_or_default())
     }
 
+    /// A value of another section.
+    pub(in crate::config) fn from(node: &Node) -> Self {
+        Self(node.json())
+    }
+
     /// Out of a text of its own, which is YAML or JSON.
     pub fn parse(text: &str, problems: &mut Problems) -> Option<Self> {
         yaml::parse(text, problems).map(|node| Self(node.json()))

@@ -7,14 +7,16 @@ use super::{
     Sandbox, Schedule, Spool, Store, Tenants, deployments, machine, modules,
 };
 use super::{file, polling::BUILT_IN};
+use crate::config::pipeline::Pipelines;
 use crate::config::polling::Polling;
 use crate::config::problem::{Problems, Severity};
 use crate::config::yaml::{self, Node, Section};
 
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 21] = [
     "host",
     "hypervisor",
     "polling",
+    "pipeline",
     "schedule",
     "reader",
     "sandbox",
@@ -76,7 +78,7 @@ pub(super) fn config(text: &str, path: Option<&Path>, problems: &mut Problems) -
     let metrics = Metrics::read(&mut reading);
     let log = Log::read(&mut reading);
     let patterns = transform.iter().map(|transform| transform.meters.patterns().len()).sum();
-    let (polling_file, polling) = reading.polling(patterns);
+    let Beside { polling_file, polling, pipeline_file, pipeline } = reading.beside(patterns);
     let file = path.map(Path::to_owned);
     Some(Config {
         file,
@@ -84,6 +86,8 @@ pub(super) fn config(text: &str, path: Option<&Path>, problems: &mut Problems) -
         hypervisor,
         polling_file,
         polling: polling?,
+        pipeline_file,
+        pipeline,
         schedule,
         reader,
         sandbox,
@@ -102,6 +106,14 @@ pub(super) fn config(text: &str, path: Option<&Path>, problems: &mut Problems) -
         metrics,
         log,
     })
+}
+
+/// Ceilometer's files, as far as they are there and right.
+struct Beside {
+    polling_file: Option<PathBuf>,
+    polling: Option<Polling>,
+    pipeline_file: Option<PathBuf>,
+    pipeline: Option<Pipelines>,
 }
 
 // === impl Reading ===
@@ -152,27 +164,52 @@ impl<'a> Reading<'a, '_> {
         HypervisorUri { uri: uri.unwrap_or_else(|| SIMULATED.to_owned()), place }
     }
 
-    /// Reads the polling file last: its problems stand behind those of this file, which uses up so many patterns.
-    fn polling(&mut self, patterns: usize) -> (Option<PathBuf>, Option<Polling>) {
-        let path = self.root.read("polling", self.problems, |node| node.text().map(|text| self.folder.join(text)));
-        let text = path.as_deref().map_or(Ok(BUILT_IN.to_owned()), file::read);
-        let read = match text {
-            Ok(text) => Polling::parse(&text, path.as_deref().unwrap_or(Path::new(BUILT_IN_POLLING)), patterns),
-            Err(error) => {
-                let place = self.root.get("polling").and_then(|node| node.place);
-                let path = path.as_deref().unwrap_or(Path::new("")).display();
-                let remedy = format!("{}, or remove `polling` to measure everything every 10 seconds", error.remedy());
-                self.problems.error(place, "polling", format!("the file {path} {error}"), remedy);
-                self.problems.sort();
-                return (None, None);
+    /// Reads Ceilometer's files last: their problems stand behind those of this file, which uses up so many patterns.
+    fn beside(&mut self, mut patterns: usize) -> Beside {
+        let polling = self.file("polling", "measure everything every 10 seconds");
+        let pipeline = self.file("pipeline", "send all samples to all outputs");
+        self.problems.sort();
+        let mut problems = Problems::default();
+        let (pipeline_file, text) = pipeline.unwrap_or_default();
+        let pipeline = text.and_then(|text| {
+            let file = pipeline_file.as_deref().unwrap_or(Path::new(""));
+            kept(Pipelines::parse(&text, file, patterns, polling.is_some()), &mut problems)
+        });
+        patterns += pipeline.iter().flat_map(|of| &of.sources).map(|of| of.meters.patterns().len()).sum::<usize>();
+        let (polling_file, polling) = match (polling, pipeline.as_ref().and_then(Pipelines::polling)) {
+            (Some((file, text)), _) => {
+                let path = file.as_deref().unwrap_or(Path::new(""));
+                let polling = text.and_then(|text| kept(Polling::parse(&text, path, patterns), self.problems));
+                (file, polling)
+            }
+            (None, Some(polling)) => (pipeline_file.clone(), Some(polling)),
+            (None, None) => {
+                (None, kept(Polling::parse(BUILT_IN, Path::new(BUILT_IN_POLLING), patterns), self.problems))
             }
         };
-        self.problems.sort();
-        let (polling, problems) = match read {
-            Ok((polling, problems)) => (Some(polling), problems),
-            Err(problems) => (None, problems),
-        };
         self.problems.extend(problems);
-        (path, polling)
+        Beside { polling_file, polling, pipeline_file, pipeline }
     }
+
+    /// The path and the text of a file that a key names; that it cannot be read is reported, and what it means to do
+    /// `without` it.
+    fn file(&mut self, key: &str, without: &str) -> Option<(Option<PathBuf>, Option<String>)> {
+        let path = self.root.read(key, self.problems, |node| node.text().map(|text| self.folder.join(text)))?;
+        let text = file::read(&path).map_err(|error| {
+            let place = self.root.get(key).and_then(|node| node.place);
+            let remedy = format!("{}, or remove `{key}` to {without}", error.remedy());
+            self.problems.error(place, key, format!("the file {} {error}", path.display()), remedy);
+        });
+        Some((Some(path), text.ok()))
+    }
+}
+
+/// What was read, after a report of what is wrong with it.
+fn kept<T>(read: Result<(T, Problems), Problems>, problems: &mut Problems) -> Option<T> {
+    let (read, found) = match read {
+        Ok((read, warnings)) => (Some(read), warnings),
+        Err(errors) => (None, errors),
+    };
+    problems.extend(found);
+    read
 }

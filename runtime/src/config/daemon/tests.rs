@@ -7,6 +7,7 @@ use super::*;
 use crate::config::cases;
 
 const SAMPLE: &str = include_str!("../../../../etc/wasmeter.yaml");
+const PIPELINE: &str = include_str!("../../../../etc/pipeline.yaml");
 
 fn parse(text: &str) -> Result<(Config, Problems), Problems> {
     Config::parse(text, Some(Path::new("wasmeter.yaml")))
@@ -42,10 +43,12 @@ fn the_sample_says_what_the_defaults_are() {
     let path = folder.path().join("wasmeter.yaml");
     fs::write(&path, uncommented()).unwrap();
     fs::write(folder.path().join("polling.yaml"), polling::BUILT_IN).unwrap();
+    fs::write(folder.path().join("pipeline.yaml"), PIPELINE).unwrap();
     fs::create_dir(folder.path().join("deployments.d")).unwrap();
     let (config, problems) = Config::load(Some(&path)).unwrap();
     assert!(problems.is_empty(), "{problems}");
     assert_eq!(config.polling_file, Some(folder.path().join("polling.yaml")));
+    assert_eq!(config.pipeline_file, Some(folder.path().join("pipeline.yaml")));
     let limits = |name: &str, enabled: bool, file: Option<PathBuf>, config: Value, deadline: &str| {
         json!({
             "name": name, "enabled": enabled, "file": file, "config": config, "fuel_base": 50_000_000,
@@ -59,6 +62,26 @@ fn the_sample_says_what_the_defaults_are() {
         "polling": {"sources": [
             {"name": "all", "interval": 10, "meters": ["*"], "resources": [], "discovery": []},
         ]},
+        "pipeline": {
+            "sources": [
+                {"name": "all", "meters": ["*"], "sinks": ["everything"]},
+                {"name": "cpu", "meters": ["cpu"], "sinks": ["cpu_util"]},
+            ],
+            "sinks": [
+                {"name": "everything", "transformers": [], "publishers": ["notifier://"]},
+                {
+                    "name": "cpu_util",
+                    "transformers": [{"name": "rate_of_change", "parameters": {"target": {
+                        "name": "cpu_util", "unit": "%", "type": "gauge",
+                        "scale": "100.0 / (10**9 * (resource_metadata.cpu_number or 1))",
+                    }}}],
+                    "publishers": ["notifier://"],
+                },
+            ],
+            "pipelines": [
+                {"name": "all:everything", "source": 0, "sink": 0}, {"name": "cpu:cpu_util", "source": 1, "sink": 1},
+            ],
+        },
         "schedule": {"offset": "auto", "drain": "5s"},
         "reader": {"watchdog": "auto", "max_stuck": 5},
         "sandbox": {
@@ -117,7 +140,7 @@ fn the_sample_says_what_the_defaults_are() {
     for section in ["hypervisor", "polling", "schedule", "reader", "budget", "metadata", "log"] {
         assert_eq!(expected[section], defaults[section]);
     }
-    assert_eq!(defaults["outputs"], json!([]));
+    assert_eq!((&defaults["outputs"], &defaults["pipeline"]), (&json!([]), &Value::Null));
     assert_eq!(defaults["metrics"], json!({"listen": [], "tls": null, "users": {}}));
     let nobody = json!({"element": null, "default": null});
     let guests = json!({"report_stopped": false, "without_nova": "skip", "project": nobody, "user": nobody});
@@ -206,6 +229,47 @@ fn the_watchdog_follows_the_shortest_interval() {
         fs::write(folder.path().join("p.yaml"), sources + "- {name: b, interval: 999, meters: [a]}\n").unwrap();
         assert_eq!(Config::load(Some(&path)).unwrap().0.watchdog(), Duration::from_millis(milliseconds));
     }
+}
+
+#[test]
+fn pipelines_say_what_is_measured_where_nothing_else_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let path = folder.path().join("wasmeter.yaml");
+    let sinks = "sinks: [{name: k, publishers: [test]}]\n";
+    let measured = "sources: [{name: a, interval: 60, meters: [cpu], sinks: [k]}]\n";
+    let told = "sources: [{name: a, meters: [cpu], sinks: [k]}]\n";
+    write("p.yaml", "sources: [{name: b, interval: 7, meters: [cpu]}]\n");
+    for (config, sources, seconds, file, warnings) in [
+        ("pipeline: pipeline.yaml\n", measured, 60, Some("pipeline.yaml"), 0),
+        ("pipeline: pipeline.yaml\n", told, 10, None, 0),
+        ("pipeline: pipeline.yaml\npolling: p.yaml\n", told, 7, Some("p.yaml"), 0),
+        ("pipeline: pipeline.yaml\npolling: p.yaml\n", measured, 7, Some("p.yaml"), 1),
+        ("polling: p.yaml\n", measured, 7, Some("p.yaml"), 0),
+    ] {
+        write("wasmeter.yaml", config);
+        write("pipeline.yaml", &format!("{sources}{sinks}"));
+        let (config, problems) = Config::load(Some(&path)).unwrap();
+        assert_eq!(config.polling.shortest_interval(), Some(Duration::from_secs(seconds)));
+        assert_eq!(config.polling_file, file.map(|name| folder.path().join(name)));
+        assert_eq!(problems.iter().count(), warnings, "{problems}");
+    }
+}
+
+#[test]
+fn problems_stand_in_the_order_of_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wasmeter.yaml");
+    fs::write(&path, "\n\n\npipeline: q.yaml\npolling: p.yaml\nhots: a\n").unwrap();
+    fs::write(folder.path().join("q.yaml"), "sources: []\n").unwrap();
+    fs::write(folder.path().join("p.yaml"), "\nsources: 1\n").unwrap();
+    let said = Config::load(Some(&path)).unwrap_err().to_string().replace(&folder.path().display().to_string(), "DIR");
+    assert_eq!(
+        said,
+        "DIR/wasmeter.yaml:6:1: error: unknown key `hots`. Did you mean `host`?\n\
+         DIR/p.yaml:2:10: error: `sources` is `1`: not a list. Write `- ` before each entry, or [entry, entry]\n\
+         DIR/q.yaml:1:1: error: Both sources & sinks are required. Write `sinks:` and below it `- name: ...`",
+    );
 }
 
 #[test]
