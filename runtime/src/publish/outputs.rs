@@ -20,6 +20,7 @@ pub fn check(config: &Config) -> Problems {
                 unencrypted(notifier, place, &mut problems);
                 continue;
             }
+            Output::Http { .. } | Output::OpenTelemetry { .. } | Output::Udp { .. } | Output::Tcp { .. } => continue,
             Output::Test { .. } => continue,
         };
         let key = format!("outputs[{place}].file");

@@ -74,6 +74,7 @@ fn publisher(output: &Output) -> Box<dyn Publisher> {
     match output {
         Output::File(file) => Box::new(JsonLines::new(&file.file, file.max_size.bytes(), file.keep)),
         Output::Notifier { notifier } => Box::new(Notifier::new(notifier)),
+        Output::Http { .. } | Output::OpenTelemetry { .. } | Output::Udp { .. } | Output::Tcp { .. } => todo!(),
         Output::Test { .. } => Box::new(Counted),
     }
 }
