@@ -15,6 +15,7 @@ use tracing::Instrument;
 
 use super::counted::Counted;
 use super::file::JsonLines;
+use super::http::{Lists, Poster};
 use super::notifier::Notifier;
 use crate::config::daemon::Output;
 use crate::spool::log::{Account, Error, Step};
@@ -74,7 +75,8 @@ fn publisher(output: &Output) -> Box<dyn Publisher> {
     match output {
         Output::File(file) => Box::new(JsonLines::new(&file.file, file.max_size.bytes(), file.keep)),
         Output::Notifier { notifier } => Box::new(Notifier::new(notifier)),
-        Output::Http { .. } | Output::OpenTelemetry { .. } | Output::Udp { .. } | Output::Tcp { .. } => todo!(),
+        Output::Http { http } => Box::new(Poster::new(Lists::of(http.batch_size), &http.server, http.batch_size)),
+        Output::OpenTelemetry { .. } | Output::Udp { .. } | Output::Tcp { .. } => todo!(),
         Output::Test { .. } => Box::new(Counted),
     }
 }
