@@ -12,6 +12,7 @@ pub mod pauses;
 pub mod prometheus;
 pub mod publisher;
 pub mod sample;
+pub mod socket;
 pub mod table;
 pub mod tls;
 

@@ -17,6 +17,7 @@ use super::counted::Counted;
 use super::file::JsonLines;
 use super::http::{Lists, Poster};
 use super::notifier::Notifier;
+use super::socket::{Tcp, Udp};
 use crate::config::daemon::Output;
 use crate::spool::log::{Account, Error, Step};
 use crate::spool::{Feed, Spool};
@@ -76,7 +77,9 @@ fn publisher(output: &Output) -> Box<dyn Publisher> {
         Output::File(file) => Box::new(JsonLines::new(&file.file, file.max_size.bytes(), file.keep)),
         Output::Notifier { notifier } => Box::new(Notifier::new(notifier)),
         Output::Http { http } => Box::new(Poster::new(Lists::of(http.batch_size), &http.server, http.batch_size)),
-        Output::OpenTelemetry { .. } | Output::Udp { .. } | Output::Tcp { .. } => todo!(),
+        Output::Udp { udp } => Box::new(Udp::new(udp)),
+        Output::Tcp { tcp } => Box::new(Tcp::new(tcp)),
+        Output::OpenTelemetry { .. } => todo!(),
         Output::Test { .. } => Box::new(Counted),
     }
 }

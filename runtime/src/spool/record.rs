@@ -168,7 +168,7 @@ pub fn counts_of(content: &Content, places: impl IntoIterator<Item = usize>) -> 
 }
 
 /// The meter of a sample that is delivered again.
-fn meter(sample: &str) -> Option<String> {
+pub fn meter(sample: &str) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Named {
         counter_name: String,
