@@ -7,6 +7,7 @@ pub mod file;
 pub mod http;
 pub mod id;
 pub mod notifier;
+pub mod opentelemetry;
 pub mod outputs;
 pub mod pauses;
 pub mod prometheus;

@@ -17,8 +17,9 @@ use super::counted::Counted;
 use super::file::JsonLines;
 use super::http::{Lists, Poster};
 use super::notifier::Notifier;
+use super::opentelemetry::{OverGrpc, OverHttp};
 use super::socket::{Tcp, Udp};
-use crate::config::daemon::Output;
+use crate::config::daemon::{OpenTelemetryOutput, Output, Protocol};
 use crate::spool::log::{Account, Error, Step};
 use crate::spool::{Feed, Spool};
 
@@ -79,7 +80,13 @@ fn publisher(output: &Output) -> Box<dyn Publisher> {
         Output::Http { http } => Box::new(Poster::new(Lists::of(http.batch_size), &http.server, http.batch_size)),
         Output::Udp { udp } => Box::new(Udp::new(udp)),
         Output::Tcp { tcp } => Box::new(Tcp::new(tcp)),
-        Output::OpenTelemetry { .. } => todo!(),
+        Output::OpenTelemetry { opentelemetry } => {
+            let OpenTelemetryOutput { server, protocol, batch_size, .. } = &**opentelemetry;
+            match protocol {
+                Protocol::Http => Box::new(Poster::new(OverHttp::default(), server, *batch_size)),
+                Protocol::Grpc => Box::new(Poster::new(OverGrpc::default(), server, *batch_size)),
+            }
+        }
         Output::Test { .. } => Box::new(Counted),
     }
 }

@@ -46,8 +46,8 @@ pub struct Sample<'a> {
     pub monotonic_time: &'a str,
     /// The timestamp in nanoseconds since 1970.
     pub at: i64,
-    /// Whose it is, if it was measured: what its resource and its guest are.
-    pub labels: Option<(&'a Arc<Label>, &'a Arc<Label>)>,
+    /// What many samples of the record share, if it was measured.
+    pub label: Option<&'a Arc<Label>>,
 }
 
 /// A sample's metadata.
@@ -85,7 +85,6 @@ fn measured(slot: &Slot, places: Range<usize>, each: &mut impl FnMut(&Sample<'_>
             let shared = Shared::of(samples);
             let Ok(()) = encoder.rows::<Infallible>(samples, part.start - begin..part.end - begin, |row| {
                 let label = &row.resource.label;
-                let root = slot.resources.get(row.resource.root).map_or(label, |root| &root.label);
                 each(&Sample {
                     source: &shared.source,
                     name: &samples.meter.name,
@@ -102,7 +101,7 @@ fn measured(slot: &Slot, places: Range<usize>, each: &mut impl FnMut(&Sample<'_>
                     message_id: row.id,
                     monotonic_time: &shared.monotonic_time,
                     at: samples.at.wall,
-                    labels: Some((label, root)),
+                    label: Some(label),
                 });
                 Ok(())
             });
@@ -137,7 +136,7 @@ fn given(sample: &str, written: i64, each: &mut impl FnMut(&Sample<'_>)) {
         message_id: text("message_id").unwrap_or_default(),
         monotonic_time: &json("monotonic_time"),
         at: nanoseconds(timestamp).unwrap_or(written),
-        labels: None,
+        label: None,
     });
 }
 
