@@ -86,6 +86,8 @@ struct Done {
     sequence: Sequence,
     /// Whether it was delivered; otherwise it could not be read.
     delivered: bool,
+    /// Samples of it that were not delivered and never will be.
+    lost: Vec<(Cause, Counts)>,
 }
 
 /// What became of a record that was to be kept.
@@ -436,8 +438,9 @@ impl Spool {
 
     fn note_done(&self, kept: &mut Kept) {
         let all = std::mem::take(&mut *self.0.done.lock().unwrap_or_else(PoisonError::into_inner));
-        for Done { publisher, sequence, delivered } in all {
+        for Done { publisher, sequence, delivered, lost } in all {
             let noted = match delivered {
+                true if !lost.is_empty() => kept.store.acknowledge_but(&publisher, sequence, &lost),
                 true => kept.store.acknowledge(&publisher, sequence),
                 false => kept.store.discard(&publisher, sequence, Cause::Damaged),
             };
@@ -476,8 +479,8 @@ impl Kept {
             let Some(output) = cursor.filter(|cursor| cursor != MEMORY) else { continue };
             let samples = total.counts.samples();
             match cause {
-                // Whoever asked for it was told.
-                Cause::Operator => {}
+                // Whoever asked for it was told, and publishers say themselves what they cannot deliver.
+                Cause::Operator | Cause::Refused | Cause::Oversize => {}
                 Cause::Damaged => {
                     tracing::error!(output, samples, "A record of the spool was damaged on the disk, and is lost.");
                 }

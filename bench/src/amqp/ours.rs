@@ -5,6 +5,7 @@ use std::error::Error;
 use std::time::Instant;
 
 use bytes::Bytes;
+use wasmeter::config::daemon::Format;
 use wasmeter::pipeline::Slot;
 use wasmeter::publish::encode::Encoder;
 use wasmeter::publish::notifier::MADE_AT_ONCE;
@@ -71,7 +72,7 @@ pub async fn round(
 
 fn messages(payload: &[u8], number: u64) -> Result<Messages, record::Unreadable> {
     let delivery = Delivery { sequence: Sequence(number), time: 0, checksum: 0, content: record::read(payload)? };
-    Ok(Messages::of(delivery, BATCH))
+    Ok(Messages::of(delivery, BATCH, Format::Polling))
 }
 
 /// A record's messages.

@@ -31,7 +31,10 @@ pub use self::guests::{GuestRules, Whose, WithoutNova};
 pub use self::metrics::{Listen, Metrics, Password, TlsFiles, User};
 pub(crate) use self::modules::is_module_name;
 pub use self::modules::{ModuleConfig, ModuleEntry, Transform};
-pub use self::output::{FileOutput, Log, LogFormat, Metadata, NotifierOutput, Output};
+pub use self::output::{
+    Advice, BadEndpoint, Endpoint, FileOutput, Format, FromUrl, HttpOutput, Log, LogFormat, Login, Metadata,
+    NotifierOutput, OpenTelemetryOutput, Output, Protocol, Server, SocketOutput, TlsOptions, UrlDefaults,
+};
 pub use self::sandbox::{CallLimits, Sandbox};
 pub use self::spool::{Spool, Sync};
 pub use self::store::{Quota, Store};

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use rustix::fs::Access;
 
+use super::http::client::check_encryption as check_server;
 use super::notifier::amqp::check_encryption;
 use super::prometheus::endpoint;
-use crate::config::daemon::{NotifierOutput, Output};
-use crate::config::{Config, Problems};
+use crate::config::daemon::{NotifierOutput, Output, Server};
+use crate::config::{Config, Place, Problems};
 
 /// What is wrong with outputs, as far as can be told without writing.
 pub fn check(config: &Config) -> Problems {
@@ -20,7 +21,16 @@ pub fn check(config: &Config) -> Problems {
                 unencrypted(notifier, place, &mut problems);
                 continue;
             }
-            Output::Test { .. } => continue,
+            Output::Http { http } => {
+                unencryptable(&http.server, http.place, &format!("outputs[{place}].http"), &mut problems);
+                continue;
+            }
+            Output::OpenTelemetry { opentelemetry: output } => {
+                let key = format!("outputs[{place}].opentelemetry");
+                unencryptable(&output.server, output.place, &key, &mut problems);
+                continue;
+            }
+            Output::Udp { .. } | Output::Tcp { .. } | Output::Test { .. } => continue,
         };
         let key = format!("outputs[{place}].file");
         let folder = file.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -47,6 +57,18 @@ fn unencrypted(notifier: &NotifierOutput, place: usize, problems: &mut Problems)
     if let Err(error) = check_encryption(options) {
         let message = format!("no connection can be encrypted as things are: {error}");
         problems.warning(notifier.place, &key, message, "Mend the file; it is read for every connection");
+    }
+}
+
+/// Whether connections to a server can be encrypted as they are meant to be, and are with whom they should be.
+fn unencryptable(server: &Server, place: Option<Place>, key: &str, problems: &mut Problems) {
+    if let Err(error) = check_server(server) {
+        let message = format!("no connection can be encrypted as things are: {error}");
+        problems.warning(place, key, message, "Mend the file; it is read for every connection");
+    }
+    if server.url.secure && !server.tls.verify {
+        let message = "`verify` is off, and whoever is in between can read and change samples";
+        problems.warning(place, key, message, "Name the authority's certificate as `ca_file` instead");
     }
 }
 

@@ -15,8 +15,11 @@ use tracing::Instrument;
 
 use super::counted::Counted;
 use super::file::JsonLines;
+use super::http::{Lists, Poster};
 use super::notifier::Notifier;
-use crate::config::daemon::Output;
+use super::opentelemetry::{OverGrpc, OverHttp};
+use super::socket::{Tcp, Udp};
+use crate::config::daemon::{OpenTelemetryOutput, Output, Protocol};
 use crate::spool::log::{Account, Error, Step};
 use crate::spool::{Feed, Spool};
 
@@ -74,6 +77,16 @@ fn publisher(output: &Output) -> Box<dyn Publisher> {
     match output {
         Output::File(file) => Box::new(JsonLines::new(&file.file, file.max_size.bytes(), file.keep)),
         Output::Notifier { notifier } => Box::new(Notifier::new(notifier)),
+        Output::Http { http } => Box::new(Poster::new(Lists::of(http.batch_size), &http.server, http.batch_size)),
+        Output::Udp { udp } => Box::new(Udp::new(udp)),
+        Output::Tcp { tcp } => Box::new(Tcp::new(tcp)),
+        Output::OpenTelemetry { opentelemetry } => {
+            let OpenTelemetryOutput { server, protocol, batch_size, .. } = &**opentelemetry;
+            match protocol {
+                Protocol::Http => Box::new(Poster::new(OverHttp::default(), server, *batch_size)),
+                Protocol::Grpc => Box::new(Poster::new(OverGrpc::default(), server, *batch_size)),
+            }
+        }
         Output::Test { .. } => Box::new(Counted),
     }
 }

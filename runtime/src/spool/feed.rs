@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::log::{Error, Sequence};
+use super::log::{Cause, Counts, Error, Sequence};
 use super::record::{self, Content, Unreadable};
 use super::{Done, Spool};
 
@@ -125,12 +125,18 @@ impl Feed {
 
     /// Everything up to this record is delivered.
     pub fn delivered(&mut self, sequence: Sequence) {
+        self.delivered_but(sequence, Vec::new());
+    }
+
+    /// The same, but for samples of this record that never will be, by their causes.
+    pub fn delivered_but(&mut self, sequence: Sequence, mut lost: Vec<(Cause, Counts)>) {
         while let Some((given, delivered)) = self.given.front().copied() {
             // What cannot be read is given up once everything before it is delivered.
             if delivered && given > sequence {
                 break;
             }
-            self.spool.done(Done { publisher: Arc::clone(&self.publisher), sequence: given, delivered });
+            let lost = if given == sequence { std::mem::take(&mut lost) } else { Vec::new() };
+            self.spool.done(Done { publisher: Arc::clone(&self.publisher), sequence: given, delivered, lost });
             self.given.pop_front();
         }
     }

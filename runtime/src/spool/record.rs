@@ -13,7 +13,7 @@ use super::log::{Counts, Key};
 use super::memory::Memory;
 use crate::agent::OPERATOR;
 use crate::digest::Digest;
-use crate::pipeline::Slot;
+use crate::pipeline::{Samples, Slot};
 use crate::sandbox::limits::NAME_BYTES;
 
 /// What a record begins with: which way of writing it is.
@@ -84,9 +84,7 @@ pub fn of_samples(only: Option<&str>, samples: &[String]) -> Vec<u8> {
 pub fn replayed<'a>(only: Option<&str>, meters: impl IntoIterator<Item = &'a str>) -> Counts {
     let mut counts = Counts::new();
     for meter in meters {
-        let module = only.map_or_else(|| REPLAYED.to_owned(), replayed_for);
-        let kind = Kind { module, tenant: OPERATOR.to_owned(), meter: meter.to_owned() };
-        add(&mut counts, kind, 1);
+        add(&mut counts, Kind::of_replayed(only, meter), 1);
     }
     counts
 }
@@ -136,21 +134,55 @@ fn memory(rest: &[u8]) -> Result<Memory, Unreadable> {
 pub fn counts(slot: &Slot) -> Counts {
     let mut counts = Counts::new();
     for samples in &slot.samples {
-        let kind = Kind {
-            module: samples.module.to_string(),
-            tenant: samples.tenant.to_string(),
-            meter: samples.meter.name.clone(),
-        };
-        add(&mut counts, kind, samples.column.len() as u64);
+        add(&mut counts, Kind::of_samples(samples), samples.column.len() as u64);
     }
     counts
 }
 
-/// Counts samples of a kind; those of one too many with others.
-fn add(counts: &mut Counts, kind: Kind, samples: u64) {
+/// By what some samples of a record are counted, which are given by their places among all of it, in order.
+pub fn counts_of(content: &Content, places: impl IntoIterator<Item = usize>) -> Counts {
+    let (mut all, mut some, mut places) = (Counts::new(), Counts::new(), places.into_iter().peekable());
+    let mut end = 0;
+    let mut count = |kind: Kind, samples: usize| {
+        end += samples;
+        let mut among = 0;
+        while places.next_if(|place| *place < end).is_some() {
+            among += 1;
+        }
+        // As they were counted when the record was written.
+        let key = add(&mut all, kind, samples as u64);
+        some.add(key, among);
+    };
+    match content {
+        Content::Slot(slot) => {
+            slot.samples.iter().for_each(|samples| count(Kind::of_samples(samples), samples.column.len()))
+        }
+        Content::Replayed { only, samples } => {
+            for sample in samples {
+                let meter = meter(sample).unwrap_or_default();
+                count(Kind::of_replayed(only.as_deref(), &meter), 1);
+            }
+        }
+    }
+    some
+}
+
+/// The meter of a sample that is delivered again.
+pub fn meter(sample: &str) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        counter_name: String,
+    }
+    serde_json::from_str(sample).ok().map(|Named { counter_name }| counter_name)
+}
+
+/// Counts samples of a kind; those of one too many with others. Returns by what they are counted.
+fn add(counts: &mut Counts, kind: Kind, samples: u64) -> Key {
     let key = kind.key();
     let known = counts.keys() < MOST_KEYS || counts.of(key.as_str()) > 0;
-    counts.add(if known { key } else { Kind { meter: OTHERS.into(), ..kind }.key() }, samples);
+    let key = if known { key } else { Kind { meter: OTHERS.into(), ..kind }.key() };
+    counts.add(key.clone(), samples);
+    key
 }
 
 fn write(wire: &Wire<'_>, memory: &Memory) -> Vec<u8> {
@@ -181,9 +213,36 @@ fn take_wire(bytes: &[u8]) -> Result<(Wire<'_>, &[u8]), Unreadable> {
     postcard::take_from_bytes(bytes).map_err(|_| Unreadable::Part("samples"))
 }
 
+// === impl Content ===
+
+impl Content {
+    /// How many samples there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Slot(slot) => slot.len(),
+            Self::Replayed { samples, .. } => samples.len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 // === impl Kind ===
 
 impl Kind {
+    fn of_samples(samples: &Samples) -> Self {
+        let (module, tenant) = (samples.module.to_string(), samples.tenant.to_string());
+        Self { module, tenant, meter: samples.meter.name.clone() }
+    }
+
+    fn of_replayed(only: Option<&str>, meter: &str) -> Self {
+        let module = only.map_or_else(|| REPLAYED.to_owned(), replayed_for);
+        Self { module, tenant: OPERATOR.to_owned(), meter: meter.to_owned() }
+    }
+
     /// As a key. Parts that are too long together are cut.
     pub fn key(&self) -> Key {
         let cut = |text: &str, most: usize| {

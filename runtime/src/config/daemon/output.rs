@@ -1,11 +1,19 @@
 //! Where samples go and what they carry, and where the daemon's own log goes.
 
+mod endpoint;
 mod notifier;
+mod server;
+mod socket;
+mod url;
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-pub use self::notifier::NotifierOutput;
+pub use self::endpoint::{BadEndpoint, Endpoint, Login};
+pub use self::notifier::{Format, NotifierOutput};
+pub use self::server::{HttpOutput, OpenTelemetryOutput, Protocol, Server, TlsOptions};
+pub use self::socket::SocketOutput;
+pub use self::url::{Advice, FromUrl, UrlDefaults};
 use super::read::Reading;
 use crate::config::file;
 use crate::config::problem::{Place, Severity, quoted};
@@ -22,6 +30,26 @@ pub enum Output {
     Notifier {
         /// Which, and how.
         notifier: Box<NotifierOutput>,
+    },
+    /// To a server, as lists in JSON.
+    Http {
+        /// Which, and how.
+        http: Box<HttpOutput>,
+    },
+    /// To a receiver of OpenTelemetry's protocol.
+    OpenTelemetry {
+        /// Which, and how.
+        opentelemetry: Box<OpenTelemetryOutput>,
+    },
+    /// Each as a datagram.
+    Udp {
+        /// Where to.
+        udp: SocketOutput,
+    },
+    /// One after the other into a connection.
+    Tcp {
+        /// Where to.
+        tcp: SocketOutput,
     },
     /// Nowhere, but counted: to try everything before it.
     Test {
@@ -75,6 +103,8 @@ pub enum LogFormat {
     Json,
 }
 
+/// What outputs there are, by the key under which each stands.
+const KINDS: [&str; 7] = ["file", "notifier", "http", "opentelemetry", "udp", "tcp", "test"];
 const MOST_OUTPUTS: usize = 100;
 const MOST_KEYS: usize = 1000;
 const LONGEST_NAME: usize = 100;
@@ -90,6 +120,9 @@ impl Output {
         match self {
             Self::File(file) => &file.name,
             Self::Notifier { notifier } => &notifier.name,
+            Self::Http { http } => &http.name,
+            Self::OpenTelemetry { opentelemetry } => &opentelemetry.name,
+            Self::Udp { udp: socket } | Self::Tcp { tcp: socket } => &socket.name,
             Self::Test { test } => test,
         }
     }
@@ -99,17 +132,21 @@ impl Output {
         match self {
             Self::File(file) => file.place,
             Self::Notifier { notifier } => notifier.place,
+            Self::Http { http } => http.place,
+            Self::OpenTelemetry { opentelemetry } => opentelemetry.place,
+            Self::Udp { udp: socket } | Self::Tcp { tcp: socket } => socket.place,
             Self::Test { .. } => None,
         }
     }
 
-    pub(super) fn read(reading: &mut Reading<'_, '_>) -> Vec<Self> {
+    /// Reads all of a host.
+    pub(super) fn read(reading: &mut Reading<'_, '_>, host: &str) -> Vec<Self> {
         let root = reading.root();
         let mut outputs: Vec<Self> = Vec::new();
         for (path, node) in root.list("outputs", MOST_OUTPUTS, reading.problems).unwrap_or_default() {
-            let known = ["file", "notifier", "test", "name", "max_size", "keep"];
+            let known = [KINDS.as_slice(), &["name", "max_size", "keep"]].concat();
             let Some(section) = Section::of(node, &path, &known, Severity::Error, reading.problems) else { continue };
-            let Some(output) = Self::one(&section, reading) else { continue };
+            let Some(output) = Self::one(&section, host, reading) else { continue };
             let is_taken = |file: &PathBuf| outputs.iter().any(|other| other.file().as_ref() == Some(file));
             if let Some(file) = output.file().filter(is_taken) {
                 let message = format!("{} is the file of two outputs", file.display());
@@ -130,23 +167,23 @@ impl Output {
     fn file(&self) -> Option<PathBuf> {
         match self {
             Self::File(FileOutput { file, .. }) => Some(std::path::absolute(file).unwrap_or_else(|_| file.clone())),
-            Self::Notifier { .. } | Self::Test { .. } => None,
+            _ => None,
         }
     }
 
-    fn one(section: &Section<'_>, reading: &mut Reading<'_, '_>) -> Option<Self> {
+    fn one(section: &Section<'_>, host: &str, reading: &mut Reading<'_, '_>) -> Option<Self> {
         let name = section.read("name", reading.problems, |node| match node.text()? {
             name if name.len() > LONGEST_NAME || name.contains(char::is_control) => {
                 Err(node.refuse("not a name", "Write at most 100 letters"))
             }
             name => Ok(name.to_owned()),
         });
-        let kinds = ["file", "notifier", "test"];
-        let said: Vec<&str> = kinds.into_iter().filter(|kind| section.entry(kind).is_some()).collect();
+        let said: Vec<&str> = KINDS.into_iter().filter(|kind| section.entry(kind).is_some()).collect();
         let [kind] = *said.as_slice() else {
             let path = section.key("file");
             let message = if said.is_empty() { "an output has no kind" } else { "an output is of one kind" };
-            let remedy = "Write file: PATH, notifier: {url: ...} or test: true";
+            let remedy = "Write one of file: PATH, notifier: {url: ...}, http: {url: ...}, opentelemetry: {url: ...}, \
+                          udp: {host: ...}, tcp: {host: ...} and test: true";
             reading.problems.error(section.place, &path, message, remedy);
             return None;
         };
@@ -154,9 +191,19 @@ impl Output {
             "file" => FileOutput::read(section, name, reading).map(Self::File),
             "notifier" => {
                 let node = section.get(kind).unwrap_or(&Node::NULL);
-                let notifier = NotifierOutput::read(node, &section.key(kind), name, reading)?;
+                let notifier = NotifierOutput::read(node, &section.key(kind), name, host, reading)?;
                 Some(Self::Notifier { notifier: Box::new(notifier) })
             }
+            "http" => {
+                let http = HttpOutput::read(section, name, reading)?;
+                Some(Self::Http { http: Box::new(http) })
+            }
+            "opentelemetry" => {
+                let opentelemetry = OpenTelemetryOutput::read(section, name, reading)?;
+                Some(Self::OpenTelemetry { opentelemetry: Box::new(opentelemetry) })
+            }
+            "udp" => Some(Self::Udp { udp: SocketOutput::read(section, kind, name, host, reading)? }),
+            "tcp" => Some(Self::Tcp { tcp: SocketOutput::read(section, kind, name, host, reading)? }),
             _ => {
                 section.read(kind, reading.problems, |node| match node.boolean()? {
                     true => Ok(()),
@@ -193,9 +240,14 @@ impl FileOutput {
 }
 
 fn named(path: &str) -> String {
-    let start = path.len().saturating_sub(LONGEST_NAME - 5);
-    let start = (start..path.len()).find(|start| path.is_char_boundary(*start)).unwrap_or(0);
-    format!("file:{}", path.get(start..).unwrap_or_default())
+    named_of("file", path)
+}
+
+/// A name for an output that has none: its kind, and where it goes.
+fn named_of(kind: &str, to: &str) -> String {
+    let start = to.len().saturating_sub(LONGEST_NAME - kind.len() - 1);
+    let start = (start..to.len()).find(|start| to.is_char_boundary(*start)).unwrap_or(0);
+    format!("{kind}:{}", to.get(start..).unwrap_or_default())
 }
 
 // === impl Metadata ===

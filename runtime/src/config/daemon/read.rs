@@ -72,7 +72,7 @@ pub(super) fn config(text: &str, path: Option<&Path>, problems: &mut Problems) -
     let store = Store::read(&mut reading, &spool);
     let tenants = Tenants::read(&mut reading, &store.quota, budget.node);
     let control = Control::read(&mut reading, path.is_some());
-    let outputs = Output::read(&mut reading);
+    let outputs = Output::read(&mut reading, &host);
     let guests = GuestRules::read(&mut reading);
     let metadata = Metadata::read(&mut reading);
     let metrics = Metrics::read(&mut reading);

@@ -81,7 +81,7 @@ impl Notifier {
                     }
                 },
                 next = feed.next_if(record.is_none()) => match next {
-                    Some(delivery) => record = Some(Messages::of(delivery, self.output.batch_size)),
+                    Some(delivery) => record = Some(Messages::of(delivery, self.output.batch_size, self.output.format.clone())),
                     None => break,
                 },
                 // What can be sent and received at once was. More can be made while the rest is on its way.

@@ -11,6 +11,8 @@ use crate::publish::encode;
 pub const PUBLISHER: &str = "ceilometer.polling";
 /// The event type under which Ceilometer's notification agent takes samples.
 pub const EVENT: &str = "telemetry.polling";
+/// The event type under which Ceilometer's pipelines publish samples.
+pub const METERING: &str = "metering";
 /// The priority: the second half of the routing key, in small letters there.
 pub const PRIORITY: &str = "SAMPLE";
 
@@ -33,6 +35,17 @@ pub struct Envelope<'a> {
     pub priority: &'a str,
     /// When it was sent first, in nanoseconds since 1970.
     pub sent: i64,
+    /// What stands around the samples in it.
+    pub payload: Payload,
+}
+
+/// What stands around the samples of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payload {
+    /// They are a list under `samples`: what polling agents send.
+    Samples,
+    /// They are the whole payload, a list: what pipelines send.
+    List,
 }
 
 /// A message in the making.
@@ -70,6 +83,7 @@ impl Envelope<'static> {
             event: EVENT,
             priority: PRIORITY,
             sent,
+            payload: Payload::Samples,
         }
     }
 }
@@ -100,7 +114,10 @@ impl<'a> Message<'a> {
             inner.push_str(key);
             json::string(&mut inner, value);
         }
-        inner.push_str(", \"payload\": {\"samples\": [");
+        inner.push_str(match envelope.payload {
+            Payload::Samples => ", \"payload\": {\"samples\": [",
+            Payload::List => ", \"payload\": [",
+        });
         escape(&mut out, &inner);
         Self { envelope: *envelope, out, samples: 0 }
     }
@@ -144,7 +161,11 @@ impl<'a> Message<'a> {
         let mut out = self.out;
         let sent = python_time(self.envelope.sent);
         let unique = self.envelope.unique_id.simple();
-        escape(&mut out, &format!("]}}, \"timestamp\": \"{sent}\", \"_unique_id\": \"{unique}\"}}"));
+        let close = match self.envelope.payload {
+            Payload::Samples => "]}",
+            Payload::List => "]",
+        };
+        escape(&mut out, &format!("{close}, \"timestamp\": \"{sent}\", \"_unique_id\": \"{unique}\"}}"));
         out.extend_from_slice(b"\"}");
         Bytes::from(out)
     }
@@ -212,6 +233,24 @@ mod tests {
         );
         assert_eq!(message.samples(), 2);
         assert_eq!(message.finish(), expected);
+    }
+
+    #[test]
+    fn bytes_of_a_pipeline() {
+        let publisher = "telemetry.publisher.compute-1";
+        let envelope = Envelope { publisher, event: METERING, payload: Payload::List, ..envelope(0) };
+        let mut message = Message::new(&envelope, 0);
+        message.push("{}");
+        message.push("{}");
+        let bytes = message.finish();
+        let outer: Value = serde_json::from_slice(&bytes).unwrap();
+        let inner = concat!(
+            r#"{"message_id": "9f3c0f6e-8f57-4d0c-a1f6-7d6a54a320de", "#,
+            r#""publisher_id": "telemetry.publisher.compute-1", "event_type": "metering", "priority": "SAMPLE", "#,
+            r#""payload": [{}, {}], "timestamp": "1970-01-01 00:00:00", "#,
+            r#""_unique_id": "ad57b5ae55ee46f4bffd85f7d344000a"}"#,
+        );
+        assert_eq!(outer["oslo.message"], inner);
     }
 
     #[test]

@@ -9,14 +9,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
-use super::envelope::{Envelope, Escaped, Message};
+use super::envelope::{Envelope, Escaped, METERING, Message, Payload};
 use super::signature::{Canonical, Fields, METADATA, Signer};
+use crate::config::daemon::Format;
 use crate::discovery::Label;
 use crate::discovery::label::Metadata;
 use crate::pipeline::{Samples, Slot};
 use crate::publish::encode::{self, BEFORE_ID, BEFORE_METADATA, BEFORE_MONOTONIC_TIME, Encoder, Row, Shared};
 use crate::spool::Delivery;
-use crate::spool::record::Content;
+use crate::spool::record::{self, Content};
 
 /// Messages of a record that are still to be made.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub struct Messages {
     delivery: Delivery,
     /// Samples in a message.
     batch_size: usize,
+    /// What a message looks like.
+    format: Format,
     /// Messages that were made.
     made: u64,
     /// The list of samples, and the place in it, where the next message begins.
@@ -75,8 +78,8 @@ const SAMPLE_BYTES: usize = 1800;
 
 impl Messages {
     /// All of a record.
-    pub fn of(delivery: Delivery, batch_size: usize) -> Self {
-        Self { delivery, batch_size, made: 0, at: (0, 0), known: Known::default() }
+    pub fn of(delivery: Delivery, batch_size: usize, format: Format) -> Self {
+        Self { delivery, batch_size, format, made: 0, at: (0, 0), known: Known::default() }
     }
 
     /// The record.
@@ -87,13 +90,35 @@ impl Messages {
     /// The next message; none after the last.
     pub fn next(&mut self, signer: &mut Signer) -> Option<Bytes> {
         let content = self.delivery.content.clone();
-        let mut message = Message::new(&self.envelope(&content), self.batch_size.min(1000) * SAMPLE_BYTES);
+        // The names in it, which are the envelope's.
+        let format = self.format.clone();
+        let meter = self.meter(&content);
+        let event = meter.as_deref().map(|meter| format!("{METERING}.{meter}"));
+        let mut envelope = self.envelope(&content);
+        if let Format::Metering { publisher, .. } = &format {
+            envelope =
+                Envelope { publisher, event: event.as_deref().unwrap_or(METERING), payload: Payload::List, ..envelope };
+        }
+        let mut message = Message::new(&envelope, self.batch_size.min(1000) * SAMPLE_BYTES);
         match &content {
             Content::Slot(slot) => self.fill(&mut message, slot, signer),
-            Content::Replayed { samples, .. } => self.replay(&mut message, samples, signer),
+            Content::Replayed { samples, .. } => self.replay(&mut message, samples, meter.as_deref(), signer),
         }
         self.made += 1;
         (message.samples() > 0).then(|| message.finish())
+    }
+
+    /// The meter of the next sample, if the next message has samples of one meter only.
+    fn meter(&self, content: &Content) -> Option<String> {
+        let Format::Metering { per_meter: true, .. } = self.format else { return None };
+        match content {
+            Content::Slot(slot) => {
+                let waiting = slot.samples.iter().skip(self.at.0);
+                let mut waiting = waiting.filter(|samples| !samples.column.is_empty());
+                waiting.next().map(|samples| samples.meter.name.clone())
+            }
+            Content::Replayed { samples, .. } => samples.get(self.at.0).and_then(|sample| record::meter(sample)),
+        }
     }
 
     /// Its ids follow from the record and from what of it is in the message, so that every try is the same message.
@@ -108,6 +133,10 @@ impl Messages {
         seed.extend(self.delivery.checksum.to_le_bytes());
         seed.extend(self.made.to_le_bytes());
         seed.extend(self.batch_size.to_le_bytes());
+        if let Format::Metering { publisher, per_meter } = &self.format {
+            seed.extend(publisher.as_bytes());
+            seed.push(u8::from(*per_meter));
+        }
         Envelope::of_samples(&seed, self.delivery.time)
     }
 
@@ -122,7 +151,14 @@ impl Messages {
                 return;
             }
             self.at = (self.at.0 + 1, 0);
+            if self.is_per_meter() && message.samples() > 0 {
+                return;
+            }
         }
+    }
+
+    fn is_per_meter(&self) -> bool {
+        matches!(self.format, Format::Metering { per_meter: true, .. })
     }
 
     fn add(
@@ -165,8 +201,11 @@ impl Messages {
         });
     }
 
-    fn replay(&mut self, message: &mut Message<'_>, samples: &[String], signer: &mut Signer) {
+    fn replay(&mut self, message: &mut Message<'_>, samples: &[String], meter: Option<&str>, signer: &mut Signer) {
         while let Some(sample) = samples.get(self.at.0).filter(|_| message.samples() < self.batch_size) {
+            if self.is_per_meter() && record::meter(sample).as_deref() != meter && message.samples() > 0 {
+                return;
+            }
             self.at.0 += 1;
             // Whatever is no sample would make the message unreadable, and with it all others in it.
             let (Ok(signature), Some(open)) = (signer.sign_json(sample), sample.trim_end().strip_suffix('}')) else {

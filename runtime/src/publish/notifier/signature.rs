@@ -12,8 +12,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 pub use self::canonical::Canonical;
-use self::tree::Tree;
-pub use self::tree::{DEPTH, NotJson};
+pub use self::tree::{DEPTH, Entries, NotJson, Tree};
 
 /// The name under which samples carry metadata.
 pub const METADATA: &str = "resource_metadata";
@@ -118,9 +117,14 @@ impl Signer {
         let Tree::Object(entries) = Tree::read(sample)? else {
             return Err(NotJson { at: 0, what: "expected an object" });
         };
+        Ok(self.sign_tree(&entries))
+    }
+
+    /// Signs a JSON object that was read.
+    pub fn sign_tree(&mut self, entries: &Entries<'_>) -> Signature {
         self.text.clear();
-        canonical::sample(&mut self.text, &entries);
-        Ok(self.digest())
+        canonical::sample(&mut self.text, entries);
+        self.digest()
     }
 
     fn digest(&self) -> Signature {

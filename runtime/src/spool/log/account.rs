@@ -20,6 +20,10 @@ pub enum Cause {
     Operator,
     /// Less was made of it, or another record stands for it, to make room: see [`Thin`](super::Thin).
     Thinned,
+    /// Whoever it was sent to will never take it.
+    Refused,
+    /// It is larger than what it is sent in can be.
+    Oversize,
 }
 
 /// A number of records and of what they hold.
@@ -67,7 +71,16 @@ pub struct Account {
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Bytes, Self::Age, Self::Damaged, Self::FullDisk, Self::Operator, Self::Thinned];
+    pub const ALL: [Self; 8] = [
+        Self::Bytes,
+        Self::Age,
+        Self::Damaged,
+        Self::FullDisk,
+        Self::Operator,
+        Self::Thinned,
+        Self::Refused,
+        Self::Oversize,
+    ];
 
     /// As a label value.
     pub fn as_str(self) -> &'static str {
@@ -78,6 +91,8 @@ impl Cause {
             Self::FullDisk => "full-disk",
             Self::Operator => "operator",
             Self::Thinned => "thinned",
+            Self::Refused => "refused",
+            Self::Oversize => "oversize",
         }
     }
 
@@ -89,6 +104,8 @@ impl Cause {
             Self::FullDisk => 4,
             Self::Operator => 5,
             Self::Thinned => 6,
+            Self::Refused => 7,
+            Self::Oversize => 8,
         }
     }
 

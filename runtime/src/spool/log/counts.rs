@@ -90,6 +90,15 @@ impl Counts {
         rest
     }
 
+    /// As much of it as there is in another list.
+    pub(super) fn within(&self, whole: &Self) -> Self {
+        let mut part = Self::unknown(self.unread.min(whole.unread));
+        for (key, number) in &self.by_key {
+            part.add(key.clone(), whole.of(key.as_str()).min(*number));
+        }
+        part
+    }
+
     /// Whether there is none.
     pub(super) fn is_empty(&self) -> bool {
         self.by_key.is_empty() && self.unread == 0

@@ -248,6 +248,20 @@ impl Cursor {
         dropped
     }
 
+    /// Counts samples as lost that were acknowledged since `before`. What was lost meanwhile for another cause is not
+    /// lost twice.
+    pub fn take_back(&mut self, before: &Counts, lost: &[(Cause, Counts)]) {
+        let mut since = self.acknowledged.counts.minus(before);
+        for (cause, counts) in lost {
+            let part = counts.within(&since);
+            since = since.minus(&part);
+            self.acknowledged.counts = self.acknowledged.counts.minus(&part);
+            if !part.is_empty() {
+                self.dropped.entry(*cause).or_default().add(0, &part);
+            }
+        }
+    }
+
     /// Its books at this moment.
     pub fn account(&self, index: &Index, next: Point, appended: &Counts) -> Account {
         let samples = next.samples.saturating_sub(self.start.samples);

@@ -168,3 +168,19 @@ fn memory_outlives_the_run() {
     );
     assert_eq!(read.load_bytes("b"), Some(&vec![1, 2]));
 }
+
+/// Parts of a record are counted by what the whole was counted by, however many meters there are.
+#[test]
+fn parts_are_counted_as_the_whole() {
+    let columns = (0..2500).map(|_| (vec![1, 2], Values::Counts(vec![1, 2]))).collect();
+    let slot = slot(columns, "t");
+    let (all, content) = (counts(&slot), Content::Slot(Arc::new(slot)));
+    assert_eq!(counts_of(&content, 0..content.len()), all);
+    let some = counts_of(&content, [0, 3, 4999]);
+    assert_eq!(some.samples(), 3);
+    assert!(some.iter().all(|(key, number)| all.of(key.as_str()) >= *number), "{some:?}");
+    let samples = ["a", "b", "a"].map(|meter| format!("{{\"counter_name\": \"{meter}\"}}")).to_vec();
+    let content = Content::Replayed { only: Some("x".into()), samples };
+    assert_eq!(counts_of(&content, 0..3), replayed(Some("x"), ["a", "b", "a"]));
+    assert_eq!(counts_of(&content, [1]), replayed(Some("x"), ["b"]));
+}

@@ -22,6 +22,8 @@ pub struct NotifierOutput {
     pub exchange: String,
     /// Where messages go: each to the queue of this name with `.sample` behind it.
     pub topics: Vec<String>,
+    /// What messages look like.
+    pub format: Format,
     /// Samples in a message; 1 is one message for each.
     pub batch_size: usize,
     /// What samples are signed with; nothing leaves them unsigned.
@@ -32,32 +34,60 @@ pub struct NotifierOutput {
     pub place: Option<Place>,
 }
 
+/// What messages look like.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// As Ceilometer's polling agents send them, for the notification agent.
+    Polling,
+    /// As `notifier://` of its pipelines sends them, for whoever collects.
+    Metering {
+        /// Who says to be their sender: `telemetry.publisher.` and the host.
+        publisher: String,
+        /// Whether each message is of one meter, whose name stands behind the event's type.
+        per_meter: bool,
+    },
+}
+
 const BATCH: RangeInclusive<u64> = 0..=10_000;
 const MOST_TOPICS: usize = 64;
 const MOST_OPTIONS: usize = 100;
 /// What Ceilometer signs with if nobody says anything.
-const DEFAULT_SECRET: &str = "change this for valid signing";
-const KEYS: [&str; 9] =
-    ["url", "url_file", "exchange", "topics", "batch_size", "secret", "secret_file", "options", "name"];
+pub(super) const DEFAULT_SECRET: &str = "change this for valid signing";
+const KEYS: [&str; 10] =
+    ["url", "url_file", "exchange", "topics", "format", "batch_size", "secret", "secret_file", "options", "name"];
 
 // === impl NotifierOutput ===
 
 impl NotifierOutput {
     /// Reads what stands under `notifier`.
-    pub(super) fn read(node: &Node, path: &str, name: Option<String>, reading: &mut Reading<'_, '_>) -> Option<Self> {
+    pub(super) fn read(
+        node: &Node,
+        path: &str,
+        name: Option<String>,
+        host: &str,
+        reading: &mut Reading<'_, '_>,
+    ) -> Option<Self> {
         let section = Section::of(node, path, &KEYS, Severity::Error, reading.problems)?;
         let options = options(&section, reading);
         let url = url(&section, options, reading);
         let exchange = section.read("exchange", reading.problems, |node| node.text().map(str::to_owned));
         let topics = section.texts("topics", MOST_TOPICS, reading.problems).unwrap_or_default();
         let topics: Vec<String> = topics.into_iter().map(|(_, topic)| topic).collect();
+        let format = section.read("format", reading.problems, |node| match node.text()? {
+            "polling" => Ok(Format::Polling),
+            "metering" => Ok(Format::metering(host)),
+            _ => Err(node.refuse("not a format", "Write polling or metering")),
+        });
+        let format = format.unwrap_or(Format::Polling);
         let batch_size = section.read("batch_size", reading.problems, |node| node.integer(&BATCH));
         let secret = secret(&section, reading).unwrap_or_else(|| DEFAULT_SECRET.to_owned());
         let output = Self {
             name: name.unwrap_or_else(|| "notifier".to_owned()),
             url: url?,
             exchange: exchange.unwrap_or_else(|| EXCHANGE.to_owned()),
-            topics: if topics.is_empty() { vec!["notifications".to_owned()] } else { topics },
+            topics: if topics.is_empty() { vec![format.topic().to_owned()] } else { topics },
+            format,
             // Ceilometer's 0 is one message for each sample.
             batch_size: batch_size.and_then(|size| usize::try_from(size).ok()).unwrap_or(50).max(1),
             secret: Secret::new(secret),
@@ -73,6 +103,23 @@ impl NotifierOutput {
     /// Where its messages go.
     pub fn target(&self) -> amqp::Config {
         amqp::Config { exchange: self.exchange.clone(), ..amqp::Config::of_samples(self.url.clone(), &self.topics) }
+    }
+}
+
+// === impl Format ===
+
+impl Format {
+    /// What pipelines of this host send.
+    pub fn metering(host: &str) -> Self {
+        Self::Metering { publisher: format!("telemetry.publisher.{host}"), per_meter: false }
+    }
+
+    /// The topic that such messages go to if nobody names another.
+    pub(super) fn topic(&self) -> &'static str {
+        match self {
+            Self::Polling => "notifications",
+            Self::Metering { .. } => "metering",
+        }
     }
 }
 
@@ -151,7 +198,7 @@ fn url(section: &Section<'_>, options: Options, reading: &mut Reading<'_, '_>) -
     }
 }
 
-fn secret(section: &Section<'_>, reading: &mut Reading<'_, '_>) -> Option<String> {
+pub(super) fn secret(section: &Section<'_>, reading: &mut Reading<'_, '_>) -> Option<String> {
     // An empty one is Ceilometer's way of not signing.
     if section.get("secret").is_some_and(|node| matches!(&node.kind, Kind::Text(text) if text.is_empty())) {
         return Some(String::new());
@@ -160,7 +207,7 @@ fn secret(section: &Section<'_>, reading: &mut Reading<'_, '_>) -> Option<String
 }
 
 /// A text that stands here, or in a file of its own that others cannot read.
-fn told(section: &Section<'_>, key: &str, reading: &mut Reading<'_, '_>) -> Option<String> {
+pub(super) fn told(section: &Section<'_>, key: &str, reading: &mut Reading<'_, '_>) -> Option<String> {
     let in_file = format!("{key}_file");
     let here = section.read(key, reading.problems, |node| match &node.kind {
         Kind::Text(text) if !text.is_empty() => Ok(text.clone()),
@@ -189,6 +236,6 @@ fn shown<S: serde::Serializer>(url: &TransportUrl, serializer: S) -> Result<S::O
     serializer.collect_str(url)
 }
 
-fn hidden<S: serde::Serializer>(_: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn hidden<S: serde::Serializer>(_: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str("***")
 }

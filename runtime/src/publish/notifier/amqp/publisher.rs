@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use super::link::{Fault, Link, Obstacle};
 use super::wire::{Frame, Method, Reason};
 use super::{BadConfig, Config};
 use crate::publish::notifier::envelope::PROPERTIES;
+use crate::publish::pauses::{doubled, jittered, random_below};
 
 /// No more is put into frames while so many bytes wait to be sent, so that messages are in memory once.
 const UNSENT: usize = 256 << 10;
@@ -466,41 +466,4 @@ impl fmt::Debug for Publisher {
 /// Where something numbered stands in a queue whose first one has this number.
 fn place_of(number: u64, first: u64) -> Option<usize> {
     number.checked_sub(first).and_then(|place| usize::try_from(place).ok())
-}
-
-// --- pauses ---
-
-fn doubled(pause: Duration, times: usize, most: Duration) -> Duration {
-    // Beyond that it is the longest one anyway.
-    let factor = 1_u32 << times.min(16);
-    pause.saturating_mul(factor).min(most.max(pause))
-}
-
-/// Between half as long and as long.
-fn jittered(pause: Duration) -> Duration {
-    let part = random_below(1001);
-    pause / 2 + pause.mul_f64(part as f64 / 2000.0)
-}
-
-/// Good enough to tell daemons apart.
-fn random_below(n: usize) -> usize {
-    let drawn = RandomState::new().build_hasher().finish() % n.max(1) as u64;
-    usize::try_from(drawn).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_and_differ() {
-        let (one, most) = (Duration::from_secs(1), Duration::from_secs(30));
-        let pauses: Vec<u64> = (0..7).map(|n| doubled(one, n, most).as_secs()).collect();
-        assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
-        assert_eq!(doubled(one, usize::MAX, most), most);
-        assert_eq!(doubled(most, 3, one), most, "the configured pause is never shortened");
-        let drawn: Vec<Duration> = (0..50).map(|_| jittered(one)).collect();
-        assert!(drawn.iter().all(|pause| (one / 2..=one).contains(pause)), "{drawn:?}");
-        assert!(drawn.iter().any(|pause| *pause != drawn[0]));
-    }
 }

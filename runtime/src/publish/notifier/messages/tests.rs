@@ -70,7 +70,7 @@ fn counted(samples: &[u32]) -> Content {
 }
 
 fn messages(delivery: Delivery, batch_size: usize, signer: &mut Signer) -> Vec<Bytes> {
-    let mut messages = Messages::of(delivery, batch_size);
+    let mut messages = Messages::of(delivery, batch_size, Format::Polling);
     std::iter::from_fn(|| messages.next(signer)).collect()
 }
 
@@ -229,4 +229,46 @@ fn what_is_no_sample_spoils_no_message() {
     let found = messages(delivery(1, Content::Replayed { only: None, samples: all.into() }), 9, &mut Signer::new(""));
     let expected = r#" {"a": 1, "message_signature": ""}, { "message_signature": ""}"#;
     assert_eq!(found.iter().map(samples).collect::<Vec<_>>(), [expected]);
+}
+
+/// What a pipeline's messages say: the event's type, who sent it, and the samples.
+fn metering(content: Content, batch_size: usize, per_meter: bool) -> Vec<(String, String, Vec<Value>)> {
+    let format = Format::Metering { publisher: "telemetry.publisher.h".to_owned(), per_meter };
+    let mut messages = Messages::of(delivery(1, content), batch_size, format);
+    let mut signer = Signer::new("secret");
+    let read = |message: Bytes| {
+        let outer: Value = serde_json::from_slice(&message).unwrap();
+        let inner: Value = serde_json::from_str(outer["oslo.message"].as_str().unwrap()).unwrap();
+        let text = |key: &str| inner[key].as_str().unwrap().to_owned();
+        (text("event_type"), text("publisher_id"), inner["payload"].as_array().unwrap().clone())
+    };
+    std::iter::from_fn(|| messages.next(&mut signer)).map(read).collect()
+}
+
+#[test]
+fn pipelines_send_lists() {
+    let messages = metering(counted(&[3, 0, 4]), 5, false);
+    assert_eq!(messages.iter().map(|(_, _, samples)| samples.len()).collect::<Vec<_>>(), [5, 2]);
+    for (event, publisher, samples) in &messages {
+        assert_eq!((event.as_str(), publisher.as_str()), ("metering", "telemetry.publisher.h"));
+        assert!(samples.iter().all(|sample| sample["message_signature"].as_str().unwrap().len() == 64));
+    }
+}
+
+#[test]
+fn messages_of_one_meter_each() {
+    let names = |content: Content| -> Vec<(String, usize)> {
+        let messages = metering(content, 3, true);
+        for (event, _, samples) in &messages {
+            let meter = event.strip_prefix("metering.").unwrap();
+            assert!(samples.iter().all(|sample| sample["counter_name"] == meter));
+        }
+        messages.into_iter().map(|(event, _, samples)| (event, samples.len())).collect()
+    };
+    let of = |names: &[(&str, usize)]| -> Vec<(String, usize)> {
+        names.iter().map(|(name, samples)| (format!("metering.{name}"), *samples)).collect()
+    };
+    assert_eq!(names(counted(&[4, 0, 2])), of(&[("meter.0", 3), ("meter.0", 1), ("meter.2", 2)]));
+    let samples = ["a", "a", "b"].map(|meter| format!("{{\"counter_name\": \"{meter}\"}}")).to_vec();
+    assert_eq!(names(Content::Replayed { only: None, samples }), of(&[("a", 2), ("b", 1)]));
 }

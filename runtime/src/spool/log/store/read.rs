@@ -107,6 +107,16 @@ impl<S: Storage> Store<S> {
         self.advance(cursor, sequence, None)
     }
 
+    /// The same, but for samples of these records that could not be delivered, by their causes.
+    pub fn acknowledge_but(&mut self, cursor: &str, sequence: Sequence, lost: &[(Cause, Counts)]) -> Result<(), Error> {
+        let before = self.reading(cursor)?.cursor.acknowledged.counts.clone();
+        self.advance(cursor, sequence, None)?;
+        if let Some(reading) = self.cursors.iter_mut().find(|reading| reading.cursor.name == cursor) {
+            reading.cursor.take_back(&before, lost);
+        }
+        Ok(())
+    }
+
     /// Gives up all records up to this one for one cursor.
     pub fn discard(&mut self, cursor: &str, sequence: Sequence, cause: Cause) -> Result<(), Error> {
         self.advance(cursor, sequence, Some(cause))

@@ -190,3 +190,27 @@ fn what_does_not_fit_is_refused() {
     assert!(matches!(store.append(&[], many, 0), Err(Error::TooManyKeys { .. })));
     assert!(matches!(store.add_cursor("", Start::End), Err(Error::BadName(_))));
 }
+
+/// What was refused is lost by its own cause, also after a start, and what was lost meanwhile is not lost twice.
+#[test]
+fn a_part_of_a_record_is_lost() {
+    let disk = Disk::new(1);
+    let mut store = filled(&disk, 3);
+    assert_eq!(read(&mut store, "a"), [1, 2, 3]);
+    store.acknowledge_but("a", Sequence(1), &[(Cause::Refused, counts("cpu", 5))]).unwrap();
+    store.acknowledge_but("a", Sequence(2), &[(Cause::Refused, counts("disk", 1))]).unwrap();
+    let lost = [(Cause::Refused, counts("cpu", 1)), (Cause::Oversize, counts("cpu", 2))];
+    store.acknowledge_but("a", Sequence(3), &lost).unwrap();
+    store.settle(0).unwrap();
+    let check = |account: &Account| {
+        assert!(account.balances(), "{account:#?}");
+        assert_eq!((account.appended.counts.of("cpu"), account.acknowledged.counts.of("cpu")), (6, 2));
+        let lost = |cause| account.dropped.get(&cause).map(|total| (total.records, total.counts.of("cpu")));
+        assert_eq!((lost(Cause::Refused), lost(Cause::Oversize)), (Some((0, 2)), Some((0, 2))));
+        assert_eq!(account.acknowledged.records, 3);
+    };
+    check(&store.account("a").unwrap());
+    drop(store);
+    let (store, _) = Store::open_on(disk, LIMITS, 0).unwrap();
+    check(&store.account("a").unwrap());
+}

@@ -1,0 +1,377 @@
+//! Outputs out of URLs, as pipelines' `publishers` name them: `notifier://`, `http://host/path?batch=false` and so on.
+//!
+//! What stands in a message is an option's name or a scheme, never a part of the URL that could be a secret.
+
+use std::path::Path;
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+
+use super::endpoint::{self, BadEndpoint, Endpoint};
+use super::notifier::DEFAULT_SECRET;
+use super::server::{BATCH_SIZE, HTTP_TIMEOUT, OTLP_TIMEOUT};
+use super::socket::PORT;
+use super::{
+    FileOutput, Format, HttpOutput, NotifierOutput, OpenTelemetryOutput, Output, Protocol, Server, SocketOutput,
+};
+use crate::config::Secret;
+use crate::config::problem::{Place, quoted};
+use crate::config::size::ByteSize;
+use crate::publish::notifier::amqp::EXCHANGE;
+use crate::publish::notifier::transport_url::{Options, TransportUrl};
+
+/// What a publisher's URL leaves to the rest of the configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct UrlDefaults<'a> {
+    /// This host's name.
+    pub host: &'a str,
+    /// The folder that relative paths begin at.
+    pub folder: &'a Path,
+    /// The notifier whose broker, options and secret count where a URL names none: what `transport_url` and
+    /// `telemetry_secret` are to Ceilometer.
+    pub notifier: Option<&'a NotifierOutput>,
+}
+
+/// An output out of a URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FromUrl {
+    /// The output.
+    pub output: Output,
+    /// What is accepted, and has no effect or an unexpected one.
+    pub warnings: Vec<Advice>,
+}
+
+/// What is wrong, and what to do about it; both without a full stop.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Advice {
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// Options behind a URL's `?`.
+#[derive(Debug)]
+struct Query<'a>(Vec<Pair<'a>>);
+
+#[derive(Debug)]
+struct Pair<'a> {
+    name: String,
+    value: String,
+    written: &'a str,
+}
+
+/// The parts of a URL.
+#[derive(Debug)]
+struct Parts<'a> {
+    /// Who and where.
+    place: &'a str,
+    path: &'a str,
+    query: Query<'a>,
+    warnings: Vec<Advice>,
+    defaults: UrlDefaults<'a>,
+}
+
+/// What there is.
+const SCHEMES: &str = "notifier://, file://, http://, https://, opentelemetryhttp://, opentelemetrygrpc://, udp://, \
+                       tcp:// and test://";
+/// Publishers that Ceilometer has or had, and what can stand for them.
+const MISSING: [(&str, &str); 7] = [
+    ("gnocchi", "Have Ceilometer's notification agent store samples, with notifier://"),
+    ("prometheus", "Have Prometheus scrape `metrics`, or push with opentelemetryhttp://"),
+    ("zaqar", "Use notifier:// or http://"),
+    ("kafka", "Use notifier:// or opentelemetryhttp://, behind which a collector writes to Kafka"),
+    ("direct", "Use notifier:// or http://; Ceilometer has no database any more"),
+    ("database", "Use notifier:// or http://; Ceilometer has no database any more"),
+    ("dispatcher", "Use notifier:// or http://; Ceilometer has no collector any more"),
+];
+/// The longest time that a request may take, in seconds.
+const LONGEST: f64 = 600.0;
+
+// === impl Output ===
+
+impl Output {
+    /// The output that a pipeline's publisher names. It is called `name`, and stands at `place`.
+    pub fn of_url(url: &str, name: &str, place: Option<Place>, defaults: UrlDefaults<'_>) -> Result<FromUrl, Advice> {
+        // As Ceilometer does: a name alone is a scheme.
+        let (scheme, rest) = url.split_once("://").unwrap_or((url, ""));
+        let scheme = scheme.to_ascii_lowercase();
+        let parts = Parts::of(rest, defaults)?;
+        match scheme.as_str() {
+            "notifier" => parts.notifier(name, place),
+            "file" => parts.file(name, place),
+            "http" | "https" => parts.http(name, place, scheme == "https"),
+            "opentelemetryhttp" => parts.opentelemetry(name, place, Protocol::Http),
+            "opentelemetrygrpc" => parts.opentelemetry(name, place, Protocol::Grpc),
+            "udp" | "tcp" => parts.socket(name, place, &scheme),
+            "test" => parts.given(Self::Test { test: name.to_owned() }),
+            other => Err(unknown(other)),
+        }
+    }
+}
+
+fn unknown(scheme: &str) -> Advice {
+    if let Some((name, remedy)) = MISSING.iter().find(|(name, _)| *name == scheme) {
+        return advice(format!("the publisher {name}:// is not there yet"), *remedy);
+    }
+    let plain = scheme.len() <= 30 && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let what = if plain { format!("there is no publisher {}", quoted(scheme)) } else { "this is no publisher".into() };
+    advice(what, format!("Use one of {SCHEMES}"))
+}
+
+fn advice(message: impl Into<String>, remedy: impl Into<String>) -> Advice {
+    Advice { message: message.into(), remedy: remedy.into() }
+}
+
+// === impl Parts ===
+
+impl<'a> Parts<'a> {
+    fn of(rest: &'a str, defaults: UrlDefaults<'a>) -> Result<Self, Advice> {
+        let rest = rest.split('#').next().unwrap_or_default();
+        let (place, after) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let (path, query) = after.split_once('?').unwrap_or((after, ""));
+        Ok(Self { place, path, query: Query::of(query)?, warnings: Vec::new(), defaults })
+    }
+
+    /// The output, with a warning for each option that nobody asked for.
+    fn given(mut self, output: Output) -> Result<FromUrl, Advice> {
+        for Pair { name, .. } in &self.query.0 {
+            let shown = if crate::config::secret::sounds_secret(name) { "an option" } else { &quoted(name) };
+            self.warnings.push(advice(format!("{shown} of the publisher is unknown and has no effect"), "Remove it"));
+        }
+        Ok(FromUrl { output, warnings: self.warnings })
+    }
+
+    fn has_no_effect(&mut self, option: &str, why: &str) {
+        self.warnings.push(advice(format!("{} has no effect: {why}", quoted(option)), "Remove it"));
+    }
+
+    fn file(mut self, name: &str, place: Option<Place>) -> Result<FromUrl, Advice> {
+        if !self.place.is_empty() || self.path.len() < 2 {
+            let remedy = "Write file:///path/of/the/file, with three slashes";
+            return Err(advice("the publisher file:// has no path", remedy));
+        }
+        let path = decoded(self.path).ok_or_else(|| encoding("path"))?;
+        let max_bytes: Option<u64> = self.query.number("max_bytes")?;
+        let backup_count: Option<usize> = self.query.number("backup_count")?;
+        if self.query.take("json").is_none() {
+            let message = "samples are written as JSON, and not as Python shows a dictionary";
+            self.warnings.push(advice(message, "Add `json` behind a `?`, to say that it is meant"));
+        }
+        let (max_size, keep) = match (max_bytes, backup_count) {
+            // Ceilometer, too, wants both of them, and with 0 lets the file grow.
+            (Some(size), Some(count)) if size > 0 && count > 0 => (size, count),
+            _ => (u64::MAX, 0),
+        };
+        self.given(Output::File(FileOutput {
+            file: path.into(),
+            max_size: ByteSize::new(max_size),
+            keep,
+            name: name.to_owned(),
+            place,
+        }))
+    }
+
+    fn socket(self, name: &str, place: Option<Place>, scheme: &str) -> Result<FromUrl, Advice> {
+        let (host, port) = endpoint::address_of(self.place, PORT).map_err(|error| {
+            advice(format!("the publisher {scheme}:// is wrong: {error}"), format!("Write {scheme}://host:port"))
+        })?;
+        let secret = self.defaults.notifier.map(|notifier| notifier.secret.clone());
+        let publisher = self.defaults.host.to_owned();
+        let secret = secret.unwrap_or_else(|| Secret::new(DEFAULT_SECRET));
+        let socket = SocketOutput { name: name.to_owned(), host, port, secret, publisher, place };
+        self.given(if scheme == "udp" { Output::Udp { udp: socket } } else { Output::Tcp { tcp: socket } })
+    }
+
+    fn http(mut self, name: &str, place: Option<Place>, secure: bool) -> Result<FromUrl, Advice> {
+        let (mut server, batch_size) = self.server(secure, HTTP_TIMEOUT, None)?;
+        // Whatever else stands there is the server's.
+        let query = self.query.written();
+        self.query.0.clear();
+        if !query.is_empty() {
+            server.url.target = Secret::new(format!("{}?{query}", server.url.target.expose()));
+        }
+        let http = Box::new(HttpOutput { name: name.to_owned(), server, batch_size, place });
+        self.given(Output::Http { http })
+    }
+
+    fn opentelemetry(mut self, name: &str, place: Option<Place>, protocol: Protocol) -> Result<FromUrl, Advice> {
+        let secure = self.query.switch("ssl", false)?;
+        let port = if protocol == Protocol::Http { 4318 } else { 4317 };
+        let (mut server, batch_size) = self.server(secure, OTLP_TIMEOUT, Some(port))?;
+        if protocol == Protocol::Http {
+            let query = self.query.written();
+            self.query.0.clear();
+            if !query.is_empty() {
+                server.url.target = Secret::new(format!("{}?{query}", server.url.target.expose()));
+            }
+        }
+        server.target(protocol);
+        let name = name.to_owned();
+        let opentelemetry = Box::new(OpenTelemetryOutput { name, server, protocol, batch_size, place });
+        self.given(Output::OpenTelemetry { opentelemetry })
+    }
+
+    /// A server with the options of Ceilometer's publisher `http`, and how many samples it gets at once.
+    fn server(&mut self, secure: bool, timeout: Duration, port: Option<u16>) -> Result<(Server, usize), Advice> {
+        let wrong = |error: BadEndpoint| {
+            let remedy = "Write scheme://user:password@host:port/path, with other characters than letters encoded";
+            advice(format!("the publisher's URL is wrong: {error}"), remedy)
+        };
+        let mut url = Endpoint::of(secure, self.place, self.path).map_err(wrong)?;
+        let address = self.place.rsplit_once('@').map_or(self.place, |(_, address)| address);
+        if let Some(port) = port {
+            url.port = endpoint::address_of(address, port).map_err(wrong)?.1;
+        }
+        let mut server = Server::at(url, timeout);
+        if let Some(seconds) = self.query.number::<f64>("timeout")? {
+            let within = Some(seconds).filter(|seconds| (0.01..=LONGEST).contains(seconds));
+            server.timeout = Duration::from_secs_f64(within.ok_or_else(|| value("timeout", "from 0.01 to 600"))?);
+        }
+        if self.query.take("max_retries").is_some() {
+            self.has_no_effect("max_retries", "what cannot be delivered waits in the spool and is tried again");
+        }
+        let batch_size = if self.query.switch("batch", true)? { BATCH_SIZE } else { 1 };
+        match self.query.take("verify_ssl") {
+            None => {}
+            Some(text) => match switch(&text) {
+                Some(verify) => server.tls.verify = verify,
+                None => server.tls.ca_file = Some(self.defaults.folder.join(text)),
+            },
+        }
+        if !server.tls.verify && secure {
+            let message = "`verify_ssl` is off, and whoever is in between can read and change samples";
+            self.warnings.push(advice(message, "Name the authority's certificate: `verify_ssl=/path/of/it.pem`"));
+        }
+        server.tls.cert_file = self.query.take("clientcert").map(|path| self.defaults.folder.join(path));
+        server.tls.key_file = self.query.take("clientkey").map(|path| self.defaults.folder.join(path));
+        if server.tls.cert_file.is_none() && server.tls.key_file.take().is_some() {
+            self.has_no_effect("clientkey", "there is no `clientcert` that it belongs to");
+        }
+        if self.query.switch("raw_only", false)? {
+            self.has_no_effect("raw_only", "it is about events, and these are samples");
+        }
+        Ok((server, batch_size))
+    }
+
+    fn notifier(mut self, name: &str, place: Option<Place>) -> Result<FromUrl, Advice> {
+        let topics = self.query.take_all("topic");
+        let driver = self.query.take("driver");
+        if driver.is_some_and(|driver| !["rabbit", "kombu"].contains(&driver.as_str())) {
+            let message = "the publisher notifier:// has a driver that is not rabbit, and this daemon has no other";
+            return Err(advice(message, "Write driver=rabbit, or use another publisher"));
+        }
+        let mut format = Format::metering(self.defaults.host);
+        if let Format::Metering { per_meter, .. } = &mut format {
+            *per_meter = self.query.number::<u64>("per_meter_topic")?.unwrap_or(0) != 0;
+        }
+        const WAITS: &str = "what cannot be delivered waits in the spool, whose bounds stand under `spool`";
+        match self.query.take("policy").as_deref() {
+            None | Some("default") => {}
+            Some(_) => self.has_no_effect("policy", WAITS),
+        }
+        for option in ["max_queue_length", "max_retry"] {
+            if self.query.take(option).is_some() {
+                self.has_no_effect(option, WAITS);
+            }
+        }
+        let base = self.defaults.notifier;
+        let url = if self.place.is_empty() {
+            let remedy = "Write notifier://user:password@host:5672/, or add a notifier with a `url` to `outputs`";
+            let base = base.ok_or_else(|| advice("the publisher notifier:// names no broker", remedy))?;
+            base.url.clone()
+        } else {
+            let options = base.map_or_else(Options::default, |base| base.url.options.clone());
+            let url = format!("rabbit://{}{}?{}", self.place, self.path, self.query.written());
+            self.query.0.clear();
+            let url = TransportUrl::parse(&url, options).map_err(|error| {
+                let remedy =
+                    "Write notifier://user:password@host:5672/vhost, with other characters than letters encoded";
+                advice(format!("the publisher's URL is wrong: {error}"), remedy)
+            })?;
+            self.warnings.extend(url.warnings.iter().map(|warning| advice(warning.to_string(), warning.remedy())));
+            url
+        };
+        let notifier = Box::new(NotifierOutput {
+            name: name.to_owned(),
+            url,
+            exchange: base.map_or_else(|| EXCHANGE.to_owned(), |base| base.exchange.clone()),
+            topics: if topics.is_empty() { vec![format.topic().to_owned()] } else { topics },
+            format,
+            batch_size: base.map_or(50, |base| base.batch_size),
+            secret: base.map_or_else(|| Secret::new(DEFAULT_SECRET), |base| base.secret.clone()),
+            place,
+        });
+        if let Err(error) = notifier.target().check() {
+            let remedy = "Correct the topic or the virtual host";
+            return Err(advice(format!("the publisher notifier:// is wrong: {error}"), remedy));
+        }
+        self.given(Output::Notifier { notifier })
+    }
+}
+
+// === impl Query ===
+
+impl<'a> Query<'a> {
+    fn of(text: &'a str) -> Result<Self, Advice> {
+        let pairs = text.split('&').filter(|pair| !pair.is_empty());
+        let pairs = pairs.map(|written| {
+            let (name, value) = written.split_once('=').unwrap_or((written, ""));
+            // In a query, a `+` is a space.
+            let decode = |text: &str| decoded(&text.replace('+', " "));
+            Some(Pair { name: decode(name)?, value: decode(value)?, written })
+        });
+        pairs.collect::<Option<_>>().map(Self).ok_or_else(|| encoding("query"))
+    }
+
+    /// An option, if it is there. It counts once, and the last one counts.
+    fn take(&mut self, name: &str) -> Option<String> {
+        self.take_all(name).pop()
+    }
+
+    /// All options of a name.
+    fn take_all(&mut self, name: &str) -> Vec<String> {
+        self.0.extract_if(.., |pair| pair.name == name).map(|pair| pair.value).collect()
+    }
+
+    fn number<T: std::str::FromStr>(&mut self, name: &str) -> Result<Option<T>, Advice> {
+        let Some(text) = self.take(name).filter(|text| !text.is_empty()) else { return Ok(None) };
+        text.trim().parse().map(Some).map_err(|_| value(name, "a number"))
+    }
+
+    fn switch(&mut self, name: &str, default: bool) -> Result<bool, Advice> {
+        let Some(text) = self.take(name).filter(|text| !text.is_empty()) else { return Ok(default) };
+        switch(&text).ok_or_else(|| value(name, "true or false"))
+    }
+
+    /// What is left, as it was written.
+    fn written(&self) -> String {
+        self.0.iter().map(|pair| pair.written).collect::<Vec<_>>().join("&")
+    }
+}
+
+fn value(name: &str, expected: &str) -> Advice {
+    advice(format!("{} is not {expected}", quoted(name)), "Correct what stands behind the `?`")
+}
+
+fn encoding(what: &str) -> Advice {
+    let message = format!("the {what} of the publisher's URL is not UTF-8 after decoding its `%`");
+    advice(message, "Write a `%` as `%25`")
+}
+
+/// As oslo.utils reads switches.
+fn switch(text: &str) -> Option<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "t" | "true" | "on" | "y" | "yes" | "1" => Some(true),
+        "f" | "false" | "off" | "n" | "no" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+fn decoded(text: &str) -> Option<String> {
+    percent_decode_str(text).decode_utf8().ok().map(Into::into)
+}
+
+#[cfg(test)]
+mod tests;

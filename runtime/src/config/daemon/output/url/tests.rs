@@ -1,0 +1,122 @@
+use super::*;
+
+fn defaults(notifier: Option<&NotifierOutput>) -> UrlDefaults<'_> {
+    UrlDefaults { host: "compute-1", folder: Path::new("/etc/ceilometer"), notifier }
+}
+
+fn read(url: &str) -> Result<FromUrl, Advice> {
+    Output::of_url(url, "a:b", None, defaults(None))
+}
+
+fn output(url: &str) -> Output {
+    let FromUrl { output, warnings } = read(url).unwrap();
+    assert_eq!(warnings, [], "{url}");
+    assert_eq!(output.name(), "a:b");
+    output
+}
+
+/// What is said of a URL that is taken.
+fn warnings(url: &str) -> Vec<String> {
+    read(url).unwrap().warnings.into_iter().map(|advice| advice.message).collect()
+}
+
+#[test]
+fn http_has_the_options_of_ceilometer_and_hands_on_the_others() {
+    let Output::Http { http } = output("http://u:p%20w@h:80/a?x=1&timeout=2&batch=False&y=b%20c") else { panic!() };
+    assert_eq!(http.server.url.target.expose(), "/a?x=1&y=b%20c");
+    assert_eq!(http.server.url.login.as_ref().unwrap().password.expose(), "p w");
+    assert_eq!((http.server.timeout, http.batch_size), (Duration::from_secs(2), 1));
+    let url = "https://h/?verify_ssl=ca.pem&clientcert=/c.pem&clientkey=k.pem";
+    let Output::Http { http } = output(url) else { panic!() };
+    let tls = &http.server.tls;
+    assert!(tls.verify && http.server.url.secure && http.server.url.port == 443);
+    let paths = [&tls.ca_file, &tls.cert_file, &tls.key_file].map(|path| path.clone().unwrap().display().to_string());
+    assert_eq!(paths, ["/etc/ceilometer/ca.pem", "/c.pem", "/etc/ceilometer/k.pem"]);
+    let said = warnings("https://h/?max_retries=3&verify_ssl=no&clientkey=k&raw_only=1");
+    assert_eq!(said.len(), 4, "{said:?}");
+    assert!(warnings("http://h?verify_ssl=False").is_empty(), "nothing is encrypted there");
+}
+
+#[test]
+fn opentelemetry_by_either_protocol() {
+    for (url, target, port, secure) in [
+        ("opentelemetryhttp://h:1/v1/metrics", "/v1/metrics", 1, false),
+        ("opentelemetryhttp://h", "/v1/metrics", 4318, false),
+        ("opentelemetryhttp://h/x?ssl=true&tenant=7", "/x?tenant=7", 4318, true),
+        ("opentelemetrygrpc://h", "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", 4317, false),
+    ] {
+        let Output::OpenTelemetry { opentelemetry } = output(url) else { panic!("{url}") };
+        let Endpoint { target: found, port: on, secure: encrypted, .. } = &opentelemetry.server.url;
+        assert_eq!((found.expose(), *on, *encrypted), (target, port, secure));
+    }
+}
+
+#[test]
+fn sockets_files_and_nothing() {
+    let Output::Udp { udp } = output("udp://collector") else { panic!() };
+    assert_eq!((udp.address(), udp.publisher.as_str()), ("collector:4952".to_owned(), "compute-1"));
+    let Output::Tcp { tcp } = output("tcp://[::1]:5") else { panic!() };
+    assert_eq!(tcp.address(), "[::1]:5");
+    let Output::File(file) = output("file:///var/x%20y?max_bytes=10&backup_count=2&json") else { panic!() };
+    assert_eq!((file.file.as_path(), file.max_size.bytes(), file.keep), (Path::new("/var/x y"), 10, 2));
+    let Output::File(file) = read("file:///x?max_bytes=10").unwrap().output else { panic!() };
+    assert_eq!((file.max_size.bytes(), file.keep), (u64::MAX, 0), "it takes both");
+    assert_eq!(output("test"), Output::Test { test: "a:b".to_owned() });
+    assert_eq!(output("test://"), Output::Test { test: "a:b".to_owned() });
+}
+
+#[test]
+fn notifiers_have_the_broker_of_the_configuration_or_their_own() {
+    let Output::Notifier { notifier: own } = output("notifier://u:hush@h:1/v?topic=a&topic=b&rabbit_quorum_queue=1")
+    else {
+        panic!()
+    };
+    assert_eq!(own.topics, ["a", "b"]);
+    assert!(own.url.options.rabbit_quorum_queue);
+    assert_eq!(own.target().keys, ["a.sample", "b.sample"]);
+    let Format::Metering { publisher, per_meter: false } = &own.format else { panic!() };
+    assert_eq!(publisher, "telemetry.publisher.compute-1");
+    for url in ["notifier", "notifier://", "notifier://?per_meter_topic=1"] {
+        let FromUrl { output, warnings } = Output::of_url(url, "n", None, defaults(Some(&own))).unwrap();
+        let Output::Notifier { notifier } = output else { panic!() };
+        assert_eq!(
+            (&notifier.url, notifier.topics.as_slice(), warnings.len()),
+            (&own.url, &["metering".to_owned()][..], 0)
+        );
+        assert_eq!(matches!(notifier.format, Format::Metering { per_meter: true, .. }), url.contains("per_meter"));
+    }
+    assert!(read("notifier://").unwrap_err().message.contains("names no broker"));
+    assert!(read("notifier://h?driver=kafka").unwrap_err().message.contains("driver"));
+    assert_eq!(warnings("notifier://h?policy=drop&max_queue_length=5&max_retry=100").len(), 3);
+    assert_eq!(warnings("notifier://h?policy=default"), [""; 0]);
+}
+
+#[test]
+fn what_is_not_there_is_said_by_name_and_nothing_secret_is_repeated() {
+    for name in ["gnocchi", "prometheus", "zaqar", "kafka", "direct", "database"] {
+        let told = read(&format!("{name}://u:hunter2@h")).unwrap_err();
+        assert_eq!(told.message, format!("the publisher {name}:// is not there yet"));
+    }
+    let told = read("smtp://u:hunter2@h").unwrap_err();
+    assert_eq!(told.message, "there is no publisher `smtp`");
+    assert!(told.remedy.contains("opentelemetrygrpc://"));
+    for url in [
+        "u:hunter2@h",
+        "http://u:hunter2",
+        "http://u:1/hunter2@h",
+        "http://h?timeout=hunter2",
+        "udp://u:hunter2@h",
+        "tcp://h:hunter2",
+        "file://hunter2",
+        "notifier://u:hunter2:1@h:x",
+        "opentelemetryhttp://u:hunter2",
+        "http://u:hunter2@h?timeout=%ff",
+    ] {
+        let told = read(url).unwrap_err();
+        assert!(!format!("{told:?}").contains("hunter2"), "{url}: {told:?}");
+    }
+    let url = "https://me:hunter2@h/hunter2?token=hunter2&clientcert=/x";
+    assert!(!format!("{:?}", read(url).unwrap()).contains("hunter2"));
+    let shown = serde_json::to_string(&output(url)).unwrap();
+    assert!(!shown.contains("hunter2"), "{shown}");
+}

@@ -1,0 +1,13 @@
+//! Samples to servers of HTTP: as Ceilometer's publisher `http` posts them, or in any other form.
+//!
+//! - [`client`]: one connection that is kept, to one server.
+//! - [`poster`]: a record in requests, tried again until all of it is taken or known to be refused.
+//! - [`json`]: lists of samples in JSON.
+
+pub mod client;
+pub mod json;
+pub mod poster;
+
+pub use self::client::{Answer, Client, Failure};
+pub use self::json::Lists;
+pub use self::poster::{Form, Poster, Verdict};

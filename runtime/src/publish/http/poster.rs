@@ -1,0 +1,334 @@
+//! A record in requests, tried again until all of it is taken or known to be refused.
+//!
+//! A server that refuses what it is sent may mean a sample of it, or everything. A request that is refused is made
+//! smaller by halves, until it is known which samples are meant; these are given up once the server has taken others. As
+//! long as it takes nothing at all, nothing is given up: something else is wrong then.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::header::{self, HeaderName};
+use hyper::{StatusCode, Version};
+
+use super::client::{Answer, Client};
+use crate::clock::{Clock, SystemClock};
+use crate::config::Secret;
+use crate::config::daemon::Server;
+use crate::publish::pauses::Pauses;
+use crate::publish::publisher::{Health, Publisher};
+use crate::spool::log::{Cause, Counts};
+use crate::spool::record::counts_of;
+use crate::spool::{Delivery, Feed};
+
+/// A way of writing samples, and of reading what a server says to them.
+pub trait Form: Send + 'static {
+    /// The version of HTTP.
+    const VERSION: Version = Version::HTTP_11;
+
+    /// Headers of each request.
+    fn headers(&self) -> Vec<(HeaderName, &'static str)>;
+
+    /// Samples of a record, by their places in it.
+    fn body(&mut self, record: &Delivery, places: Range<usize>) -> Bytes;
+
+    /// What an answer means.
+    fn verdict(&self, answer: &Answer) -> Verdict {
+        Verdict::of_status(answer)
+    }
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// All of it was taken.
+    Taken,
+    /// All of it but so many samples, which will never be taken.
+    TakenBut(u64, String),
+    /// It will not be taken, however often it comes.
+    Refused(String),
+    /// It may be taken later, perhaps not before so long.
+    Later(String, Option<Duration>),
+}
+
+/// Posts samples in a form to a server.
+#[derive(Debug)]
+pub struct Poster<F> {
+    form: F,
+    client: Client,
+    batch_size: usize,
+    pauses: Pauses,
+    health: Health,
+    /// Whether it was said that samples wait.
+    failing: bool,
+    /// Why samples were refused, as far as that was said.
+    refusals: Vec<String>,
+}
+
+/// What became of a record.
+enum Posted {
+    /// It is done with, but for samples at these places, which are lost.
+    Done(Vec<usize>),
+    /// All of it was refused.
+    Refused(String),
+}
+
+/// Refusals after which nothing is tried any more of a record of which nothing was taken.
+const ENOUGH: usize = 64;
+/// Reasons that are remembered, so that they are said once.
+const MOST_REASONS: usize = 20;
+
+// === impl Poster ===
+
+impl<F: Form> Poster<F> {
+    /// Posts to this server, so many samples at once.
+    pub fn new(form: F, server: &Server, batch_size: usize) -> Self {
+        Self {
+            form,
+            client: Client::new(server, F::VERSION),
+            batch_size: batch_size.max(1),
+            pauses: Pauses::default(),
+            health: Health::default(),
+            failing: false,
+            refusals: Vec::new(),
+        }
+    }
+
+    /// Delivers until the feed ends.
+    async fn deliver(&mut self, feed: &mut Feed) -> Option<()> {
+        // A record that was refused as a whole, until it is known whether others are, too.
+        let mut odd: Option<Delivery> = None;
+        loop {
+            let record = feed.next().await?;
+            loop {
+                if let Some(again) = odd.take() {
+                    match self.post(&again, feed).await? {
+                        Posted::Done(lost) => self.done(&again, &lost, feed),
+                        Posted::Refused(_) => odd = Some(again),
+                    }
+                }
+                match self.post(&record, feed).await? {
+                    Posted::Done(lost) => {
+                        if let Some(odd) = odd.take() {
+                            let all: Vec<usize> = (0..odd.content.len()).collect();
+                            self.done(&odd, &all, feed);
+                        }
+                        self.done(&record, &lost, feed);
+                        break;
+                    }
+                    Posted::Refused(why) => {
+                        self.waits(&why);
+                        if odd.is_none() {
+                            odd = Some(record);
+                            break;
+                        }
+                        feed.pause(self.pauses.next(None)).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// One record, but for samples that are refused. None once the publisher is to stop.
+    async fn post(&mut self, record: &Delivery, feed: &mut Feed) -> Option<Posted> {
+        let samples = record.content.len();
+        let starts = (0..samples).step_by(self.batch_size);
+        let mut waiting: VecDeque<Range<usize>> =
+            starts.map(|start| start..samples.min(start.saturating_add(self.batch_size))).collect();
+        let (mut lost, mut taken, mut refusals, mut reason) = (Vec::new(), samples == 0, 0, String::new());
+        while let Some(places) = waiting.pop_front() {
+            match self.ask(record, places.clone(), feed).await? {
+                Verdict::Taken => taken = true,
+                Verdict::TakenBut(number, why) => {
+                    taken = true;
+                    self.say_lost(number, &why);
+                    lost.extend(spread(places, number));
+                }
+                Verdict::Refused(why) => {
+                    refusals += 1;
+                    reason = why;
+                    if !taken && refusals >= ENOUGH {
+                        break;
+                    }
+                    match places.len() {
+                        0 | 1 => lost.extend(places),
+                        number => {
+                            let middle = places.start + number / 2;
+                            waiting.extend([places.start..middle, middle..places.end]);
+                        }
+                    }
+                }
+                // Whoever asks tries again by itself.
+                Verdict::Later(..) => waiting.push_front(places),
+            }
+        }
+        if !taken {
+            return Some(Posted::Refused(reason));
+        }
+        if refusals > 0 {
+            self.say_lost(lost.len() as u64, &reason);
+        }
+        lost.sort_unstable();
+        Some(Posted::Done(lost))
+    }
+
+    /// Makes a request until there is an answer that another try would not change.
+    async fn ask(&mut self, record: &Delivery, places: Range<usize>, feed: &mut Feed) -> Option<Verdict> {
+        let headers = self.form.headers();
+        let body = self.form.body(record, places);
+        loop {
+            let verdict = match self.client.post(body.clone(), &headers).await {
+                Ok(answer) => self.form.verdict(&answer),
+                Err(failure) => Verdict::Later(failure.to_string(), None),
+            };
+            match verdict {
+                Verdict::Later(why, after) => {
+                    self.waits(&why);
+                    feed.pause(self.pauses.next(after)).await?;
+                }
+                Verdict::Refused(_) => return Some(verdict),
+                Verdict::Taken | Verdict::TakenBut(..) => {
+                    self.works();
+                    return Some(verdict);
+                }
+            }
+        }
+    }
+
+    fn done(&self, record: &Delivery, lost: &[usize], feed: &mut Feed) {
+        let mut refused: Vec<(Cause, Counts)> = Vec::new();
+        if !lost.is_empty() {
+            refused.push((Cause::Refused, counts_of(&record.content, lost.iter().copied())));
+        }
+        feed.delivered_but(record.sequence, refused);
+    }
+
+    fn waits(&mut self, why: &str) {
+        let why = hidden(why, self.client.server());
+        let server = &self.client.server().url;
+        self.health.fails(format!("{server}: {why}"));
+        if !std::mem::replace(&mut self.failing, true) {
+            tracing::warn!(%server, why, "Samples cannot be delivered; they wait in the spool.");
+        }
+    }
+
+    fn works(&mut self) {
+        self.pauses.reset();
+        if std::mem::take(&mut self.failing) {
+            self.health.works();
+            tracing::info!(server = %self.client.server().url, "Samples are delivered again.");
+        }
+    }
+
+    /// Says once why samples are lost.
+    fn say_lost(&mut self, samples: u64, why: &str) {
+        if samples == 0 || self.refusals.len() >= MOST_REASONS || self.refusals.iter().any(|known| known == why) {
+            return;
+        }
+        self.refusals.push(why.to_owned());
+        let (server, why) = (&self.client.server().url, hidden(why, self.client.server()));
+        tracing::warn!(%server, why, samples, "The server will never take some samples: they are lost, and counted.");
+    }
+}
+
+impl<F: Form> Publisher for Poster<F> {
+    fn run(mut self: Box<Self>, mut feed: Feed, health: Health) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move {
+            self.health = health;
+            // It ends when the feed does.
+            let _ = self.deliver(&mut feed).await;
+        })
+    }
+}
+
+/// So many places out of these, about as many of each meter as there are of it: who takes a part does not say which.
+fn spread(places: Range<usize>, number: u64) -> impl Iterator<Item = usize> {
+    let all = places.len();
+    let number = usize::try_from(number).unwrap_or(all).min(all);
+    (0..number).map(move |i| places.start + i * all / number)
+}
+
+/// What a server or the system said, on one line, and without what we would not say ourselves.
+fn hidden(text: &str, server: &Server) -> String {
+    const SHOWN: usize = 300;
+    let login = server.url.login.iter().flat_map(|login| [&login.user, &login.password]);
+    let secrets = login.chain(server.headers.iter().map(|(_, value)| value)).map(Secret::expose);
+    let mut shown = text.to_owned();
+    for secret in secrets.filter(|secret| !secret.is_empty()) {
+        shown = shown.replace(secret, "***");
+    }
+    shown.chars().take(SHOWN).flat_map(char::escape_debug).collect()
+}
+
+// === impl Verdict ===
+
+impl Verdict {
+    /// What the status of an answer says by itself.
+    pub fn of_status(answer: &Answer) -> Self {
+        let status = answer.status;
+        let why = format!("it answers {status}");
+        match status {
+            status if status.is_success() => Self::Taken,
+            StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
+                Self::Refused(why)
+            }
+            _ => Self::Later(why, retry_after(answer)),
+        }
+    }
+}
+
+/// When the server wants to be asked again.
+fn retry_after(answer: &Answer) -> Option<Duration> {
+    let text = answer.headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let then = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    let now = jiff::Timestamp::from_nanosecond(SystemClock.now().wall.into()).ok()?;
+    Some(Duration::try_from(then.duration_since(now)).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, headers: &[(&'static str, &str)]) -> Answer {
+        let headers = headers.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
+        let (body, trailers) = Default::default();
+        Answer { status: StatusCode::from_u16(status).unwrap(), headers: headers.collect(), body, trailers }
+    }
+
+    #[test]
+    fn statuses_about_samples_are_told_from_those_about_the_server() {
+        for (status, expected) in [(200, "taken"), (204, "taken"), (400, "refused"), (413, "refused"), (422, "refused")]
+            .into_iter()
+            .chain([301, 401, 403, 404, 408, 429, 500, 502, 503, 504].map(|status| (status, "later")))
+        {
+            let verdict = match Verdict::of_status(&answer(status, &[])) {
+                Verdict::Taken => "taken",
+                Verdict::Refused(_) => "refused",
+                Verdict::Later(_, None) => "later",
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(verdict, expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn who_wants_to_be_asked_later_is() {
+        let after = |text: &str| retry_after(&answer(503, &[("retry-after", text)]));
+        assert_eq!(after("7"), Some(Duration::from_secs(7)));
+        assert_eq!(after("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
+        assert!(after("Fri, 31 Dec 9998 23:59:59 GMT").unwrap() > Duration::from_secs(1 << 30));
+        assert_eq!(after("soon"), None);
+    }
+
+    #[test]
+    fn what_is_lost_of_a_part_is_spread_over_it() {
+        assert_eq!(spread(10..20, 5).collect::<Vec<_>>(), [10, 12, 14, 16, 18]);
+        assert_eq!(spread(10..13, 99).collect::<Vec<_>>(), [10, 11, 12]);
+        assert_eq!(spread(3..4, 0).count(), 0);
+    }
+}
