@@ -32,7 +32,7 @@ use crate::modules::deployment::{Deployment, Key, Version};
 use crate::modules::registry::Registry;
 use crate::modules::store::Pinned;
 use crate::modules::{Modules, NotLoaded};
-use crate::pipeline::Chain;
+use crate::pipeline::{Chain, Sinks};
 use crate::publish::id::Ids;
 use crate::sandbox::host::state::State;
 use crate::sandbox::ledger::Ledger;
@@ -53,6 +53,7 @@ pub struct Agent {
     directory: Directory,
     modules: Modules,
     chains: Vec<Chain>,
+    sinks: Sinks,
     states: HashMap<Arc<str>, Arc<State>>,
     kept: Kept,
     /// Whose meters are whose.
@@ -211,7 +212,7 @@ impl Agent {
         let reader = Reader::new(hypervisor, Arc::clone(&clock), config.watchdog(), config.reader.max_stuck);
         let directory = Directory::new(Rules::of(&config));
         let ids = Ids::new(&config.host, clock.now());
-        let chains = modules.chains();
+        let (chains, sinks) = (modules.chains(), Sinks::of(config.pipeline.as_ref(), &modules.sinks));
         let names = Arc::new(modules.names.clone());
         let mut tenants = Tenants::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
         let operators = Operators::of(&config, &modules.pollsters);
@@ -233,6 +234,7 @@ impl Agent {
             names,
             modules,
             chains,
+            sinks,
             states: HashMap::new(),
             kept: HashMap::new(),
             ledger,
@@ -261,10 +263,12 @@ impl Agent {
         let modules = load(&self.sandbox, &config).await?;
         self.reader.reconfigure(config.watchdog(), config.reader.max_stuck);
         self.directory.reconfigure(Rules::of(&config));
-        let mut old = std::mem::replace(&mut self.chains, modules.chains());
-        for chain in &mut self.chains {
-            chain.take_over(&mut old);
-        }
+        let old_chains = std::mem::replace(&mut self.chains, modules.chains());
+        let old_sinks = std::mem::replace(&mut self.sinks, Sinks::of(config.pipeline.as_ref(), &modules.sinks));
+        let old = old_chains.into_iter().map(|chain| chain.transformer);
+        let mut old = old.chain(old_sinks.into_transformers()).collect();
+        let chains = self.chains.iter_mut().map(|chain| &mut chain.transformer);
+        chains.chain(self.sinks.transformers_mut()).for_each(|transformer| transformer.take_over(&mut old));
         // Another module, or another configuration, would not know what to make of what the old one remembers.
         let is_the_same = |name: &str| modules.work_of(name).is_some_and(|new| self.modules.work_of(name) == Some(new));
         self.states.retain(|name, _| is_the_same(name));

@@ -40,6 +40,7 @@ use crate::agent::Agent;
 use crate::agent::report::{ModuleReport, Report};
 use crate::clock::Clock;
 use crate::hypervisor::HypervisorError;
+use crate::pipeline::Route;
 use crate::publish::Publishers;
 use crate::schedule::Slots;
 use crate::spool::Spool;
@@ -257,7 +258,12 @@ pub fn spool_status(path: &Path, view: &View, failing: Option<String>) -> SpoolS
 /// A publisher's losses, row by row.
 fn losses(books: &Books) -> Vec<Loss> {
     let row = |loss: &crate::spool::books::Loss| {
-        let unknown = || Kind { module: "(unknown)".into(), tenant: "(unknown)".into(), meter: "(unknown)".into() };
+        let unknown = || Kind {
+            module: "(unknown)".into(),
+            tenant: "(unknown)".into(),
+            route: Route::default(),
+            meter: "(unknown)".into(),
+        };
         let kind = loss.kind.clone().unwrap_or_else(unknown);
         Loss {
             publisher: books.publisher.clone(),

@@ -11,13 +11,14 @@ pub mod registry;
 pub mod store;
 pub mod trust;
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::agent::usage;
 use crate::config::daemon::{Config, ModuleEntry, Transform};
-use crate::config::{MeterFilter, Place, Problems};
+use crate::config::{MeterFilter, Pipelines, Place, Problems};
 use crate::contract::Meter;
 use crate::files;
 use crate::pipeline::Chain;
@@ -39,6 +40,9 @@ const BUILT_IN: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/built_in.
 /// Built-in pollsters that run only where the configuration says so: meters of old, and meters beyond Ceilometer's.
 const OFF_BY_DEFAULT: [&str; 2] = ["deep", "mitaka"];
 
+/// The longest part of a sink's name in the name of its transformers.
+const LONGEST_SINK: usize = 40;
+
 /// Modules that are ready to run.
 #[derive(Debug, Default, Clone)]
 pub struct Modules {
@@ -46,6 +50,8 @@ pub struct Modules {
     pub pollsters: Vec<Arc<Module>>,
     /// Transformers with the meters that they are for, in the order of the configuration.
     pub transformers: Vec<(MeterFilter, Arc<Module>)>,
+    /// Transformers of pipelines' sinks, sink by sink in the order of the configuration.
+    pub sinks: Vec<Vec<Arc<Module>>>,
     /// Names of the meters that they describe.
     pub names: Names,
     /// What is odd about how they are configured.
@@ -91,18 +97,19 @@ impl Modules {
     /// Loads what the configuration wants. Problems name the line that wants it.
     pub async fn load(sandbox: &Sandbox, config: &Config) -> Result<Self, NotLoaded> {
         let problems = Problems::of(config.file.as_deref());
-        let (pollsters, transformers) = (Vec::new(), Vec::new());
+        let (pollsters, transformers, sinks) = (Vec::new(), Vec::new(), Vec::new());
         let mut names = Names::default();
         usage::reserve(&mut names);
-        let mut loading = Loading { sandbox, config, problems, refused: false, pollsters, transformers, names };
+        let mut loading = Loading { sandbox, config, problems, refused: false, pollsters, transformers, sinks, names };
         loading.built_in().await;
         loading.named().await;
         loading.transformers().await;
+        loading.sinks().await;
         if loading.problems.has_errors() {
             return Err(NotLoaded { problems: loading.problems, refused: loading.refused });
         }
-        let Loading { pollsters, transformers, names, problems, .. } = loading;
-        Ok(Self { pollsters, transformers, names, warnings: problems })
+        let Loading { pollsters, transformers, sinks, names, problems, .. } = loading;
+        Ok(Self { pollsters, transformers, sinks, names, warnings: problems })
     }
 
     /// The work of the module of a name.
@@ -131,6 +138,17 @@ fn remedy(failure: &Failure) -> &'static str {
     }
 }
 
+/// What a transformer of a sink is called, in the ledger and in the log: nothing else is.
+fn link_name(sink: &str, transformer: &str, taken: &mut HashSet<String>) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+    let sink: String = sink.chars().map(plain).take(LONGEST_SINK).collect();
+    let name = format!("{sink}:{transformer}");
+    let numbered = (2..).map(|number: u32| format!("{name}#{number}"));
+    let name = std::iter::once(name.clone()).chain(numbered).find(|name| !taken.contains(name)).unwrap_or(name);
+    taken.insert(name.clone());
+    name
+}
+
 struct Loading<'a> {
     sandbox: &'a Sandbox,
     config: &'a Config,
@@ -138,6 +156,7 @@ struct Loading<'a> {
     refused: bool,
     pollsters: Vec<Arc<Module>>,
     transformers: Vec<(MeterFilter, Arc<Module>)>,
+    sinks: Vec<Vec<Arc<Module>>>,
     names: Names,
 }
 
@@ -178,7 +197,7 @@ impl Loading<'_> {
                     let message = format!("there is no built-in module {:?}", entry.name);
                     self.problems.error(entry.place, &format!("modules.{}", entry.name), message, remedy);
                 }
-                Some(_) if !entry.enabled || self.config.transform.iter().any(|t| t.module == entry.name) => {}
+                Some(_) if !entry.enabled || self.transforms(&entry.name) => {}
                 Some(file) => {
                     let code = self.code(file).await;
                     self.configure(&entry.name, false, code, Some(entry)).await;
@@ -192,12 +211,11 @@ impl Loading<'_> {
         for (place, transform) in self.config.transform.iter().enumerate() {
             let key = format!("transform[{place}].module");
             let named = self.config.modules.iter().find(|entry| entry.name == transform.module && entry.file.is_some());
-            let code = match (built_in().find(|module| module.name == transform.module), named) {
-                (Some(module), _) => self.sandbox.load(module.wasm).await,
-                (None, Some(ModuleEntry { file: Some(file), .. })) => self.code(file).await,
-                _ => {
+            let code = match self.transformer(&transform.module).await {
+                Some(code) => code,
+                None => {
                     let message = format!("there is no transformer {:?}", transform.module);
-                    let remedy = "Write delta, or the name of a module that has a file under modules";
+                    let remedy = "Write one of the built-in ones, such as delta, or the name of a module that has a file under modules";
                     self.problems.error(transform.place, &key, message, remedy);
                     continue;
                 }
@@ -232,6 +250,83 @@ impl Loading<'_> {
                 Err(failure) => self.refuse(&transform.module, transform.place, &key, &failure),
             }
         }
+    }
+
+    /// Whether a module is one that the configuration transforms with.
+    fn transforms(&self, name: &str) -> bool {
+        let sinks = self.config.pipeline.iter().flat_map(|pipelines| &pipelines.sinks);
+        sinks.flat_map(|sink| &sink.transformers).any(|transformer| transformer.name == name)
+            || self.config.transform.iter().any(|transform| transform.module == name)
+    }
+
+    /// The code of a transformer: a built-in one, or the operator's own; `None` if there is none of this name.
+    async fn transformer(&self, name: &str) -> Option<Result<Code, Failure>> {
+        let named = self.config.modules.iter().find(|entry| entry.name == name && entry.file.is_some());
+        match (built_in().find(|module| module.name == name), named) {
+            (Some(module), _) => Some(self.sandbox.load(module.wasm).await),
+            (None, Some(ModuleEntry { file: Some(file), .. })) => Some(self.code(file).await),
+            _ => None,
+        }
+    }
+
+    /// The chains of pipelines' sinks. Each transformer is asked what it makes of what the one before it gives.
+    async fn sinks(&mut self) {
+        let Some(pipelines) = &self.config.pipeline else { return };
+        let mut problems = Problems::of(self.config.pipeline_file.as_deref());
+        let mut taken = HashSet::new();
+        for (number, sink) in pipelines.sinks.iter().enumerate() {
+            let mut inputs = self.inputs(pipelines, number);
+            let mut modules = Vec::with_capacity(sink.transformers.len());
+            for (place, transformer) in sink.transformers.iter().enumerate() {
+                let key = format!("sinks[{number}].transformers[{place}]");
+                let name = link_name(&sink.name, &transformer.name, &mut taken);
+                let named = self.config.modules.iter().find(|entry| entry.name == transformer.name);
+                let limits = named.map_or(self.config.sandbox.limits, |entry| entry.limits);
+                let configured = match self.transformer(&transformer.name).await {
+                    // The names of all are checked at once.
+                    None => break,
+                    Some(Ok(code)) if code.manifest.world != World::Transformer => {
+                        let message = format!("{} is a pollster", transformer.name);
+                        problems.error(transformer.place, &key, message, "Name a transformer, such as rate_of_change");
+                        break;
+                    }
+                    Some(Ok(code)) => {
+                        let text = transformer.parameters.text();
+                        self.sandbox.configure_for(&name, named.is_none(), code, text, limits.into(), &inputs).await
+                    }
+                    Some(Err(failure)) => Err(failure),
+                };
+                match configured {
+                    Ok((module, gives)) => {
+                        inputs = gives.meters.clone();
+                        modules.push(Arc::new(module));
+                    }
+                    Err(failure) => {
+                        self.refused |= failure.cause != Cause::BadDescription;
+                        let message = format!(
+                            "the transformer {} of the sink {}: {}",
+                            transformer.name,
+                            sink.name,
+                            failure.on_one_line()
+                        );
+                        problems.error(transformer.place, &key, message, remedy(&failure));
+                        break;
+                    }
+                }
+            }
+            self.sinks.push(modules);
+        }
+        let is_known = |name: &str| self.config.modules.iter().any(|entry| entry.name == name && entry.file.is_some());
+        problems.extend(pipelines.check_transformers(self.config.pipeline_file.as_deref(), is_known));
+        self.problems.extend(problems);
+    }
+
+    /// The meters that are known beforehand and that a sink takes.
+    fn inputs(&self, pipelines: &Pipelines, sink: usize) -> Vec<Meter> {
+        let sources = pipelines.iter().filter(|(pipeline, ..)| pipeline.sink == sink);
+        let meters: Vec<&MeterFilter> = sources.map(|(_, source, _)| &source.meters).collect();
+        let described = self.pollsters.iter().flat_map(|module| &module.description.meters);
+        described.filter(|meter| meters.iter().any(|meters| meters.matches(&meter.name))).cloned().collect()
     }
 
     /// What comes out stands beside what went in, so it needs a name of its own.

@@ -2,8 +2,12 @@
 
 pub mod chain;
 pub mod parts;
+pub mod route;
 pub mod samples;
+pub mod sinks;
 pub mod stamp;
 
 pub use self::chain::Chain;
+pub use self::route::Route;
 pub use self::samples::{NoteColumn, Samples, Slot};
+pub use self::sinks::Sinks;

@@ -4,6 +4,7 @@ mod crowd;
 mod deploying;
 mod failing;
 mod outputs;
+mod pipelines;
 mod reloading;
 mod requests;
 mod resources;

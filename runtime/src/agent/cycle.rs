@@ -58,6 +58,7 @@ impl Agent {
         slot.samples.extend(self.metered(&usage, &snapshot.resources, &others, at));
         self.forget(at);
         self.begin(due.into_iter().map(|due| (due.key, due.run)), &snapshot, &slot, measured);
+        modules.extend(self.sink(&mut slot).await);
         drop(alone);
         self.tally.cycles += 1;
         self.tally.samples += slot.len() as u64;
@@ -175,13 +176,7 @@ impl Agent {
     /// Runs the transformers over what pollsters measured; none sees what another made. One that fails loses its own
     /// output only.
     async fn transform(&mut self, slot: &mut Slot, reports: &mut Vec<ModuleReport>) {
-        let around = Surroundings {
-            sandbox: Arc::clone(&self.sandbox),
-            guests: self.guests.clone(),
-            ledger: Arc::clone(&self.ledger),
-            tenant: Arc::clone(&self.tenant),
-            clock: Arc::clone(&self.clock),
-        };
+        let around = self.around_chains();
         let measured = slot.samples.len();
         for at in 0..self.chains.len() {
             let Self { chains, directory, names, ids, .. } = self;
@@ -196,6 +191,28 @@ impl Agent {
         }
     }
 
+    /// Hands the samples of a slot to pipelines' sinks, and adds what comes out.
+    pub(super) async fn sink(&mut self, slot: &mut Slot) -> Vec<ModuleReport> {
+        let around = self.around_chains();
+        let Self { sinks, directory, ids, .. } = self;
+        let reports = sinks.run(&around, directory, ids, slot).await;
+        for report in &reports {
+            self.failed(&report.name, &report.failures);
+            self.ledger.gave(&report.name, &report.tenant, report.samples, report.took, report.memory);
+        }
+        reports
+    }
+
+    fn around_chains(&self) -> Surroundings {
+        Surroundings {
+            sandbox: Arc::clone(&self.sandbox),
+            guests: self.guests.clone(),
+            ledger: Arc::clone(&self.ledger),
+            tenant: Arc::clone(&self.tenant),
+            clock: Arc::clone(&self.clock),
+        }
+    }
+
     /// Forgets resources that have been gone for long, here and in every module's state.
     fn forget(&mut self, now: Moment) {
         let gone = self.directory.forget(now);
@@ -205,9 +222,8 @@ impl Agent {
         for state in self.states.values_mut().chain(self.kept.values_mut()) {
             Arc::make_mut(state).forget(&gone);
         }
-        for chain in &mut self.chains {
-            chain.forget(&gone);
-        }
+        let chains = self.chains.iter_mut().map(|chain| &mut chain.transformer);
+        chains.chain(self.sinks.transformers_mut()).for_each(|transformer| transformer.forget(&gone));
         self.tenants.forget(&gone, now.monotonic);
     }
 

@@ -42,9 +42,10 @@ impl Agent {
             let state = self.kept.get(&module.work(&[])).cloned().unwrap_or_default();
             self.states.insert(Arc::clone(&module.name), state);
         }
-        for chain in &mut self.chains {
-            let state = self.kept.get(&chain.work()).cloned().unwrap_or_default();
-            chain.set_state(state);
+        let chains = self.chains.iter_mut().map(|chain| &mut chain.transformer);
+        for transformer in chains.chain(self.sinks.transformers_mut()) {
+            let state = self.kept.get(transformer.work()).cloned().unwrap_or_default();
+            transformer.set_state(state);
         }
         self.tenants.roll_back();
     }
@@ -65,7 +66,8 @@ impl Agent {
             let state = self.states.get(&module.name)?;
             Some((module.work(&[]), Arc::clone(state)))
         });
-        let chains = self.chains.iter().map(|chain| (chain.work(), Arc::clone(chain.state())));
+        let transformers = self.chains.iter().map(|chain| &chain.transformer).chain(self.sinks.transformers());
+        let chains = transformers.map(|transformer| (transformer.work().to_owned(), Arc::clone(transformer.state())));
         let tenants = self.tenants.states().map(|(work, state)| (work, Arc::clone(state)));
         pollsters.chain(chains).chain(tenants).collect()
     }

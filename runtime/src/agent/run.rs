@@ -282,7 +282,8 @@ impl Run<'_> {
         // What is done a moment later is in the same record.
         sleep(GATHERED).await;
         agent.tenants.gather();
-        while let Some(Landing { slot, reports, changes }) = agent.land() {
+        while let Some(Landing { mut slot, mut reports, changes }) = agent.land() {
+            reports.extend(agent.sink(&mut slot).await);
             self.control.landed(agent, &reports);
             changes.iter().for_each(|(key, changes, why)| tenants::say(key, changes, why.as_deref()));
             // Nothing that would have to be kept.

@@ -9,7 +9,7 @@ use crate::clock::Moment;
 use crate::config::MeterFilter;
 use crate::contract::{Column, Kind, Meter, Values};
 use crate::discovery::Resources;
-use crate::pipeline::Samples;
+use crate::pipeline::{Route, Samples};
 use crate::sandbox::Names;
 use crate::sandbox::ledger::{Account, Accounts};
 
@@ -113,7 +113,16 @@ impl Agent {
             let meter = Arc::new(Meter { name: (*name).to_owned(), kind: *kind, unit: (*unit).to_owned() });
             let first_id = self.ids.take(at, column.resources.len());
             let (module, tenant) = (Arc::clone(&module), Arc::clone(&tenant));
-            Samples { module, tenant, meter, at: at.into(), column, notes: Vec::new(), first_id }
+            Samples {
+                module,
+                tenant,
+                meter,
+                at: at.into(),
+                column,
+                notes: Vec::new(),
+                first_id,
+                route: Route::default(),
+            }
         };
         usage.meters.iter().map(samples).collect()
     }

@@ -187,7 +187,7 @@ impl Args {
     }
 
     fn outputs(&self, config: &Config) -> Vec<Output> {
-        let mut outputs = config.outputs.clone();
+        let mut outputs: Vec<Output> = config.all_outputs().cloned().collect();
         outputs.extend(self.output.iter().map(|path| Output::File(FileOutput::unbounded(path.clone()))));
         outputs
     }

@@ -129,6 +129,11 @@ const BUILT_IN_POLLING: &str = "polling.yaml (built in)";
 // === impl Config ===
 
 impl Config {
+    /// All outputs: those that get everything, and those that are pipelines' publishers.
+    pub fn all_outputs(&self) -> impl Iterator<Item = &Output> {
+        self.outputs.iter().chain(self.pipeline.iter().flat_map(|pipeline| &pipeline.outputs))
+    }
+
     /// Reads `wasmeter.yaml` and the files of Ceilometer's that it names; without a path, the defaults. What comes beside the
     /// result are warnings; what comes instead of it has errors.
     pub fn load(path: Option<&Path>) -> Result<(Self, Problems), Problems> {

@@ -7,6 +7,7 @@
 
 pub mod case;
 mod matcher;
+mod outputs;
 mod publisher;
 mod sink;
 mod source;
@@ -14,6 +15,7 @@ mod source;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use super::daemon::Output;
 use super::matching::{FEWER_PATTERNS, MOST_PATTERNS};
 use super::polling::Polling;
 use super::problem::{Place, Problems, Severity, quoted, shown};
@@ -35,6 +37,9 @@ pub struct Pipelines {
     pub sinks: Vec<Sink>,
     /// Each source with each of its sinks, in the order in which samples are handed to them.
     pub pipelines: Vec<Pipeline>,
+    /// The outputs that publishers name.
+    #[serde(skip)]
+    pub outputs: Vec<Output>,
 }
 
 /// A source with one of its sinks.
@@ -186,7 +191,7 @@ fn read(text: &str, patterns: usize, problems: &mut Problems) -> Option<Pipeline
         let message = format!("no source has the sink {}, so it gets nothing", quoted(&sink.name));
         problems.warning(sink.place, &format!("sinks[{number}]"), message, "Name it in a source, or remove it");
     }
-    is_complete.then_some(Pipelines { sources, sinks, pipelines })
+    is_complete.then_some(Pipelines { sources, sinks, pipelines, outputs: Vec::new() })
 }
 
 fn sinks(file: &Section<'_>, problems: &mut Problems) -> (Vec<Sink>, Known) {

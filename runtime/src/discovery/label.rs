@@ -152,6 +152,13 @@ impl Label {
     ];
 }
 
+fn entry<'a>(value: &'a serde_json::Value, path: &str) -> Option<&'a serde_json::Value> {
+    value.get(path).or_else(|| {
+        let mut dots = path.match_indices('.');
+        dots.find_map(|(at, _)| entry(value.get(path.get(..at)?)?, path.get(at + 1..)?))
+    })
+}
+
 // === impl Metadata ===
 
 impl Metadata {
@@ -160,9 +167,22 @@ impl Metadata {
         self.head.is_empty() && self.tail.is_empty() && self.extra.is_empty()
     }
 
+    /// Bytes of the JSON object.
+    pub fn len(&self) -> usize {
+        2 + self.head.len() + self.name.len() + self.tail.len() + self.extra.len()
+    }
+
     /// The value of `name` as a text.
     pub fn name(&self) -> String {
         serde_json::from_str(&self.name).unwrap_or_default()
+    }
+
+    /// The entry at a path of keys that are joined by dots, as JSON. Keys may have dots themselves.
+    pub fn entry(&self, path: &str) -> Option<String> {
+        let mut object = String::new();
+        self.write(&mut object, "");
+        let object = serde_json::from_str(&object).ok()?;
+        Some(entry(&object, path)?.to_string())
     }
 
     /// Appends the JSON object, with these entries at its end (`"key": value`, with `, ` between them).

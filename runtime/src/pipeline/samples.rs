@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::parts::Numbers;
+use super::route::Route;
 use crate::agent::OPERATOR;
 use crate::clock::Moment;
 use crate::contract::{self, Column, Meter, Note};
@@ -43,6 +44,8 @@ pub struct Samples {
     pub notes: Vec<NoteColumn>,
     /// The first sample's message id; the others follow.
     pub first_id: FirstId,
+    /// Which outputs they are for.
+    pub route: Route,
 }
 
 /// A note with its texts resolved.

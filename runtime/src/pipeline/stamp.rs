@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::parts::{Declarer, Numbers, Parts};
+use super::route::Route;
 use super::samples::{NoteColumn, Samples};
 use crate::clock::Moment;
 use crate::contract::{Batch, Meter, Series};
@@ -101,7 +102,7 @@ impl<'a> Stamper<'a> {
             let first_id = self.next_id;
             self.next_id = first_id.from(column.len());
             let (module, tenant, meter) = (Arc::clone(module), Arc::clone(&self.tenant), Arc::new(meter.clone()));
-            self.samples.push(Samples { module, tenant, meter, at, column, notes, first_id });
+            self.samples.push(Samples { module, tenant, meter, at, column, notes, first_id, route: Route::default() });
         }
     }
 
@@ -128,7 +129,16 @@ impl<'a> Stamper<'a> {
         self.next_id = first_id.from(column.len());
         let (module, tenant, meter) =
             (Arc::clone(&work.module.name), Arc::clone(&self.tenant), Arc::new(meter.clone()));
-        self.samples.push(Samples { module, tenant, meter, at: self.at.into(), column, notes, first_id });
+        self.samples.push(Samples {
+            module,
+            tenant,
+            meter,
+            at: self.at.into(),
+            column,
+            notes,
+            first_id,
+            route: Route::default(),
+        });
     }
 
     fn view(&mut self, selection: &Selection) -> &View {

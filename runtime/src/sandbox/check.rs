@@ -22,7 +22,7 @@ pub const DISCOVERIES: [&str; 2] = ["local_instances", "local_node"];
 pub fn meter(meter: &Meter) -> Result<(), String> {
     name("the name of a meter", &meter.name)?;
     if !meter.name.split('.').all(is_plain_word) {
-        return Err(format!("the name of a meter is lower-case words joined by dots, and {:?} is not", meter.name));
+        return Err(format!("the name of a meter is words of letters, digits, _ and - joined by dots, and {:?} is not", meter.name));
     }
     if meter.unit.len() > NAME_BYTES || meter.unit.chars().any(char::is_control) {
         return Err(format!("the unit of {} is longer than {NAME_BYTES} bytes or has control characters", meter.name));
@@ -30,9 +30,9 @@ pub fn meter(meter: &Meter) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether this is a word as names of meters have them: of small letters, digits, `_` and `-`.
+/// Whether this is a word as names of meters have them: of letters, digits, `_` and `-`.
 fn is_plain_word(word: &str) -> bool {
-    !word.is_empty() && word.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+    !word.is_empty() && word.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-'))
 }
 
 fn name(what: &str, name: &str) -> Result<(), String> {
@@ -58,13 +58,17 @@ pub fn short_text(what: &str, text: &str) -> Result<(), String> {
 
 /// Whether a list of meters can be worked with.
 pub fn meters(list: &[Meter]) -> Result<(), String> {
+    distinct(list, |meter| meter.name.clone())
+}
+
+fn distinct(list: &[Meter], by: impl Fn(&Meter) -> String) -> Result<(), String> {
     if list.len() > METERS {
         return Err(format!("it describes {} meters and may have {METERS}", list.len()));
     }
     let mut names = HashSet::new();
     for one in list {
         meter(one)?;
-        if !names.insert(one.name.as_str()) {
+        if !names.insert(by(one)) {
             return Err(format!("it describes the meter {} twice", one.name));
         }
     }
@@ -73,7 +77,8 @@ pub fn meters(list: &[Meter]) -> Result<(), String> {
 
 /// Whether what a transformer says of itself can be worked with.
 pub fn outputs(outputs: &Outputs) -> Result<(), String> {
-    meters(&outputs.meters)?;
+    // What it passes on may be of one name and in several units.
+    distinct(&outputs.meters, |meter| format!("{meter:?}"))?;
     patterns(&outputs.declares)
 }
 

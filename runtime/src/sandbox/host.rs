@@ -81,6 +81,8 @@ pub struct Reads {
     pub stats: Vec<String>,
     /// Keys of attributes.
     pub attributes: Vec<String>,
+    /// Whether it may read entries of metadata, whatever they are.
+    pub metadata: bool,
 }
 
 /// What a module said that it gives.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::log::{Account, Counts, Limits, Total};
 use super::missed::Missed;
 use super::record::Kind;
+use crate::pipeline::Route;
 
 /// A spool at one moment.
 #[derive(Debug, Clone)]
@@ -66,23 +67,33 @@ impl Books {
             let (measured, replayed) = split(counts, &publisher);
             measured.saturating_add(replayed)
         };
-        let mut lost = Vec::new();
+        let mut lost: BTreeMap<(&'static str, Option<Kind>), u64> = BTreeMap::new();
+        let mut lose = |cause: &'static str, kind: Option<Kind>, samples: u64| {
+            // Who else would have got them is nothing to this one.
+            let kind = kind.map(|kind| Kind { route: Route::default(), ..kind });
+            let all = lost.entry((cause, kind)).or_default();
+            *all = all.saturating_add(samples);
+        };
         for (cause, total) in &account.dropped {
             let cause = cause.as_str();
             for (key, samples) in total.counts.iter() {
                 let kind = Kind::of(key);
                 if kind.is_for(&publisher) {
-                    lost.push(Loss { cause, kind: Some(kind), samples: *samples });
+                    lose(cause, Some(kind), *samples);
                 }
             }
             if total.counts.unread() > 0 {
-                lost.push(Loss { cause, kind: None, samples: total.counts.unread() });
+                lose(cause, None, total.counts.unread());
             }
         }
         for (why, key, samples) in missed.of(&publisher) {
-            appended = appended.saturating_add(samples);
-            lost.push(Loss { cause: why.as_str(), kind: Some(Kind::of_text(key)), samples });
+            let kind = Kind::of_text(key);
+            if kind.is_for(&publisher) {
+                appended = appended.saturating_add(samples);
+                lose(why.as_str(), Some(kind), samples);
+            }
         }
+        let lost = lost.into_iter().map(|((cause, kind), samples)| Loss { cause, kind, samples }).collect();
         Self {
             measured: appended,
             replayed,
@@ -137,7 +148,8 @@ mod tests {
 
     #[test]
     fn what_is_replayed_for_another_is_in_nobody_elses_books() {
-        let cpu = Kind { module: "cpu".into(), tenant: "operator".into(), meter: "cpu".into() };
+        let route = Route::default();
+        let cpu = Kind { module: "cpu".into(), tenant: "operator".into(), route, meter: "cpu".into() };
         let measured: Counts = [(cpu.key(), 5)].into_iter().collect();
         let total = |records, lists: &[&Counts]| {
             let mut counts = Counts::new();

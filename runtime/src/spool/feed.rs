@@ -10,6 +10,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use super::log::{Cause, Counts, Error, Sequence};
 use super::record::{self, Content, Unreadable};
 use super::{Done, Spool};
+use crate::pipeline::Samples;
 
 /// What a publisher is to deliver.
 #[derive(Debug, Clone)]
@@ -50,6 +51,19 @@ struct Found {
 
 /// A pause after the disk did not give a record.
 const PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// What of a record is for a publisher.
+fn for_publisher(content: Content, publisher: &str) -> Content {
+    let is_for = |samples: &Samples| samples.route.has(publisher);
+    match content {
+        Content::Slot(slot) if !slot.samples.iter().all(is_for) => {
+            let mut slot = Arc::unwrap_or_clone(slot);
+            slot.samples.retain(is_for);
+            Content::Slot(Arc::new(slot))
+        }
+        content => content,
+    }
+}
 
 // === impl Feed ===
 
@@ -173,8 +187,12 @@ impl Feed {
         let mine = |only: &Option<String>| only.as_deref().is_none_or(|only| only == &*self.publisher);
         match content {
             Ok(Content::Replayed { only, .. }) if !mine(&only) => self.given.push_back((sequence, true)),
+            Ok(Content::Slot(slot)) if !slot.samples.iter().any(|samples| samples.route.has(&self.publisher)) => {
+                self.given.push_back((sequence, true));
+            }
             Ok(content) => {
                 self.given.push_back((sequence, true));
+                let content = for_publisher(content, &self.publisher);
                 return Some(Delivery { sequence, time, checksum, content });
             }
             Err(error) => {

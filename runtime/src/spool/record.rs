@@ -13,11 +13,11 @@ use super::log::{Counts, Key};
 use super::memory::Memory;
 use crate::agent::OPERATOR;
 use crate::digest::Digest;
-use crate::pipeline::{Samples, Slot};
+use crate::pipeline::{Route, Samples, Slot};
 use crate::sandbox::limits::NAME_BYTES;
 
 /// What a record begins with: which way of writing it is.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 /// No slot is as large; a damaged length is no reason to reserve all memory.
 const LARGEST: usize = 1 << 30;
 /// What separates the parts of a key.
@@ -65,6 +65,8 @@ pub struct Kind {
     pub module: String,
     /// Whose module that is.
     pub tenant: String,
+    /// Which outputs they are for.
+    pub route: Route,
     /// The meter.
     pub meter: String,
 }
@@ -235,12 +237,12 @@ impl Content {
 impl Kind {
     fn of_samples(samples: &Samples) -> Self {
         let (module, tenant) = (samples.module.to_string(), samples.tenant.to_string());
-        Self { module, tenant, meter: samples.meter.name.clone() }
+        Self { module, tenant, route: samples.route.clone(), meter: samples.meter.name.clone() }
     }
 
     fn of_replayed(only: Option<&str>, meter: &str) -> Self {
         let module = only.map_or_else(|| REPLAYED.to_owned(), replayed_for);
-        Self { module, tenant: OPERATOR.to_owned(), meter: meter.to_owned() }
+        Self { module, tenant: OPERATOR.to_owned(), route: Route::default(), meter: meter.to_owned() }
     }
 
     /// As a key. Parts that are too long together are cut.
@@ -250,10 +252,11 @@ impl Kind {
             text.get(..end).unwrap_or_default().replace(SEPARATOR, " ")
         };
         let (module, tenant) = (cut(&self.module, NAME_BYTES.min(PART_BYTES)), cut(&self.tenant, PART_BYTES));
-        let meter = cut(&self.meter, 255 - 2 - module.len() - tenant.len());
-        match Key::new(&format!("{module}{SEPARATOR}{tenant}{SEPARATOR}{meter}")) {
+        let route = self.route.text();
+        let meter = cut(&self.meter, 255 - 3 - module.len() - tenant.len() - route.len());
+        match Key::new(&format!("{module}{SEPARATOR}{tenant}{SEPARATOR}{route}{SEPARATOR}{meter}")) {
             Ok(key) => key,
-            Err(_) => unreachable!("it has two separators and at most 255 bytes"),
+            Err(_) => unreachable!("it has three separators and at most 255 bytes"),
         }
     }
 
@@ -264,9 +267,9 @@ impl Kind {
 
     /// What the text of a key says.
     pub fn of_text(key: &str) -> Self {
-        let mut parts = key.splitn(3, SEPARATOR).map(str::to_owned);
-        let mut part = || parts.next().unwrap_or_default();
-        Self { module: part(), tenant: part(), meter: part() }
+        let mut parts = key.splitn(4, SEPARATOR);
+        let mut part = || parts.next().unwrap_or_default().to_owned();
+        Self { module: part(), tenant: part(), route: Route::of_text(&part()), meter: part() }
     }
 
     /// Whether these are samples that are delivered again.
@@ -276,7 +279,10 @@ impl Kind {
 
     /// Whether they are for this publisher, among others or alone.
     pub fn is_for(&self, publisher: &str) -> bool {
-        !self.is_replayed() || self.module == REPLAYED || self.module == replayed_for(publisher)
+        match self.is_replayed() {
+            true => self.module == REPLAYED || self.module == replayed_for(publisher),
+            false => self.route.has(publisher),
+        }
     }
 }
 

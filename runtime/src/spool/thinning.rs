@@ -125,9 +125,9 @@ fn drop_older(lists: &mut [List], may_go: impl Fn(&Samples) -> bool) {
     // From the newest to the oldest.
     for number in (0..lists.len()).rev() {
         let Some(list) = lists.get(number).filter(|list| may_go(&list.samples)) else { continue };
-        let Samples { tenant, module, meter, .. } = &list.samples;
-        let kind = meter.kind;
-        let meter = meters.of(&format!("{tenant}\0{module}\0{}\0{}\0{kind:?}", meter.name, meter.unit));
+        let Samples { tenant, module, meter, route, .. } = &list.samples;
+        let (kind, route) = (meter.kind, route.text());
+        let meter = meters.of(&format!("{tenant}\0{module}\0{}\0{}\0{kind:?}\0{route}", meter.name, meter.unit));
         for place in 0..list.stays.len() {
             let Some(list) = lists.get(number) else { continue };
             let Some(id) = list.id(place).map(|id| ids.of(id)) else { continue };

@@ -88,7 +88,7 @@ pub(super) fn sliced(samples: &Samples, view: &View) -> Option<Samples> {
     let notes = samples.notes.iter().map(note).filter(|note| !note.column.is_empty()).collect();
     let (module, tenant) = (Arc::clone(&samples.module), Arc::clone(&samples.tenant));
     let (meter, at, first_id) = (Arc::clone(&samples.meter), samples.at, samples.first_id);
-    Some(Samples { module, tenant, meter, at, column, notes, first_id })
+    Some(Samples { module, tenant, meter, at, column, notes, first_id, route: samples.route.clone() })
 }
 
 // === impl Pending ===
@@ -184,6 +184,7 @@ mod tests {
                 texts: names.collect::<Vec<_>>().into(),
             }],
             first_id: Ids::new("host", AT).take(AT, resources.len()),
+            route: crate::pipeline::Route::default(),
         }
     }
 

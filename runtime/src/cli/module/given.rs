@@ -19,7 +19,7 @@ use crate::files;
 use crate::hypervisor::HypervisorError;
 use crate::hypervisor::reader::{Reader, Want};
 use crate::pipeline::chain::{Chain, Surroundings};
-use crate::pipeline::{Samples, Slot};
+use crate::pipeline::{Route, Samples, Slot};
 use crate::publish::id::Ids;
 use crate::sandbox::{Module, Names, Sandbox};
 
@@ -168,6 +168,7 @@ impl Given {
                 column,
                 notes: Vec::new(),
                 first_id,
+                route: Route::default(),
             }
         });
         Ok(samples.collect())

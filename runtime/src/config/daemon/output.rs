@@ -19,6 +19,7 @@ use crate::config::file;
 use crate::config::problem::{Place, Severity, quoted};
 use crate::config::size::ByteSize;
 use crate::config::yaml::{Node, Section};
+use crate::pipeline::route::OF_PIPELINES;
 
 /// Where samples go.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -175,6 +176,9 @@ impl Output {
         let name = section.read("name", reading.problems, |node| match node.text()? {
             name if name.len() > LONGEST_NAME || name.contains(char::is_control) => {
                 Err(node.refuse("not a name", "Write at most 100 letters"))
+            }
+            name if name.starts_with(OF_PIPELINES) => {
+                Err(node.refuse("a publisher's of pipelines", "Begin it in another way"))
             }
             name => Ok(name.to_owned()),
         });

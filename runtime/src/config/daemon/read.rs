@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{
     BUILT_IN_POLLING, Budget, Config, Control, GuestRules, HypervisorUri, Log, Metadata, Metrics, Output, Reader,
-    Sandbox, Schedule, Spool, Store, Tenants, deployments, machine, modules,
+    Sandbox, Schedule, Spool, Store, Tenants, UrlDefaults, deployments, machine, modules,
 };
 use super::{file, polling::BUILT_IN};
 use crate::config::pipeline::Pipelines;
@@ -78,7 +78,16 @@ pub(super) fn config(text: &str, path: Option<&Path>, problems: &mut Problems) -
     let metrics = Metrics::read(&mut reading);
     let log = Log::read(&mut reading);
     let patterns = transform.iter().map(|transform| transform.meters.patterns().len()).sum();
-    let Beside { polling_file, polling, pipeline_file, pipeline } = reading.beside(patterns);
+    let Beside { polling_file, polling, pipeline_file, mut pipeline } = reading.beside(patterns);
+    if let Some(pipeline) = &mut pipeline {
+        let mut problems = Problems::of(pipeline_file.as_deref());
+        let notifier = outputs.iter().find_map(|output| match output {
+            Output::Notifier { notifier } => Some(&**notifier),
+            _ => None,
+        });
+        pipeline.open(UrlDefaults { host: &host, folder: &reading.folder, notifier }, &mut problems);
+        reading.problems.extend(problems);
+    }
     let file = path.map(Path::to_owned);
     Some(Config {
         file,

@@ -16,6 +16,8 @@ const BEHIND_SCHEME: &str = "://";
 #[derive(Clone)]
 pub struct Publisher {
     url: Secret,
+    /// The output that it names; `None` where there is none of its kind.
+    pub output: Option<String>,
     /// Where it stands.
     pub place: Option<Place>,
 }
@@ -37,7 +39,7 @@ impl Publisher {
         }
         // The name of a kind alone is how publishers were written before 2013, and still may be.
         let behind = if text.contains(BEHIND_SCHEME) { "" } else { BEHIND_SCHEME };
-        Ok(Self { url: Secret::new(format!("{text}{behind}")), place: node.place })
+        Ok(Self { url: Secret::new(format!("{text}{behind}")), output: None, place: node.place })
     }
 
     /// Its URL.

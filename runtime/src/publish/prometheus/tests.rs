@@ -11,7 +11,7 @@ use crate::contract::{Column, Kind, Meter, Values};
 use crate::discovery::Label;
 use crate::discovery::label::{About, Metadata};
 use crate::discovery::resource::{GuestResources, Ident, Resources};
-use crate::pipeline::Samples;
+use crate::pipeline::{Route, Samples};
 use crate::publish::id::Ids;
 
 fn meter(name: &str, kind: Kind, unit: &str) -> Meter {
@@ -42,6 +42,7 @@ fn slot(at: u64, resources: &Arc<Resources>, samples: &[(&str, &[(u32, u64)])]) 
             column: Column { resources, values: Values::Counts(values) },
             notes: Vec::new(),
             first_id: Ids::new("host", at).take(at, 0),
+            route: Route::default(),
         }
     });
     Slot { at, resources: Arc::clone(resources), samples: samples.collect() }

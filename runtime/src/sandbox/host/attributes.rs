@@ -7,9 +7,35 @@ use crate::discovery::Label;
 use crate::discovery::view::Forged;
 use crate::sandbox::price;
 
+/// What the key of an entry of metadata begins with.
+const METADATA: &str = "resource_metadata.";
+
+impl Context {
+    /// An entry of the metadata of those resources that have it, as JSON.
+    async fn metadata(&mut self, path: &str) -> Column {
+        let (snapshot, view) = (self.input.snapshot.clone(), self.input.view.clone());
+        let (mut resources, mut interned, mut bytes) = (Vec::new(), Vec::new(), 0);
+        for number in view.numbers() {
+            let Some(metadata) = snapshot.resources.get(number).map(|resource| &resource.label.metadata) else { continue };
+            bytes += metadata.len();
+            if let Some(entry) = metadata.entry(path) {
+                interned.push(self.texts.hand_out(&entry));
+                resources.push(number);
+            }
+        }
+        let column = Column { resources, values: Values::Interned(interned) };
+        // All of each is looked through.
+        self.charge(price::bytes(bytes) + price::bytes(column.bytes()) + price::TEXT * column.len() as u64).await;
+        column
+    }
+}
+
 impl Host for Context {
     async fn read(&mut self, key: String) -> wasmtime::Result<Result<Column, ReadError>> {
         self.charge(price::bytes(key.len())).await;
+        if let Some(path) = key.strip_prefix(METADATA).filter(|_| self.reads.metadata) {
+            return Ok(Ok(self.metadata(path).await));
+        }
         if !self.reads.attributes.contains(&key) {
             self.refuse(key);
             return Ok(Err(ReadError::Undeclared));

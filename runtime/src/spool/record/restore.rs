@@ -8,7 +8,7 @@ use crate::contract::{Column, Meter, Moment, Values};
 use crate::discovery::label::{About, Metadata};
 use crate::discovery::resource::Resource;
 use crate::discovery::{Ident, Label, Resources};
-use crate::pipeline::{NoteColumn, Samples, Slot};
+use crate::pipeline::{NoteColumn, Route, Samples, Slot};
 use crate::sandbox::host::texts::Text;
 
 /// Texts that are shared by all who refer to them.
@@ -78,6 +78,7 @@ impl Texts {
             column,
             notes: notes?,
             first_id: wire.first_id,
+            route: Route { is_measured: wire.is_measured, publishers: wire.publishers.as_ref().into() },
         })
     }
 

@@ -9,7 +9,8 @@ use crate::contract::{self, Column, Meter, Values};
 use crate::discovery::label::Metadata;
 use crate::discovery::resource::Resource;
 use crate::discovery::{Directory, Ident, Identity, Label, Resources, Rules};
-use crate::pipeline::{NoteColumn, Samples};
+use crate::pipeline::route::Tag;
+use crate::pipeline::{NoteColumn, Route, Samples};
 use crate::publish::encode::Encoder;
 use crate::publish::id::Ids;
 use crate::sandbox::host::state::{State, Writes};
@@ -47,6 +48,7 @@ fn slot(columns: Vec<(Vec<u32>, Values)>, text: &str) -> Slot {
         notes: if number == 1 { notes(&resources) } else { Vec::new() },
         column: Column { resources, values },
         first_id: Ids::new("host", NOW).take(NOW, 0).from(1000 * number),
+        route: Route::default(),
     });
     let resources = Arc::new(Resources::listed((0..50).map(resource).collect()));
     Slot { at: NOW, resources, samples: samples.collect() }
@@ -124,9 +126,11 @@ fn samples_to_be_delivered_again_are_kept_as_they_are() {
 
 #[test]
 fn keys_say_what_is_counted() {
-    let kind = Kind { module: "m".into(), tenant: "t".into(), meter: "disk.read.bytes".into() };
+    let kind =
+        Kind { module: "m".into(), tenant: "t".into(), route: Route::default(), meter: "disk.read.bytes".into() };
     assert_eq!(Kind::of(&kind.key()), kind);
-    let long = Kind { module: "m".repeat(300), tenant: "\u{1f}\u{e9}".repeat(200), meter: "x".repeat(300) };
+    let route = Route::default().and_to(&(0..15).map(|n| Tag::of(&n.to_string())).collect::<Vec<_>>());
+    let long = Kind { module: "m".repeat(300), tenant: "\u{1f}\u{e9}".repeat(200), route, meter: "x".repeat(300) };
     assert!(long.key().as_str().len() <= 255);
     let many = (0..3000).map(|n| (vec![n % 50], Values::Counts(vec![1]))).collect();
     assert_eq!(counts(&slot(many, "n")).samples(), 3000);

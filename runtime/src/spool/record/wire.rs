@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Moment;
 use crate::contract::{self, Column, Kind, Values};
 use crate::discovery::Label;
+use crate::pipeline::route::Tag;
 use crate::pipeline::{NoteColumn, Samples, Slot};
 use crate::publish::id::FirstId;
 use crate::sandbox::host::texts::Text;
@@ -57,6 +58,8 @@ pub(super) struct WireSamples<'a> {
     pub wall: i64,
     pub monotonic: Option<u64>,
     pub first_id: FirstId,
+    pub is_measured: bool,
+    pub publishers: Cow<'a, [Tag]>,
     #[serde(borrow)]
     pub column: WireColumn<'a>,
     pub notes: Vec<WireNote<'a>>,
@@ -187,6 +190,8 @@ impl<'a> WireSamples<'a> {
             wall,
             monotonic,
             first_id: samples.first_id,
+            is_measured: samples.route.is_measured,
+            publishers: Cow::Borrowed(&samples.route.publishers),
             column: WireColumn::of(&samples.column, &[], numbering, texts),
             notes: samples.notes.iter().map(|note| WireNote::of(note, numbering, texts)).collect(),
         }

@@ -7,6 +7,7 @@ use super::*;
 use crate::clock::Moment;
 use crate::contract::{Meter, Moment as At};
 use crate::discovery::{Ident, Label};
+use crate::pipeline::Route;
 use crate::publish::id::Ids;
 use crate::spool::log::Sequence;
 
@@ -43,6 +44,7 @@ fn record_in(unit: &str, number: u64, values: &Values3) -> Record {
             column: Column { resources, values: Values::Counts(values) },
             notes: vec![note()],
             first_id: first.from(100 * meter),
+            route: Route::default(),
         }
     });
     let samples = samples.filter(|samples| !samples.column.is_empty()).collect();

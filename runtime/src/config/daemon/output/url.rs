@@ -49,6 +49,8 @@ pub struct Advice {
     pub message: String,
     /// What to do.
     pub remedy: String,
+    /// Whether Ceilometer has it, and this daemon does not.
+    pub is_missing: bool,
 }
 
 /// Options behind a URL's `?`.
@@ -113,7 +115,8 @@ impl Output {
 
 fn unknown(scheme: &str) -> Advice {
     if let Some((name, remedy)) = MISSING.iter().find(|(name, _)| *name == scheme) {
-        return advice(format!("the publisher {name}:// is not there yet"), *remedy);
+        let advice = advice(format!("the publisher {name}:// is not there yet"), *remedy);
+        return Advice { is_missing: true, ..advice };
     }
     let plain = scheme.len() <= 30 && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let what = if plain { format!("there is no publisher {}", quoted(scheme)) } else { "this is no publisher".into() };
@@ -121,7 +124,7 @@ fn unknown(scheme: &str) -> Advice {
 }
 
 fn advice(message: impl Into<String>, remedy: impl Into<String>) -> Advice {
-    Advice { message: message.into(), remedy: remedy.into() }
+    Advice { message: message.into(), remedy: remedy.into(), is_missing: false }
 }
 
 // === impl Parts ===

@@ -54,6 +54,7 @@ fn slot(columns: Vec<(Vec<u32>, Values, Vec<NoteColumn>)>, texts: &[String]) -> 
         column: Column { resources, values },
         notes,
         first_id: Ids::new("host", NOW).take(NOW, 0).from(1000 * number),
+        route: crate::pipeline::Route::default(),
     });
     let resources = Arc::new(Resources::listed((0..RESOURCES).map(resource).collect()));
     Slot { at: NOW, resources, samples: samples.collect() }

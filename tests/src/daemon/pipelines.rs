@@ -1,0 +1,232 @@
+//! Ceilometer's pipeline.yaml: which samples become what, and who gets them.
+
+use std::collections::HashMap;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::CALM;
+use crate::support::program::{Folder, of_meter, samples_so_far, text, until};
+
+/// Mitaka's own file, but for the interval, which is not a test's, and for who gets samples.
+const MITAKA: &str = r#"
+sources:
+    - name: meter_source
+      interval: 1
+      meters: ["*"]
+      sinks: [meter_sink]
+    - name: cpu_source
+      interval: 1
+      meters: ["cpu"]
+      sinks: [cpu_sink, cpu_delta_sink]
+    - name: disk_source
+      interval: 1
+      meters: ["disk.read.bytes", "disk.read.requests", "disk.device.read.bytes", "disk.device.read.requests"]
+      sinks: [disk_sink]
+    - name: network_source
+      interval: 1
+      meters: ["network.incoming.bytes", "network.outgoing.packets"]
+      sinks: [network_sink]
+sinks:
+    - name: meter_sink
+      publishers: ["file://FOLDER/all?json"]
+    - name: cpu_sink
+      transformers:
+          - name: "rate_of_change"
+            parameters:
+                target:
+                    name: "cpu_util"
+                    unit: "%"
+                    type: "gauge"
+                    scale: "100.0 / (10**9 * (resource_metadata.cpu_number or 1))"
+      publishers: ["file://FOLDER/rates?json"]
+    - name: cpu_delta_sink
+      transformers:
+          - name: "delta"
+            parameters: {target: {name: "cpu.delta"}, growth_only: True}
+      publishers: ["file://FOLDER/deltas?json"]
+    - name: disk_sink
+      transformers:
+          - name: "rate_of_change"
+            parameters:
+                source:
+                    map_from:
+                        name: "(disk\\.device|disk)\\.(read|write)\\.(bytes|requests)"
+                        unit: "(B|request)"
+                target:
+                    map_to:
+                        name: "\\1.\\2.\\3.rate"
+                        unit: "\\1/s"
+                    type: "gauge"
+      publishers: ["file://FOLDER/rates?json"]
+    - name: network_sink
+      transformers:
+          - name: "rate_of_change"
+            parameters:
+                source:
+                    map_from:
+                        name: "network\\.(incoming|outgoing)\\.(bytes|packets)"
+                        unit: "(B|packet)"
+                target:
+                    map_to:
+                        name: "network.\\1.\\2.rate"
+                        unit: "\\1/s"
+                    type: "gauge"
+      publishers: ["file://FOLDER/rates?json"]
+"#;
+
+/// A folder whose `pipeline.yaml` this is, with the folder's path for FOLDER.
+fn piping(pipeline: &str, config: &str) -> Folder {
+    let folder = Folder::new(&format!("hypervisor: {CALM}\npipeline: pipeline.yaml\n{config}"));
+    write(&folder, pipeline);
+    folder
+}
+
+fn write(folder: &Folder, pipeline: &str) {
+    let here = folder.path("").display().to_string();
+    folder.write("pipeline.yaml", pipeline.replace("FOLDER", here.trim_end_matches('/')));
+}
+
+/// Volumes of a meter by resource and time.
+fn volumes(samples: &[Value], meter: &str) -> HashMap<(String, String), f64> {
+    let at = |sample: &&Value| (text(sample, "resource_id").to_owned(), text(sample, "timestamp").to_owned());
+    of_meter(samples, meter).iter().map(|sample| (at(sample), sample["counter_volume"].as_f64().unwrap())).collect()
+}
+
+/// By how much a meter of a resource grew between the times of its samples, and in how many seconds.
+fn growth(samples: &[Value], meter: &str) -> HashMap<(String, String), (f64, f64)> {
+    let mut last: HashMap<&str, (f64, f64)> = HashMap::new();
+    let mut grown = HashMap::new();
+    for sample in of_meter(samples, meter) {
+        let (id, at) = (text(sample, "resource_id"), text(sample, "timestamp").to_owned());
+        let now = (sample["counter_volume"].as_f64().unwrap(), sample["monotonic_time"].as_f64().unwrap());
+        if let Some(last) = last.insert(id, now) {
+            grown.insert((id.to_owned(), at), (now.0 - last.0, now.1 - last.1));
+        }
+    }
+    grown
+}
+
+/// A meter is the rate of another: as often as that grew, and so much of it.
+fn is_rate(all: &[Value], meter: &str, rates: &[Value], rate: &str, of: impl Fn(&str) -> f64) -> usize {
+    let (grown, rates) = (growth(all, meter), volumes(rates, rate));
+    assert_eq!(grown.len(), rates.len(), "{rate}");
+    for (key, (grown, seconds)) in &grown {
+        let wanted = grown / seconds * of(&key.0);
+        let is = rates[key];
+        assert!((is - wanted).abs() <= wanted.abs() * 1e-6 + 1e-9, "{rate} of {key:?}: {is}, not {wanted}");
+    }
+    grown.len()
+}
+
+#[test]
+fn mitakas_own_file_works() {
+    let folder = piping(MITAKA, "outputs: [{file: measured}]");
+    folder.run("run --cycles 3").is(0);
+    let (all, rates, deltas) = (folder.samples("all"), folder.samples("rates"), folder.samples("deltas"));
+    let vcpus = volumes(&all, "vcpus");
+    let of = |id: &str| vcpus.iter().find(|((of, _), _)| of == id).map(|(_, vcpus)| 100.0 / (1e9 * vcpus)).unwrap();
+    assert_eq!(is_rate(&all, "cpu", &rates, "cpu_util", of), 10);
+    let once = |_: &str| 1.0;
+    assert_eq!(is_rate(&all, "disk.device.read.bytes", &rates, "disk.device.read.bytes.rate", once), 20);
+    assert_eq!(is_rate(&all, "network.incoming.bytes", &rates, "network.incoming.bytes.rate", once), 10);
+    assert_eq!(is_rate(&all, "network.outgoing.packets", &rates, "network.outgoing.packets.rate", once), 10);
+    for sample in of_meter(&rates, "disk.device.read.bytes.rate") {
+        assert_eq!((text(sample, "counter_unit"), text(sample, "counter_type")), ("B/s", "gauge"));
+    }
+    for sample in of_meter(&rates, "cpu_util") {
+        assert_eq!((text(sample, "counter_unit"), text(sample, "counter_type")), ("%", "gauge"));
+        assert!(sample["resource_metadata"]["display_name"].is_string(), "{sample}");
+    }
+    let grown = growth(&all, "cpu");
+    let deltas_of = volumes(&deltas, "cpu.delta");
+    assert_eq!(deltas_of.len(), 10);
+    assert!(deltas_of.iter().all(|(key, delta)| *delta == grown[key].0), "{deltas_of:?} {grown:?}");
+    assert_eq!(deltas.len(), 10, "a sink gives what comes out of it");
+    // Outputs outside of pipelines get what is measured, whatever pipelines do.
+    assert_eq!(folder.samples("measured"), all);
+    let books = folder.run("losses --json").is(0).json();
+    assert!(books["publishers"].as_array().unwrap().len() == 4, "{books}");
+}
+
+/// Every sample is somewhere, and each publisher's books are about its own samples.
+#[test]
+fn books_of_publishers_are_about_their_own_samples() {
+    let folder = piping(MITAKA, "outputs: [{file: measured}]");
+    let daemon = folder.start("run");
+    until("rates", || (!samples_so_far(&folder.read("rates")).is_empty()).then_some(()));
+    daemon.signal(Signal::TERM);
+    daemon.wait(0);
+    let status = folder.run("spool status --json").is(0).json();
+    for (file, publisher) in [("all", "all"), ("rates", "rates"), ("deltas", "deltas"), ("measured", "measured")] {
+        let publishers = status["publishers"].as_array().unwrap();
+        let of = |book: &&Value| text(book, "name").ends_with(publisher);
+        let book = publishers.iter().find(of).unwrap_or_else(|| panic!("no {publisher} in {status}"));
+        assert_eq!(book["delivered"].as_u64().unwrap() as usize, folder.samples(file).len(), "{book}");
+        assert_eq!(book["measured"], book["delivered"], "{book}");
+    }
+}
+
+/// What a chain remembers outlives a reload that changes something else.
+#[test]
+fn a_chain_remembers_over_a_reload() {
+    let folder = piping(MITAKA, "");
+    let daemon = folder.start("run");
+    let rates = || of_meter(&samples_so_far(&folder.read("rates")), "cpu_util").len();
+    until("rates", || (rates() > 0).then_some(()));
+    write(&folder, &MITAKA.replace("growth_only: True", "growth_only: False"));
+    daemon.signal(Signal::HUP);
+    let seen = rates();
+    until("more rates", || (rates() >= seen + 15).then_some(()));
+    daemon.end();
+    let all = folder.samples("all");
+    let of = |_: &str| 1.0;
+    assert_eq!(growth(&all, "cpu").len(), of_meter(&folder.samples("rates"), "cpu_util").len());
+    let _ = is_rate(&all, "network.incoming.bytes", &folder.samples("rates"), "network.incoming.bytes.rate", of);
+}
+
+/// A transformer that fails loses its own output only.
+#[test]
+fn one_that_fails_costs_its_own_output() {
+    let pipeline = r#"
+sources:
+    - {name: a, interval: 1, meters: [cpu, memory], sinks: [good, bad]}
+sinks:
+    - {name: good, publishers: ["file://FOLDER/good?json"]}
+    - name: bad
+      transformers: [{name: delta, parameters: {target: {name: both}}}]
+      publishers: ["file://FOLDER/bad?json"]
+"#;
+    let folder = piping(pipeline, "");
+    folder
+        .run("run --cycles 1")
+        .is(70)
+        .complains("pipeline.yaml:7:22: error: the transformer delta of the sink bad: bad-description: target.name is both");
+}
+
+#[test]
+fn chains_hand_samples_on() {
+    let pipeline = r#"
+sources:
+    - {name: a, interval: 1, meters: [network.incoming.bytes], sinks: [chain, plain]}
+    - {name: b, interval: 1, meters: ["!cpu"], sinks: [plain]}
+sinks:
+    - name: chain
+      transformers:
+          - {name: delta, parameters: {target: {name: Grown}}}
+          - {name: unit_conversion, parameters: {target: {name: grown.kib, unit: KiB, scale: "volume / 1024.0"}}}
+      publishers: ["file://FOLDER/chain?json"]
+    - {name: plain, publishers: ["file://FOLDER/plain?json", "gnocchi://"]}
+"#;
+    let folder = piping(pipeline, "");
+    let ran = folder.run("run --cycles 3").is(0);
+    ran.complains("the publisher gnocchi:// is not there yet; the sink does without");
+    let (chain, plain) = (folder.samples("chain"), folder.samples("plain"));
+    assert_eq!((chain.len(), of_meter(&chain, "grown.kib").len()), (10, 10), "{chain:?}");
+    assert!(of_meter(&plain, "cpu").is_empty() && !of_meter(&plain, "memory").is_empty());
+    let grown = growth(&plain, "network.incoming.bytes");
+    for (key, kib) in volumes(&chain, "grown.kib") {
+        assert!((kib - grown[&key].0 / 1024.0).abs() < 1e-6);
+    }
+    assert_eq!(of_meter(&plain, "network.incoming.bytes").len(), 15, "two pipelines, one publisher: each sample once");
+}
