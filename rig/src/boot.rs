@@ -51,7 +51,7 @@ impl Libvirtd {
     /// A guest's definition in libvirt's XML.
     #[must_use]
     pub fn definition(&self, guest: &Guest) -> String {
-        guest.xml(&self.folder.disks())
+        guest.xml(&self.folder.disks(), &self.folder.guests())
     }
 
     /// Ends a guest as if its plug was pulled. It stays defined.
@@ -150,8 +150,13 @@ impl Libvirtd {
                 fs::copy(self.folder.empty_disk(), disk).map_err(Failed::io(WHAT))?;
             }
         }
-        let definition = self.folder.guests().join(format!("{}.xml", guest.number()));
-        fs::write(&definition, guest.xml(&disks)).map_err(Failed::io(WHAT))?;
+        let folder = self.folder.guests();
+        if let Some(system) = guest.system() {
+            let initramfs = system.initramfs().map_err(Failed::io("the kernel's modules cannot be read"))?;
+            fs::write(guest.places(&folder).initramfs, initramfs).map_err(Failed::io(WHAT))?;
+        }
+        let definition = folder.join(format!("{}.xml", guest.number()));
+        fs::write(&definition, guest.xml(&disks, &folder)).map_err(Failed::io(WHAT))?;
         Ok(format!("define {}", quoted(&definition.to_string_lossy())))
     }
 }

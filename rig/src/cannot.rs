@@ -68,6 +68,9 @@ pub enum CannotRun {
     /// Ceilometer is missing.
     #[error("there is no {0}; run: cargo xtask setup")]
     Ceilometer(PathBuf),
+    /// What guests that work run is missing.
+    #[error("there is no {0}; run: cargo xtask setup")]
+    System(PathBuf),
     /// The namespaces could not be made.
     #[error(
         "namespaces cannot be set up ({0}); run as root, or let users make namespaces and \

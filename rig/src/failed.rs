@@ -25,6 +25,14 @@ pub enum Failed {
     /// There is no such guest, or it is shut off.
     #[error("the guest {0} does not run")]
     NoGuest(String),
+    /// A guest that is to work does not use all of its devices.
+    #[error("the guest {guest} does not work; its console says: {said}")]
+    Idle {
+        /// The guest's name.
+        guest: String,
+        /// All that it said.
+        said: String,
+    },
     /// libvirtd does not run, or did not start.
     #[error("libvirtd does not run; its log says: {0}")]
     NoLibvirtd(String),

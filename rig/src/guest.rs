@@ -3,16 +3,20 @@
 mod nova;
 #[cfg(test)]
 mod tests;
+mod work;
 mod xml;
 
 use std::path::{Path, PathBuf};
 
+use crate::System;
+
 pub use nova::{Flavor, Nova, NovaVersion};
+pub use work::Work;
 
 /// The bridge that all NICs are on.
 pub const BRIDGE: &str = "br-rig";
 
-/// A guest to start. It has no operating system: its firmware finds nothing to boot.
+/// A guest to start. Unless it [works](Guest::working), it has no operating system: its firmware finds nothing to boot.
 #[derive(Debug, Clone)]
 pub struct Guest {
     /// Tells it from others; its name, UUID, disks and MAC addresses follow from it.
@@ -28,6 +32,19 @@ pub struct Guest {
     /// How often the balloon's statistics are read, in seconds.
     balloon_period: Option<u32>,
     metadata: Metadata,
+    /// What it does, if it does anything, and with what.
+    work: Option<(System, Work)>,
+}
+
+/// Where the files of a guest that works are.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    /// What its kernel unpacks.
+    pub(crate) initramfs: PathBuf,
+    /// What it writes to its serial console.
+    pub(crate) console: PathBuf,
+    /// The socket at which its QEMU answers the rig, and not libvirt.
+    pub(crate) monitor: PathBuf,
 }
 
 /// A network card.
@@ -64,7 +81,14 @@ impl Guest {
             vcpus: vec![true],
             balloon_period: Some(10),
             metadata: Metadata::Nova(Nova::default()),
+            work: None,
         }
+    }
+
+    /// The same with 128 MiB and a small Linux, which uses its CPU, its disk and its NIC all the time.
+    #[must_use]
+    pub fn working(number: u32, system: &System, work: Work) -> Self {
+        Self { memory: 128, work: Some((system.clone(), work)), ..Self::new(number) }
     }
 
     /// Another name than Nova would give it.
@@ -167,9 +191,20 @@ impl Guest {
         ('a'..='z').take(self.disks).map(disk).collect()
     }
 
-    /// Its definition, with its disks in a folder.
-    pub(crate) fn xml(&self, disks: &Path) -> String {
-        xml::definition(self, &self.disk_files(disks))
+    /// What it works with, if it does.
+    pub(crate) fn system(&self) -> Option<&System> {
+        self.work.as_ref().map(|(system, _)| system)
+    }
+
+    /// Where the files are of one that works, in a folder.
+    pub(crate) fn places(&self, folder: &Path) -> Places {
+        let place = |what| folder.join(format!("{}.{what}", self.number));
+        Places { initramfs: place("cpio"), console: place("console"), monitor: place("monitor") }
+    }
+
+    /// Its definition, with its disks in a folder, and whatever else it has in another.
+    pub(crate) fn xml(&self, disks: &Path, folder: &Path) -> String {
+        xml::definition(self, &self.disk_files(disks), &self.places(folder))
     }
 }
 

@@ -1,6 +1,7 @@
 //! `wasmeter run`: samples slot by slot, whatever happens meanwhile.
 
 mod crowd;
+pub mod dashboards;
 mod deploying;
 mod failing;
 mod outputs;

@@ -1,7 +1,7 @@
 //! Prometheus itself finds the daemon's metrics, and they are what files say.
 
 pub mod page;
-mod prometheus;
+pub mod prometheus;
 mod reaching;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,13 +17,13 @@ pub type Labels = BTreeMap<String, String>;
 /// A host on which guests come and go.
 const BUSY: &str = "sim://?domains=30&seed=3";
 /// Encrypted, and for one user.
-const SECURE: &str = "metrics:\n  listen: 127.0.0.1:0\n  tls: {certificate: certificate, key: key}\n  \
+pub const SECURE: &str = "metrics:\n  listen: 127.0.0.1:0\n  tls: {certificate: certificate, key: key}\n  \
                       users: {prometheus: {password_file: password}}\n";
 /// That user's password.
-const PASSWORD: &str = "it's \"secret\": ü";
+pub const PASSWORD: &str = "it's \"secret\": ü";
 
 /// Makes a certificate for this machine, and the user's password.
-fn secure(folder: &Folder) {
+pub fn secure(folder: &Folder) {
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     folder.write("certificate", made.cert.pem());
     folder.write("key", made.signing_key.serialize_pem());

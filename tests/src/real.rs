@@ -5,6 +5,7 @@ mod leaks;
 mod lost;
 mod reach;
 mod stuck;
+mod truth;
 
 use std::collections::BTreeSet;
 

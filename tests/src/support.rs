@@ -48,6 +48,12 @@ pub fn daemon() -> PathBuf {
     path
 }
 
+/// Cargo's target folder, below which `cargo xtask setup` puts things, too.
+#[cfg(feature = "libvirt")]
+pub fn target() -> &'static std::path::Path {
+    std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap()
+}
+
 /// A sandbox with a cache of its own.
 pub fn fresh_sandbox() -> (TempDir, Sandbox) {
     let folder = TempDir::new().unwrap();

@@ -3,6 +3,7 @@
 //! A [`Machine`] is looked at, a [`Plan`] follows from what it lacks, is printed, and is carried out if it is ours to
 //! carry out. Looking takes milliseconds, so that every command can begin with it.
 
+mod guest;
 mod install;
 mod machine;
 mod packages;
@@ -11,6 +12,7 @@ mod venv;
 
 use crate::cli::Build;
 use crate::exit::Error;
+use crate::os::Family;
 use crate::setup::machine::Machine;
 use crate::setup::plan::Plan;
 pub use crate::setup::venv::python;
@@ -32,6 +34,8 @@ pub enum Need {
     Linters,
     /// What the rig starts: libvirtd, QEMU and tools, with which tests have real guests.
     Rig,
+    /// A kernel and busybox below the target folder, with which guests of tests work.
+    Guest,
     /// newuidmap, without which only root can start the rig.
     Uidmap,
     /// systemd-analyze, which checks units.
@@ -63,6 +67,7 @@ pub const FOR_TESTING: &[Need] = &[
     Need::Libvirt,
     Need::WasmTarget,
     Need::Rig,
+    Need::Guest,
     Need::Uidmap,
     Need::Systemd,
     Need::Valgrind,
@@ -94,6 +99,7 @@ pub const EVERYTHING: &[Need] = &[
     Need::WasmTarget,
     Need::Linters,
     Need::Rig,
+    Need::Guest,
     Need::Uidmap,
     Need::Systemd,
     Need::Valgrind,
@@ -114,6 +120,7 @@ impl Need {
             Self::WasmTarget => "Rust's library for wasm32-wasip2",
             Self::Linters => "rustfmt and clippy",
             Self::Rig => "libvirtd, QEMU and tools for guests of tests",
+            Self::Guest => "a kernel and busybox for guests of tests, below the target folder",
             Self::Uidmap => "newuidmap, by which users start guests of tests",
             Self::Systemd => "systemd-analyze",
             Self::Valgrind => "valgrind",
@@ -130,12 +137,16 @@ impl Need {
         match self {
             Self::WasmTarget | Self::Linters => Origin::Rust,
             Self::Ceilometer => Origin::Python,
+            Self::Guest => Origin::Unpacked,
             _ => Origin::System,
         }
     }
 
     /// Whether there is such a thing for this system at all. Tests say themselves what they cannot do.
     fn exists(self, machine: &Machine) -> bool {
+        if self == Self::Guest {
+            return machine.os.family == Family::Debian;
+        }
         let optional = matches!(self, Self::Rig | Self::Uidmap | Self::Systemd | Self::Valgrind);
         !optional || packages::of(machine.os.family).is_none_or(|packages| !packages.names(&[self]).is_empty())
     }
@@ -150,6 +161,8 @@ enum Origin {
     Rust,
     /// Python's packages.
     Python,
+    /// Packages of Debian's that are not installed.
+    Unpacked,
 }
 
 /// Gives this machine what it lacks of these, or says how someone else can.

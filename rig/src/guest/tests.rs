@@ -1,10 +1,12 @@
 //! Definitions, read back.
 
+use std::fs;
 use std::path::Path;
 
 use roxmltree::{Document, Node};
 
-use super::{Flavor, Guest, Metadata, Nic, Nova, NovaVersion};
+use super::{Flavor, Guest, Metadata, Nic, Nova, NovaVersion, Work};
+use crate::System;
 
 const ODD: &str = "it's <odd> & \"quoted\" – 計測";
 
@@ -32,7 +34,7 @@ fn nova_is_told_in_full() {
         image_properties: pairs(&[("os", ODD)]),
         ..Nova::default()
     };
-    let xml = Guest::new(0x12ab).memory(64).vcpus(&[true, true]).nova(nova).xml(Path::new("/d"));
+    let xml = Guest::new(0x12ab).memory(64).vcpus(&[true, true]).nova(nova).xml(Path::new("/d"), Path::new("/g"));
     let document = Document::parse(&xml).unwrap();
     assert!(xml.contains("openstack.org/xmlns/libvirt/nova/1.1\""));
     assert_eq!(all(&document, "name"), [["instance-000012ab"], [ODD]]);
@@ -52,7 +54,7 @@ fn nova_is_told_in_full() {
 fn an_older_nova_says_less() {
     let flavor = Flavor { id: None, ..Flavor::default() };
     let nova = Nova { version: NovaVersion::V1_0, flavor, image: None, ..Nova::default() };
-    let xml = Guest::new(1).nova(nova).xml(Path::new("/d"));
+    let xml = Guest::new(1).nova(nova).xml(Path::new("/d"), Path::new("/g"));
     let document = Document::parse(&xml).unwrap();
     assert!(xml.contains("openstack.org/xmlns/libvirt/nova/1.0\""));
     assert_eq!(all(&document, "flavor")[0][0], "m1.tiny");
@@ -71,7 +73,7 @@ fn devices_are_those_asked_for() {
         .vcpus(&[true, false, true])
         .balloon_period(None)
         .metadata(Metadata::Raw("<a:a xmlns:a='urn:a'/>".into()));
-    let xml = guest.xml(Path::new("/d"));
+    let xml = guest.xml(Path::new("/d"), Path::new("/g"));
     let document = Document::parse(&xml).unwrap();
     assert_eq!(all(&document, "name"), [[ODD]]);
     assert_eq!(
@@ -92,6 +94,30 @@ fn devices_are_those_asked_for() {
 
 #[test]
 fn nothing_is_said_for_others() {
-    let xml = Guest::new(1).disks(0).nics(&[]).metadata(Metadata::None).xml(Path::new("/d"));
+    let xml = Guest::new(1).disks(0).nics(&[]).metadata(Metadata::None).xml(Path::new("/d"), Path::new("/g"));
     assert_eq!(all(&Document::parse(&xml).unwrap(), "metadata"), [Vec::<&str>::new()]);
+}
+
+#[test]
+fn what_works_is_told_what_to_do() {
+    let target = tempfile::tempdir().unwrap();
+    fs::create_dir_all(target.path().join("guest/modules")).unwrap();
+    for file in ["vmlinuz", "busybox"] {
+        fs::write(target.path().join("guest").join(file), file).unwrap();
+    }
+    let system = System::below(target.path()).unwrap();
+    let work = Work { cpu: 200, read: 4, written: 8, ping: 100, pings: 3 };
+    let xml = Guest::working(0x0102, &system, work).xml(Path::new("/d"), Path::new("/it's, <odd>"));
+    let document = Document::parse(&xml).unwrap();
+    assert_eq!(all(&document, "kernel"), [[target.path().join("guest/vmlinuz").to_str().unwrap()]]);
+    assert_eq!(all(&document, "initrd"), [["/it's, <odd>/258.cpio"]]);
+    assert_eq!(all(&document, "arg")[1], ["unix:/it's,, <odd>/258.monitor,server=on,wait=off"]);
+    assert!(all(&document, "source").contains(&vec!["/it's, <odd>/258.console"]));
+    let told = all(&document, "cmdline")[0][0];
+    // Of a vCPU there is no more than all.
+    for expected in ["rig_address=10.77.1.2 ", "rig_cpu=100 ", "rig_read=4k ", "rig_written=8k ", "rig_pause=0.333"] {
+        assert!(told.contains(expected), "{expected} in {told}");
+    }
+    let plain = Guest::new(1).xml(Path::new("/d"), Path::new("/g"));
+    assert!(all(&Document::parse(&plain).unwrap(), "kernel").is_empty());
 }

@@ -1,13 +1,13 @@
 //! Definitions of guests as libvirt reads them.
 
-use std::fs::OpenOptions;
-use std::path::PathBuf;
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
 
-use super::{BRIDGE, Guest, Metadata, Nic, nova};
+use super::{BRIDGE, Guest, Metadata, Nic, Places, nova, work};
 use crate::cannot::{self, EMULATOR};
 
 /// A guest's definition: nothing that it could do without, as every device takes time to start.
-pub(super) fn definition(guest: &Guest, disks: &[PathBuf]) -> String {
+pub(super) fn definition(guest: &Guest, disks: &[PathBuf], places: &Places) -> String {
     let metadata = match &guest.metadata {
         Metadata::None => String::new(),
         Metadata::Nova(nova) => nova::element(nova, guest),
@@ -18,24 +18,25 @@ pub(super) fn definition(guest: &Guest, disks: &[PathBuf]) -> String {
     let cdroms: String = ('a'..).take(guest.cdroms).map(cdrom).collect();
     let nics: String = guest.nics.iter().enumerate().map(|(index, nic)| interface(guest, index, nic)).collect();
     let period = guest.balloon_period.map(|seconds| format!("<stats period='{seconds}'/>")).unwrap_or_default();
+    let Linux { boot, console, monitor } = Linux::of(guest, places);
     format!(
         "\
-<domain type='{hypervisor}'>
+<domain type='{hypervisor}' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
   <name>{name}</name>
   <uuid>{uuid}</uuid>
   <metadata>{metadata}</metadata>
   <memory unit='MiB'>{memory}</memory>
   {vcpus}
-  <os><type arch='x86_64' machine='pc'>hvm</type></os>
+  <os><type arch='x86_64' machine='pc'>hvm</type>{boot}</os>
   <features><acpi/></features>
   <devices>
     <emulator>{emulator}</emulator>
-    <controller type='usb' model='none'/>{hard_disks}{cdroms}{nics}
+    <controller type='usb' model='none'/>{hard_disks}{cdroms}{nics}{console}
     <memballoon model='virtio'>{period}</memballoon>
-  </devices>
+  </devices>{monitor}
 </domain>
 ",
-        hypervisor = if has_kvm() { "kvm" } else { "qemu" },
+        hypervisor = if is_emulated(guest.work.is_some()) { "qemu" } else { "kvm" },
         name = escape(&guest.name),
         uuid = guest.uuid(),
         memory = guest.memory,
@@ -60,8 +61,47 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
-fn has_kvm() -> bool {
-    OpenOptions::new().read(true).write(true).open("/dev/kvm").is_ok()
+/// Whether guests are emulated. There is a KVM that does without the processor's help: it runs firmware, but of systems
+/// only those that know of it, which Debian's does not.
+pub(crate) fn is_emulated(with_system: bool) -> bool {
+    let kvm = OpenOptions::new().read(true).write(true).open("/dev/kvm").is_ok();
+    !kvm || (with_system && !processor_helps())
+}
+
+fn processor_helps() -> bool {
+    let about = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let flags = about.lines().find_map(|line| line.strip_prefix("flags")).unwrap_or_default();
+    flags.split_whitespace().any(|flag| ["vmx", "svm"].contains(&flag))
+}
+
+/// What a definition has for a guest that works.
+#[derive(Default)]
+struct Linux {
+    boot: String,
+    console: String,
+    monitor: String,
+}
+
+impl Linux {
+    fn of(guest: &Guest, places: &Places) -> Self {
+        let Some((system, work)) = &guest.work else { return Self::default() };
+        let path = |path: &Path| escape(&path.to_string_lossy());
+        Self {
+            boot: format!(
+                "<kernel>{}</kernel><initrd>{}</initrd><cmdline>{}</cmdline>",
+                path(&system.kernel()),
+                path(&places.initramfs),
+                escape(&work::command_line(guest, work)),
+            ),
+            console: format!("\n    <serial type='file'><source path='{}'/></serial>", path(&places.console)),
+            // In QEMU's options a comma stands for itself when there are two.
+            monitor: format!(
+                "\n  <qemu:commandline><qemu:arg value='-qmp'/>\
+                 <qemu:arg value='unix:{},server=on,wait=off'/></qemu:commandline>",
+                path(&places.monitor).replace(',', ",,"),
+            ),
+        }
+    }
 }
 
 fn vcpus(present: &[bool]) -> String {

@@ -13,3 +13,5 @@ mount --bind "$folder/run" /run
 ip link set lo up
 ip link add "$2" type bridge
 ip link set "$2" up
+# Guests that work have their addresses beside this one.
+ip address add 10.77.255.254/16 dev "$2"

@@ -9,9 +9,10 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 use super::{Labels, page};
+use crate::daemon::dashboards::RULES;
 use crate::support::program::{Folder, until};
 
-/// A server that asks the daemon twice a second. It is killed with this.
+/// A server that asks the daemon twice a second, with the rules that operators are given. It is killed with this.
 pub struct Prometheus {
     child: Child,
     address: String,
@@ -41,12 +42,21 @@ pub fn complaints(page: &str) -> String {
     format!("{}{}{code}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr))
 }
 
+/// What promtool says of something that is wrong; nothing if it is right.
+pub fn promtool(arguments: &[&str]) -> String {
+    let said = Command::new("promtool").args(arguments).output().unwrap();
+    if said.status.success() {
+        return String::new();
+    }
+    format!("{}{}{}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr), said.status)
+}
+
 // === impl Prometheus ===
 
 impl Prometheus {
     /// Starts one for a daemon at an address, whose certificate is in the folder.
     pub fn start(folder: &Folder, target: &str, password: &str) -> Self {
-        let config = serde_json::json!({"scrape_configs": [{
+        let config = serde_json::json!({"rule_files": [RULES], "global": {"evaluation_interval": "1s"}, "scrape_configs": [{
             "job_name": "wasmeter",
             "scrape_interval": "500ms",
             "scrape_timeout": "500ms",
@@ -95,6 +105,13 @@ impl Prometheus {
             (labels, result["value"][1].as_str().unwrap().parse().unwrap())
         };
         answer["data"]["result"].as_array().unwrap_or_else(|| panic!("{answer}")).iter().map(one).collect()
+    }
+
+    /// The rules, and how they fare.
+    pub fn rules(&self) -> Vec<Value> {
+        let answer = self.json("/api/v1/rules");
+        let groups = answer["data"]["groups"].as_array().unwrap_or_else(|| panic!("{answer}"));
+        groups.iter().flat_map(|group| group["rules"].as_array().unwrap().clone()).collect()
     }
 
     /// The types of metrics.

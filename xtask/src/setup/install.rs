@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::plan::Action;
-use super::venv;
+use super::{guest, venv};
 use crate::exit::Error;
 use crate::step;
 use crate::workspace::Workspace;
@@ -28,6 +28,7 @@ pub fn run(workspace: &Workspace, action: &Action) -> Result<(), Error> {
             step::run(&format!("rustup {}", args.join(" ")), workspace.command("rustup").args(args))?;
         }
         Action::Venv => venv::make(workspace)?,
+        Action::Guest => guest::make(workspace)?,
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::{Need, venv};
+use super::{Need, guest, venv};
 use crate::os::Os;
 use crate::workspace::Workspace;
 
@@ -72,6 +72,7 @@ impl Need {
             Self::Rig => {
                 RIG.iter().all(|program| on_path(program)) && FILTERS.iter().any(|folder| Path::new(folder).is_dir())
             }
+            Self::Guest => guest::is_here(workspace),
             Self::Uidmap => is_root(workspace) || on_path("newuidmap"),
             Self::Systemd => on_path("systemd-analyze"),
             Self::Valgrind => on_path("valgrind"),

@@ -166,7 +166,7 @@ impl Packages {
             Need::RabbitMq => self.rabbitmq,
             Need::Prometheus => self.prometheus,
             Need::Python => self.python,
-            Need::WasmTarget | Need::Linters | Need::Ceilometer => "",
+            Need::WasmTarget | Need::Linters | Need::Ceilometer | Need::Guest => "",
         });
         names.flat_map(str::split_whitespace).collect()
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::machine::{Machine, Privilege};
-use super::{Need, Origin, packages, venv};
+use super::{Need, Origin, guest, packages, venv};
 use crate::os::Family;
 
 /// The way from a machine as it is to one that can build.
@@ -31,6 +31,8 @@ pub enum Action {
     Rustup(Vec<&'static str>),
     /// Put Ceilometer into an environment of its own.
     Venv,
+    /// Take a kernel and busybox out of Debian's packages.
+    Guest,
 }
 
 /// What to tell someone who installs by hand.
@@ -51,6 +53,7 @@ impl Plan {
     pub fn of(machine: &Machine) -> Self {
         let from = |origin| machine.lacks.iter().copied().filter(|need| need.origin() == origin).collect::<Vec<Need>>();
         let (of_system, of_rust, of_python) = (from(Origin::System), from(Origin::Rust), from(Origin::Python));
+        let unpacked = from(Origin::Unpacked);
         if machine.lacks.is_empty() {
             return Self::Ready;
         }
@@ -68,6 +71,8 @@ impl Plan {
         actions.extend(of_rust.into_iter().filter_map(rustup_arguments).map(|args| Action::Rustup(args.to_vec())));
         // Last, as it is made with what comes in packages.
         actions.extend(of_python.first().map(|_| Action::Venv));
+        // After lists of packages were brought up to date, if they were.
+        actions.extend(unpacked.first().map(|_| Action::Guest));
         Self::Install(actions)
     }
 }
@@ -103,6 +108,11 @@ impl fmt::Display for Action {
             }
             Self::Rustup(args) => write!(f, "rustup {}", args.join(" ")),
             Self::Venv => write!(f, "Ceilometer, with pip, into {} below the target folder", venv::FOLDER),
+            Self::Guest => write!(
+                f,
+                "a kernel and busybox, out of Debian's packages and not installed, into {} below the target folder",
+                guest::FOLDER
+            ),
         }
     }
 }

@@ -104,3 +104,12 @@ fn ceilometer_comes_after_what_it_is_made_with() {
         Plan::Install(vec![Action::Venv])
     );
 }
+
+#[test]
+fn guests_need_no_privilege() {
+    let plan = Plan::of(&machine(Family::Debian, Privilege::None, &[Need::Guest]));
+    assert_eq!(plan, Plan::Install(vec![Action::Guest]));
+    let plan = Plan::of(&machine(Family::Debian, Privilege::Root, &[Need::Guest, Need::Libvirt]));
+    let packages = vec!["libvirt-dev"];
+    assert_eq!(plan, Plan::Install(vec![Action::Apt { packages, sudo: false }, Action::Guest]));
+}
