@@ -65,7 +65,7 @@ impl Args {
             });
             print::json(&report)
         } else {
-            print::text(&print::plain(&findings.text()))
+            print::text(&findings.text())
         };
         match (printed, findings.exit) {
             (Err(exit), _) | (Ok(()), Some(exit)) => exit,

@@ -99,7 +99,7 @@ impl Args {
                 print::problems(text::guests(&said).trim_end());
             }
         } else {
-            print::text(&print::plain(&text::write(&said)))?;
+            print::text(&text::write(&said))?;
         }
         Ok(exit)
     }

@@ -150,7 +150,7 @@ impl Args {
         if self.json {
             print::json(&serde_json::to_value(&deployed).unwrap_or_default())?;
         } else {
-            print::text(&print::plain(&text::deployed(&deployed, self.dry_run)))?;
+            print::text(&text::deployed(&deployed, self.dry_run))?;
         }
         let is_well = deployed.version.is_some() || deployed.dry_run.failed().is_none();
         Ok(if is_well { Exit::Done } else { Exit::Module })

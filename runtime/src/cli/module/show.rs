@@ -47,7 +47,7 @@ impl Args {
         if self.json {
             return print::json(&serde_json::to_value(&shown).unwrap_or_default());
         }
-        print::text(&print::plain(&text(&shown, Time(SystemClock.now().wall))))
+        print::text(&text(&shown, Time(SystemClock.now().wall)))
     }
 }
 
