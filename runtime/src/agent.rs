@@ -4,6 +4,7 @@ pub mod cycle;
 pub mod errands;
 pub mod keeping;
 pub mod polling;
+pub mod reloading;
 pub mod report;
 pub mod run;
 mod saving;
@@ -17,20 +18,20 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use self::keeping::Kept;
+use self::reloading::Follow;
 use self::saving::Saving;
 use self::tally::Tally;
-use self::tenants::{Around, Deployed, Tenants};
+use self::tenants::{Around, Tenants};
 use crate::clock::Clock;
 use crate::config::{Config, MeterFilter, Polling};
 use crate::discovery::{Directory, Rules};
 use crate::hypervisor::Hypervisor;
 use crate::hypervisor::reader::Reader;
 use crate::modules::budget::{Admitted, Budget};
-use crate::modules::deploying::terms::{Fitting, Operators};
-use crate::modules::deploying::{self, Loaded, Loader, Ready};
-use crate::modules::deployment::{Deployment, Key, Version};
+use crate::modules::deploying::terms::Operators;
+use crate::modules::deploying::{Loader, Ready};
+use crate::modules::deployment::{Deployment, Version};
 use crate::modules::registry::Registry;
-use crate::modules::store::Pinned;
 use crate::modules::{Modules, NotLoaded};
 use crate::pipeline::{Chain, Sinks};
 use crate::publish::id::Ids;
@@ -110,7 +111,7 @@ async fn restore(loader: &mut Loader, registry: &Registry) -> Vec<Restored> {
         let (mut ready, mut broken) = (BTreeMap::new(), None);
         for version in deployment.running() {
             let prepared = match registry.read(version.digest).await {
-                Ok(file) => loader.prepare(deployment.key.clone(), Version::clone(version), file).await,
+                Ok(file) => loader.prepare(deployment.key.clone(), Version::clone(version), file.into()).await,
                 Err(error) => Err(error.into()),
             };
             match prepared {
@@ -128,69 +129,6 @@ async fn restore(loader: &mut Loader, registry: &Registry) -> Vec<Restored> {
         restored.push((deployment, ready, broken));
     }
     restored
-}
-
-/// Has what the operator wrote run. What cannot is said, and keeps nothing else from running. Modules that come are held
-/// until their deployments are kept.
-async fn follow(
-    tenants: &mut Tenants,
-    loader: &mut Loader,
-    registry: &Registry,
-    around: &Around<'_>,
-    config: &Config,
-    mut fitting: Fitting,
-) -> Vec<Pinned> {
-    let Loaded { prepared, failed, problems } = deploying::load(loader, config, &mut fitting).await;
-    if !problems.is_empty() {
-        tracing::error!("Not all deployments run as they are written now:\n{problems}");
-    }
-    // So that what is written now can be gone back to when the files say something else.
-    let files: BTreeMap<_, _> = prepared.iter().map(|one| (one.version.digest, Arc::clone(&one.file))).collect();
-    let mut held = Vec::new();
-    if registry.missing().is_none() {
-        for file in files.into_values() {
-            match registry.put(file).await {
-                Ok(pinned) => held.push(pinned),
-                Err(error) => {
-                    tracing::error!(%error, "A module is not kept; after a restart it cannot be gone back to.");
-                }
-            }
-        }
-    }
-    tenants.follow(prepared, &failed, around);
-    tenants.admit(fitting.admitted);
-    held
-}
-
-/// Stops what was ordered and may not run by these rules, such as under a key that was taken away, and has what may run
-/// again do so.
-async fn verify(tenants: &mut Tenants, loader: &mut Loader, registry: &Registry) {
-    let ordered = tenants.named().filter(|(_, deployed)| deployed.file().is_none());
-    let running = |(key, deployed): (&Key, &Deployed)| {
-        let versions: Vec<Arc<Version>> = deployed.deployment.running().cloned().collect();
-        (key.clone(), versions, deployed.is_broken())
-    };
-    for (key, versions, is_broken) in ordered.map(running).collect::<Vec<_>>() {
-        for version in versions {
-            let verified = match registry.read(version.digest).await {
-                Ok(file) if is_broken => {
-                    let prepared = loader.prepare(key.clone(), Version::clone(&version), file).await;
-                    prepared.map(|prepared| Some(prepared.ready))
-                }
-                Ok(file) => loader.verify(&key, &version, &file).map(|_| None),
-                Err(error) => Err(error.into()),
-            };
-            match verified {
-                Ok(None) => {}
-                Ok(Some(ready)) => tenants.mend(&key, version.number, ready),
-                Err(why) => {
-                    tracing::error!(%key, %why, remedy = why.remedy, "A deployment does not run any more.");
-                    tenants.stop(&key, why.to_string());
-                    break;
-                }
-            }
-        }
-    }
 }
 
 /// What makes deployments ready. What is odd about its keys is said.
@@ -222,7 +160,8 @@ impl Agent {
         tenants.admit(Admitted::of(Budget::of(&config)));
         tenants.restore(restore(&mut loader, &registry).await, &around);
         let fitting = tenants.fitting(&config, directory.holdings(), &around);
-        let held = follow(&mut tenants, &mut loader, &registry, &around, &config, fitting).await;
+        let follow = Follow::prepare(loader, &registry, &config, Vec::new()).await;
+        let held = follow.take_over(&mut tenants, &around, &config, fitting);
         let ledger = Arc::<Ledger>::default();
         tenants.flow_into(&ledger);
         let mut agent = Self {
@@ -256,44 +195,6 @@ impl Agent {
             tracing::warn!(%error, "Modules that nobody needs stay in the store.");
         }
         Ok(agent)
-    }
-
-    /// Goes on with another configuration, or stays as it is if that one is wrong. The host cannot be changed so.
-    pub async fn reconfigure(&mut self, config: Config) -> Result<(), NotLoaded> {
-        let modules = load(&self.sandbox, &config).await?;
-        self.reader.reconfigure(config.watchdog(), config.reader.max_stuck);
-        self.directory.reconfigure(Rules::of(&config));
-        let old_chains = std::mem::replace(&mut self.chains, modules.chains());
-        let old_sinks = std::mem::replace(&mut self.sinks, Sinks::of(config.pipeline.as_ref(), &modules.sinks));
-        let old = old_chains.into_iter().map(|chain| chain.transformer);
-        let mut old = old.chain(old_sinks.into_transformers()).collect();
-        let chains = self.chains.iter_mut().map(|chain| &mut chain.transformer);
-        chains.chain(self.sinks.transformers_mut()).for_each(|transformer| transformer.take_over(&mut old));
-        // Another module, or another configuration, would not know what to make of what the old one remembers.
-        let is_the_same = |name: &str| modules.work_of(name).is_some_and(|new| self.modules.work_of(name) == Some(new));
-        self.states.retain(|name, _| is_the_same(name));
-        let mut names = modules.names.clone();
-        names.keep_declared(&self.names, is_the_same);
-        self.names = Arc::new(names);
-        let operators = Operators::of(&config, &modules.pollsters);
-        let around = Around {
-            tenants: &config.tenants,
-            reserved: &self.names,
-            operators: &operators,
-            now: self.clock.now().wall,
-        };
-        let mut loader = loader(&self.sandbox, &config, &around);
-        let fitting = self.tenants.fitting(&config, self.directory.holdings(), &around);
-        self.rules += 1;
-        verify(&mut self.tenants, &mut loader, &self.registry).await;
-        let held = follow(&mut self.tenants, &mut loader, &self.registry, &around, &config, fitting).await;
-        self.forget_removed();
-        self.tenants.flow_into(&self.ledger);
-        self.saving.held.extend(held);
-        self.save().await;
-        self.modules = modules;
-        self.config = config;
-        Ok(())
     }
 
     /// Hands meters that match to one more transformer, beside those of the configuration.

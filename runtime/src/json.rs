@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use crate::terminal;
+
 /// Appends a text with its quotes.
 pub fn string(out: &mut String, text: &str) {
     out.push('"');
@@ -28,17 +30,21 @@ pub fn string(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// JSON in which control characters beyond ASCII stand as escapes, too. Others are escaped already, and these stand in
-/// texts only.
-pub fn without_controls(json: &str) -> Cow<'_, str> {
-    let is_odd = |c: char| c.is_control() && c >= '\u{7f}';
+/// JSON in which characters that a terminal obeys, or does not show, stand as escapes, too. Those of ASCII are escaped
+/// already, and these stand in texts only.
+pub fn without_odd(json: &str) -> Cow<'_, str> {
+    let is_odd = |c: char| c >= '\u{7f}' && terminal::is_odd(c);
     if !json.contains(is_odd) {
         return Cow::Borrowed(json);
     }
     let mut out = String::with_capacity(json.len() + 16);
     for c in json.chars() {
         match is_odd(c) {
-            true => append(&mut out, format_args!("\\u{:04x}", u32::from(c))),
+            true => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    append(&mut out, format_args!("\\u{unit:04x}"));
+                }
+            }
             false => out.push(c),
         }
     }
@@ -154,8 +160,8 @@ mod tests {
         string(&mut out, "a\"b\\\u{7f}\u{e9}\u{1f600}\n\u{1}");
         assert_eq!(out, r#""a\"b\\\u007f\u00e9\ud83d\ude00\n\u0001""#);
         let odd = serde_json::json!({"a\u{9b}": "\u{7f}\u{1b}\u{80}\u{a0}\u{e9}"}).to_string();
-        assert_eq!(without_controls(&odd), "{\"a\\u009b\":\"\\u007f\\u001b\\u0080\u{a0}\u{e9}\"}");
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&without_controls(&odd)).unwrap().to_string(), odd);
+        assert_eq!(without_odd(&odd), "{\"a\\u009b\":\"\\u007f\\u001b\\u0080\u{a0}\u{e9}\"}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&without_odd(&odd)).unwrap().to_string(), odd);
         let mut out = String::new();
         value(&mut out, &serde_json::json!({"k": [1, -2, 1.5, null, true], "e": {}}));
         assert_eq!(out, r#"{"k": [1, -2, 1.5, null, true], "e": {}}"#);

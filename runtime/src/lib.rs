@@ -18,6 +18,7 @@
 //! - [`agent`]: all of this, cycle after cycle.
 //! - [`control`]: how it is, for whoever asks.
 //! - [`cli`]: the command line.
+//! - [`terminal`]: what of others' texts a terminal is shown.
 
 pub mod agent;
 pub mod cli;
@@ -41,3 +42,4 @@ pub mod publish;
 pub mod sandbox;
 pub mod schedule;
 pub mod spool;
+pub mod terminal;

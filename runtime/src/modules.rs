@@ -112,6 +112,12 @@ impl Modules {
         Ok(Self { pollsters, transformers, sinks, names, warnings: problems })
     }
 
+    /// The names of all.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let transformers = self.transformers.iter().map(|(_, module)| module);
+        self.pollsters.iter().chain(transformers).map(|module| &*module.name)
+    }
+
     /// The work of the module of a name.
     pub fn work_of(&self, name: &str) -> Option<String> {
         let pollsters = self.pollsters.iter().map(|module| (&[][..], module));

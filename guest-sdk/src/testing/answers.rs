@@ -126,7 +126,9 @@ impl Answers for Host {
         self.answers.get(&request.url).cloned().unwrap_or_else(|| {
             let (url, _) = request.url.split_once('?').unwrap_or((&request.url, ""));
             let asked = format!("{} {url}", request.method);
-            Err(http::Error::Denied(format!("{asked} is not granted; `grants: {{http: [{asked}]}}` would allow it")))
+            Err(http::Error::Denied(format!(
+                "{asked} is not granted; `grants: {{http: [{asked}]}}` (`--grant 'http={asked}'`) would allow it"
+            )))
         })
     }
 }

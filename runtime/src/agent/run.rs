@@ -1,5 +1,6 @@
 //! The daemon's loop: cycles in their slots, each kept in the spool, until a signal ends it.
 
+mod meanwhile;
 mod said;
 
 use std::io;
@@ -9,8 +10,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::Receiver;
 use tokio::task::spawn_blocking;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
+use self::meanwhile::{Meanwhile, Prepared, UnderWay};
 use self::said::Said;
 use super::Agent;
 use super::errands::Errand;
@@ -110,15 +112,6 @@ pub struct Run<'a> {
     pub unsure: bool,
 }
 
-/// What comes between two slots.
-#[derive(Debug)]
-enum Meanwhile {
-    Wish(Option<Wish>),
-    /// A module of a tenant is done.
-    Done,
-    Errand(Errand),
-}
-
 /// How far a cycle is: what is lost if it is given up.
 #[derive(Debug, Clone, Copy)]
 enum Progress {
@@ -188,32 +181,41 @@ impl Run<'_> {
     async fn cycles(&mut self, agent: &mut Agent, wishes: &mut Receiver<Wish>) -> (End, Option<Wish>) {
         let mut slots = slots(agent);
         self.control.begin(agent, &slots);
-        let (mut done, mut said) = (0, Said::default());
+        let (mut done, mut said, mut under_way) = (0, Said::default(), UnderWay::default());
         (self.tell)(&News::Ready);
         while self.cycles.is_none_or(|cycles| done < cycles) {
             let (tell, drain) = (self.tell, agent.config().schedule.drain);
             let mut wish = match slots.next(agent.clock.now()) {
                 Next::Sleep(duration) => {
+                    let shortest = Duration::from_secs(intervals(agent).into_iter().min().unwrap_or(1));
                     let next = tokio::select! {
                         biased;
                         wish = wishes.recv() => Meanwhile::Wish(wish.or(Some(Wish::Stop))),
                         () = sleep(duration) => Meanwhile::Wish(None),
                         () = agent.tenants.done() => Meanwhile::Done,
-                        Some(errand) = self.errands.recv() => Meanwhile::Errand(errand),
+                        next = under_way.next(&mut self.errands, duration, shortest) => next,
                     };
                     match next {
                         Meanwhile::Wish(wish) => wish,
                         Meanwhile::Done => self.landing(agent, &mut slots, &mut said, wishes).await,
                         Meanwhile::Errand(errand) => {
+                            let began = Instant::now();
                             let wish = listening(tell, drain, agent.run_errand(errand), wishes).await.1;
+                            under_way.took(began.elapsed());
                             self.control.begin(agent, &slots);
                             self.follow(agent, &mut slots);
                             wish
+                        }
+                        Meanwhile::Reloaded(prepared) => {
+                            let taken_over = self.take_over(agent, &mut slots, *prepared);
+                            let wish = listening(tell, drain, taken_over, wishes).await.1;
+                            if under_way.is_to_be_read_again() { wish.or(Some(Wish::Reload)) } else { wish }
                         }
                     }
                 }
                 Next::Run(due) => {
                     done += 1;
+                    under_way.slot(!self.errands.is_empty());
                     // Where a reload, say, kept what is done from landing, nobody is at that slot any more.
                     let before = match agent.tenants.is_any_done() {
                         true => self.landing(agent, &mut slots, &mut said, wishes).await,
@@ -240,9 +242,9 @@ impl Run<'_> {
                     wish.or(before)
                 }
             };
-            // Files that changed while they were read are read once more.
-            while wish == Some(Wish::Reload) {
-                wish = listening(tell, drain, self.reload(agent, &mut slots), wishes).await.1;
+            if wish == Some(Wish::Reload) {
+                wish = None;
+                self.reload(agent, &mut under_way);
                 // Other rules may make other guests nobody's.
                 said.nobodys = false;
             }
@@ -372,15 +374,15 @@ impl Run<'_> {
         }
     }
 
-    async fn reload(&mut self, agent: &mut Agent, slots: &mut Slots) {
+    /// Reads the configuration again, and has it made ready. Files that change meanwhile are read once more.
+    fn reload(&mut self, agent: &Agent, under_way: &mut UnderWay) {
+        if under_way.is_reloading() {
+            return;
+        }
         (self.tell)(&News::Reloading);
-        self.take_over(agent, slots).await;
-        (self.tell)(&News::Ready);
-    }
-
-    async fn take_over(&mut self, agent: &mut Agent, slots: &mut Slots) {
         let Some(config) = (self.reload)() else {
             tracing::error!("The configuration stays as it was.");
+            (self.tell)(&News::Ready);
             return;
         };
         if config.hypervisor.uri != agent.config().hypervisor.uri {
@@ -395,10 +397,16 @@ impl Run<'_> {
         if config.spool != agent.config().spool {
             tracing::warn!("The spool cannot be changed without a restart; the rest is taken over.");
         }
-        let outputs = (self.outputs_of)(&config);
-        let metrics = Arc::new(Intake::new(Arc::clone(&self.endpoint), &config));
-        match agent.reconfigure(config).await {
-            Ok(()) => {
+        under_way.begin(agent.begin_reload(config));
+    }
+
+    /// Has it be in force.
+    async fn take_over(&mut self, agent: &mut Agent, slots: &mut Slots, prepared: Prepared) {
+        match prepared {
+            Ok(Ok(reloaded)) => {
+                let outputs = (self.outputs_of)(reloaded.config());
+                let metrics = Arc::new(Intake::new(Arc::clone(&self.endpoint), reloaded.config()));
+                agent.take_over(reloaded).await;
                 self.serve(&outputs, agent).await;
                 self.metrics = metrics;
                 self.metrics.begin();
@@ -406,8 +414,10 @@ impl Run<'_> {
                 self.control.begin(agent, slots);
                 tracing::info!("The configuration was read again and is in force.");
             }
-            Err(NotLoaded { problems, .. }) => tracing::error!("The configuration stays as it was:\n{problems}"),
+            Ok(Err(NotLoaded { problems, .. })) => tracing::error!("The configuration stays as it was:\n{problems}"),
+            Err(error) => tracing::error!(%error, "The task that made it ready was lost. The configuration stays."),
         }
+        (self.tell)(&News::Ready);
     }
 }
 

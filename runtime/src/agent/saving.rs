@@ -3,6 +3,7 @@
 use tokio::task::JoinHandle;
 
 use super::Agent;
+use super::tenants::Happened;
 use crate::control::time::Time;
 use crate::modules::audit::{self, Entry};
 use crate::modules::deployment::{Deployment, Key};
@@ -40,15 +41,16 @@ impl Agent {
         self.saved().await;
         let changed = std::mem::take(&mut self.tenants.unsaved);
         let happened = std::mem::take(&mut self.tenants.happened);
-        if (changed.is_empty() && happened.is_empty()) || self.registry.missing().is_some() {
+        let is_settled = self.registry.is_settled();
+        if (changed.is_empty() && happened.is_empty() && is_settled) || self.registry.missing().is_some() {
             return;
         }
         let now = self.clock.now().wall;
-        let entry = |(key, who, action)| {
+        let entry = |Happened { key, who, action, why }| {
             let deployment = self.tenants.get(&key).map(|deployed| &deployed.deployment);
             let about = deployment.and_then(|deployment| deployment.on_trial().or(deployment.current()));
             let (version, digest) = (about.map(|version| version.number), about.map(|version| version.digest));
-            Entry { time: Time(now), who, action, key, version, digest, result: audit::Outcome::Done }
+            Entry { time: Time(now), who, action, key, version, digest, result: audit::Outcome::Done, why }
         };
         let entries: Vec<Entry> = happened.into_iter().map(entry).collect();
         let deployment = |key: &Key| self.tenants.get(key).map(|deployed| deployed.deployment.clone());
@@ -56,14 +58,19 @@ impl Agent {
         let registry = self.registry.clone();
         self.saving.task = Some(tokio::spawn(async move {
             let mut failed = Vec::new();
-            for (deployment, key) in changed {
-                if let Err(error) = keep(&registry, &key, deployment).await {
-                    failed.push((key, error));
-                }
-            }
+            // First, so that nothing of it is kept that is not in the log.
             for entry in entries {
                 if let Err(error) = registry.write(entry).await {
                     tracing::error!(%error, "What became of a deployment is not in the audit log.");
+                }
+            }
+            // An order that was refused because the disk failed must not be in force after a restart.
+            if !is_settled && let Err(error) = registry.settle().await {
+                tracing::debug!(%error, "The disk does not hold what was answered yet; it is tried again.");
+            }
+            for (deployment, key) in changed {
+                if let Err(error) = keep(&registry, &key, deployment).await {
+                    failed.push((key, error));
                 }
             }
             failed

@@ -26,6 +26,7 @@ use crate::discovery::holdings::{Holding, Holdings};
 use crate::discovery::resource::{Ident, Resource};
 use crate::modules::audit::Who;
 use crate::modules::budget::{Admitted, Budget};
+use crate::modules::deploying::room::Room;
 use crate::modules::deploying::terms::{Fitting, Operators};
 use crate::modules::deploying::{Prepared, Ready};
 use crate::modules::deployment::{Deployment, Key, Version};
@@ -63,7 +64,7 @@ pub struct Tenants {
     /// Those that differ from what is kept of them.
     pub unsaved: BTreeSet<Key>,
     /// What became of deployments, by whom, and is not in the audit log yet.
-    pub happened: Vec<(Key, Who, String)>,
+    pub happened: Vec<Happened>,
 }
 
 /// What holds for all deployments.
@@ -96,6 +97,19 @@ pub struct Standing {
     pub idle: Option<Idle>,
 }
 
+/// What became of a deployment without an order.
+#[derive(Debug)]
+pub struct Happened {
+    /// Of which one.
+    pub key: Key,
+    /// By whom.
+    pub who: Who,
+    /// What it was.
+    pub action: String,
+    /// What failed, if that is why.
+    pub why: Option<String>,
+}
+
 /// What landed.
 #[derive(Debug)]
 pub struct Landing {
@@ -110,12 +124,25 @@ pub struct Landing {
 /// Says what became of a deployment, a line for each change.
 pub fn say(key: &Key, changes: &[Change], why: Option<&str>) {
     for change in changes {
-        if let (Change::Quarantined { .. } | Change::TrialGivenUp { .. }, Some(why)) = (change, why) {
+        if let Some(why) = why.filter(|_| change.is_by_failing()) {
             let (tenant, deployment) = (key.tenant.as_str(), key.name.as_str());
             tracing::warn!(tenant, deployment, why, "Deployment: {change}.");
             continue;
         }
         tracing::info!(tenant = key.tenant.as_str(), deployment = key.name.as_str(), "Deployment: {change}.");
+    }
+}
+
+// === impl Happened ===
+
+impl Happened {
+    fn by_file(key: &Key, action: &str) -> Self {
+        Self { key: key.clone(), who: Who::File, action: action.to_owned(), why: None }
+    }
+
+    fn by_itself(key: &Key, change: &Change, why: Option<&str>) -> Self {
+        let why = why.filter(|_| change.is_by_failing()).map(str::to_owned);
+        Self { key: key.clone(), who: Who::Daemon, action: change.to_string(), why }
     }
 }
 
@@ -172,7 +199,7 @@ impl Tenants {
         for key in gone {
             tracing::info!(tenant = key.tenant.as_str(), deployment = key.name.as_str(), "Deployment: it is removed.");
             self.remove(&key);
-            self.happened.push((key.clone(), Who::File, "remove".to_owned()));
+            self.happened.push(Happened::by_file(&key, "remove"));
             self.unsaved.insert(key);
         }
         for deployed in self.deployed.values_mut() {
@@ -186,7 +213,7 @@ impl Tenants {
                 tracing::info!(tenant = key.tenant.as_str(), deployment = key.name.as_str(), "Deployment: it is new.");
                 let new = Deployment::new(key.clone(), prepared.version, HOST, around.now);
                 self.add(new, prepared.ready, around);
-                self.happened.push((key.clone(), Who::File, "deploy".to_owned()));
+                self.happened.push(Happened::by_file(&key, "deploy"));
                 self.unsaved.insert(key);
                 continue;
             };
@@ -205,7 +232,7 @@ impl Tenants {
             }
             if !changes.is_empty() {
                 say(&key, &changes, None);
-                self.happened.push((key.clone(), Who::File, "deploy".to_owned()));
+                self.happened.push(Happened::by_file(&key, "deploy"));
             }
             self.go_on(&key, next, &changes, Some(prepared.ready));
             self.unsaved.insert(key);
@@ -214,18 +241,36 @@ impl Tenants {
 
     /// What goes on beside what is to fit, whatever becomes of what is written now.
     pub fn fitting(&self, config: &Config, holdings: Holdings, around: &Around<'_>) -> Fitting {
-        let config::Deployments { files, unread, .. } = &config.deployments;
-        let unread: BTreeSet<String> = unread.iter().map(|path| path.display().to_string()).collect();
-        let written: BTreeSet<&Key> = files.iter().map(|deployment| &deployment.key).collect();
-        let stays = |key: &Key, deployed: &Deployed| {
-            written.contains(key) || deployed.file().is_none_or(|file| unread.contains(file))
-        };
-        let staying = self.deployed.iter().filter(|(key, deployed)| stays(key, deployed));
+        let staying = self.staying(config);
         let staying: BTreeSet<(&str, &str)> =
             staying.map(|(key, _)| (key.tenant.as_str(), key.name.as_str())).collect();
         let mut admitted = (*self.admitted).clone().under(Budget::of(config));
         admitted.retain(|tenant, module| staying.contains(&(tenant, module)));
         Fitting::beside(admitted, holdings, config, around.operators.clone())
+    }
+
+    /// The room that those leave which go on.
+    pub fn room(&self, config: &Config, now: i64) -> Room {
+        Room::beside(self.staying(config).map(|(_, deployed)| &deployed.deployment), now)
+    }
+
+    /// Those that go on, whatever becomes of what is written now.
+    fn staying(&self, config: &Config) -> impl Iterator<Item = (&Key, &Deployed)> {
+        let config::Deployments { files, unread, .. } = &config.deployments;
+        let unread: BTreeSet<String> = unread.iter().map(|path| path.display().to_string()).collect();
+        let written: BTreeSet<Key> = files.iter().map(|deployment| deployment.key.clone()).collect();
+        self.deployed.iter().filter(move |(key, deployed)| {
+            written.contains(key) || deployed.file().is_none_or(|file| unread.contains(file))
+        })
+    }
+
+    /// Those that were ordered: their versions that run, and whether they cannot.
+    pub fn ordered(&self) -> Vec<(Key, Vec<Arc<Version>>, bool)> {
+        let ordered = self.deployed.iter().filter(|(_, deployed)| deployed.file().is_none());
+        let running = |(key, deployed): (&Key, &Deployed)| {
+            (key.clone(), deployed.deployment.running().cloned().collect(), deployed.is_broken())
+        };
+        ordered.map(running).collect()
     }
 
     /// This is what they need of what there is.

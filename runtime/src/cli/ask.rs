@@ -119,6 +119,8 @@ impl Line {
                 let exit = match status {
                     StatusCode::BAD_REQUEST => Exit::Usage,
                     StatusCode::UNPROCESSABLE_ENTITY => Exit::Module,
+                    // Whoever asks may not, or nobody has the time.
+                    StatusCode::FORBIDDEN | StatusCode::SERVICE_UNAVAILABLE => Exit::Unreachable,
                     _ => Exit::Failed,
                 };
                 refused(&why, exit)

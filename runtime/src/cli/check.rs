@@ -11,6 +11,7 @@ use crate::config::{Config, Pipelines, Problems};
 use crate::hypervisor::Doubt;
 use crate::modules::Modules;
 use crate::modules::budget::{Admitted, Budget};
+use crate::modules::deploying::room::Room;
 use crate::modules::deploying::terms::{Fitting, Operators};
 use crate::modules::deploying::{self, Loader};
 use crate::publish::outputs;
@@ -65,7 +66,7 @@ impl Args {
             });
             print::json(&report)
         } else {
-            print::text(&print::plain(&findings.text()))
+            print::text(&findings.text())
         };
         match (printed, findings.exit) {
             (Err(exit), _) | (Ok(()), Some(exit)) => exit,
@@ -117,7 +118,8 @@ impl Args {
                     let holdings = host.as_ref().map(|seen| seen.directory.holdings()).unwrap_or_default();
                     let admitted = Admitted::of(Budget::of(config));
                     let mut fitting = Fitting::beside(admitted, holdings, config, operators);
-                    let loaded = threads.time.block_on(deploying::load(&mut loader, config, &mut fitting));
+                    let drafts = threads.time.block_on(deploying::prepare(&mut loader, config));
+                    let loaded = drafts.admit(config, &mut fitting, &mut Room::default());
                     findings.problems.extend(odd);
                     findings.deployments = loaded.prepared.iter().map(|prepared| prepared.key.to_string()).collect();
                     findings.problems.extend(loaded.problems);

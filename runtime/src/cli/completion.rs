@@ -24,6 +24,6 @@ impl Args {
         // Made as a whole first: the generator panics if it cannot write.
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Line::command(), "wasmeter", &mut script);
-        print::text(&String::from_utf8_lossy(&script)).map_or_else(|exit| exit, |()| Exit::Done)
+        print::as_it_is(&String::from_utf8_lossy(&script)).map_or_else(|exit| exit, |()| Exit::Done)
     }
 }

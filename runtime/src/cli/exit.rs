@@ -11,9 +11,11 @@ Exit codes:
    0  done
    1  it could not be started, or failed while it ran; `run --cycles`: an output lacks samples;
       `explain`: there is no value; `module build`: cargo did not build it; `module test`: something
-      else came than was expected
-  64  the command line or the configuration is wrong
-  69  the hypervisor cannot be reached (`run --cycles`: in no cycle), or the daemon that is asked
+      else came than was expected; `module diff --exit-code`: they are different; an order was not
+      followed: there is no such deployment, no room for it, or it is written in a file
+  64  the command line, the configuration or an order is wrong, or nobody was there to ask
+  69  the hypervisor cannot be reached (`run --cycles`: in no cycle), or the daemon that is asked:
+      it does not run, is busy, or may not be asked
   70  a module was refused, or failed
 
 Signals of `run`: SIGHUP reads the configuration again (in a terminal, which sends it when it is closed, it ends at
@@ -26,9 +28,9 @@ pub enum Exit {
     Done = 0,
     /// It could not be started, or failed while it ran.
     Failed = 1,
-    /// The command line or the configuration is wrong.
+    /// The command line, the configuration or an order is wrong.
     Usage = 64,
-    /// The hypervisor cannot be reached.
+    /// The hypervisor, or the daemon, cannot be reached.
     Unreachable = 69,
     /// A module was refused, or failed.
     Module = 70,

@@ -8,6 +8,7 @@ mod owner;
 mod reason;
 mod source;
 mod statistic;
+mod tenant;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +39,7 @@ Examples:
 
 It measures the meter once, and again a second later if there was no value or if it is a delta.
 Of the statistics, USED are those without which the value would be another; that is tried.
+A meter of a tenant's module is not measured: which deployment may give it, and how that is, is said.
 
 Exit codes:
    0  the daemon gives a value
@@ -49,7 +51,7 @@ Exit codes:
 With --json, `reason` is null or one of: unknown-meter, unknown-guest, ambiguous-guest,
 unreachable, module-off, no-source, source-excludes-guests, not-of-guests, guest-gone,
 guest-nobodys, guest-unusable, guest-off, guest-stuck, statistics-missing, module-failed,
-no-device, no-medium, no-counter, no-balloon, no-statistic, first-value, not-given.";
+no-device, no-medium, no-counter, no-balloon, no-statistic, first-value, not-given, of-a-tenant.";
 
 /// Say where a guest's value of a meter comes from, or why there is none.
 #[derive(Debug, clap::Args)]
@@ -99,7 +101,7 @@ impl Args {
                 print::problems(text::guests(&said).trim_end());
             }
         } else {
-            print::text(&print::plain(&text::write(&said)))?;
+            print::text(&text::write(&said))?;
         }
         Ok(exit)
     }
@@ -117,7 +119,13 @@ impl Args {
         let mut meters = Meters::open(config, hypervisor, threads)?;
         let mut owner = match self.owner(&meters) {
             Found::Owner(owner) => owner,
-            Found::Nobody(near) => return Ok(self.unknown_meter(near)),
+            Found::Nobody(near) => {
+                let reasons = tenant::reasons(config, threads, &self.meter);
+                return Ok(match reasons.is_empty() {
+                    true => self.unknown_meter(near),
+                    false => Explanation { reasons, ..self.nothing_yet() },
+                });
+            }
         };
         if owner.is_off {
             // What it would give is worth knowing before it is turned on.

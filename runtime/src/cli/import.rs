@@ -73,7 +73,7 @@ impl Args {
         }
         let told = text::items(&import.items);
         match self.output {
-            Some(_) => print::text(&print::plain(&format!("{told}{}", text::written(&import.draft, &written))))?,
+            Some(_) => print::text(&format!("{told}{}", text::written(&import.draft, &written)))?,
             None => {
                 print::text(&yaml)?;
                 eprint!("\n{}", print::plain(&format!("{told}{}", text::not_written(&import.draft))));

@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::config::daemon::LogFormat;
-use crate::json;
+use crate::{json, terminal};
 
 /// Lines that a live table shows.
 const LINES: usize = 8;
@@ -24,10 +24,12 @@ fn filter() -> EnvFilter {
 /// Logs to standard error, as much as `WASMETER_LOG` says (`info` if it does not).
 pub fn start(format: &LogFormat) {
     // That standard error is gone can be said nowhere.
-    let log = tracing_subscriber::fmt().with_env_filter(filter()).with_writer(io::stderr).log_internal_errors(false);
+    let log = tracing_subscriber::fmt().with_env_filter(filter()).log_internal_errors(false);
     // A second start, in a test, changes nothing.
     let _ = match format {
-        LogFormat::Text => log.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
+        LogFormat::Text => {
+            log.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).with_writer(|| Text(io::stderr())).try_init()
+        }
         LogFormat::Json => log.json().with_writer(|| Json(io::stderr())).try_init(),
     };
 }
@@ -40,15 +42,32 @@ pub fn start_recent() -> Recent {
     recent
 }
 
-/// Writes lines of JSON in which nothing commands a terminal. In text, the log sees to that itself.
+/// Writes lines of JSON in which nothing commands a terminal.
 struct Json<W>(W);
+
+/// Writes lines of text in which nothing is hidden from a terminal. What would command one, the log escapes itself.
+struct Text<W>(W);
 
 // === impl Json ===
 
 impl<W: Write> Write for Json<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // A line comes at once.
-        self.0.write_all(json::without_controls(&String::from_utf8_lossy(bytes)).as_bytes())?;
+        self.0.write_all(json::without_odd(&String::from_utf8_lossy(bytes)).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+// === impl Text ===
+
+impl<W: Write> Write for Text<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // A line comes at once.
+        self.0.write_all(terminal::without_unseen(&String::from_utf8_lossy(bytes)).as_bytes())?;
         Ok(bytes.len())
     }
 

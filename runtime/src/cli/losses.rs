@@ -45,7 +45,7 @@ impl Args {
         if self.json {
             print::json(&serde_json::to_value(&losses).unwrap_or_default())?;
         } else {
-            print::text(&print::plain(&text::losses(&losses)))?;
+            print::text(&text::losses(&losses))?;
         }
         Ok(Exit::Done)
     }

@@ -31,7 +31,7 @@ use crate::agent::OPERATOR;
 use crate::config::Config;
 use crate::config::daemon::CallLimits;
 use crate::modules;
-use crate::sandbox::{Failure, Granted, Limits, Module as Loaded, Sandbox, World};
+use crate::sandbox::{Cause, Failure, Granted, Limits, Module as Loaded, Sandbox, World};
 
 /// Make modules, look at them, try them out, and have them run for tenants.
 #[derive(Debug, clap::Subcommand)]
@@ -138,6 +138,10 @@ impl Which {
 
 /// Says why a module is not used.
 fn refused(file: &Path, failure: &Failure) -> Exit {
+    if failure.cause == Cause::Unreadable {
+        print::error(failure);
+        return Exit::Usage;
+    }
     print::error(format_args!("{} was refused: {failure}", file.display()));
     Exit::Module
 }

@@ -297,9 +297,10 @@ struct Screen {
 impl Screen {
     fn draw(&mut self, report: &Report, agent: &Agent) -> String {
         let mut page = self.table.draw(report, &format!("wasmeter on {}", agent.config().host));
+        page = print::plain(&page);
         if let Some(recent) = &self.recent {
             page.insert_str(0, CLEAR);
-            let lines = recent.lines();
+            let lines: Vec<String> = recent.lines().iter().map(|line| print::line(line)).collect();
             if !lines.is_empty() {
                 page.push('\n');
                 page.push_str(&lines.join("\n"));

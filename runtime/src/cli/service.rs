@@ -5,6 +5,7 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::print;
 use crate::agent::run::News;
 
 /// What ending takes beside what it waits for.
@@ -26,7 +27,7 @@ pub fn tell(news: &News<'_>) {
         }
         // A line more would be something else that is told.
         News::Unreachable(error) => {
-            notify(&[NotifyState::Status(&error.to_string().replace(char::is_control, " "))]);
+            notify(&[NotifyState::Status(&print::line(&error.to_string()))]);
         }
         News::Ending(time) => {
             // What was granted for every end may be less than the configuration allows for this one.

@@ -36,7 +36,7 @@ impl Args {
         if self.json {
             print::json(&serde_json::to_value(&status).unwrap_or_default())?;
         } else {
-            print::text(&print::plain(&text::status(&status)))?;
+            print::text(&text::status(&status))?;
         }
         Ok(Exit::Done)
     }

@@ -166,6 +166,9 @@ pub struct Row {
     pub file: Option<String>,
     /// Seconds from slot to slot.
     pub interval: u64,
+    /// What the names of its meters may begin with.
+    #[serde(default)]
+    pub names: Vec<String>,
     /// How it is.
     pub state: Standing,
     /// The last slot of which something of it landed.
@@ -268,7 +271,8 @@ pub struct Used {
     pub calls: u64,
     /// Fuel.
     pub fuel: u64,
-    /// Fuel that it was granted in the last slot.
+    /// Fuel that it may use for as many resources as it was handed in the last slot. What it has to look for an odd one,
+    /// when it fails, comes on top.
     pub fuel_granted: u64,
     /// Samples that landed.
     pub samples: u64,

@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
+use self::turns::Turns;
 use super::deployments::{Deploy, Deployed, Done, Log, RollBack, Row, Shown, VersionShown};
 use super::journal::Journal;
 use super::time::Time;
@@ -18,13 +20,15 @@ use crate::config::{Secret, hide_secrets};
 use crate::digest::Digest;
 use crate::http::StatusCode;
 use crate::modules::audit::{Entry, Outcome, Who};
-use crate::modules::deploying::{self, Loader, Prepared, Ready};
+use crate::modules::deploying::written::Written;
+use crate::modules::deploying::{self, Fault, Loader, Prepared, Ready};
 use crate::modules::deployment::{Key, SecretSource, Signature, Version};
 use crate::modules::life::Rules;
 use crate::modules::registry::{Registry, Unkept};
 use crate::modules::store;
 
 mod dry_run;
+mod turns;
 
 /// Where deployments are asked about and ordered.
 #[derive(Debug, Clone)]
@@ -36,6 +40,8 @@ struct Shared {
     registry: Registry,
     journal: Journal,
     errands: mpsc::Sender<Errand>,
+    /// Whose modules are prepared and tried out.
+    turns: Turns,
     /// Modules that are prepared at once: a compiler takes a core and much memory.
     preparing: Semaphore,
     /// Modules that are tried out at once. One that makes requests may wait for its servers.
@@ -89,7 +95,10 @@ impl Desk {
     pub fn new(clock: Arc<dyn Clock>, registry: Registry) -> (Self, mpsc::Receiver<Errand>) {
         let (errands, waiting) = mpsc::channel(WAITING);
         let (journal, preparing, trying) = (Journal::default(), Semaphore::new(1), Semaphore::new(TRIED_AT_ONCE));
-        (Self(Arc::new(Shared { clock, registry, journal, errands, preparing, trying })), waiting)
+        (
+            Self(Arc::new(Shared { clock, registry, journal, errands, turns: Turns::default(), preparing, trying })),
+            waiting,
+        )
     }
 
     /// What deployments have been doing.
@@ -141,13 +150,13 @@ impl Desk {
     }
 
     /// Has a module run, after it was tried out.
-    pub async fn deploy(&self, who: Who, key: Key, order: Deploy, file: Vec<u8>) -> Answer<Deployed> {
+    pub async fn deploy(&self, who: Who, key: Key, order: Deploy, file: Bytes) -> Answer<Deployed> {
         let action = if order.dry_run { "dry-run" } else { "deploy" };
         let entry = self.entry(who, action, &key, None, Some(Digest::of(&file)));
         self.written_down(entry, self.try_deploy(who, key, order, file)).await
     }
 
-    async fn try_deploy(&self, who: Who, key: Key, order: Deploy, file: Vec<u8>) -> Answer<Deployed> {
+    async fn try_deploy(&self, who: Who, key: Key, order: Deploy, file: Bytes) -> Answer<Deployed> {
         let mut around = self.ask(Errand::Surroundings).await?;
         self.not_written(&around, &key)?;
         let version = version(&order, &file, by(who), self.now());
@@ -155,18 +164,20 @@ impl Desk {
         version
             .check()
             .map_err(|invalid| No::of(StatusCode::BAD_REQUEST, format!("This cannot be deployed: {invalid}.")))?;
+        let own = self.0.turns.take(&key.tenant).await?;
         let one = turn(&self.0.preparing).await?;
         let prepared = loader.prepare(key.clone(), version, file).await?;
         drop(one);
         around.fitting.admit(&key, &prepared.ready)?;
         let trying = turn(&self.0.trying).await?;
         let dry_run = self.dry_run(&around, &prepared).await?;
-        drop(trying);
+        drop((trying, own));
         let tenant = &key.tenant;
         let stranger = !around.config.tenants.knows(tenant);
         let doubts = stranger
             .then(|| format!("{tenant} is no tenant of the configuration, and is taken for the id of a project"));
-        let doubts = Vec::from_iter(doubts);
+        let idle = prepared.ready.idle_patterns().map(|idle| format!("--meters: {idle}"));
+        let doubts: Vec<String> = doubts.into_iter().chain(idle).collect();
         let (digest, signature) = (prepared.version.digest, prepared.version.signature.as_ref());
         let signed_by = signature.map(|signature| signature.key.clone());
         let told = Deployed {
@@ -190,7 +201,7 @@ impl Desk {
             return Err(No { tried: Some(Box::new(told)), ..No::of(StatusCode::UNPROCESSABLE_ENTITY, why) });
         }
         // Written here, so that the loop finds it there.
-        let held = self.0.registry.put(Arc::clone(&prepared.file)).await?;
+        let held = self.0.registry.put(prepared.file.clone()).await?;
         let rules = Some(around.rules);
         let changed = self.change(who, key, rules, What::Deploy(Box::new(prepared))).await;
         drop(held);
@@ -261,9 +272,10 @@ impl Desk {
 
     /// A version that was kept, ready to run.
     async fn ready(&self, key: &Key, version: &Version) -> Answer<Arc<Ready>> {
+        let _own = self.0.turns.take(&key.tenant).await?;
         let _one = turn(&self.0.preparing).await?;
         let around = self.ask(Errand::Surroundings).await?;
-        let file = self.0.registry.read(version.digest).await?;
+        let file = self.0.registry.read(version.digest).await?.into();
         let (mut loader, _) = Loader::of(&around.sandbox, &around.config, &around.names, around.operators.clone());
         let Prepared { ready, .. } = loader.prepare(key.clone(), version.clone(), file).await?;
         Ok(ready)
@@ -323,7 +335,7 @@ impl Desk {
 
     fn entry(&self, who: Who, action: &str, key: &Key, version: Option<u64>, digest: Option<Digest>) -> Entry {
         let (time, result) = (Time(self.now()), Outcome::Begun);
-        Entry { time, who, action: action.to_owned(), key: key.clone(), version, digest, result }
+        Entry { time, who, action: action.to_owned(), key: key.clone(), version, digest, result, why: None }
     }
 
     fn now(&self) -> i64 {
@@ -406,11 +418,13 @@ impl No {
 
 impl From<deploying::Refused> for No {
     fn from(refused: deploying::Refused) -> Self {
-        let status = match refused.key {
-            "signature" => StatusCode::FORBIDDEN,
-            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        let status = match refused.fault {
+            Fault::Order => StatusCode::BAD_REQUEST,
+            Fault::Module => StatusCode::UNPROCESSABLE_ENTITY,
+            Fault::Room => StatusCode::INSUFFICIENT_STORAGE,
         };
-        Self::of(status, format!("It cannot be deployed: {}. {}.", refused.message, refused.remedy))
+        let key = Written::Order.key(refused.key).map(|key| format!("{key}: ")).unwrap_or_default();
+        Self::of(status, format!("It cannot be deployed: {key}{}. {}.", refused.message, refused.remedy))
     }
 }
 

@@ -82,6 +82,9 @@ impl Journal {
             if let Some(deployed) = tenants.get(key) {
                 page.deployment.clone_from(&deployed.deployment);
                 page.used.skipped = deployed.skipped();
+                if let Some(fuel) = deployed.fuel(*version, report.resources) {
+                    page.used.fuel_granted = fuel;
+                }
             }
             more += page.note(*version, report);
         }
@@ -134,7 +137,6 @@ impl Page {
     fn note(&mut self, version: u64, report: &ModuleReport) -> u64 {
         let (at, version) = (Some(Time(report.at)), Some(version));
         self.used.fuel = self.used.fuel.saturating_add(report.fuel);
-        self.used.fuel_granted = report.granted;
         self.used.calls = self.used.calls.saturating_add(report.calls);
         self.used.samples = self.used.samples.saturating_add(report.samples as u64);
         self.used.memory = self.used.memory.max(report.memory as u64);
@@ -175,6 +177,7 @@ impl Page {
             digest: version.map(|version| version.digest).unwrap_or_else(|| crate::digest::Digest::of(b"")),
             file: deployment.file.clone(),
             interval: version.map_or(0, |version| version.interval),
+            names: deployment.running().flat_map(|version| version.grants.names.iter().cloned()).collect(),
             state: self.standing(rules, now),
             last: last.at,
             samples: last.samples,

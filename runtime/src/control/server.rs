@@ -24,7 +24,7 @@ use super::Control;
 use super::desk::Desk;
 use super::orders::{GiveUp, MOST_BYTES, Refused, Replay};
 use crate::config::daemon::machine::group_number;
-use crate::http::{self, Limits, Method, Reply, Request, StatusCode, header, line};
+use crate::http::{self, Limits, Method, Reply, Request, Room, StatusCode, header, line};
 use crate::modules::audit::Who;
 
 /// Connections at once. People ask, and a few programs.
@@ -35,6 +35,9 @@ const WITHIN: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(100);
 /// Orders may be as large as their samples, escaped, or as a module with all that is said about it.
 const LIMITS: Limits = Limits { body: max(3 * MOST_BYTES, about_deployments::BODY), ..Limits::USUAL };
+
+/// What all connections together may hold of orders: a few of the longest modules, or many of the usual ones.
+const BODIES: usize = 3 * LIMITS.body;
 
 const fn max(one: usize, other: usize) -> usize {
     if one > other { one } else { other }
@@ -182,6 +185,7 @@ fn inode(path: &Path) -> io::Result<u64> {
 
 async fn accept(listener: UnixListener, control: Control, group: Option<u32>) {
     let (permits, mut connections, mut failing) = (Arc::new(Semaphore::new(CONNECTIONS)), JoinSet::new(), false);
+    let room = Room::of(BODIES);
     while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
         while connections.try_join_next().is_some() {}
         let stream = match listener.accept().await {
@@ -195,7 +199,7 @@ async fn accept(listener: UnixListener, control: Control, group: Option<u32>) {
             }
         };
         failing = false;
-        let (control, who) = (control.clone(), who_asks(&stream, group));
+        let (control, who, room) = (control.clone(), who_asks(&stream, group), room.clone());
         connections.spawn(async move {
             let handler = move |request: Request| {
                 let control = control.clone();
@@ -206,7 +210,7 @@ async fn accept(listener: UnixListener, control: Control, group: Option<u32>) {
                     }
                 }
             };
-            http::serve(stream, LIMITS, handler).await;
+            http::serve_in(stream, LIMITS, Some(&room), handler).await;
             drop(permit);
         });
     }

@@ -1,14 +1,16 @@
 //! One connection, whatever it runs over.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::stalling::Stalling;
@@ -30,8 +32,32 @@ pub struct Limits {
     pub stalled: Duration,
 }
 
+/// Room for bodies: what all connections together may hold of them. Whoever comes when there is none waits.
+#[derive(Debug, Clone)]
+pub struct Room(Arc<Semaphore>);
+
+/// The room that a request's body takes, among its extensions. Whoever keeps the body longer than the request keeps this.
+#[derive(Debug, Clone)]
+pub struct Held(#[allow(dead_code, reason = "it is given back when it is dropped")] Arc<OwnedSemaphorePermit>);
+
+/// Bytes that are counted as one.
+const PIECE: usize = 1 << 10;
 /// The least that hyper buffers; heads are bounded apart from that.
 const BUFFER: usize = 64 << 10;
+
+// === impl Room ===
+
+impl Room {
+    /// For so many bytes of bodies at once.
+    pub fn of(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new(bytes.div_ceil(PIECE))))
+    }
+
+    async fn take(&self, bytes: usize) -> Option<Held> {
+        let pieces = u32::try_from(bytes.div_ceil(PIECE)).ok()?;
+        Arc::clone(&self.0).acquire_many_owned(pieces).await.ok().map(|held| Held(Arc::new(held)))
+    }
+}
 
 // === impl Limits ===
 
@@ -54,9 +80,19 @@ where
     H: Fn(Request) -> F,
     F: Future<Output = Reply>,
 {
+    serve_in(io, limits, None, handler).await;
+}
+
+/// The same with bodies for which there has to be room.
+pub async fn serve_in<I, H, F>(io: I, limits: Limits, room: Option<&Room>, handler: H)
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+    H: Fn(Request) -> F,
+    F: Future<Output = Reply>,
+{
     let handler = &handler;
     let service = service_fn(move |request: hyper::Request<Incoming>| async move {
-        let reply = match whole(request, limits).await {
+        let reply = match whole(request, limits, room).await {
             Ok(request) => handler(request).await,
             Err(refusal) => refusal,
         };
@@ -75,8 +111,16 @@ where
 }
 
 /// A request with its body, or else the answer to one that has too much of it.
-async fn whole(request: hyper::Request<Incoming>, limits: Limits) -> Result<Request, Reply> {
-    let (head, body) = request.into_parts();
+async fn whole(request: hyper::Request<Incoming>, limits: Limits, room: Option<&Room>) -> Result<Request, Reply> {
+    let (mut head, body) = request.into_parts();
+    if let Some(room) = room {
+        // What does not say how long it is may be as long as any.
+        let length = body.size_hint().upper().and_then(|length| usize::try_from(length).ok());
+        let length = length.unwrap_or(usize::MAX).min(limits.body);
+        let busy = || last(line(StatusCode::SERVICE_UNAVAILABLE, "Others send much just now. Ask again."));
+        let held = timeout(limits.body_within, room.take(length)).await.ok().flatten().ok_or_else(busy)?;
+        head.extensions.insert(held);
+    }
     let body = match timeout(limits.body_within, Limited::new(body, limits.body).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {

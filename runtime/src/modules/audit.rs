@@ -59,6 +59,9 @@ pub struct Entry {
     pub digest: Option<Digest>,
     /// What came of it.
     pub result: Outcome,
+    /// What failed, if the daemon did it for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// Who wanted something.
@@ -221,7 +224,7 @@ impl Entry {
             Outcome::Failed(why) => Outcome::Failed(cut(why)),
             result => result.clone(),
         };
-        Self { action: cut(&self.action), result, ..self.clone() }
+        Self { action: cut(&self.action), result, why: self.why.as_deref().map(cut), ..self.clone() }
     }
 }
 

@@ -1,20 +1,26 @@
 //! From what was deployed, in the operator's files or through the control socket, to modules that can run.
 
+pub mod room;
 pub mod terms;
+pub mod written;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
+use self::room::Room;
 use self::terms::{Fitting, Operators};
+use self::written::Written;
 use super::deployment::{Key, Signature, Version};
 use super::registry::Unkept;
 use super::trust::{Policy, Trust, Verified};
 use super::{granting, read};
 use crate::config::daemon::{CallLimits, DeploymentFile, Tenants};
 use crate::config::polling::Source;
-use crate::config::{Config, MeterFilter, Problems, Secret};
-use crate::contract::Meter;
+use crate::config::{Config, Glob, MeterFilter, Problems, Secret};
+use crate::contract::{Description, Meter, PACKAGE};
 use crate::digest::Digest;
 use crate::files;
 use crate::sandbox::module::Code;
@@ -22,6 +28,8 @@ use crate::sandbox::{Failure, Limits, Module, Names, Sandbox, World};
 
 /// A signature's file has four lines.
 const SIGNATURE_BYTES: u64 = 64 << 10;
+/// Meters that are named where none of them is wanted.
+const METERS_NAMED: usize = 20;
 
 /// A version of a deployment that can run.
 #[derive(Debug)]
@@ -31,7 +39,7 @@ pub struct Prepared {
     /// What was deployed. Its signature was found good.
     pub version: Version,
     /// Its module's file.
-    pub file: Arc<[u8]>,
+    pub file: Bytes,
     /// What runs.
     pub ready: Arc<Ready>,
 }
@@ -55,6 +63,19 @@ pub struct Refused {
     pub message: String,
     /// What to do.
     pub remedy: String,
+    /// Whose fault it is.
+    pub fault: Fault,
+}
+
+/// Whose fault it is that a version does not run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// What is said of the module is wrong, whatever the module is.
+    Order,
+    /// The module is none, fails, was signed by nobody, or wants what it was not granted.
+    Module,
+    /// There is no room for it.
+    Room,
 }
 
 /// What the operator wrote, as far as it can run.
@@ -80,32 +101,65 @@ pub struct Loader {
     trust: Trust,
     policy: Policy,
     /// What was compiled already, with its file.
-    codes: HashMap<Digest, (Code, Arc<[u8]>)>,
+    codes: HashMap<Digest, (Code, Bytes)>,
 }
 
-/// Loads what the operator wrote, as far as it fits. One that is wrong keeps no other from running.
-pub async fn load(loader: &mut Loader, config: &Config, fitting: &mut Fitting) -> Loaded {
-    let mut loaded = Loaded { problems: config.deployments.problems.clone(), ..Loaded::default() };
-    loaded.failed = config.deployments.unread.iter().map(|path| path.display().to_string()).collect();
-    // What runs comes before what is new, however they are called.
-    let mut files: Vec<&DeploymentFile> = config.deployments.files.iter().collect();
-    files.sort_by_key(|deployment| !fitting.admitted.has(&deployment.key));
-    for deployment in files {
-        loaded.problems.extend(stranger(&config.tenants, deployment));
-        let prepared = loader.written(deployment).await;
-        let fits = |prepared: Prepared| fitting.admit(&prepared.key, &prepared.ready).map(|()| prepared);
-        match prepared.and_then(fits) {
-            Ok(prepared) => loaded.prepared.push(prepared),
-            Err(Refused { key, message, remedy }) => {
-                let mut of_file = Problems::of(Some(&deployment.written));
-                let message = format!("{} does not run: {message}", deployment.key);
-                of_file.error(deployment.place, key, message, remedy);
-                loaded.problems.extend(of_file);
-                loaded.failed.insert(deployment.written.display().to_string());
-            }
-        }
+/// What the operator wrote, file by file, made ready as far as each can be by itself.
+#[derive(Debug)]
+pub struct Drafts(Vec<Result<Prepared, Refused>>);
+
+/// Makes ready what the operator wrote. One that is wrong keeps no other from it.
+pub async fn prepare(loader: &mut Loader, config: &Config) -> Drafts {
+    let mut drafts = Vec::with_capacity(config.deployments.files.len());
+    for deployment in &config.deployments.files {
+        drafts.push(loader.written(deployment).await);
     }
-    loaded
+    Drafts(drafts)
+}
+
+// === impl Drafts ===
+
+impl Drafts {
+    /// Those that are ready.
+    pub fn prepared(&self) -> impl Iterator<Item = &Prepared> {
+        self.0.iter().flatten()
+    }
+
+    /// What of them may run, as far as it fits. They are those of this configuration.
+    pub fn admit(self, config: &Config, fitting: &mut Fitting, room: &mut Room) -> Loaded {
+        let mut loaded = Loaded { problems: config.deployments.problems.clone(), ..Loaded::default() };
+        loaded.failed = config.deployments.unread.iter().map(|path| path.display().to_string()).collect();
+        // What runs comes before what is new, however they are called.
+        let mut drafts: Vec<(&DeploymentFile, _)> = config.deployments.files.iter().zip(self.0).collect();
+        drafts.sort_by_key(|(deployment, _)| !fitting.admitted.has(&deployment.key));
+        for (deployment, prepared) in drafts {
+            loaded.problems.extend(stranger(&config.tenants, deployment));
+            let (mut of_file, key) = (Problems::of(Some(&deployment.written)), &deployment.key);
+            let goes_on = fitting.admitted.has(key);
+            let fits = |prepared: Prepared| {
+                room.take(&prepared, &config.tenants.quota_of(&key.tenant))?;
+                fitting.admit(key, &prepared.ready).map(|()| prepared)
+            };
+            match prepared.and_then(fits) {
+                Ok(prepared) => {
+                    if let Some(idle) = prepared.ready.idle_patterns() {
+                        of_file.warning(deployment.place, "meters", idle, "Correct the pattern, or leave it out");
+                    }
+                    loaded.prepared.push(prepared);
+                }
+                Err(Refused { key: place, message, remedy, .. }) => {
+                    let message = match goes_on {
+                        true => format!("{key} goes on as it was, as what is written now cannot run: {message}"),
+                        false => format!("{key} does not run: {message}"),
+                    };
+                    of_file.error(deployment.place, place, message, remedy);
+                    loaded.failed.insert(deployment.written.display().to_string());
+                }
+            }
+            loaded.problems.extend(of_file);
+        }
+        loaded
+    }
 }
 
 /// What is odd about a tenant of whom nothing is said.
@@ -172,7 +226,7 @@ impl Loader {
         };
         // Otherwise it would run until the daemon ends, and not after that.
         version.check().map_err(|invalid| Refused::new("", format!("it cannot be kept: {invalid}"), "Shorten it"))?;
-        self.prepare(deployment.key.clone(), version, bytes).await
+        self.prepare(deployment.key.clone(), version, bytes.into()).await
     }
 
     /// Who signed a module, if somebody had to or did.
@@ -184,7 +238,7 @@ impl Loader {
 
     /// Makes a version ready to run: its module is compiled, its signature verified, what it describes held against
     /// what it was granted.
-    pub async fn prepare(&mut self, key: Key, mut version: Version, file: Vec<u8>) -> Result<Prepared, Refused> {
+    pub async fn prepare(&mut self, key: Key, mut version: Version, file: Bytes) -> Result<Prepared, Refused> {
         whose(&self.tenants, &key)?;
         let (tenant, name) = (key.tenant.as_str(), key.name.as_str());
         let verified = self.verify(&key, &version, &file)?;
@@ -196,12 +250,18 @@ impl Loader {
             Some(known) => known.clone(),
             None => {
                 let code = self.sandbox.load(&file).await.map_err(Refused::failed)?;
-                self.codes.entry(version.digest).or_insert((code, file.into())).clone()
+                self.codes.entry(version.digest).or_insert((code, file)).clone()
             }
         };
         let text = version.config.expose().to_owned();
         let limits = Limits::from(version.limits.over(self.limits));
         let asking = code.manifest.asks().then_some(limits.memory as u64);
+        let written = Written::of(&version);
+        if asking.is_some() && version.grants.http.is_empty() {
+            let remedy = format!("{} grants it", written.entry("grants.http", "GET https://HOST:PORT/PATH"));
+            let message = format!("it imports {PACKAGE}/http, which was not granted");
+            return Err(Refused { fault: Fault::Module, ..Refused::new("grants.http", message, remedy) });
+        }
         let granted = granting::granted(&self.sandbox, &key, &version, asking)?;
         let module = self.sandbox.configure_of((tenant, name), code, text, limits, granted);
         let module = module.await.map_err(Refused::failed)?;
@@ -213,10 +273,15 @@ impl Loader {
         };
         for meter in &gives {
             let allowed = names.allow(&meter.name);
-            allowed.map_err(|message| Refused::new("grants.names", message, "Grant it, or choose others"))?;
+            allowed.map_err(|message| {
+                Refused::new("grants.names", message, remedy_of_name(written, &version, &meter.name))
+            })?;
+        }
+        if module.code.manifest.world != World::Transformer {
+            wanted(&module, &source)?;
         }
         let covered = self.operators.in_slots_of(version.interval);
-        terms::may_run(self.shortest_interval, covered, &version.grants, version.interval, &module)?;
+        terms::may_run(self.shortest_interval, covered, &version, &module)?;
         Ok(Prepared { key, version, file, ready: Arc::new(Ready { module: Arc::new(module), source }) })
     }
 
@@ -240,6 +305,40 @@ fn whose(tenants: &Tenants, key: &Key) -> Result<(), Refused> {
     Err(Refused::new("tenant", message, format!("Write the tenant {owner}")))
 }
 
+/// What to do about a meter that a deployment may not give. A name of the operator's is nobody else's, granted or not.
+fn remedy_of_name(written: Written, version: &Version, name: &str) -> String {
+    match name.split_once('.') {
+        Some((word, _)) if !version.grants.names.iter().any(|granted| name.starts_with(granted)) => {
+            format!(
+                "Grant it, such as by {}, or have the module choose other names",
+                written.entry("grants.names", format!("{word}."))
+            )
+        }
+        _ => "Have the module choose other names".to_owned(),
+    }
+}
+
+/// Whether anything that a pollster gives is wanted. What it declares in a slot is not known before.
+fn wanted(module: &Module, source: &Source) -> Result<(), Refused> {
+    let given = &module.description.meters;
+    let is_any =
+        !module.description.declares.is_empty() || given.iter().any(|meter| source.meters.matches(&meter.name));
+    if is_any || given.is_empty() {
+        return Ok(());
+    }
+    let message = format!("no meter is wanted that it gives: {}", names_of(given));
+    Err(Refused::new("meters", message, "Correct the patterns, or leave them out for all"))
+}
+
+/// The first names of meters.
+fn names_of(meters: &[Meter]) -> String {
+    let mut names = meters.iter().take(METERS_NAMED).map(|meter| &*meter.name).collect::<Vec<_>>().join(", ");
+    if let Some(more) = meters.len().checked_sub(METERS_NAMED).filter(|more| *more > 0) {
+        names += &format!(" and {more} more");
+    }
+    names
+}
+
 /// What is wanted how often of a version.
 fn source(key: &Key, version: &Version) -> Result<Source, Refused> {
     let patterns = if version.meters.is_empty() { vec!["*".to_owned()] } else { version.meters.clone() };
@@ -256,11 +355,40 @@ fn source(key: &Key, version: &Version) -> Result<Source, Refused> {
     })
 }
 
+// === impl Ready ===
+
+impl Ready {
+    /// Patterns of what is wanted of a pollster that match nothing of what it says it gives, and what that is; none if
+    /// it declares more in a slot.
+    pub fn idle_patterns(&self) -> Option<String> {
+        let Description { meters, declares, .. } = &*self.module.description;
+        if self.converts() || !declares.is_empty() || meters.is_empty() {
+            return None;
+        }
+        let is_idle = |pattern: &&String| {
+            let glob = Glob::new(pattern.trim_start_matches('!'));
+            glob.is_ok_and(|glob| !meters.iter().any(|meter| glob.matches(&meter.name)))
+        };
+        let idle: Vec<&str> = self.source.meters.patterns().iter().filter(is_idle).map(String::as_str).collect();
+        let named = || format!("{} matches none of the meters that it gives: {}", idle.join(", "), names_of(meters));
+        (!idle.is_empty()).then(named)
+    }
+}
+
 // === impl Refused ===
 
 impl Refused {
     pub(super) fn new(key: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { key, message: message.into(), remedy: remedy.into() }
+        let fault = match key {
+            "file" | "signature" | "grants.names" | "grants.groups" => Fault::Module,
+            _ => Fault::Order,
+        };
+        Self { key, message: message.into(), remedy: remedy.into(), fault }
+    }
+
+    /// There is no room.
+    pub(super) fn no_room(key: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { fault: Fault::Room, ..Self::new(key, message, remedy) }
     }
 
     fn failed(failure: Failure) -> Self {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::deploying::Refused;
+use super::deploying::written::Written;
 use super::deployment::{Grants, Key, RequestLimits, SecretSource, Version};
 use crate::config::Secret;
 use crate::files;
@@ -34,7 +35,7 @@ pub fn granted(
     version: &Version,
     asking: Option<u64>,
 ) -> Result<Granted, Refused> {
-    let grants = &version.grants;
+    let (grants, written) = (&version.grants, Written::of(version));
     let Grants { clock, random, .. } = *grants;
     for (key, count, most) in [
         ("grants.http", grants.http.len(), MOST_URLS),
@@ -51,14 +52,15 @@ pub fn granted(
     if allowed.is_empty() {
         return match (addresses.is_empty(), grants.secrets.is_empty()) {
             (true, true) => Ok(Granted { clock, random, ..Granted::default() }),
-            _ => Err(Refused::new(
-                "grants.http",
-                "nothing may be requested",
-                "Grant `http`, or remove addresses and secrets",
-            )),
+            _ => {
+                let grant = written.entry("grants.http", "https://HOST:PORT/PATH");
+                let remedy =
+                    format!("Grant what may be requested, such as {grant}, or leave out addresses and secrets");
+                Err(Refused::new("grants.http", "nothing may be requested", remedy))
+            }
         };
     }
-    let secrets = secrets(grants, &allowed, version.file.is_some())?;
+    let secrets = secrets(grants, &allowed, written)?;
     let tls = allowed.iter().any(|grant| grant.url().origin().scheme() == Scheme::Https);
     let client = sandbox.requests.client(tls);
     let client = client.map_err(|error| Refused::new("grants.http", error.to_string(), "Then deploy it again"))?;
@@ -71,9 +73,10 @@ pub fn granted(
     let limits = limits.within_ceilings();
     let memory = asking.map(|memory| memory.saturating_add((limits.body as u64).saturating_mul(2)));
     let rate = sandbox.requests.place(&deployment.to_string(), per_minute.unwrap_or(PER_MINUTE), memory);
-    let rate = rate.map_err(|full| Refused::new("grants.http", full.to_string(), full.remedy()))?;
+    let rate = rate.map_err(|full| Refused::no_room("grants.http", full.to_string(), full.remedy()))?;
     let permissions = Permissions::new(allowed, addresses, secrets, limits, rate).map_err(|refused| {
-        let remedy = format!("Add {} to `grants.addresses`, if it is meant", refused.address);
+        let remedy =
+            format!("Grant the address, if it is meant: {}", written.entry("grants.addresses", refused.address));
         Refused::new("grants.http", refused.to_string(), remedy)
     })?;
     Ok(Granted { http: Some(Access { client, permissions }), clock, random, on_trial: false })
@@ -81,7 +84,7 @@ pub fn granted(
 
 /// The texts of secrets, and where each may go. Only a file of the operator's may name other files: whoever may order
 /// something at the control socket need not be allowed to read them.
-fn secrets(grants: &Grants, allowed: &[Grant], written: bool) -> Result<Secrets, Refused> {
+fn secrets(grants: &Grants, allowed: &[Grant], written: Written) -> Result<Secrets, Refused> {
     let reachable: BTreeSet<String> = allowed.iter().map(|grant| grant.url().origin().to_string()).collect();
     let mut named = BTreeMap::new();
     for (name, source) in &grants.secrets {
@@ -91,7 +94,12 @@ fn secrets(grants: &Grants, allowed: &[Grant], written: bool) -> Result<Secrets,
         };
         if !grants.secret_origins.contains_key(name) && reachable.len() > 1 {
             let message = format!("the secret {name} does not say to which of several origins it may go");
-            let remedy = "Write them as its `origins`, such as `origins: ['https://metrics.example:9100']`";
+            let remedy = match written {
+                Written::File => {
+                    "Write them as its `origins`, such as `origins: ['https://metrics.example:9100']`".to_owned()
+                }
+                Written::Order => format!("Say it, such as by `--grant origin={name},https://metrics.example:9100`"),
+            };
             return Err(Refused::new("grants.secrets", message, remedy));
         }
         if let Some(unreachable) = origins.iter().find(|origin| !reachable.contains(&origin.to_string())) {
@@ -100,7 +108,7 @@ fn secrets(grants: &Grants, allowed: &[Grant], written: bool) -> Result<Secrets,
         }
         let secret = match source {
             SecretSource::Text(secret) => secret.clone(),
-            SecretSource::File(path) if written => read(name, Path::new(path))?,
+            SecretSource::File(path) if written == Written::File => read(name, Path::new(path))?,
             SecretSource::File(_) => {
                 let message = format!("the secret {name} names a file, which only files of the operator's may");
                 return Err(Refused::new("grants.secrets", message, "Hand over its text"));
@@ -126,8 +134,11 @@ fn parsed<T: std::str::FromStr>(key: &'static str, texts: &[String]) -> Result<V
 where
     T::Err: std::fmt::Display,
 {
-    let one = |text: &String| text.parse().map_err(|error: T::Err| Refused::new(key, error.to_string(), "Correct it"));
-    texts.iter().map(one).collect()
+    // What is wrong is not repeated: a password may be in it.
+    let one = |(place, text): (usize, &String)| {
+        text.parse().map_err(|error: T::Err| Refused::new(key, format!("entry {}: {error}", place + 1), "Correct it"))
+    };
+    texts.iter().enumerate().map(one).collect()
 }
 
 #[cfg(test)]

@@ -2,8 +2,10 @@
 //! that must not wait for a disk themselves.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use tokio::task::spawn_blocking;
@@ -26,6 +28,8 @@ struct Shared {
     /// Whether there should be one.
     is_wanted: bool,
     store: Mutex<Option<Store>>,
+    /// Whether its files are what it says.
+    is_settled: AtomicBool,
     /// Where the audit log is.
     log: PathBuf,
     audit: Mutex<Audit>,
@@ -41,7 +45,7 @@ pub enum Unkept {
     #[error("{}", .0.with_cause())]
     Store(#[from] store::Error),
     /// The tenant has no room for it.
-    #[error(transparent)]
+    #[error("{}", .0.with_remedy())]
     NoRoom(#[from] NoRoom),
     /// It could not be written down, and so is not done.
     #[error(transparent)]
@@ -73,7 +77,14 @@ impl Registry {
             Err(why) => (None, Some(why)),
         };
         let (store, audit) = (Mutex::new(store), Mutex::new(Audit::at(log)));
-        Self(Arc::new(Shared { missing, is_wanted, store, log: log.to_owned(), audit }))
+        Self(Arc::new(Shared {
+            missing,
+            is_wanted,
+            store,
+            is_settled: AtomicBool::new(true),
+            log: log.to_owned(),
+            audit,
+        }))
     }
 
     /// Why there is no store, where there should be one.
@@ -97,7 +108,7 @@ impl Registry {
     }
 
     /// Keeps the file of a module.
-    pub async fn put(&self, file: Arc<[u8]>) -> Result<Pinned, Unkept> {
+    pub async fn put(&self, file: Bytes) -> Result<Pinned, Unkept> {
         self.with(move |store| Ok(store.put(&file)?)).await
     }
 
@@ -118,6 +129,16 @@ impl Registry {
             removed => Ok(removed?),
         };
         self.with(removed).await
+    }
+
+    /// Whether the disk may hold something else than what was answered, because it failed.
+    pub fn is_settled(&self) -> bool {
+        self.0.is_settled.load(Ordering::Relaxed)
+    }
+
+    /// Has the disk hold again what was answered.
+    pub async fn settle(&self) -> Result<(), Unkept> {
+        self.with(|store| Ok(store.settle()?)).await
     }
 
     /// Removes modules that nobody needs.
@@ -177,7 +198,11 @@ impl Registry {
             return Err(Unkept::NoStore(why));
         }
         let done = spawn_blocking(move || match &mut *registry.store() {
-            Some(store) => work(store),
+            Some(store) => {
+                let done = work(store);
+                registry.0.is_settled.store(store.is_settled(), Ordering::Relaxed);
+                done
+            }
             None => Err(Unkept::NoStore("there is no store".to_owned())),
         });
         done.await.unwrap_or_else(|error| Err(Unkept::NoStore(error.to_string())))

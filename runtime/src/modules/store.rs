@@ -21,7 +21,7 @@ mod names;
 mod oddity;
 mod open;
 mod pins;
-mod quota;
+pub mod quota;
 pub(crate) mod record;
 mod storage;
 #[cfg(test)]
@@ -78,7 +78,7 @@ impl<S: Storage> Store<S> {
     }
 
     /// Deployments of a tenant.
-    pub fn of<'a>(&'a self, tenant: &'a Tenant) -> impl Iterator<Item = &'a Deployment> {
+    pub fn of<'a>(&'a self, tenant: &'a Tenant) -> impl Iterator<Item = &'a Deployment> + Clone {
         self.deployments.values().filter(move |deployment| deployment.key.tenant == *tenant)
     }
 

@@ -22,7 +22,10 @@ pub const DISCOVERIES: [&str; 2] = ["local_instances", "local_node"];
 pub fn meter(meter: &Meter) -> Result<(), String> {
     name("the name of a meter", &meter.name)?;
     if !meter.name.split('.').all(is_plain_word) {
-        return Err(format!("the name of a meter is words of letters, digits, _ and - joined by dots, and {:?} is not", meter.name));
+        return Err(format!(
+            "the name of a meter is words of letters, digits, _ and - joined by dots, and {:?} is not",
+            meter.name
+        ));
     }
     if meter.unit.len() > NAME_BYTES || meter.unit.chars().any(char::is_control) {
         return Err(format!("the unit of {} is longer than {NAME_BYTES} bytes or has control characters", meter.name));

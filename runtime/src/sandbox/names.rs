@@ -73,10 +73,8 @@ impl Names {
             return Ok(());
         }
         match prefixes.join(", ") {
-            none if none.is_empty() => {
-                Err(format!("the meter {name} was not granted: no names were, under grants.names"))
-            }
-            some => Err(format!("the meter {name} was not granted: names begin with {some}, as grants.names says")),
+            none if none.is_empty() => Err(format!("the meter {name} was not granted: no names were")),
+            some => Err(format!("the meter {name} was not granted: names begin with {some}")),
         }
     }
 

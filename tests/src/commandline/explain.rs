@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::hostile;
-use crate::support::program::{Folder, text};
+use crate::support::program::{Folder, text, until};
 
 /// A few guests that do nothing but work.
 const SIM: &str = "sim://?domains=4&calm=true&disks=1&nics=1";
@@ -157,6 +157,32 @@ fn a_meter_that_nobody_has_is_told_from_one_that_was_meant() {
         .is(64)
         .complains("no module gives a meter memory.usgae. Did you");
     folder.run(&format!("explain xyz {GUEST}")).is(64).complains("See wasmeter module list");
+}
+
+/// They are told by the names that they were granted; how they are, the daemon knows.
+#[test]
+fn meters_of_tenants_are_told_from_those_that_nobody_has() {
+    let folder = Folder::measuring("sim://?domains=4&calm=true", "deployments: deployments.d\n");
+    let digest = wasmeter::digest::Digest::of(&std::fs::read(crate::support::resources()).unwrap());
+    std::fs::create_dir(folder.path("deployments.d")).unwrap();
+    std::fs::copy(crate::support::resources(), folder.path("deployments.d/probe.wasm")).unwrap();
+    let text = format!(
+        "tenant: acme\nname: probe\nfile: probe.wasm\ndigest: {digest}\ninterval: 1\ngrants: {{names: [probe.]}}\n"
+    );
+    folder.write("deployments.d/probe.yaml", text);
+    let explain = |words: &str| folder.run("explain probe.up x").is(1).complains(words);
+    explain("probe.up may be of the deployment acme/probe, which is written in ")
+        .stderr
+        .contains("no daemon was found");
+    let daemon = folder.start("run");
+    until("it to run", || {
+        folder.run("explain probe.up x").stderr.contains("which runs version 1; it gave ").then_some(())
+    });
+    explain("See wasmeter module show acme/probe");
+    let said = folder.run("explain probe.up x --json").is(1).json();
+    assert_eq!(said["reason"], "of-a-tenant");
+    daemon.end();
+    folder.run("explain prober.up x").is(64).complains("no module gives a meter prober.up");
 }
 
 #[test]

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::support::program::Folder;
 
-/// Sequences that move a cursor, by characters of one byte and of two.
-const ODD: &str = "\u{1b}]0;x\u{7}\u{9b}31m\r\u{7f}";
+/// Sequences that move a cursor, by characters of one byte and of two, what turns text around, and what nobody sees.
+const ODD: &str = "\u{1b}]0;x\u{7}\u{9b}31m\r\u{7f}\u{202e}\u{2066}\u{200b}";
 
 /// A recording of guests that are called that.
 fn recorded() -> Folder {
@@ -23,9 +23,9 @@ fn recorded() -> Folder {
     folder
 }
 
-/// No control characters.
+/// Nothing that a terminal obeys.
 pub fn assert_plain(what: &str, text: &str) {
-    let odd = text.chars().find(|c| c.is_control() && *c != '\n');
+    let odd = text.chars().find(|c| wasmeter::terminal::is_odd(*c) && *c != '\n');
     assert_eq!(odd, None, "{what}: {}", text.escape_debug());
 }
 

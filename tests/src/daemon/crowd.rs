@@ -1,20 +1,23 @@
 //! Many tenants with many modules, a fifth of which do whatever can be done wrong: nobody sees anything of anybody
 //! else's, and whoever is honest loses nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 use wasmeter::digest::Digest;
 
 use super::deploying::try_ask;
-use crate::exporter::{self, page};
+use super::requests::{Server, page};
+use crate::exporter;
 use crate::support::kinds::{self, Ends, Kind};
 use crate::support::program::{Daemon, Folder, of_meter, samples_in, text, until};
-use crate::support::{repeat, resources};
+use crate::support::{asking, repeat, resources};
 
 const GUESTS: &str = "sim://?domains=500&seed=3&calm=true&disks=1&nics=1";
 const TENANTS: usize = 50;
@@ -26,6 +29,8 @@ const SLOTS: u32 = 20;
 const MOST_SLOTS: u32 = 1_000;
 /// Seconds from slot to slot: two hundred modules take their time where nothing is optimised.
 const INTERVAL: u64 = if cfg!(debug_assertions) { 4 } else { 1 };
+/// What modules may ask, and should not have.
+const PATHS: [&str; 5] = ["/granted/metadata", "/granted/aside", "/granted/round", "/granted/large", "/granted/slow"];
 /// What the memory of the daemon may differ by, from the first half of the last slots to the second.
 const FLAT: u64 = 16 << 20;
 
@@ -36,6 +41,14 @@ struct Cloud {
     guests: Vec<usize>,
     /// Whose each id and name is; none where no tenant has it.
     whose: HashMap<String, Option<usize>>,
+}
+
+/// What can be done wrong.
+struct Wrong {
+    bytes: Arc<[u8]>,
+    config: String,
+    /// Grants beside those that all have.
+    grants: String,
 }
 
 /// What came of honest modules so far, by source and slot.
@@ -101,7 +114,7 @@ impl Cloud {
         Self { folder, guests, whose }
     }
 
-    fn deploy(&self, owner: usize, module: usize, bytes: &[u8], config: &str, more: &str) {
+    fn deploy(&self, owner: usize, module: usize, bytes: &[u8], config: &str, (grants, more): (&str, &str)) {
         let (tenant, digest) = (tenant(owner), Digest::of(bytes));
         let file = self.folder.path(&format!("deployments.d/{digest}.wasm"));
         if !file.exists() {
@@ -109,7 +122,8 @@ impl Cloud {
         }
         let text = format!(
             "tenant: {tenant}\nname: m{module}\nfile: {digest}.wasm\ndigest: {digest}\ninterval: {INTERVAL}\n\
-             config: {config:?}\ngrants: {{names: [probe., hostile., remembering., forged., other.], groups: [cpu]}}\n{more}\n"
+             config: {config:?}\ngrants: {{names: [probe., hostile., remembering., forged., other., asking.], groups: [cpu], \
+             {grants}}}\n{more}\n"
         );
         self.folder.write(&format!("deployments.d/{tenant}-{module}.yaml"), text);
     }
@@ -120,20 +134,21 @@ impl Cloud {
         let (hostile, remembering) = (crate::support::hostile(), std::fs::read(env!("REMEMBERING_WASM")).unwrap());
         for (owner, module) in modules().filter(|(owner, module)| !is_hostile(*owner, *module)) {
             match module % 4 {
-                0 | 1 => self.deploy(owner, module, &echo, "{\"echo\": true, \"parts\": [\"own\"]}", ""),
-                2 => self.deploy(owner, module, &remembering, "1 0 0", ""),
-                _ => self.deploy(owner, module, &hostile, "", ""),
+                0 | 1 => self.deploy(owner, module, &echo, "{\"echo\": true, \"parts\": [\"own\"]}", ("", "")),
+                2 => self.deploy(owner, module, &remembering, "1 0 0", ("", "")),
+                _ => self.deploy(owner, module, &hostile, "", ("", "")),
             }
         }
     }
 
     /// The next so many kinds of what can be done wrong.
-    fn deploy_hostile(&self, kinds: &[Kind], round: usize) {
+    fn deploy_hostile(&self, wrongs: &[Wrong], round: usize) {
         let hostile: Vec<_> = modules().filter(|(owner, module)| is_hostile(*owner, *module)).collect();
-        let next = kinds.iter().cycle().skip(round * hostile.len());
-        for ((owner, module), kind) in hostile.into_iter().zip(next) {
-            // Others of its tenant wait while it burns what it may.
-            self.deploy(owner, module, &kind.bytes, &kind.config, "fuel_base: 5000000");
+        let next = wrongs.iter().cycle().skip(round * hostile.len());
+        for ((owner, module), Wrong { bytes, config, grants }) in hostile.into_iter().zip(next) {
+            // Others of its tenant wait while it burns what it may. Requests cost fuel, while nobody waits.
+            let fuel = if grants.is_empty() { "fuel_base: 5000000" } else { "fuel_base: 1000000000" };
+            self.deploy(owner, module, bytes, config, (grants, fuel));
         }
     }
 
@@ -200,7 +215,7 @@ impl Cloud {
     }
 
     fn metrics_are_own(&self, daemon: &Daemon) {
-        let metrics = page::body(&page::get(&exporter::address(daemon), ""));
+        let metrics = exporter::page::body(&exporter::page::get(&exporter::address(daemon), ""));
         let mut sources = 0;
         for line in metrics.lines() {
             if let Some((_, rest)) = line.split_once("source=\"tenant") {
@@ -216,9 +231,73 @@ fn modules() -> impl Iterator<Item = (usize, usize)> {
     (0..TENANTS).flat_map(|owner| (0..MODULES).map(move |module| (owner, module)))
 }
 
-/// All that can be done wrong. What a module does wrong with requests needs a server, and is in `requests.rs`.
-fn wrongs() -> Vec<Kind> {
-    kinds::all().into_iter().filter(|kind| kind.ends != Ends::Landing || !kind.config.is_empty()).collect()
+/// A server that does what it can to modules: leads elsewhere, answers without end, or not at all until the test is over.
+fn server(over: &Arc<(Mutex<bool>, Condvar)>) -> Server {
+    let over = Arc::clone(over);
+    Server::new(move |request| match request.split(' ').nth(1) {
+        Some("/granted/metadata") => {
+            "HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/latest/meta-data/\r\n\r\n".to_owned()
+        }
+        Some("/granted/aside") => "HTTP/1.1 307 Temporary Redirect\r\nLocation: /elsewhere\r\n\r\n".to_owned(),
+        Some("/granted/round") => "HTTP/1.1 302 Found\r\nLocation: /granted/round\r\n\r\n".to_owned(),
+        Some("/granted/large") => page(&"x".repeat(2 << 20)),
+        Some("/granted/slow") => {
+            // Longer than anybody waits.
+            let (over, changed) = &*over;
+            let waited = changed.wait_timeout_while(over.lock().unwrap(), Duration::from_secs(20), |over| !*over);
+            drop(waited.unwrap());
+            page("late")
+        }
+        _ => page("ok"),
+    })
+}
+
+/// All that can be done wrong.
+fn wrongs(server: &Server) -> Vec<Wrong> {
+    let is_wrong = |kind: &Kind| kind.ends != Ends::Landing || !kind.config.is_empty();
+    let wrong = |kind: Kind| Wrong { bytes: kind.bytes, config: kind.config, grants: String::new() };
+    let mut wrongs: Vec<Wrong> = kinds::all().into_iter().filter(is_wrong).map(wrong).collect();
+    // Gives a meter of the operator's.
+    let cpu = wasmeter::modules::built_in().find(|module| module.name == "cpu").unwrap();
+    wrongs.push(Wrong { bytes: cpu.wasm.into(), config: String::new(), grants: String::new() });
+    let asking: Arc<[u8]> = std::fs::read(asking()).unwrap().into();
+    let port = server.address.port();
+    let here = format!("http: ['GET,POST {}'], addresses: [127.0.0.1]", server.url("/granted"));
+    let asks = |urls: &[String], grants: &str| {
+        let requests: Vec<Value> = urls.iter().map(|url| json!({"url": url})).collect();
+        let (config, grants) = (json!({"requests": requests}).to_string(), grants.to_owned());
+        Wrong { bytes: Arc::clone(&asking), config, grants }
+    };
+    for path in PATHS {
+        wrongs.push(asks(&[server.url(path)], &here));
+    }
+    // What is granted to nobody, and a name that leads where nobody may go.
+    let ungranted =
+        ["http://169.254.169.254/latest/meta-data/".to_owned(), server.url("/"), server.url("/granted/../x")];
+    wrongs.push(asks(&ungranted, &here));
+    let by_name = format!("http://localhost:{port}/granted");
+    wrongs.push(asks(std::slice::from_ref(&by_name), &format!("http: ['{by_name}']")));
+    // More than it may, as fast as it can.
+    let config = json!({"requests": [{"url": server.url("/granted"), "times": 100}]}).to_string();
+    wrongs.push(Wrong { bytes: asking, config, grants: here });
+    wrongs
+}
+
+/// No server hears of what is not granted, and each module that asks was heard.
+fn asked_what_is_granted(server: &Server, log: &str) {
+    let seen = server.seen();
+    let path = |seen: &String| seen.split(' ').nth(1).unwrap().to_owned();
+    let asked: BTreeSet<String> = seen.iter().map(path).collect();
+    let granted: BTreeSet<String> = PATHS.iter().chain(&["/granted"]).map(ToString::to_string).collect();
+    assert_eq!(asked, granted);
+    for words in [
+        "GET http://169.254.169.254/latest/meta-data/, where a redirect leads, is not granted",
+        "GET http://169.254.169.254/latest/meta-data/ is not granted",
+        "localhost has an address that is not public, so no connection is made",
+        "redirects once more after",
+    ] {
+        assert!(log.contains(words), "{words:?} is not said");
+    }
 }
 
 /// What the daemon says about a tenant is said about nobody else.
@@ -232,7 +311,9 @@ fn log_is_own(cloud: &Cloud, daemon: &Daemon) {
 
 #[test]
 fn a_fifth_that_is_hostile_costs_nobody_anything() {
-    let (cloud, wrongs) = (Cloud::new(), wrongs());
+    let (cloud, over) = (Cloud::new(), Arc::<(Mutex<bool>, Condvar)>::default());
+    let server = server(&over);
+    let wrongs = wrongs(&server);
     let slots = (SLOTS * repeat()).min(MOST_SLOTS) as usize;
     let rounds = wrongs.len().div_ceil(modules().count() / HOSTILE);
     assert!(rounds >= 3 && slots >= 2 * rounds, "{rounds} rounds in {slots} slots");
@@ -254,6 +335,9 @@ fn a_fifth_that_is_hostile_costs_nobody_anything() {
     }
     log_is_own(&cloud, &daemon);
     let log = daemon.end();
+    *over.0.lock().unwrap() = true;
+    over.1.notify_all();
+    asked_what_is_granted(&server, &log);
     cloud.read(&mut came);
     let mut missing = Vec::new();
     for (owner, module) in modules().filter(|(owner, module)| !is_hostile(*owner, *module)) {
@@ -268,7 +352,9 @@ fn a_fifth_that_is_hostile_costs_nobody_anything() {
             }
         }
     }
-    let said = |line: &&str| !line.contains("does not run") && !line.contains("Deployment: it is new");
+    let said = |line: &&str| {
+        !line.contains("does not run") && !line.contains("goes on as it was") && !line.contains("Deployment: it is new")
+    };
     let said: Vec<&str> = log.lines().filter(said).collect();
     assert!(missing.is_empty(), "{missing:#?}\n{}", said.join("\n"));
     // Each round brings other modules; after the last one nothing more comes.

@@ -158,11 +158,36 @@ fn what_cannot_be_deployed_is_refused() {
     assert!(status == 422 && why.contains("not-a-component"), "{why}");
     let (status, why) = refused(&cloud, "other", json!({"grants": {}}), &probe());
     assert!(status == 422 && why.contains("the meter probe.up was not granted"), "{why}");
+    assert!(why.contains("--grant name: ") && why.contains("such as by `--grant name='probe.'`"), "{why}");
+    for (order, words) in [
+        (
+            json!({"grants": {"names": ["probe."], "http": ["ftp://a.example/"]}}),
+            "--grant http: entry 1: character 1: ",
+        ),
+        (
+            json!({"grants": {"names": ["probe."], "http": ["http://10.1.2.3/"]}}),
+            "--grant http: http://10.1.2.3/: 10.1.2.3 is not a public address (private). Grant the address, if \
+             it is meant: `--grant address='10.1.2.3'`",
+        ),
+        (
+            json!({"grants": {"names": ["probe."], "addresses": ["10.1.2.3"]}}),
+            "nothing may be requested. Grant what may be requested, such as `--grant http='https://HOST:PORT/PATH'`",
+        ),
+    ] {
+        let (status, why) = refused(&cloud, "other", order, &probe());
+        assert!(status == 400 && why.contains(words), "{status} {why}");
+    }
+    let remembering = std::fs::read(env!("REMEMBERING_WASM")).unwrap();
+    let (status, why) =
+        refused(&cloud, "other", json!({"meters": ["time"], "grants": {"names": ["remembering."]}}), &remembering);
+    assert!(status == 400 && why.contains("--meters: no meter is wanted that it gives: remembering.mark"), "{why}");
+    let (status, why) = refused(&cloud, "other", json!({}), &std::fs::read(crate::support::asking()).unwrap());
+    assert!(status == 422 && why.contains("`--grant http='GET https://HOST:PORT/PATH'` grants it"), "{why}");
     let (status, why) = refused(&cloud, "other", json!({"grants": {"names": [""]}}), &probe());
     assert!(status == 400 && why.contains("is no beginning of names; write whole words"), "{why}");
     let large = json!({"limits": {"fuel_base": 1_000_000_000}, "dry_run": true});
     let (status, why) = refused(&cloud, "large", large, &probe());
-    assert_eq!(status, 422);
+    assert_eq!(status, 507);
     assert!(why.contains("of the 1,000,000,000 of acme (budget.tenant: 10% of a core) "), "{why}");
     let (status, why) = refused(&cloud, "other", json!({"config": "run: loop"}), &hostile());
     assert!(status == 422 && why.contains("\"cause\":\"out-of-fuel\""), "{why}");
@@ -189,12 +214,23 @@ fn a_quarantine_outlives_the_daemon() {
     let cloud = Cloud::new("");
     let daemon = cloud.folder.start("run");
     cloud.slots(1);
-    deploy(&cloud, "wrong", json!({"config": "run: divide by zero", "anyway": true}), &hostile());
+    let tried = deploy(&cloud, "wrong", json!({"config": "run: divide by zero", "anyway": true}), &hostile());
     said(&daemon, "it is in quarantine after 3 failing slots in a row");
     let failed = show(&cloud, "wrong");
     assert!(matches!(&failed.row.state, Standing::Quarantined { cause, .. } if cause == "trap"), "{failed:?}");
     assert!(failed.failures.len() >= 3 && failed.failures[0].why.contains("divide by zero"), "{failed:?}");
-    until("it to be kept", || cloud.folder.read("audit.log").contains("quarantine").then_some(()));
+    // Looking for an odd guest took more calls than one.
+    assert!(failed.used.calls > 3, "{failed:?}");
+    // In a slot there are more parts of guests than were read for it alone.
+    let one_call = tried.dry_run.fuel_granted..2 * tried.dry_run.fuel_granted;
+    assert!(one_call.contains(&failed.used.fuel_granted), "{} and {one_call:?}", failed.used.fuel_granted);
+    until("it to be told", || cloud.folder.read("audit.log").contains("quarantine").then_some(()));
+    let history = show(&cloud, "wrong").history;
+    let told = history.last().and_then(|entry| entry.why.as_deref());
+    assert!(told.is_some_and(|why| why.starts_with("trap: ") && why.contains("divide by zero")), "{history:?}");
+    // What is in the audit log is kept a moment later.
+    let kept = || cloud.folder.read("deployed/deployments/acme@wrong.json").contains("\"quarantine\":{");
+    until("it to be kept", || kept().then_some(()));
     daemon.kill();
     let daemon = cloud.folder.start("run");
     cloud.slots(2);

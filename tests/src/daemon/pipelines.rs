@@ -198,10 +198,9 @@ sinks:
       publishers: ["file://FOLDER/bad?json"]
 "#;
     let folder = piping(pipeline, "");
-    folder
-        .run("run --cycles 1")
-        .is(70)
-        .complains("pipeline.yaml:7:22: error: the transformer delta of the sink bad: bad-description: target.name is both");
+    folder.run("run --cycles 1").is(70).complains(
+        "pipeline.yaml:7:22: error: the transformer delta of the sink bad: bad-description: target.name is both",
+    );
 }
 
 #[test]

@@ -16,8 +16,8 @@ use crate::support::{asking, http_exporter};
 const SECRET: &str = "s3cret-0f-acme";
 
 /// A server of this machine, and what it was asked.
-struct Server {
-    address: SocketAddr,
+pub(super) struct Server {
+    pub address: SocketAddr,
     /// Heads of requests, with their bodies.
     seen: Arc<Mutex<Vec<String>>>,
     /// Whether it answers. Until then those who ask wait.
@@ -28,7 +28,7 @@ struct Server {
 
 impl Server {
     /// Answers with what is made of a request.
-    fn new(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+    pub fn new(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (seen, answers) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(true)));
@@ -50,11 +50,11 @@ impl Server {
         Self { address, seen, answers }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    fn seen(&self) -> Vec<String> {
+    pub fn seen(&self) -> Vec<String> {
         self.seen.lock().unwrap().clone()
     }
 }
@@ -79,7 +79,7 @@ fn request(stream: &TcpStream) -> Option<String> {
     Some(request + std::str::from_utf8(&body).unwrap())
 }
 
-fn page(body: &str) -> String {
+pub(super) fn page(body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
@@ -173,7 +173,9 @@ fn what_is_not_granted_is_refused_by_name() {
     said(&daemon, "answered 200");
     let log = daemon.end();
     let refused = |request: &str, redirected: &str| {
-        format!("{request}{redirected} is not granted; `grants: {{http: [{request}]}}` would allow it")
+        format!(
+            "{request}{redirected} is not granted; `grants: {{http: [{request}]}}` (`--grant 'http={request}'`) would allow it"
+        )
     };
     let redirected = ", where a redirect leads,";
     for words in [
@@ -205,13 +207,14 @@ fn what_cannot_be_granted_does_not_run() {
         (
             "ungranted",
             "",
-            "it imports wasmeter:plugin/http, which was not granted; a deployment's `grants: {http: [GET \
-             https://HOST:PORT/PATH]}` grants it",
+            "it imports wasmeter:plugin/http, which was not granted. `grants: {http: [GET https://HOST:PORT/PATH]}` \
+             grants it",
         ),
         (
             "private",
             "http: ['GET http://10.1.2.3/']",
-            "GET http://10.1.2.3/: 10.1.2.3 is not a public address (private). Add 10.1.2.3 to `grants.addresses`",
+            "GET http://10.1.2.3/: 10.1.2.3 is not a public address (private). Grant the address, if it is meant: `grants: \
+             {addresses: [10.1.2.3]}`",
         ),
         (
             "query",

@@ -266,8 +266,18 @@ fn what_cannot_run_is_named() {
     cloud.deploy(project, "around", "resources", PROBE);
     let daemon = cloud.folder.start("run");
     cloud.slots(2);
+    // What runs is not said to stop.
+    cloud.deploy("acme", "probe", "resources", "grants: {names: [theirs.]}");
+    daemon.signal(Signal::HUP);
+    said(
+        &daemon,
+        "acme/probe goes on as it was, as what is written now cannot run: the meter probe.up was not granted",
+    );
+    let before = cloud.measured("acme/probe", "probe.up").len();
+    until("more of it", || (cloud.measured("acme/probe", "probe.up").len() > before + 1).then_some(()));
     let log = daemon.end();
-    assert!(log.contains("the meter probe.up was not granted: names begin with mine., as grants.names says"), "{log}");
+    assert!(log.contains("the meter probe.up was not granted: names begin with mine."), "{log}");
+    assert!(!log.contains("acme/probe does not run"), "{log}");
     assert!(log.contains("hostile.wasm has changed: its digest is "), "{log}");
     let around = format!("{project}/around does not run: {project} is a project of the tenant acme, whose rules hold");
     assert!(log.contains(&around), "{log}");
@@ -482,4 +492,52 @@ fn what_a_transformer_gives_is_granted() {
     cloud.folder.write("deployments.d/delta.wasm", delta.wasm);
     cloud.deploy("acme", "growth", "delta", "meters: [cpu]\ngrants: {names: [growth.]}");
     cloud.folder.run("check").is(64).says("the meter cpu is the operator's; choose a name of its own");
+}
+
+/// What a tenant may keep holds for what is written, too; what is there before comes first.
+#[test]
+fn what_is_written_has_a_quota() {
+    let cloud = Cloud::new("store: {deployments: 2}");
+    cloud.deploy("acme", "second", "resources", PROBE);
+    cloud.deploy("acme", "third", "resources", PROBE);
+    let daemon = cloud.folder.start("run");
+    until("samples", || (!cloud.measured("acme/third", "probe.up").is_empty()).then_some(()));
+    cloud.deploy("acme", "first", "resources", PROBE);
+    // Another version of what is there takes no more room.
+    cloud.deploy("acme", "third", "resources", &format!("{PROBE}\nconfig: {{parts: [own]}}"));
+    daemon.signal(Signal::HUP);
+    said(&daemon, "Deployment: version 2 is on trial.");
+    let words = "first-acme.yaml:2:1: error: acme/first does not run: there is no room for this in acme: with it \
+                 there would be 3 deployments, 2 are used, 0 are free, and 2 is the limit. Remove a deployment, or raise \
+                 tenants.acme.deployments";
+    until("the refusal", || daemon.log().contains("acme/first does not run").then_some(()));
+    assert!(daemon.log().contains(words), "{}", daemon.log());
+    std::fs::remove_file(cloud.folder.path("deployments.d/second-acme.yaml")).unwrap();
+    daemon.signal(Signal::HUP);
+    until("the first", || (!cloud.measured("acme/first", "probe.up").is_empty()).then_some(()));
+    daemon.end();
+    cloud.folder.run("check").is(0);
+}
+
+/// Modules that take their time to say what they give are asked beside the slots.
+#[test]
+fn a_reload_delays_no_slot() {
+    let cloud = Cloud::new("budget: {node: 6400%, tenant: 6400%}");
+    cloud.deploy("acme", "probe", "resources", PROBE);
+    let daemon = cloud.folder.start("run");
+    cloud.slots(2);
+    for name in ["one", "two", "three", "four"] {
+        let slow = "config: 'describe: loop'\nfuel_base: 30000000000\ndeadline: 10s\ngrants: {names: [hostile.]}";
+        cloud.deploy("acme", name, "hostile", slow);
+    }
+    daemon.signal(Signal::HUP);
+    let before = slots(&samples_so_far(&cloud.folder.read("samples"))).len();
+    said(&daemon, "acme/four does not run: ");
+    let meanwhile = slots(&samples_so_far(&cloud.folder.read("samples"))).len() - before;
+    assert!(meanwhile >= 3, "{meanwhile} slots: it was over too soon to delay any");
+    said(&daemon, "The configuration was read again and is in force.");
+    cloud.slots(2);
+    let log = daemon.end();
+    assert!(!log.contains("Slots were left out"), "{log}");
+    cloud.has_every_slot("acme/probe", "probe.up", &cloud.guests_of(0..2));
 }

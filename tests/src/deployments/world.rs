@@ -205,7 +205,7 @@ impl World {
     async fn prepare(&mut self, key: &Key, version: Version, file: Vec<u8>) -> Prepared {
         let around = self.ask(Errand::Surroundings).await;
         let (mut loader, _) = Loader::of(&around.sandbox, &around.config, &around.names, around.operators.clone());
-        loader.prepare(key.clone(), version, file).await.unwrap()
+        loader.prepare(key.clone(), version, file.into()).await.unwrap()
     }
 
     /// What is done for an order beside the loop.

@@ -67,7 +67,7 @@ fn who_does_not_answer_costs_itself() {
 #[test]
 fn what_is_not_granted_is_named() {
     let error = host().poll::<HttpExporter>().unwrap_err();
-    let expected = "`grants: {http: [GET http://web-1.acme.example:9100/metrics]}` would allow it";
+    let expected = "`grants: {http: [GET http://web-1.acme.example:9100/metrics]}` (`--grant 'http=GET http://web-1.acme.example:9100/metrics'`) would allow it";
     assert!(matches!(&error, Failure::Failed(text) if text.contains(expected)), "{error:?}");
 }
 

@@ -204,6 +204,11 @@ impl Deployed {
         Some(Demand { interval: Duration::from_secs(interval), ..all })
     }
 
+    /// Fuel that a version of it may use for so many resources, if it runs.
+    pub fn fuel(&self, version: u64, resources: u32) -> Option<u64> {
+        Some(self.ready.get(&version)?.module.limits.fuel(resources))
+    }
+
     /// Slots that it did not get to because it was at one.
     pub fn skipped(&self) -> u64 {
         self.skipped

@@ -10,11 +10,11 @@ use super::{Deployed, Landing};
 use crate::agent::Agent;
 use crate::agent::polling::{Poll, Polled};
 use crate::agent::report::ModuleReport;
+use crate::agent::tenants::Happened;
 use crate::clock::Moment;
 use crate::contract::{Batch, Series};
 use crate::discovery::resource::Ident;
 use crate::discovery::{Resources, Snapshot, View};
-use crate::modules::audit::Who;
 use crate::modules::deploying::Ready;
 use crate::modules::deployment::Key;
 use crate::modules::life::{Instance, Outcome, Ran, Run, StateId};
@@ -396,9 +396,10 @@ impl Agent {
             }
             deployed.deployment = next;
             if !changed.is_empty() {
-                let happened = changed.iter().map(|change| (key.clone(), Who::Daemon, change.to_string()));
+                let why = answer.why();
+                let happened = changed.iter().map(|change| Happened::by_itself(&key, change, why.as_deref()));
                 self.tenants.happened.extend(happened);
-                changes.push((key.clone(), changed, answer.why()));
+                changes.push((key.clone(), changed, why));
             }
             let (entries, run) = (answer.resources, answer.run);
             let (counts, fallen) = answer.counts();

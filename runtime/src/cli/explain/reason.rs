@@ -58,6 +58,8 @@ pub enum Word {
     FirstValue,
     /// The module gave nothing of what it had.
     NotGiven,
+    /// Only tenants' modules may give the meter, and those are not run here.
+    OfATenant,
 }
 
 /// A reason.

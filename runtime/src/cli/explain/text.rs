@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::explanation::{Explanation, Giver, Sample};
 use super::source::Wanting;
 use super::statistic::{Raw, Statistic};
+use crate::cli::print;
 use crate::publish::columns::{Columns, Side};
 use crate::sandbox::World;
 
@@ -192,7 +193,7 @@ pub fn sentence(text: &str) -> String {
 
 /// A name that its owner chose, which makes no lines.
 fn name(text: &str) -> String {
-    text.replace(char::is_control, "\u{fffd}")
+    print::line(text)
 }
 
 fn lines(all: &[String]) -> String {

@@ -3,11 +3,12 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use crate::cli::print;
 use crate::config::ceilometer::{Draft, Item, Verdict};
 
 /// The whole file.
 pub(super) fn yaml(draft: &Draft, folder: &Path) -> String {
-    let folder = folder.display().to_string().replace(char::is_control, "\u{fffd}");
+    let folder = print::line(&folder.display().to_string());
     format!("# Made of {folder} by wasmeter import; docs/configuration.md has every key.\n\n{}", draft.yaml())
 }
 

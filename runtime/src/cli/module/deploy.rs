@@ -37,8 +37,9 @@ fails, it is not deployed. The next version of a deployment is on trial beside t
 All is said anew each time: what is left out is not taken over from the version before.
 
 The daemon's configuration is named with -c here, because --config is what the module is told.
-Exit codes: 70: the module is refused, or fails in the dry run, and is not deployed; 69: no daemon
-answers.";
+Exit codes: 64: the command line or what is granted is wrong; 69: no daemon answers; 70: the module
+is refused, or fails in the dry run; 1: there is no room for it, or it is written in a file. It is
+not deployed then.";
 
 /// Have a module run for a tenant.
 #[derive(Debug, clap::Args)]
@@ -150,7 +151,7 @@ impl Args {
         if self.json {
             print::json(&serde_json::to_value(&deployed).unwrap_or_default())?;
         } else {
-            print::text(&print::plain(&text::deployed(&deployed, self.dry_run)))?;
+            print::text(&text::deployed(&deployed, self.dry_run))?;
         }
         let is_well = deployed.version.is_some() || deployed.dry_run.failed().is_none();
         Ok(if is_well { Exit::Done } else { Exit::Module })

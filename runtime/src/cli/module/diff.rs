@@ -91,7 +91,7 @@ impl Args {
         if self.json {
             print::json(&serde_json::to_value(&comparison).unwrap_or_default())?;
         } else {
-            print::text(&print::plain(&text(&comparison)))?;
+            print::text(&text(&comparison))?;
         }
         let is_different = self.exit_code && !comparison.differences.is_empty();
         Ok(if is_different { Exit::Failed } else { Exit::Done })

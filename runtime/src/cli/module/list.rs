@@ -80,7 +80,7 @@ impl Args {
             let built_in: Vec<_> = built_in.iter().map(describe).collect();
             return print::json(&serde_json::json!({"built_in": built_in, "deployments": rows}));
         }
-        print::text(&print::plain(&below))
+        print::text(&below)
     }
 
     fn rows(&self) -> Result<Vec<Row>, Unanswered> {

@@ -72,7 +72,7 @@ impl Args {
     fn print(&self, log: &Log, is_first: bool) -> Result<bool, Exit> {
         let text = match self.json {
             true => print::json_text(&serde_json::to_value(log).unwrap_or_default()),
-            false => text(log, is_first),
+            false => print::plain(&text(log, is_first)),
         };
         match print::try_text(&text) {
             Ok(()) => Ok(true),

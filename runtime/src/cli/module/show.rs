@@ -33,6 +33,8 @@ pub struct Args {
     json: bool,
 }
 
+/// Above what was done.
+const ACTION: &str = "ACTION";
 /// Digits of a digest that tell modules apart.
 const DIGITS: usize = 12;
 
@@ -47,7 +49,7 @@ impl Args {
         if self.json {
             return print::json(&serde_json::to_value(&shown).unwrap_or_default());
         }
-        print::text(&print::plain(&text(&shown, Time(SystemClock.now().wall))))
+        print::text(&text(&shown, Time(SystemClock.now().wall)))
     }
 }
 
@@ -59,7 +61,8 @@ fn text(shown: &Shown, now: Time) -> String {
     out += &match row.last {
         Some(last) => {
             let ago = age(now.since(last));
-            format!("last slot    {ago} ago: {}, {} fuel\n", count(row.samples, "sample"), short(row.fuel))
+            let fuel = format!("{} of {} fuel", short(row.fuel), short(used.fuel_granted));
+            format!("last slot    {ago} ago: {}, {fuel}\n", count(row.samples, "sample"))
         }
         None => "last slot    none yet\n".to_owned(),
     };
@@ -85,7 +88,7 @@ fn text(shown: &Shown, now: Time) -> String {
 }
 
 /// How it is, in a sentence that begins with its name.
-fn standing(row: &Row) -> String {
+pub fn standing(row: &Row) -> String {
     let version = row.version;
     match &row.state {
         Standing::Running => format!("runs version {version}"),
@@ -102,14 +105,13 @@ fn standing(row: &Row) -> String {
 }
 
 fn use_since_start(used: &Used) -> String {
-    let Used { calls, fuel, fuel_granted, samples, memory, seconds, failures, skipped } = used;
+    let Used { calls, fuel, samples, memory, seconds, failures, skipped, .. } = used;
     let mut out = format!(
         "since start  {}, {} in {seconds:.1} s, {} fuel\n",
         count(*samples, "sample"),
         count(*calls, "call"),
         short(*fuel)
     );
-    out += &format!("granted      {} fuel in the last slot\n", short(*fuel_granted));
     out += &format!("memory       {} at most\n", bytes(*memory));
     if !failures.is_empty() {
         let causes: Vec<String> = failures.iter().map(|(cause, calls)| format!("{calls} {cause}")).collect();
@@ -179,15 +181,17 @@ fn history(done: &[Entry]) -> String {
     let mut table = Columns::new([
         ("TIME", Side::Left),
         ("WHO", Side::Left),
-        ("ACTION", Side::Left),
         ("VERSION", Side::Right),
         ("MODULE", Side::Left),
         ("RESULT", Side::Left),
+        (ACTION, Side::Left),
     ]);
     // What was begun and done is told once.
     let is_told = |(place, entry): &(usize, &Entry)| match (&entry.result, done.get(place + 1)) {
         (Outcome::Begun, Some(next)) => {
-            let same = (&entry.action, entry.who, entry.version) == (&next.action, next.who, next.version);
+            let same = (&entry.action, entry.who) == (&next.action, next.who);
+            // Of a new one it is not known before.
+            let same = same && entry.version.is_none_or(|version| next.version == Some(version));
             !same || next.result == Outcome::Begun
         }
         _ => true,
@@ -207,19 +211,25 @@ fn history(done: &[Entry]) -> String {
         table.row([
             entry.time.to_string(),
             who,
-            entry.action.clone(),
             entry.version.map_or_else(|| "-".to_owned(), |version| version.to_string()),
             entry.digest.as_ref().map_or_else(|| "-".to_owned(), start),
             result.to_owned(),
+            String::new(),
         ]);
     }
     let rows = table.render();
     let mut rows = rows.lines();
-    let mut out = format!("\nhistory\n  {}\n", rows.next().unwrap_or_default());
-    // Why something failed is longer than a cell.
+    let header = rows.next().unwrap_or_default();
+    let mut out = format!("\nhistory\n  {header}\n");
+    // What was done is longer than a cell where the daemon did it, and so is why something failed.
+    let at = header.find(ACTION).unwrap_or_default();
     for (row, entry) in rows.zip(told) {
-        out += &format!("  {row}\n");
-        if let Outcome::Failed(why) = &entry.result {
+        out += &format!("  {row:<at$}{}\n", print::line(&entry.action));
+        let failed = match &entry.result {
+            Outcome::Failed(why) => Some(why),
+            _ => None,
+        };
+        for why in failed.into_iter().chain(&entry.why) {
             out += &print::indented(why, 4);
         }
     }
@@ -240,7 +250,9 @@ pub fn example() -> Shown {
         version,
         digest: version.map(|_| Digest::of(b"module")),
         result,
+        why: None,
     };
+    let given_up = "version 4 is given up, and 3 goes on: it failed with trap";
     Shown {
         row: Row {
             key: key.clone(),
@@ -248,6 +260,7 @@ pub fn example() -> Shown {
             digest: Digest::of(b"module"),
             file: None,
             interval: 60,
+            names: vec!["acme.".into()],
             state: Standing::Trial { version: 3, good: 1, of: 3, failed: 0 },
             last: Some(time),
             samples: 2,
@@ -259,12 +272,12 @@ pub fn example() -> Shown {
         used: Used {
             calls: 120,
             fuel: 41_000_000,
+            fuel_granted: 50_120_000,
             samples: 240,
             memory: 1_153_434,
             seconds: 0.42,
             failures: [("trap".to_owned(), 3)].into(),
             skipped: 1,
-            ..Used::default()
         },
         failures: vec![Failed {
             at: Some(time),
@@ -274,10 +287,11 @@ pub fn example() -> Shown {
             resources: 1,
         }],
         history: vec![
-            entry(Who::Peer { uid: 1000, gid: 1000, pid: None }, "deploy", Some(3), Outcome::Begun),
+            entry(Who::Peer { uid: 1000, gid: 1000, pid: None }, "deploy", None, Outcome::Begun),
             entry(Who::Peer { uid: 1000, gid: 1000, pid: None }, "deploy", Some(3), Outcome::Done),
             entry(Who::Peer { uid: 1000, gid: 1000, pid: None }, "pause", None, Outcome::Begun),
             entry(Who::Daemon, "rollback", None, Outcome::Failed("nothing ran before version 2".into())),
+            Entry { why: Some("trap: unreachable".into()), ..entry(Who::Daemon, given_up, Some(4), Outcome::Done) },
         ],
     }
 }
@@ -292,7 +306,7 @@ mod tests {
         let said = text(&shown, Time(shown.row.last.unwrap().0 + 5_000_000_000));
         for words in [
             "acme/probe runs version 2, and version 3 is on trial: good in 1 of 3 slots\n",
-            "last slot    5.0s ago: 2 samples, 36k fuel\n",
+            "last slot    5.0s ago: 2 samples, 36k of 50M fuel\n",
             "failing      trap\n",
             "since start  240 samples, 120 calls in 0.4 s, 41M fuel\n",
             "memory       1.1M at most\n",
@@ -304,14 +318,15 @@ mod tests {
             "      3  on trial  ",
             "      1  earlier   ",
             "version 2, trap, 1 resource left out\n    wasm `unreachable`\n    history\n    \u{fffd}]0;x\u{fffd}panicked\n",
-            "  uid 1000  deploy          3  ",
-            "  ok\n",
-            "  failed\n    nothing ran before version 2\n",
+            "  uid 1000        3  ",
+            "  ok      deploy\n",
+            "  failed  rollback\n    nothing ran before version 2\n",
+            "  ok      version 4 is given up, and 3 goes on: it failed with trap\n    trap: unreachable\n",
         ] {
             assert!(said.contains(words), "no {words:?} in\n{said}");
         }
         assert_eq!(said.matches("\nhistory\n").count(), 1);
-        assert_eq!((said.matches("  deploy").count(), said.matches("  begun\n").count()), (1, 1));
+        assert_eq!((said.matches("  deploy").count(), said.matches("  begun   pause\n").count()), (1, 1));
     }
 
     #[test]

@@ -164,5 +164,5 @@ fn shown(given: &Given, before: Option<&[String]>) -> String {
         out.push_str("no sample has changed\n");
     }
     out.push_str(&given.used);
-    print::plain(&out)
+    out
 }

@@ -72,7 +72,7 @@ impl Args {
         if let Holder::Disk(spool) = &holder {
             close(spool)?;
         }
-        print::text(&print::plain(&format!("{} are lost for {}\n", samples(gone.samples), self.publisher)))
+        print::text(&format!("{} are lost for {}\n", samples(gone.samples), self.publisher))
     }
 }
 

@@ -81,7 +81,7 @@ impl Args {
         result?;
         let to = self.to.as_deref().map_or_else(String::new, |to| format!(" for {to}"));
         let when = if matches!(taker, Taker::Disk(_)) { ", to be delivered once a daemon runs" } else { "" };
-        print::text(&print::plain(&format!("{} handed in{to}{when}\n", samples(handed))))
+        print::text(&format!("{} handed in{to}{when}\n", samples(handed)))
     }
 
     /// Calls for as many samples as come at once, with the number of the first one's line.

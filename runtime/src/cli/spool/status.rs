@@ -39,7 +39,7 @@ impl Args {
         if !running {
             out += "\nno daemon answers; this is what lies on the disk\n";
         }
-        print::text(&print::plain(out.trim_start()))
+        print::text(out.trim_start())
     }
 
     fn look(&self) -> Result<(bool, Vec<Publisher>, Spool), Exit> {

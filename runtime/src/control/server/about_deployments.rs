@@ -3,10 +3,12 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::{json, line, not_allowed, read};
 use crate::control::deployments::{Deploy, RollBack};
 use crate::control::desk::{Desk, No};
-use crate::http::{Method, Reply, Request, StatusCode};
+use crate::http::{Held, Method, Reply, Request, StatusCode};
 use crate::modules::audit::Who;
 use crate::modules::deployment::{Key, Name, Tenant};
 use crate::sandbox::limits::FILE_BYTES;
@@ -50,7 +52,15 @@ pub async fn answer(desk: &Desk, who: Who, path: &str, request: &Request) -> Rep
             answered(desk.log(&key, asked("after").unwrap_or(0), wait).await)
         }
         Some("deploy") => match order(request.body()) {
-            Ok((order, file)) => to_the_end(async move { desk.deploy(who, key, order, file).await }).await,
+            Ok((order, file)) => {
+                let held = request.extensions().get::<Held>().cloned();
+                to_the_end(async move {
+                    let answer = desk.deploy(who, key, order, file).await;
+                    drop(held);
+                    answer
+                })
+                .await
+            }
             Err(why) => line(StatusCode::BAD_REQUEST, &why),
         },
         Some("rollback") => {
@@ -72,12 +82,12 @@ fn key(tenant: &str, name: &str) -> Result<Key, String> {
 }
 
 /// What is said of a module on the first line, and the module behind it.
-fn order(body: &[u8]) -> Result<(Deploy, Vec<u8>), String> {
+fn order(body: &Bytes) -> Result<(Deploy, Bytes), String> {
     let end = body.iter().take(HEAD).position(|byte| *byte == b'\n');
     let split = end.and_then(|end| body.split_at_checked(end));
     let (head, rest) = split.ok_or("This is no order: a line of JSON comes first, and then the module.")?;
     let order = serde_json::from_slice(head).map_err(|error| format!("This cannot be understood: {error}"))?;
-    Ok((order, rest.get(1..).unwrap_or_default().to_vec()))
+    Ok((order, body.slice_ref(rest.get(1..).unwrap_or_default())))
 }
 
 /// A number in the query.

@@ -99,3 +99,25 @@ async fn the_client_asks_over_a_socket() {
     assert_eq!(client.get("/").await.unwrap(), (StatusCode::NOT_FOUND, "There is nothing here.".into()));
     server.abort();
 }
+
+/// What many send at once is read one after the other where there is no room for all of it.
+#[tokio::test(start_paused = true)]
+async fn bodies_wait_for_room() {
+    let room = Room::of(1);
+    let connect = || {
+        let ((client, server), room) = (duplex(1 << 20), room.clone());
+        tokio::spawn(async move { serve_in(server, LIMITS, Some(&room), echo).await });
+        client
+    };
+    let (mut first, mut second) = (connect(), connect());
+    let head = "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n\r\n";
+    first.write_all(format!("{head}h").as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    second.write_all(format!("{head}hi").as_bytes()).await.unwrap();
+    assert!(timeout(Duration::from_secs(5), second.read_u8()).await.is_err());
+    // Those without a body are no matter.
+    let third = answers(connect(), "GET /a HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    assert!(third.ends_with("GET /a \n"), "{third}");
+    assert!(answers(first, "i").await.ends_with("POST / hi\n"));
+    assert!(answers(second, "").await.ends_with("POST / hi\n"));
+}

@@ -19,6 +19,7 @@ fn entry(number: i64, name: &str) -> Entry {
         version: Some(number.unsigned_abs()),
         digest: Some(Digest::of(b"")),
         result: Outcome::Done,
+        why: None,
     }
 }
 
@@ -125,7 +126,8 @@ fn texts_are_cut_to_a_line_that_can_be_read_back() {
     let path = folder.path().join("audit.log");
     let mut audit = Audit::at(&path);
     let text = "\0".repeat(10_000);
-    audit.write(&Entry { result: Outcome::Failed(text.clone()), action: text, ..entry(1, "n") }).unwrap();
+    let (result, why) = (Outcome::Failed(text.clone()), Some(text.clone()));
+    audit.write(&Entry { result, why, action: text, ..entry(1, "n") }).unwrap();
     assert!(fs::metadata(&path).unwrap().len() < LINE_BYTES as u64);
     assert_eq!(tail(&path, 1).unwrap()[0].result, Outcome::Failed("\0".repeat(TEXT)));
 }

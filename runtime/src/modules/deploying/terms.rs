@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::written::Written;
 use super::{Ready, Refused};
 use crate::config::Config;
 use crate::contract::{Meter, Wanted};
@@ -10,7 +11,7 @@ use crate::discovery::holdings::{Holding, Holdings};
 use crate::hypervisor::Groups;
 use crate::hypervisor::reader::cost;
 use crate::modules::budget::{Admitted, Demand, Load};
-use crate::modules::deployment::{Grants, Key};
+use crate::modules::deployment::{Key, Version};
 use crate::sandbox::{Module, World};
 use crate::schedule::plan;
 
@@ -49,14 +50,16 @@ pub fn groups<'a>(reads: impl Iterator<Item = &'a Wanted> + Clone) -> (Groups, G
 pub(super) fn may_run(
     config_shortest: u64,
     covered: Groups,
-    grants: &Grants,
-    interval: u64,
+    version: &Version,
     module: &Module,
 ) -> Result<(), Refused> {
+    let Version { grants, interval, .. } = version;
+    let (interval, written) = (*interval, Written::of(version));
     let shortest = grants.shortest_interval.unwrap_or(config_shortest);
     if interval < shortest {
         let message = format!("it runs every {interval} s, and may every {shortest} s");
-        let remedy = format!("Write at least {shortest}, or grant it: `grants: {{shortest_interval: {interval}}}`");
+        let grant = written.number("grants.shortest_interval", interval);
+        let remedy = format!("Write at least {shortest}, or grant it: {grant}");
         return Err(Refused::new("interval", message, remedy));
     }
     let (always, stand_in) = groups(module.description.reads.iter());
@@ -68,7 +71,14 @@ pub(super) fn may_run(
         "every {interval} s it reads statistics of {names}, for which guests' processes are asked, and which are \
          granted every {least} s"
     );
-    let remedy = format!("Write an interval of at least {least}, or grant them: `grants: {{groups: [{names}]}}`");
+    let grant = match written {
+        Written::File => written.entry("grants.groups", &names),
+        Written::Order => {
+            let each = rare.iter().map(|(group, _)| written.entry("grants.groups", group));
+            each.collect::<Vec<_>>().join(" ")
+        }
+    };
+    let remedy = format!("Write an interval of at least {least}, or grant them: {grant}");
     Err(Refused::new("grants.groups", message, remedy))
 }
 
@@ -133,7 +143,7 @@ impl Fitting {
         let both = before.map_or_else(|| demand.clone(), |before| demand.or(before));
         let wanted = Demand { interval: demand.interval, ..both };
         let admitted = self.admitted.admit(&wanted);
-        admitted.map_err(|refused| Refused::new("fuel_base", refused.to_string(), refused.remedy()))?;
+        admitted.map_err(|refused| Refused::no_room("fuel_base", refused.to_string(), refused.remedy()))?;
         self.admitted.put(wanted);
         Ok(())
     }

@@ -83,6 +83,15 @@ pub enum Ended {
     NewHost,
 }
 
+// === impl Change ===
+
+impl Change {
+    /// Whether what failed last is why.
+    pub fn is_by_failing(&self) -> bool {
+        matches!(self, Self::Quarantined { .. } | Self::TrialGivenUp { why: GivenUp::Failed(_) | GivenUp::Untried, .. })
+    }
+}
+
 /// A sentence without its full stop, after the deployment's name.
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

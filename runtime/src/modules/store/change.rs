@@ -47,9 +47,26 @@ impl<S: Storage> Store<S> {
                 return Err(Error::Missing { digest: *digest });
             }
         }
-        self.replace(deployment)?;
+        let done = self.replace(deployment);
+        self.or_as_it_was(done)?;
         self.deployments.insert(key.clone(), deployment.clone());
         Ok(())
+    }
+
+    /// What was not made durable may be there all the same after a crash, so what was before is put back at once. Where
+    /// the disk does not take that either, it is with the next [`Store::settle`].
+    fn or_as_it_was(&mut self, done: Result<(), Error>) -> Result<(), Error> {
+        match done {
+            Err(Error::Unsettled { file, source }) if self.settle().is_ok() => {
+                Err(Error::Io { step: Step::Sync, file, source })
+            }
+            done => done,
+        }
+    }
+
+    /// Whether files may differ from what is here.
+    pub fn is_settled(&self) -> bool {
+        self.unsettled.is_empty()
     }
 
     /// Removes a deployment. Its modules go with the next [`Store::collect`].
@@ -58,13 +75,14 @@ impl<S: Storage> Store<S> {
         if !self.deployments.contains_key(key) {
             return Err(Error::NoDeployment(key.clone()));
         }
-        self.erase(key)?;
+        let done = self.erase(key);
+        self.or_as_it_was(done)?;
         self.deployments.remove(key);
         Ok(())
     }
 
     /// Does again what the disk failed to do, so that the files are what is here.
-    pub(super) fn settle(&mut self) -> Result<(), Error> {
+    pub fn settle(&mut self) -> Result<(), Error> {
         while let Some(key) = self.unsettled.first().cloned() {
             match self.deployments.get(&key).cloned() {
                 Some(deployment) => self.replace(&deployment)?,

@@ -160,7 +160,7 @@ impl fmt::Display for Step {
             Self::Write => "write",
             Self::SetAside => "set aside",
             Self::Remove => "remove",
-            Self::Sync => "make durable the names in",
+            Self::Sync => "make durable",
         })
     }
 }

@@ -19,7 +19,7 @@ pub struct Used {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "there is no room for this in {tenant}: with it there would be {wanted} {unit}, {used} are used, {} are free, and {limit} \
-     is the limit: remove a deployment, or raise tenants.{tenant}.{key}",
+     is the limit",
     limit.saturating_sub(*used)
 )]
 pub struct NoRoom {
@@ -37,29 +37,50 @@ pub struct NoRoom {
     pub limit: u64,
 }
 
+/// Whether a tenant that keeps these has room for a deployment as it is to become. Gives what would be used.
+///
+/// One that makes nothing larger has, even if the limit was lowered below what is used.
+pub fn fits<'a>(
+    own: impl Iterator<Item = &'a Deployment> + Clone,
+    deployment: &'a Deployment,
+    quota: &Quota,
+) -> Result<Used, NoRoom> {
+    let used = Used::by(own.clone());
+    let wanted = Used::by(own.filter(|other| other.key != deployment.key).chain([deployment]));
+    for (key, unit, wanted, used, limit) in [
+        (DEPLOYMENTS_KEY, "deployments", wanted.deployments, used.deployments, quota.deployments),
+        (BYTES_KEY, "bytes of modules", wanted.bytes, used.bytes, quota.module_bytes.bytes()),
+    ] {
+        if wanted > limit && wanted > used {
+            return Err(NoRoom { tenant: deployment.key.tenant.clone(), key, unit, wanted, used, limit });
+        }
+    }
+    Ok(wanted)
+}
+
+// === impl NoRoom ===
+
+impl NoRoom {
+    /// What to do about it, without a full stop.
+    pub fn remedy(&self) -> String {
+        format!("Remove a deployment, or raise tenants.{}.{}", self.tenant, self.key)
+    }
+
+    /// Both in one text.
+    pub fn with_remedy(&self) -> String {
+        format!("{self}. {}", self.remedy())
+    }
+}
+
 impl<S: Storage> Store<S> {
     /// What a tenant keeps.
     pub fn used(&self, tenant: &Tenant) -> Used {
         Used::by(self.of(tenant))
     }
 
-    /// Whether a tenant has room for a deployment as it is to become. Gives what would be used.
-    ///
-    /// One that makes nothing larger has, even if the limit was lowered below what is used.
+    /// Whether a tenant has room for a deployment as it is to become: see [`fits`].
     pub fn fits(&self, deployment: &Deployment, quota: &Quota) -> Result<Used, NoRoom> {
-        let tenant = &deployment.key.tenant;
-        let used = self.used(tenant);
-        let others = self.of(tenant).filter(|other| other.key != deployment.key);
-        let wanted = Used::by(others.chain([deployment]));
-        for (key, unit, wanted, used, limit) in [
-            (DEPLOYMENTS_KEY, "deployments", wanted.deployments, used.deployments, quota.deployments),
-            (BYTES_KEY, "bytes of modules", wanted.bytes, used.bytes, quota.module_bytes.bytes()),
-        ] {
-            if wanted > limit && wanted > used {
-                return Err(NoRoom { tenant: tenant.clone(), key, unit, wanted, used, limit });
-            }
-        }
-        Ok(wanted)
+        fits(self.of(&deployment.key.tenant), deployment, quota)
     }
 }
 

@@ -16,7 +16,9 @@ impl Context {
         let (snapshot, view) = (self.input.snapshot.clone(), self.input.view.clone());
         let (mut resources, mut interned, mut bytes) = (Vec::new(), Vec::new(), 0);
         for number in view.numbers() {
-            let Some(metadata) = snapshot.resources.get(number).map(|resource| &resource.label.metadata) else { continue };
+            let Some(metadata) = snapshot.resources.get(number).map(|resource| &resource.label.metadata) else {
+                continue;
+            };
             bytes += metadata.len();
             if let Some(entry) = metadata.entry(path) {
                 interned.push(self.texts.hand_out(&entry));

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::compare::Difference;
 use crate::agent::report::ModuleReport;
-use crate::cli::{Exit, print};
+use crate::cli::Exit;
 
 /// One case.
 pub struct Outcome {
@@ -157,7 +157,7 @@ impl Outcome {
         if lines.len() > SHOWN {
             out.push_str(&format!("  and {} more; --json has them all\n", lines.len() - SHOWN));
         }
-        print::plain(&out)
+        out
     }
 
     fn json(&self) -> Value {

@@ -135,13 +135,13 @@ fn a_tenant_has_room_for_what_its_quota_says() {
     assert_eq!(
         store.fits(&three, &quota).unwrap_err().to_string(),
         "there is no room for this in acme: with it there would be 3 deployments, 2 are used, 0 are free, and 2 \
-         is the limit: remove a deployment, or raise tenants.acme.deployments"
+         is the limit"
     );
     let more = deployed(store.get(&one).unwrap(), b"12345");
     assert_eq!(
         store.fits(&more, &quota).unwrap_err().to_string(),
         "there is no room for this in acme: with it there would be 11 bytes of modules, 6 are used, 4 are free, and 10 \
-         is the limit: remove a deployment, or raise tenants.acme.module_bytes"
+         is the limit"
     );
     // Under a limit that was lowered, what makes nothing larger goes on.
     let lowered = Quota { deployments: 1, module_bytes: ByteSize::new(5) };
@@ -179,4 +179,32 @@ fn a_node_keeps_so_many_deployments() {
     let error = store.save(&more).unwrap_err().to_string();
     assert_eq!(error, "there are 10000 deployments, which is as many as one node keeps: remove one");
     store.save(&store.get(&key("t7", "n")).unwrap().paused(1, "me").0).unwrap();
+}
+
+/// A disk that takes a new name and cannot make it durable: what was refused is not in force after a crash, or else it is
+/// said that this is not known.
+#[test]
+fn what_could_not_be_made_durable_is_put_back() {
+    for (lasts, known) in [(1, true), (2, false)] {
+        let disk = Disk::new(1);
+        let (mut store, _) = Store::open_on(disk.clone()).unwrap();
+        let first = first(key("t", "n"), b"one");
+        let _held = (store.put(b"one").unwrap(), store.put(b"two").unwrap());
+        store.save(&first).unwrap();
+        // Written, renamed, and not synced.
+        disk.fail(2, lasts);
+        let error = store.save(&deployed(&first, b"two")).unwrap_err();
+        assert_eq!(matches!(error, Error::Io { step: Step::Sync, .. }), known, "{error}");
+        assert_eq!(matches!(error, Error::Unsettled { .. }), !known, "{error}");
+        assert_eq!(store.is_settled(), known);
+        disk.fail(1, lasts);
+        assert!(store.remove(&first.key).is_err());
+        disk.heal();
+        store.settle().unwrap();
+        assert!(store.is_settled());
+        drop((store, _held));
+        disk.crash();
+        let (store, _) = Store::open_on(disk).unwrap();
+        assert_eq!(store.get(&first.key), Some(&first));
+    }
 }

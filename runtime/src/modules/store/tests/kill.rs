@@ -81,7 +81,7 @@ fn state(store: &Store) -> State {
 
 fn entry(number: u64, key: Key) -> Entry {
     let (who, action, result) = (Who::Daemon, "change".to_owned(), Outcome::Begun);
-    Entry { time: Time(0), who, action, key, version: Some(number), digest: None, result }
+    Entry { time: Time(0), who, action, key, version: Some(number), digest: None, result, why: None }
 }
 
 fn say(what: &str, number: u64) {

@@ -11,7 +11,7 @@ use super::request::Method;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// Nobody granted it.
-    #[error("{method} {url}{} is not granted; `grants: {{http: [{grant}]}}` would allow it", redirect(*redirected))]
+    #[error("{method} {url}{} is not granted; `grants: {{http: [{grant}]}}` (`--grant 'http={grant}'`) would allow it", redirect(*redirected))]
     Denied {
         /// What was asked.
         method: Method,
@@ -25,7 +25,7 @@ pub enum Refused {
     /// The name leads to where modules do not go.
     #[error(
         "{host} has an address that is not public, so no connection is made; if it is meant, the operator has to \
-         grant the address too (`grants.addresses`)"
+         grant the address too (`grants.addresses`, `--grant address`)"
     )]
     NotPublic {
         /// The host of the URL.

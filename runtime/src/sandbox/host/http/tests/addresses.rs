@@ -56,7 +56,7 @@ async fn a_name_that_changes_its_address_leads_nowhere_new() {
     assert_eq!(
         said,
         "rebinding.example has an address that is not public, so no connection is made; if it is meant, the operator \
-         has to grant the address too (`grants.addresses`)"
+         has to grant the address too (`grants.addresses`, `--grant address`)"
     );
     assert!(refused.for_operator().ends_with(" (127.0.0.2: loopback)"));
     assert_eq!((public.requests().len(), internal.requests().len()), (1, 0));

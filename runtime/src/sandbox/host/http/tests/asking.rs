@@ -16,7 +16,9 @@ async fn only_what_was_granted_is_asked() {
     lab.grants = vec![format!("{origin}/path"), "https://secret.example/other".to_owned()];
     assert_eq!(lab.get(&format!("{origin}/path/x?q")).await.unwrap().status, 200);
     let (word, said) = lab.refused(get(&format!("{origin}/pathology?token=1"))).await;
-    let expected = |request: &str| format!("{request} is not granted; `grants: {{http: [{request}]}}` would allow it");
+    let expected = |request: &str| {
+        format!("{request} is not granted; `grants: {{http: [{request}]}}` (`--grant 'http={request}'`) would allow it")
+    };
     let wanted = expected(&format!("GET {origin}/pathology"));
     assert_eq!((word, said), ("denied", wanted));
     let (word, said) = lab.refused(Request { method: Method::Post, ..get(&format!("{origin}/path")) }).await;

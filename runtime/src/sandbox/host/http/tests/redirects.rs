@@ -33,25 +33,25 @@ async fn redirects_are_followed_as_far_as_grants_reach() {
             "metadata",
             "denied",
             "GET http://169.254.169.254/latest/meta-data/, where a redirect leads, is not granted; \
-             `grants: {http: [GET http://169.254.169.254/latest/meta-data/]}` would allow it",
+             `grants: {http: [GET http://169.254.169.254/latest/meta-data/]}` (`--grant 'http=GET http://169.254.169.254/latest/meta-data/'`) would allow it",
         ),
         (
             "name",
             "denied",
             "metadata.example has an address that is not public, so no connection is made; if it is meant, the \
-             operator has to grant the address too (`grants.addresses`)",
+             operator has to grant the address too (`grants.addresses`, `--grant address`)",
         ),
         (
             "port",
             "denied",
             "GET http://a.example:1/, where a redirect leads, is not granted; \
-             `grants: {http: [GET http://a.example:1/]}` would allow it",
+             `grants: {http: [GET http://a.example:1/]}` (`--grant 'http=GET http://a.example:1/'`) would allow it",
         ),
         (
             "scheme",
             "denied",
             "GET https://a.example/, where a redirect leads, is not granted; \
-             `grants: {http: [GET https://a.example/]}` would allow it",
+             `grants: {http: [GET https://a.example/]}` (`--grant 'http=GET https://a.example/'`) would allow it",
         ),
         (
             "file",
@@ -121,7 +121,7 @@ async fn methods_change_as_they_do_everywhere() {
     lab.grants = vec![format!("POST {url}")];
     let request = Request { method: Method::Post, ..get(&format!("{url}/to/303")) };
     let said = format!(
-        "GET {url}/end, where a redirect leads, is not granted; `grants: {{http: [GET {url}/end]}}` would allow it"
+        "GET {url}/end, where a redirect leads, is not granted; `grants: {{http: [GET {url}/end]}}` (`--grant 'http=GET {url}/end'`) would allow it"
     );
     assert_eq!(lab.refused(request).await, ("denied", said));
 }

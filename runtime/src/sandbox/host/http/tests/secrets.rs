@@ -69,7 +69,7 @@ async fn errors_show_no_secrets() {
     let (lab, url) = lab_with(&server).await;
     let (word, said) = lab.refused(with_header(&url, "x-key", "{{secret:key}}")).await;
     let expected = "GET http://b.example/***, where a redirect leads, is not granted; \
-    `grants: {http: [GET http://b.example/***]}` would allow it";
+    `grants: {http: [GET http://b.example/***]}` (`--grant 'http=GET http://b.example/***'`) would allow it";
     assert_eq!((word, said.as_str()), ("denied", expected));
 }
 

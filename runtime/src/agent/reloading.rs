@@ -1,0 +1,203 @@
+//! Another configuration: what it makes of modules is prepared beside the loop, because compilers and modules that
+//! describe themselves take their time, and taken over between two slots.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+
+use super::tenants::{Around, Tenants};
+use super::{Agent, load, loader};
+use crate::config::Config;
+use crate::discovery::Rules;
+use crate::modules::deploying::terms::{Fitting, Operators};
+use crate::modules::deploying::{self, Drafts, Loaded, Loader, Ready, Refused};
+use crate::modules::deployment::{Key, Version};
+use crate::modules::registry::Registry;
+use crate::modules::store::Pinned;
+use crate::modules::{Modules, NotLoaded};
+use crate::pipeline::Sinks;
+
+/// All that a configuration takes, ready to be taken over.
+#[derive(Debug)]
+pub struct Reloaded {
+    config: Config,
+    modules: Modules,
+    follow: Follow,
+}
+
+/// What is to become of deployments.
+#[derive(Debug)]
+pub(super) struct Follow {
+    drafts: Drafts,
+    /// Modules that came, until their deployments are kept.
+    held: Vec<Pinned>,
+    /// What was ordered, and whether it may run by these rules.
+    verified: Vec<(Key, u64, Verified)>,
+}
+
+/// Nothing if it may go on, what runs if it may run again, or why it may not.
+type Verified = Result<Option<Arc<Ready>>, Refused>;
+
+/// A deployment that was ordered: its versions that run, and whether it cannot.
+pub(super) type Ordered = (Key, Vec<Arc<Version>>, bool);
+
+// === impl Reloaded ===
+
+impl Reloaded {
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+}
+
+// === impl Follow ===
+
+impl Follow {
+    /// Makes ready what is written, and looks again at what was ordered.
+    pub(super) async fn prepare(
+        mut loader: Loader,
+        registry: &Registry,
+        config: &Config,
+        ordered: Vec<Ordered>,
+    ) -> Self {
+        let drafts = deploying::prepare(&mut loader, config).await;
+        // So that what is written now can be gone back to when the files say something else.
+        let files: BTreeMap<_, _> = drafts.prepared().map(|one| (one.version.digest, one.file.clone())).collect();
+        let mut held = Vec::new();
+        if registry.missing().is_none() {
+            for file in files.into_values() {
+                match registry.put(file).await {
+                    Ok(pinned) => held.push(pinned),
+                    Err(error) => {
+                        tracing::error!(%error, "A module is not kept; after a restart it cannot be gone back to.");
+                    }
+                }
+            }
+        }
+        let mut verified = Vec::new();
+        for (key, versions, is_broken) in ordered {
+            for version in versions {
+                let result = verify(&mut loader, registry, &key, &version, is_broken).await;
+                let is_bad = result.is_err();
+                verified.push((key.clone(), version.number, result));
+                if is_bad {
+                    break;
+                }
+            }
+        }
+        Self { drafts, held, verified }
+    }
+
+    /// Has what is written run as far as it fits. What does not is said, and keeps nothing else from running. What was
+    /// ordered and may not run by these rules, such as under a key that was taken away, stops.
+    pub(super) fn take_over(
+        self,
+        tenants: &mut Tenants,
+        around: &Around<'_>,
+        config: &Config,
+        mut fitting: Fitting,
+    ) -> Vec<Pinned> {
+        let Self { drafts, held, verified } = self;
+        let mut room = tenants.room(config, around.now);
+        let Loaded { prepared, failed, problems } = drafts.admit(config, &mut fitting, &mut room);
+        if !problems.is_empty() {
+            tracing::error!("Not all deployments run as they are written now:\n{problems}");
+        }
+        for (key, number, verified) in verified {
+            match verified {
+                Ok(None) => {}
+                Ok(Some(ready)) => tenants.mend(&key, number, ready),
+                Err(why) => {
+                    tracing::error!(%key, %why, remedy = why.remedy, "A deployment does not run any more.");
+                    tenants.stop(&key, why.to_string());
+                }
+            }
+        }
+        tenants.follow(prepared, &failed, around);
+        tenants.admit(fitting.admitted);
+        held
+    }
+}
+
+async fn verify(loader: &mut Loader, registry: &Registry, key: &Key, version: &Version, is_broken: bool) -> Verified {
+    let file = registry.read(version.digest).await?;
+    if is_broken {
+        let prepared = loader.prepare(key.clone(), version.clone(), file.into()).await?;
+        return Ok(Some(prepared.ready));
+    }
+    loader.verify(key, version, &file).map(|_| None)
+}
+
+// === impl Agent ===
+
+impl Agent {
+    /// Makes all ready that another configuration takes, beside what runs. Until it is taken over, no order is to be
+    /// followed.
+    pub fn reload(&self, config: Config) -> impl Future<Output = Result<Reloaded, NotLoaded>> + Send + use<> {
+        let (sandbox, registry, reserved) = (Arc::clone(&self.sandbox), self.registry.clone(), Arc::clone(&self.names));
+        let works: BTreeMap<String, Option<String>> =
+            self.modules.names().map(|name| (name.to_owned(), self.modules.work_of(name))).collect();
+        let (ordered, now) = (self.tenants.ordered(), self.clock.now().wall);
+        async move {
+            let modules = load(&sandbox, &config).await?;
+            let mut names = modules.names.clone();
+            names.keep_declared(&reserved, |name| {
+                let new = modules.work_of(name);
+                new.is_some() && works.get(name) == Some(&new)
+            });
+            let (names, operators) = (Arc::new(names), Operators::of(&config, &modules.pollsters));
+            let around = Around { tenants: &config.tenants, reserved: &names, operators: &operators, now };
+            let loader = loader(&sandbox, &config, &around);
+            let follow = Follow::prepare(loader, &registry, &config, ordered).await;
+            Ok(Reloaded { config, modules, follow })
+        }
+    }
+
+    /// The same on other threads than those of the loop.
+    pub fn begin_reload(&self, config: Config) -> JoinHandle<Result<Reloaded, NotLoaded>> {
+        self.guests.spawn(self.reload(config))
+    }
+
+    /// Goes on by another configuration. The host cannot be changed so.
+    pub async fn take_over(&mut self, reloaded: Reloaded) {
+        let Reloaded { config, modules, follow } = reloaded;
+        self.reader.reconfigure(config.watchdog(), config.reader.max_stuck);
+        self.directory.reconfigure(Rules::of(&config));
+        let old_chains = std::mem::replace(&mut self.chains, modules.chains());
+        let old_sinks = std::mem::replace(&mut self.sinks, Sinks::of(config.pipeline.as_ref(), &modules.sinks));
+        let old = old_chains.into_iter().map(|chain| chain.transformer);
+        let mut old = old.chain(old_sinks.into_transformers()).collect();
+        let chains = self.chains.iter_mut().map(|chain| &mut chain.transformer);
+        chains.chain(self.sinks.transformers_mut()).for_each(|transformer| transformer.take_over(&mut old));
+        // Another module, or another configuration, would not know what to make of what the old one remembers.
+        let is_the_same = |name: &str| modules.work_of(name).is_some_and(|new| self.modules.work_of(name) == Some(new));
+        self.states.retain(|name, _| is_the_same(name));
+        let mut names = modules.names.clone();
+        names.keep_declared(&self.names, is_the_same);
+        self.names = Arc::new(names);
+        let operators = Operators::of(&config, &modules.pollsters);
+        let around = Around {
+            tenants: &config.tenants,
+            reserved: &self.names,
+            operators: &operators,
+            now: self.clock.now().wall,
+        };
+        let fitting = self.tenants.fitting(&config, self.directory.holdings(), &around);
+        self.rules += 1;
+        let held = follow.take_over(&mut self.tenants, &around, &config, fitting);
+        self.forget_removed();
+        self.tenants.flow_into(&self.ledger);
+        self.saving.held.extend(held);
+        self.save().await;
+        self.modules = modules;
+        self.config = config;
+    }
+
+    /// Both at once, or it stays as it is if the configuration is wrong.
+    pub async fn reconfigure(&mut self, config: Config) -> Result<(), NotLoaded> {
+        let reloaded = self.reload(config).await?;
+        self.take_over(reloaded).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,182 @@
+//! What comes between two slots.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::sync::mpsc::Receiver;
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::{Instant, timeout};
+
+use super::Wish;
+use crate::agent::errands::Errand;
+use crate::agent::reloading::Reloaded;
+use crate::modules::NotLoaded;
+
+/// What comes between two slots.
+#[derive(Debug)]
+pub(super) enum Meanwhile {
+    Wish(Option<Wish>),
+    /// A module of a tenant is done.
+    Done,
+    Errand(Errand),
+    /// What was read anew is ready.
+    Reloaded(Box<Prepared>),
+}
+
+/// What came of getting it ready.
+pub(super) type Prepared = Result<Result<Reloaded, NotLoaded>, JoinError>;
+
+/// What is under way between slots.
+#[derive(Debug, Default)]
+pub(super) struct UnderWay {
+    /// A configuration that is read anew and not in force yet.
+    reload: Option<JoinHandle<Result<Reloaded, NotLoaded>>>,
+    /// Whether files changed since.
+    again: bool,
+    /// Orders that wait for it: what they were prepared by may not hold any more.
+    orders: VecDeque<Errand>,
+    /// How long errands took lately.
+    took: Duration,
+    /// Whether one was begun since the last slot.
+    begun: bool,
+    /// Whether one waited for the whole of the time between two slots.
+    urgent: bool,
+}
+
+/// The least time before a slot in which no errand is begun.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
+
+// === impl UnderWay ===
+
+impl UnderWay {
+    /// Gets another configuration ready. If one is under way, it is to be read again once that is in force.
+    pub(super) fn begin(&mut self, task: JoinHandle<Result<Reloaded, NotLoaded>>) {
+        self.reload = Some(task);
+    }
+
+    /// Whether another configuration is being made ready, which is then to be read again.
+    pub(super) fn is_reloading(&mut self) -> bool {
+        self.again = self.reload.is_some();
+        self.again
+    }
+
+    /// Whether it is to be read again, now that one is in force.
+    pub(super) fn is_to_be_read_again(&mut self) -> bool {
+        std::mem::take(&mut self.again)
+    }
+
+    /// An errand took so long.
+    pub(super) fn took(&mut self, took: Duration) {
+        self.took = took.max(self.took / 2);
+        self.begun = true;
+    }
+
+    /// A slot begins, for which some errand may be waiting.
+    pub(super) fn slot(&mut self, is_any_waiting: bool) {
+        self.urgent = !std::mem::take(&mut self.begun) && (is_any_waiting || !self.orders.is_empty());
+    }
+
+    /// Waits for what is next, `until` a slot is due. Errands wait for a disk or the host. So none is begun so shortly
+    /// before a slot that this would have to wait, as they take about as long as others did, unless one has waited since
+    /// the slot before.
+    pub(super) async fn next(
+        &mut self,
+        errands: &mut Receiver<Errand>,
+        until: Duration,
+        interval: Duration,
+    ) -> Meanwhile {
+        let pause = (self.took * 2).max(SHORTEST_PAUSE).min(interval / 2);
+        let pause = if self.urgent { Duration::ZERO } else { pause };
+        let ends = Instant::now() + until.saturating_sub(pause);
+        let is_time = || Instant::now() < ends;
+        if self.reload.is_none()
+            && is_time()
+            && let Some(order) = self.orders.pop_front()
+        {
+            return Meanwhile::Errand(order);
+        }
+        loop {
+            let Self { reload, orders, .. } = &mut *self;
+            let errand = async {
+                match timeout(ends.saturating_duration_since(Instant::now()), errands.recv()).await {
+                    Ok(Some(errand)) => errand,
+                    _ => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                prepared = finished(reload) => {
+                    self.reload = None;
+                    return Meanwhile::Reloaded(Box::new(prepared));
+                }
+                errand = errand => match errand {
+                    Errand::Change(..) if reload.is_some() => orders.push_back(errand),
+                    errand => return Meanwhile::Errand(errand),
+                },
+            }
+        }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if let Some(reload) = &self.reload {
+            reload.abort();
+        }
+    }
+}
+
+/// Waits for a task, and never if there is none. Waiting can be given up and taken up again.
+async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, JoinError> {
+    match task {
+        Some(task) => task.await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::{mpsc, oneshot};
+
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_secs(1);
+
+    fn errand() -> Errand {
+        Errand::Surroundings(oneshot::channel().0)
+    }
+
+    /// Whether an errand is begun that comes so long before a slot.
+    async fn begins(under_way: &mut UnderWay, before: Duration) -> bool {
+        let (sender, mut errands) = mpsc::channel(1);
+        tokio::spawn(async move {
+            tokio::time::sleep(INTERVAL - before).await;
+            sender.send(errand()).await.unwrap();
+            // Not closed before the slot.
+            tokio::time::sleep(INTERVAL).await;
+        });
+        let begun = timeout(INTERVAL, under_way.next(&mut errands, INTERVAL, INTERVAL)).await.is_ok();
+        tokio::task::yield_now().await;
+        under_way.slot(!begun);
+        begun
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_errand_delays_a_slot() {
+        let (milliseconds, mut under_way) = (Duration::from_millis, UnderWay::default());
+        assert!(begins(&mut under_way, milliseconds(25)).await);
+        under_way.took(milliseconds(100));
+        assert!(begins(&mut under_way, milliseconds(220)).await);
+        under_way.took(milliseconds(100));
+        under_way.slot(false);
+        assert!(!begins(&mut under_way, milliseconds(180)).await);
+        // It has waited for long enough.
+        assert!(begins(&mut under_way, milliseconds(180)).await);
+        // What takes longer than there is time still has half of it.
+        under_way.took(milliseconds(3_000));
+        under_way.slot(false);
+        assert!(begins(&mut under_way, milliseconds(550)).await);
+        under_way.took(milliseconds(3_000));
+        under_way.slot(false);
+        assert!(!begins(&mut under_way, milliseconds(450)).await);
+    }
+}

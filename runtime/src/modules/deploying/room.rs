@@ -1,0 +1,43 @@
+//! What tenants keep together with what is written in files, held against their quotas.
+
+use std::collections::BTreeMap;
+
+use super::{Prepared, Refused};
+use crate::config::daemon::Quota;
+use crate::modules::deployment::{Deployment, Key};
+use crate::modules::store::quota;
+
+/// What is there, and what was found to have room beside it.
+#[derive(Debug, Default)]
+pub struct Room {
+    kept: BTreeMap<Key, Deployment>,
+    now: i64,
+}
+
+// === impl Room ===
+
+impl Room {
+    /// Beside deployments that go on.
+    pub fn beside<'a>(deployments: impl Iterator<Item = &'a Deployment>, now: i64) -> Self {
+        Self { kept: deployments.map(|deployment| (deployment.key.clone(), deployment.clone())).collect(), now }
+    }
+
+    /// Counts with a version, if its tenant has room for it. One that runs already has.
+    pub fn take(&mut self, prepared: &Prepared, quota: &Quota) -> Result<(), Refused> {
+        let (key, version) = (&prepared.key, &prepared.version);
+        let next = match self.kept.get(key) {
+            Some(kept) if kept.versions.iter().any(|known| known.is_like(version)) => return Ok(()),
+            Some(kept) => match kept.deployed(version.clone()) {
+                Ok((next, _)) => next,
+                // Why it cannot be another version is said by whoever makes it one.
+                Err(_) => return Ok(()),
+            },
+            None => Deployment::new(key.clone(), version.clone(), "", self.now),
+        };
+        let own = self.kept.values().filter(|kept| kept.key.tenant == key.tenant);
+        quota::fits(own, &next, quota)
+            .map_err(|no_room| Refused::no_room("file", no_room.to_string(), no_room.remedy()))?;
+        self.kept.insert(key.clone(), next);
+        Ok(())
+    }
+}
