@@ -13,7 +13,8 @@ use crate::support::program::{text, until};
 fn collectors_get_lists_of_samples() {
     let Some(vhost) = or_say(Rabbit::shared()) else { return };
     let Some(receiver) = or_say(Receiver::start("oslo", &[&vhost.url(), "metering"])) else { return };
-    let notifier = format!("- {{name: metering, notifier: {{url: '{}', format: metering, batch_size: 20}}}}", vhost.url());
+    let notifier =
+        format!("- {{name: metering, notifier: {{url: '{}', format: metering, batch_size: 20}}}}", vhost.url());
     let folder = sending(GUESTS, &notifier, "host: compute-1");
     let daemon = folder.start("run");
     until("samples", || (folder.read("samples").lines().count() > 300).then_some(()));

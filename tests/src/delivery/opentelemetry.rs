@@ -54,7 +54,11 @@ fn is_of(point: &Value, sample: &Value) {
     assert_eq!((&point["kind"], &point["monotonic"]), (&kind.into(), &monotonic.into()), "{point}");
     assert_eq!(point["temporality"], temporality);
     let (start, time) = (point["start"].as_i64().unwrap(), point["time"].as_i64().unwrap());
-    if kind == "sum" { assert!(0 < start && start <= time, "{point}") } else { assert_eq!(start, 0) }
+    if kind == "sum" {
+        assert!(0 < start && start <= time, "{point}")
+    } else {
+        assert_eq!(start, 0)
+    }
     assert_eq!((&point["flags"], &point["scope"]), (&0.into(), &"wasmeter".into()));
     let (resource, metadata) = (&point["resource"], &sample["resource_metadata"]);
     assert_eq!(resource["host.id"], metadata["instance_id"], "{point} of {sample}");

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+use wasmeter::spool::log::Cause;
 use wasmeter_rig::{Proxy, or_say};
 
 use super::receiver::Receiver;
@@ -64,7 +65,11 @@ fn datagrams() {
     let measured = folder.samples("samples");
     missing(&before, &measured);
     missing(&arrived(receiver.received(), None), &measured);
-    assert_eq!(books(&folder, "udp", &measured), (0, [("oversize", 1)].into()));
+    let books = account(&folder.path("spool"), "udp");
+    assert!(books.balances(), "{books:?}");
+    let lost: Vec<_> = books.dropped.iter().map(|(cause, total)| (*cause, total.counts.samples())).collect();
+    assert_eq!((books.held.counts.samples(), lost), (0, vec![(Cause::Oversize, 1)]));
+    assert_eq!(books.acknowledged.counts.samples(), measured.len() as u64);
 }
 
 /// Nothing of what is written while nobody listens is lost; what is on the way when a connection ends may be.
