@@ -1,12 +1,17 @@
-//! Samples on their way to RabbitMQ. Whatever happens to it, to the network, to the disk or to the daemon: a consumer
+//! Samples on their way to RabbitMQ and to others. Whatever happens to it, to the network, to the disk or to the daemon: a consumer
 //! finds every sample, in order, and what was lost is counted.
 
 mod disk;
 pub mod killed;
+mod metering;
 mod network;
+mod opentelemetry;
 mod publisher;
 mod rabbit;
+mod receiver;
 mod refused;
+mod servers;
+mod sockets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -106,6 +111,27 @@ fn balance(spool: &Path, measured: &[Value], arrived: &Arrived) -> (u64, u64) {
     assert!(arrived.samples.len() as u64 >= delivered, "{} arrived, {notifier:?}", arrived.samples.len());
     assert!(measured.len() as u64 - arrived.samples.len() as u64 <= notifier.held.counts.samples() + lost);
     (notifier.held.counts.samples(), lost)
+}
+
+/// After the daemon has ended: what was measured was delivered, waits, or is lost, and the file lacks nothing. Returns
+/// how many samples of an output wait, and how many are lost by cause.
+fn books(folder: &Folder, output: &str, measured: &[Value]) -> (u64, BTreeMap<&'static str, u64>) {
+    let spool = folder.path("spool");
+    let (file, account) = (account(&spool, "file:samples"), account(&spool, output));
+    for account in [&file, &account] {
+        assert!(account.balances(), "{account:?}");
+    }
+    assert_eq!(file.acknowledged, file.appended, "the file is disturbed");
+    assert_eq!(file.appended.counts.samples(), measured.len() as u64);
+    let lost = account.dropped.iter().map(|(cause, total)| (cause.as_str(), total.counts.samples()));
+    let lost: BTreeMap<_, _> = lost.filter(|(_, samples)| *samples > 0).collect();
+    (account.held.counts.samples(), lost)
+}
+
+/// A configuration with these outputs, as a list of YAML, and a file beside them.
+fn sending(guests: &str, outputs: &str, config: &str) -> Folder {
+    let outputs = format!("outputs:\n- {{file: samples, max_size: 1GiB}}\n{outputs}");
+    Folder::measuring(guests, &format!("schedule: {{offset: 0s, drain: 60s}}\n{config}\n{outputs}"))
 }
 
 // === impl Arrived ===

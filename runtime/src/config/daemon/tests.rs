@@ -118,8 +118,20 @@ fn the_sample_says_what_the_defaults_are() {
             },
             {"notifier": {
                 "name": "notifier", "url": "rabbit://***:***@host:5672//", "exchange": "ceilometer",
-                "topics": ["notifications"], "batch_size": 50, "secret": "***",
+                "topics": ["notifications"], "format": "polling", "batch_size": 50, "secret": "***",
             }},
+            {"http": {
+                "name": "http:host:443", "url": "https://***:***@host:443/***", "timeout": "5s", "verify": true,
+                "ca_file": folder.path().join("ca.pem"), "cert_file": folder.path().join("client.pem"),
+                "key_file": folder.path().join("client.key"), "headers": {"x-token": "***"}, "batch_size": 1000,
+            }},
+            {"opentelemetry": {
+                "name": "opentelemetry:host:4318", "url": "http://host:4318/***", "timeout": "10s", "verify": true,
+                "ca_file": null, "cert_file": null, "key_file": null, "headers": {}, "protocol": "http",
+                "batch_size": 1000,
+            }},
+            {"udp": {"name": "udp:localhost:4952", "host": "localhost", "port": 4952, "secret": "***"}},
+            {"tcp": {"name": "tcp:localhost:4952", "host": "localhost", "port": 4952, "secret": "***"}},
             {"test": "test"},
         ],
         "guests": {

@@ -1,0 +1,125 @@
+//! Receivers of OpenTelemetry's protocol that read by its official definitions.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use wasmeter_rig::{Proxy, or_say};
+
+use super::receiver::Receiver;
+use super::{GROWTH, GUESTS, books, sending, until_measured, until_said};
+use crate::support::program::text;
+
+const WAITS: &str = "Samples cannot be delivered; they wait in the spool.";
+const AGAIN: &str = "Samples are delivered again.";
+const LOST: &str = "The server will never take some samples";
+
+/// What tells samples apart: the meter, the resource and the time.
+type Key = (String, String, i64);
+
+/// What came, by what it is of.
+fn arrived(receiver: &Receiver) -> BTreeMap<Key, Value> {
+    let key = |point: &Value| {
+        let (name, id) = (text(point, "name").to_owned(), text(&point["attributes"], "resource_id").to_owned());
+        (name, id, point["time"].as_i64().unwrap() / 1000)
+    };
+    receiver.received().into_iter().map(|point| (key(&point), point)).collect()
+}
+
+/// What was measured, by the same; times are known to the microsecond.
+fn known(measured: &[Value]) -> BTreeMap<Key, &Value> {
+    let key = |sample: &Value| {
+        let time: jiff::civil::DateTime = text(sample, "timestamp").parse().unwrap();
+        let time = jiff::tz::TimeZone::UTC.to_timestamp(time).unwrap().as_microsecond();
+        (text(sample, "counter_name").to_owned(), text(sample, "resource_id").to_owned(), time)
+    };
+    measured.iter().map(|sample| (key(sample), sample)).collect()
+}
+
+/// A point says what its sample says.
+fn is_of(point: &Value, sample: &Value) {
+    assert_eq!(point["value"].as_f64(), sample["counter_volume"].as_f64(), "{point} of {sample}");
+    assert_eq!(point["value"].is_f64(), sample["counter_volume"].is_f64(), "{point} of {sample}");
+    let unit = match text(sample, "counter_unit") {
+        "ns" => "ns",
+        "B" => "By",
+        "MiB" => "MiBy",
+        other => panic!("{other}"),
+    };
+    assert_eq!(point["unit"], unit);
+    let (kind, monotonic, temporality) = match text(sample, "counter_type") {
+        "cumulative" => ("sum", true, Value::from("AGGREGATION_TEMPORALITY_CUMULATIVE")),
+        "delta" => ("sum", false, Value::from("AGGREGATION_TEMPORALITY_DELTA")),
+        _ => ("gauge", false, Value::from(false)),
+    };
+    assert_eq!((&point["kind"], &point["monotonic"]), (&kind.into(), &monotonic.into()), "{point}");
+    assert_eq!(point["temporality"], temporality);
+    let (start, time) = (point["start"].as_i64().unwrap(), point["time"].as_i64().unwrap());
+    if kind == "sum" {
+        assert!(0 < start && start <= time, "{point}")
+    } else {
+        assert_eq!(start, 0)
+    }
+    assert_eq!((&point["flags"], &point["scope"]), (&0.into(), &"wasmeter".into()));
+    let (resource, metadata) = (&point["resource"], &sample["resource_metadata"]);
+    assert_eq!(resource["host.id"], metadata["instance_id"], "{point} of {sample}");
+    assert_eq!(resource["host.name"], metadata["display_name"]);
+    assert_eq!(resource["cloud.account.id"], sample["project_id"]);
+    assert_eq!(point["attributes"]["project_id"], sample["project_id"]);
+    assert_eq!(point["attributes"]["user_id"], sample["user_id"]);
+}
+
+/// Away, without room, picky, and taking a part: with these statuses for the last two.
+fn receives(kind: &str, protocol: &str, later: &str, never: &str) {
+    let Some(receiver) = or_say(Receiver::start(kind, &[])) else { return };
+    let proxy = Proxy::start(receiver.port()).unwrap();
+    proxy.refuse();
+    let output = format!(
+        "- {{name: otlp, opentelemetry: {{url: 'http://127.0.0.1:{}', protocol: {protocol}, timeout: 2s, \
+         batch_size: 15}}}}",
+        proxy.port()
+    );
+    let folder = sending(GUESTS, &output, GROWTH);
+    folder.poll(&["cpu", "memory.usage", "network.incoming.bytes"]);
+    let daemon = folder.start("run");
+    until_said(&daemon, WAITS, 1);
+    until_measured(&folder, 1);
+    proxy.heal().unwrap();
+    until_said(&daemon, AGAIN, 1);
+    receiver.until_received(1);
+    receiver.behave(&format!("status {later}"));
+    until_said(&daemon, WAITS, 2);
+    receiver.behave("most 4");
+    until_said(&daemon, AGAIN, 2);
+    receiver.until_received(20);
+    proxy.cut();
+    receiver.behave(&format!("status {never} cpu"));
+    until_said(&daemon, LOST, 1);
+    receiver.behave("partial 2");
+    until_said(&daemon, "not these", 1);
+    receiver.behave("take");
+    until_measured(&folder, 1);
+    daemon.end();
+
+    let (arrived, measured) = (arrived(&receiver), folder.samples("samples"));
+    let known = known(&measured);
+    assert_eq!(known.len(), measured.len(), "nothing else tells samples apart");
+    let mut kinds = BTreeMap::new();
+    for (key, point) in &arrived {
+        is_of(point, known[key]);
+        *kinds.entry(text(known[key], "counter_type")).or_insert(0) += 1;
+    }
+    assert_eq!(kinds.len(), 3, "{kinds:?}");
+    let missing = measured.len() - arrived.len();
+    assert!(missing > 2);
+    assert_eq!(books(&folder, "otlp", &measured), (0, [("refused", missing as u64)].into()));
+}
+
+#[test]
+fn over_http() {
+    receives("otlp-http", "http", "503", "400");
+}
+
+#[test]
+fn over_grpc() {
+    receives("otlp-grpc", "grpc", "14", "3");
+}

@@ -1,0 +1,160 @@
+//! Servers of HTTP that are away, slow, full, picky, or take nothing at all.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use wasmeter_rig::{Certificates, Proxy, or_say};
+
+use super::receiver::Receiver;
+use super::{GUESTS, books, sending, until_measured, until_said};
+use crate::support::program::{Folder, text, until};
+
+/// What the daemon says when samples have to wait, and when they need not any more.
+const WAITS: &str = "Samples cannot be delivered; they wait in the spool.";
+const AGAIN: &str = "Samples are delivered again.";
+const REFUSED: &str = "The server will never take some samples";
+/// What nobody may read anywhere: passwords, tokens, and what stands for them in a request.
+const SECRETS: [&str; 5] = ["hush/hush", "hush%2Fhush", "t0ken", "s3cret", "bWV0ZXI6aHVzaC9odXNo"];
+
+fn url(port: u16) -> String {
+    format!("http://meter:hush%2Fhush@127.0.0.1:{port}/in?token=t0ken")
+}
+
+/// Each sample that came, by its id.
+fn arrived(receiver: &Receiver) -> BTreeMap<String, Value> {
+    let received = receiver.received().into_iter().map(|mut line| line["sample"].take());
+    received.map(|sample| (text(&sample, "id").to_owned(), sample)).collect()
+}
+
+/// What came was measured. Returns what did not come.
+fn missing<'a>(arrived: &BTreeMap<String, Value>, measured: &'a [Value]) -> Vec<&'a Value> {
+    let all: BTreeMap<&str, &Value> = measured.iter().map(|sample| (text(sample, "message_id"), sample)).collect();
+    for (id, sample) in arrived {
+        let measured = all[id.as_str()];
+        let mut expected = serde_json::Map::new();
+        for (key, value) in measured.as_object().unwrap() {
+            let key = match key.as_str() {
+                "message_id" => "id",
+                key => key.strip_prefix("counter_").unwrap_or(key),
+            };
+            expected.insert(key.to_owned(), value.clone());
+        }
+        assert_eq!(*sample, Value::Object(expected));
+    }
+    all.into_iter().filter(|(id, _)| !arrived.contains_key(*id)).map(|(_, sample)| sample).collect()
+}
+
+fn says(folder: &Folder, command: &str) -> String {
+    let ran = folder.run(command);
+    format!("{}{}", ran.stdout, ran.stderr)
+}
+
+/// One trouble after the other. What is lost is what the server refused for ever, and it is counted.
+#[test]
+fn a_server_may_do_what_it_likes() {
+    let Some(receiver) = or_say(Receiver::start("http", &[])) else { return };
+    let proxy = Proxy::start(receiver.port()).unwrap();
+    proxy.refuse();
+    let http = format!(
+        "- {{name: http, http: {{url: '{}', timeout: 1s, batch_size: 20, headers: {{X-Token: s3cret}}}}}}",
+        url(proxy.port())
+    );
+    let folder = sending(GUESTS, &http, "");
+    let daemon = folder.start_by_shell("exec env WASMETER_LOG=trace \"$wasmeter\" run -c wasmeter.yaml");
+    until_said(&daemon, WAITS, 1);
+    until_measured(&folder, 1);
+    proxy.heal().unwrap();
+    until_said(&daemon, AGAIN, 1);
+
+    receiver.behave("status 503");
+    until_said(&daemon, WAITS, 2);
+    receiver.behave("take");
+    until_said(&daemon, AGAIN, 2);
+    proxy.stall();
+    until_said(&daemon, WAITS, 3);
+    proxy.heal().unwrap();
+    until_said(&daemon, AGAIN, 3);
+    receiver.behave("slow");
+    until_said(&daemon, WAITS, 4);
+    receiver.behave("take");
+    until_said(&daemon, AGAIN, 4);
+    receiver.behave("flap 500");
+    until_said(&daemon, WAITS, 6);
+    receiver.behave("most 7");
+    receiver.until_received(30);
+    receiver.behave("status 400 cpu");
+    until_said(&daemon, REFUSED, 1);
+    until("losses", || says(&folder, "losses").contains("refused").then_some(()));
+    let told =
+        says(&folder, "status") + &says(&folder, "losses") + &says(&folder, "check") + &says(&folder, "check --json");
+    receiver.behave("take");
+    let told = told + &daemon.end();
+
+    let (arrived, measured) = (arrived(&receiver), folder.samples("samples"));
+    let missing = missing(&arrived, &measured);
+    assert!(!missing.is_empty() && missing.iter().all(|sample| sample["counter_name"] == "cpu"), "{missing:?}");
+    assert_eq!(books(&folder, "http", &measured), (0, [("refused", missing.len() as u64)].into()));
+    for line in receiver.received() {
+        let request = &line["request"];
+        assert_eq!(request["authorization"], "Basic bWV0ZXI6aHVzaC9odXNo");
+        assert_eq!((&request["path"], &request["token"]), (&"/in?token=t0ken".into(), &"s3cret".into()));
+    }
+    for secret in SECRETS {
+        assert!(!told.contains(secret), "{secret} in:\n{told}");
+    }
+}
+
+/// A server that refuses everything is wrong itself: nothing is given up.
+#[test]
+fn a_server_that_takes_nothing_costs_nothing() {
+    let Some(receiver) = or_say(Receiver::start("http", &[])) else { return };
+    receiver.behave("status 400");
+    let http = format!("- {{name: http, http: {{url: '{}', batch_size: 1}}}}", url(receiver.port()));
+    let folder = sending(GUESTS, &http, "");
+    folder.poll(&["cpu", "memory.usage"]);
+    let daemon = folder.start("run");
+    until_said(&daemon, WAITS, 1);
+    until_measured(&folder, 3);
+    receiver.behave("take");
+    let log = daemon.end();
+    let (arrived, measured) = (arrived(&receiver), folder.samples("samples"));
+    assert_eq!(missing(&arrived, &measured), Vec::<&Value>::new());
+    assert_eq!(books(&folder, "http", &measured), (0, BTreeMap::new()));
+    assert!(!log.contains(REFUSED), "{log}");
+    assert!(receiver.received().iter().all(|line| line["request"]["alone"] == true));
+}
+
+/// A server that wants a certificate, and clients that know whom to believe, or do not.
+#[test]
+fn servers_are_believed_if_somebody_vouches_for_them() {
+    let certificates = Certificates::new().unwrap();
+    let shown = |path: &std::path::Path| path.display().to_string();
+    let (server, client) = (certificates.server(), certificates.client());
+    let authority = shown(&certificates.authority());
+    let files = [shown(&server.certificate), shown(&server.key), authority.clone()];
+    let Some(receiver) = or_say(Receiver::start("http", &files.each_ref().map(String::as_str))) else { return };
+    let url = url(receiver.port()).replace("http://", "https://");
+    let ours = format!("cert_file: {}, key_file: {}", shown(&client.certificate), shown(&client.key));
+    let outputs = format!(
+        "- {{name: trusting, http: {{url: '{url}', ca_file: {authority}, {ours}}}}}
+- {{name: careless, http: {{url: '{url}', verify: false, {ours}}}}}
+- {{name: stranger, http: {{url: '{url}', {ours}}}}}
+- {{name: nobody, http: {{url: '{url}', ca_file: {authority}}}}}"
+    );
+    let folder = sending(GUESTS, &outputs, "");
+    let config = folder.read("wasmeter.yaml").replace("drain: 60s", "drain: 3s");
+    folder.write("wasmeter.yaml", config);
+    folder.poll(&["cpu"]);
+    assert!(says(&folder, "check").contains("`verify` is off"), "{}", says(&folder, "check"));
+    let daemon = folder.start("run");
+    until_said(&daemon, WAITS, 2);
+    until_measured(&folder, 2);
+    let log = daemon.end();
+    assert!(log.contains("UnknownIssuer"), "{log}");
+    let measured = folder.samples("samples");
+    let all = measured.len() as u64;
+    for (output, held) in [("trusting", 0), ("careless", 0), ("stranger", all), ("nobody", all)] {
+        assert_eq!(books(&folder, output, &measured), (held, BTreeMap::new()), "{output}: {log}");
+    }
+    assert_eq!(missing(&arrived(&receiver), &measured), Vec::<&Value>::new());
+}
