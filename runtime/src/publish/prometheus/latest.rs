@@ -16,6 +16,7 @@ use crate::agent::OPERATOR;
 use crate::contract::{Column, Meter, Values};
 use crate::discovery::resource::Ident;
 use crate::pipeline::{Samples, Slot};
+use crate::sandbox::names::built_in;
 
 /// A value is told for so many of its intervals. One or two slots may be lost to a host that does not answer, which
 /// shall not look like guests that are gone.
@@ -64,7 +65,9 @@ impl Latest {
     #[must_use]
     pub fn after(&self, slot: &Slot, texts: &Arc<Texts>, interval: impl Fn(&str) -> Duration) -> Self {
         let mut measured: BTreeMap<Key<'_>, Vec<&Samples>> = BTreeMap::new();
-        for samples in &slot.samples {
+        // Two meters of one name would take turns.
+        let is_another = |samples: &&Samples| !samples.route.is_measured && built_in::has(&samples.meter.name);
+        for samples in slot.samples.iter().filter(|samples| !is_another(samples)) {
             let name = samples.meter.name.as_str();
             measured.entry((meter::metric(name), name.into(), deployment(samples))).or_default().push(samples);
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Taking;
 use crate::config::ceilometer::folder::{names, with_ending};
 use crate::config::ceilometer::known::{Kind, KnownOption};
-use crate::config::ceilometer::report::Verdict::{self, Missing, Unknown};
+use crate::config::ceilometer::report::Verdict::{self, Different, Missing, Unknown};
 use crate::config::file;
 use crate::config::problem::Problems;
 use crate::config::yaml::{self, Kind as YamlKind, Node};
@@ -34,10 +34,15 @@ pub(super) fn take(taking: &mut Taking<'_>, folder: &Path) {
 /// What a file is there, and here.
 fn of(name: &str) -> (Verdict, &'static str, &'static str) {
     match name {
-        "pipeline.yaml" | "event_pipeline.yaml" => (
+        "pipeline.yaml" => (
+            Different,
+            "where the notification agent sends samples, and by which transformers",
+            "nothing to do while that agent runs elsewhere; name the file as `pipeline` to have this daemon follow it",
+        ),
+        "event_pipeline.yaml" => (
             Missing,
-            "where the notification agent sends samples and events, and by which transformers",
-            "nothing to do: that agent goes on running elsewhere; `transform` has transformers of this daemon's",
+            "where the notification agent sends events",
+            "nothing to do: that agent goes on running elsewhere",
         ),
         "event_definitions.yaml" | "meters.d" | "meters.yaml" | "gnocchi_resources.yaml" => (
             Missing,
