@@ -1,6 +1,9 @@
 //! What a module remembers in one tenant, between calls.
 
-use rustc_hash::FxHashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::contract::{Column, Values};
 use crate::discovery::Ident;
@@ -12,12 +15,21 @@ pub struct State {
     bytes: FxHashMap<String, Vec<u8>>,
 }
 
-/// Numbers by identity. A map, so that a module pays for its own cells, however many identities there are.
+/// Numbers by identity, in the order in which they were written first: mostly all of them are written again in that
+/// order, and read. So that a module pays for its own cells, however many identities there are, a map knows their places.
 #[derive(Debug, Clone)]
-enum Cells {
-    Counts(FxHashMap<Ident, u64>),
-    Integers(FxHashMap<Ident, i64>),
-    Reals(FxHashMap<Ident, f64>),
+struct Cells {
+    /// Shared with earlier states, which differ in numbers only.
+    idents: Arc<Idents>,
+    /// As many as there are identities; never texts.
+    values: Values,
+}
+
+/// Identities and their places.
+#[derive(Debug, Default, Clone)]
+struct Idents {
+    all: Vec<Ident>,
+    places: FxHashMap<Ident, u32>,
 }
 
 /// What a call wrote, to be remembered when it lands.
@@ -31,17 +43,6 @@ pub struct Writes {
 
 /// What a cell takes, about.
 pub const CELL_BYTES: usize = 16;
-
-/// Does the same with cells, whatever their type.
-macro_rules! cells {
-    ($cells:expr, $name:ident => $body:expr) => {
-        match $cells {
-            Cells::Counts($name) => $body,
-            Cells::Integers($name) => $body,
-            Cells::Reals($name) => $body,
-        }
-    };
-}
 
 // === impl Writes ===
 
@@ -58,7 +59,7 @@ impl State {
     /// Remembers what a call wrote.
     pub fn commit(&mut self, writes: Writes) {
         for (name, idents, values) in writes.cells {
-            self.cells.entry(name).or_insert_with(|| Cells::for_values(&values)).put(&idents, values);
+            self.cells.entry(name).or_default().put(&idents, values);
         }
         for (name, bytes) in writes.bytes {
             if bytes.is_empty() {
@@ -73,10 +74,7 @@ impl State {
     pub fn all(&self) -> Writes {
         let mut cells: Vec<_> = self.cells.iter().map(|(name, cells)| (name.clone(), cells)).collect();
         cells.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        let cells = cells.into_iter().map(|(name, cells)| {
-            let (idents, values) = cells.all();
-            (name, idents, values)
-        });
+        let cells = cells.into_iter().map(|(name, cells)| (name, cells.idents.all.clone(), cells.values.clone()));
         let mut bytes: Vec<_> = self.bytes.iter().map(|(name, bytes)| (name.clone(), bytes.clone())).collect();
         bytes.sort_unstable();
         Writes { cells: cells.collect(), bytes }
@@ -85,19 +83,13 @@ impl State {
     /// Forgets cells whose identities will be somebody else's.
     pub fn forget(&mut self, gone: &[Ident]) {
         for cells in self.cells.values_mut() {
-            cells!(cells, cells => for ident in gone {
-                cells.remove(ident);
-            });
+            cells.forget(gone);
         }
     }
 
     /// The cells of these resources that exist under a name; `None` if there is nothing under it.
     pub fn load(&self, name: &str, resources: &[u32], idents: &[Ident]) -> Option<Column> {
-        Some(match self.cells.get(name)? {
-            Cells::Counts(cells) => pick(cells, resources, idents, Values::Counts),
-            Cells::Integers(cells) => pick(cells, resources, idents, Values::Integers),
-            Cells::Reals(cells) => pick(cells, resources, idents, Values::Reals),
-        })
+        Some(self.cells.get(name)?.of(resources, idents))
     }
 
     /// The bytes under a name.
@@ -107,13 +99,13 @@ impl State {
 
     /// About how much memory this takes.
     pub fn size(&self) -> usize {
-        let cells: usize = self.cells.values().map(|cells| cells!(cells, cells => cells.len())).sum();
+        let cells: usize = self.cells.values().map(Cells::len).sum();
         cells * CELL_BYTES + self.bytes.values().map(Vec::len).sum::<usize>()
     }
 
     /// About how much of that is under a name, and may be replaced.
     pub fn size_of(&self, name: &str) -> usize {
-        let cells = self.cells.get(name).map_or(0, |cells| cells!(cells, cells => cells.len()));
+        let cells = self.cells.get(name).map_or(0, Cells::len);
         cells * CELL_BYTES + self.bytes.get(name).map_or(0, Vec::len)
     }
 
@@ -133,66 +125,175 @@ impl State {
     }
 }
 
-fn pick<T: Copy>(
-    cells: &FxHashMap<Ident, T>,
-    resources: &[u32],
-    idents: &[Ident],
-    values: impl Fn(Vec<T>) -> Values,
-) -> Column {
-    let (mut found, mut numbers) = (Vec::with_capacity(resources.len()), Vec::with_capacity(resources.len()));
-    for (resource, ident) in resources.iter().zip(idents) {
-        if let Some(number) = cells.get(ident) {
-            found.push(*resource);
-            numbers.push(*number);
-        }
+// === impl Idents ===
+
+impl Idents {
+    /// Where these stand, if they stand there one behind the other.
+    fn run(&self, idents: &[Ident]) -> Option<Range<usize>> {
+        let first = *self.places.get(idents.first()?)? as usize;
+        let run = first..first.checked_add(idents.len())?;
+        (self.all.get(run.clone())? == idents).then_some(run)
     }
-    Column { resources: found, values: values(numbers) }
+
+    fn push(&mut self, ident: Ident) {
+        self.places.insert(ident, u32::try_from(self.all.len()).unwrap_or(u32::MAX));
+        self.all.push(ident);
+    }
 }
 
 // === impl Cells ===
 
+impl Default for Cells {
+    fn default() -> Self {
+        Self { idents: Arc::default(), values: Values::Counts(Vec::new()) }
+    }
+}
+
 impl Cells {
-    fn for_values(values: &Values) -> Self {
-        match values {
-            Values::Counts(_) | Values::Interned(_) => Self::Counts(FxHashMap::default()),
-            Values::Integers(_) => Self::Integers(FxHashMap::default()),
-            Values::Reals(_) => Self::Reals(FxHashMap::default()),
-        }
+    fn len(&self) -> usize {
+        self.idents.all.len()
     }
 
-    fn all(&self) -> (Vec<Ident>, Values) {
-        fn sorted<T: Copy>(cells: &FxHashMap<Ident, T>) -> (Vec<Ident>, Vec<T>) {
-            let mut all: Vec<_> = cells.iter().map(|(ident, value)| (*ident, *value)).collect();
-            all.sort_unstable_by_key(|(ident, _)| *ident);
-            all.into_iter().unzip()
+    /// The cells of these resources that exist.
+    fn of(&self, resources: &[u32], idents: &[Ident]) -> Column {
+        if let Some(run) = self.idents.run(idents) {
+            return Column { resources: resources.to_vec(), values: picked(&self.values, run) };
         }
-        match self {
-            Self::Counts(cells) => {
-                let (idents, values) = sorted(cells);
-                (idents, Values::Counts(values))
-            }
-            Self::Integers(cells) => {
-                let (idents, values) = sorted(cells);
-                (idents, Values::Integers(values))
-            }
-            Self::Reals(cells) => {
-                let (idents, values) = sorted(cells);
-                (idents, Values::Reals(values))
-            }
-        }
+        let found = resources.iter().zip(idents).filter_map(|(number, ident)| Some((*number, self.place(ident)?)));
+        let (resources, places): (Vec<u32>, Vec<usize>) = found.unzip();
+        Column { resources, values: picked(&self.values, places.into_iter()) }
+    }
+
+    fn place(&self, ident: &Ident) -> Option<usize> {
+        self.idents.places.get(ident).map(|place| *place as usize)
     }
 
     /// Numbers of another type than before replace them all.
     fn put(&mut self, idents: &[Ident], values: Values) {
-        let idents = idents.iter().copied();
-        match (&mut *self, values) {
-            (Self::Counts(cells), Values::Counts(values)) => cells.extend(idents.zip(values)),
-            (Self::Integers(cells), Values::Integers(values)) => cells.extend(idents.zip(values)),
-            (Self::Reals(cells), Values::Reals(values)) => cells.extend(idents.zip(values)),
-            (cells, Values::Counts(values)) => *cells = Self::Counts(idents.zip(values).collect()),
-            (cells, Values::Integers(values)) => *cells = Self::Integers(idents.zip(values).collect()),
-            (cells, Values::Reals(values)) => *cells = Self::Reals(idents.zip(values).collect()),
+        match (&mut self.values, values) {
+            (Values::Counts(old), Values::Counts(new)) => put(&mut self.idents, old, idents, &new),
+            (Values::Integers(old), Values::Integers(new)) => put(&mut self.idents, old, idents, &new),
+            (Values::Reals(old), Values::Reals(new)) => put(&mut self.idents, old, idents, &new),
             (_, Values::Interned(_)) => {}
+            (old, new) => {
+                let mut all = Idents::default();
+                idents.iter().for_each(|ident| all.push(*ident));
+                (*old, self.idents) = (new, Arc::new(all));
+            }
+        }
+    }
+
+    fn forget(&mut self, gone: &[Ident]) {
+        if !gone.iter().any(|ident| self.idents.places.contains_key(ident)) {
+            return;
+        }
+        let gone: FxHashSet<Ident> = gone.iter().copied().collect();
+        let stays = (0..self.len()).filter(|place| self.idents.all.get(*place).is_some_and(|one| !gone.contains(one)));
+        let places: Vec<usize> = stays.collect();
+        let mut left = Idents::default();
+        places.iter().filter_map(|place| self.idents.all.get(*place)).for_each(|ident| left.push(*ident));
+        self.values = picked(&self.values, places.into_iter());
+        self.idents = Arc::new(left);
+    }
+}
+
+/// Takes new numbers in the places of old ones, and behind them.
+fn put<T: Copy>(known: &mut Arc<Idents>, old: &mut Vec<T>, idents: &[Ident], new: &[T]) {
+    if let Some(run) = known.run(idents) {
+        if let Some(old) = old.get_mut(run).filter(|old| old.len() == new.len()) {
+            old.copy_from_slice(new);
+        }
+        return;
+    }
+    for (ident, value) in idents.iter().zip(new) {
+        let place = known.places.get(ident).map(|place| *place as usize);
+        match place.and_then(|place| old.get_mut(place)) {
+            Some(old) => *old = *value,
+            None => {
+                Arc::make_mut(known).push(*ident);
+                old.push(*value);
+            }
+        }
+    }
+}
+
+/// The numbers at these places.
+fn picked(values: &Values, places: impl Iterator<Item = usize>) -> Values {
+    fn pick<T: Copy>(values: &[T], places: impl Iterator<Item = usize>) -> Vec<T> {
+        places.filter_map(|place| values.get(place).copied()).collect()
+    }
+    match values {
+        Values::Counts(values) => Values::Counts(pick(values, places)),
+        Values::Integers(values) => Values::Integers(pick(values, places)),
+        Values::Reals(values) => Values::Reals(pick(values, places)),
+        Values::Interned(values) => Values::Interned(pick(values, places)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A step in the life of cells: numbers for these identities, or these are gone.
+    #[derive(Debug, Clone)]
+    enum Step {
+        Put(Vec<u32>, bool),
+        Forget(Vec<u32>),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        // Runs, as mostly all are written; and any others.
+        let run = (0..20_u32, 0..20_u32).prop_map(|(from, to)| (from..to).collect());
+        let some = prop::collection::btree_set(0..20_u32, 0..20).prop_map(|some| some.into_iter().rev().collect());
+        let idents = prop_oneof![2 => run, 1 => some].boxed();
+        let put = (idents.clone(), prop::bool::weighted(0.8)).prop_map(|(idents, counts)| Step::Put(idents, counts));
+        prop::collection::vec(prop_oneof![4 => put, 1 => idents.prop_map(Step::Forget)], 0..20)
+    }
+
+    proptest! {
+        #[test]
+        fn cells_are_a_map(steps in steps(), asked in prop::collection::btree_set(0..25_u32, 0..25)) {
+            let (mut cells, mut model, mut counts_now) = (Cells::default(), BTreeMap::new(), true);
+            for (number, step) in (0..).zip(steps) {
+                let before = cells.clone();
+                let of_before = cells.values.clone();
+                match step {
+                    Step::Put(idents, counts) => {
+                        if counts != counts_now {
+                            (model, counts_now) = (BTreeMap::new(), counts);
+                        }
+                        let values: Vec<u64> = idents.iter().map(|ident| u64::from(ident * 1000 + number)).collect();
+                        model.extend(idents.iter().copied().zip(values.iter().copied()));
+                        let idents: Vec<Ident> = idents.into_iter().map(Ident).collect();
+                        #[allow(clippy::cast_precision_loss, reason = "they are small")]
+                        let reals = || Values::Reals(values.iter().map(|value| *value as f64).collect());
+                        cells.put(&idents, if counts { Values::Counts(values.clone()) } else { reals() });
+                    }
+                    Step::Forget(gone) => {
+                        model.retain(|ident, _| !gone.contains(ident));
+                        cells.forget(&gone.into_iter().map(Ident).collect::<Vec<_>>());
+                    }
+                }
+                prop_assert_eq!(format!("{of_before:?}"), format!("{:?}", before.values), "what was before stays");
+            }
+            let idents: Vec<Ident> = asked.iter().copied().map(Ident).collect();
+            let numbers: Vec<u32> = (0..).take(idents.len()).collect();
+            let Column { resources, values } = cells.of(&numbers, &idents);
+            let values: Vec<u64> = match values {
+                Values::Counts(values) => values,
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "they were counts")]
+                Values::Reals(values) => values.into_iter().map(|value| value as u64).collect(),
+                _ => panic!("others were never written"),
+            };
+            let found: Vec<(u32, u64)> =
+                resources.iter().map(|number| idents[*number as usize].0).zip(values).collect();
+            let wanted: Vec<(u32, u64)> = asked.iter().filter_map(|ident| Some((*ident, *model.get(ident)?))).collect();
+            prop_assert_eq!(found, wanted);
+            prop_assert_eq!(cells.len(), model.len());
         }
     }
 }
