@@ -74,13 +74,13 @@ fn receives(kind: &str, protocol: &str, later: &str, never: &str) {
     let proxy = Proxy::start(receiver.port()).unwrap();
     proxy.refuse();
     let output = format!(
-        "- {{name: otlp, opentelemetry: {{url: 'http://127.0.0.1:{}', protocol: {protocol}, timeout: 2s, \
-         batch_size: 15}}}}",
+        "- {{name: otlp, opentelemetry: {{url: 'http://meter:hush%2Fhush@127.0.0.1:{}', protocol: {protocol}, \
+         timeout: 2s, batch_size: 15, headers: {{X-Token: s3cret}}}}}}",
         proxy.port()
     );
     let folder = sending(GUESTS, &output, GROWTH);
     folder.poll(&["cpu", "memory.usage", "network.incoming.bytes"]);
-    let daemon = folder.start("run");
+    let daemon = folder.start_by_shell("exec env WASMETER_LOG=trace \"$wasmeter\" run -c wasmeter.yaml");
     until_said(&daemon, WAITS, 1);
     until_measured(&folder, 1);
     proxy.heal().unwrap();
@@ -98,7 +98,10 @@ fn receives(kind: &str, protocol: &str, later: &str, never: &str) {
     until_said(&daemon, "not these", 1);
     receiver.behave("take");
     until_measured(&folder, 1);
-    daemon.end();
+    let log = daemon.end();
+    for secret in ["hush/hush", "hush%2Fhush", "bWV0ZXI6aHVzaC9odXNo", "s3cret"] {
+        assert!(!log.contains(secret), "{secret} in:\n{log}");
+    }
 
     let (arrived, measured) = (arrived(&receiver), folder.samples("samples"));
     let known = known(&measured);

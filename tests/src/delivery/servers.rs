@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use wasmeter::spool::log::Cause;
 use wasmeter_rig::{Certificates, Proxy, or_say};
 
 use super::receiver::Receiver;
-use super::{GUESTS, books, sending, until_measured, until_said};
+use super::{GUESTS, account, books, sending, until_measured, until_said};
 use crate::support::program::{Folder, text, until};
 
 /// What the daemon says when samples have to wait, and when they need not any more.
@@ -104,9 +105,10 @@ fn a_server_may_do_what_it_likes() {
     }
 }
 
-/// A server that refuses everything is wrong itself: nothing is given up.
+/// A server that refuses everything is wrong itself: nothing is given up. Once it takes others, what it still refuses
+/// is, a whole record too.
 #[test]
-fn a_server_that_takes_nothing_costs_nothing() {
+fn a_server_that_takes_nothing_costs_nothing_and_one_that_is_picky_what_it_refuses() {
     let Some(receiver) = or_say(Receiver::start("http", &[])) else { return };
     receiver.behave("status 400");
     let http = format!("- {{name: http, http: {{url: '{}', batch_size: 1}}}}", url(receiver.port()));
@@ -115,12 +117,27 @@ fn a_server_that_takes_nothing_costs_nothing() {
     let daemon = folder.start("run");
     until_said(&daemon, WAITS, 1);
     until_measured(&folder, 3);
-    receiver.behave("take");
-    let log = daemon.end();
+    let lost = || account(&folder.path("spool"), "http").lost().counts.samples();
+    assert_eq!(lost(), 0);
+    receiver.behave("status 400 odd");
+    until_said(&daemon, AGAIN, 1);
+    let odd = |number: u32| {
+        let mut sample = folder.samples("samples").remove(0);
+        sample["message_id"] = format!("9f3c0f6e-8f57-11f0-a1f6-7d6a54a3200{number}").into();
+        sample["counter_name"] = "odd".into();
+        format!("{sample}\n")
+    };
+    folder.write("odd", odd(1) + &odd(2));
+    folder.run("spool replay odd --to http").is(0);
+    until("the loss", || (lost() > 0).then_some(()));
+    daemon.end();
     let (arrived, measured) = (arrived(&receiver), folder.samples("samples"));
     assert_eq!(missing(&arrived, &measured), Vec::<&Value>::new());
-    assert_eq!(books(&folder, "http", &measured), (0, BTreeMap::new()));
-    assert!(!log.contains(REFUSED), "{log}");
+    let books = account(&folder.path("spool"), "http");
+    assert!(books.balances(), "{books:?}");
+    let lost: Vec<_> = books.dropped.iter().map(|(cause, total)| (*cause, total.counts.samples())).collect();
+    assert_eq!((books.held.counts.samples(), lost), (0, vec![(Cause::Refused, 2)]));
+    assert_eq!(books.acknowledged.counts.samples(), measured.len() as u64);
     assert!(receiver.received().iter().all(|line| line["request"]["alone"] == true));
 }
 

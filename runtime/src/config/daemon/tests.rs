@@ -123,7 +123,7 @@ fn the_sample_says_what_the_defaults_are() {
             {"http": {
                 "name": "http:host:443", "url": "https://***:***@host:443/***", "timeout": "5s", "verify": true,
                 "ca_file": folder.path().join("ca.pem"), "cert_file": folder.path().join("client.pem"),
-                "key_file": folder.path().join("client.key"), "headers": {"x-token": "***"}, "batch_size": 1000,
+                "key_file": folder.path().join("client.key"), "headers": {"name": "***"}, "batch_size": 1000,
             }},
             {"opentelemetry": {
                 "name": "opentelemetry:host:4318", "url": "http://host:4318/***", "timeout": "10s", "verify": true,

@@ -253,10 +253,14 @@ fn spread(places: Range<usize>, number: u64) -> impl Iterator<Item = usize> {
 /// What a server or the system said, on one line, and without what we would not say ourselves.
 fn hidden(text: &str, server: &Server) -> String {
     const SHOWN: usize = 300;
+    const SHORTEST: usize = 4;
     let login = server.url.login.iter().flat_map(|login| [&login.user, &login.password]);
     let secrets = login.chain(server.headers.iter().map(|(_, value)| value)).map(Secret::expose);
+    let query = server.url.target.expose().split(['?', '&']).skip(1);
+    let values = query.filter_map(|pair| pair.split_once('=')).map(|(_, value)| value);
     let mut shown = text.to_owned();
-    for secret in secrets.filter(|secret| !secret.is_empty()) {
+    // What is shorter stands in words by chance.
+    for secret in secrets.chain(values).filter(|secret| secret.len() >= SHORTEST) {
         shown = shown.replace(secret, "***");
     }
     shown.chars().take(SHOWN).flat_map(char::escape_debug).collect()

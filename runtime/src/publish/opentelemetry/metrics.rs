@@ -69,7 +69,8 @@ impl Metrics {
         if self.record.replace(this) != Some(this) {
             self.known.clear();
         }
-        let (mut groups, mut numbers): (Vec<(Arc<[u8]>, Group)>, FxHashMap<Arc<[u8]>, usize>) = Default::default();
+        let mut groups: Vec<(Arc<[u8]>, Group)> = Vec::new();
+        let mut numbers: FxHashMap<Arc<[u8]>, usize> = FxHashMap::default();
         Sample::each(record, places, |sample| {
             let Known { resource, point } = self.known(sample);
             let number = *numbers.entry(Arc::clone(&resource)).or_insert_with(|| {

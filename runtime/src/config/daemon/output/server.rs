@@ -183,7 +183,7 @@ impl Server {
 
 fn under<'a>(output: &Section<'a>, kind: &str, keys: &[&str], reading: &mut Reading<'_, '_>) -> Option<Section<'a>> {
     let node = output.get(kind).unwrap_or(&Node::NULL);
-    Section::of(node, &output.key(kind), keys, Severity::Error, reading.problems)
+    Section::of(node, output.key(kind), keys, Severity::Error, reading.problems)
 }
 
 fn batch_size(section: &Section<'_>, reading: &mut Reading<'_, '_>) -> usize {

@@ -44,7 +44,7 @@ impl SocketOutput {
         reading: &mut Reading<'_, '_>,
     ) -> Option<Self> {
         let node = output.get(kind).unwrap_or(&Node::NULL);
-        let section = Section::of(node, &output.key(kind), &KEYS, Severity::Error, reading.problems)?;
+        let section = Section::of(node, output.key(kind), &KEYS, Severity::Error, reading.problems)?;
         let remedy = "Name the host that samples go to";
         let host = section.required("host", reading.problems, remedy, |node| match node.text()? {
             host if host.len() <= LONGEST && endpoint::address_of(host, PORT).is_ok_and(|(name, _)| name == host) => {

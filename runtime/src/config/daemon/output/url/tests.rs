@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn defaults(notifier: Option<&NotifierOutput>) -> UrlDefaults<'_> {
@@ -119,4 +121,18 @@ fn what_is_not_there_is_said_by_name_and_nothing_secret_is_repeated() {
     assert!(!format!("{:?}", read(url).unwrap()).contains("hunter2"));
     let shown = serde_json::to_string(&output(url)).unwrap();
     assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+proptest! {
+    /// Whatever stands there, it is read or refused, and what is called a secret is not repeated.
+    #[test]
+    fn anything_is_answered(
+        scheme in "|notifier|file|http|https|opentelemetryhttp|opentelemetrygrpc|udp|tcp|test|[a-z]{1,9}",
+        rest in "[a-z0-9:/?#@%=&,.\\[\\]+ -]{0,60}",
+    ) {
+        let told = format!("{:?}", read(&format!("{scheme}://me:hunter2@{rest}")));
+        prop_assert!(!told.contains("hunter2"), "{told}");
+        drop(read(&format!("{scheme}://{rest}")));
+        drop(read(&rest));
+    }
 }
