@@ -43,7 +43,7 @@ fn each_file_that_is_no_module_has_words_of_its_own() {
             assert_eq!(ran.stdout, "");
         }
     }
-    folder.run("module inspect nowhere.wasm").is(70).complains("nowhere.wasm: No such file");
+    folder.run("module inspect nowhere.wasm").is(64).complains("nowhere.wasm: No such file");
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn another_user_is_not_answered() {
             .output()
             .unwrap_or_else(|error| panic!("setpriv: {error}"));
         let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert_eq!(output.status.code(), Some(69), "{said}");
         assert!(said.contains("Only the daemon's own user, root and the group in control.group may ask."), "{said}");
     }
     daemon.end();
