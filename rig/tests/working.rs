@@ -10,8 +10,9 @@ use wasmeter_rig::{CannotRun, Devices, Failed, Guest, Libvirtd, System, Work, or
 /// For what takes a second on a machine that has nothing else to do.
 const SOON: Duration = Duration::from_secs(120);
 
-fn target() -> &'static Path {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap()
+/// What `cargo xtask setup` put below the target folder.
+fn system() -> Result<System, CannotRun> {
+    System::below(Path::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/..")))
 }
 
 fn soon(what: &str, mut holds: impl FnMut() -> bool) {
@@ -44,7 +45,7 @@ fn lines(libvirtd: &Libvirtd, guest: &Guest) -> usize {
 /// What the guest's kernel counts, and what its host does.
 #[test]
 fn both_sides_count_the_same() {
-    let Some(system) = or_say(System::below(target())) else { return };
+    let Some(system) = or_say(system()) else { return };
     let Some(libvirtd) = or_say(Libvirtd::start()) else { return };
     let guest = Guest::working(1, &system, Work::default());
     libvirtd.boot_working(slice::from_ref(&guest)).unwrap();
@@ -66,7 +67,7 @@ fn both_sides_count_the_same() {
 
 #[test]
 fn guests_do_what_they_are_told() {
-    let Some(system) = or_say(System::below(target())) else { return };
+    let Some(system) = or_say(system()) else { return };
     let Some(libvirtd) = or_say(Libvirtd::start()) else { return };
     let busy = Guest::working(1, &system, Work { cpu: 50, read: 128, written: 16, ping: 500, pings: 20 });
     let lazy = Guest::working(0x0203, &system, Work { cpu: 0, read: 4, written: 8, ping: 100, pings: 5 });
@@ -80,9 +81,9 @@ fn guests_do_what_they_are_told() {
     for (guest, read, written, packet) in [(&busy, 128, 16, 500), (&lazy, 4, 8, 100)] {
         let (before, after) = did(guest);
         let requests = after.devices.read_requests - before.devices.read_requests;
-        assert_eq!(after.devices.read_bytes - before.devices.read_bytes, requests * read << 10);
+        assert_eq!(after.devices.read_bytes - before.devices.read_bytes, requests * (read << 10));
         let requests = after.devices.write_requests - before.devices.write_requests;
-        assert_eq!(after.devices.written_bytes - before.devices.written_bytes, requests * written << 10);
+        assert_eq!(after.devices.written_bytes - before.devices.written_bytes, requests * (written << 10));
         // The headers of Ethernet, IP and ICMP are 42 bytes; few packets are others'.
         let packets = after.devices.outgoing_packets - before.devices.outgoing_packets;
         let bytes = after.devices.outgoing_bytes - before.devices.outgoing_bytes;
