@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::CALM;
 use crate::support::program::{Folder, of_meter, samples_so_far, text, until};
+use crate::support::resources;
 
 /// Mitaka's own file, but for the interval, which is not a test's, and for who gets samples.
 const MITAKA: &str = r#"
@@ -141,7 +142,9 @@ fn mitakas_own_file_works() {
     let grown = growth(&all, "cpu");
     let deltas_of = volumes(&deltas, "cpu.delta");
     assert_eq!(deltas_of.len(), 10);
-    assert!(deltas_of.iter().all(|(key, delta)| *delta == grown[key].0), "{deltas_of:?} {grown:?}");
+    for (key, delta) in deltas_of {
+        assert!((delta - grown[&key].0).abs() < 16.0, "{delta}, and {:?} as reals", grown[&key]);
+    }
     assert_eq!(deltas.len(), 10, "a sink gives what comes out of it");
     // Outputs outside of pipelines get what is measured, whatever pipelines do.
     assert_eq!(folder.samples("measured"), all);
@@ -185,22 +188,51 @@ fn a_chain_remembers_over_a_reload() {
     let _ = is_rate(&all, "network.incoming.bytes", &folder.samples("rates"), "network.incoming.bytes.rate", of);
 }
 
+#[test]
+fn one_that_is_refused_is_named_with_its_line() {
+    let pipeline = r#"
+sources:
+    - {name: a, interval: 1, meters: [cpu, memory], sinks: [bad]}
+sinks:
+    - name: bad
+      transformers:
+          - {name: delta, parameters: {target: {name: both}}}
+          - {name: disk, parameters: {}}
+          - {name: nothing, parameters: {}}
+      publishers: ["udp://", "nothing://"]
+"#;
+    let ran = piping(pipeline, "").run("run --cycles 1").is(64);
+    ran.complains("pipeline.yaml:10:20: error:").complains("there is no publisher \"nothing\"");
+    let ran = piping(&pipeline.replace(r#""udp://", "nothing://""#, "test"), "").run("run --cycles 1").is(64);
+    ran.complains(
+        "pipeline.yaml:7:14: error: the transformer delta of the sink bad: bad-description: target.name is both",
+    )
+    .complains("pipeline.yaml:9:14: error: sink bad: No transformer named nothing loaded");
+}
+
 /// A transformer that fails loses its own output only.
 #[test]
 fn one_that_fails_costs_its_own_output() {
     let pipeline = r#"
 sources:
-    - {name: a, interval: 1, meters: [cpu, memory], sinks: [good, bad]}
+    - {name: a, interval: 1, meters: [probe.dynamic.*], sinks: [good, bad]}
+    - {name: b, interval: 1, meters: [cpu], sinks: [good]}
 sinks:
     - {name: good, publishers: ["file://FOLDER/good?json"]}
     - name: bad
       transformers: [{name: delta, parameters: {target: {name: both}}}]
       publishers: ["file://FOLDER/bad?json"]
 "#;
-    let folder = piping(pipeline, "");
-    folder.run("run --cycles 1").is(70).complains(
-        "pipeline.yaml:7:22: error: the transformer delta of the sink bad: bad-description: target.name is both",
+    let config = format!(
+        "modules: {{probe: {{file: {}, config: {{meters: [probe.dynamic.one, probe.dynamic.two]}}}}}}",
+        resources()
     );
+    let folder = piping(pipeline, &config);
+    let ran = folder.run("run --cycles 2").is(0);
+    ran.complains("target.name is both, but probe.dynamic.one, probe.dynamic.two").complains("module=bad:delta");
+    let good = folder.samples("good");
+    assert_eq!((of_meter(&good, "cpu").len(), of_meter(&good, "probe.dynamic.one").len()), (10, 10));
+    assert_eq!(folder.read("bad"), "");
 }
 
 #[test]

@@ -29,7 +29,10 @@ impl Pipelines {
                     continue;
                 }
                 let name = publisher.name(&is_alike);
-                let is_new = tags.insert(Tag::of(&name));
+                // Those that differ in their logins are told apart by their order.
+                let numbered = (2..=MOST_PUBLISHERS).map(|number| format!("{name}#{number}"));
+                let name = std::iter::once(name.clone()).chain(numbered).find(|name| tags.insert(Tag::of(name)));
+                let name = name.unwrap_or_default();
                 let opened = Output::of_url(publisher.url().expose(), &name, publisher.place, defaults);
                 let opened = match opened {
                     Ok(FromUrl { output, warnings }) => {
@@ -49,15 +52,6 @@ impl Pipelines {
                         None
                     }
                 };
-                if opened.is_some() && !is_new {
-                    let message = format!("`{publisher}` cannot be told from another publisher");
-                    problems.error(
-                        publisher.place,
-                        &key,
-                        message,
-                        "Write it in another way, such as with /? behind it",
-                    );
-                }
                 publisher.output = opened.is_some().then_some(name);
                 if opened.is_some() && self.outputs.len() == MOST_PUBLISHERS {
                     let message = format!("there are more than {MOST_PUBLISHERS} publishers that differ");

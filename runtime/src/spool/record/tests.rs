@@ -121,7 +121,7 @@ fn samples_to_be_delivered_again_are_kept_as_they_are() {
         panic!("samples were written")
     };
     assert_eq!((only.as_deref(), read.as_slice()), (Some("notifier"), &samples[..]));
-    assert_eq!(super::read(&[2]).unwrap_err(), Unreadable::Format(2));
+    assert_eq!(super::read(&[FORMAT + 1]).unwrap_err(), Unreadable::Format(FORMAT + 1));
 }
 
 #[test]
