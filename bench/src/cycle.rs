@@ -35,6 +35,15 @@ pub fn daemon() -> Result<std::path::PathBuf, Box<dyn Error>> {
     }
 }
 
+/// What measures the host of a configuration.
+pub fn agent(config: Config, runtime: &Runtime, sandbox: &Arc<Sandbox>) -> Result<Agent, Box<dyn Error>> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let hypervisor = hypervisor::open(&config.hypervisor.uri, &clock)?;
+    let (sandbox, guests) = (Arc::clone(sandbox), runtime.handle().clone());
+    let parts = Parts { clock, hypervisor, sandbox, guests, registry: Registry::none("it ends with the bench") };
+    Ok(runtime.block_on(Agent::new(config, parts))?)
+}
+
 /// A simulated host and who measures it.
 #[derive(Debug)]
 pub struct Host {
@@ -49,13 +58,7 @@ impl Host {
         config.hypervisor.uri = format!("sim://?domains={guests}&seed=1&disks=2&nics=1&calm=true");
         // Two cores, as the figures are promised for.
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let hypervisor = hypervisor::open(&config.hypervisor.uri, &clock)?;
-        let (sandbox, guests) = (Arc::clone(sandbox), runtime.handle().clone());
-        let agent = runtime.block_on(Agent::new(
-            config,
-            Parts { clock, hypervisor, sandbox, guests, registry: Registry::none("it ends with the bench") },
-        ))?;
+        let agent = agent(config, &runtime, sandbox)?;
         Ok(Self { runtime, agent })
     }
 

@@ -14,6 +14,7 @@ mod native;
 mod sandbox;
 mod start;
 mod tenants;
+mod transformers;
 
 use std::path::PathBuf;
 
@@ -24,8 +25,8 @@ use crate::measure::Bars;
 /// Measure what wasmeter promises, and compare it with the bars.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Only parts whose names contain this: cycle, deployments, exporter, sandbox, start, tenants; or libvirt or amqp,
-    /// which run only if they are named.
+    /// Only parts whose names contain this: cycle, deployments, exporter, sandbox, start, tenants, transformers; or
+    /// libvirt or amqp, which run only if they are named.
     part: Option<String>,
     /// Of libvirt: how many guests.
     #[arg(long, default_value_t = 100)]
@@ -50,13 +51,14 @@ fn main() -> std::process::ExitCode {
     println!("calibration loop: {:.1} ms of CPU time (10^8 steps of xorshift)\n", measure::calibrate() * 1e3);
     let mut bars = Bars::default();
     let demo: &[&str] = if args.no_libvirt { &["--no-libvirt"] } else { &[] };
-    let parts: [(&str, Part<'_>); 6] = [
+    let parts: [(&str, Part<'_>); 7] = [
         ("cycle", &|bars| cycle::run(args.rounds, bars)),
         ("deployments", &|bars| deployments::run(args.rounds, bars)),
         ("exporter", &|bars| exporter::run(args.rounds, bars)),
         ("sandbox", &|bars| sandbox::run(args.rounds, bars)),
         ("start", &|bars| start::run(args.rounds, demo, bars)),
         ("tenants", &|bars| tenants::run(args.rounds, bars)),
+        ("transformers", &|bars| transformers::run(args.rounds, bars)),
     ];
     for (name, run) in parts {
         if wanted(name) {

@@ -121,7 +121,8 @@ pub struct Bench {
     /// How to build.
     #[command(flatten)]
     pub build: Build,
-    /// Only this part: cycle, exporter, sandbox, start, tenants, or libvirt or amqp, which run only if they are named
+    /// Only this part: cycle, deployments, exporter, sandbox, start, tenants, transformers, or libvirt or amqp, which run
+    /// only if they are named
     #[arg(value_name = "PART")]
     pub part: Option<String>,
     /// More arguments of the benchmark
