@@ -6,86 +6,14 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::CALM;
-use crate::support::program::{Folder, of_meter, samples_so_far, text, until};
+use crate::support::program::{Folder, MITAKA, of_meter, samples_so_far, text, until};
 use crate::support::resources;
-
-/// Mitaka's own file, but for the interval, which is not a test's, and for who gets samples.
-const MITAKA: &str = r#"
-sources:
-    - name: meter_source
-      interval: 1
-      meters: ["*"]
-      sinks: [meter_sink]
-    - name: cpu_source
-      interval: 1
-      meters: ["cpu"]
-      sinks: [cpu_sink, cpu_delta_sink]
-    - name: disk_source
-      interval: 1
-      meters: ["disk.read.bytes", "disk.read.requests", "disk.device.read.bytes", "disk.device.read.requests"]
-      sinks: [disk_sink]
-    - name: network_source
-      interval: 1
-      meters: ["network.incoming.bytes", "network.outgoing.packets"]
-      sinks: [network_sink]
-sinks:
-    - name: meter_sink
-      publishers: ["file://FOLDER/all?json"]
-    - name: cpu_sink
-      transformers:
-          - name: "rate_of_change"
-            parameters:
-                target:
-                    name: "cpu_util"
-                    unit: "%"
-                    type: "gauge"
-                    scale: "100.0 / (10**9 * (resource_metadata.cpu_number or 1))"
-      publishers: ["file://FOLDER/rates?json"]
-    - name: cpu_delta_sink
-      transformers:
-          - name: "delta"
-            parameters: {target: {name: "cpu.delta"}, growth_only: True}
-      publishers: ["file://FOLDER/deltas?json"]
-    - name: disk_sink
-      transformers:
-          - name: "rate_of_change"
-            parameters:
-                source:
-                    map_from:
-                        name: "(disk\\.device|disk)\\.(read|write)\\.(bytes|requests)"
-                        unit: "(B|request)"
-                target:
-                    map_to:
-                        name: "\\1.\\2.\\3.rate"
-                        unit: "\\1/s"
-                    type: "gauge"
-      publishers: ["file://FOLDER/rates?json"]
-    - name: network_sink
-      transformers:
-          - name: "rate_of_change"
-            parameters:
-                source:
-                    map_from:
-                        name: "network\\.(incoming|outgoing)\\.(bytes|packets)"
-                        unit: "(B|packet)"
-                target:
-                    map_to:
-                        name: "network.\\1.\\2.rate"
-                        unit: "\\1/s"
-                    type: "gauge"
-      publishers: ["file://FOLDER/rates?json"]
-"#;
 
 /// A folder whose `pipeline.yaml` this is, with the folder's path for FOLDER.
 fn piping(pipeline: &str, config: &str) -> Folder {
     let folder = Folder::new(&format!("hypervisor: {CALM}\npipeline: pipeline.yaml\n{config}"));
-    write(&folder, pipeline);
+    folder.pipe_samples(pipeline);
     folder
-}
-
-fn write(folder: &Folder, pipeline: &str) {
-    let here = folder.path("").display().to_string();
-    folder.write("pipeline.yaml", pipeline.replace("FOLDER", here.trim_end_matches('/')));
 }
 
 /// Volumes of a meter by resource and time.
@@ -177,7 +105,7 @@ fn a_chain_remembers_over_a_reload() {
     let daemon = folder.start("run");
     let rates = || of_meter(&samples_so_far(&folder.read("rates")), "cpu_util").len();
     until("rates", || (rates() > 0).then_some(()));
-    write(&folder, &MITAKA.replace("growth_only: True", "growth_only: False"));
+    folder.pipe_samples(&MITAKA.replace("growth_only: True", "growth_only: False"));
     daemon.signal(Signal::HUP);
     let seen = rates();
     until("more rates", || (rates() >= seen + 15).then_some(()));

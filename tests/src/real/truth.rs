@@ -8,7 +8,7 @@ use wasmeter::control::time::Time;
 use wasmeter_rig::{Devices, Guest, Libvirtd, System, Truth, Work, or_say};
 
 use super::metering;
-use crate::support::program::{of_meter, samples_so_far, text, until};
+use crate::support::program::{MITAKA, of_meter, samples_so_far, text, until};
 use crate::support::target;
 
 /// How far a rate may be from the truth.
@@ -68,14 +68,38 @@ fn measured(samples: &[Value], meter: &str) -> Vec<(f64, f64)> {
     of.iter().map(|sample| (time(sample), sample["counter_volume"].as_f64().unwrap())).collect()
 }
 
+/// A meter that Mitaka's pipelines make of another, and the factor to it.
+const RATES: [(&str, &str, f64); 13] = [
+    ("cpu_util", "cpu", 100.0 / 1e9),
+    ("disk.device.read.bytes.rate", "disk.device.read.bytes", 1.0),
+    ("disk.device.read.requests.rate", "disk.device.read.requests", 1.0),
+    ("disk.device.write.bytes.rate", "disk.device.write.bytes", 1.0),
+    ("disk.device.write.requests.rate", "disk.device.write.requests", 1.0),
+    ("disk.read.bytes.rate", "disk.device.read.bytes", 1.0),
+    ("disk.read.requests.rate", "disk.device.read.requests", 1.0),
+    ("disk.write.bytes.rate", "disk.device.write.bytes", 1.0),
+    ("disk.write.requests.rate", "disk.device.write.requests", 1.0),
+    ("network.incoming.bytes.rate", "network.incoming.bytes", 1.0),
+    ("network.incoming.packets.rate", "network.incoming.packets", 1.0),
+    ("network.outgoing.bytes.rate", "network.outgoing.bytes", 1.0),
+    ("network.outgoing.packets.rate", "network.outgoing.packets", 1.0),
+];
+
+/// What rates come to between two moments of theirs, as one.
+fn mean(rates: &[(f64, f64)], from: f64, to: f64) -> f64 {
+    let pairs = rates.windows(2).filter(|pair| pair[0].0 >= from && pair[1].0 <= to);
+    pairs.map(|pair| pair[1].1 * (pair[1].0 - pair[0].0)).sum::<f64>() / (to - from)
+}
+
+/// What is measured, and what Mitaka's pipelines make of it.
 #[test]
 fn what_is_measured_is_true() {
     let Some(system) = or_say(System::below(target())) else { return };
     let Some(libvirtd) = or_say(Libvirtd::start()) else { return };
     let guest = Guest::working(1, &system, Work::default());
     libvirtd.boot_working(slice::from_ref(&guest)).unwrap();
-    let folder = metering(&libvirtd, "");
-    folder.poll(&METERS.map(|(meter, _)| meter));
+    let folder = metering(&libvirtd, "pipeline: pipeline.yaml\nmodules: {mitaka: {enabled: true}}");
+    folder.pipe_samples(MITAKA);
     let daemon = folder.start("run --output samples");
     let mut truths = Vec::new();
     let samples = until("a long time", || {
@@ -102,5 +126,16 @@ fn what_is_measured_is_true() {
         assert!(truth > 0.0 && (said / truth - 1.0).abs() < OFF, "{meter}: {said}/s, in truth {truth}/s: {both:?}");
         // And what it is in all.
         assert!((last.1 / last.2 - 1.0).abs() < OFF, "{meter}: {}, in truth {}", last.1, last.2);
+    }
+    let rates = folder.samples("rates");
+    for (rate, meter, factor) in RATES {
+        let (_, of) = METERS.into_iter().find(|(known, _)| *known == meter).unwrap();
+        let values = measured(&rates, rate);
+        let known: Vec<_> = values.iter().filter_map(|(time, _)| Some((*time, at(&truths, *time, of)?))).collect();
+        let (first, last) = (known[0], known[known.len() - 1]);
+        assert!(last.0 - first.0 >= LONG - 2.0, "{rate}: {known:?}");
+        let (said, truth) = (mean(&values, first.0, last.0), factor * (last.1 - first.1) / (last.0 - first.0));
+        println!("{rate}: {said:.3}, in truth {truth:.3}, {:+.3} %", (said / truth - 1.0) * 100.0);
+        assert!(truth > 0.0 && (said / truth - 1.0).abs() < OFF, "{rate}: {said}, in truth {truth}: {values:?}");
     }
 }

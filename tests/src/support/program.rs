@@ -96,6 +96,9 @@ fn cache() -> &'static Path {
     })
 }
 
+/// Mitaka's own pipelines. In a [`Folder`] `all` gets what is measured, `rates` and `deltas` what becomes of it.
+pub const MITAKA: &str = include_str!("mitaka.yaml");
+
 // === impl Folder ===
 
 impl Folder {
@@ -130,6 +133,11 @@ impl Folder {
     pub fn poll(&self, meters: &[&str]) {
         let meters: Vec<String> = meters.iter().map(|meter| format!("{meter:?}")).collect();
         self.write("polling.yaml", format!("sources: [{{name: a, interval: 1, meters: [{}]}}]\n", meters.join(", ")));
+    }
+
+    /// Writes `pipeline.yaml`, in which FOLDER stands for this one.
+    pub fn pipe_samples(&self, pipeline: &str) {
+        self.write("pipeline.yaml", pipeline.replace("FOLDER", &self.0.path().display().to_string()));
     }
 
     /// The path of a file in it.
