@@ -130,6 +130,8 @@ impl Answers for Native {
 
     fn log(&self, _: Level, _: &str) {}
 
+    fn dropped(&self, _: u32) {}
+
     fn request(&self, _: &Request) -> Result<Response, http::Error> {
         Err(http::Error::Denied("there is nobody to ask".to_owned()))
     }

@@ -26,5 +26,6 @@ pub trait Answers: Debug {
     fn load_bytes(&self, name: &str) -> Option<Vec<u8>>;
     fn save_bytes(&self, name: &str, bytes: &[u8]) -> Result<(), LimitReached>;
     fn log(&self, level: Level, text: &str);
+    fn dropped(&self, samples: u32);
     fn request(&self, request: &Request) -> Result<Response, http::Error>;
 }

@@ -101,6 +101,11 @@ impl<'a, K> Call<'a, K> {
     pub fn log(&self, level: Level, text: &str) {
         self.host.log(level, text);
     }
+
+    /// So many samples that were handed over gave nothing, for which a line says why: they are counted as lost.
+    pub fn dropped(&self, samples: u32) {
+        self.host.dropped(samples);
+    }
 }
 
 impl Call<'_, Polling> {

@@ -71,4 +71,8 @@ impl Host {
     pub(crate) fn log(&self, level: Level, text: &str) {
         log::log(level, text);
     }
+
+    pub(crate) fn dropped(&self, samples: u32) {
+        log::dropped(samples);
+    }
 }

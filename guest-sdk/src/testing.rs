@@ -53,6 +53,7 @@ pub struct Host {
     state: State,
     texts: RefCell<Texts>,
     logs: RefCell<Vec<(Level, String)>>,
+    dropped: RefCell<u32>,
     /// What servers answer, by URL.
     answers: BTreeMap<String, Result<Response, http::Error>>,
     requests: RefCell<Vec<Request>>,
@@ -161,6 +162,11 @@ impl Host {
     /// The requests that were made, as the module made them.
     pub fn requests(&self) -> Vec<Request> {
         self.requests.borrow().clone()
+    }
+
+    /// Samples that were dropped in all calls so far.
+    pub fn dropped(&self) -> u32 {
+        *self.dropped.borrow()
     }
 
     /// The lines that were logged.

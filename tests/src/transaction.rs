@@ -16,7 +16,7 @@ async fn what_lands_brings_everything() {
     let input = Host::of(3).slot();
     let mut state = State::default();
     let landed = poll_with(&hostile_with("ask: leave everything").await, &input, &Arc::default()).await.result.unwrap();
-    let Landed { output, meters, parts, texts, writes } = landed;
+    let Landed { output, meters, parts, texts, writes, .. } = landed;
     assert_eq!(output[0].column.len(), 3);
     assert_eq!(meters.iter().map(|meter| meter.name.as_str()).collect::<Vec<_>>(), ["hostile.declared.left"]);
     let [(guest, text)] = parts[..] else { panic!("{parts:?}") };

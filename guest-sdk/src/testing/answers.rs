@@ -121,6 +121,10 @@ impl Answers for Host {
         self.logs.borrow_mut().push((level, text.to_owned()));
     }
 
+    fn dropped(&self, samples: u32) {
+        *self.dropped.borrow_mut() += samples;
+    }
+
     fn request(&self, request: &Request) -> Result<Response, http::Error> {
         self.requests.borrow_mut().push(request.clone());
         self.answers.get(&request.url).cloned().unwrap_or_else(|| {

@@ -100,7 +100,6 @@ impl Args {
         let host = host::look(config, threads);
         findings.problems.extend(outputs::check(config));
         findings.problems.extend(spool(config));
-        findings.problems.extend(transformers(config));
         match setup::sandbox(config) {
             Err(exit) => findings.exit = Some(exit),
             Ok(sandbox) => match threads.time.block_on(Modules::load(&sandbox, config)) {
@@ -145,15 +144,6 @@ impl Args {
         }
         findings.problems.extend(problems);
     }
-}
-
-/// Transformers of sinks that there are not: neither part of the program, nor files of the operator's, nor deployed.
-fn transformers(config: &Config) -> Problems {
-    let Some(pipelines) = &config.pipeline else { return Problems::default() };
-    let named = |name: &str| config.modules.iter().any(|module| module.name == name && module.file.is_some());
-    let keys = || config.deployments.files.iter().map(|deployment| &deployment.key);
-    let deployed = |name: &str| keys().any(|key| key.name.as_str() == name || key.to_string() == name);
-    pipelines.check_transformers(config.pipeline_file.as_deref(), |name| named(name) || deployed(name))
 }
 
 /// What stands in the way of the spool. Where this is asked as root, the daemon's user is another one.

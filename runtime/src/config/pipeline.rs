@@ -134,7 +134,7 @@ impl Pipelines {
                 let message =
                     format!("sink {}: No transformer named {} loaded", quoted(&sink.name), shown(&transformer.name));
                 let remedy = format!(
-                    "Name one of {}, a module that has a file under `modules` in wasmeter.yaml, or a deployment",
+                    "Name one of {}, or a module that has a file under `modules` in wasmeter.yaml",
                     TRANSFORMERS.join(", "),
                 );
                 let key = format!("sinks[{number}].transformers[{at}].name");

@@ -38,6 +38,8 @@ pub struct Landed<T> {
     pub texts: Vec<Text>,
     /// What it wants remembered.
     pub writes: Writes,
+    /// Samples that it was handed and that gave nothing, as it says.
+    pub dropped: u32,
 }
 
 /// One call from its start to its end.
@@ -197,6 +199,7 @@ impl Sandbox {
                 parts: context.declared.parts,
                 texts: context.texts.into_table(),
                 writes: context.state.into_writes(),
+                dropped: context.dropped,
             }),
             Err(failure) => Err(Failure { fuel_used: fuel, stderr, ..failure }),
         };
@@ -258,6 +261,7 @@ impl Context {
             declared: Declared::after(gives),
             state: StateAccess::to(state, &module.tenant),
             lines: Lines::default(),
+            dropped: 0,
             asking: None,
             random,
         }

@@ -61,6 +61,8 @@ pub enum Cause {
     NotFinite,
     /// It gave more than it may.
     TooMuch,
+    /// It dropped samples that something is wrong with, and said so.
+    Dropped,
     /// It said that it failed.
     ModuleError,
     /// The host itself could not run it.
@@ -101,6 +103,7 @@ impl Cause {
             Self::Forged => "forged",
             Self::NotFinite => "not-finite",
             Self::TooMuch => "too-much",
+            Self::Dropped => "dropped",
             Self::ModuleError => "module-error",
             Self::Host => "host",
         }

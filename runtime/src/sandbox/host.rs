@@ -57,6 +57,8 @@ pub struct Context {
     pub state: StateAccess,
     /// What it logged.
     pub lines: Lines,
+    /// Samples that it was handed and that gave nothing, as it says.
+    pub dropped: u32,
     /// What it may request, if anything.
     pub asking: Option<Asking>,
     /// Where its random numbers come from.

@@ -17,7 +17,7 @@ const CPU: &str = "sources:
 sinks:
   - {name: everything, publishers: ['http://me:hunter2@host/samples']}
   - name: cpu_util
-    transformers: [{name: rate_of_change, parameters: {target: {name: cpu_util, password: hunter2}}}]
+    transformers: [{name: rate_of_change, parameters: {target: {name: cpu_util}}}]
     publishers: [test, 'http://me:hunter2@host/samples']
 ";
 

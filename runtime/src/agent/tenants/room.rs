@@ -100,7 +100,7 @@ mod tests {
 
     fn polled(state: &Arc<State>) -> Polled {
         let (output, meters, parts, texts) = Default::default();
-        let landed = Landed { output, meters, parts, texts, writes: Writes::default() };
+        let landed = Landed { output, meters, parts, texts, writes: Writes::default(), dropped: 0 };
         Polled {
             landed: vec![landed],
             failures: Vec::new(),

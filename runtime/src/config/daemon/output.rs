@@ -165,7 +165,7 @@ impl Output {
     }
 
     /// The file that it writes, however it is spelt. Links are not followed.
-    fn file(&self) -> Option<PathBuf> {
+    pub(in crate::config) fn file(&self) -> Option<PathBuf> {
         match self {
             Self::File(FileOutput { file, .. }) => Some(std::path::absolute(file).unwrap_or_else(|_| file.clone())),
             _ => None,

@@ -85,7 +85,7 @@ pub(super) fn config(text: &str, path: Option<&Path>, problems: &mut Problems) -
             Output::Notifier { notifier } => Some(&**notifier),
             _ => None,
         });
-        pipeline.open(UrlDefaults { host: &host, folder: &reading.folder, notifier }, &mut problems);
+        pipeline.open(UrlDefaults { host: &host, folder: &reading.folder, notifier }, &outputs, &mut problems);
         reading.problems.extend(problems);
     }
     let file = path.map(Path::to_owned);

@@ -1,6 +1,7 @@
 //! The outputs that publishers name, and what each is called.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 
 use super::{Pipelines, Publisher};
 use crate::config::daemon::{FromUrl, Output, UrlDefaults};
@@ -17,8 +18,8 @@ const DIGITS: usize = 8;
 // === impl Pipelines ===
 
 impl Pipelines {
-    /// Makes outputs of all publishers, each URL once. Those that cannot be outputs have none, and are reported.
-    pub(in crate::config) fn open(&mut self, defaults: UrlDefaults<'_>, problems: &mut Problems) {
+    /// Makes outputs of all publishers, each URL once, beside others. Those that cannot be outputs have none, and are reported.
+    pub(in crate::config) fn open(&mut self, defaults: UrlDefaults<'_>, others: &[Output], problems: &mut Problems) {
         let (mut names, mut tags) = (HashMap::<String, Option<String>>::new(), HashSet::new());
         let is_alike = alike(&self.publishers());
         for (number, sink) in self.sinks.iter_mut().enumerate() {
@@ -52,6 +53,13 @@ impl Pipelines {
                         None
                     }
                 };
+                let is_taken = |file: &PathBuf| {
+                    others.iter().chain(&self.outputs).any(|other| other.file().as_ref() == Some(file))
+                };
+                if let Some(file) = opened.as_ref().and_then(Output::file).filter(is_taken) {
+                    let message = format!("{} is the file of two outputs", file.display());
+                    problems.error(publisher.place, &key, message, "Give each output a file of its own");
+                }
                 publisher.output = opened.is_some().then_some(name);
                 if opened.is_some() && self.outputs.len() == MOST_PUBLISHERS {
                     let message = format!("there are more than {MOST_PUBLISHERS} publishers that differ");

@@ -29,7 +29,7 @@ pub struct Sink {
 /// A transformer in a sink's chain.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Transformer {
-    /// The name of a built-in one, of an operator's module, or of a tenant's deployment.
+    /// The name of a built-in one, or of an operator's module.
     pub name: String,
     /// What it is told; null for nothing.
     pub parameters: ModuleConfig,

@@ -70,8 +70,8 @@ fn transformers_that_there_are_not_are_named() {
     assert_eq!(
         pipelines.check_transformers(Some(Path::new("pipeline.yaml")), |name| name == "cpu").to_string(),
         "pipeline.yaml:56:13: error: sink `cpu_delta_sink`: No transformer named mine loaded. Name one of accumulator, \
-         aggregator, arithmetic, delta, rate_of_change, relabel, threshold, unit_conversion, a module that has a file \
-         under `modules` in wasmeter.yaml, or a deployment",
+         aggregator, arithmetic, delta, rate_of_change, relabel, threshold, unit_conversion, or a module that has a \
+         file under `modules` in wasmeter.yaml",
     );
 }
 

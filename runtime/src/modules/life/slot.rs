@@ -69,6 +69,8 @@ pub fn is_its_own(cause: Cause) -> bool {
     match cause {
         // The store cannot be read, the operator took a grant back, or the host could not run it.
         Cause::Unreadable | Cause::NotGranted | Cause::Host => false,
+        // Its samples are odd, and it knows.
+        Cause::Dropped => false,
         Cause::NotAComponent
         | Cause::AbiMismatch
         | Cause::TooLarge

@@ -72,6 +72,11 @@ impl Work {
             Err(failure) => Done { gives: None, answers: failed(state, failure) },
         };
         done.answers.fuel = done.answers.fuel.saturating_add(fuel);
+        let dropped: u32 = done.answers.landed.iter().map(|landed| landed.dropped).sum();
+        if dropped > 0 {
+            let why = "something is wrong with samples, as its own lines say";
+            done.answers.failures.push((Failure::new(Cause::Dropped, why), dropped));
+        }
         done
     }
 

@@ -80,4 +80,9 @@ impl Host for Context {
         self.lines.push(level, &text);
         Ok(())
     }
+
+    async fn dropped(&mut self, samples: u32) -> wasmtime::Result<()> {
+        self.dropped = self.dropped.saturating_add(samples);
+        Ok(())
+    }
 }

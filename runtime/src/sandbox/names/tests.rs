@@ -8,7 +8,14 @@ fn meters(names: &[&str]) -> Vec<Meter> {
 /// A call that declared these meters and gave as many samples of each as its position says.
 fn landed(names: &[&str]) -> Landed<Vec<u32>> {
     let output = (0..).take(names.len()).collect();
-    Landed { output, meters: meters(names), parts: Vec::new(), texts: Vec::new(), writes: Default::default() }
+    Landed {
+        output,
+        meters: meters(names),
+        parts: Vec::new(),
+        texts: Vec::new(),
+        writes: Default::default(),
+        dropped: 0,
+    }
 }
 
 fn land(names: &mut Names, module: &Arc<str>, declared: &[&str]) -> (Vec<u32>, Vec<(Cause, u32)>) {

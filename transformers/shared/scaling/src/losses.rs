@@ -23,6 +23,7 @@ impl Losses {
         if let Some(first) = self.first {
             let line = format!("{} samples were dropped, the first of {first}", self.samples);
             call.log(Level::Warn, &line);
+            call.dropped(u32::try_from(self.samples).unwrap_or(u32::MAX));
         }
     }
 }
