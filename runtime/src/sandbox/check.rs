@@ -20,12 +20,18 @@ pub const DISCOVERIES: [&str; 2] = ["local_instances", "local_node"];
 
 /// Whether a meter can be published under its name.
 pub fn meter(meter: &Meter) -> Result<(), String> {
+    named(meter)?;
+    match meter.name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Err(format!("the name of a meter is lower-case words joined by dots, and {:?} is not", meter.name)),
+        false => Ok(()),
+    }
+}
+
+/// The same, with capitals: an operator's file may have given the name.
+fn named(meter: &Meter) -> Result<(), String> {
     name("the name of a meter", &meter.name)?;
-    if !meter.name.split('.').all(is_plain_word) {
-        return Err(format!(
-            "the name of a meter is words of letters, digits, _ and - joined by dots, and {:?} is not",
-            meter.name
-        ));
+    if !meter.name.to_ascii_lowercase().split('.').all(is_plain_word) {
+        return Err(format!("the name of a meter is lower-case words joined by dots, and {:?} is not", meter.name));
     }
     if meter.unit.len() > NAME_BYTES || meter.unit.chars().any(char::is_control) {
         return Err(format!("the unit of {} is longer than {NAME_BYTES} bytes or has control characters", meter.name));
@@ -33,9 +39,9 @@ pub fn meter(meter: &Meter) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether this is a word as names of meters have them: of letters, digits, `_` and `-`.
+/// Whether this is a word as names of meters have them: of small letters, digits, `_` and `-`.
 fn is_plain_word(word: &str) -> bool {
-    !word.is_empty() && word.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-'))
+    !word.is_empty() && word.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
 }
 
 fn name(what: &str, name: &str) -> Result<(), String> {
@@ -61,7 +67,8 @@ pub fn short_text(what: &str, text: &str) -> Result<(), String> {
 
 /// Whether a list of meters can be worked with.
 pub fn meters(list: &[Meter]) -> Result<(), String> {
-    distinct(list, |meter| meter.name.clone())
+    distinct(list, |meter| meter.name.clone())?;
+    list.iter().try_for_each(meter)
 }
 
 fn distinct(list: &[Meter], by: impl Fn(&Meter) -> String) -> Result<(), String> {
@@ -70,7 +77,7 @@ fn distinct(list: &[Meter], by: impl Fn(&Meter) -> String) -> Result<(), String>
     }
     let mut names = HashSet::new();
     for one in list {
-        meter(one)?;
+        named(one)?;
         if !names.insert(by(one)) {
             return Err(format!("it describes the meter {} twice", one.name));
         }

@@ -76,8 +76,6 @@ fn mitakas_own_file_works() {
     assert_eq!(deltas.len(), 10, "a sink gives what comes out of it");
     // Outputs outside of pipelines get what is measured, whatever pipelines do.
     assert_eq!(folder.samples("measured"), all);
-    let books = folder.run("losses --json").is(0).json();
-    assert!(books["publishers"].as_array().unwrap().len() == 4, "{books}");
 }
 
 /// Every sample is somewhere, and each publisher's books are about its own samples.
@@ -130,7 +128,7 @@ sinks:
       publishers: ["udp://", "nothing://"]
 "#;
     let ran = piping(pipeline, "").run("run --cycles 1").is(64);
-    ran.complains("pipeline.yaml:10:20: error:").complains("there is no publisher \"nothing\"");
+    ran.complains("pipeline.yaml:10:20: error:").complains("there is no publisher `nothing`");
     let ran = piping(&pipeline.replace(r#""udp://", "nothing://""#, "test"), "").run("run --cycles 1").is(64);
     ran.complains(
         "pipeline.yaml:7:14: error: the transformer delta of the sink bad: bad-description: target.name is both",
