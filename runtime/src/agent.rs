@@ -33,6 +33,7 @@ use crate::modules::deploying::{Loader, Ready};
 use crate::modules::deployment::{Deployment, Version};
 use crate::modules::registry::Registry;
 use crate::modules::{Modules, NotLoaded};
+use crate::pipeline::tap::Taps;
 use crate::pipeline::{Chain, Sinks};
 use crate::publish::id::Ids;
 use crate::sandbox::host::state::State;
@@ -62,6 +63,7 @@ pub struct Agent {
     ledger: Arc<Ledger>,
     ids: Ids,
     tenant: Arc<str>,
+    taps: Taps,
     /// Modules of tenants.
     pub tenants: Tenants,
     registry: Registry,
@@ -179,6 +181,7 @@ impl Agent {
             ledger,
             ids,
             tenant: OPERATOR.into(),
+            taps: Taps::default(),
             tenants,
             tally: Tally::default(),
             registry,
@@ -205,6 +208,21 @@ impl Agent {
     /// Measures these sources from now on, instead of those of the configuration.
     pub fn poll_instead(&mut self, polling: Polling) {
         self.config.polling = polling;
+    }
+
+    /// The sinks of pipelines, which know what came out of them last.
+    pub fn sinks(&self) -> &Sinks {
+        &self.sinks
+    }
+
+    /// The same, to be asked for it.
+    pub fn sinks_mut(&mut self) -> &mut Sinks {
+        &mut self.sinks
+    }
+
+    /// Where samples can be looked at as they pass.
+    pub fn taps(&self) -> &Taps {
+        &self.taps
     }
 
     /// What is known of guests.

@@ -19,6 +19,7 @@ mod service;
 pub mod setup;
 pub mod spool;
 pub mod status;
+pub mod tap;
 
 use clap::{Parser, Subcommand};
 
@@ -52,10 +53,12 @@ pub enum Command {
     Status(status::Args),
     /// Show what was lost, by publisher, cause, module, tenant and meter.
     Losses(losses::Args),
+    /// Show samples as they pass a point in the daemon, until Ctrl-C or until it ends.
+    Tap(tap::Args),
     /// Look at samples that wait to be delivered, and have them delivered again or given up.
     #[command(subcommand)]
     Spool(spool::Spool),
-    /// Look at pipelines: what becomes of samples, and who gets them.
+    /// Look at pipelines, and test them: what becomes of samples, and who gets them.
     #[command(subcommand)]
     Pipeline(pipeline::Pipeline),
     /// Make modules, look at them, try them out, and have them run for tenants.
@@ -77,6 +80,7 @@ impl Command {
             Self::Record(args) => args.run(),
             Self::Status(args) => args.run(),
             Self::Losses(args) => args.run(),
+            Self::Tap(args) => args.run(),
             Self::Spool(spool) => spool.run(),
             Self::Pipeline(pipeline) => pipeline.run(),
             Self::Module(module) => module.run(),

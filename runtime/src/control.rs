@@ -9,15 +9,19 @@
 //! - [`orders`]: what can be done with samples that wait.
 //! - [`deployments`]: what can be asked and ordered about tenants' modules.
 //! - [`desk`]: where that is done, and [`journal`], what deployments have been doing.
+//! - [`graph`]: pipelines, and how many samples go through them.
+//! - [`tap`]: samples as they pass.
 //! - [`server`]: the socket.
 
 pub mod deployments;
 pub mod desk;
+pub mod graph;
 pub mod journal;
 pub mod orders;
 mod seen;
 pub mod server;
 pub mod status;
+pub mod tap;
 pub mod text;
 pub mod time;
 mod troubles;
@@ -31,6 +35,7 @@ use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
 use self::desk::Desk;
+use self::graph::Graph;
 use self::orders::{GaveUp, GiveUp, Refused, Replay, Replayed};
 use self::seen::Seen;
 use self::status::{Loss, Losses, Publisher, Spool as SpoolStatus, Status};
@@ -41,6 +46,7 @@ use crate::agent::report::{ModuleReport, Report};
 use crate::clock::Clock;
 use crate::hypervisor::HypervisorError;
 use crate::pipeline::Route;
+use crate::pipeline::tap::Taps;
 use crate::publish::Publishers;
 use crate::schedule::Slots;
 use crate::spool::Spool;
@@ -59,6 +65,7 @@ struct Shared {
     spool: Spool,
     publishers: Publishers,
     desk: Desk,
+    taps: Taps,
     seen: Mutex<Arc<Seen>>,
     /// The spool as it was when the disk last answered.
     view: Mutex<Arc<View>>,
@@ -73,10 +80,11 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 impl Control {
     /// Of a daemon that starts now.
-    pub fn new(clock: Arc<dyn Clock>, spool: Spool, publishers: Publishers, desk: Desk) -> Self {
+    pub fn new(clock: Arc<dyn Clock>, spool: Spool, publishers: Publishers, desk: Desk, taps: Taps) -> Self {
         let now = clock.now().wall;
         let view = Mutex::new(Arc::new(spool.view(now)));
-        Self(Arc::new(Shared { clock, started: Time(now), spool, publishers, desk, seen: Mutex::default(), view }))
+        let (started, seen) = (Time(now), Mutex::default());
+        Self(Arc::new(Shared { clock, started, spool, publishers, desk, taps, seen, view }))
     }
 
     /// This configuration is in force.
@@ -162,6 +170,15 @@ impl Control {
         }
     }
 
+    /// Pipelines, and how many samples go through them.
+    pub async fn graph(&self) -> Graph {
+        let publishers = self.status_soon().await.publishers;
+        let seen = Arc::clone(&lock(&self.0.seen));
+        let mut graph = seen.graph.clone();
+        graph.fill(&seen.flow, &publishers);
+        graph
+    }
+
     /// What was lost.
     pub async fn losses(&self) -> Losses {
         let Status { at, started, publishers, counters, .. } = self.status_soon().await;
@@ -203,6 +220,11 @@ impl Control {
         for line in text::status(&self.status_soon().await).lines().filter(|line| !line.is_empty()) {
             tracing::info!("{line}");
         }
+    }
+
+    /// The names of pipelines' sinks.
+    fn sinks(&self) -> Vec<String> {
+        lock(&self.0.seen).sinks.clone()
     }
 
     fn publishers(&self, view: &View) -> Vec<Publisher> {

@@ -3,6 +3,7 @@
 mod books;
 mod socket;
 mod spool;
+mod tapping;
 mod telling;
 
 use std::io::{Read, Write};

@@ -49,6 +49,22 @@ fn a_module_is_developed_as_described() {
     }
 }
 
+#[test]
+fn a_pipeline_is_tested_as_described() {
+    let name = "docs/pipelines.md";
+    let (mut shell, mut ran) = (Shell::beside(Path::new(ROOT)), 0);
+    for (line, step) in markdown::steps(&document(name)) {
+        match step {
+            Step::File { path, text } => shell.write(&path, &text),
+            Step::Command { command, shown } => {
+                shell.run(&command, &shown, &format!("{name}:{line}"));
+                ran += 1;
+            }
+        }
+    }
+    assert!(ran > 0, "{name} shows no command");
+}
+
 /// Those that build this repository are left out.
 #[test]
 fn commands_of_the_readme_work() {
@@ -108,6 +124,7 @@ fn links_lead_somewhere() {
         "docs/develop-a-module.md",
         "docs/install.md",
         "docs/operate.md",
+        "docs/pipelines.md",
         "docs/tenants.md",
         "docs/transformers.md",
         "docs/transformers/accumulator.md",

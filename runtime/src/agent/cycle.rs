@@ -194,8 +194,9 @@ impl Agent {
     /// Hands the samples of a slot to pipelines' sinks, and adds what comes out.
     pub(super) async fn sink(&mut self, slot: &mut Slot) -> Vec<ModuleReport> {
         let around = self.around_chains();
-        let Self { sinks, directory, ids, .. } = self;
+        let Self { sinks, directory, ids, taps, .. } = self;
         let reports = sinks.run(&around, directory, ids, slot).await;
+        taps.show(sinks, slot);
         for report in &reports {
             self.failed(&report.name, &report.failures);
             self.ledger.gave(&report.name, &report.tenant, report.samples, report.took, report.memory);

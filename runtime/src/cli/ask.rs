@@ -13,7 +13,7 @@ use super::{Exit, print};
 use crate::config::Config;
 use crate::config::daemon::{default_socket, machine::SERVICE_SOCKET};
 use crate::http::StatusCode;
-use crate::http::client::{AskError, Client};
+use crate::http::client::{AskError, Client, Followed};
 
 /// Which daemon to ask.
 #[derive(Debug, Clone, clap::Args)]
@@ -102,6 +102,27 @@ impl Line {
     /// Gives an order that is not JSON alone.
     pub fn send<T: DeserializeOwned>(&self, path: &str, order: Vec<u8>) -> Result<T, Unanswered> {
         self.understood(self.runtime.block_on(self.client.post(path, order)))
+    }
+
+    /// Gives an order whose answer goes on, line after line, until `each` says that it has seen enough. Returns whether
+    /// the answer was over before.
+    pub fn follow(
+        &self,
+        path: &str,
+        order: &impl Serialize,
+        each: &mut impl FnMut(&str) -> bool,
+    ) -> Result<bool, Unanswered> {
+        let order = serde_json::to_value(order).unwrap_or_default().to_string();
+        let no = |no: Result<(StatusCode, Value), AskError>| match self.understood::<Value>(no) {
+            Ok(_) => Ok(true),
+            Err(unanswered) => Err(unanswered),
+        };
+        match self.runtime.block_on(self.client.follow(path, order, each)) {
+            Ok(Followed::Enough) => Ok(false),
+            Ok(Followed::Over) => Ok(true),
+            Ok(Followed::No(status, answer)) => no(Ok((status, answer))),
+            Err(error) => no(Err(error)),
+        }
     }
 
     fn understood<T: DeserializeOwned>(&self, answer: Result<(StatusCode, Value), AskError>) -> Result<T, Unanswered> {

@@ -10,9 +10,10 @@ pub const HELP: &str = "\
 Exit codes:
    0  done
    1  it could not be started, or failed while it ran; `run --cycles`: an output lacks samples;
-      `explain`: there is no value; `module build`: cargo did not build it; `module test`: something
-      else came than was expected; `module diff --exit-code`: they are different; an order was not
-      followed: there is no such deployment, no room for it, or it is written in a file
+      `explain`: there is no value; `module build`: cargo did not build it; `module test`,
+      `pipeline test`: something else came than was expected; `module diff --exit-code`: they are
+      different; an order was not followed: there is no such deployment, no room for it, or it is
+      written in a file
   64  the command line, the configuration or an order is wrong, or nobody was there to ask
   69  the hypervisor cannot be reached (`run --cycles`: in no cycle), or the daemon that is asked:
       it does not run, is busy, or may not be asked

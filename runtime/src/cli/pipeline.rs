@@ -1,6 +1,7 @@
-//! `wasmeter pipeline`: what becomes of samples, and who gets them.
+//! `wasmeter pipeline`: what becomes of samples, who gets them, and whether that is what was meant.
 
 pub mod graph;
+pub mod test;
 
 use serde::Serialize;
 
@@ -8,11 +9,13 @@ use super::Exit;
 use crate::config::Pipelines;
 use crate::config::pipeline::{Pipeline as Coupling, Sink, Source};
 
-/// Look at pipelines: what becomes of samples, and who gets them.
+/// Look at pipelines, and test them: what becomes of samples, and who gets them.
 #[derive(Debug, clap::Subcommand)]
 pub enum Pipeline {
     /// Show which samples go through what to whom.
     Graph(graph::Args),
+    /// Compare what comes out of sinks with what is expected, case by case.
+    Test(test::Args),
 }
 
 /// A pipeline as it is shown.
@@ -32,10 +35,10 @@ const PATTERNS: usize = 3;
 impl Pipeline {
     /// Does it.
     pub fn run(self) -> Exit {
-        let done = match self {
-            Self::Graph(args) => args.run(),
-        };
-        done.map_or_else(|exit| exit, |()| Exit::Done)
+        match self {
+            Self::Graph(args) => args.run().map_or_else(|exit| exit, |()| Exit::Done),
+            Self::Test(args) => args.run(),
+        }
     }
 }
 

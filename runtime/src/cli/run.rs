@@ -132,7 +132,8 @@ impl Args {
         let mut shown = self.table.then(|| Screen { table: Table::default(), recent });
         let metrics = Arc::new(Intake::new(Arc::clone(&endpoint), agent.config()));
         let publishers = Publishers::of(spool.clone(), threads.delivery.handle().clone());
-        let control = Control::new(Arc::new(SystemClock), spool.clone(), publishers.clone(), desk);
+        let control =
+            Control::new(Arc::new(SystemClock), spool.clone(), publishers.clone(), desk, agent.taps().clone());
         // Before anybody can ask.
         control.desk().journal().turn_to(&agent.tenants);
         endpoint.exporter().tell_of(&control);

@@ -16,6 +16,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::daemon::Output;
+use super::file;
 use super::matching::{FEWER_PATTERNS, MOST_PATTERNS};
 use super::polling::Polling;
 use super::problem::{Place, Problems, Severity, quoted, shown};
@@ -76,6 +77,18 @@ const BOTH: &str = "Write `sources:` with name, meters and sinks, and `sinks:` w
 // === impl Pipelines ===
 
 impl Pipelines {
+    /// Reads a file that stands alone. What comes beside the result are warnings.
+    pub fn read(file: &Path) -> Result<(Self, Problems), Problems> {
+        match file::read(file) {
+            Ok(text) => Self::parse(&text, file, 0, false),
+            Err(error) => {
+                let mut problems = Problems::of(Some(file));
+                problems.error(None, "", format!("the file {error}"), error.remedy());
+                Err(problems)
+            }
+        }
+    }
+
     /// Reads the text of `file`; `patterns` of meters are used up elsewhere, and if `is_polled_elsewhere`, another
     /// file says what is measured how often. What comes beside the result are warnings; what comes instead of it has
     /// errors.

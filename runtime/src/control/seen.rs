@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::graph::Graph;
 use super::status::{Budgets, Counters, Deployment, LastCycle, Module, Pause, Share, Task};
 use super::time::Time;
 use crate::agent::report::{ModuleReport, Report};
@@ -14,6 +15,7 @@ use crate::clock::Moment;
 use crate::hypervisor::HypervisorError;
 use crate::modules::budget::{Admitted, Demand};
 use crate::modules::life::Idle;
+use crate::pipeline::flow::Flow;
 use crate::sandbox::ledger::Ledger;
 use crate::schedule::Slots;
 
@@ -25,6 +27,12 @@ type Owner = (Arc<str>, Arc<str>);
 pub(super) struct Seen {
     pub host: String,
     pub hypervisor: String,
+    /// The names of pipelines' sinks.
+    pub sinks: Vec<String>,
+    /// Pipelines as they are configured.
+    pub graph: Graph,
+    /// How many samples went through them.
+    pub flow: Flow,
     slots: Option<Slots>,
     pub last: Option<LastCycle>,
     /// Why the host could not be read last, if it could not.
@@ -50,6 +58,10 @@ impl Seen {
         let config = agent.config();
         self.host.clone_from(&config.host);
         self.hypervisor = format!("{:?}", config.hypervisor);
+        let sinks = config.pipeline.iter().flat_map(|pipelines| &pipelines.sinks);
+        self.sinks = sinks.map(|sink| sink.name.clone()).collect();
+        self.graph = Graph::of(config);
+        self.flow = agent.sinks().flow().clone();
         self.slots = Some(slots.clone());
         self.ledger = Arc::clone(agent.ledger());
         self.admitted = Arc::clone(agent.tenants.admitted());
@@ -100,11 +112,13 @@ impl Seen {
             missing: report.missing.clone(),
             samples: report.slot.len() as u64,
         });
+        self.flow = agent.sinks().flow().clone();
         self.ran(&report.modules);
     }
 
     pub fn landed(&mut self, agent: &Agent, reports: &[ModuleReport]) {
         self.tally = agent.tally.clone();
+        self.flow = agent.sinks().flow().clone();
         self.ran(reports);
         self.stand(agent, reports.iter().map(|report| (Arc::clone(&report.name), Arc::clone(&report.tenant))));
     }

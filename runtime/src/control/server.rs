@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http_body_util::StreamBody;
 use rustix::fs::Mode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -23,6 +24,7 @@ use tokio::time::{sleep, timeout};
 use super::Control;
 use super::desk::Desk;
 use super::orders::{GiveUp, MOST_BYTES, Refused, Replay};
+use super::tap::{Tap, Unseen};
 use crate::config::daemon::machine::group_number;
 use crate::http::{self, Limits, Method, Reply, Request, Room, StatusCode, header, line};
 use crate::modules::audit::Who;
@@ -234,11 +236,11 @@ async fn answer(control: &Control, who: Who, request: &Request) -> Reply {
         return about_deployments::answer(control.desk(), who, path, request).await;
     }
     let allowed = match path {
-        "/status" | "/losses" => Method::GET,
-        "/spool/replay" | "/spool/drop" => Method::POST,
+        "/status" | "/losses" | "/pipelines" => Method::GET,
+        "/spool/replay" | "/spool/drop" | "/tap" => Method::POST,
         _ => {
-            let known =
-                "There is nothing here. There are /status, /losses, /deployments, /spool/replay and /spool/drop.";
+            let known = "There is nothing here. There are /status, /losses, /deployments, /pipelines, /tap, \
+                 /spool/replay and /spool/drop.";
             return line(StatusCode::NOT_FOUND, known);
         }
     };
@@ -248,6 +250,13 @@ async fn answer(control: &Control, who: Who, request: &Request) -> Reply {
     match path {
         "/status" => json(&control.status_soon().await),
         "/losses" => json(&control.losses().await),
+        "/pipelines" => json(&control.graph().await),
+        "/tap" => match read::<Tap>(request).map(|tap| control.tap(&tap)) {
+            Ok(Ok(lines)) => http::stream("application/x-ndjson", StreamBody::new(lines.pieces())),
+            Ok(Err(unseen @ Unseen::Wrong(_))) => line(StatusCode::BAD_REQUEST, &format!("{unseen}.")),
+            Ok(Err(unseen @ Unseen::TooMany(_))) => line(StatusCode::SERVICE_UNAVAILABLE, &format!("{unseen}.")),
+            Err(error) => unreadable(&error),
+        },
         "/spool/replay" => match read::<Replay>(request) {
             Ok(order) => {
                 let control = control.clone();
@@ -273,8 +282,8 @@ async fn answer(control: &Control, who: Who, request: &Request) -> Reply {
 pub(crate) async fn try_read(desk: &Desk, request: &Request) -> Reply {
     match below_deployments(request.uri().path()) {
         Some(path) => about_deployments::answer(desk, Who::Daemon, path, request).await,
-        None => match (read::<Replay>(request), read::<GiveUp>(request)) {
-            (Err(error), Err(_)) => unreadable(&error),
+        None => match (read::<Replay>(request), read::<GiveUp>(request), read::<Tap>(request)) {
+            (Err(error), Err(_), Err(_)) => unreadable(&error),
             _ => json(&()),
         },
     }

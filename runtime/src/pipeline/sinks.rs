@@ -4,9 +4,11 @@
 //! out of a chain of transformers is new, and for the sink's publishers alone.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::chain::{Handed, Made, Surroundings, Transformer};
+use super::flow::Flow;
 use super::route::{Route, Tag};
 use super::samples::{Samples, Slot};
 use crate::agent::report::ModuleReport;
@@ -24,13 +26,20 @@ pub struct Sinks {
     /// Which sink each pipeline ends in.
     ends: Vec<usize>,
     sinks: Vec<Sink>,
+    /// How many samples went through what.
+    flow: Flow,
+    /// How many of the samples of the last slot were handed over; the others came out.
+    handed: usize,
 }
 
 /// A chain of transformers and its publishers.
 #[derive(Debug)]
 struct Sink {
+    name: String,
     publishers: Vec<Tag>,
     links: Vec<Link>,
+    /// Where the samples that its transformers made stand in the last slot.
+    made: Vec<Range<usize>>,
 }
 
 /// A transformer in a chain.
@@ -56,12 +65,16 @@ impl Sinks {
                 let work = [format!("pipeline:{}", sink.name), place.to_string()];
                 Link { transformer: Transformer::new(Arc::clone(module), &work), names: Arc::default() }
             };
-            Sink { publishers: outputs.map(Tag::of).collect(), links: (0..).zip(modules).map(link).collect() }
+            let (publishers, links) = (outputs.map(Tag::of).collect(), (0..).zip(modules).map(link).collect());
+            Sink { name: sink.name.clone(), publishers, links, made: Vec::new() }
         });
+        let sinks: Vec<Sink> = sinks.collect();
         Self {
             matcher: Some(pipelines.matcher()),
             ends: pipelines.pipelines.iter().map(|pipeline| pipeline.sink).collect(),
-            sinks: sinks.collect(),
+            flow: Flow::of(pipelines.pipelines.len(), sinks.iter().map(|sink| sink.links.len())),
+            sinks,
+            handed: 0,
         }
     }
 
@@ -80,6 +93,24 @@ impl Sinks {
         self.sinks.into_iter().flat_map(|sink| sink.links.into_iter().map(|link| link.transformer))
     }
 
+    /// How many samples went through what, since the configuration is in force.
+    pub fn flow(&self) -> &Flow {
+        &self.flow
+    }
+
+    /// What came out of a sink in the slot that was handed over last. A sink without transformers gives what it takes.
+    pub fn out_of<'a>(&mut self, sink: &str, slot: &'a Slot) -> Vec<&'a Samples> {
+        let Some((number, sink)) = (0..).zip(&self.sinks).find(|(_, known): &(usize, _)| known.name == sink) else {
+            return Vec::new();
+        };
+        if !sink.links.is_empty() {
+            return sink.made.iter().filter_map(|made| slot.samples.get(made.clone())).flatten().collect();
+        }
+        let Some(matcher) = &mut self.matcher else { return Vec::new() };
+        let handed = slot.samples.iter().take(self.handed);
+        handed.filter(|samples| matcher.takers(&samples.meter.name).sinks.contains(&number)).collect()
+    }
+
     /// Hands samples of a slot to the sinks that take them. Each pipeline's are handed to its chain at once: they are a
     /// batch, and its end is where transformers that wait for more let go of what they have. A transformer that fails
     /// loses its own output only.
@@ -91,28 +122,45 @@ impl Sinks {
         slot: &mut Slot,
     ) -> Vec<ModuleReport> {
         let Some(matcher) = &mut self.matcher else { return Vec::new() };
+        self.flow.turn_to(slot.at);
+        self.handed = slot.samples.len();
+        self.sinks.iter_mut().for_each(|sink| sink.made.clear());
         // Places of samples, by pipeline in their order.
         let mut batches: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (place, samples) in slot.samples.iter_mut().enumerate() {
             let takers = matcher.takers(&samples.meter.name);
-            let plain =
-                takers.sinks.iter().filter_map(|sink| self.sinks.get(*sink)).filter(|sink| sink.links.is_empty());
-            let publishers: Vec<Tag> = plain.flat_map(|sink| &sink.publishers).copied().collect();
+            let mut publishers: Vec<Tag> = Vec::new();
+            for number in &takers.sinks {
+                if let Some(sink) = self.sinks.get(*number).filter(|sink| sink.links.is_empty()) {
+                    publishers.extend(&sink.publishers);
+                    self.flow.gave(*number, samples.column.len());
+                }
+            }
             if !publishers.is_empty() {
                 samples.route = samples.route.and_to(&publishers);
             }
             for pipeline in &takers.pipelines {
                 batches.entry(*pipeline).or_default().push(place);
+                self.flow.took(*pipeline, samples.column.len());
             }
         }
-        let (mut reports, mut made) = (Vec::new(), Vec::new());
+        let mut reports = Vec::new();
         for (pipeline, places) in batches {
-            let sink = self.ends.get(pipeline).and_then(|sink| self.sinks.get_mut(*sink));
-            let Some(sink) = sink.filter(|sink| !sink.links.is_empty()) else { continue };
+            let Some(number) = self.ends.get(pipeline).copied() else { continue };
+            let sink = self.sinks.get_mut(number).filter(|sink| !sink.links.is_empty());
+            let Some(sink) = sink else { continue };
             let taken = places.into_iter().filter_map(|place| slot.samples.get(place)).cloned().collect();
-            made.extend(sink.run(around, directory, ids, slot, taken, &mut reports).await);
+            let before = reports.len();
+            let made = sink.run(around, directory, ids, slot, taken, &mut reports).await;
+            for (link, report) in reports.iter().skip(before).enumerate() {
+                let failed = report.failures.iter().map(|(_, samples)| *samples).sum();
+                self.flow.transformed(number, link, report.samples, failed);
+            }
+            self.flow.gave(number, made.iter().map(|samples| samples.column.len()).sum());
+            let first = slot.samples.len();
+            slot.samples.extend(made);
+            sink.made.push(first..slot.samples.len());
         }
-        slot.samples.extend(made);
         reports
     }
 }

@@ -90,3 +90,118 @@ fn pipelines_may_say_what_is_measured() {
     let ran = folder.run("explain cpu instance-00000001");
     assert!(ran.stdout.contains("sources  cpu, every 600 s, pipeline.yaml:3"), "{}{}", ran.stdout, ran.stderr);
 }
+
+/// The guest of [`SIM`].
+const GUEST: &str = "2ed8d4a5-c3eb-4c66-a727-c4f1a70e2409";
+
+const CASE: &str = "pipeline: ../pipeline.yaml
+host: sim://?domains=1&calm=true
+in:
+  - {slot: 1, meter: cpu, type: cumulative, unit: ns, resource: GUEST, volume: 0}
+  - {slot: 2, meter: cpu, type: cumulative, unit: ns, resource: GUEST, volume: 5000000000}
+  - {slot: 2, meter: memory, type: gauge, unit: MB, resource: GUEST, volume: 512}
+out:
+  cpu_util:
+    - {slot: 2, meter: cpu_util, type: gauge, unit: '%', resource: GUEST, volume: 50.0}
+  everything:
+    - {slot: 1, meter: cpu, resource: GUEST, volume: 0}
+    - {slot: 2, meter: cpu, resource: GUEST}
+    - {slot: 2, meter: memory, resource: GUEST, volume: 512}
+";
+
+const RATE: &str = "sources:
+  - {name: all, meters: ['*'], sinks: [everything]}
+  - {name: cpu, meters: [cpu], sinks: [cpu_util, everything]}
+sinks:
+  - {name: everything, publishers: [test]}
+  - name: cpu_util
+    transformers:
+      - {name: rate_of_change, parameters: {target: {name: cpu_util, unit: '%', type: gauge, scale: 100.0 / 10**9}}}
+    publishers: ['http://me:hunter2@host/samples']
+";
+
+/// A folder with [`RATE`] and this case.
+fn case(case: &str) -> Folder {
+    let folder = Folder::new("");
+    folder.write("pipeline.yaml", RATE);
+    std::fs::create_dir(folder.path("cases")).unwrap();
+    folder.write("cases/case.yaml", case.replace("GUEST", GUEST));
+    folder
+}
+
+#[test]
+fn pipelines_are_tested() {
+    let folder = case(CASE);
+    let ran = folder.run("pipeline test cases/case.yaml").is(0);
+    assert_eq!(ran.stdout, "ok       cases/case.yaml: 2 slots, 4 samples of 2 sinks\n1 case, all good\n");
+    let report = folder.run("pipeline test cases/case.yaml --json").is(0).json();
+    let sinks = serde_json::json!([
+        {"sink": "cpu_util", "samples": 1, "differences": []},
+        {"sink": "everything", "samples": 3, "differences": []},
+    ]);
+    assert_eq!((&report["cases"][0]["sinks"], &report["good"], &report["bad"]), (&sinks, &1.into(), &0.into()));
+    // The configured pipelines, for a case that names none, and several at once.
+    folder.configure("pipeline: pipeline.yaml\n");
+    folder.write("other.yaml", CASE.replace("pipeline: ../pipeline.yaml\n", "").replace("GUEST", GUEST));
+    folder.run("pipeline test cases/case.yaml other.yaml").is(0).says("2 cases, all good");
+}
+
+#[test]
+fn what_comes_out_of_a_sink_otherwise_is_shown() {
+    let folder =
+        case(&CASE.replace("volume: 50.0", "volume: 51.0").replace("    - {slot: 1, meter: cpu,", "    - {meter: x,"));
+    let ran = folder.run("pipeline test cases/case.yaml").is(1);
+    ran.says(
+        "differs  cases/case.yaml: 2 slots, 4 samples of 2 sinks\n  cpu_util:\n  ~ slot 2  cpu_util  build worker-0  ",
+    )
+    .says("      volume: expected 51.0, and 50.0 came\n  everything:\n  + {")
+    .says("  - {")
+    .says("1 case, 1 of them bad\n");
+    let report = folder.run("pipeline test cases/case.yaml --json").is(1).json();
+    let differences = &report["cases"][0]["sinks"][0]["differences"];
+    assert_eq!(differences[0]["expected"], serde_json::json!({"volume": 51.0}));
+}
+
+#[test]
+fn what_pollsters_measure_is_handed_to_pipelines() {
+    let expected = "meters: [cpu]\nslots: 3\nout:\n  cpu_util:\n    - {slot: 2, meter: cpu_util, resource: GUEST}\n    \
+                    - {slot: 3, meter: cpu_util, resource: GUEST}\n";
+    let folder = case(&format!("pipeline: ../pipeline.yaml\nhost: {SIM}\n{expected}"));
+    folder.run("pipeline test cases/case.yaml").is(0).says("ok       cases/case.yaml: 3 slots, 2 samples of 1 sink\n");
+    // The same of a recording, which has slots of its own.
+    folder.run(&format!("record cases/host.jsonl --hypervisor {SIM}")).is(0);
+    let recorded = "pipeline: ../pipeline.yaml\nhost: recording:host.jsonl\nmeters: [cpu]\nout: {cpu_util: []}\n";
+    folder.write("cases/recorded.yaml", recorded);
+    folder.run("pipeline test cases/recorded.yaml").is(0).says(" slot, 0 samples of 1 sink\n");
+}
+
+#[test]
+fn cases_that_cannot_be_run_say_why() {
+    for (text, code, words) in [
+        (
+            "in: []\nout: {cpu_util: []}\n".to_owned(),
+            64,
+            "cases/case.yaml: it is about no pipelines. Write `pipeline: ",
+        ),
+        (
+            CASE.replace("  everything:", "  nothing:"),
+            64,
+            "error: there is no sink `nothing`. Write one of the pipelines'",
+        ),
+        (
+            CASE.replacen("resource: GUEST", "resource: me", 1),
+            64,
+            "cases/case.yaml:4:5: error: the host has no resource me",
+        ),
+        (CASE.replace("../pipeline.yaml", "missing.yaml"), 64, "missing.yaml: error: the file cannot be read"),
+        (CASE.replace("out:", "outs:"), 64, "unknown key `outs`. Did you mean `out`?"),
+        (CASE.replace("sim://", "recording:none#"), 69, "none#"),
+    ] {
+        let folder = case(&text);
+        folder.run("pipeline test cases/case.yaml").is(code).complains(words).says("unusable cases/case.yaml\n");
+    }
+    let folder = case(CASE);
+    folder.write("pipeline.yaml", RATE.replace("100.0 / 10**9", "100.0 /"));
+    folder.run("pipeline test cases/case.yaml").is(70).complains("the transformer rate_of_change of the sink cpu_util");
+    folder.run("pipeline test").is(64).complains("<FILE>...");
+}

@@ -12,7 +12,7 @@ use crate::cli::module::trial::Tried;
 use crate::cli::setup::{self, Threads};
 use crate::cli::{Exit, print};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, MeterFilter};
+use crate::config::{Config, MeterFilter, Place};
 use crate::contract::{Column, Kind, Meter, Values};
 use crate::discovery::{Directory, Resources, Rules, Snapshot};
 use crate::files;
@@ -33,6 +33,19 @@ pub struct Given {
     ids: Ids,
     inputs: Vec<Input>,
     slot: u32,
+}
+
+/// One sample that somebody wrote, of a slot that is known.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// Its meter.
+    pub meter: Meter,
+    /// The id of its resource.
+    pub resource: String,
+    /// Its volume.
+    pub volume: Number,
+    /// Where it stands.
+    pub place: Option<Place>,
 }
 
 /// One sample as it is written, a line of JSON.
@@ -136,55 +149,67 @@ impl Given {
         Ok(Snapshot::assemble(&mut self.directory, reading.groups, &reading.records, &[], reading.at))
     }
 
-    /// The samples of this slot, meter by meter in the order in which they are written.
+    /// The samples of this slot.
     fn samples(&mut self, snapshot: &Snapshot) -> Result<Vec<Samples>, String> {
-        let numbers = numbers(&snapshot.resources);
-        let mut meters: Vec<(Meter, BTreeMap<u32, Number>)> = Vec::new();
-        for input in self.inputs.iter().filter(|input| input.slot == self.slot) {
-            let resource = &input.resource;
-            let number = numbers.get(resource.as_str()).ok_or_else(|| {
-                let ids: Vec<&str> = numbers.keys().copied().take(3).collect();
-                format!("the host has no resource {resource}; it has {} and others", ids.join(", "))
-            })?;
-            let place = meters.iter().position(|(meter, _)| meter.name == input.meter).unwrap_or_else(|| {
-                meters.push((input.meter(), BTreeMap::new()));
-                meters.len() - 1
-            });
-            if let Some((_, cells)) = meters.get_mut(place)
-                && cells.insert(*number, input.volume.clone()).is_some()
-            {
-                return Err(format!("{} comes twice of {resource}; take a line out", input.meter));
-            }
-        }
-        let samples = meters.into_iter().map(|(meter, cells)| {
-            let column = column(cells);
-            let first_id = self.ids.take(snapshot.at, column.len());
-            let (module, tenant) = (GIVER.into(), OPERATOR.into());
-            Samples {
-                module,
-                tenant,
-                meter: Arc::new(meter),
-                at: snapshot.at.into(),
-                column,
-                notes: Vec::new(),
-                first_id,
-                route: Route::default(),
-            }
-        });
-        Ok(samples.collect())
+        let inputs: Vec<Written> =
+            self.inputs.iter().filter(|input| input.slot == self.slot).map(Input::written).collect();
+        samples(&inputs, snapshot, &mut self.ids).map_err(|(_, reason)| reason)
     }
+}
+
+/// Samples as they are written, meter by meter in the order in which they are. What is wrong with one comes with its
+/// place.
+pub fn samples(
+    written: &[Written],
+    snapshot: &Snapshot,
+    ids: &mut Ids,
+) -> Result<Vec<Samples>, (Option<Place>, String)> {
+    let numbers = numbers(&snapshot.resources);
+    let mut meters: Vec<(Meter, BTreeMap<u32, Number>)> = Vec::new();
+    for Written { meter, resource, volume, place } in written {
+        let number = numbers.get(resource.as_str()).ok_or_else(|| {
+            let ids: Vec<&str> = numbers.keys().copied().take(3).collect();
+            (*place, format!("the host has no resource {resource}; it has {} and others", ids.join(", ")))
+        })?;
+        let at = meters.iter().position(|(known, _)| known.name == meter.name).unwrap_or_else(|| {
+            meters.push((meter.clone(), BTreeMap::new()));
+            meters.len() - 1
+        });
+        if let Some((_, cells)) = meters.get_mut(at)
+            && cells.insert(*number, volume.clone()).is_some()
+        {
+            return Err((*place, format!("{} comes twice of {resource}; take one out", meter.name)));
+        }
+    }
+    let samples = meters.into_iter().map(|(meter, cells)| {
+        let column = column(cells);
+        let first_id = ids.take(snapshot.at, column.len());
+        let (module, tenant) = (GIVER.into(), OPERATOR.into());
+        Samples {
+            module,
+            tenant,
+            meter: Arc::new(meter),
+            at: snapshot.at.into(),
+            column,
+            notes: Vec::new(),
+            first_id,
+            route: Route::default(),
+        }
+    });
+    Ok(samples.collect())
 }
 
 // === impl Input ===
 
 impl Input {
-    fn meter(&self) -> Meter {
+    fn written(&self) -> Written {
         let kind = match self.kind {
             Word::Gauge => Kind::Gauge,
             Word::Cumulative => Kind::Cumulative,
             Word::Delta => Kind::Delta,
         };
-        Meter { name: self.meter.clone(), kind, unit: self.unit.clone() }
+        let meter = Meter { name: self.meter.clone(), kind, unit: self.unit.clone() };
+        Written { meter, resource: self.resource.clone(), volume: self.volume.clone(), place: None }
     }
 }
 

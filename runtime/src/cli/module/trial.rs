@@ -47,7 +47,7 @@ pub struct Tried {
 }
 
 /// How often sources are measured; a trial decides itself when.
-const INTERVAL: Duration = Duration::from_secs(1);
+pub const INTERVAL: Duration = Duration::from_secs(1);
 
 // === impl Inputs ===
 
@@ -138,7 +138,7 @@ impl Trial {
 }
 
 /// A source of these meters, of whatever they are measured of.
-fn everything(meters: MeterFilter) -> Source {
+pub fn everything(meters: MeterFilter) -> Source {
     let (resources, discovery) = (Vec::new(), Vec::new());
     Source { name: "--meters".to_owned(), interval: INTERVAL, meters, resources, discovery, place: None }
 }

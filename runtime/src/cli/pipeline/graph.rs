@@ -1,29 +1,30 @@
 //! `wasmeter pipeline graph`.
 
-use std::collections::HashMap;
 use std::fmt::Write;
-use std::path::PathBuf;
 
-use serde::Serialize;
-
+use crate::cli::ask::{Daemon, Unanswered};
 use crate::cli::setup::Where;
 use crate::cli::{Exit, print};
-use crate::config::Config;
+use crate::control::graph::{Flowed, Graph, Handed, Kind, Node};
 
 const EXAMPLES: &str = "\
 Examples:
   wasmeter pipeline graph -c /etc/wasmeter/wasmeter.yaml
   wasmeter pipeline graph --format dot | dot -Tsvg > pipelines.svg
 
-It shows what is configured, and asks no daemon.";
+A daemon that runs is asked what it runs, and for each source, sink and transformer how many samples
+it gave: in the last slot, and in a second; and for each publisher what was delivered, waits and is lost.
+Without a daemon, or with --offline, what is configured is shown.";
 
 /// Show which samples go through what to whom.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Configuration file; without one, the defaults hold.
-    #[arg(short, long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    daemon: Daemon,
+    /// Ask no daemon: show what is configured.
+    #[arg(long, conflicts_with = "socket")]
+    offline: bool,
     /// How it is shown: for people, for Graphviz, or for programs.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -40,66 +41,30 @@ pub enum Format {
     Json,
 }
 
-/// Who hands samples to whom. Nodes and edges are of what is configured; who knows what runs may say more about each.
-#[derive(Debug, Default, Serialize)]
-pub struct Graph {
-    nodes: Vec<Node>,
-    edges: Vec<Edge>,
-}
-
-/// Somebody who takes or gives samples.
-#[derive(Debug, PartialEq, Eq, Hash, Clone, Serialize)]
-pub struct Node {
-    kind: Kind,
-    name: String,
-    /// The sink that it is part of.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sink: Option<String>,
-    /// Which of the sink's transformers, from 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    step: Option<usize>,
-    /// What a source takes.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    meters: Vec<String>,
-}
-
-/// What somebody is.
-#[derive(Debug, PartialEq, Eq, Hash, Clone, Copy, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// All samples, for outputs that have no pipeline.
-    Everything,
-    /// A source of `pipeline.yaml`.
-    Source,
-    /// A sink of it.
-    Sink,
-    /// A transformer of a sink.
-    Transformer,
-    /// A publisher of a sink.
-    Publisher,
-    /// An output of `wasmeter.yaml`.
-    Output,
-}
-
-/// That one hands samples to another; both are numbers of nodes.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct Edge {
-    from: usize,
-    to: usize,
-    /// The pipeline that it is, between a source and a sink.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pipeline: Option<String>,
-}
-
 impl Args {
     /// Does it.
     pub fn run(self) -> Result<(), Exit> {
-        let config = Where { config: self.config, hypervisor: None }.load()?;
-        let graph = Graph::of(&config);
+        let asked = if self.offline { None } else { self.ask()? };
+        let graph = match asked {
+            Some(graph) => graph,
+            None => Graph::of(&Where { config: self.daemon.config, hypervisor: None }.load()?),
+        };
         match self.format {
             Format::Text => print::text(&print::plain(&graph.text())),
             Format::Dot => print::text(&graph.dot()),
             Format::Json => print::json(&serde_json::to_value(&graph).unwrap_or_default()),
+        }
+    }
+
+    /// What the daemon runs; nothing if there is none and nobody said where it must be.
+    fn ask(&self) -> Result<Option<Graph>, Exit> {
+        match self.daemon.line()?.get("/pipelines") {
+            Ok(graph) => Ok(Some(graph)),
+            Err(Unanswered::Nobody(why)) if self.daemon.socket.is_none() => {
+                print::note(format_args!("{why}: this is what is configured."));
+                Ok(None)
+            }
+            Err(unanswered) => Err(unanswered.say()),
         }
     }
 }
@@ -107,76 +72,14 @@ impl Args {
 // === impl Graph ===
 
 impl Graph {
-    /// What a configuration says.
-    pub fn of(config: &Config) -> Self {
-        let mut graph = Self::default();
-        if let Some(pipelines) = &config.pipeline {
-            let sources: Vec<usize> = pipelines
-                .sources
-                .iter()
-                .map(|source| {
-                    let meters = source.meters.patterns().to_vec();
-                    graph.node(Node { meters, ..Node::of(Kind::Source, &source.name) })
-                })
-                .collect();
-            let mut publishers = HashMap::new();
-            let mut sinks = Vec::new();
-            for sink in &pipelines.sinks {
-                let first = graph.node(Node::of(Kind::Sink, &sink.name));
-                sinks.push(first);
-                let mut last = first;
-                for (step, transformer) in (1..).zip(&sink.transformers) {
-                    let (sink, step) = (Some(sink.name.clone()), Some(step));
-                    let next = graph.node(Node { sink, step, ..Node::of(Kind::Transformer, &transformer.name) });
-                    graph.edge(last, next, None);
-                    last = next;
-                }
-                for publisher in &sink.publishers {
-                    // Two that differ in what is not shown are two.
-                    let url = publisher.url().expose();
-                    let node = || graph.node(Node::of(Kind::Publisher, &publisher.to_string()));
-                    let node = *publishers.entry(url).or_insert_with(node);
-                    graph.edge(last, node, None);
-                }
-            }
-            for pipeline in &pipelines.pipelines {
-                if let (Some(from), Some(to)) = (sources.get(pipeline.source), sinks.get(pipeline.sink)) {
-                    graph.edge(*from, *to, Some(pipeline.name.clone()));
-                }
-            }
-        }
-        if !config.outputs.is_empty() {
-            let everything = graph.node(Node::of(Kind::Everything, "everything"));
-            for output in &config.outputs {
-                let node = graph.node(Node::of(Kind::Output, output.name()));
-                graph.edge(everything, node, None);
-            }
-        }
-        graph
-    }
-
-    fn node(&mut self, node: Node) -> usize {
-        self.nodes.push(node);
-        self.nodes.len() - 1
-    }
-
-    fn edge(&mut self, from: usize, to: usize, pipeline: Option<String>) {
-        self.edges.push(Edge { from, to, pipeline });
-    }
-
-    /// Those whom one hands samples to.
-    fn behind(&self, from: usize) -> impl Iterator<Item = (usize, &Node)> {
-        let to = self.edges.iter().filter(move |edge| edge.from == from).map(|edge| edge.to);
-        to.filter_map(|to| Some((to, self.nodes.get(to)?)))
-    }
-
     /// For people: who takes samples first, and below each who gets them.
     fn text(&self) -> String {
         let mut text = String::new();
         for (number, node) in self.nodes.iter().enumerate() {
             match node.kind {
                 Kind::Source => {
-                    text += &format!("{}: {}\n", print::line(&node.name), print::line(&super::patterns(&node.meters)));
+                    let meters = print::line(&super::patterns(&node.meters));
+                    text += &format!("{}: {meters}{}\n", print::line(&node.name), counted(node));
                 }
                 Kind::Everything => text += "all outputs of wasmeter.yaml get everything\n",
                 _ => continue,
@@ -194,12 +97,12 @@ impl Graph {
     /// A sink, its transformers, and who gets what comes out.
     fn chain(&self, number: usize, node: &Node) -> String {
         let behind: Vec<(usize, &Node)> = self.behind(number).collect();
-        let name = print::line(&node.name);
+        let name = shown(node);
         match behind.as_slice() {
             [] => name,
             [(next, node)] => format!("{name} -> {}", self.chain(*next, node)),
             several => {
-                let names: Vec<String> = several.iter().map(|(_, node)| print::line(&node.name)).collect();
+                let names: Vec<String> = several.iter().map(|(_, node)| shown(node)).collect();
                 format!("{name} -> {}", names.join(", "))
             }
         }
@@ -219,6 +122,7 @@ impl Graph {
             if !node.meters.is_empty() {
                 label = format!("{label}: {}", super::patterns(&node.meters));
             }
+            label += &counted(node);
             // Writing to a string does not fail.
             let _ = writeln!(dot, "  n{number} [label=\"{}\"{shape}];", escaped(&label));
         }
@@ -229,12 +133,21 @@ impl Graph {
     }
 }
 
-// === impl Node ===
+fn shown(node: &Node) -> String {
+    format!("{}{}", print::line(&node.name), counted(node))
+}
 
-impl Node {
-    fn of(kind: Kind, name: &str) -> Self {
-        Self { kind, name: name.to_owned(), sink: None, step: None, meters: Vec::new() }
-    }
+/// How many samples somebody gave or got, as far as it is known.
+fn counted(node: &Node) -> String {
+    let flow = node.flow.map(|Flowed { last_slot, per_second, failed, .. }| {
+        let rate = per_second.map(|rate| format!(", {rate:.1}/s")).unwrap_or_default();
+        let failed = if failed > 0 { format!(", failed for {failed}") } else { String::new() };
+        format!(" ({last_slot} in the last slot{rate}{failed})")
+    });
+    let books = node
+        .books
+        .map(|Handed { delivered, waiting, lost }| format!(" ({delivered} delivered, {waiting} waiting, {lost} lost)"));
+    flow.or(books).unwrap_or_default()
 }
 
 /// A text between quotation marks.
@@ -244,9 +157,14 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::fs;
 
     use super::*;
+    use crate::clock::{Moment, SECOND};
+    use crate::config::Config;
+    use crate::control::status::Publisher;
+    use crate::pipeline::flow::Flow;
 
     fn graph(pipeline: &str, config: &str) -> Graph {
         let folder = tempfile::tempdir().unwrap();
@@ -281,6 +199,48 @@ mod tests {
                 "kind": "transformer", "name": "relabel", "sink": "z", "step": 2,
             })
         );
+    }
+
+    #[test]
+    fn what_is_known_of_samples_stands_beside_who_gave_them() {
+        let mut graph = graph(PIPELINE, "pipeline: pipeline.yaml\noutputs: [{test: true}]\n");
+        let mut flow = Flow::of(2, [0, 2].into_iter());
+        for second in [10, 20] {
+            flow.turn_to(Moment { wall: 0, monotonic: second * SECOND.unsigned_abs() });
+            (0..2).for_each(|pipeline| flow.took(pipeline, 40));
+            flow.gave(0, 40);
+            flow.transformed(1, 0, 30, 2);
+            flow.transformed(1, 1, 5, 0);
+            flow.gave(1, 5);
+        }
+        let books = |name: &str| Publisher {
+            name: name.to_owned(),
+            trouble: None,
+            measured: 10,
+            replayed: 0,
+            delivered: 7,
+            spooled: 2,
+            lost: 1,
+            lost_by_cause: BTreeMap::new(),
+            balances: true,
+            oldest: None,
+            position: 0,
+        };
+        graph.fill(&flow, &[books("test"), books("pipeline:test://")]);
+        let handed = "(7 delivered, 2 waiting, 1 lost)";
+        assert_eq!(
+            graph.text(),
+            format!(
+                "a\": cpu, disk.*, b and 2 more (40 in the last slot, 4.0/s)\n  -> x (40 in the last slot, 4.0/s) -> \
+                 http://***@h, http://***@h, test:// {handed}\n  -> z (5 in the last slot, 0.5/s) -> delta (30 in the \
+                 last slot, 3.0/s, failed for 4) -> relabel (5 in the last slot, 0.5/s) -> test:// {handed}\nall \
+                 outputs of wasmeter.yaml get everything\n  -> test {handed}\n"
+            )
+        );
+        assert!(graph.dot().contains("label=\"relabel (5 in the last slot, 0.5/s)\""), "{}", graph.dot());
+        // It comes over the socket as it is.
+        let sent = serde_json::to_value(&graph).unwrap();
+        assert_eq!(serde_json::from_value::<Graph>(sent).unwrap(), graph);
     }
 
     #[test]
