@@ -88,6 +88,7 @@ fn modules_are_deployed_as_described() {
     let name = "docs/tenants.md";
     let (cloud, mut shell, mut ran) = (Cloud::new(""), Shell::beside(Path::new(ROOT)), 0);
     shell.write("probe.wasm", fs::read(cloud.folder.path("probe.wasm")).unwrap());
+    shell.write("growth.wasm", wasmeter::modules::built_in().find(|module| module.name == "delta").unwrap().wasm);
     let daemon = cloud.folder.start("run");
     let socket = cloud.folder.path("control.sock");
     for (line, step) in markdown::steps(&document(name)) {

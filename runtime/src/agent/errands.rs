@@ -10,8 +10,7 @@ use tokio::sync::oneshot::Sender;
 use super::Agent;
 use super::tenants::{Around, HOST};
 use crate::clock::Clock;
-use crate::config::Config;
-use crate::contract::Wanted;
+use crate::config::{Config, MeterFilter};
 use crate::discovery::Snapshot;
 use crate::hypervisor::Groups;
 use crate::hypervisor::reader::{Reading, Want};
@@ -22,14 +21,15 @@ use crate::modules::registry::Unkept;
 use crate::sandbox::host::state::State;
 use crate::sandbox::turns::Gate;
 use crate::sandbox::{Names, Sandbox};
+use crate::schedule::plan::{self, Work};
 
 /// What somebody wants. Whoever does not wait for the answer any more gets none.
 #[derive(Debug)]
 pub enum Errand {
     /// What it takes to prepare a module.
     Surroundings(Sender<Surroundings>),
-    /// Statistics as a deployment's module reads them, now.
-    Read(Key, Vec<Wanted>, Sender<Result<ReadFor, String>>),
+    /// Statistics as a deployment's module needs them, now.
+    Read(Key, Arc<Ready>, Sender<Result<ReadFor, String>>),
     /// Another life for a deployment.
     Change(Box<Order>, Sender<Result<Changed, Refused>>),
 }
@@ -66,7 +66,9 @@ pub struct ReadFor {
     pub projects: Arc<BTreeSet<String>>,
     /// What the version that runs remembers.
     pub state: Arc<State>,
-    /// Groups that it reads.
+    /// What the operator's pollsters are to measure of that if it is a transformer, which is handed it.
+    pub feeding: Vec<Work>,
+    /// Groups that it reads itself.
     pub groups: Groups,
     /// Those of them that anybody else reads.
     pub shared: Groups,
@@ -144,7 +146,7 @@ impl Agent {
     pub async fn run_errand(&mut self, errand: Errand) {
         match errand {
             Errand::Surroundings(answer) => drop(answer.send(self.surroundings())),
-            Errand::Read(key, reads, answer) => drop(answer.send(self.read_for(&key, &reads).await)),
+            Errand::Read(key, ready, answer) => drop(answer.send(self.read_for(&key, &ready).await)),
             Errand::Change(order, answer) => drop(answer.send(self.change(*order).await)),
         }
     }
@@ -171,13 +173,17 @@ impl Agent {
         }
     }
 
-    /// Reads what a deployment's module would read in a slot, of its tenant's guests alone.
-    async fn read_for(&mut self, key: &Key, reads: &[Wanted]) -> Result<ReadFor, String> {
+    /// Reads what a deployment's module would read in a slot, of its tenant's guests alone. For a transformer that is
+    /// what others read whose samples it is handed.
+    async fn read_for(&mut self, key: &Key, ready: &Ready) -> Result<ReadFor, String> {
+        let feeding = if ready.converts() { self.feeding(&ready.source.meters) } else { Vec::new() };
+        let modules = feeding.iter().map(|work| &work.module).chain([&ready.module]);
+        let reads = modules.flat_map(|module| &module.description.reads);
         let projects = Arc::new(self.config.tenants.projects_of(&key.tenant));
         let holdings = self.directory.holdings();
         let mut want = Want::default();
         want.and_stopped(self.config.guests.report_stopped);
-        want.add_of(reads.iter(), &holdings.of(&projects).guests);
+        want.add_of(reads, &holdings.of(&projects).guests);
         want.know(holdings.into_known());
         let began = self.clock.now();
         let reading = self.reader.read(&want).await.map_err(|error| error.to_string())?;
@@ -186,7 +192,17 @@ impl Agent {
         let Reading { at, groups, records, .. } = reading;
         let snapshot = Arc::new(Snapshot::assemble(&mut self.directory, groups, &records, &[], at));
         let state = self.tenants.get(key).and_then(|deployed| deployed.state()).unwrap_or_default();
-        Ok(ReadFor { snapshot, projects, state, groups: want.all_groups(), shared: self.read_by_others(key), took })
+        let groups = if ready.converts() { Groups::NONE } else { want.all_groups() };
+        Ok(ReadFor { snapshot, projects, state, feeding, groups, shared: self.read_by_others(key), took })
+    }
+
+    /// What the operator's pollsters measure of guests, in whichever slots, that may be among these meters.
+    fn feeding(&self, meters: &MeterFilter) -> Vec<Work> {
+        let polling = &self.config.polling;
+        let intervals: Vec<u64> = polling.sources.iter().map(|source| source.interval.as_secs()).collect();
+        let mut work = plan::plan(polling, &self.modules.pollsters, &intervals);
+        work.retain(|work| work.may_give(meters));
+        work
     }
 
     /// Groups that the operator's modules and other deployments read.

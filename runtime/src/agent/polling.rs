@@ -15,7 +15,7 @@ use crate::sandbox::turns;
 use crate::sandbox::{Failure, Landed, Module, Names, Sandbox};
 
 /// What a module is polled with.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Poll {
     /// Where it runs.
     pub sandbox: Arc<Sandbox>,

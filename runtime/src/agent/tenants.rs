@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::task::{self, JoinError, JoinSet};
 
 use self::converting::Pending;
+pub(crate) use self::converting::{Convert, Converted};
 use self::deployed::Place;
 pub use self::deployed::{Deployed, HOST};
 use self::slot::Answer;

@@ -69,11 +69,17 @@ pub struct Deployed {
     pub doubts: Vec<String>,
 }
 
-/// What came of running a module once, on what was read for it. Nothing of it was kept.
+/// What came of running a module on what was read for it. Nothing of it was kept.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DryRun {
-    /// Whether it did not run at all: what a transformer is handed is there in a slot only.
+    /// Whether it is a transformer, which is handed what the operator's pollsters measured for this.
     pub is_transformer: bool,
+    /// Samples that it was handed in a slot, if it is one.
+    #[serde(default)]
+    pub handed: u64,
+    /// Slots that it ran in. A transformer that gives nothing in the first one is handed the same in a second.
+    #[serde(default)]
+    pub slots: u32,
     /// Guests that it was handed.
     pub guests: u32,
     /// Resources that it was handed: guests and their parts.
@@ -82,9 +88,9 @@ pub struct DryRun {
     pub meters: Vec<DryMeter>,
     /// Samples that it gave and that are wanted.
     pub samples: u64,
-    /// Fuel that it used.
+    /// Fuel that it used in the last of them.
     pub fuel: u64,
-    /// Fuel that it may use for as many resources.
+    /// Fuel that it may use for as many resources, or samples.
     pub fuel_granted: u64,
     /// Bytes of memory that its instance had.
     pub memory: u64,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::agent::usage;
 use crate::config::polling::Source;
-use crate::config::{Config, Polling, Problems};
+use crate::config::{Config, MeterFilter, Polling, Problems};
 use crate::discovery::Resources;
 use crate::sandbox::Module;
 
@@ -112,6 +112,14 @@ impl Work {
     pub fn selection(&self) -> Selection {
         let declared = self.sources.iter().map(|(_, selection)| selection).chain(&self.declared);
         self.meters.iter().chain(declared).fold(Selection::default(), Selection::or)
+    }
+
+    /// Whether it may give any of these meters, of guests.
+    pub fn may_give(&self, meters: &MeterFilter) -> bool {
+        let described = self.meters.iter().zip(&self.module.description.meters);
+        let mut of_guests = described.filter(|(selection, _)| selection.guests);
+        of_guests.any(|(_, meter)| meters.matches(&meter.name))
+            || self.sources.iter().any(|(_, selection)| selection.guests)
     }
 
     /// The resources that a meter declared at run time is wanted of.

@@ -1,6 +1,7 @@
 //! Modules that are deployed through the control socket.
 
 mod killed;
+mod transformers;
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;

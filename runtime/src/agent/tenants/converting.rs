@@ -46,7 +46,7 @@ pub(super) struct Pending {
 
 /// What a version of a transformer said and gave.
 #[derive(Debug)]
-pub(super) struct Converted {
+pub(crate) struct Converted {
     /// Its inputs.
     pub inputs: Vec<String>,
     /// What it said that it gives for them.
@@ -56,8 +56,8 @@ pub(super) struct Converted {
 }
 
 /// What a transformer is called with.
-#[derive(Debug)]
-pub(super) struct Convert {
+#[derive(Debug, Clone)]
+pub(crate) struct Convert {
     pub sandbox: Arc<Sandbox>,
     pub ledger: Arc<Ledger>,
     pub tenant: Arc<str>,

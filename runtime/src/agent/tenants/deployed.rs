@@ -62,7 +62,7 @@ pub struct Deployed {
 }
 
 /// What a transformer said that it gives, by its inputs.
-pub(super) type Described = HashMap<Vec<String>, Arc<Gives>>;
+pub(crate) type Described = HashMap<Vec<String>, Arc<Gives>>;
 
 /// Sets of inputs of which is kept what a transformer makes of them.
 const MOST_DESCRIBED: usize = 64;

@@ -32,10 +32,10 @@ fn tried(run: &DryRun) -> String {
         count(run.resources.into(), "resource"),
     );
     if run.is_transformer {
-        return "dry run     none: what a transformer is handed is there in a slot only\n".to_owned();
+        out += &format!("handed      {} from the operator's pollsters\n", count(run.handed, "sample"));
     }
-    if run.guests == 0 {
-        out += "            its tenant has no guest here now, so nothing is known of how it does\n";
+    if let Some(doubt) = doubt(run) {
+        out += &format!("            {doubt}\n");
     }
     let fuel = format!("{} of {}, {}", short(*fuel), short(*fuel_granted), percent(*fuel, *fuel_granted));
     out += &format!("fuel        {fuel}\n");
@@ -51,6 +51,22 @@ fn tried(run: &DryRun) -> String {
     }
     out += &failures("\nfailures\n", &run.failures);
     out
+}
+
+/// Why what came of it says little.
+fn doubt(run: &DryRun) -> Option<&'static str> {
+    let DryRun { is_transformer, guests, handed, slots, samples, .. } = run;
+    match (is_transformer, handed) {
+        _ if *guests == 0 => Some("its tenant has no guest here now, so nothing is known of how it does"),
+        (true, 0) => {
+            Some("so nothing is known of how it does: what its tenant's own give is handed to it in slots only")
+        }
+        (true, _) if *slots > 1 && *samples == 0 && run.failures.is_empty() => {
+            Some("it gave no samples for them, nor for the same an interval later: it may need more slots")
+        }
+        (true, _) if *slots > 1 => Some("it gave nothing for them; this is what came of the same an interval later"),
+        _ => None,
+    }
 }
 
 fn reads(reads: &Reads) -> String {
@@ -142,6 +158,8 @@ mod tests {
             signed_by: Some("release".into()),
             dry_run: DryRun {
                 is_transformer: false,
+                handed: 0,
+                slots: 1,
                 guests: 2,
                 resources: 6,
                 meters: vec![DryMeter {
@@ -196,6 +214,32 @@ mod tests {
         assert!(said.lines().all(|line| line.len() < 110), "{said}");
         let odd = said.chars().find(|c| c.is_control() && *c != '\n');
         assert_eq!(odd, None);
+    }
+
+    #[test]
+    fn a_transformer_says_what_it_was_handed() {
+        for (handed, slots, samples, words) in [
+            (4, 1, 2, "handed      4 samples from the operator's pollsters\nfuel"),
+            (
+                4,
+                2,
+                2,
+                "pollsters\n            it gave nothing for them; this is what came of the same an interval later\n",
+            ),
+            (4, 2, 0, "pollsters\n            it gave no samples for them, nor for the same an interval later: it may"),
+            (
+                0,
+                1,
+                0,
+                "handed      0 samples from the operator's pollsters\n            so nothing is known of how it does",
+            ),
+        ] {
+            let mut tried = example();
+            tried.dry_run = DryRun { is_transformer: true, handed, slots, samples, ..tried.dry_run };
+            let said = super::deployed(&tried, true);
+            assert!(said.contains(words), "no {words:?} in\n{said}");
+        }
+        assert!(!super::deployed(&example(), true).contains("handed"));
     }
 
     #[test]
