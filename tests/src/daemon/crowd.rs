@@ -29,8 +29,14 @@ const SLOTS: u32 = 20;
 const MOST_SLOTS: u32 = 1_000;
 /// Seconds from slot to slot: two hundred modules take their time where nothing is optimised.
 const INTERVAL: u64 = if cfg!(debug_assertions) { 4 } else { 1 };
-/// What modules may ask, and should not have.
-const PATHS: [&str; 5] = ["/granted/metadata", "/granted/aside", "/granted/round", "/granted/large", "/granted/slow"];
+/// What modules may ask, and should not have, with what is said of that.
+const PATHS: [(&str, &[&str]); 5] = [
+    ("/granted/metadata", &["GET http://169.254.169.254/latest/meta-data/, where a redirect leads, is not granted"]),
+    ("/granted/aside", &[]),
+    ("/granted/round", &["redirects once more after"]),
+    ("/granted/large", &[]),
+    ("/granted/slow", &[]),
+];
 /// What the memory of the daemon may differ by, from the first half of the last slots to the second.
 const FLAT: u64 = 16 << 20;
 
@@ -49,6 +55,10 @@ struct Wrong {
     config: String,
     /// Grants beside those that all have.
     grants: String,
+    /// What the server is asked for by it.
+    asks: Option<&'static str>,
+    /// What is said of it in the log.
+    said: &'static [&'static str],
 }
 
 /// What came of honest modules so far, by source and slot.
@@ -142,10 +152,9 @@ impl Cloud {
     }
 
     /// The next so many kinds of what can be done wrong.
-    fn deploy_hostile(&self, wrongs: &[Wrong], round: usize) {
-        let hostile: Vec<_> = modules().filter(|(owner, module)| is_hostile(*owner, *module)).collect();
-        let next = wrongs.iter().cycle().skip(round * hostile.len());
-        for ((owner, module), Wrong { bytes, config, grants }) in hostile.into_iter().zip(next) {
+    fn deploy_hostile(&self, wrongs: &[&Wrong]) {
+        let hostile = modules().filter(|(owner, module)| is_hostile(*owner, *module));
+        for ((owner, module), Wrong { bytes, config, grants, .. }) in hostile.zip(wrongs) {
             // Others of its tenant wait while it burns what it may. Requests cost fuel, while nobody waits.
             let fuel = if grants.is_empty() { "fuel_base: 5000000" } else { "fuel_base: 1000000000" };
             self.deploy(owner, module, bytes, config, (grants, fuel));
@@ -255,49 +264,38 @@ fn server(over: &Arc<(Mutex<bool>, Condvar)>) -> Server {
 /// All that can be done wrong.
 fn wrongs(server: &Server) -> Vec<Wrong> {
     let is_wrong = |kind: &Kind| kind.ends != Ends::Landing || !kind.config.is_empty();
-    let wrong = |kind: Kind| Wrong { bytes: kind.bytes, config: kind.config, grants: String::new() };
-    let mut wrongs: Vec<Wrong> = kinds::all().into_iter().filter(is_wrong).map(wrong).collect();
+    let wrong = |bytes, config| Wrong { bytes, config, grants: String::new(), asks: None, said: &[] };
+    let kinds = kinds::all().into_iter().filter(is_wrong);
+    let mut wrongs: Vec<Wrong> = kinds.map(|kind| wrong(kind.bytes, kind.config)).collect();
     // Gives a meter of the operator's.
     let cpu = wasmeter::modules::built_in().find(|module| module.name == "cpu").unwrap();
-    wrongs.push(Wrong { bytes: cpu.wasm.into(), config: String::new(), grants: String::new() });
+    wrongs.push(wrong(cpu.wasm.into(), String::new()));
     let asking: Arc<[u8]> = std::fs::read(asking()).unwrap().into();
-    let port = server.address.port();
     let here = format!("http: ['GET,POST {}'], addresses: [127.0.0.1]", server.url("/granted"));
-    let asks = |urls: &[String], grants: &str| {
-        let requests: Vec<Value> = urls.iter().map(|url| json!({"url": url})).collect();
-        let (config, grants) = (json!({"requests": requests}).to_string(), grants.to_owned());
-        Wrong { bytes: Arc::clone(&asking), config, grants }
+    let mut asks = |requests: Value, grants: &str, asks, said| {
+        let (bytes, config) = (Arc::clone(&asking), json!({"requests": requests}).to_string());
+        wrongs.push(Wrong { bytes, config, grants: grants.to_owned(), asks, said });
     };
-    for path in PATHS {
-        wrongs.push(asks(&[server.url(path)], &here));
+    for (path, said) in PATHS {
+        asks(json!([{"url": server.url(path)}]), &here, Some(path), said);
     }
     // What is granted to nobody, and a name that leads where nobody may go.
     let ungranted =
         ["http://169.254.169.254/latest/meta-data/".to_owned(), server.url("/"), server.url("/granted/../x")];
-    wrongs.push(asks(&ungranted, &here));
-    let by_name = format!("http://localhost:{port}/granted");
-    wrongs.push(asks(std::slice::from_ref(&by_name), &format!("http: ['{by_name}']")));
+    let ungranted = ungranted.map(|url| json!({"url": url}));
+    asks(json!(ungranted), &here, None, &["GET http://169.254.169.254/latest/meta-data/ is not granted"]);
+    let by_name = format!("http://localhost:{}/granted", server.address.port());
+    let grant = format!("http: ['{by_name}']");
+    let said = &["localhost has an address that is not public, so no connection is made"];
+    asks(json!([{"url": by_name}]), &grant, None, said);
     // More than it may, as fast as it can.
-    let config = json!({"requests": [{"url": server.url("/granted"), "times": 100}]}).to_string();
-    wrongs.push(Wrong { bytes: asking, config, grants: here });
+    asks(json!([{"url": server.url("/granted"), "times": 100}]), &here, Some("/granted"), &[]);
     wrongs
 }
 
-/// No server hears of what is not granted, and each module that asks was heard.
-fn asked_what_is_granted(server: &Server, log: &str) {
-    let seen = server.seen();
-    let path = |seen: &String| seen.split(' ').nth(1).unwrap().to_owned();
-    let asked: BTreeSet<String> = seen.iter().map(path).collect();
-    let granted: BTreeSet<String> = PATHS.iter().chain(&["/granted"]).map(ToString::to_string).collect();
-    assert_eq!(asked, granted);
-    for words in [
-        "GET http://169.254.169.254/latest/meta-data/, where a redirect leads, is not granted",
-        "GET http://169.254.169.254/latest/meta-data/ is not granted",
-        "localhost has an address that is not public, so no connection is made",
-        "redirects once more after",
-    ] {
-        assert!(log.contains(words), "{words:?} is not said");
-    }
+/// What the server was asked for.
+fn asked(server: &Server) -> BTreeSet<String> {
+    server.seen().iter().map(|seen| seen.split(' ').nth(1).unwrap().to_owned()).collect()
 }
 
 /// What the daemon says about a tenant is said about nobody else.
@@ -315,20 +313,29 @@ fn a_fifth_that_is_hostile_costs_nobody_anything() {
     let server = server(&over);
     let wrongs = wrongs(&server);
     let slots = (SLOTS * repeat()).min(MOST_SLOTS) as usize;
-    let rounds = wrongs.len().div_ceil(modules().count() / HOSTILE);
+    let at_once = modules().count() / HOSTILE;
+    let rounds = wrongs.len().div_ceil(at_once);
     assert!(rounds >= 3 && slots >= 2 * rounds, "{rounds} rounds in {slots} slots");
+    let of_round = |round: usize| wrongs.iter().cycle().skip(round * at_once).take(at_once).collect::<Vec<_>>();
     cloud.deploy_honest();
-    cloud.deploy_hostile(&wrongs, 0);
+    cloud.deploy_hostile(&of_round(0));
     let daemon = cloud.folder.start("run");
     let (mut came, mut memory) = (Came::default(), Vec::new());
     for round in 0..rounds {
         if round > 0 {
-            cloud.deploy_hostile(&wrongs, round);
+            cloud.deploy_hostile(&of_round(round));
             daemon.signal(Signal::HUP);
         }
         for slot in (0..slots).filter(|slot| slot * rounds / slots == round) {
             cloud.slots(&mut came, slot + 1);
             memory.push(daemon.memory());
+        }
+        // Each of them was at it before the next ones come.
+        for Wrong { asks, said, .. } in of_round(round) {
+            until("what is asked", || asks.is_none_or(|path| asked(&server).contains(path)).then_some(()));
+            for words in *said {
+                until(words, || daemon.log().contains(words).then_some(()));
+            }
         }
         cloud.logs_are_own();
         cloud.metrics_are_own(&daemon);
@@ -337,7 +344,8 @@ fn a_fifth_that_is_hostile_costs_nobody_anything() {
     let log = daemon.end();
     *over.0.lock().unwrap() = true;
     over.1.notify_all();
-    asked_what_is_granted(&server, &log);
+    let granted: BTreeSet<String> = wrongs.iter().filter_map(|wrong| wrong.asks).map(str::to_owned).collect();
+    assert_eq!(asked(&server), granted, "no server hears of what is not granted");
     cloud.read(&mut came);
     let mut missing = Vec::new();
     for (owner, module) in modules().filter(|(owner, module)| !is_hostile(*owner, *module)) {
