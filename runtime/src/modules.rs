@@ -16,6 +16,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use self::deployment::Key;
 use crate::agent::usage;
 use crate::config::daemon::{Config, ModuleEntry, Transform};
 use crate::config::{MeterFilter, Pipelines, Place, Problems};
@@ -51,11 +52,20 @@ pub struct Modules {
     /// Transformers with the meters that they are for, in the order of the configuration.
     pub transformers: Vec<(MeterFilter, Arc<Module>)>,
     /// Transformers of pipelines' sinks, sink by sink in the order of the configuration.
-    pub sinks: Vec<Vec<Arc<Module>>>,
+    pub sinks: Vec<Vec<Step>>,
     /// Names of the meters that they describe.
     pub names: Names,
     /// What is odd about how they are configured.
     pub warnings: Problems,
+}
+
+/// A transformer in a sink's chain.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// The operator's.
+    Own(Arc<Module>),
+    /// A tenant's, which runs as it was deployed.
+    Deployed(Key),
 }
 
 /// Why modules were not loaded.
@@ -162,7 +172,7 @@ struct Loading<'a> {
     refused: bool,
     pollsters: Vec<Arc<Module>>,
     transformers: Vec<(MeterFilter, Arc<Module>)>,
-    sinks: Vec<Vec<Arc<Module>>>,
+    sinks: Vec<Vec<Step>>,
     names: Names,
 }
 
@@ -282,9 +292,17 @@ impl Loading<'_> {
         let mut taken = HashSet::new();
         for (number, sink) in pipelines.sinks.iter().enumerate() {
             let mut inputs = self.inputs(pipelines, number);
-            let mut modules = Vec::with_capacity(sink.transformers.len());
+            let mut steps = Vec::with_capacity(sink.transformers.len());
             for (place, transformer) in sink.transformers.iter().enumerate() {
                 let key = format!("sinks[{number}].transformers[{place}]");
+                match transformer.deployment() {
+                    Some(Ok(deployment)) => {
+                        steps.push(Step::Deployed(deployment));
+                        continue;
+                    }
+                    Some(Err(_)) => break,
+                    None => {}
+                }
                 let name = link_name(&sink.name, &transformer.name, &mut taken);
                 let named = self.config.modules.iter().find(|entry| entry.name == transformer.name);
                 let limits = named.map_or(self.config.sandbox.limits, |entry| entry.limits);
@@ -305,7 +323,7 @@ impl Loading<'_> {
                 match configured {
                     Ok((module, gives)) => {
                         inputs = gives.meters.clone();
-                        modules.push(Arc::new(module));
+                        steps.push(Step::Own(Arc::new(module)));
                     }
                     Err(failure) => {
                         self.refused |= failure.cause != Cause::BadDescription;
@@ -320,10 +338,12 @@ impl Loading<'_> {
                     }
                 }
             }
-            self.sinks.push(modules);
+            self.sinks.push(steps);
         }
         let is_known = |name: &str| self.config.modules.iter().any(|entry| entry.name == name && entry.file.is_some());
-        problems.extend(pipelines.check_transformers(self.config.pipeline_file.as_deref(), is_known));
+        let is_deployed = |key: &Key| self.config.deployments.files.iter().any(|deployment| deployment.key == *key);
+        let file = self.config.pipeline_file.as_deref();
+        problems.extend(pipelines.check_transformers(file, is_known, is_deployed));
         self.problems.extend(problems);
     }
 

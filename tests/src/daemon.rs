@@ -1,5 +1,6 @@
 //! `wasmeter run`: samples slot by slot, whatever happens meanwhile.
 
+mod chaining;
 mod crowd;
 pub mod dashboards;
 mod deploying;

@@ -57,8 +57,8 @@ impl Agent {
         self.transform(&mut slot, &mut modules).await;
         slot.samples.extend(self.metered(&usage, &snapshot.resources, &others, at));
         self.forget(at);
-        self.begin(due.into_iter().map(|due| (due.key, due.run)), &snapshot, &slot, measured);
         modules.extend(self.sink(&mut slot).await);
+        self.begin(due.into_iter().map(|due| (due.key, due.run)), &snapshot, &slot, measured);
         drop(alone);
         self.tally.cycles += 1;
         self.tally.samples += slot.len() as u64;
@@ -193,9 +193,9 @@ impl Agent {
 
     /// Hands the samples of a slot to pipelines' sinks, and adds what comes out.
     pub(super) async fn sink(&mut self, slot: &mut Slot) -> Vec<ModuleReport> {
-        let around = self.around_chains();
+        let (around, shares) = (self.around_chains(), self.shares(&slot.resources));
         let Self { sinks, directory, ids, taps, .. } = self;
-        let reports = sinks.run(&around, directory, ids, slot).await;
+        let reports = sinks.run(&around, directory, ids, slot, &shares).await;
         taps.show(sinks, slot);
         for report in &reports {
             self.failed(&report.name, &report.failures);

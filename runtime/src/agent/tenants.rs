@@ -21,6 +21,7 @@ pub use self::deployed::{Deployed, HOST};
 use self::slot::Answer;
 use super::Restored;
 use super::report::ModuleReport;
+use super::tally::Tally;
 use crate::clock::Moment;
 use crate::config::{Config, daemon as config};
 use crate::discovery::holdings::{Holding, Holdings};
@@ -32,6 +33,7 @@ use crate::modules::deploying::terms::{Fitting, Operators};
 use crate::modules::deploying::{Prepared, Ready};
 use crate::modules::deployment::{Deployment, Key, Version};
 use crate::modules::life::{Change, Idle, Rules, Run};
+use crate::pipeline::sinks::share::Held;
 use crate::pipeline::{Samples, Slot};
 use crate::sandbox::Names;
 use crate::sandbox::host::state::State;
@@ -87,6 +89,9 @@ const CALLS: usize = 2;
 /// Seconds of a budget that are saved up at least: what a module needs that looks for an odd guest comes at once.
 const SAVED: u64 = 10;
 
+/// Why samples come to nothing that come to a transformer in a chain in a slot in which it does not run.
+const NOT_RUNNING: &str = "not-running";
+
 /// What runs of a deployment, and what keeps it from running.
 #[derive(Debug, Clone)]
 pub struct Standing {
@@ -120,6 +125,15 @@ pub struct Landing {
     pub reports: Vec<ModuleReport>,
     /// What became of deployments by it, and what failed last.
     pub changes: Vec<(Key, Vec<Change>, Option<String>)>,
+    /// Who waits for it no more.
+    pub arrived: Arrived,
+}
+
+/// Whose answers landed, and from which number on resources are parts that they declared.
+#[derive(Debug)]
+pub struct Arrived {
+    who: Vec<(Key, u64)>,
+    first: u32,
 }
 
 /// Says what became of a deployment, a line for each change.
@@ -498,6 +512,29 @@ impl Tenants {
         }
     }
 
+    /// Hands on what came to transformers in chains to those that wait for it. Gives back what came to nobody.
+    fn hand_held(&mut self, slot: &Slot, Arrived { who, first }: &Arrived, mut held: Held) -> Held {
+        let declared: Vec<Resource> =
+            (*first..slot.resources.len()).filter_map(|number| slot.resources.get(number)).cloned().collect();
+        for pending in self.pending.iter_mut().filter(|pending| pending.is_in_chain && pending.at == slot.at) {
+            if let Some(samples) = held.remove(&pending.key) {
+                pending.take(samples.iter(), *first, &declared);
+            }
+            pending.waits.retain(|waited| !who.contains(waited));
+        }
+        held
+    }
+
+    /// Counts what came to transformers in chains that do not run in its slot.
+    fn unhandled(&self, held: Held, tally: &mut Tally) {
+        for (key, samples) in held {
+            let count: usize = samples.iter().map(|samples| samples.column.len()).sum();
+            let owner =
+                self.deployed.get(&key).map_or_else(|| key.to_string().into(), |there| Arc::clone(&there.owner));
+            tally.failed(&owner, NOT_RUNNING, u32::try_from(count).unwrap_or(u32::MAX));
+        }
+    }
+
     /// Hands on what landed of a slot to transformers that wait for it.
     fn hand_on(
         &mut self,
@@ -508,7 +545,7 @@ impl Tenants {
         declared: &[Resource],
     ) {
         let Self { pending, deployed, .. } = self;
-        for pending in pending.iter_mut().filter(|pending| pending.at == at) {
+        for pending in pending.iter_mut().filter(|pending| !pending.is_in_chain && pending.at == at) {
             let Some(deployed) = deployed.get(&pending.key) else {
                 pending.waits.clear();
                 continue;

@@ -21,6 +21,7 @@ use super::matching::{FEWER_PATTERNS, MOST_PATTERNS};
 use super::polling::Polling;
 use super::problem::{Place, Problems, Severity, quoted, shown};
 use super::yaml::{self, Kind, Section};
+use crate::modules::deployment::Key;
 
 pub use self::matcher::{Matcher, Takers};
 pub use self::publisher::Publisher;
@@ -136,22 +137,53 @@ impl Pipelines {
     }
 
     /// Reports each transformer of a sink that is none: neither of [`TRANSFORMERS`] nor known otherwise. `file` is the
-    /// one that this was read from.
-    pub fn check_transformers(&self, file: Option<&Path>, is_known: impl Fn(&str) -> bool) -> Problems {
+    /// one that this was read from, and `deployed` says what is known of a tenant's deployment.
+    pub fn check_transformers(
+        &self,
+        file: Option<&Path>,
+        is_known: impl Fn(&str) -> bool,
+        is_deployed: impl Fn(&Key) -> bool,
+    ) -> Problems {
         let mut problems = Problems::of(file);
+        let mut deployments = HashSet::new();
         for (number, sink) in self.sinks.iter().enumerate() {
             for (at, transformer) in sink.transformers.iter().enumerate() {
-                if TRANSFORMERS.contains(&transformer.name.as_str()) || is_known(&transformer.name) {
-                    continue;
+                let key = format!("sinks[{number}].transformers[{at}]");
+                let who = format!("sink {}", quoted(&sink.name));
+                let place = transformer.place;
+                match transformer.deployment() {
+                    Some(Err(why)) => {
+                        let remedy = "Write TENANT/NAME, or the name of a transformer without a slash";
+                        problems.error(place, &format!("{key}.name"), format!("{who}: {why}"), remedy);
+                    }
+                    Some(Ok(deployment)) => {
+                        if !transformer.parameters.value().is_null() {
+                            let message = format!("{who}: {deployment} cannot be told anything here");
+                            let remedy = "Write `parameters: {}`, and what it is told as `config` of its deployment";
+                            problems.error(place, &format!("{key}.parameters"), message, remedy);
+                        }
+                        if !is_deployed(&deployment) {
+                            let message = format!("{who}: no file in the folder of deployments describes {deployment}");
+                            let remedy = "Unless it is deployed by an order, what is of its tenant ends there";
+                            problems.warning(place, &format!("{key}.name"), message, remedy);
+                        }
+                        if !deployments.insert(deployment.clone()) {
+                            let message = format!("{who}: {deployment} stands in a chain already");
+                            let remedy = "Have it stand in one place, or deploy its module once more by another name";
+                            problems.error(place, &format!("{key}.name"), message, remedy);
+                        }
+                    }
+                    None if TRANSFORMERS.contains(&transformer.name.as_str()) || is_known(&transformer.name) => {}
+                    None => {
+                        let message = format!("{who}: No transformer named {} loaded", shown(&transformer.name));
+                        let remedy = format!(
+                            "Name one of {}, a module that has a file under `modules` in wasmeter.yaml, or a tenant's \
+                             deployment as TENANT/NAME",
+                            TRANSFORMERS.join(", "),
+                        );
+                        problems.error(place, &format!("{key}.name"), message, remedy);
+                    }
                 }
-                let message =
-                    format!("sink {}: No transformer named {} loaded", quoted(&sink.name), shown(&transformer.name));
-                let remedy = format!(
-                    "Name one of {}, or a module that has a file under `modules` in wasmeter.yaml",
-                    TRANSFORMERS.join(", "),
-                );
-                let key = format!("sinks[{number}].transformers[{at}].name");
-                problems.error(transformer.place, &key, message, remedy);
             }
         }
         problems

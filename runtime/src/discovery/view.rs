@@ -21,6 +21,17 @@ impl View {
         Self { visible: resources.with_parts(&roots), roots }
     }
 
+    /// A view of all other roots.
+    pub fn others(&self, resources: &Resources) -> Self {
+        let (mut others, mut start) = (Vec::with_capacity(self.roots.len() + 1), resources.roots().start);
+        for root in &self.roots {
+            others.push(start..root.start);
+            start = root.end;
+        }
+        others.push(start..resources.roots().end);
+        Self::of(resources, others)
+    }
+
     /// How many roots there are.
     pub fn roots(&self) -> u32 {
         self.roots.iter().map(|range| range.end - range.start).sum()
@@ -59,17 +70,6 @@ impl View {
             }
         }
         Ok(())
-    }
-
-    /// Whether all of these may be seen, in whatever order.
-    pub fn admits_any_order(&self, numbers: &[u32]) -> Result<(), Forged> {
-        match self.admits(numbers) {
-            Err(Forged::Order(_)) => {
-                let unseen = numbers.iter().find(|number| !self.contains(**number));
-                unseen.map_or(Ok(()), |number| Err(Forged::Unseen(*number)))
-            }
-            other => other,
-        }
     }
 
     /// Views of at most so many roots each.

@@ -8,8 +8,8 @@ use super::route::Route;
 use crate::agent::OPERATOR;
 use crate::clock::Moment;
 use crate::contract::{self, Column, Meter, Note};
-use crate::discovery::Resources;
 use crate::discovery::resource::Resource;
+use crate::discovery::{Resources, View};
 use crate::publish::id::FirstId;
 use crate::sandbox::host::texts::Text;
 
@@ -69,6 +69,23 @@ impl Samples {
             OPERATOR => SOURCE.into(),
             tenant => format!("{tenant}/{}", self.module).into(),
         }
+    }
+
+    /// Those of resources that a view sees, if there are any. Nothing of others comes along, not even a text.
+    pub fn seen_by(&self, view: &View) -> Option<Self> {
+        let column = view.slice(&self.column);
+        if column.is_empty() {
+            return None;
+        }
+        let note = |note: &NoteColumn| NoteColumn {
+            key: Arc::clone(&note.key),
+            column: view.slice(&note.column),
+            texts: Arc::clone(&note.texts),
+        };
+        let notes = self.notes.iter().map(note).filter(|note| !note.column.is_empty()).collect();
+        let (module, tenant) = (Arc::clone(&self.module), Arc::clone(&self.tenant));
+        let (meter, at, first_id) = (Arc::clone(&self.meter), self.at, self.first_id);
+        Some(Self { module, tenant, meter, at, column, notes, first_id, route: self.route.clone() })
     }
 }
 

@@ -2,11 +2,17 @@
 //!
 //! What a sink does not transform keeps its place in the slot, and is told which further outputs it is for. What comes
 //! out of a chain of transformers is new, and for the sink's publishers alone.
+//!
+//! Tenants' transformers run beside the slot. What a chain hands to one of them waits here to be taken; what that gives
+//! comes back with a slot of its own, and goes on where it left the chain.
+
+pub mod share;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use self::share::{Held, Shares};
 use super::chain::{Handed, Made, Surroundings, Transformer};
 use super::flow::Flow;
 use super::route::{Route, Tag};
@@ -15,6 +21,8 @@ use crate::agent::report::ModuleReport;
 use crate::config::Pipelines;
 use crate::config::pipeline::Matcher;
 use crate::discovery::Directory;
+use crate::modules::Step;
+use crate::modules::deployment::Key;
 use crate::publish::id::Ids;
 use crate::sandbox::{Module, Names};
 
@@ -30,6 +38,8 @@ pub struct Sinks {
     flow: Flow,
     /// How many of the samples of the last slot were handed over; the others came out.
     handed: usize,
+    /// What is to be handed to tenants' transformers.
+    held: Held,
 }
 
 /// A chain of transformers and its publishers.
@@ -44,28 +54,57 @@ struct Sink {
 
 /// A transformer in a chain.
 #[derive(Debug)]
-struct Link {
+enum Link {
+    /// The operator's.
+    Own(Own),
+    /// A tenant's, by the name of its deployment.
+    Deployed(Key),
+}
+
+/// A transformer of the operator's.
+#[derive(Debug)]
+struct Own {
     transformer: Transformer,
     /// Names of its meters. They are its own: what comes out of a sink may bear any name.
     names: Arc<Names>,
+}
+
+/// What chains need along their way.
+struct Along<'a> {
+    around: &'a Surroundings,
+    directory: &'a mut Directory,
+    ids: &'a mut Ids,
+    slot: &'a mut Slot,
+    shares: &'a Shares,
+    held: &'a mut Held,
+    reports: &'a mut Vec<ModuleReport>,
+}
+
+/// Samples on their way through a chain.
+struct Batch {
+    /// The sink.
+    sink: usize,
+    /// Which of its links comes next.
+    next: usize,
+    samples: Vec<Samples>,
 }
 
 // === impl Sinks ===
 
 impl Sinks {
     /// The sinks of these pipelines, with the modules that they transform with.
-    pub fn of(pipelines: Option<&Pipelines>, modules: &[Vec<Arc<Module>>]) -> Self {
+    pub fn of(pipelines: Option<&Pipelines>, chains: &[Vec<Step>]) -> Self {
         let Some(pipelines) = pipelines else { return Self::default() };
         let nothing = Vec::new();
         let sinks = (0..).zip(&pipelines.sinks).map(|(number, sink): (usize, _)| {
             let outputs = sink.publishers.iter().filter_map(|publisher| publisher.output.as_deref());
-            let modules = modules.get(number).unwrap_or(&nothing);
+            let chain = chains.get(number).unwrap_or(&nothing);
             // Two sinks may have the same transformers, and remember different things.
-            let link = |(place, module): (usize, &Arc<Module>)| {
-                let work = [format!("pipeline:{}", sink.name), place.to_string()];
-                Link { transformer: Transformer::new(Arc::clone(module), &work), names: Arc::default() }
+            let link = |(place, step): (usize, &Step)| match step {
+                Step::Own(module) => Link::Own(Own::of(module, &sink.name, place)),
+                Step::Deployed(key) => Link::Deployed(key.clone()),
             };
-            let (publishers, links) = (outputs.map(Tag::of).collect(), (0..).zip(modules).map(link).collect());
+            let (publishers, links) = (outputs.map(Tag::of).collect(), (0..).zip(chain).map(link).collect());
             Sink { name: sink.name.clone(), publishers, links, made: Vec::new() }
         });
         let sinks: Vec<Sink> = sinks.collect();
@@ -75,22 +114,46 @@ impl Sinks {
             flow: Flow::of(pipelines.pipelines.len(), sinks.iter().map(|sink| sink.links.len())),
             sinks,
             handed: 0,
+            held: Held::default(),
         }
     }
 
-    /// All transformers.
+    /// The operator's transformers.
     pub fn transformers(&self) -> impl Iterator<Item = &Transformer> {
-        self.sinks.iter().flat_map(|sink| sink.links.iter().map(|link| &link.transformer))
+        self.sinks.iter().flat_map(|sink| &sink.links).filter_map(Link::own).map(|own| &own.transformer)
     }
 
-    /// All transformers.
+    /// The same, to be changed.
     pub fn transformers_mut(&mut self) -> impl Iterator<Item = &mut Transformer> {
-        self.sinks.iter_mut().flat_map(|sink| sink.links.iter_mut().map(|link| &mut link.transformer))
+        let links = self.sinks.iter_mut().flat_map(|sink| &mut sink.links);
+        links.filter_map(Link::own_mut).map(|own| &mut own.transformer)
     }
 
-    /// All transformers, without anything else.
+    /// The same, without anything else.
     pub fn into_transformers(self) -> impl Iterator<Item = Transformer> {
-        self.sinks.into_iter().flat_map(|sink| sink.links.into_iter().map(|link| link.transformer))
+        let links = self.sinks.into_iter().flat_map(|sink| sink.links);
+        links.filter_map(|link| if let Link::Own(own) = link { Some(own.transformer) } else { None })
+    }
+
+    /// Deployments that stand in chains: of each chain those of a tenant in their order.
+    pub fn deployed(&self) -> impl Iterator<Item = &Key> {
+        self.sinks.iter().flat_map(|sink| &sink.links).filter_map(Link::deployed)
+    }
+
+    /// The deployments that stand before this one in its chain; `None` if it stands in none.
+    pub fn before(&self, key: &Key) -> Option<Vec<&Key>> {
+        let chains = self.sinks.iter().map(|sink| sink.links.iter().filter_map(Link::deployed));
+        let mut found = chains.filter_map(|chain| {
+            let chain: Vec<&Key> = chain.collect();
+            let place = chain.iter().position(|known| *known == key)?;
+            Some(chain.into_iter().take(place).collect())
+        });
+        found.next()
+    }
+
+    /// What is to be handed to tenants' transformers, and was not taken before.
+    pub fn take_held(&mut self) -> Held {
+        std::mem::take(&mut self.held)
     }
 
     /// How many samples went through what, since the configuration is in force.
@@ -113,18 +176,63 @@ impl Sinks {
 
     /// Hands samples of a slot to the sinks that take them. Each pipeline's are handed to its chain at once: they are a
     /// batch, and its end is where transformers that wait for more let go of what they have. A transformer that fails
-    /// loses its own output only.
+    /// loses its own output only. `shares` says what deployments are handed.
     pub async fn run(
         &mut self,
         around: &Surroundings,
         directory: &mut Directory,
         ids: &mut Ids,
         slot: &mut Slot,
+        shares: &Shares,
     ) -> Vec<ModuleReport> {
-        let Some(matcher) = &mut self.matcher else { return Vec::new() };
+        if self.matcher.is_none() {
+            return Vec::new();
+        }
         self.flow.turn_to(slot.at);
-        self.handed = slot.samples.len();
         self.sinks.iter_mut().for_each(|sink| sink.made.clear());
+        let mut batches = self.come_back(slot, shares);
+        self.handed = slot.samples.len();
+        batches.extend(self.taken(slot));
+        let mut reports = Vec::new();
+        for Batch { sink: number, next, samples } in batches {
+            let Some(sink) = self.sinks.get_mut(number) else { continue };
+            let (held, flow) = (&mut self.held, &mut self.flow);
+            let mut along = Along { around, directory, ids, slot: &mut *slot, shares, held, reports: &mut reports };
+            let made = sink.run(&mut along, samples, next, |link, gave, failed| {
+                flow.transformed(number, link, gave, failed);
+            });
+            let made = made.await;
+            flow.gave(number, made.iter().map(|samples| samples.column.len()).sum());
+            let first = slot.samples.len();
+            slot.samples.extend(made);
+            sink.made.push(first..slot.samples.len());
+        }
+        reports
+    }
+
+    /// Takes what tenants' transformers gave out of a slot, to go on in the chains that they stand in.
+    fn come_back(&mut self, slot: &mut Slot, shares: &Shares) -> Vec<Batch> {
+        let mut batches = Vec::new();
+        for (number, sink) in (0..).zip(&self.sinks) {
+            for (place, link) in (0..).zip(&sink.links) {
+                let Some(key) = link.deployed().filter(|key| shares.converts(key)) else { continue };
+                let gave = |samples: &mut Samples| {
+                    *samples.tenant == *key.tenant.as_str() && *samples.module == *key.name.as_str()
+                };
+                let samples: Vec<Samples> = slot.samples.extract_if(.., gave).collect();
+                let count = samples.iter().map(|samples| samples.column.len()).sum();
+                if count > 0 {
+                    self.flow.transformed(number, place, count, 0);
+                    batches.push(Batch { sink: number, next: place + 1, samples });
+                }
+            }
+        }
+        batches
+    }
+
+    /// What each pipeline with transformers takes. What goes to sinks without any is told so.
+    fn taken(&mut self, slot: &mut Slot) -> Vec<Batch> {
+        let Some(matcher) = &mut self.matcher else { return Vec::new() };
         // Places of samples, by pipeline in their order.
         let mut batches: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (place, samples) in slot.samples.iter_mut().enumerate() {
@@ -144,54 +252,84 @@ impl Sinks {
                 self.flow.took(*pipeline, samples.column.len());
             }
         }
-        let mut reports = Vec::new();
-        for (pipeline, places) in batches {
-            let Some(number) = self.ends.get(pipeline).copied() else { continue };
-            let sink = self.sinks.get_mut(number).filter(|sink| !sink.links.is_empty());
-            let Some(sink) = sink else { continue };
-            let taken = places.into_iter().filter_map(|place| slot.samples.get(place)).cloned().collect();
-            let before = reports.len();
-            let made = sink.run(around, directory, ids, slot, taken, &mut reports).await;
-            for (link, report) in reports.iter().skip(before).enumerate() {
-                let failed = report.failures.iter().map(|(_, samples)| *samples).sum();
-                self.flow.transformed(number, link, report.samples, failed);
-            }
-            self.flow.gave(number, made.iter().map(|samples| samples.column.len()).sum());
-            let first = slot.samples.len();
-            slot.samples.extend(made);
-            sink.made.push(first..slot.samples.len());
-        }
-        reports
+        let batch = |(pipeline, places): (usize, Vec<usize>)| {
+            let sink = self.ends.get(pipeline).copied()?;
+            self.sinks.get(sink).filter(|sink| !sink.links.is_empty())?;
+            let samples = places.into_iter().filter_map(|place| slot.samples.get(place)).cloned().collect();
+            Some(Batch { sink, next: 0, samples })
+        };
+        batches.into_iter().filter_map(batch).collect()
     }
 }
 
 // === impl Sink ===
 
 impl Sink {
-    /// Hands a batch from one transformer to the next. Parts that they declare become the slot's.
+    /// Hands a batch from one transformer to the next, from the one at `next` on. Parts that they declare become the
+    /// slot's. `count` is told how many samples each gave, and failed for.
     async fn run(
         &mut self,
-        around: &Surroundings,
-        directory: &mut Directory,
-        ids: &mut Ids,
-        slot: &mut Slot,
+        along: &mut Along<'_>,
         mut batch: Vec<Samples>,
-        reports: &mut Vec<ModuleReport>,
+        next: usize,
+        mut count: impl FnMut(usize, usize, u32),
     ) -> Vec<Samples> {
         let route = Route::to(self.publishers.clone());
-        for Link { transformer, names } in &mut self.links {
-            let handed: Vec<&Samples> = batch.iter().filter(|samples| !samples.column.is_empty()).collect();
-            if handed.is_empty() {
-                return Vec::new();
+        for (place, link) in self.links.iter_mut().enumerate().skip(next) {
+            batch.retain(|samples| !samples.column.is_empty());
+            if batch.is_empty() {
+                return batch;
             }
-            Arc::make_mut(names).next_slot();
-            let handed = Handed { samples: &handed, resources: &slot.resources, at: slot.at };
-            let Made { report, samples, declared } =
-                transformer.run(around, directory, names, ids, handed, &route).await;
-            slot.declare(declared);
-            reports.push(report);
-            batch = samples;
+            batch = match link {
+                Link::Own(own) => {
+                    let Made { report, samples, declared } = own.run(along, &batch, &route).await;
+                    along.slot.declare(declared);
+                    let failed = report.failures.iter().map(|(_, samples)| *samples).sum();
+                    count(place, report.samples, failed);
+                    along.reports.push(report);
+                    samples
+                }
+                Link::Deployed(key) => along.shares.split(key, batch, &along.slot.resources, along.held),
+            };
+        }
+        // What deployments do not take passes by, and is new like what they give.
+        for samples in &mut batch {
+            samples.first_id = along.ids.take(along.slot.at, samples.column.len());
+            samples.route = route.clone();
         }
         batch
+    }
+}
+
+// === impl Link ===
+
+impl Link {
+    fn own(&self) -> Option<&Own> {
+        if let Self::Own(own) = self { Some(own) } else { None }
+    }
+
+    fn own_mut(&mut self) -> Option<&mut Own> {
+        if let Self::Own(own) = self { Some(own) } else { None }
+    }
+
+    fn deployed(&self) -> Option<&Key> {
+        if let Self::Deployed(key) = self { Some(key) } else { None }
+    }
+}
+
+// === impl Own ===
+
+impl Own {
+    fn of(module: &Arc<Module>, sink: &str, place: usize) -> Self {
+        let work = [format!("pipeline:{sink}"), place.to_string()];
+        Self { transformer: Transformer::new(Arc::clone(module), &work), names: Arc::default() }
+    }
+
+    async fn run(&mut self, along: &mut Along<'_>, batch: &[Samples], route: &Route) -> Made {
+        let Self { transformer, names } = self;
+        Arc::make_mut(names).next_slot();
+        let samples: Vec<&Samples> = batch.iter().collect();
+        let handed = Handed { samples: &samples, resources: &along.slot.resources, at: along.slot.at };
+        transformer.run(along.around, along.directory, names, along.ids, handed, route).await
     }
 }

@@ -202,6 +202,6 @@ fn cases_that_cannot_be_run_say_why() {
     }
     let folder = case(CASE);
     folder.write("pipeline.yaml", RATE.replace("100.0 / 10**9", "100.0 /"));
-    folder.run("pipeline test cases/case.yaml").is(70).complains("the transformer rate_of_change of the sink cpu_util");
+    folder.run("pipeline test cases/case.yaml").is(64).complains("the transformer rate_of_change of the sink cpu_util");
     folder.run("pipeline test").is(64).complains("<FILE>...");
 }

@@ -15,7 +15,7 @@ use crate::support::program::{Folder, until};
 use crate::support::{hostile, resources};
 
 /// Sends a request, and gives the status and the body of the answer.
-fn ask(folder: &Folder, method: &str, path: &str, body: &[u8]) -> (u16, String) {
+pub(super) fn ask(folder: &Folder, method: &str, path: &str, body: &[u8]) -> (u16, String) {
     try_ask(folder, method, path, body).expect("an answer")
 }
 

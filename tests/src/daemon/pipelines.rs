@@ -133,7 +133,7 @@ sinks:
     ran.complains(
         "pipeline.yaml:7:14: error: the transformer delta of the sink bad: bad-description: target.name is both",
     )
-    .complains("pipeline.yaml:9:14: error: sink bad: No transformer named nothing loaded");
+    .complains("pipeline.yaml:9:14: error: sink `bad`: No transformer named nothing loaded");
 }
 
 /// A transformer that fails loses its own output only.

@@ -14,11 +14,11 @@ use crate::clock::{Clock, Moment};
 use crate::config::MeterFilter;
 use crate::contract::Batch;
 use crate::discovery::resource::Resource;
-use crate::discovery::{Resources, Snapshot, View};
+use crate::discovery::{Resources, Snapshot};
 use crate::modules::deployment::Key;
 use crate::modules::life::Run;
+use crate::pipeline::Samples;
 use crate::pipeline::chain::{Batches, Done, Work};
-use crate::pipeline::samples::{NoteColumn, Samples};
 use crate::sandbox::halves::Answers;
 use crate::sandbox::host::Gives;
 use crate::sandbox::host::state::State;
@@ -42,6 +42,8 @@ pub(super) struct Pending {
     pub samples: Vec<Samples>,
     /// Those that it waits for.
     pub waits: BTreeSet<(Key, u64)>,
+    /// Whether it is in a sink's chain, and handed what comes to it there.
+    pub is_in_chain: bool,
 }
 
 /// What a version of a transformer said and gave.
@@ -72,23 +74,6 @@ pub(crate) struct Convert {
     pub samples: Arc<Vec<Samples>>,
     pub sure: u64,
     pub clock: Arc<dyn Clock>,
-}
-
-/// Samples as far as a view sees them, if it sees any. Nothing of others comes along, not even a text.
-pub(super) fn sliced(samples: &Samples, view: &View) -> Option<Samples> {
-    let column = view.slice(&samples.column);
-    if column.is_empty() {
-        return None;
-    }
-    let note = |note: &NoteColumn| NoteColumn {
-        key: Arc::clone(&note.key),
-        column: view.slice(&note.column),
-        texts: Arc::clone(&note.texts),
-    };
-    let notes = samples.notes.iter().map(note).filter(|note| !note.column.is_empty()).collect();
-    let (module, tenant) = (Arc::clone(&samples.module), Arc::clone(&samples.tenant));
-    let (meter, at, first_id) = (Arc::clone(&samples.meter), samples.at, samples.first_id);
-    Some(Samples { module, tenant, meter, at, column, notes, first_id, route: samples.route.clone() })
 }
 
 // === impl Pending ===
@@ -153,9 +138,10 @@ impl Convert {
 mod tests {
     use super::*;
     use crate::contract::{Column, Kind, Meter, Values};
-    use crate::discovery::Label;
     use crate::discovery::resource::{GuestResources, Ident};
+    use crate::discovery::{Label, View};
     use crate::modules::life::Idle;
+    use crate::pipeline::samples::NoteColumn;
     use crate::publish::id::Ids;
     use crate::sandbox::host::texts::Text;
 
@@ -199,12 +185,12 @@ mod tests {
     fn nothing_of_others_comes_along() {
         let resources = resources();
         let view = View::of(&resources, resources.guests_of(|project| project == "ours"));
-        let sliced = sliced(&samples(&[0, 1, 2]), &view).unwrap();
+        let sliced = samples(&[0, 1, 2]).seen_by(&view).unwrap();
         let batches = Batches::of(&[&sliced]);
         assert_eq!(batches.all[0].column.resources, [0, 2]);
         let texts: Vec<&str> = batches.texts.iter().map(|text| &*text.text).collect();
         assert_eq!(texts, ["note of 0", "note of 2", "name"]);
-        assert!(super::sliced(&samples(&[1]), &view).is_none());
+        assert!(samples(&[1]).seen_by(&view).is_none());
     }
 
     #[test]
@@ -215,7 +201,16 @@ mod tests {
         let slot = Arc::new(resources.with_declared(vec![part(0), part(1)]));
         let (key, run) = (Key::new("a".parse().unwrap(), "b".parse().unwrap()), Run::Nothing(Idle::Paused));
         let (samples_of_slot, waits) = (vec![samples(&[0, 3])], BTreeSet::new());
-        let mut pending = Pending { key, number: 1, run, at: AT, resources: slot, samples: samples_of_slot, waits };
+        let mut pending = Pending {
+            key,
+            number: 1,
+            run,
+            at: AT,
+            resources: slot,
+            samples: samples_of_slot,
+            waits,
+            is_in_chain: false,
+        };
         pending.take([samples(&[0, 2, 3])].iter(), resources.len(), &[part(2)]);
         pending.take([samples(&[2])].iter(), resources.len(), &[]);
         let numbers: Vec<&[u32]> = pending.samples.iter().map(|samples| &*samples.column.resources).collect();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use crate::config::MeterFilter;
 use crate::contract::Wanted;
 use crate::discovery::holdings::Holding;
 use crate::modules::budget::Demand;
@@ -172,6 +173,11 @@ impl Deployed {
     /// Whether a transformer is for samples of a meter, whichever version of it runs.
     pub(super) fn takes(&self, meter: &str) -> bool {
         self.ready.values().any(|ready| ready.source.meters.matches(meter))
+    }
+
+    /// The meters that it is for, whichever version of it runs.
+    pub(super) fn meters(&self) -> Vec<MeterFilter> {
+        self.ready.values().map(|ready| ready.source.meters.clone()).collect()
     }
 
     /// Keeps what a version said of these inputs.

@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::converting::{Convert, Converted, Pending, sliced};
+use super::converting::{Convert, Converted, Pending};
 use super::room::Room;
-use super::{Deployed, Landing};
+use super::{Arrived, Deployed, Landing};
 use crate::agent::Agent;
 use crate::agent::polling::{Poll, Polled};
 use crate::agent::report::ModuleReport;
@@ -19,6 +19,7 @@ use crate::modules::deploying::Ready;
 use crate::modules::deployment::Key;
 use crate::modules::life::{Instance, Outcome, Ran, Run, StateId};
 use crate::pipeline::Slot;
+use crate::pipeline::sinks::share::{Share, Shares};
 use crate::pipeline::stamp::Stamper;
 use crate::sandbox::host::state::State;
 use crate::sandbox::{Cause, Landed};
@@ -212,6 +213,7 @@ impl Agent {
     ) {
         let chunk = u32::try_from(self.config.sandbox.chunk).unwrap_or(u32::MAX);
         let (mut begun, mut transformers): (BTreeSet<(Key, u64)>, Vec<Pending>) = Default::default();
+        let mut held = self.sinks.take_held();
         // All that a tenant deployed sees the same.
         let mut views: HashMap<Arc<str>, View> = HashMap::new();
         for (key, run) in due {
@@ -227,18 +229,17 @@ impl Agent {
                 deployed.busy = true;
                 let roots = slot.resources.guests_of(|project| projects.contains(project));
                 let view = View::of(&slot.resources, roots);
-                let taken = slot.samples.iter().take(measured).filter(|samples| deployed.takes(&samples.meter.name));
-                let samples = taken.filter_map(|samples| sliced(samples, &view)).collect();
+                let is_in_chain = self.sinks.before(&key).is_some();
+                let samples = if is_in_chain {
+                    held.remove(&key).unwrap_or_default()
+                } else {
+                    let measured = slot.samples.iter().take(measured);
+                    let taken = measured.filter(|samples| deployed.takes(&samples.meter.name));
+                    taken.filter_map(|samples| samples.seen_by(&view)).collect()
+                };
                 let (number, resources) = (deployed.number, Arc::clone(&slot.resources));
-                transformers.push(Pending {
-                    key,
-                    number,
-                    run,
-                    at: slot.at,
-                    resources,
-                    samples,
-                    waits: BTreeSet::new(),
-                });
+                let (at, waits) = (slot.at, BTreeSet::new());
+                transformers.push(Pending { key, number, run, at, resources, samples, waits, is_in_chain });
                 continue;
             }
             let deployed = &*deployed;
@@ -267,12 +268,44 @@ impl Agent {
             begun.insert((key.clone(), deployed.number));
             self.spawn(key, run, (snapshot.at, Arc::clone(&snapshot.resources)), view.resources(), jobs);
         }
+        self.tenants.unhandled(held, &mut self.tally);
+        let numbers: Vec<(Key, u64)> =
+            transformers.iter().map(|pending| (pending.key.clone(), pending.number)).collect();
         for mut pending in transformers {
             let own = begun.iter().filter(|(key, _)| key.tenant == pending.key.tenant);
-            pending.waits = own.cloned().collect();
+            let before = self.sinks.before(&pending.key).unwrap_or_default();
+            let before = numbers.iter().filter(|(key, _)| key.tenant == pending.key.tenant && before.contains(&key));
+            pending.waits = own.chain(before).cloned().collect();
             self.tenants.pending.push(pending);
         }
         self.begin_transformers();
+    }
+
+    /// Hands the samples of a landing to pipelines' sinks, adds what comes out, and hands what came to transformers of
+    /// tenants' there to those.
+    pub async fn sink_landed(&mut self, slot: &mut Slot, arrived: &Arrived) -> Vec<ModuleReport> {
+        let reports = self.sink(slot).await;
+        let held = self.sinks.take_held();
+        let unhandled = self.tenants.hand_held(slot, arrived, held);
+        self.tenants.unhandled(unhandled, &mut self.tally);
+        self.begin_transformers();
+        reports
+    }
+
+    /// What tenants' transformers in chains are handed of what comes to them there.
+    pub(in crate::agent) fn shares(&self, resources: &Resources) -> Shares {
+        let share = |key: &Key| {
+            let deployed = self.tenants.deployed.get(key);
+            // A pollster measures, wherever it is named.
+            if deployed.is_some_and(|deployed| !deployed.ready.is_empty() && !deployed.converts()) {
+                return None;
+            }
+            let projects = self.config.tenants.projects_of(&key.tenant);
+            let guests = resources.guests_of(|project| projects.contains(project));
+            let meters = deployed.filter(|deployed| !deployed.ready.is_empty()).map(Deployed::meters);
+            Some((key.clone(), Share { guests, meters }))
+        };
+        Shares::of(self.sinks.deployed().filter_map(share))
     }
 
     /// Has transformers begin that wait for nobody any more.
@@ -457,11 +490,13 @@ impl Agent {
         }
         self.tenants.let_go();
         let (samples, declared) = stamper.finish();
-        self.tenants.hand_on(at, &gave, &samples, resources.len(), &declared);
+        let first = resources.len();
+        self.tenants.hand_on(at, &gave, &samples, first, &declared);
         self.begin_transformers();
         let mut slot = Slot { at, resources, samples };
         slot.declare(declared);
         self.tally.samples += slot.len() as u64;
-        Some(Landing { slot, reports, changes })
+        let arrived = Arrived { first, who: gave.into_iter().map(|(key, number, _)| (key, number)).collect() };
+        Some(Landing { slot, reports, changes, arrived })
     }
 }

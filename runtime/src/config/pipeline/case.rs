@@ -1,6 +1,5 @@
 //! A case of `wasmeter pipeline test`: samples that go into pipelines, and what comes out of their sinks.
 
-use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +8,7 @@ use serde_json::{Map, Number, Value};
 
 use super::Pipelines;
 use crate::config::matching::{MOST_PATTERNS, MeterFilter};
-use crate::config::problem::{Place, Problems, Severity, quoted};
+use crate::config::problem::{Place, Problems, Severity, quoted, shown};
 use crate::config::yaml::{self, Kind, Node, Refusal, Section, report};
 use crate::config::{duration, file};
 use crate::contract;
@@ -106,15 +105,23 @@ impl Case {
         }
     }
 
-    /// Reports sinks that there are not.
+    /// Reports sinks that there are not, or that cannot be run here.
     pub fn check(&self, file: &Path, pipelines: &Pipelines) -> Problems {
         let mut problems = Problems::of(Some(file));
-        let known: HashSet<&str> = pipelines.sinks.iter().map(|sink| sink.name.as_str()).collect();
-        for expected in self.expected.iter().filter(|expected| !known.contains(expected.sink.as_str())) {
-            let message = format!("there is no sink {}", quoted(&expected.sink));
-            let names: Vec<&str> = pipelines.sinks.iter().take(5).map(|sink| sink.name.as_str()).collect();
-            let remedy = format!("Write one of the pipelines', such as {}", names.join(", "));
-            problems.error(expected.place, &format!("out.{}", expected.sink), message, remedy);
+        for expected in &self.expected {
+            let key = format!("out.{}", expected.sink);
+            let Some(sink) = pipelines.sinks.iter().find(|sink| sink.name == expected.sink) else {
+                let message = format!("there is no sink {}", quoted(&expected.sink));
+                let names: Vec<&str> = pipelines.sinks.iter().take(5).map(|sink| sink.name.as_str()).collect();
+                let remedy = format!("Write one of the pipelines', such as {}", names.join(", "));
+                problems.error(expected.place, &key, message, remedy);
+                continue;
+            };
+            if let Some(deployed) = sink.transformers.iter().find(|transformer| transformer.deployment().is_some()) {
+                let message = format!("{} of the sink runs where it is deployed only", shown(&deployed.name));
+                let remedy = "Leave it out in another pipeline.yaml, and test its module with wasmeter module test";
+                problems.error(expected.place, &key, message, remedy);
+            }
         }
         problems
     }

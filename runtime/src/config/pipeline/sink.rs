@@ -7,6 +7,7 @@ use crate::config::daemon::ModuleConfig;
 use crate::config::named::{Named, text};
 use crate::config::problem::{Place, Problems, Severity};
 use crate::config::yaml::{Kind, Node, Section, report};
+use crate::modules::deployment::{InvalidName, InvalidTenant, Key};
 
 /// The most transformers of one sink, and the most publishers.
 const LONGEST_CHAIN: usize = 100;
@@ -29,7 +30,7 @@ pub struct Sink {
 /// A transformer in a sink's chain.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Transformer {
-    /// The name of a built-in one, or of an operator's module.
+    /// The name of a built-in one, of an operator's module, or of a tenant's deployment, as `TENANT/NAME`.
     pub name: String,
     /// What it is told; null for nothing.
     pub parameters: ModuleConfig,
@@ -103,6 +104,14 @@ fn publishers(sink: &mut Named<'_, '_>) -> Option<Vec<Publisher>> {
 // === impl Transformer ===
 
 impl Transformer {
+    /// The deployment of a tenant's that it names, if it names one.
+    pub fn deployment(&self) -> Option<Result<Key, String>> {
+        let (tenant, name) = self.name.split_once('/')?;
+        let tenant = tenant.parse().map_err(|error: InvalidTenant| error.to_string());
+        let name = name.parse().map_err(|error: InvalidName| error.to_string());
+        Some(tenant.and_then(|tenant| Ok(Key::new(tenant, name?))))
+    }
+
     fn read(node: &Node, path: &str, sink: &mut Named<'_, '_>) -> Option<Self> {
         let section = Section::of(node, path, &["name", "parameters"], Severity::Warning, sink.problems)?;
         let mut error = |key: &str, message: &str, remedy: &str| {

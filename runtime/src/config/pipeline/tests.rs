@@ -58,7 +58,7 @@ fn mitakas_file_is_read_as_it_is() {
     let intervals: Vec<u64> = polling.sources.iter().map(|source| source.interval.as_secs()).collect();
     assert_eq!(intervals, [600; 4]);
     assert_eq!(pipelines.publishers().len(), 1);
-    assert!(pipelines.check_transformers(None, |_| false).is_empty());
+    assert!(pipelines.check_transformers(None, |_| false, |_| false).is_empty());
 }
 
 #[test]
@@ -66,13 +66,41 @@ fn transformers_that_there_are_not_are_named() {
     let built_in: Vec<&str> = crate::modules::built_in().map(|module| module.name).collect();
     assert!(TRANSFORMERS.iter().all(|name| built_in.contains(name)), "{built_in:?}");
     let pipelines = fine(&MITAKA.replace("\"delta\"", "mine"));
-    assert!(pipelines.check_transformers(None, |name| name == "mine").is_empty());
+    assert!(pipelines.check_transformers(None, |name| name == "mine", |_| false).is_empty());
     assert_eq!(
-        pipelines.check_transformers(Some(Path::new("pipeline.yaml")), |name| name == "cpu").to_string(),
+        pipelines.check_transformers(Some(Path::new("pipeline.yaml")), |name| name == "cpu", |_| false).to_string(),
         "pipeline.yaml:56:13: error: sink `cpu_delta_sink`: No transformer named mine loaded. Name one of accumulator, \
-         aggregator, arithmetic, delta, rate_of_change, relabel, threshold, unit_conversion, or a module that has a \
-         file under `modules` in wasmeter.yaml",
+         aggregator, arithmetic, delta, rate_of_change, relabel, threshold, unit_conversion, a module that has a \
+         file under `modules` in wasmeter.yaml, or a tenant's deployment as TENANT/NAME",
     );
+}
+
+#[test]
+fn deployments_stand_in_one_place_and_are_told_nothing() {
+    let chain = |transformers: &str| {
+        let pipelines = fine(&format!(
+            "sources: [{{name: a, meters: ['*'], sinks: [b]}}]\nsinks:\n- name: b\n  transformers: {transformers}\n  \
+             publishers: [test://]\n"
+        ));
+        pipelines.check_transformers(None, |_| false, |key| key.to_string() == "acme/growth").to_string()
+    };
+    assert_eq!(chain("[{name: acme/growth, parameters: {}}]"), "");
+    for (transformers, expected) in [
+        ("[{name: acme/Growth, parameters: {}}]", "error: sink `b`: \"Growth\" is no name for a deployment"),
+        ("[{name: -/growth, parameters: {}}]", "error: sink `b`: \"-\" is no tenant"),
+        ("[{name: acme/growth, parameters: {a: 1}}]", "error: sink `b`: acme/growth cannot be told anything here"),
+        (
+            "[{name: acme/growth, parameters: {}}, {name: acme/growth, parameters: {}}]",
+            "error: sink `b`: acme/growth stands in a chain already",
+        ),
+        (
+            "[{name: acme/other, parameters: {}}]",
+            "warning: sink `b`: no file in the folder of deployments describes acme/other",
+        ),
+    ] {
+        let said = chain(transformers);
+        assert!(said.contains(expected), "{expected:?} is not in {said}");
+    }
 }
 
 #[test]

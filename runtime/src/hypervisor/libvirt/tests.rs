@@ -168,7 +168,7 @@ fn repeated_calls_leave_nothing_behind() {
     let (_, grown) = text.split_once("grown by ").unwrap_or_else(|| panic!("{text}"));
     let pages: usize = grown.split(' ').next().unwrap().parse().unwrap();
     // The least that could be left behind, such as a domain's handle in each round, comes to more.
-    assert!(pages < 50, "{text}");
+    assert!(pages < 20, "{text}");
 }
 
 fn repeat() -> usize {
@@ -186,9 +186,13 @@ fn repeat() -> usize {
         connect("test:///default").define(TEST).unwrap().unwrap();
     };
     (0..200).for_each(|_| round());
-    let before = resident();
-    (0..1000).for_each(|_| round());
-    resident().saturating_sub(before)
+    // What the allocator keeps for itself comes and goes; what is left behind is left behind each time.
+    let mut grown = || {
+        let before = resident();
+        (0..1000).for_each(|_| round());
+        resident().saturating_sub(before)
+    };
+    (0..5).map(|_| grown()).min().unwrap()
 }
 
 /// Pages of memory that this process occupies.

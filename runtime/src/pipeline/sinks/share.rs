@@ -1,0 +1,58 @@
+//! What tenants' transformers are handed of what comes to them in a chain: samples of their tenant's guests, and of the
+//! meters that they are for. Everything else passes by.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::config::MeterFilter;
+use crate::discovery::{Resources, View};
+use crate::modules::deployment::Key;
+use crate::pipeline::samples::Samples;
+
+/// Samples by the deployments that are to be handed them.
+pub type Held = BTreeMap<Key, Vec<Samples>>;
+
+/// What each deployment in a chain is handed.
+#[derive(Debug, Default)]
+pub struct Shares(BTreeMap<Key, Share>);
+
+/// What a deployment is handed.
+#[derive(Debug)]
+pub struct Share {
+    /// Its tenant's guests, as ascending ranges.
+    pub guests: Vec<Range<u32>>,
+    /// The meters that it is for, whichever version of it runs; `None` if there is no such deployment, so that nobody
+    /// knows: it is held back then, rather than delivered as it must not be.
+    pub meters: Option<Vec<MeterFilter>>,
+}
+
+// === impl Shares ===
+
+impl Shares {
+    /// What these are handed. Whoever is not among them transforms nothing.
+    pub fn of(shares: impl Iterator<Item = (Key, Share)>) -> Self {
+        Self(shares.collect())
+    }
+
+    /// Whether it transforms what it is handed.
+    pub(super) fn converts(&self, key: &Key) -> bool {
+        self.0.contains_key(key)
+    }
+
+    /// Holds what a deployment is to be handed of a batch, and gives back what passes by it.
+    pub(super) fn split(&self, key: &Key, batch: Vec<Samples>, resources: &Resources, held: &mut Held) -> Vec<Samples> {
+        let Some(Share { guests, meters }) = self.0.get(key) else { return batch };
+        let theirs = View::of(resources, guests.clone());
+        let others = theirs.others(resources);
+        let is_taken = |samples: &Samples| {
+            meters.as_ref().is_none_or(|meters| meters.iter().any(|meters| meters.matches(&samples.meter.name)))
+        };
+        let (taken, mut passing): (Vec<Samples>, Vec<Samples>) = batch.into_iter().partition(is_taken);
+        passing.extend(taken.iter().filter_map(|samples| samples.seen_by(&others)));
+        let mut taken = taken.iter().filter_map(|samples| samples.seen_by(&theirs)).peekable();
+        if taken.peek().is_some() {
+            held.entry(key.clone()).or_default().extend(taken);
+        }
+        passing
+    }
+}
