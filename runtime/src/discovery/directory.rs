@@ -14,14 +14,10 @@ use super::identity::{Identity, Idents};
 use super::label::Label;
 use super::owner::{Owner, Rules};
 use super::resource::{GuestResources, Ident, Part};
-use crate::clock::{Moment, SECOND};
+use crate::clock::Moment;
 use crate::hypervisor::devices::DEVICES;
 use crate::hypervisor::reader::{Reader, Reading};
 use crate::hypervisor::{Definition, HypervisorError, Record};
-
-/// How long a resource that is gone keeps its identity, and with it what modules remember of it: a guest that is
-/// rebooted or comes back from a migration within the hour goes on where it was.
-const REMEMBERED: u64 = 3600 * SECOND.unsigned_abs();
 
 /// Guests by their ids, with lasting identities for everything that is sampled.
 #[derive(Debug)]
@@ -52,7 +48,8 @@ struct Known {
     /// None until they are next used.
     labels: Option<Labels>,
     ident: Ident,
-    devices: HashMap<(PartKey, String), Ident>,
+    /// With when they were last there.
+    devices: HashMap<(PartKey, String), (Ident, u64)>,
     vcpus: HashMap<u32, (Ident, Arc<Label>)>,
 }
 
@@ -222,15 +219,17 @@ impl Directory {
             }
         }
         let labels = known.labels.as_ref()?;
-        let (guest, idents) = (present.definition.uuid, &mut self.idents);
+        let (guest, idents, now) = (present.definition.uuid, &mut self.idents, self.now);
         let mut parts: [Vec<(Ident, Arc<Label>)>; 3] = Default::default();
         for (kind, key, of_kind) in
             [(Part::Disk, PartKey::Disk, &labels.disks), (Part::Nic, PartKey::Nic, &labels.nics)]
         {
             let with_ident = of_kind.iter().map(|label| {
                 let device = (key, label.device.clone());
-                let meet = || idents.meet(key.identity(guest, &label.device));
-                (*known.devices.entry(device).or_insert_with(meet), Arc::clone(label))
+                let meet = || (idents.meet(key.identity(guest, &label.device)), now);
+                let (ident, seen) = known.devices.entry(device).or_insert_with(meet);
+                *seen = now;
+                (*ident, Arc::clone(label))
             });
             if let Some(place) = parts.get_mut(kind as usize) {
                 *place = with_ident.collect();
@@ -267,18 +266,29 @@ impl Directory {
         made
     }
 
+    /// How long a resource that is gone keeps its identity, and with it what modules remember of it: a guest that is
+    /// rebooted, or comes back from a migration before that, goes on where it was.
+    fn remembered(&self) -> u64 {
+        u64::try_from(self.rules.guests.remember.as_nanos()).unwrap_or(u64::MAX)
+    }
+
     /// Forgets what has been gone for long. Identities that are free for others from now on are to be forgotten
     /// everywhere else, too.
     pub fn forget(&mut self, now: Moment) -> Vec<Ident> {
-        let gone = |known: &Known| now.monotonic.saturating_sub(known.seen) > REMEMBERED;
-        for (_, known) in self.known.extract_if(|_, known| gone(known)) {
+        let remembered = self.remembered();
+        let is_old = |seen: u64| now.monotonic.saturating_sub(seen) > remembered;
+        for known in self.known.values_mut() {
+            let gone = known.devices.extract_if(|_, (_, seen)| is_old(*seen));
+            self.retired.extend(gone.map(|(_, (ident, _))| ident));
+        }
+        for (_, known) in self.known.extract_if(|_, known| is_old(known.seen)) {
             self.retired.push(known.ident);
-            self.retired.extend(known.devices.values());
+            self.retired.extend(known.devices.values().map(|(ident, _)| *ident));
             self.retired.extend(known.vcpus.values().map(|(ident, _)| *ident));
             self.retired.extend(self.declared.forget_guest(known.ident));
         }
-        self.retired.extend(self.declared.forget(now.monotonic));
-        let until = *self.expected_until.get_or_insert(now.monotonic.saturating_add(REMEMBERED));
+        self.retired.extend(self.declared.forget(now.monotonic, remembered));
+        let until = *self.expected_until.get_or_insert(now.monotonic.saturating_add(remembered));
         if now.monotonic > until {
             self.retired.extend(self.idents.missed());
         }

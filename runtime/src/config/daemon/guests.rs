@@ -1,16 +1,23 @@
 //! Which guests are metered, and whose they are where Nova does not say so.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use super::read::Reading;
+use crate::config::duration;
 use crate::config::problem::Severity;
 use crate::config::yaml::{Node, Section};
 use crate::hypervisor::NotePath;
 
 /// Which guests are metered, and whose they are where Nova does not say so.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct GuestRules {
     /// Whether guests that are shut off give what is known without their processes; Ceilometer's option
     /// `report_stopped_instance_metrics`.
     pub report_stopped: bool,
+    /// How long what modules remember of a guest or device outlives it: it may come back.
+    #[serde(serialize_with = "duration::serialize")]
+    pub remember: Duration,
     /// What to do with guests that Nova did not create.
     pub without_nova: WithoutNova,
     /// Their project. Those that have none are not metered.
@@ -42,7 +49,10 @@ pub struct Whose {
 /// The longest id of a project or user: what Keystone's tables take.
 const LONGEST_ID: usize = 255;
 
-const KEYS: [&str; 4] = ["report_stopped", "without_nova", "project", "user"];
+/// How long a guest may be remembered: longer than a live migration pauses it, and not for ever.
+const REMEMBER: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(7 * 24 * 3600);
+
+const KEYS: [&str; 5] = ["report_stopped", "remember", "without_nova", "project", "user"];
 
 // === impl GuestRules ===
 
@@ -50,6 +60,7 @@ impl GuestRules {
     pub(super) fn read(reading: &mut Reading<'_, '_>) -> Self {
         let section = reading.section("guests", &KEYS);
         let report_stopped = section.read("report_stopped", reading.problems, Node::boolean);
+        let remember = section.read("remember", reading.problems, |node| duration::read(node, &REMEMBER));
         let without_nova = section.read("without_nova", reading.problems, |node| match node.text() {
             Ok("skip") => Ok(WithoutNova::Skip),
             Ok("meter") => Ok(WithoutNova::Meter),
@@ -58,6 +69,7 @@ impl GuestRules {
         let was_refused = section.get("without_nova").is_some() && without_nova.is_none();
         let rules = Self {
             report_stopped: report_stopped.unwrap_or_default(),
+            remember: remember.unwrap_or(Self::default().remember),
             without_nova: without_nova.unwrap_or_default(),
             project: Whose::read(&section, "project", reading),
             user: Whose::read(&section, "user", reading),
@@ -86,6 +98,18 @@ impl GuestRules {
                     reading.problems.add(Severity::Warning, entry.place, &section.key(key), message, remedy);
                 }
             }
+        }
+    }
+}
+
+impl Default for GuestRules {
+    fn default() -> Self {
+        Self {
+            report_stopped: false,
+            remember: Duration::from_secs(3600),
+            without_nova: WithoutNova::default(),
+            project: Whose::default(),
+            user: Whose::default(),
         }
     }
 }

@@ -135,7 +135,7 @@ fn the_sample_says_what_the_defaults_are() {
             {"test": "test"},
         ],
         "guests": {
-            "report_stopped": false, "without_nova": "meter",
+            "report_stopped": false, "remember": "1h", "without_nova": "meter",
             "project": {"element": "{http://example.org/tenancy}tenant/@id", "default": "nobody"},
             "user": {"element": null, "default": "nobody"},
         },
@@ -155,7 +155,8 @@ fn the_sample_says_what_the_defaults_are() {
     assert_eq!((&defaults["outputs"], &defaults["pipeline"]), (&json!([]), &Value::Null));
     assert_eq!(defaults["metrics"], json!({"listen": [], "tls": null, "users": {}}));
     let nobody = json!({"element": null, "default": null});
-    let guests = json!({"report_stopped": false, "without_nova": "skip", "project": nobody, "user": nobody});
+    let guests =
+        json!({"report_stopped": false, "remember": "1h", "without_nova": "skip", "project": nobody, "user": nobody});
     assert_eq!(defaults["guests"], guests);
 }
 

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::REMEMBERED;
 use crate::discovery::Ident;
 
 /// Parts of one guest that one module declared and that are remembered at once, beside those of the slot at hand.
@@ -54,12 +53,12 @@ impl Declared {
         self.guests.remove(&guest).unwrap_or_default().into_values().map(|part| part.ident)
     }
 
-    /// Forgets what has not been declared for long. These were its identities.
-    pub fn forget(&mut self, now: u64) -> Vec<Ident> {
+    /// Forgets what has not been declared for `remembered`. These were its identities.
+    pub fn forget(&mut self, now: u64, remembered: u64) -> Vec<Ident> {
         let mut gone = Vec::new();
         for parts in self.guests.values_mut() {
             let old = parts.extract_if(|_, part| {
-                part.by.retain(|(_, last)| now.saturating_sub(*last) <= REMEMBERED);
+                part.by.retain(|(_, last)| now.saturating_sub(*last) <= remembered);
                 part.by.is_empty()
             });
             gone.extend(old.map(|(_, part)| part.ident));

@@ -2,7 +2,8 @@ use std::collections::BTreeSet;
 
 use super::declared::DECLARED_PARTS;
 use super::*;
-use crate::clock::{Clock, ManualClock};
+use crate::clock::{Clock, ManualClock, SECOND};
+use crate::config::daemon::GuestRules;
 use crate::discovery::Snapshot;
 use crate::hypervisor::sim::Sim;
 use crate::hypervisor::{Connection, Groups, Guests, Hypervisor, Request};
@@ -39,6 +40,10 @@ impl Host {
         self.slot(1).resources.get(0).unwrap().ident
     }
 
+    fn remembered(&self) -> u64 {
+        self.directory.remembered()
+    }
+
     /// A slot after some nanoseconds.
     fn later(&mut self, nanoseconds: u64) {
         self.clock.pass(nanoseconds);
@@ -61,6 +66,31 @@ fn identities_outlast_new_definitions_and_configurations() {
 }
 
 #[test]
+fn devices_are_forgotten_when_they_have_been_gone_for_as_long_as_is_said() {
+    let mut host = Host::new();
+    let guests = GuestRules { remember: std::time::Duration::from_secs(90), ..GuestRules::default() };
+    host.directory.reconfigure(Rules { guests, ..Rules::default() });
+    let guest = host.guest();
+    let before = idents(&host.slot(1));
+    let records =
+        host.connection.read(&Request { groups: Groups::STATE | Groups::BLOCK, guests: Guests::All }).unwrap();
+    let definition = host.connection.define(records[0].guest).unwrap().unwrap();
+    host.directory.learn(Definition { disks: Vec::new(), ..definition.clone() }, 1);
+    let without = idents(&host.slot(1));
+    let gone: Vec<Ident> = before.iter().copied().filter(|ident| !without.contains(ident)).collect();
+    assert!(gone.len() == 1 && without.contains(&guest), "{before:?}, then {without:?}");
+    host.later(90 * SECOND.unsigned_abs());
+    assert!(host.directory.forget(host.clock.now()).is_empty());
+    // It comes back in time, as what it was, and is forgotten when it does not.
+    host.directory.learn(definition.clone(), 1);
+    assert_eq!(idents(&host.slot(1)), before);
+    host.directory.learn(Definition { disks: Vec::new(), ..definition }, 1);
+    host.later(91 * SECOND.unsigned_abs());
+    assert_eq!(host.directory.forget(host.clock.now()), gone);
+    assert_eq!(idents(&host.slot(1)), without);
+}
+
+#[test]
 fn declared_parts_are_forgotten_when_nobody_declares_them() {
     let mut host = Host::new();
     let (guest, [one, other]) = (host.guest(), ["one", "other"].map(Arc::from));
@@ -68,11 +98,11 @@ fn declared_parts_are_forgotten_when_nobody_declares_them() {
     let [left, same, right] = parts.map(|(module, suffix)| host.directory.declared(module, guest, suffix));
     assert_eq!(left, same, "a part that two modules declare is the same part");
     assert_ne!(left, right);
-    host.later(REMEMBERED / 2);
+    host.later(host.remembered() / 2);
     assert_eq!(host.directory.declared(&other, guest, "left"), left);
-    host.later(REMEMBERED / 2 + 1);
+    host.later(host.remembered() / 2 + 1);
     assert_eq!(host.directory.forget(host.clock.now()), [right]);
-    host.later(REMEMBERED / 2);
+    host.later(host.remembered() / 2);
     assert_eq!(host.directory.forget(host.clock.now()), [left]);
 }
 
@@ -124,7 +154,7 @@ fn a_guest_that_is_not_novas_is_not_asked_about_again() {
         host.directory.learn(Definition { nova: None, ..definition }, record.revision);
     }
     for _ in 0..3 {
-        host.clock.pass(REMEMBERED - 1);
+        host.clock.pass(host.remembered() - 1);
         host.directory.saw(&records, host.clock.now());
         host.directory.forget(host.clock.now());
         assert!(host.directory.unknown(&records).is_empty());
