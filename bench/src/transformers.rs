@@ -37,7 +37,7 @@ const TRANSFORMERS: [(&str, &str, f64); 8] = [
 const CPU_UTIL: &str = r#"{"target": {"name": "cpu_util", "unit": "%", "type": "gauge",
     "scale": "100.0 / (10**9 * (resource_metadata.cpu_number or 1))"}}"#;
 /// Copies of a state, so that its memory is seen among all of the process.
-const COPIES: usize = 50;
+const COPIES: usize = 100;
 
 /// Runs it.
 pub fn run(rounds: usize, bars: &mut Bars) -> Outcome {
@@ -157,15 +157,17 @@ impl Host {
     }
 }
 
-/// Bytes of memory that a state takes.
+/// Bytes of memory that a state takes. The first copies fill what the process has to spare.
 fn memory_of(state: &State) -> Result<f64, Box<dyn Error>> {
-    let mut all = Vec::with_capacity(COPIES);
-    let before = resident()?;
-    for _ in 0..COPIES {
+    let mut all = Vec::with_capacity(2 * COPIES);
+    let mut copy = |all: &mut Vec<State>| {
         let mut copy = State::default();
         copy.commit(state.all());
         all.push(copy);
-    }
+    };
+    (0..COPIES).for_each(|_| copy(&mut all));
+    let before = resident()?;
+    (0..COPIES).for_each(|_| copy(&mut all));
     let grown = resident()? - before;
     drop(all);
     Ok(grown / COPIES as f64)

@@ -5,6 +5,7 @@ mod declared;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use uuid::Uuid;
 
 use self::declared::Declared;
@@ -13,7 +14,7 @@ use super::holdings::Holdings;
 use super::identity::{Identity, Idents};
 use super::label::Label;
 use super::owner::{Owner, Rules};
-use super::resource::{GuestResources, Ident, Part};
+use super::resource::{GuestResources, Ident, Part, Resources};
 use crate::clock::Moment;
 use crate::hypervisor::devices::DEVICES;
 use crate::hypervisor::reader::{Reader, Reading};
@@ -23,7 +24,7 @@ use crate::hypervisor::{Definition, HypervisorError, Record};
 #[derive(Debug)]
 pub struct Directory {
     rules: Rules,
-    known: HashMap<Uuid, Known>,
+    known: FxHashMap<Uuid, Known>,
     /// Guests that nothing could be learned about, in this revision.
     undefined: HashMap<Uuid, u64>,
     roots: HashMap<String, (Ident, Arc<Label>)>,
@@ -35,6 +36,7 @@ pub struct Directory {
     /// Until when what an earlier run remembered may come, once time is known.
     expected_until: Option<u64>,
     retired: Vec<Ident>,
+    numbered: Numbered,
 }
 
 #[derive(Debug)]
@@ -48,10 +50,30 @@ struct Known {
     /// None until they are next used.
     labels: Option<Labels>,
     ident: Ident,
-    /// With when they were last there.
+    /// With when they were last there, or [`STILL_THERE`].
     devices: HashMap<(PartKey, String), (Ident, u64)>,
     vcpus: HashMap<u32, (Ident, Arc<Label>)>,
+    /// What it was in the last slot; none once it is something else.
+    here: Option<Here>,
 }
+
+/// A guest with its parts.
+#[derive(Debug)]
+struct Here {
+    vcpus: Vec<u32>,
+    resources: Arc<GuestResources>,
+}
+
+/// The resources of the last slot, and what they are numbers of.
+#[derive(Debug, Default)]
+struct Numbered {
+    guests: Vec<Arc<GuestResources>>,
+    others: Vec<(Ident, Arc<Label>)>,
+    resources: Arc<Resources>,
+}
+
+/// When a device was last there that is not gone.
+const STILL_THERE: u64 = u64::MAX;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum PartKey {
@@ -79,7 +101,7 @@ impl Directory {
     pub fn new(rules: Rules) -> Self {
         Self {
             rules,
-            known: HashMap::new(),
+            known: FxHashMap::default(),
             undefined: HashMap::new(),
             roots: HashMap::new(),
             declared: Declared::default(),
@@ -87,6 +109,7 @@ impl Directory {
             idents: Idents::default(),
             expected_until: None,
             retired: Vec::new(),
+            numbered: Numbered::default(),
         }
     }
 
@@ -166,7 +189,8 @@ impl Directory {
         let uuid = definition.uuid;
         let ident = self.idents.meet(Identity::Guest(uuid));
         let (devices, vcpus) = (HashMap::new(), HashMap::new());
-        let known = Known { definition, revision, seen: 0, state: -1, owner, labels: None, ident, devices, vcpus };
+        let (seen, state, labels, here) = (0, -1, None, None);
+        let known = Known { definition, revision, seen, state, owner, labels, ident, devices, vcpus, here };
         self.known.insert(uuid, known);
     }
 
@@ -198,54 +222,22 @@ impl Directory {
     }
 
     /// Identities and labels of a guest and its parts in this slot.
-    pub fn resources(&mut self, present: &Present<'_>) -> Option<GuestResources> {
-        let mut known = self.known.remove(&present.definition.uuid)?;
-        let resources = self.resources_of(&mut known, present);
-        self.known.insert(present.definition.uuid, known);
-        resources
+    pub fn resources(&mut self, present: &Present<'_>) -> Option<Arc<GuestResources>> {
+        let Self { known, rules, idents, now, .. } = self;
+        known.get_mut(&present.definition.uuid)?.resources(present, rules, idents, *now)
     }
 
-    fn resources_of(&mut self, known: &mut Known, present: &Present<'_>) -> Option<GuestResources> {
-        let owner = known.owner.as_ref()?;
-        if known.labels.is_none() || known.state != present.state {
-            let labels = guest::labels(&known.definition, owner, present.state, &self.rules);
-            known.labels = Some(labels);
-            known.state = present.state;
-            // A vCPU keeps its identity; its label repeats the guest's, which has just changed.
-            if let Some(labels) = &known.labels {
-                for (number, (_, label)) in &mut known.vcpus {
-                    *label = Arc::new(guest::vcpu_label(&labels.guest, *number));
-                }
-            }
+    /// All resources of a slot. Where nothing changed, they are those of the slot before.
+    pub fn number(&mut self, guests: Vec<Arc<GuestResources>>, others: Vec<(Ident, Arc<Label>)>) -> Arc<Resources> {
+        let Numbered { guests: known, others: known_others, resources } = &self.numbered;
+        let is_same = |(one, other): (&Arc<GuestResources>, &Arc<GuestResources>)| Arc::ptr_eq(one, other);
+        let are_guests = known.len() == guests.len() && known.iter().zip(&guests).all(is_same);
+        if are_guests && known_others.iter().map(|(ident, _)| ident).eq(others.iter().map(|(ident, _)| ident)) {
+            return Arc::clone(resources);
         }
-        let labels = known.labels.as_ref()?;
-        let (guest, idents, now) = (present.definition.uuid, &mut self.idents, self.now);
-        let mut parts: [Vec<(Ident, Arc<Label>)>; 3] = Default::default();
-        for (kind, key, of_kind) in
-            [(Part::Disk, PartKey::Disk, &labels.disks), (Part::Nic, PartKey::Nic, &labels.nics)]
-        {
-            let with_ident = of_kind.iter().map(|label| {
-                let device = (key, label.device.clone());
-                let meet = || (idents.meet(key.identity(guest, &label.device)), now);
-                let (ident, seen) = known.devices.entry(device).or_insert_with(meet);
-                *seen = now;
-                (*ident, Arc::clone(label))
-            });
-            if let Some(place) = parts.get_mut(kind as usize) {
-                *place = with_ident.collect();
-            }
-        }
-        let vcpus = present.vcpus.iter().map(|number| {
-            let vcpu = known.vcpus.entry(*number).or_insert_with(|| {
-                let ident = idents.meet(Identity::Vcpu(guest, *number));
-                (ident, Arc::new(guest::vcpu_label(&labels.guest, *number)))
-            });
-            (vcpu.0, Arc::clone(&vcpu.1))
-        });
-        if let Some(place) = parts.get_mut(Part::Vcpu as usize) {
-            *place = vcpus.collect();
-        }
-        Some(GuestResources { ident: known.ident, label: Arc::clone(&labels.guest), parts })
+        let resources = Arc::new(Resources::number(&guests, &others));
+        self.numbered = Numbered { guests, others, resources: Arc::clone(&resources) };
+        resources
     }
 
     /// The identity of a part of a guest that a module declared.
@@ -277,7 +269,7 @@ impl Directory {
     pub fn forget(&mut self, now: Moment) -> Vec<Ident> {
         let remembered = self.remembered();
         let is_old = |seen: u64| now.monotonic.saturating_sub(seen) > remembered;
-        for known in self.known.values_mut() {
+        for known in self.known.values_mut().filter(|known| known.has_devices_that_are_gone()) {
             let gone = known.devices.extract_if(|_, (_, seen)| is_old(*seen));
             self.retired.extend(gone.map(|(_, (ident, _))| ident));
         }
@@ -304,6 +296,71 @@ impl Directory {
     /// What a resource is beyond this run.
     pub fn identity(&self, ident: Ident) -> Option<&Identity> {
         self.idents.identity(ident)
+    }
+}
+
+// === impl Known ===
+
+impl Known {
+    fn resources(
+        &mut self,
+        present: &Present<'_>,
+        rules: &Rules,
+        idents: &mut Idents,
+        now: u64,
+    ) -> Option<Arc<GuestResources>> {
+        let owner = self.owner.as_ref()?;
+        if self.labels.is_none() || self.state != present.state {
+            let labels = guest::labels(&self.definition, owner, present.state, rules);
+            self.labels = Some(labels);
+            self.here = None;
+            self.state = present.state;
+            // A vCPU keeps its identity; its label repeats the guest's, which has just changed.
+            if let Some(labels) = &self.labels {
+                for (number, (_, label)) in &mut self.vcpus {
+                    *label = Arc::new(guest::vcpu_label(&labels.guest, *number));
+                }
+            }
+        }
+        if let Some(here) = self.here.as_ref().filter(|here| here.vcpus == present.vcpus) {
+            return Some(Arc::clone(&here.resources));
+        }
+        let labels = self.labels.as_ref()?;
+        let guest = present.definition.uuid;
+        let there = self.devices.values_mut().map(|(_, seen)| seen).filter(|seen| **seen == STILL_THERE);
+        there.for_each(|seen| *seen = now);
+        let mut parts: [Vec<(Ident, Arc<Label>)>; 3] = Default::default();
+        for (kind, key, of_kind) in
+            [(Part::Disk, PartKey::Disk, &labels.disks), (Part::Nic, PartKey::Nic, &labels.nics)]
+        {
+            let with_ident = of_kind.iter().map(|label| {
+                let device = (key, label.device.clone());
+                let meet = || (idents.meet(key.identity(guest, &label.device)), STILL_THERE);
+                let (ident, seen) = self.devices.entry(device).or_insert_with(meet);
+                *seen = STILL_THERE;
+                (*ident, Arc::clone(label))
+            });
+            if let Some(place) = parts.get_mut(kind as usize) {
+                *place = with_ident.collect();
+            }
+        }
+        let vcpus = present.vcpus.iter().map(|number| {
+            let vcpu = self.vcpus.entry(*number).or_insert_with(|| {
+                let ident = idents.meet(Identity::Vcpu(guest, *number));
+                (ident, Arc::new(guest::vcpu_label(&labels.guest, *number)))
+            });
+            (vcpu.0, Arc::clone(&vcpu.1))
+        });
+        if let Some(place) = parts.get_mut(Part::Vcpu as usize) {
+            *place = vcpus.collect();
+        }
+        let resources = Arc::new(GuestResources { ident: self.ident, label: Arc::clone(&labels.guest), parts });
+        self.here = Some(Here { vcpus: present.vcpus.clone(), resources: Arc::clone(&resources) });
+        Some(resources)
+    }
+
+    fn has_devices_that_are_gone(&self) -> bool {
+        self.here.as_ref().is_some_and(|here| here.resources.devices() < self.devices.len())
     }
 }
 

@@ -4,6 +4,7 @@
 //! kind by kind and guest by guest, so that the parts of neighbouring guests are neighbours too. Parts that modules
 //! declared stand behind all others.
 
+use std::borrow::Borrow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -52,21 +53,22 @@ const KINDS: [Part; PARTS] = [Part::Disk, Part::Nic, Part::Vcpu];
 
 impl Resources {
     /// Numbers guests with their parts, and other roots.
-    pub fn number(guests: Vec<GuestResources>, others: Vec<(Ident, Arc<Label>)>) -> Self {
-        let count = guests.iter().map(|guest| 1 + guest.parts.iter().map(Vec::len).sum::<usize>()).sum::<usize>();
+    pub fn number<G: Borrow<GuestResources>>(guests: &[G], others: &[(Ident, Arc<Label>)]) -> Self {
+        let guests = || guests.iter().map(Borrow::borrow);
+        let count = guests().map(|guest| 1 + guest.parts.iter().map(Vec::len).sum::<usize>()).sum::<usize>();
         let mut all = Self { entries: Vec::with_capacity(count + others.len()), ..Self::default() };
-        for guest in &guests {
+        for guest in guests() {
             all.push(guest.ident, None, Arc::clone(&guest.label));
         }
         all.guests = all.len();
         for (ident, label) in others {
-            all.push(ident, None, label);
+            all.push(*ident, None, Arc::clone(label));
         }
         all.roots = all.len();
         for kind in KINDS {
-            let mut starts = Vec::with_capacity(guests.len() + 1);
+            let mut starts = Vec::with_capacity(all.guests as usize + 1);
             starts.push(all.len());
-            for (root, guest) in (0..).zip(&guests) {
+            for (root, guest) in (0..).zip(guests()) {
                 for (ident, label) in guest.of(kind) {
                     all.push(*ident, Some(root), Arc::clone(label));
                 }
@@ -198,6 +200,11 @@ pub struct GuestResources {
 }
 
 impl GuestResources {
+    /// How many block and network devices it has.
+    pub fn devices(&self) -> usize {
+        self.of(Part::Disk).len() + self.of(Part::Nic).len()
+    }
+
     fn of(&self, kind: Part) -> &[(Ident, Arc<Label>)] {
         self.parts.get(kind as usize).map_or(&[], Vec::as_slice)
     }

@@ -59,7 +59,7 @@ impl Snapshot {
             }
         }
         let others = others.iter().map(|id| directory.root(id)).collect();
-        let resources = Resources::number(guests, others);
+        let resources = directory.number(guests, others);
         let mut columns = Columns::of(keys);
         for (root, one) in (0..).zip(&present) {
             columns.flavor(root, one.definition);
@@ -69,7 +69,7 @@ impl Snapshot {
                 _ => columns.guest(root, one, &resources),
             }
         }
-        Self { at, resources: Arc::new(resources), nobodys, groups, columns: columns.finish() }
+        Self { at, resources, nobodys, groups, columns: columns.finish() }
     }
 
     /// Resources without statistics.

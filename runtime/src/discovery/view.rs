@@ -166,7 +166,7 @@ mod tests {
             label: Arc::clone(&label),
             parts: [part(*a), part(*b), part(*c)],
         };
-        Resources::number(parts.iter().map(guest).collect(), vec![(Ident(0), Arc::clone(&label))])
+        Resources::number(&parts.iter().map(guest).collect::<Vec<_>>(), &[(Ident(0), Arc::clone(&label))])
     }
 
     #[test]
@@ -175,7 +175,7 @@ mod tests {
         let guest = |project| GuestResources { ident: Ident(0), label: label(project), parts: Default::default() };
         let guests = ["a", "b", "a", "a", "c", "b"].map(guest);
         // What is no guest is nobody's, whatever it says.
-        let resources = Resources::number(guests.into(), vec![(Ident(0), label("a"))]);
+        let resources = Resources::number(&guests, &[(Ident(0), label("a"))]);
         assert_eq!(resources.guests_of(|project| project == "a"), [0..1, 2..4]);
         assert_eq!(resources.guests_of(|project| ["a", "b"].contains(&project)), [0..4, 5..6]);
         assert!(resources.guests_of(|project| project == "d").is_empty());

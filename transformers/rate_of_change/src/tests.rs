@@ -50,6 +50,28 @@ fn mitakas_default_pipeline_is_understood() {
     );
 }
 
+/// However many different numbers there are, each guest's load is by its own; one that says nothing has one vCPU.
+#[test]
+fn loads_are_by_each_guests_own_number_of_vcpus() {
+    let mut host = Host::new().config(CPU_UTIL).attribute("cpu_number", [(0, "cpu_number")]);
+    let numbers: Vec<(u32, u64)> =
+        (0..100).filter(|guest| guest % 10 > 0).map(|guest| (guest, 1 + u64::from(guest) % 40)).collect();
+    let slot = |seconds: u32| {
+        let cells: Vec<(u32, u64)> = (0..100).map(|guest| (guest, u64::from(seconds) * 1_000_000_000)).collect();
+        let notes = vec![Note { key: 0, column: numbers.iter().copied().collect() }];
+        vec![Batch { notes, ..batch(seconds, &cells) }]
+    };
+    assert!(rates(&mut host, &cpu(), slot(10)).is_empty());
+    let given = rates(&mut host, &cpu(), slot(20));
+    assert_eq!(given[0].1.len(), 100);
+    for (guest, load) in &given[0].1 {
+        let vcpus = numbers.iter().find(|(known, _)| known == guest).map_or(1, |(_, number)| *number);
+        #[allow(clippy::cast_precision_loss, reason = "a few")]
+        let expected = 100.0 / vcpus as f64;
+        assert!((load - expected).abs() < 1e-9, "{guest}: {load}, not {expected}");
+    }
+}
+
 #[test]
 fn the_load_of_guests_is_per_virtual_cpu() {
     let mut host = Host::new().config(CPU_UTIL).attribute("cpu_number", [(0, "cpu_number")]);

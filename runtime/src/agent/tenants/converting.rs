@@ -178,7 +178,7 @@ mod tests {
     fn resources() -> Arc<Resources> {
         let label = |project: &str| Arc::new(Label { project: Some(project.into()), ..Label::bare("x") });
         let guest = |project| GuestResources { ident: Ident(0), label: label(project), parts: Default::default() };
-        Arc::new(Resources::number(["ours", "theirs", "ours"].map(guest).into(), Vec::new()))
+        Arc::new(Resources::number(&["ours", "theirs", "ours"].map(guest), &[]))
     }
 
     #[test]

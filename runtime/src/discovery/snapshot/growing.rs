@@ -164,6 +164,9 @@ impl Columns {
     /// Statistics number devices; their names tell which of the definition's they are.
     fn find_devices(&mut self, root: u32, record: &Record, resources: &Resources) {
         self.devices.clear();
+        if !record.stats.iter().any(|stat| matches!(stat.value, Value::Text(_))) {
+            return;
+        }
         let mut places: FxHashMap<(KeyId, &str), u32> = FxHashMap::default();
         for (key, part) in [(self.keys.disk_name, Part::Disk), (self.keys.nic_name, Part::Nic)] {
             for place in resources.parts(part, &(root..root + 1)) {

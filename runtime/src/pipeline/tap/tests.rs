@@ -27,7 +27,7 @@ pub(crate) fn samples(meter: &str, tenant: &str, rows: u32, route: Route) -> Sam
 /// A slot with one guest `a`, whose samples these are.
 pub(crate) fn slot(samples: Vec<Samples>) -> Slot {
     let guest = GuestResources { ident: Ident(1), label: Arc::new(Label::bare("a")), parts: Default::default() };
-    Slot { at: AT, resources: Arc::new(Resources::number(vec![guest], Vec::new())), samples }
+    Slot { at: AT, resources: Arc::new(Resources::number(&[guest], &[])), samples }
 }
 
 fn wanted(point: Point, meters: &str, tenant: Option<&str>) -> Wanted {

@@ -26,7 +26,7 @@ fn resources(guests: &[u32]) -> Arc<Resources> {
         let disks = if guest % 2 == 0 { vec![disk] } else { Vec::new() };
         GuestResources { ident: Ident(*guest), label: label(guest.to_string()), parts: [disks, vec![], vec![]] }
     });
-    Arc::new(Resources::number(guests.collect(), Vec::new()))
+    Arc::new(Resources::number(&guests.collect::<Vec<_>>(), &[]))
 }
 
 /// A slot in which a meter has these values of these resources.
@@ -116,7 +116,7 @@ fn values_go_with_their_guests_and_devices() {
     // A device goes when its meter is measured without it.
     assert_eq!(host.stores(&resources(&[4]), &[("z", &[(1, 6)])]), ["z 4-a 6"]);
     let bare = GuestResources { ident: Ident(4), label: Arc::new(Label::bare("4")), parts: Default::default() };
-    let without = Arc::new(Resources::number(vec![bare], Vec::new()));
+    let without = Arc::new(Resources::number(&[bare], &[]));
     assert_eq!(host.stores(&without, &[("x", &[(0, 1)])]), ["x 4 1", "z 4-a 6"]);
     assert_eq!(host.stores(&without, &[("x", &[(0, 1)]), ("z", &[(0, 0)])]), ["x 4 1", "z 4 0"]);
 }
@@ -125,7 +125,7 @@ fn values_go_with_their_guests_and_devices() {
 fn of_resources_with_the_same_labels_one_is_told() {
     let guest =
         |ident| GuestResources { ident: Ident(ident), label: Arc::new(Label::bare("same")), parts: Default::default() };
-    let two = Arc::new(Resources::number(vec![guest(1), guest(2)], Vec::new()));
+    let two = Arc::new(Resources::number(&[guest(1), guest(2)], &[]));
     assert_eq!(Host::every(1).stores(&two, &[("x", &[(0, 1), (1, 2)])]), ["x same 2"]);
 }
 
@@ -214,7 +214,7 @@ fn a_terminal_is_not_commanded() {
         label: Arc::new(Label::bare("\u{1b}[2J\u{9b}2J\r\u{7f}\n\"\\")),
         parts: Default::default(),
     };
-    let resources = Arc::new(Resources::number(vec![guest], Vec::new()));
+    let resources = Arc::new(Resources::number(&[guest], &[]));
     let text = write(&slot(0, &resources, &[("x.y.z", &[(0, 1)])]));
     let odd = "\u{fffd}[2J\u{fffd}2J\u{fffd}\u{fffd}\\n\\\"\\\\";
     assert!(text.ends_with(&format!("counter=\"x.y.z\",resource=\"{odd}\"}} 1\n")), "{text}");

@@ -17,7 +17,12 @@ pub struct Sampled<'a> {
     sources: Vec<Source>,
     /// What the sample at hand says.
     values: Vec<Value>,
+    /// What tells it from others.
+    marks: Vec<Mark>,
 }
+
+/// What tells values in a column from each other; `None` where there is none.
+pub type Mark = Option<u64>;
 
 /// What the host said of resources in this call, each thing once.
 #[derive(Debug)]
@@ -99,7 +104,7 @@ impl<'a> Sampled<'a> {
         batch: &'a Batch,
         paths: impl Iterator<Item = &'p Path>,
     ) -> Result<Self, Failure> {
-        let mut sampled = Self { batch, sources: Vec::new(), values: Vec::new() };
+        let mut sampled = Self { batch, sources: Vec::new(), values: Vec::new(), marks: Vec::new() };
         for path in paths {
             let (source, value) = source(facts, input, batch, &path.names())?;
             sampled.sources.push(source);
@@ -119,6 +124,20 @@ impl<'a> Sampled<'a> {
             }
         }
         &self.values
+    }
+
+    /// What tells the sample of a resource from others, if volumes do not: those with the same marks say the same.
+    #[inline]
+    pub fn marks(&mut self, resource: u32) -> Option<&[Mark]> {
+        self.marks.clear();
+        for source in &mut self.sources {
+            match source {
+                Source::Same => {}
+                Source::Volume => return None,
+                Source::Column(looked) => self.marks.push(looked.mark(resource)),
+            }
+        }
+        Some(&self.marks)
     }
 }
 
@@ -219,12 +238,8 @@ impl Table {
 
 impl Looked {
     fn at(&mut self, resource: u32) -> Value {
+        let Some(row) = self.row(resource) else { return self.otherwise.clone() };
         let Table { column, texts } = &*self.table;
-        if column.resources.get(self.place).is_none_or(|here| *here > resource) {
-            // Somebody begins anew.
-            self.place = column.resources.partition_point(|known| *known < resource);
-        }
-        let Some(row) = at(&column.resources, resource, &mut self.place) else { return self.otherwise.clone() };
         let value = match &column.values {
             Values::Interned(numbers) => {
                 let number = numbers.get(row).copied().unwrap_or(u32::MAX);
@@ -234,6 +249,28 @@ impl Looked {
             values => number(values, row),
         };
         self.keys.iter().fold(value, |value, key| value.entry(key).unwrap_or(Value::Missing))
+    }
+
+    #[inline]
+    fn mark(&mut self, resource: u32) -> Mark {
+        let row = self.row(resource)?;
+        match &self.table.column.values {
+            Values::Counts(values) => values.get(row).copied(),
+            Values::Integers(values) => values.get(row).map(|value| value.cast_unsigned()),
+            Values::Reals(values) => values.get(row).map(|value| value.to_bits()),
+            Values::Interned(values) => values.get(row).map(|value| u64::from(*value)),
+        }
+    }
+
+    /// Where the value of a resource stands.
+    #[inline]
+    fn row(&mut self, resource: u32) -> Option<usize> {
+        let resources = &self.table.column.resources;
+        if resources.get(self.place).is_none_or(|here| *here > resource) {
+            // Somebody begins anew.
+            self.place = resources.partition_point(|known| *known < resource);
+        }
+        at(resources, resource, &mut self.place)
     }
 }
 

@@ -4,7 +4,7 @@ use expression::{Expression, Root, Value, Volume};
 use serde_json::Value as Json;
 use wasmeter_sdk::{Batch, Failure, Meter};
 
-use crate::sampled::{self, Facts, Sampled};
+use crate::sampled::{self, Facts, Mark, Sampled};
 use crate::settings::Keys;
 use crate::volumes::Numbers as _;
 
@@ -30,7 +30,12 @@ pub struct Scaling<'a> {
     scale: &'a Scale,
     batch: &'a Batch,
     sampled: Option<Sampled<'a>>,
+    /// Factors of the last samples, by their marks: there are few different numbers of vCPUs.
+    factors: Vec<(Vec<Mark>, f64)>,
 }
+
+/// Factors that are remembered.
+const FACTORS: usize = 16;
 
 // === impl Scale ===
 
@@ -74,7 +79,7 @@ impl Scale {
             By::Expression(expression) => Some(Sampled::of(facts, input, batch, expression.paths().iter())?),
             _ => None,
         };
-        Ok(Scaling { scale: self, batch, sampled })
+        Ok(Scaling { scale: self, batch, sampled, factors: Vec::new() })
     }
 
     /// At most as much as is allowed.
@@ -127,8 +132,18 @@ impl Scaling<'_> {
             By::Whole(factor) => *factor as f64,
             By::Real(factor) => *factor,
             By::Expression(_) => {
+                let marks = self.sampled.as_mut().and_then(|sampled| sampled.marks(resource));
+                let known = marks.and_then(|marks| self.factors.iter().find(|(known, _)| known == marks));
+                if let Some((_, factor)) = known {
+                    return Ok(*factor);
+                }
+                let marks = marks.map(<[Mark]>::to_vec);
                 let value = self.evaluated(row, resource)?;
-                value.float().ok_or_else(|| format!("it gives {}, not a number", value.word()))?
+                let factor = value.float().ok_or_else(|| format!("it gives {}, not a number", value.word()))?;
+                if let Some(marks) = marks.filter(|_| self.factors.len() < FACTORS) {
+                    self.factors.push((marks, factor));
+                }
+                factor
             }
         })
     }
