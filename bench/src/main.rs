@@ -47,6 +47,8 @@ type Part<'a> = &'a dyn Fn(&mut Bars) -> measure::Outcome;
 
 fn main() -> std::process::ExitCode {
     let args = Args::parse();
+    // As the daemon does.
+    wasmeter::memory::keep_what_is_freed();
     let wanted = |name: &str| args.part.as_ref().is_none_or(|part| name.contains(part.as_str()));
     println!("calibration loop: {:.1} ms of CPU time (10^8 steps of xorshift)\n", measure::calibrate() * 1e3);
     let mut bars = Bars::default();

@@ -160,7 +160,7 @@ impl Host {
 /// Bytes of memory that a state takes. The first copies fill what the process has to spare.
 fn memory_of(state: &State) -> Result<f64, Box<dyn Error>> {
     let mut all = Vec::with_capacity(2 * COPIES);
-    let mut copy = |all: &mut Vec<State>| {
+    let copy = |all: &mut Vec<State>| {
         let mut copy = State::default();
         copy.commit(state.all());
         all.push(copy);

@@ -35,7 +35,7 @@ pub mod http;
 pub mod hypervisor;
 pub mod json;
 #[cfg(target_os = "linux")]
-mod memory;
+pub mod memory;
 pub mod modules;
 pub mod pipeline;
 pub mod publish;

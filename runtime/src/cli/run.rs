@@ -47,6 +47,10 @@ trace, also by part, as in info,wasmeter::module=debug.
 Compiled modules are kept in sandbox.cache: /var/cache/wasmeter for root, else $XDG_CACHE_HOME/wasmeter or
 ~/.cache/wasmeter.";
 
+/// By then everything that happens in every cycle, or after one, has happened.
+#[cfg(target_os = "linux")]
+const GIVE_BACK_AFTER: [u32; 2] = [1, 4];
+
 /// Measure in every slot until a signal says to stop.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -100,6 +104,8 @@ impl Args {
         // Before anything else that two daemons must not share.
         let (path, group) = (config.control.socket.as_deref(), config.control.group.as_deref());
         let socket = path.map(|path| Socket::take(path, group)).transpose().map_err(unasked)?;
+        #[cfg(target_os = "linux")]
+        memory::keep_what_is_freed();
         let threads = Threads::start()?;
         // From the first moment on: modules may take a while to compile, and a signal is not to be missed.
         let asked = threads.delivery.block_on(async { signal(SignalKind::user_defined2()) }).map_err(unheard)?;
@@ -127,8 +133,7 @@ impl Args {
         let names: Vec<_> = agent.modules().pollsters.iter().map(|module| module.name.to_string()).collect();
         tracing::info!(host = agent.config().host, hypervisor = ?agent.config().hypervisor, "Measuring.");
         tracing::info!(modules = names.join(" "), "Modules are loaded.");
-        #[cfg(target_os = "linux")]
-        let mut first = true;
+        let mut cycles: u32 = 0;
         let mut shown = self.table.then(|| Screen { table: Table::default(), recent });
         let metrics = Arc::new(Intake::new(Arc::clone(&endpoint), agent.config()));
         let publishers = Publishers::of(spool.clone(), threads.delivery.handle().clone());
@@ -150,10 +155,10 @@ impl Args {
             reload: Box::new(|| self.reload(&endpoint)),
             tell: service::tell,
             watch: Box::new(move |report, agent| {
-                // By now everything that happens in every cycle has happened once.
+                cycles = cycles.saturating_add(1);
                 #[cfg(target_os = "linux")]
-                if std::mem::take(&mut first) {
-                    memory::give_back_code();
+                if GIVE_BACK_AFTER.contains(&cycles) {
+                    memory::give_back_files();
                 }
                 shown.as_mut().map(|screen| screen.draw(report, agent))
             }),
