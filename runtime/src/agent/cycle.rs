@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use super::Agent;
 use super::polling::{Poll, Polled};
 use super::report::{ModuleReport, Report};
+use super::tenants::Source;
 use crate::clock::Moment;
 use crate::contract::Series;
 use crate::discovery::{Snapshot, View};
@@ -15,6 +16,7 @@ use crate::hypervisor::HypervisorError;
 use crate::hypervisor::reader::{Reading, Want};
 use crate::pipeline::Slot;
 use crate::pipeline::chain::{Made, Surroundings};
+use crate::pipeline::sinks::share::Shares;
 use crate::pipeline::stamp::Stamper;
 use crate::sandbox::Failure;
 use crate::schedule::plan::{self, Work};
@@ -57,11 +59,10 @@ impl Agent {
         self.transform(&mut slot, &mut modules).await;
         slot.samples.extend(self.metered(&usage, &snapshot.resources, &others, at));
         self.forget(at);
-        modules.extend(self.sink(&mut slot).await);
+        modules.extend(self.sink(&mut slot, &Source::Cycle).await);
         self.begin(due.into_iter().map(|due| (due.key, due.run)), &snapshot, &slot, measured);
         drop(alone);
         self.tally.cycles += 1;
-        self.tally.samples += slot.len() as u64;
         let guests = snapshot.resources.guests().end;
         let whole = self.since(began);
         let nobodys = snapshot.nobodys;
@@ -191,16 +192,34 @@ impl Agent {
         }
     }
 
-    /// Hands the samples of a slot to pipelines' sinks, and adds what comes out.
-    pub(super) async fn sink(&mut self, slot: &mut Slot) -> Vec<ModuleReport> {
-        let (around, shares) = (self.around_chains(), self.shares(&slot.resources));
+    /// Hands the samples of a slot to pipelines' sinks, and adds what comes out. What comes to tenants' transformers in
+    /// chains begins there.
+    pub(super) async fn sink(&mut self, slot: &mut Slot, source: &Source) -> Vec<ModuleReport> {
+        let (shares, by) = match source {
+            Source::Cycle => (self.shares(&slot.resources), None),
+            // What tenants' modules give by themselves passes by those in chains.
+            Source::Tenants => (Shares::default(), None),
+            Source::Chain(key, sink) if self.sinks.sink_of(key) == Some(sink) => {
+                (self.shares(&slot.resources), Some(key))
+            }
+            // The chain was changed meanwhile, and nothing else is to have it.
+            Source::Chain(key, _) => {
+                let samples = u32::try_from(slot.len()).unwrap_or(u32::MAX);
+                self.tenants.lose(key, samples);
+                slot.samples.clear();
+                (Shares::default(), None)
+            }
+        };
+        let around = self.around_chains();
         let Self { sinks, directory, ids, taps, .. } = self;
-        let reports = sinks.run(&around, directory, ids, slot, &shares).await;
+        let reports = sinks.run(&around, directory, ids, slot, (&shares, by)).await;
         taps.show(sinks, slot);
         for report in &reports {
             self.failed(&report.name, &report.failures);
             self.ledger.gave(&report.name, &report.tenant, report.samples, report.took, report.memory);
         }
+        self.begin_chained(slot);
+        self.tally.samples += slot.len() as u64;
         reports
     }
 

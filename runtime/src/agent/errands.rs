@@ -254,6 +254,7 @@ impl Agent {
             }
             What::Deploy(prepared) => {
                 let Prepared { version, file, ready, .. } = *prepared;
+                known.map_or(Ok(()), |known| known.is_of_one_kind_with(&ready))?;
                 let followed = known.map(|known| known.followed(&version));
                 let (next, changes) = match followed {
                     Some(None) => {

@@ -284,8 +284,8 @@ impl Run<'_> {
         // What is done a moment later is in the same record.
         sleep(GATHERED).await;
         agent.tenants.gather();
-        while let Some(Landing { mut slot, mut reports, changes, arrived }) = agent.land() {
-            reports.extend(agent.sink_landed(&mut slot, &arrived).await);
+        while let Some(Landing { mut slot, mut reports, changes, source }) = agent.land() {
+            reports.extend(agent.sink(&mut slot, &source).await);
             self.control.landed(agent, &reports);
             changes.iter().for_each(|(key, changes, why)| tenants::say(key, changes, why.as_deref()));
             // Nothing that would have to be kept.

@@ -21,7 +21,6 @@ pub use self::deployed::{Deployed, HOST};
 use self::slot::Answer;
 use super::Restored;
 use super::report::ModuleReport;
-use super::tally::Tally;
 use crate::clock::Moment;
 use crate::config::{Config, daemon as config};
 use crate::discovery::holdings::{Holding, Holdings};
@@ -33,7 +32,6 @@ use crate::modules::deploying::terms::{Fitting, Operators};
 use crate::modules::deploying::{Prepared, Ready};
 use crate::modules::deployment::{Deployment, Key, Version};
 use crate::modules::life::{Change, Idle, Rules, Run};
-use crate::pipeline::sinks::share::Held;
 use crate::pipeline::{Samples, Slot};
 use crate::sandbox::Names;
 use crate::sandbox::host::state::State;
@@ -52,8 +50,10 @@ pub struct Tenants {
     /// What the operator's modules read anyway.
     operators: Operators,
     running: JoinSet<Answer>,
-    /// Whose tasks they are, and when what they are about was read.
-    tasks: HashMap<task::Id, (Key, u64, u64)>,
+    /// Whose tasks they are.
+    tasks: HashMap<task::Id, Task>,
+    /// Samples that came to transformers in chains and to nothing, and are not counted yet.
+    lost: Vec<(Key, u32)>,
     /// What somebody has not landed yet.
     waiting: Vec<Answer>,
     /// Transformers that wait for pollsters of their slot.
@@ -68,6 +68,18 @@ pub struct Tenants {
     pub unsaved: BTreeSet<Key>,
     /// What became of deployments, by whom, and is not in the audit log yet.
     pub happened: Vec<Happened>,
+}
+
+/// A deployment that is at a slot.
+#[derive(Debug)]
+struct Task {
+    key: Key,
+    /// Which one of this key.
+    number: u64,
+    /// When what it is about was read.
+    read: u64,
+    /// Samples that it was handed in a chain.
+    chained: u32,
 }
 
 /// What holds for all deployments.
@@ -89,7 +101,7 @@ const CALLS: usize = 2;
 /// Seconds of a budget that are saved up at least: what a module needs that looks for an odd guest comes at once.
 const SAVED: u64 = 10;
 
-/// Why samples come to nothing that come to a transformer in a chain in a slot in which it does not run.
+/// Why samples came to nothing that came to a transformer in a chain: it did not run, or was gone when it was done.
 const NOT_RUNNING: &str = "not-running";
 
 /// What runs of a deployment, and what keeps it from running.
@@ -125,15 +137,19 @@ pub struct Landing {
     pub reports: Vec<ModuleReport>,
     /// What became of deployments by it, and what failed last.
     pub changes: Vec<(Key, Vec<Change>, Option<String>)>,
-    /// Who waits for it no more.
-    pub arrived: Arrived,
+    /// Where the samples come from.
+    pub source: Source,
 }
 
-/// Whose answers landed, and from which number on resources are parts that they declared.
+/// Where the samples of a slot come from, for the sinks.
 #[derive(Debug)]
-pub struct Arrived {
-    who: Vec<(Key, u64)>,
-    first: u32,
+pub enum Source {
+    /// The operator measured them.
+    Cycle,
+    /// Tenants' modules gave them.
+    Tenants,
+    /// A tenant's transformer gave them for its place in the chain of this sink.
+    Chain(Key, Arc<str>),
 }
 
 /// Says what became of a deployment, a line for each change.
@@ -174,6 +190,7 @@ impl Tenants {
             operators: Operators::default(),
             running: JoinSet::new(),
             tasks: HashMap::new(),
+            lost: Vec::new(),
             waiting: Vec::new(),
             pending: Vec::new(),
             deployments: 0,
@@ -232,7 +249,11 @@ impl Tenants {
                 self.unsaved.insert(key);
                 continue;
             };
-            let (next, changes) = match deployed.followed(&prepared.version) {
+            let followed = match deployed.is_of_one_kind_with(&prepared.ready) {
+                Ok(()) => deployed.followed(&prepared.version),
+                Err(refused) => Some(Err(refused)),
+            };
+            let (next, changes) = match followed {
                 Some(Ok(followed)) => followed,
                 Some(Err(error)) => {
                     tracing::error!(%error, "A deployment stays as it is.");
@@ -466,7 +487,7 @@ impl Tenants {
 
     /// Lets go of forgotten resources that nothing under way knew: their numbers may be others' by the next slot.
     fn let_go(&mut self) {
-        let running = self.tasks.values().map(|(.., read)| *read);
+        let running = self.tasks.values().map(|task| task.read);
         let waiting = self.waiting.iter().map(|answer| answer.at.monotonic);
         let pending = self.pending.iter().map(|pending| pending.at.monotonic);
         let oldest = running.chain(waiting).chain(pending).min();
@@ -498,41 +519,20 @@ impl Tenants {
             }
             Err(error) => {
                 tracing::error!(%error, "The task of a tenant's module was lost; it begins anew with the next slot.");
-                let lost = self.tasks.remove(&error.id());
-                if let Some((key, number, _)) = &lost {
-                    for pending in &mut self.pending {
-                        pending.waits.remove(&(key.clone(), *number));
-                    }
+                let Some(Task { key, number, chained, .. }) = self.tasks.remove(&error.id()) else { return };
+                for pending in &mut self.pending {
+                    pending.waits.remove(&(key.clone(), number));
                 }
-                let found = lost.and_then(|(key, number, _)| {
-                    self.deployed.get_mut(&key).filter(|deployed| deployed.number == number)
-                });
+                let found = self.deployed.get_mut(&key).filter(|deployed| deployed.number == number);
                 found.into_iter().for_each(|deployed| deployed.busy = false);
+                self.lost.push((key, chained));
             }
         }
     }
 
-    /// Hands on what came to transformers in chains to those that wait for it. Gives back what came to nobody.
-    fn hand_held(&mut self, slot: &Slot, Arrived { who, first }: &Arrived, mut held: Held) -> Held {
-        let declared: Vec<Resource> =
-            (*first..slot.resources.len()).filter_map(|number| slot.resources.get(number)).cloned().collect();
-        for pending in self.pending.iter_mut().filter(|pending| pending.is_in_chain && pending.at == slot.at) {
-            if let Some(samples) = held.remove(&pending.key) {
-                pending.take(samples.iter(), *first, &declared);
-            }
-            pending.waits.retain(|waited| !who.contains(waited));
-        }
-        held
-    }
-
-    /// Counts what came to transformers in chains that do not run in its slot.
-    fn unhandled(&self, held: Held, tally: &mut Tally) {
-        for (key, samples) in held {
-            let count: usize = samples.iter().map(|samples| samples.column.len()).sum();
-            let owner =
-                self.deployed.get(&key).map_or_else(|| key.to_string().into(), |there| Arc::clone(&there.owner));
-            tally.failed(&owner, NOT_RUNNING, u32::try_from(count).unwrap_or(u32::MAX));
-        }
+    /// Samples in a chain come to nothing, as what made them is not there any more.
+    pub(super) fn lose(&mut self, key: &Key, samples: u32) {
+        self.lost.push((key.clone(), samples));
     }
 
     /// Hands on what landed of a slot to transformers that wait for it.
@@ -545,7 +545,7 @@ impl Tenants {
         declared: &[Resource],
     ) {
         let Self { pending, deployed, .. } = self;
-        for pending in pending.iter_mut().filter(|pending| !pending.is_in_chain && pending.at == at) {
+        for pending in pending.iter_mut().filter(|pending| pending.at == at) {
             let Some(deployed) = deployed.get(&pending.key) else {
                 pending.waits.clear();
                 continue;

@@ -90,8 +90,9 @@ impl Agent {
         let there: BTreeSet<(Arc<str>, Arc<str>)> = self.tenants.all().map(Deployed::named).collect();
         self.ledger.retain(|owner| *owner.1 == *OPERATOR || there.contains(owner));
         let there: BTreeSet<String> = self.tenants.named().map(|(key, _)| key.to_string()).collect();
+        let chained: BTreeSet<String> = self.sinks.deployed().map(ToString::to_string).collect();
         // Names of the operator's modules have no slash.
-        self.tally.retain(|module| !module.contains('/') || there.contains(module));
+        self.tally.retain(|module| !module.contains('/') || there.contains(module) || chained.contains(module));
     }
 
     /// The same as samples; `others` are the slot's resources that are no guests.

@@ -189,6 +189,20 @@ mod tests {
     }
 
     proptest! {
+        /// What a view does not see, another one sees that has all other roots.
+        #[test]
+        fn others_are_the_rest(
+            parts in prop::collection::vec([0usize..3, 0..3, 0..3], 0..40),
+            declared in prop::collection::vec(0u32..41, 0..60), theirs in prop::collection::btree_set(0u32..40, 0..40),
+        ) {
+            let resources = with_declared(&numbered(&parts), &declared);
+            let roots = theirs.into_iter().filter(|root| *root < resources.roots().end);
+            let view = View::of(&resources, roots.map(|root| root..root + 1).collect());
+            let others = view.others(&resources);
+            prop_assert_eq!(view.roots() + others.roots(), resources.roots().end);
+            prop_assert!((0..resources.len()).all(|number| view.contains(number) != others.contains(number)));
+        }
+
         /// Chunks part the whole: every resource is in exactly one, with its root.
         #[test]
         fn chunks_part_the_whole(

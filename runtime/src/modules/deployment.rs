@@ -80,6 +80,9 @@ pub enum Refused {
         /// What runs.
         version: u64,
     },
+    /// Neither could stand in for the other.
+    #[error("{0} is a {1}, and this module is none: remove it first, or deploy this one by another name")]
+    AnotherKind(Key, &'static str),
     /// No number is left.
     #[error("{0} has used up its numbers: remove it and deploy it anew")]
     NoNumber(Key),

@@ -45,7 +45,7 @@ pub struct Sinks {
 /// A chain of transformers and its publishers.
 #[derive(Debug)]
 struct Sink {
-    name: String,
+    name: Arc<str>,
     publishers: Vec<Tag>,
     links: Vec<Link>,
     /// Where the samples that its transformers made stand in the last slot.
@@ -105,7 +105,7 @@ impl Sinks {
                 Step::Deployed(key) => Link::Deployed(key.clone()),
             };
             let (publishers, links) = (outputs.map(Tag::of).collect(), (0..).zip(chain).map(link).collect());
-            Sink { name: sink.name.clone(), publishers, links, made: Vec::new() }
+            Sink { name: sink.name.as_str().into(), publishers, links, made: Vec::new() }
         });
         let sinks: Vec<Sink> = sinks.collect();
         Self {
@@ -135,20 +135,27 @@ impl Sinks {
         links.filter_map(|link| if let Link::Own(own) = link { Some(own.transformer) } else { None })
     }
 
-    /// Deployments that stand in chains: of each chain those of a tenant in their order.
+    /// Deployments that stand in chains.
     pub fn deployed(&self) -> impl Iterator<Item = &Key> {
         self.sinks.iter().flat_map(|sink| &sink.links).filter_map(Link::deployed)
     }
 
-    /// The deployments that stand before this one in its chain; `None` if it stands in none.
-    pub fn before(&self, key: &Key) -> Option<Vec<&Key>> {
-        let chains = self.sinks.iter().map(|sink| sink.links.iter().filter_map(Link::deployed));
-        let mut found = chains.filter_map(|chain| {
-            let chain: Vec<&Key> = chain.collect();
-            let place = chain.iter().position(|known| *known == key)?;
-            Some(chain.into_iter().take(place).collect())
-        });
-        found.next()
+    /// The sink in whose chain a deployment stands.
+    pub fn sink_of(&self, key: &Key) -> Option<&Arc<str>> {
+        Some(&self.sinks.get(self.place_of(key)?.0)?.name)
+    }
+
+    /// Which sink and which link of it is a deployment's.
+    fn place_of(&self, key: &Key) -> Option<(usize, usize)> {
+        let place = |sink: &Sink| sink.links.iter().position(|link| link.deployed() == Some(key));
+        (0..).zip(&self.sinks).find_map(|(number, sink)| Some((number, place(sink)?)))
+    }
+
+    /// So many samples that came to a deployment in a chain came to nothing.
+    pub fn lost(&mut self, key: &Key, samples: u32) {
+        if let Some((sink, link)) = self.place_of(key) {
+            self.flow.transformed(sink, link, 0, samples);
+        }
     }
 
     /// What is to be handed to tenants' transformers, and was not taken before.
@@ -163,7 +170,7 @@ impl Sinks {
 
     /// What came out of a sink in the slot that was handed over last. A sink without transformers gives what it takes.
     pub fn out_of<'a>(&mut self, sink: &str, slot: &'a Slot) -> Vec<&'a Samples> {
-        let Some((number, sink)) = (0..).zip(&self.sinks).find(|(_, known): &(usize, _)| known.name == sink) else {
+        let Some((number, sink)) = (0..).zip(&self.sinks).find(|(_, known): &(usize, _)| *known.name == *sink) else {
             return Vec::new();
         };
         if !sink.links.is_empty() {
@@ -176,23 +183,26 @@ impl Sinks {
 
     /// Hands samples of a slot to the sinks that take them. Each pipeline's are handed to its chain at once: they are a
     /// batch, and its end is where transformers that wait for more let go of what they have. A transformer that fails
-    /// loses its own output only. `shares` says what deployments are handed.
+    /// loses its own output only. `shares` says what deployments are handed. If the slot is what the deployment `by` gave
+    /// in its chain, it goes on there, and nowhere else.
     pub async fn run(
         &mut self,
         around: &Surroundings,
         directory: &mut Directory,
         ids: &mut Ids,
         slot: &mut Slot,
-        shares: &Shares,
+        (shares, by): (&Shares, Option<&Key>),
     ) -> Vec<ModuleReport> {
         if self.matcher.is_none() {
             return Vec::new();
         }
         self.flow.turn_to(slot.at);
         self.sinks.iter_mut().for_each(|sink| sink.made.clear());
-        let mut batches = self.come_back(slot, shares);
+        let batches = match by {
+            Some(key) => self.come_back(slot, key).into_iter().collect(),
+            None => self.taken(slot),
+        };
         self.handed = slot.samples.len();
-        batches.extend(self.taken(slot));
         let mut reports = Vec::new();
         for Batch { sink: number, next, samples } in batches {
             let Some(sink) = self.sinks.get_mut(number) else { continue };
@@ -210,24 +220,13 @@ impl Sinks {
         reports
     }
 
-    /// Takes what tenants' transformers gave out of a slot, to go on in the chains that they stand in.
-    fn come_back(&mut self, slot: &mut Slot, shares: &Shares) -> Vec<Batch> {
-        let mut batches = Vec::new();
-        for (number, sink) in (0..).zip(&self.sinks) {
-            for (place, link) in (0..).zip(&sink.links) {
-                let Some(key) = link.deployed().filter(|key| shares.converts(key)) else { continue };
-                let gave = |samples: &mut Samples| {
-                    *samples.tenant == *key.tenant.as_str() && *samples.module == *key.name.as_str()
-                };
-                let samples: Vec<Samples> = slot.samples.extract_if(.., gave).collect();
-                let count = samples.iter().map(|samples| samples.column.len()).sum();
-                if count > 0 {
-                    self.flow.transformed(number, place, count, 0);
-                    batches.push(Batch { sink: number, next: place + 1, samples });
-                }
-            }
-        }
-        batches
+    /// Takes what a deployment gave in its chain out of a slot, to go on there.
+    fn come_back(&mut self, slot: &mut Slot, key: &Key) -> Option<Batch> {
+        let samples = std::mem::take(&mut slot.samples);
+        let (sink, link) = self.place_of(key)?;
+        let count = samples.iter().map(|samples| samples.column.len()).sum();
+        self.flow.transformed(sink, link, count, 0);
+        Some(Batch { sink, next: link + 1, samples })
     }
 
     /// What each pipeline with transformers takes. What goes to sinks without any is told so.

@@ -23,9 +23,34 @@ fn chained(pipeline: &str, config: &str) -> Cloud {
 }
 
 fn deploy(cloud: &Cloud, name: &str, module: &str, meters: &str, config: &Value) {
+    deploy_for(cloud, "acme", name, module, meters, config);
+}
+
+fn deploy_for(cloud: &Cloud, tenant: &str, name: &str, module: &str, meters: &str, config: &Value) {
     let config = config.to_string();
-    let more = format!("meters: ['{meters}']\ngrants: {{names: [acme.]}}\nconfig: {config:?}");
-    cloud.deploy("acme", name, module, &more);
+    let more = format!("meters: ['{meters}']\ngrants: {{names: [acme., other.]}}\nconfig: {config:?}");
+    cloud.deploy(tenant, name, module, &more);
+}
+
+/// What a transformer that renames is told.
+fn renaming(name: &str) -> Value {
+    json!({"target": {"name": name}})
+}
+
+/// Samples of a file by slot and resource: the meters.
+fn meters(cloud: &Cloud, file: &str) -> BTreeMap<(String, String), Vec<String>> {
+    let mut all: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    for sample in samples_so_far(&cloud.folder.read(file)) {
+        let at = (text(&sample, "timestamp").to_owned(), text(&sample, "resource_id").to_owned());
+        all.entry(at).or_default().push(text(&sample, "counter_name").to_owned());
+    }
+    all
+}
+
+/// How often samples came to a transformer that did not run, and how many.
+fn not_running(cloud: &Cloud, deployment: &str) -> u64 {
+    let status = cloud.folder.run("status --json").is(0).json();
+    status["counters"]["failures"][deployment]["not-running"].as_u64().unwrap_or_default()
 }
 
 /// Volumes by meter, then by slot and resource.
@@ -150,13 +175,13 @@ fn it_is_walled_like_a_pollster() {
         (log.contains("cpu.forged was not granted") || log.contains("it failed its trial")).then_some(())
     });
     assert_eq!(count("cpu.forged", &|_| true), 0);
-    let failures = |cause: &str| {
-        let status = cloud.folder.run("status --json").is(0).json();
-        status["counters"]["failures"]["acme/parts"][cause].as_u64().unwrap_or_default()
-    };
-    assert!(failures("forged") > 0);
+    let status = cloud.folder.run("status --json").is(0).json();
+    assert!(status["counters"]["failures"]["acme/parts"]["forged"].as_u64() > Some(0), "{status}");
     assert_eq!(ask(&cloud.folder, "POST", "/deployments/acme/parts/pause", b"{}").0, 200);
-    until("slots without it", || (failures("not-running") >= 2).then_some(()));
+    until("slots without it", || (not_running(&cloud, "acme/parts") >= 2).then_some(()));
+    // What is not there any more is counted on, whatever is read again meanwhile.
+    daemon.signal(Signal::HUP);
+    until("slots after that", || (not_running(&cloud, "acme/parts") >= 4).then_some(()));
     let (theirs, before) = (count("cpu", &|sample| !is_ours(sample)), count("acme.part", &|_| true));
     until("others' samples", || (count("cpu", &|sample| !is_ours(sample)) >= theirs + 20).then_some(()));
     assert_eq!((count("acme.part", &|_| true), count("cpu", &is_ours)), (before, 0));
@@ -183,5 +208,146 @@ fn what_is_not_there_gives_nothing() {
     daemon.signal(Signal::HUP);
     until("its tenant's", || ids().iter().any(|id| ours.contains(&**id)).then_some(()));
     until("what it measures", || (!cloud.measured("acme/parts", "probe.up").is_empty()).then_some(()));
+    daemon.end();
+}
+
+const TWO: &str = r"
+sources:
+    - {name: a, meters: ['*'], sinks: [both]}
+sinks:
+    - name: both
+      transformers: [{name: acme/own, parameters: {}}, {name: OTHER/own, parameters: {}}]
+      publishers: ['file://FOLDER/both?json']
+";
+
+/// Two tenants in one chain: each has its own guests, and one that fails costs the other nothing. What their modules
+/// give by themselves passes by.
+#[test]
+fn tenants_in_one_chain_do_not_meet() {
+    let cloud = chained("", "");
+    let other = cloud.single().to_owned();
+    cloud.folder.pipe_samples(&TWO.replace("OTHER", &other));
+    deploy(&cloud, "own", "unit_conversion", "cpu", &renaming("acme.all"));
+    let forging = json!({"pattern": "*", "meter": "cpu.forged", "parts": ["left"]});
+    deploy_for(&cloud, &other, "own", "parting", "cpu", &forging);
+    cloud.deploy("acme", "probe", "resources", "grants: {names: [probe.]}");
+    let (ours, theirs) = (cloud.guests_of(0..2), cloud.guests_of(2..3));
+    let daemon = cloud.folder.start("run");
+    cloud.slots(4);
+    until("a failure", || daemon.log().contains("cpu.forged was not granted").then_some(()));
+    assert_eq!(not_running(&cloud, "acme/own"), 0, "{}", daemon.log());
+    daemon.end();
+    let both = meters(&cloud, "both");
+    let slots: BTreeSet<&String> = both.keys().map(|(slot, _)| slot).collect();
+    for slot in slots.iter().take(slots.len() - 1) {
+        for (id, found) in both.iter().filter(|((of, _), _)| of == *slot).map(|((_, id), found)| (id, found)) {
+            let expected: &[&str] = if ours.contains(&**id) { &["acme.all", "probe.up"] } else { &["cpu"] };
+            let mut found: Vec<&str> = found.iter().map(String::as_str).collect();
+            found.retain(|meter| !meter.starts_with("probe.") || *meter == "probe.up");
+            found.sort_unstable();
+            assert_eq!(found, expected, "{id} in {slot}");
+            assert!(!theirs.contains(&**id), "its tenant's module failed: {id} in {slot}");
+        }
+        let seen = both.keys().filter(|(of, id)| of == *slot && ours.contains(&**id)).count();
+        assert_eq!(seen, ours.len(), "{slot}");
+    }
+}
+
+/// A chain that changes again and again: what comes out of it comes out of no other, and each sample once, or is
+/// counted.
+#[test]
+fn a_chain_may_change_at_any_moment() {
+    const WITH: &str = r"
+sources: [{name: a, meters: [cpu], sinks: [one]}]
+sinks:
+    - name: one
+      transformers:
+          - {name: relabel, parameters: {rules: [{rename: {from: '^cpu$', to: acme.in}}]}}
+          - {name: acme/own, parameters: {}}
+      publishers: ['file://FOLDER/one?json']
+";
+    let cloud = chained(WITH, "");
+    let without = WITH.replace("          - {name: acme/own, parameters: {}}\n", "");
+    deploy(&cloud, "own", "unit_conversion", "acme.in", &renaming("acme.out"));
+    let ours = cloud.guests_of(0..2);
+    let daemon = cloud.folder.start("run");
+    let seen =
+        |meter: &str| meters(&cloud, "one").values().filter(|found| found.iter().any(|known| known == meter)).count();
+    for round in 0..6 {
+        let (pipeline, meter) = if round % 2 == 0 { (without.as_str(), "acme.out") } else { (WITH, "acme.in") };
+        let before = seen(meter);
+        until(meter, || (seen(meter) > before).then_some(()));
+        cloud.folder.pipe_samples(pipeline);
+        daemon.signal(Signal::HUP);
+    }
+    // It is removed and comes back; what was under way is nobody's.
+    for _ in 0..3 {
+        cloud.slots(1);
+        std::fs::remove_file(cloud.folder.path("deployments.d/own-acme.yaml")).unwrap();
+        daemon.signal(Signal::HUP);
+        let before = not_running(&cloud, "acme/own");
+        until("its absence", || (not_running(&cloud, "acme/own") > before).then_some(()));
+        deploy(&cloud, "own", "unit_conversion", "acme.in", &renaming("acme.out"));
+        daemon.signal(Signal::HUP);
+        let before = seen("acme.out");
+        until("its return", || (seen("acme.out") > before).then_some(()));
+    }
+    let status = cloud.folder.run("status --json").is(0).json();
+    daemon.end();
+    let (one, measured) = (meters(&cloud, "one"), meters(&cloud, "samples"));
+    assert!(measured.values().flatten().all(|meter| meter == "cpu"), "{measured:?}");
+    for ((slot, id), found) in &one {
+        let expected: &[&str] = if ours.contains(&**id) { &["acme.in", "acme.out"] } else { &["acme.in"] };
+        assert!(found.len() == 1 && expected.contains(&&*found[0]), "{found:?} of {id} in {slot}");
+    }
+    let is_ours = |(_, id): &&(String, String)| ours.contains(&**id);
+    let missing = measured.keys().filter(is_ours).count() - one.keys().filter(is_ours).count();
+    let counted = &status["counters"]["failures"]["acme/own"];
+    assert!(missing > 0 && counted["not-running"].as_u64() > Some(0), "{missing}, and {counted}");
+    assert_eq!(counted.as_object().unwrap().len(), 1, "{counted}");
+}
+
+/// A version on trial that is for other meters: what is none of its own passes by.
+#[test]
+fn what_another_version_does_not_take_passes_by() {
+    let pipeline = ONE.replace("meters: [cpu]", "meters: [cpu, power.state]");
+    let cloud = chained(&pipeline, "");
+    cloud.folder.poll(&["cpu", "power.state"]);
+    let ours = cloud.guests_of(0..2);
+    deploy(&cloud, "parts", "unit_conversion", "cpu", &renaming("acme.one"));
+    let daemon = cloud.folder.start("run");
+    cloud.slots(2);
+    deploy(&cloud, "parts", "unit_conversion", "power.state", &renaming("acme.one"));
+    daemon.signal(Signal::HUP);
+    said(&daemon, "is on trial");
+    cloud.slots(3);
+    daemon.end();
+    let one = meters(&cloud, "one");
+    let last = one.keys().map(|(slot, _)| slot).max().unwrap().clone();
+    let mut kinds = BTreeSet::new();
+    for ((slot, id), found) in one.iter().filter(|((slot, id), _)| *slot != last && ours.contains(&**id)) {
+        let mut found: Vec<&str> = found.iter().map(String::as_str).collect();
+        found.sort_unstable();
+        assert!([["acme.one", "cpu"], ["acme.one", "power.state"]].contains(&[found[0], found[1]]), "{found:?}");
+        assert_eq!(found.len(), 2, "{id} in {slot}");
+        kinds.insert(found[1].to_owned());
+    }
+    assert_eq!(kinds.len(), 2, "{kinds:?}");
+}
+
+#[test]
+fn another_kind_of_module_is_refused() {
+    let cloud = chained(ONE, "");
+    deploy(&cloud, "own", "unit_conversion", "cpu", &renaming("acme.one"));
+    let daemon = cloud.folder.start("run");
+    cloud.slots(1);
+    cloud.deploy("acme", "own", "resources", "grants: {names: [probe.]}");
+    daemon.signal(Signal::HUP);
+    said(
+        &daemon,
+        "acme/own is a transformer, and this module is none: remove it first, or deploy this one by another name",
+    );
+    let before = cloud.measured("acme/own", "acme.one").len();
+    until("its slots", || (cloud.measured("acme/own", "acme.one").len() > before + 1).then_some(()));
     daemon.end();
 }

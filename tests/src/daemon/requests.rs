@@ -294,6 +294,12 @@ fn a_slow_server_delays_its_own_module_alone() {
         let more = "deadline: 2s";
         deploy(&cloud, cloud.single(), &format!("slow{number}"), &grants, &asks(&server), more);
     }
+    // A transformer waits for nobody who gives nothing of its meters.
+    let converts = wasmeter::modules::built_in().find(|module| module.name == "unit_conversion").unwrap();
+    cloud.folder.write("deployments.d/converts.wasm", converts.wasm);
+    let config = json!({"target": {"name": "own.cpu"}}).to_string();
+    let more = format!("meters: [cpu]\ngrants: {{names: [own.]}}\nconfig: {config:?}");
+    cloud.deploy(cloud.single(), "converts", "converts", &more);
     let daemon = cloud.folder.start("run");
     until("all wait", || (server.seen().len() == 5).then_some(()));
     cloud.slots(5);
@@ -308,6 +314,7 @@ fn a_slow_server_delays_its_own_module_alone() {
     assert!(!log.contains("quarantine"), "{log}");
     let single = format!("{}/probe", cloud.single());
     cloud.has_every_slot(&single, "probe.up", &cloud.guests_of(2..3));
+    cloud.has_every_slot(&format!("{}/converts", cloud.single()), "own.cpu", &cloud.guests_of(2..3));
     cloud.has_every_slot("acme/probe", "probe.up", &cloud.guests_of(0..2));
     cloud.has_every_slot("acme/quick", "asking.status", &cloud.guests_of(0..2));
 }

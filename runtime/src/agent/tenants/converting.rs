@@ -3,7 +3,7 @@
 //! A transformer is handed what the operator's pollsters gave in the slot, and what its own tenant's did, of its
 //! tenant's guests alone. So it begins when those of them have landed that began with the slot.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use crate::config::MeterFilter;
 use crate::contract::Batch;
 use crate::discovery::resource::Resource;
 use crate::discovery::{Resources, Snapshot};
+use crate::modules::deploying::Ready;
 use crate::modules::deployment::Key;
 use crate::modules::life::Run;
 use crate::pipeline::Samples;
@@ -42,8 +43,8 @@ pub(super) struct Pending {
     pub samples: Vec<Samples>,
     /// Those that it waits for.
     pub waits: BTreeSet<(Key, u64)>,
-    /// Whether it is in a sink's chain, and handed what comes to it there.
-    pub is_in_chain: bool,
+    /// Its versions that run, whatever becomes of them until it begins.
+    pub ready: BTreeMap<u64, Arc<Ready>>,
 }
 
 /// What a version of a transformer said and gave.
@@ -79,6 +80,15 @@ pub(crate) struct Convert {
 // === impl Pending ===
 
 impl Pending {
+    /// Whether it may be handed anything that these give.
+    pub fn takes_of<'a>(&self, mut modules: impl Iterator<Item = &'a Arc<Module>>) -> bool {
+        let takes = |name: &str| self.ready.values().any(|ready| ready.source.meters.matches(name));
+        modules.any(|module| {
+            let description = &module.description;
+            !description.declares.is_empty() || description.meters.iter().any(|meter| takes(&meter.name))
+        })
+    }
+
     /// Takes what a pollster of its tenant's landed in its slot, whose numbers from `first` on are of parts that were
     /// declared meanwhile.
     pub fn take<'a>(&mut self, samples: impl Iterator<Item = &'a Samples>, first: u32, declared: &[Resource]) {
@@ -209,7 +219,7 @@ mod tests {
             resources: slot,
             samples: samples_of_slot,
             waits,
-            is_in_chain: false,
+            ready: BTreeMap::new(),
         };
         pending.take([samples(&[0, 2, 3])].iter(), resources.len(), &[part(2)]);
         pending.take([samples(&[2])].iter(), resources.len(), &[]);

@@ -165,6 +165,18 @@ impl Deployed {
         }
     }
 
+    /// Whether it is a pollster that can run.
+    pub(super) fn measures(&self) -> bool {
+        !self.ready.is_empty() && !self.converts()
+    }
+
+    /// Refuses a module of another kind than what runs of it, which could not stand in for it.
+    pub fn is_of_one_kind_with(&self, ready: &Ready) -> Result<(), Refused> {
+        let kind = if self.converts() { "transformer" } else { "pollster" };
+        let differs = !self.ready.is_empty() && self.converts() != ready.converts();
+        if differs { Err(Refused::AnotherKind(self.deployment.key.clone(), kind)) } else { Ok(()) }
+    }
+
     /// Whether it is a transformer.
     pub(super) fn converts(&self) -> bool {
         self.ready.values().any(|ready| ready.converts())
@@ -175,9 +187,10 @@ impl Deployed {
         self.ready.values().any(|ready| ready.source.meters.matches(meter))
     }
 
-    /// The meters that it is for, whichever version of it runs.
-    pub(super) fn meters(&self) -> Vec<MeterFilter> {
-        self.ready.values().map(|ready| ready.source.meters.clone()).collect()
+    /// The meters that what runs next is for, if it can run: what is on trial, else what is current.
+    pub(super) fn meters(&self) -> Option<&MeterFilter> {
+        let running = self.deployment.on_trial().or(self.deployment.current())?;
+        Some(&self.ready.get(&running.number)?.source.meters)
     }
 
     /// Keeps what a version said of these inputs.

@@ -1,12 +1,12 @@
 //! A slot of tenants' modules: what begins, and how it lands.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::converting::{Convert, Converted, Pending};
 use super::room::Room;
-use super::{Arrived, Deployed, Landing};
+use super::{Deployed, Landing, NOT_RUNNING, Source, Task};
 use crate::agent::Agent;
 use crate::agent::polling::{Poll, Polled};
 use crate::agent::report::ModuleReport;
@@ -18,9 +18,9 @@ use crate::discovery::{Resources, Snapshot, View};
 use crate::modules::deploying::Ready;
 use crate::modules::deployment::Key;
 use crate::modules::life::{Instance, Outcome, Ran, Run, StateId};
-use crate::pipeline::Slot;
 use crate::pipeline::sinks::share::{Share, Shares};
 use crate::pipeline::stamp::Stamper;
+use crate::pipeline::{Samples, Slot};
 use crate::sandbox::host::state::State;
 use crate::sandbox::{Cause, Landed};
 use crate::schedule::plan::Work;
@@ -38,6 +38,8 @@ pub(super) struct Answer {
     of: Arc<Resources>,
     /// Whether it is a transformer's.
     pub(super) converts: bool,
+    /// The sink in whose chain it stands, if it was handed what came to it there.
+    chain: Option<Arc<str>>,
     /// What was to run.
     run: Run,
     /// How it went.
@@ -63,6 +65,15 @@ struct Gave {
 enum Job {
     Poll(Poll),
     Convert(Convert),
+}
+
+/// What a transformer is handed, whichever version of it runs.
+struct Handed {
+    at: Moment,
+    resources: Arc<Resources>,
+    /// Its tenant's guests.
+    roots: Vec<Range<u32>>,
+    samples: Arc<Vec<Samples>>,
 }
 
 /// What is left to land of what a version gave.
@@ -128,6 +139,15 @@ impl Gave {
             converted.landed.clear();
         }
         Some(outcome)
+    }
+}
+
+// === impl Handed ===
+
+impl Handed {
+    fn of(deployed: &Deployed, samples: Vec<Samples>, (at, resources): (Moment, &Arc<Resources>)) -> Self {
+        let roots = resources.guests_of(|project| deployed.projects.contains(project));
+        Self { at, resources: Arc::clone(resources), roots, samples: Arc::new(samples) }
     }
 }
 
@@ -213,11 +233,14 @@ impl Agent {
     ) {
         let chunk = u32::try_from(self.config.sandbox.chunk).unwrap_or(u32::MAX);
         let (mut begun, mut transformers): (BTreeSet<(Key, u64)>, Vec<Pending>) = Default::default();
-        let mut held = self.sinks.take_held();
         // All that a tenant deployed sees the same.
         let mut views: HashMap<Arc<str>, View> = HashMap::new();
         for (key, run) in due {
             let Some(deployed) = self.tenants.deployed.get_mut(&key) else { continue };
+            // What stands in a chain begins when samples come to it there.
+            if deployed.converts() && self.sinks.sink_of(&key).is_some() {
+                continue;
+            }
             if deployed.busy {
                 self.skip(&key);
                 continue;
@@ -229,17 +252,11 @@ impl Agent {
                 deployed.busy = true;
                 let roots = slot.resources.guests_of(|project| projects.contains(project));
                 let view = View::of(&slot.resources, roots);
-                let is_in_chain = self.sinks.before(&key).is_some();
-                let samples = if is_in_chain {
-                    held.remove(&key).unwrap_or_default()
-                } else {
-                    let measured = slot.samples.iter().take(measured);
-                    let taken = measured.filter(|samples| deployed.takes(&samples.meter.name));
-                    taken.filter_map(|samples| samples.seen_by(&view)).collect()
-                };
-                let (number, resources) = (deployed.number, Arc::clone(&slot.resources));
+                let taken = slot.samples.iter().take(measured).filter(|samples| deployed.takes(&samples.meter.name));
+                let samples = taken.filter_map(|samples| samples.seen_by(&view)).collect();
+                let (number, ready, resources) = (deployed.number, deployed.ready.clone(), Arc::clone(&slot.resources));
                 let (at, waits) = (slot.at, BTreeSet::new());
-                transformers.push(Pending { key, number, run, at, resources, samples, waits, is_in_chain });
+                transformers.push(Pending { key, number, run, ready, at, resources, samples, waits });
                 continue;
             }
             let deployed = &*deployed;
@@ -266,30 +283,60 @@ impl Agent {
             };
             let jobs = jobs(&run, job);
             begun.insert((key.clone(), deployed.number));
-            self.spawn(key, run, (snapshot.at, Arc::clone(&snapshot.resources)), view.resources(), jobs);
+            self.spawn(key, run, (snapshot.at, Arc::clone(&snapshot.resources)), view.resources(), jobs, None);
         }
-        self.tenants.unhandled(held, &mut self.tally);
-        let numbers: Vec<(Key, u64)> =
-            transformers.iter().map(|pending| (pending.key.clone(), pending.number)).collect();
         for mut pending in transformers {
-            let own = begun.iter().filter(|(key, _)| key.tenant == pending.key.tenant);
-            let before = self.sinks.before(&pending.key).unwrap_or_default();
-            let before = numbers.iter().filter(|(key, _)| key.tenant == pending.key.tenant && before.contains(&key));
-            pending.waits = own.chain(before).cloned().collect();
+            let of_tenant = begun.iter().filter(|(key, _)| key.tenant == pending.key.tenant);
+            let gives = |(key, _): &&(Key, u64)| {
+                let ready = self.tenants.deployed.get(key).into_iter().flat_map(|deployed| deployed.ready.values());
+                pending.takes_of(ready.map(|ready| &ready.module))
+            };
+            // One that waits for a server, say, delays nobody who is not handed what it gives.
+            pending.waits = of_tenant.filter(gives).cloned().collect();
             self.tenants.pending.push(pending);
         }
         self.begin_transformers();
     }
 
-    /// Hands the samples of a landing to pipelines' sinks, adds what comes out, and hands what came to transformers of
-    /// tenants' there to those.
-    pub async fn sink_landed(&mut self, slot: &mut Slot, arrived: &Arrived) -> Vec<ModuleReport> {
-        let reports = self.sink(slot).await;
-        let held = self.sinks.take_held();
-        let unhandled = self.tenants.hand_held(slot, arrived, held);
-        self.tenants.unhandled(unhandled, &mut self.tally);
-        self.begin_transformers();
-        reports
+    /// Has transformers in chains begin with what came to them there.
+    pub(in crate::agent) fn begin_chained(&mut self, slot: &Slot) {
+        for (key, samples) in self.sinks.take_held() {
+            let count = samples.iter().map(|samples| samples.column.len()).sum::<usize>();
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            if !self.begin_in_chain(&key, samples, count, slot) {
+                self.tenants.lost.push((key, count));
+            }
+        }
+        for (key, samples) in std::mem::take(&mut self.tenants.lost).into_iter().filter(|(_, samples)| *samples > 0) {
+            self.tally.failed(&key.to_string().into(), NOT_RUNNING, samples);
+            self.sinks.lost(&key, samples);
+        }
+    }
+
+    /// Whether it begins; one that may not run, or is still at an earlier slot, does not.
+    fn begin_in_chain(&mut self, key: &Key, samples: Vec<Samples>, count: u32, slot: &Slot) -> bool {
+        let (Some(sink), Some(deployed)) = (self.sinks.sink_of(key).cloned(), self.tenants.deployed.get_mut(key))
+        else {
+            return false;
+        };
+        let run = deployed.deployment.plan(&self.tenants.rules, slot.at.wall);
+        if matches!(run, Run::Nothing(_)) || deployed.is_broken() {
+            return false;
+        }
+        if deployed.busy {
+            self.skip(key);
+            return false;
+        }
+        Arc::make_mut(&mut deployed.names).reserve(&self.names);
+        deployed.entries = count;
+        let Some(deployed) = self.tenants.deployed.get(key) else { return false };
+        let handed = Handed::of(deployed, samples, (slot.at, &slot.resources));
+        let jobs = jobs(&run, |instance| self.convert(deployed, &deployed.ready, instance, &handed));
+        if jobs.0.is_none() && jobs.1.is_none() {
+            return false;
+        }
+        self.spawn(key.clone(), run, (slot.at, Arc::clone(&slot.resources)), count, jobs, Some(sink));
+        true
     }
 
     /// What tenants' transformers in chains are handed of what comes to them there.
@@ -297,12 +344,12 @@ impl Agent {
         let share = |key: &Key| {
             let deployed = self.tenants.deployed.get(key);
             // A pollster measures, wherever it is named.
-            if deployed.is_some_and(|deployed| !deployed.ready.is_empty() && !deployed.converts()) {
+            if deployed.is_some_and(Deployed::measures) {
                 return None;
             }
             let projects = self.config.tenants.projects_of(&key.tenant);
             let guests = resources.guests_of(|project| projects.contains(project));
-            let meters = deployed.filter(|deployed| !deployed.ready.is_empty()).map(Deployed::meters);
+            let meters = deployed.and_then(Deployed::meters).cloned();
             Some((key.clone(), Share { guests, meters }))
         };
         Shares::of(self.sinks.deployed().filter_map(share))
@@ -310,46 +357,62 @@ impl Agent {
 
     /// Has transformers begin that wait for nobody any more.
     fn begin_transformers(&mut self) {
-        let ready: Vec<Pending> = self.tenants.pending.extract_if(.., |pending| pending.waits.is_empty()).collect();
-        for Pending { key, number, run, at, resources, samples, .. } in ready {
+        let begins: Vec<Pending> = self.tenants.pending.extract_if(.., |pending| pending.waits.is_empty()).collect();
+        for Pending { key, number, run, ready, at, resources, samples, .. } in begins {
             // It may have been removed meanwhile, and another one of its name be there.
             let found = self.tenants.deployed.get_mut(&key).filter(|deployed| deployed.number == number);
             let Some(deployed) = found else { continue };
             let entries = samples.iter().map(|samples| samples.column.len()).sum::<usize>();
             deployed.entries = u32::try_from(entries).unwrap_or(u32::MAX);
-            let deployed = &*deployed;
-            let roots = resources.guests_of(|project| deployed.projects.contains(project));
-            let (entries, samples) = (deployed.entries, Arc::new(samples));
-            let job = |instance: &Instance| {
-                let ready = Arc::clone(deployed.ready.get(&instance.version)?);
-                let convert = Convert {
-                    sandbox: Arc::clone(&self.sandbox),
-                    ledger: Arc::clone(&self.ledger),
-                    tenant: Arc::clone(&deployed.tenant),
-                    module: Arc::clone(&ready.module),
-                    meters: ready.source.meters.clone(),
-                    names: Arc::clone(&deployed.names),
-                    state: deployed.states.get(&instance.state).cloned().unwrap_or_default(),
-                    described: deployed.described.get(&instance.version).cloned().unwrap_or_default(),
-                    resources: Arc::clone(&resources),
-                    roots: roots.clone(),
-                    at,
-                    samples: Arc::clone(&samples),
-                    sure: deployed.sure,
-                    clock: Arc::clone(&self.clock),
-                };
-                Some((ready, Job::Convert(convert)))
-            };
-            let jobs = jobs(&run, job);
-            self.spawn(key, run, (at, Arc::clone(&resources)), entries, jobs);
+            let Some(deployed) = self.tenants.deployed.get(&key) else { continue };
+            let (entries, handed) = (deployed.entries, Handed::of(deployed, samples, (at, &resources)));
+            let jobs = jobs(&run, |instance| self.convert(deployed, &ready, instance, &handed));
+            self.spawn(key, run, (at, Arc::clone(&resources)), entries, jobs, None);
         }
     }
 
+    /// What an instance of a transformer is called with.
+    fn convert(
+        &self,
+        deployed: &Deployed,
+        ready: &BTreeMap<u64, Arc<Ready>>,
+        instance: &Instance,
+        handed: &Handed,
+    ) -> Option<(Arc<Ready>, Job)> {
+        let ready = Arc::clone(ready.get(&instance.version)?);
+        let convert = Convert {
+            sandbox: Arc::clone(&self.sandbox),
+            ledger: Arc::clone(&self.ledger),
+            tenant: Arc::clone(&deployed.tenant),
+            module: Arc::clone(&ready.module),
+            meters: ready.source.meters.clone(),
+            names: Arc::clone(&deployed.names),
+            state: deployed.states.get(&instance.state).cloned().unwrap_or_default(),
+            described: deployed.described.get(&instance.version).cloned().unwrap_or_default(),
+            resources: Arc::clone(&handed.resources),
+            roots: handed.roots.clone(),
+            at: handed.at,
+            samples: Arc::clone(&handed.samples),
+            sure: deployed.sure,
+            clock: Arc::clone(&self.clock),
+        };
+        Some((ready, Job::Convert(convert)))
+    }
+
     /// Has a deployment run, in its tenant's turns.
-    fn spawn(&mut self, key: Key, run: Run, (at, of): (Moment, Arc<Resources>), resources: u32, jobs: Jobs) {
+    fn spawn(
+        &mut self,
+        key: Key,
+        run: Run,
+        (at, of): (Moment, Arc<Resources>),
+        resources: u32,
+        jobs: Jobs,
+        chain: Option<Arc<str>>,
+    ) {
         let Some(deployed) = self.tenants.deployed.get_mut(&key) else { return };
         deployed.busy = true;
         let (asked, number, converts) = (key.clone(), deployed.number, deployed.converts());
+        let chained = if chain.is_some() { resources } else { 0 };
         let (first, then) = jobs;
         // Who waits for a server keeps nobody of its tenant from running.
         let asks = first.iter().chain(&then).any(|(_, ready, _)| ready.module.asks());
@@ -361,7 +424,8 @@ impl Agent {
                 None => None,
             };
             let (ran, trial, current) = (Ran::default(), None, None);
-            let mut answer = Answer { key: asked, number, at, of, converts, run, ran, trial, current, resources };
+            let mut answer =
+                Answer { key: asked, number, at, of, converts, chain, run, ran, trial, current, resources };
             match (first, run) {
                 (Some((instance, ready, job)), _) => {
                     let (polled, converted) = job.run().await;
@@ -384,7 +448,7 @@ impl Agent {
         };
         let turns = self.tenants.gate.in_turns(&deployed.tenant, work);
         let task = self.tenants.running.spawn_on(turns, &self.guests);
-        self.tenants.tasks.insert(task.id(), (key, number, at.monotonic));
+        self.tenants.tasks.insert(task.id(), Task { key, number, read: at.monotonic, chained });
     }
 
     fn skip(&mut self, key: &Key) {
@@ -404,6 +468,11 @@ impl Agent {
         let answers = self.tenants.take();
         let first = answers.first()?;
         let (at, resources) = (first.at, Arc::clone(&first.of));
+        // Of transformers there is one.
+        let source = match &first.chain {
+            Some(sink) => Source::Chain(first.key.clone(), Arc::clone(sink)),
+            None => Source::Tenants,
+        };
         let most = answers.iter().map(Answer::given).sum();
         let first_id = self.ids.take(at, most);
         let mut stamper = Stamper::new(&resources, &[], Arc::clone(&self.tenant), at, first_id);
@@ -419,6 +488,9 @@ impl Agent {
             let found = self.tenants.deployed.get_mut(&key).filter(|deployed| deployed.number == number);
             let Some(deployed) = found else {
                 removed = true;
+                if answer.chain.is_some() {
+                    self.tenants.lost.push((key, answer.resources));
+                }
                 continue;
             };
             deployed.busy = false;
@@ -434,7 +506,7 @@ impl Agent {
                 self.tenants.happened.extend(happened);
                 changes.push((key.clone(), changed, why));
             }
-            let (entries, run) = (answer.resources, answer.run);
+            let (entries, run, is_chained) = (answer.resources, answer.run, answer.chain.is_some());
             let (counts, fallen) = answer.counts();
             if let Some(Gave { instance, polled, .. }) = fallen {
                 self.tally.all_failed(&deployed.owner, &polled.failures);
@@ -480,6 +552,9 @@ impl Agent {
                 range.end = stamper.samples.len();
             }
             self.tally.all_failed(&deployed.owner, &report.failures);
+            if is_chained {
+                self.sinks.lost(&key, report.failures.iter().map(|(_, samples)| *samples).sum());
+            }
             report.samples = stamper.samples.iter().skip(before).map(|samples| samples.column.len()).sum();
             self.ledger.gave(&report.name, &report.tenant, report.samples, report.took, report.memory);
             reports.push(ModuleReport { resources: entries, ..report });
@@ -490,13 +565,10 @@ impl Agent {
         }
         self.tenants.let_go();
         let (samples, declared) = stamper.finish();
-        let first = resources.len();
-        self.tenants.hand_on(at, &gave, &samples, first, &declared);
+        self.tenants.hand_on(at, &gave, &samples, resources.len(), &declared);
         self.begin_transformers();
         let mut slot = Slot { at, resources, samples };
         slot.declare(declared);
-        self.tally.samples += slot.len() as u64;
-        let arrived = Arrived { first, who: gave.into_iter().map(|(key, number, _)| (key, number)).collect() };
-        Some(Landing { slot, reports, changes, arrived })
+        Some(Landing { slot, reports, changes, source })
     }
 }

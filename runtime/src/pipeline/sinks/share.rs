@@ -21,9 +21,9 @@ pub struct Shares(BTreeMap<Key, Share>);
 pub struct Share {
     /// Its tenant's guests, as ascending ranges.
     pub guests: Vec<Range<u32>>,
-    /// The meters that it is for, whichever version of it runs; `None` if there is no such deployment, so that nobody
-    /// knows: it is held back then, rather than delivered as it must not be.
-    pub meters: Option<Vec<MeterFilter>>,
+    /// The meters that it is for; `None` if nobody knows, as there is no such deployment: it is held back then, rather
+    /// than delivered as it must not be.
+    pub meters: Option<MeterFilter>,
 }
 
 // === impl Shares ===
@@ -34,19 +34,12 @@ impl Shares {
         Self(shares.collect())
     }
 
-    /// Whether it transforms what it is handed.
-    pub(super) fn converts(&self, key: &Key) -> bool {
-        self.0.contains_key(key)
-    }
-
     /// Holds what a deployment is to be handed of a batch, and gives back what passes by it.
     pub(super) fn split(&self, key: &Key, batch: Vec<Samples>, resources: &Resources, held: &mut Held) -> Vec<Samples> {
         let Some(Share { guests, meters }) = self.0.get(key) else { return batch };
         let theirs = View::of(resources, guests.clone());
         let others = theirs.others(resources);
-        let is_taken = |samples: &Samples| {
-            meters.as_ref().is_none_or(|meters| meters.iter().any(|meters| meters.matches(&samples.meter.name)))
-        };
+        let is_taken = |samples: &Samples| meters.as_ref().is_none_or(|meters| meters.matches(&samples.meter.name));
         let (taken, mut passing): (Vec<Samples>, Vec<Samples>) = batch.into_iter().partition(is_taken);
         passing.extend(taken.iter().filter_map(|samples| samples.seen_by(&others)));
         let mut taken = taken.iter().filter_map(|samples| samples.seen_by(&theirs)).peekable();

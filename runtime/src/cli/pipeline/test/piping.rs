@@ -158,7 +158,7 @@ impl Writing {
     async fn hand_over(&mut self, snapshot: &Snapshot, samples: Vec<Samples>) -> (Slot, Vec<ModuleReport>) {
         let mut slot = Slot { at: snapshot.at, resources: Arc::clone(&snapshot.resources), samples };
         let Self { sinks, directory, ids, around, .. } = self;
-        let reports = sinks.run(around, directory, ids, &mut slot, &Shares::default()).await;
+        let reports = sinks.run(around, directory, ids, &mut slot, (&Shares::default(), None)).await;
         (slot, reports)
     }
 }
