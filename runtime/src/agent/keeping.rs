@@ -57,8 +57,18 @@ impl Agent {
             self.kept.insert(work, Arc::new(state));
         }
         self.tenants.remember(|work| self.kept.get(work).cloned());
+        let remembered = std::mem::take(&mut self.kept);
+        self.kept = remembered.clone();
         self.roll_back();
         self.keep();
+        let forgotten = remembered.iter().filter(|(work, state)| state.names() > 0 && !self.kept.contains_key(*work));
+        match forgotten.count() {
+            0 => {}
+            works => tracing::warn!(
+                works,
+                "What some modules remembered is forgotten: they, what they are told or their places are others now."
+            ),
+        }
     }
 
     fn all_states(&self) -> Kept {

@@ -167,9 +167,13 @@ impl Agent {
         let old_chains = std::mem::replace(&mut self.chains, modules.chains());
         let old_sinks = std::mem::replace(&mut self.sinks, Sinks::of(config.pipeline.as_ref(), &modules.sinks));
         let old = old_chains.into_iter().map(|chain| chain.transformer);
-        let mut old = old.chain(old_sinks.into_transformers()).collect();
+        let mut old: Vec<_> = old.chain(old_sinks.into_transformers()).collect();
         let chains = self.chains.iter_mut().map(|chain| &mut chain.transformer);
         chains.chain(self.sinks.transformers_mut()).for_each(|transformer| transformer.take_over(&mut old));
+        for transformer in old.iter().filter(|transformer| transformer.state().names() > 0) {
+            let module = &transformer.module().name;
+            tracing::warn!(%module, "What it remembered is forgotten: it, its parameters or its place are others now.");
+        }
         // Another module, or another configuration, would not know what to make of what the old one remembers.
         let is_the_same = |name: &str| modules.work_of(name).is_some_and(|new| self.modules.work_of(name) == Some(new));
         self.states.retain(|name, _| is_the_same(name));

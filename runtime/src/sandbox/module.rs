@@ -91,10 +91,12 @@ impl Code {
 // === impl Module ===
 
 impl Module {
-    /// What distinguishes its work from that of any other: its code, its configuration, and the meters that it is for.
-    /// What it remembers belongs to its work.
+    /// What distinguishes its work from that of any other: its name, its configuration, and the meters that it is for.
+    /// What it remembers belongs to its work, whichever code does it: another version goes on with it.
     pub fn work(&self, meters: &[String]) -> String {
-        let mut all = format!("{}\0{}", self.code.digest, self.config);
+        // The number tells those of one name from each other, and changes when one of them goes.
+        let name = self.name.split('#').next().unwrap_or_default();
+        let mut all = format!("{name}\0{}", self.config);
         meters.iter().for_each(|meter| all.extend(["\0", meter]));
         Digest::of(all.as_bytes()).to_string()
     }

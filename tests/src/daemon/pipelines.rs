@@ -114,6 +114,35 @@ fn a_chain_remembers_over_a_reload() {
     let _ = is_rate(&all, "network.incoming.bytes", &folder.samples("rates"), "network.incoming.bytes.rate", of);
 }
 
+/// A restart of less than an interval costs no rate, and neither does another version of the module. Other parameters
+/// begin anew, and that is said.
+#[test]
+fn a_chain_remembers_over_restarts_and_upgrades() {
+    let pipeline = r#"
+sources: [{name: a, interval: 1, meters: [cpu], sinks: [rates]}]
+sinks: [{name: rates, transformers: [{name: mine, parameters: {target: {name: cpu.rate}}}],
+         publishers: ["file://FOLDER/rates?json"]}]
+"#;
+    let folder = piping(pipeline, "modules: {mine: {file: mine.wasm}}\noutputs: [{file: measured}]");
+    let module = wasmeter::modules::built_in().find(|module| module.name == "rate_of_change").unwrap().wasm;
+    folder.write("mine.wasm", module);
+    let rates = || folder.samples("rates").len();
+    folder.run("run --cycles 2").is(0);
+    assert_eq!(rates(), 5, "the first has no one before it");
+    folder.run("run --cycles 2").is(0);
+    assert_eq!(rates(), 15);
+    // The same with other bytes: an empty section that has a name.
+    folder.write("mine.wasm", [module, &[0, 2, 1, b'x']].concat());
+    folder.run("run --cycles 2").is(0);
+    assert_eq!(rates(), 25);
+    let of = |_: &str| 1.0;
+    assert_eq!(is_rate(&folder.samples("measured"), "cpu", &folder.samples("rates"), "cpu.rate", of), 25);
+    folder.pipe_samples(&pipeline.replace("cpu.rate", "cpu.speed"));
+    let ran = folder.run("run --cycles 2").is(0);
+    ran.complains("What some modules remembered is forgotten");
+    assert_eq!(rates(), 30);
+}
+
 #[test]
 fn one_that_is_refused_is_named_with_its_line() {
     let pipeline = r#"
