@@ -6,6 +6,7 @@ pub mod killed;
 mod metering;
 mod network;
 mod opentelemetry;
+mod pipelines;
 mod publisher;
 mod rabbit;
 mod receiver;
