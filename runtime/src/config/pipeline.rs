@@ -22,6 +22,7 @@ use super::polling::Polling;
 use super::problem::{Place, Problems, Severity, quoted, shown};
 use super::yaml::{self, Kind, Section};
 use crate::modules::deployment::Key;
+use crate::pipeline::route::MOST_PUBLISHERS;
 
 pub use self::matcher::{Matcher, Takers};
 pub use self::publisher::Publisher;
@@ -69,8 +70,6 @@ const MOST_SINKS: usize = 1000;
 const MOST_PIPELINES: usize = 10_000;
 /// The most transformers of all sinks. Each is an instance of a module with a memory of its own.
 const MOST_TRANSFORMERS: usize = 1000;
-/// The most publishers that differ. Each is an output.
-const MOST_PUBLISHERS: usize = 100;
 
 const REQUIRED: &str = "Both sources & sinks are required";
 const BOTH: &str = "Write `sources:` with name, meters and sinks, and `sinks:` with name, transformers and publishers";
@@ -203,9 +202,7 @@ fn read(text: &str, patterns: usize, problems: &mut Problems) -> Option<Pipeline
     let root = yaml::parse(text, problems)?;
     if let Kind::List(_) = root.kind {
         // Ceilometer's files were lists of pipelines until 2014.
-        let remedy =
-            "Write `sources:` with name, meters and sinks, and `sinks:` with name, transformers and publishers";
-        problems.error(root.place, "", REQUIRED, remedy);
+        problems.error(root.place, "", REQUIRED, BOTH);
         return None;
     }
     let file = Section::of(&root, "", &["sources", "sinks"], Severity::Warning, problems)?;

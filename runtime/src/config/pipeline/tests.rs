@@ -192,12 +192,12 @@ fn sizes_are_bounded() {
             "there are more than 10000 sinks. Name fewer",
         ),
         (
-            format!("sources: []\nsinks: [{{name: k, publishers: [{}]}}]\n", many(101, &|n| format!("x{n},"))),
-            "too long. Write at most 100 entries",
+            format!("sources: []\nsinks: [{{name: k, publishers: [{}]}}]\n", many(16, &|n| format!("x{n},"))),
+            "too long. Write at most 15 entries",
         ),
         (
-            format!("sources: []\nsinks:\n{}", many(101, &|n| format!("  - {{name: s{n}, publishers: [x{n}]}}\n"))),
-            "sink `s100` there are more than 100 publishers. Publish to fewer places",
+            format!("sources: []\nsinks:\n{}", many(16, &|n| format!("  - {{name: s{n}, publishers: [x{n}]}}\n"))),
+            "sink `s15` there are more than 15 publishers. Publish to fewer places",
         ),
         (
             format!(
