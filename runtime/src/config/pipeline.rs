@@ -6,6 +6,7 @@
 //! would crash over, or silently do nothing with, is an error too.
 
 pub mod case;
+mod doubts;
 mod matcher;
 mod outputs;
 mod publisher;
@@ -186,14 +187,6 @@ impl Pipelines {
             }
         }
         problems
-    }
-
-    /// What is probably not meant.
-    fn doubts(&self, is_polled_elsewhere: bool, problems: &mut Problems) {
-        let polls = self.sources.iter().any(|source| source.interval.is_some());
-        for (number, source) in self.sources.iter().enumerate() {
-            source.doubts(&format!("sources[{number}]"), polls, is_polled_elsewhere, problems);
-        }
     }
 }
 

@@ -268,6 +268,29 @@ fn a_meter_is_taken_by_those_that_name_it() {
     }
 }
 
+#[test]
+fn what_transformers_get_twice_is_said_once() {
+    let file = |meters: &str, transformers: &str| {
+        format!(
+            "sources:\n  - {{name: all, meters: ['disk.*'], sinks: [k]}}\n  - {{name: more, meters: [{meters}], sinks: \
+             [k]}}\nsinks:\n  - {{name: k, transformers: [{transformers}], publishers: [x]}}\n"
+        )
+    };
+    let delta = "{name: delta, parameters: {}}";
+    for (meters, meter) in [("'*'", "disk.allocation"), ("disk.mine, disk.yours", "disk.mine")] {
+        assert_eq!(
+            said(&file(meters, delta)),
+            format!(
+                "pipeline.yaml:3:6: warning: sources `all` and `more` both lead {meter} to sink `k`, whose \
+                 transformers get each sample twice. Lead it there from one of them, or give the other one a sink of \
+                 its own"
+            )
+        );
+        assert_eq!(said(&file(meters, "")), "");
+    }
+    assert_eq!(said(&file("cpu, 'network.*'", delta)), "");
+}
+
 proptest! {
     #[test]
     fn no_text_panics(text: String) {
