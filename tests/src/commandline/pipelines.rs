@@ -1,6 +1,9 @@
 //! What is said about `pipeline.yaml` before anything runs.
 
-use crate::support::program::Folder;
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::support::program::{Folder, until};
 
 const SIM: &str = "sim://?domains=1&calm=true";
 
@@ -91,6 +94,32 @@ fn who_reads_what_a_publisher_sends_is_said() {
     let wrong = CPU.replace("publishers: ['http://me:hunter2@host/samples']", "publishers: [notifire]");
     let ran = folder("", &wrong).run("check").is(64).says("there is no publisher `notifire`");
     assert!(!ran.stdout.contains("Name another publisher"), "{}", ran.stdout);
+}
+
+/// Also if it stands before them, and differs from one in its options alone.
+#[test]
+fn another_publisher_costs_none_what_waits_for_it() {
+    let to = |publishers: &str| {
+        let sources = "sources: [{name: cpu, meters: [cpu], sinks: [all]}]";
+        format!("{sources}\nsinks: [{{name: all, publishers: [{publishers}]}}]\n")
+    };
+    let folder = folder("", &to("'http://127.0.0.1:1/in?x=1'"));
+    let books = || {
+        let ran = folder.run("status --json");
+        let status = (ran.code == Some(0)).then(|| ran.json());
+        let books = status.and_then(|status| status["publishers"].as_array().cloned()).unwrap_or_default();
+        books.into_iter().filter(|book| book["name"].as_str().unwrap().contains("http://")).collect::<Vec<_>>()
+    };
+    let daemon = folder.start("run");
+    let before = until("samples that wait", || books().into_iter().find(|book| book["spooled"].as_u64() > Some(0)));
+    folder.write("pipeline.yaml", to("'http://127.0.0.1:1/in?x=2', 'http://127.0.0.1:1/in?x=1'"));
+    daemon.signal(Signal::HUP);
+    let after = until("another publisher", || Some(books()).filter(|books| books.len() == 2));
+    let same = after.iter().find(|book| book["name"] == before["name"]).unwrap_or_else(|| panic!("{after:?}"));
+    assert_eq!((same["position"].as_u64(), same["lost"].as_u64()), (before["position"].as_u64(), Some(0)));
+    assert!(same["spooled"].as_u64() >= before["spooled"].as_u64(), "{before} {same}");
+    let log = daemon.end();
+    assert!(!log.contains("is not served any more"), "{log}");
 }
 
 /// As a file of Mitaka's does.

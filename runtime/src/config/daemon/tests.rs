@@ -68,14 +68,14 @@ fn the_sample_says_what_the_defaults_are() {
                 {"name": "cpu", "meters": ["cpu"], "sinks": ["cpu_util"]},
             ],
             "sinks": [
-                {"name": "everything", "transformers": [], "publishers": ["notifier://"]},
+                {"name": "everything", "transformers": [], "publishers": ["notifier://?topic=metering"]},
                 {
                     "name": "cpu_util",
                     "transformers": [{"name": "rate_of_change", "parameters": {"target": {
                         "name": "cpu_util", "unit": "%", "type": "gauge",
                         "scale": "100.0 / (10**9 * (resource_metadata.cpu_number or 1))",
                     }}}],
-                    "publishers": ["notifier://"],
+                    "publishers": ["notifier://?topic=metering"],
                 },
             ],
             "pipelines": [

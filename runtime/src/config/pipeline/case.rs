@@ -292,7 +292,10 @@ fn notes(node: &Node) -> Result<Map<String, Value>, Refusal> {
                 return Err(entry.value.refuse("too long", format!("Write at most {NOTE_BYTES} bytes")));
             }
             value @ (Value::Number(_) | Value::String(_)) => notes.insert(entry.key.clone(), value),
-            _ => return Err(entry.value.refuse("neither a number nor a text", REMEDY)),
+            _ => {
+                let reason = format!("{} is neither a number nor a text", quoted(&entry.key));
+                return Err(Refusal { place: entry.value.place, ..node.refuse(reason, REMEDY) });
+            }
         };
     }
     Ok(notes)
@@ -352,7 +355,7 @@ mod tests {
         let case = parse(
             "pipeline: ../pipeline.yaml\nhost: recording:host.jsonl\ninterval: 60s\nin:\n  - {meter: cpu, type: \
              cumulative, unit: ns, resource: a, volume: 0}\n  - {slot: 2, meter: cpu, type: cumulative, resource: a, \
-             volume: 1.5, at: 2.5, notes: {cpu_number: 4, x: y}}\nout:\n  cpu_sink:\n    - {slot: 2, meter: cpu_util, resource: a, volume: 50.0}\n    - \
+             volume: 1.5, at: 2.5, notes: {cpu_number: 4, x: z}}\nout:\n  cpu_sink:\n    - {slot: 2, meter: cpu_util, resource: a, volume: 50.0}\n    - \
              {meter: cpu_util, resource: b}\n  none:\n",
         );
         let case = case.unwrap();
@@ -366,7 +369,7 @@ mod tests {
         assert_eq!(read, [r#"1 cpu cumulative "ns" 0"#, r#"2 cpu cumulative "" 1.5"#]);
         assert_eq!(inputs[1].place.unwrap().line, 6);
         assert_eq!((inputs[0].at, inputs[1].at), (None, Some(Duration::from_millis(2500))));
-        assert_eq!(serde_json::to_value(&inputs[1].notes).unwrap(), json!({"cpu_number": 4, "x": "y"}));
+        assert_eq!(serde_json::to_value(&inputs[1].notes).unwrap(), json!({"cpu_number": 4, "x": "z"}));
         let expected: Vec<_> = case.expected.iter().map(|of| (of.sink.as_str(), of.samples.as_slice())).collect();
         let samples = [
             json!({"slot": 2, "meter": "cpu_util", "resource": "a", "volume": 50.0}),
@@ -418,7 +421,7 @@ mod tests {
             ),
             (
                 "in:\n  - {meter: cpu, type: gauge, resource: a, volume: 1, guest: b}\nout: {x: }\n",
-                ":2:54: error: unknown key `in[0].guest`",
+                ":2:55: error: unknown key `guest`. Remove it; known keys are slot, at,",
             ),
             (
                 "in:\n  - {meter: cpu, type: gauge, resource: a, volume: 1, at: -1}\nout: {x: }\n",
@@ -430,7 +433,7 @@ mod tests {
             ),
             (
                 "in:\n  - {meter: cpu, type: gauge, resource: a, volume: 1, notes: {n: []}}\nout: {x: }\n",
-                ":2:65: error: `in[0].notes` is a list: neither a number nor a text",
+                ":2:65: error: `in[0].notes` is a mapping: `n` is neither a number nor a text",
             ),
             (
                 "in:\n  - {slot: 0, meter: cpu, type: gauge, resource: a, volume: 1}\nout: {x: }\n",

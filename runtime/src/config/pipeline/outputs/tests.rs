@@ -67,7 +67,7 @@ fn those_that_differ_in_what_is_secret_can_be_told_apart_by_a_word() {
     assert_eq!(
         said,
         format!(
-            "pipeline.yaml:4:39: warning: `http://h/in?token=***` can be told from {first} by their order alone. Write \
+            "pipeline.yaml:4:38: warning: `http://h/in?token=***` can be told from {first} by their order alone. Write \
              a `#` and a word of its own behind its URL: else it takes over what waits for the other one when that is \
              removed"
         )
