@@ -1,7 +1,6 @@
 //! What is said about `pipeline.yaml` before anything runs.
 
 use rustix::process::Signal;
-use serde_json::Value;
 
 use crate::support::program::{Folder, until};
 

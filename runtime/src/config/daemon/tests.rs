@@ -395,6 +395,20 @@ proptest! {
 
 /// What is secret may stand here, or in a file that others cannot read.
 #[test]
+fn a_notifier_whose_readers_read_something_else_is_named() {
+    let said = |more: &str| {
+        let text = format!("outputs: [{{notifier: {{url: 'rabbit://h/', {more}}}}}]");
+        parse(&text).unwrap().1.to_string()
+    };
+    let told = said("format: metering, topics: [mine, notifications]");
+    let words = "warning: `outputs[0].notifier`: `notifications` is what Ceilometer's notification agent reads, and it";
+    assert!(told.contains(words), "{told}");
+    for fine in ["format: metering", "topics: [notifications]", "format: polling, topics: [mine]"] {
+        assert!(!said(fine).contains("reads"), "{}", said(fine));
+    }
+}
+
+#[test]
 fn a_notifiers_secrets_stand_here_or_in_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("url");

@@ -425,7 +425,7 @@ mod tests {
             ),
             (
                 "in:\n  - {meter: cpu, type: gauge, resource: a, volume: 1, at: -1}\nout: {x: }\n",
-                ":2:58: error: `in[0].at` is `-1`: out of bounds",
+                ":2:59: error: `in[0].at` is `-1`: out of bounds",
             ),
             (
                 "in:\n  - {meter: cpu, type: gauge, resource: a, volume: 1, notes: {status: x}}\nout: {x: }\n",
@@ -433,7 +433,7 @@ mod tests {
             ),
             (
                 "in:\n  - {meter: cpu, type: gauge, resource: a, volume: 1, notes: {n: []}}\nout: {x: }\n",
-                ":2:65: error: `in[0].notes` is a mapping: `n` is neither a number nor a text",
+                ":2:66: error: `in[0].notes` is a mapping: `n` is neither a number nor a text",
             ),
             (
                 "in:\n  - {slot: 0, meter: cpu, type: gauge, resource: a, volume: 1}\nout: {x: }\n",
