@@ -393,7 +393,6 @@ proptest! {
     }
 }
 
-/// What is secret may stand here, or in a file that others cannot read.
 #[test]
 fn a_notifier_whose_readers_read_something_else_is_named() {
     let said = |more: &str| {
@@ -408,6 +407,7 @@ fn a_notifier_whose_readers_read_something_else_is_named() {
     }
 }
 
+/// What is secret may stand here, or in a file that others cannot read.
 #[test]
 fn a_notifiers_secrets_stand_here_or_in_a_file() {
     let folder = tempfile::tempdir().unwrap();
