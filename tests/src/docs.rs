@@ -10,6 +10,13 @@ use std::path::Path;
 use self::markdown::Step;
 use self::shell::Shell;
 use crate::support::cloud::Cloud;
+use crate::support::program::Folder;
+
+/// The built-in transformers, each with a page.
+const TRANSFORMERS: [&str; 8] = wasmeter::config::pipeline::TRANSFORMERS;
+
+/// A host for examples.
+const SIM: &str = "sim://?domains=1&calm=true";
 
 /// The top folder of the repository.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
@@ -113,6 +120,47 @@ fn every_setting_is_in_the_reference() {
     assert!(missing.is_empty(), "docs/configuration.md says nothing of {missing:?}");
 }
 
+/// A broker, which is not asked, for publishers that name none.
+const OUTPUTS: &str = "outputs: [{notifier: {url: 'rabbit://me:pass@127.0.0.1:1/'}}]\n";
+
+#[test]
+fn examples_of_pipelines_are_taken() {
+    let reference = document("docs/configuration.md");
+    let blocks = markdown::blocks(markdown::section(&reference, "pipeline.yaml"), "yaml");
+    assert!(!blocks.is_empty());
+    for (_, text) in blocks {
+        let folder = Folder::measuring(SIM, &format!("pipeline: pipeline.yaml\n{OUTPUTS}"));
+        folder.write("pipeline.yaml", &text);
+        folder.run("check").is(0).says("ready to run");
+    }
+}
+
+/// Each page shows a link of a chain, an entry of `transform`, or what such a transformer is told.
+#[test]
+fn examples_of_transformers_are_taken() {
+    for name in TRANSFORMERS {
+        let page = document(&format!("docs/transformers/{name}.md"));
+        let blocks = markdown::blocks(&page, "yaml");
+        assert!(!blocks.is_empty(), "{name}");
+        for (line, text) in blocks {
+            let below = |blanks: &str| text.lines().map(|line| format!("{blanks}{line}\n")).collect::<String>();
+            let (config, chain) = match text.split_whitespace().next() {
+                Some("transform:") => (text.clone(), String::new()),
+                Some("-") if text.contains("module:") => (format!("transform:\n{text}"), String::new()),
+                Some("-") => (String::new(), below("  ")),
+                _ => (String::new(), format!("  - name: {name}\n    parameters:\n{}", below("      "))),
+            };
+            let folder = Folder::measuring(SIM, &format!("pipeline: pipeline.yaml\n{config}"));
+            let sources = "sources: [{name: all, meters: [cpu], sinks: [sink]}]\n";
+            let sink = format!("sinks:\n- name: sink\n  publishers: [test]\n  transformers:\n{chain}");
+            folder.write("pipeline.yaml", format!("{sources}{sink}"));
+            let ran = folder.run("check --json");
+            assert!(ran.code == Some(0), "{name}.md:{line}: {}{}", ran.stdout, ran.stderr);
+            assert!(ran.stdout.contains(name), "{name}.md:{line}: {}", ran.stdout);
+        }
+    }
+}
+
 #[test]
 fn links_lead_somewhere() {
     for name in [
@@ -144,9 +192,16 @@ fn links_lead_somewhere() {
         let folder = Path::new(ROOT).join(name);
         let folder = folder.parent().unwrap();
         for link in markdown::links(&text) {
-            let path = link.split('#').next().unwrap();
-            let is_here = link.starts_with("https://") || folder.join(path).exists();
-            assert!(is_here, "{name}: {link} leads nowhere");
+            if link.starts_with("https://") {
+                continue;
+            }
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let file = if path.is_empty() { Path::new(ROOT).join(name) } else { folder.join(path) };
+            assert!(file.exists(), "{name}: {link} leads nowhere");
+            if !anchor.is_empty() {
+                let anchors = markdown::anchors(&fs::read_to_string(file).unwrap());
+                assert!(anchors.iter().any(|known| known == anchor), "{name}: {link} leads to no heading");
+            }
         }
     }
 }

@@ -12,7 +12,8 @@ Examples:
 
 For each publisher, since it was configured first: measured + replayed = delivered + spooled + lost, in samples.
 Causes are bytes, thinned, age, damaged, full-disk and operator, of samples that were in the spool, and disk-full,
-disk-failed and too-large, of samples that never came into it. What could not be measured is counted since the daemon's start.
+disk-failed and too-large, of samples that never came into it. What could not be measured, and what
+transformers dropped, is counted since the daemon's start.
 Exit code 69: there is no daemon that answers.";
 
 /// Show what was lost, by publisher, cause, module, tenant and meter.

@@ -22,6 +22,7 @@ pub mod time;
 pub mod trial;
 pub mod try_out;
 pub mod watch;
+pub mod written;
 
 use std::path::{Path, PathBuf};
 

@@ -21,8 +21,8 @@ A point is
   sink:NAME     what comes out of a sink of pipeline.yaml
   output:NAME   what an output is handed; `wasmeter status` names them all
 
-Nothing waits for who looks: what comes faster than it is read is left out, and how much is said. Whoever may ask the
-daemon sees the samples of all tenants; --tenant only picks some of them.
+Nothing waits for whoever looks: what comes faster than it is read is left out, and how much is said.
+Whoever may ask the daemon sees the samples of all tenants; --tenant only picks some of them.
 Exit code 69: there is no daemon that answers, or it ended before --count samples came.";
 
 /// Show samples as they pass a point in the daemon, until Ctrl-C or until it ends.

@@ -6,6 +6,7 @@
 //! would crash over, or silently do nothing with, is an error too.
 
 pub mod case;
+mod doubts;
 mod matcher;
 mod outputs;
 mod publisher;
@@ -22,6 +23,7 @@ use super::polling::Polling;
 use super::problem::{Place, Problems, Severity, quoted, shown};
 use super::yaml::{self, Kind, Section};
 use crate::modules::deployment::Key;
+use crate::pipeline::route::MOST_PUBLISHERS;
 
 pub use self::matcher::{Matcher, Takers};
 pub use self::publisher::Publisher;
@@ -69,8 +71,6 @@ const MOST_SINKS: usize = 1000;
 const MOST_PIPELINES: usize = 10_000;
 /// The most transformers of all sinks. Each is an instance of a module with a memory of its own.
 const MOST_TRANSFORMERS: usize = 1000;
-/// The most publishers that differ. Each is an output.
-const MOST_PUBLISHERS: usize = 100;
 
 const REQUIRED: &str = "Both sources & sinks are required";
 const BOTH: &str = "Write `sources:` with name, meters and sinks, and `sinks:` with name, transformers and publishers";
@@ -188,14 +188,6 @@ impl Pipelines {
         }
         problems
     }
-
-    /// What is probably not meant.
-    fn doubts(&self, is_polled_elsewhere: bool, problems: &mut Problems) {
-        let polls = self.sources.iter().any(|source| source.interval.is_some());
-        for (number, source) in self.sources.iter().enumerate() {
-            source.doubts(&format!("sources[{number}]"), polls, is_polled_elsewhere, problems);
-        }
-    }
 }
 
 /// All of a file, as far as it can be made out.
@@ -203,9 +195,7 @@ fn read(text: &str, patterns: usize, problems: &mut Problems) -> Option<Pipeline
     let root = yaml::parse(text, problems)?;
     if let Kind::List(_) = root.kind {
         // Ceilometer's files were lists of pipelines until 2014.
-        let remedy =
-            "Write `sources:` with name, meters and sinks, and `sinks:` with name, transformers and publishers";
-        problems.error(root.place, "", REQUIRED, remedy);
+        problems.error(root.place, "", REQUIRED, BOTH);
         return None;
     }
     let file = Section::of(&root, "", &["sources", "sinks"], Severity::Warning, problems)?;

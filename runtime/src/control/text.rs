@@ -200,15 +200,18 @@ pub fn losses(losses: &Losses) -> String {
     if out.is_empty() {
         out += "no publishers\n";
     } else if table.is_empty() {
-        out += "\nno sample was lost\n";
+        out += "\nno sample was lost on its way to a publisher\n";
     }
     let unmeasured = &losses.unmeasured;
     out += &format!("\nsince {}: {}\n", losses.started, counters(unmeasured));
+    if !unmeasured.failures.is_empty() {
+        out += "what failed left out resources, and of transformers samples:\n";
+    }
     let mut table = Columns::new([
         ("MODULE", Side::Left),
         ("CAUSE", Side::Left),
         ("CALLS", Side::Right),
-        ("RESOURCES LEFT OUT", Side::Right),
+        ("LEFT OUT", Side::Right),
     ]);
     for (module, causes) in &unmeasured.failures {
         let left_out = unmeasured.resources_lost.get(module).copied().unwrap_or_default();

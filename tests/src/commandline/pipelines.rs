@@ -1,6 +1,8 @@
 //! What is said about `pipeline.yaml` before anything runs.
 
-use crate::support::program::Folder;
+use rustix::process::Signal;
+
+use crate::support::program::{Folder, until};
 
 const SIM: &str = "sim://?domains=1&calm=true";
 
@@ -74,6 +76,51 @@ fn problems_of_pipelines_are_named() {
     folder("", &measured).run("check").is(0).says(words).says("ready to run, with warnings");
 }
 
+#[test]
+fn who_reads_what_a_publisher_sends_is_said() {
+    let to = |publisher: &str| {
+        let config = "outputs: [{notifier: {url: 'rabbit://me:pass@127.0.0.1:1/'}}]";
+        folder(config, &CPU.replace("test, 'http", &format!("'{publisher}', 'http"))).run("check")
+    };
+    const NOBODY: &str = "which Ceilometer's collector read: nothing of today's Ceilometer does.";
+    let named = to("notifier://?topic=metering").is(0);
+    assert!(!named.stdout.contains(NOBODY), "{}", named.stdout);
+    to("notifier://").is(0).says(NOBODY);
+    to("notifier://?topic=notifications")
+        .is(0)
+        .says("`notifications` is what Ceilometer's notification agent reads, and");
+    to("gnocchi://").is(0).says("Have Ceilometer's notification agent store samples: add a `notifier` to `outputs`");
+    let wrong = CPU.replace("publishers: ['http://me:hunter2@host/samples']", "publishers: [notifire]");
+    let ran = folder("", &wrong).run("check").is(64).says("there is no publisher `notifire`");
+    assert!(!ran.stdout.contains("Name another publisher"), "{}", ran.stdout);
+}
+
+/// Also if it stands before them, and differs from one in its options alone.
+#[test]
+fn another_publisher_costs_none_what_waits_for_it() {
+    let to = |publishers: &str| {
+        let sources = "sources: [{name: cpu, meters: [cpu], sinks: [all]}]";
+        format!("{sources}\nsinks: [{{name: all, publishers: [{publishers}]}}]\n")
+    };
+    let folder = folder("", &to("'http://127.0.0.1:1/in?x=1'"));
+    let books = || {
+        let ran = folder.run("status --json");
+        let status = (ran.code == Some(0)).then(|| ran.json());
+        let books = status.and_then(|status| status["publishers"].as_array().cloned()).unwrap_or_default();
+        books.into_iter().filter(|book| book["name"].as_str().unwrap().contains("http://")).collect::<Vec<_>>()
+    };
+    let daemon = folder.start("run");
+    let before = until("samples that wait", || books().into_iter().find(|book| book["spooled"].as_u64() > Some(0)));
+    folder.write("pipeline.yaml", to("'http://127.0.0.1:1/in?x=2', 'http://127.0.0.1:1/in?x=1'"));
+    daemon.signal(Signal::HUP);
+    let after = until("another publisher", || Some(books()).filter(|books| books.len() == 2));
+    let same = after.iter().find(|book| book["name"] == before["name"]).unwrap_or_else(|| panic!("{after:?}"));
+    assert_eq!((same["position"].as_u64(), same["lost"].as_u64()), (before["position"].as_u64(), Some(0)));
+    assert!(same["spooled"].as_u64() >= before["spooled"].as_u64(), "{before} {same}");
+    let log = daemon.end();
+    assert!(!log.contains("is not served any more"), "{log}");
+}
+
 /// As a file of Mitaka's does.
 #[test]
 fn pipelines_may_say_what_is_measured() {
@@ -144,6 +191,38 @@ fn pipelines_are_tested() {
     folder.configure("pipeline: pipeline.yaml\n");
     folder.write("other.yaml", CASE.replace("pipeline: ../pipeline.yaml\n", "").replace("GUEST", GUEST));
     folder.run("pipeline test cases/case.yaml other.yaml").is(0).says("2 cases, all good");
+}
+
+/// Mitaka's scale, a guest with four processors, a sample that comes late, one that comes twice, and a gap.
+#[test]
+fn samples_have_notes_and_times() {
+    let sample = "meter: cpu, type: cumulative, unit: ns, resource: GUEST";
+    let four = "notes: {cpu_number: 4}";
+    let text = format!(
+        "pipeline: ../pipeline.yaml\nin:
+  - {{slot: 1, {sample}, volume: 0, {four}}}
+  - {{slot: 2, {sample}, volume: 40000000000, {four}}}
+  - {{slot: 3, at: 5, {sample}, volume: 1, {four}}}
+  - {{slot: 3, at: 10, {sample}, volume: 40000000000, {four}}}
+  - {{slot: 4, at: 27.5, {sample}, volume: 75000000000, {four}}}
+out:
+  cpu_util:
+    - {{slot: 2, meter: cpu_util, resource: GUEST, volume: 100.0, {four}}}
+    - {{slot: 3, meter: cpu_util, resource: GUEST, volume: 0.0}}
+    - {{slot: 4, meter: cpu_util, resource: GUEST, volume: 50.0}}
+"
+    );
+    let run = |text: &str| {
+        let folder = case(text);
+        let scale = "100.0 / (10**9 * (resource_metadata.cpu_number or 1))";
+        folder.write("pipeline.yaml", RATE.replace("100.0 / 10**9", scale));
+        folder.run("pipeline test cases/case.yaml")
+    };
+    run(&text).is(0).says("4 slots, 3 samples of 1 sink\n");
+    run(&text.replace("27.5", "30.5")).is(64).complains("`at` is after the time of its slot");
+    let twice = text.replace("slot: 2, meter: cpu, ", "slot: 1, meter: cpu, ");
+    run(&twice).is(64).complains(&format!("cpu comes twice of {GUEST}; take one out, or say `at`"));
+    run(&text.replacen("cpu_number: 4}", "cpu_number: much}", 2)).is(70).says("failed for 1");
 }
 
 #[test]

@@ -85,6 +85,42 @@ pub fn links(text: &str) -> Vec<&str> {
     text.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0)).collect()
 }
 
+/// The blocks of a language, with the lines where they begin.
+pub fn blocks(text: &str, language: &str) -> Vec<(usize, String)> {
+    let (mut blocks, mut lines) = (Vec::new(), (1..).zip(text.lines()));
+    while let Some((number, line)) = lines.next() {
+        let Some(found) = line.strip_prefix("```") else { continue };
+        let block = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```");
+        let block: String = block.flat_map(|line| [line, "\n"]).collect();
+        if found == language {
+            blocks.push((number, block));
+        }
+    }
+    blocks
+}
+
+/// A section of a document, with those in it.
+pub fn section<'a>(text: &'a str, heading: &str) -> &'a str {
+    let (_, rest) = text.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("there is no {heading}"));
+    rest.split("\n## ").next().unwrap_or_default()
+}
+
+/// What links to headings call them.
+pub fn anchors(text: &str) -> Vec<String> {
+    let (mut anchors, mut is_code) = (Vec::<String>::new(), false);
+    for line in text.lines() {
+        is_code ^= line.starts_with("```");
+        let title = line.trim_start_matches('#');
+        let (Some(title), false) = (title.strip_prefix(' '), is_code || title.len() == line.len()) else { continue };
+        let kept = title.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+        let anchor: String = kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect();
+        let numbered = (1..).map(|number| format!("{anchor}-{number}"));
+        let free = std::iter::once(anchor.clone()).chain(numbered).find(|anchor| !anchors.contains(anchor));
+        anchors.extend(free);
+    }
+    anchors
+}
+
 /// Whether what was printed is what was shown. In what is shown, a line `...` stands for any lines, a word `...` for
 /// any words, and a word with a digit for any one word: numbers are those of a moment.
 pub fn is_shown(printed: &[&str], shown: &[String]) -> bool {
@@ -135,4 +171,11 @@ fn blocks_are_files_and_commands() {
     );
     assert_eq!(steps.len(), 2);
     assert_eq!(keys("  - {file: a:b, keep: 5}"), ["file", "keep"]);
+}
+
+#[test]
+fn headings_have_anchors() {
+    let text = "# The `x.yaml`\n\n```sh\n# no heading\n```\n## What's new, and when\n### the x-yaml\n### The x_yaml\n## The \
+                xyaml\n#no\n";
+    assert_eq!(anchors(text), ["the-xyaml", "whats-new-and-when", "the-x-yaml", "the-x_yaml", "the-xyaml-1"]);
 }

@@ -1,25 +1,25 @@
 //! A transformer that is handed samples as they were written, of the resources of a host.
 
-use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde_json::Number;
+use serde_json::{Map, Number};
 
 use crate::agent::OPERATOR;
 use crate::cli::module::trial::Tried;
+use crate::cli::module::written::{Written, samples};
 use crate::cli::setup::{self, Threads};
 use crate::cli::{Exit, print};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, MeterFilter, Place};
-use crate::contract::{Column, Kind, Meter, Values};
-use crate::discovery::{Directory, Resources, Rules, Snapshot};
+use crate::config::{Config, MeterFilter};
+use crate::contract::{Kind, Meter};
+use crate::discovery::{Directory, Rules, Snapshot};
 use crate::files;
 use crate::hypervisor::HypervisorError;
 use crate::hypervisor::reader::{Reader, Want};
 use crate::pipeline::chain::{Chain, Surroundings};
-use crate::pipeline::{Route, Samples, Slot};
+use crate::pipeline::{Samples, Slot};
 use crate::publish::id::Ids;
 use crate::sandbox::{Module, Names, Sandbox};
 
@@ -33,19 +33,6 @@ pub struct Given {
     ids: Ids,
     inputs: Vec<Input>,
     slot: u32,
-}
-
-/// One sample that somebody wrote, of a slot that is known.
-#[derive(Debug, Clone)]
-pub struct Written {
-    /// Its meter.
-    pub meter: Meter,
-    /// The id of its resource.
-    pub resource: String,
-    /// Its volume.
-    pub volume: Number,
-    /// Where it stands.
-    pub place: Option<Place>,
 }
 
 /// One sample as it is written, a line of JSON.
@@ -76,9 +63,6 @@ enum Word {
 
 /// The longest file of samples.
 const FILE_BYTES: u64 = 16 << 20;
-
-/// What gives the samples.
-const GIVER: &str = "inputs";
 
 // === impl Given ===
 
@@ -157,48 +141,6 @@ impl Given {
     }
 }
 
-/// Samples as they are written, meter by meter in the order in which they are. What is wrong with one comes with its
-/// place.
-pub fn samples(
-    written: &[Written],
-    snapshot: &Snapshot,
-    ids: &mut Ids,
-) -> Result<Vec<Samples>, (Option<Place>, String)> {
-    let numbers = numbers(&snapshot.resources);
-    let mut meters: Vec<(Meter, BTreeMap<u32, Number>)> = Vec::new();
-    for Written { meter, resource, volume, place } in written {
-        let number = numbers.get(resource.as_str()).ok_or_else(|| {
-            let ids: Vec<&str> = numbers.keys().copied().take(3).collect();
-            (*place, format!("the host has no resource {resource}; it has {} and others", ids.join(", ")))
-        })?;
-        let at = meters.iter().position(|(known, _)| known.name == meter.name).unwrap_or_else(|| {
-            meters.push((meter.clone(), BTreeMap::new()));
-            meters.len() - 1
-        });
-        if let Some((_, cells)) = meters.get_mut(at)
-            && cells.insert(*number, volume.clone()).is_some()
-        {
-            return Err((*place, format!("{} comes twice of {resource}; take one out", meter.name)));
-        }
-    }
-    let samples = meters.into_iter().map(|(meter, cells)| {
-        let column = column(cells);
-        let first_id = ids.take(snapshot.at, column.len());
-        let (module, tenant) = (GIVER.into(), OPERATOR.into());
-        Samples {
-            module,
-            tenant,
-            meter: Arc::new(meter),
-            at: snapshot.at.into(),
-            column,
-            notes: Vec::new(),
-            first_id,
-            route: Route::default(),
-        }
-    });
-    Ok(samples.collect())
-}
-
 // === impl Input ===
 
 impl Input {
@@ -209,7 +151,14 @@ impl Input {
             Word::Delta => Kind::Delta,
         };
         let meter = Meter { name: self.meter.clone(), kind, unit: self.unit.clone() };
-        Written { meter, resource: self.resource.clone(), volume: self.volume.clone(), place: None }
+        Written {
+            meter,
+            resource: self.resource.clone(),
+            volume: self.volume.clone(),
+            notes: Map::new(),
+            at: None,
+            place: None,
+        }
     }
 }
 
@@ -228,35 +177,9 @@ fn parse(line: &str) -> Result<Input, String> {
     })
 }
 
-fn numbers(resources: &Resources) -> HashMap<&str, u32> {
-    (0..resources.len()).filter_map(|number| Some((resources.get(number)?.label.id.as_str(), number))).collect()
-}
-
-/// Counts if all of them are, else integers or reals.
-fn column(cells: BTreeMap<u32, Number>) -> Column {
-    let (resources, numbers): (Vec<u32>, Vec<Number>) = cells.into_iter().unzip();
-    let counts: Option<Vec<u64>> = numbers.iter().map(Number::as_u64).collect();
-    let integers: Option<Vec<i64>> = numbers.iter().map(Number::as_i64).collect();
-    let reals = || numbers.iter().map(|number| number.as_f64().unwrap_or_default()).collect();
-    let values =
-        counts.map(Values::Counts).or(integers.map(Values::Integers)).unwrap_or_else(|| Values::Reals(reals()));
-    Column { resources, values }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_column_is_of_the_narrowest_type() {
-        let of = |numbers: &[&str]| {
-            let parse = |text: &&str| serde_json::from_str::<Number>(text).unwrap();
-            column((0..).zip(numbers.iter().map(parse)).collect()).values
-        };
-        assert!(matches!(of(&["1", "18446744073709551615"]), Values::Counts(_)));
-        assert!(matches!(of(&["1", "-1"]), Values::Integers(_)));
-        assert!(matches!(of(&["1", "0.5"]), Values::Reals(_)));
-    }
 
     #[test]
     fn what_is_no_sample_is_named() {

@@ -53,12 +53,14 @@ impl HostTime {
         let before = slot.saturating_sub(1);
         let place = (before as usize).checked_rem(self.recorded.len());
         let recorded = place.and_then(|place| self.recorded.get(place)).copied();
-        let passed = u64::try_from((self.interval * before).as_nanos()).unwrap_or(u64::MAX);
-        self.clock.go_to(recorded.unwrap_or(Moment {
-            wall: START.wall.saturating_add_unsigned(passed),
-            monotonic: START.monotonic.saturating_add(passed),
-        }));
+        self.clock.go_to(recorded.unwrap_or(later(START, self.interval * before)));
     }
+}
+
+/// So much later on both clocks.
+pub fn later(than: Moment, passed: Duration) -> Moment {
+    let passed = u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX);
+    Moment { wall: than.wall.saturating_add_unsigned(passed), monotonic: than.monotonic.saturating_add(passed) }
 }
 
 #[cfg(test)]

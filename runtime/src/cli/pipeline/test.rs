@@ -36,6 +36,9 @@ A case is a file such as
     cpu_sink:                   all that comes out of this sink
       - {slot: 2, meter: cpu_util, resource: ID, volume: 50.0}
 
+A sample of in may have notes: {cpu_number: 4}, its own metadata, and at: SECONDS after the first slot,
+where it was not read at the time of its slot: late ones, and the same one twice.
+
 Sinks that are not under out are not compared, nor are keys that are left out. Paths begin at the
 case's folder. Nothing is published, and time stands still but for the step from slot to slot.
 

@@ -68,14 +68,14 @@ fn the_sample_says_what_the_defaults_are() {
                 {"name": "cpu", "meters": ["cpu"], "sinks": ["cpu_util"]},
             ],
             "sinks": [
-                {"name": "everything", "transformers": [], "publishers": ["notifier://"]},
+                {"name": "everything", "transformers": [], "publishers": ["notifier://?topic=metering"]},
                 {
                     "name": "cpu_util",
                     "transformers": [{"name": "rate_of_change", "parameters": {"target": {
                         "name": "cpu_util", "unit": "%", "type": "gauge",
                         "scale": "100.0 / (10**9 * (resource_metadata.cpu_number or 1))",
                     }}}],
-                    "publishers": ["notifier://"],
+                    "publishers": ["notifier://?topic=metering"],
                 },
             ],
             "pipelines": [
@@ -390,6 +390,20 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_notifier_whose_readers_read_something_else_is_named() {
+    let said = |more: &str| {
+        let text = format!("outputs: [{{notifier: {{url: 'rabbit://h/', {more}}}}}]");
+        parse(&text).unwrap().1.to_string()
+    };
+    let told = said("format: metering, topics: [mine, notifications]");
+    let words = "warning: `outputs[0].notifier`: `notifications` is what Ceilometer's notification agent reads, and it";
+    assert!(told.contains(words), "{told}");
+    for fine in ["format: metering", "topics: [notifications]", "format: polling, topics: [mine]"] {
+        assert!(!said(fine).contains("reads"), "{}", said(fine));
     }
 }
 

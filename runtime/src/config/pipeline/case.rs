@@ -12,6 +12,9 @@ use crate::config::problem::{Place, Problems, Severity, quoted, shown};
 use crate::config::yaml::{self, Kind, Node, Refusal, Section, report};
 use crate::config::{duration, file};
 use crate::contract;
+use crate::discovery::label::OWN_KEYS;
+use crate::sandbox::check;
+use crate::sandbox::limits::{NOTE_BYTES, NOTES};
 
 /// A case as it is written.
 #[derive(Debug)]
@@ -50,6 +53,10 @@ pub struct Input {
     pub resource: String,
     /// Its volume.
     pub volume: Number,
+    /// Metadata of this sample alone, numbers and texts.
+    pub notes: Map<String, Value>,
+    /// When it was read, from the first slot on; `None` for the time of its slot.
+    pub at: Option<Duration>,
     /// Where it stands.
     pub place: Option<Place>,
 }
@@ -76,6 +83,8 @@ const RECORDING: &str = "recording:";
 /// More than a case needs, and less than takes long.
 const SLOTS: RangeInclusive<u64> = 1..=10_000;
 const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
+/// As long as all slots can take, in seconds.
+const AT: RangeInclusive<f64> = 0.0..=864_000_000.0;
 const MOST_SAMPLES: usize = 10_000;
 const MOST_SINKS: usize = 1000;
 
@@ -217,12 +226,13 @@ fn samples(node: &Node, path: &str, left: &mut usize, problems: &mut Problems) -
 
 impl Input {
     fn read(node: &Node, path: &str, problems: &mut Problems) -> Option<Self> {
-        let known = ["slot", "meter", "type", "unit", "resource", "volume", "guest"];
+        let known = ["slot", "at", "meter", "type", "unit", "resource", "volume", "notes"];
         let section = Section::of(node, path, &known, Severity::Error, problems)?;
         let slot = match section.get("slot") {
             Some(_) => section.read("slot", problems, |node| node.integer(&SLOTS)),
             None => Some(1),
         };
+        let at = section.get("at").map(|_| section.read("at", problems, seconds));
         let name = section.required("meter", problems, "Name the meter", Node::text);
         let kind = section.required("type", problems, "Write gauge, cumulative or delta", kind);
         let unit = match section.get("unit") {
@@ -233,11 +243,62 @@ impl Input {
             None => Some(""),
         };
         let resource = section.required("resource", problems, "Write the id of a resource of the host", Node::text);
-        let volume = section.required("volume", problems, "Write a number", number);
+        let volume = section.required("volume", problems, "Write a number", |node| match number(node)? {
+            volume
+                if kind == Some(contract::Kind::Cumulative) && volume.as_f64().is_some_and(|volume| volume < 0.0) =>
+            {
+                Err(node.refuse("no counter: those are never negative", "Write what it counted, or type: gauge"))
+            }
+            volume => Ok(volume),
+        });
+        let notes = match section.get("notes") {
+            Some(_) => section.read("notes", problems, notes),
+            None => Some(Map::new()),
+        };
         let meter = contract::Meter { name: name?.to_owned(), kind: kind?, unit: unit?.to_owned() };
+        if let Err(reason) = check::meter(&meter) {
+            let remedy = "Write it as pollsters give it; `wasmeter module list` shows what they give";
+            problems.error(node.place, &section.key("meter"), reason, remedy);
+            return None;
+        }
         let (slot, resource) = (u32::try_from(slot?).ok()?, resource?.to_owned());
-        Some(Self { slot, meter, resource, volume: volume?, place: node.place })
+        let at = at.map_or(Some(None), |at| at.map(Some))?;
+        Some(Self { slot, meter, resource, volume: volume?, notes: notes?, at, place: node.place })
     }
+}
+
+fn seconds(node: &Node) -> Result<Duration, Refusal> {
+    let seconds = number(node)?.as_f64().filter(|seconds| AT.contains(seconds));
+    let seconds = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.ok_or_else(|| node.refuse("out of bounds", "Write seconds from the first slot on, from 0 up"))
+}
+
+/// What a pollster may say of a sample beside what the host knows.
+fn notes(node: &Node) -> Result<Map<String, Value>, Refusal> {
+    const REMEDY: &str = "Write such as {cpu_number: 4}";
+    let Kind::Map(entries) = &node.kind else { return Err(node.refuse("not a mapping", REMEDY)) };
+    if entries.len() > NOTES {
+        return Err(node.refuse(format!("more than {NOTES} entries"), "Write fewer"));
+    }
+    let mut notes = Map::new();
+    for entry in entries {
+        check::short_text("a key", &entry.key).map_err(|reason| node.refuse(reason, REMEDY))?;
+        if OWN_KEYS.contains(&&*entry.key) {
+            let remedy = "Leave it out, or name another `host`, whose it is";
+            return Err(node.refuse(format!("{} is the host's to say", quoted(&entry.key)), remedy));
+        }
+        match entry.value.json() {
+            Value::String(text) if text.len() > NOTE_BYTES => {
+                return Err(entry.value.refuse("too long", format!("Write at most {NOTE_BYTES} bytes")));
+            }
+            value @ (Value::Number(_) | Value::String(_)) => notes.insert(entry.key.clone(), value),
+            _ => {
+                let reason = format!("{} is neither a number nor a text", quoted(&entry.key));
+                return Err(Refusal { place: entry.value.place, ..node.refuse(reason, REMEDY) });
+            }
+        };
+    }
+    Ok(notes)
 }
 
 fn kind(node: &Node) -> Result<contract::Kind, Refusal> {
@@ -294,7 +355,7 @@ mod tests {
         let case = parse(
             "pipeline: ../pipeline.yaml\nhost: recording:host.jsonl\ninterval: 60s\nin:\n  - {meter: cpu, type: \
              cumulative, unit: ns, resource: a, volume: 0}\n  - {slot: 2, meter: cpu, type: cumulative, resource: a, \
-             volume: 1.5}\nout:\n  cpu_sink:\n    - {slot: 2, meter: cpu_util, resource: a, volume: 50.0}\n    - \
+             volume: 1.5, at: 2.5, notes: {cpu_number: 4, x: z}}\nout:\n  cpu_sink:\n    - {slot: 2, meter: cpu_util, resource: a, volume: 50.0}\n    - \
              {meter: cpu_util, resource: b}\n  none:\n",
         );
         let case = case.unwrap();
@@ -307,6 +368,8 @@ mod tests {
         let read: Vec<String> = inputs.iter().map(read).collect();
         assert_eq!(read, [r#"1 cpu cumulative "ns" 0"#, r#"2 cpu cumulative "" 1.5"#]);
         assert_eq!(inputs[1].place.unwrap().line, 6);
+        assert_eq!((inputs[0].at, inputs[1].at), (None, Some(Duration::from_millis(2500))));
+        assert_eq!(serde_json::to_value(&inputs[1].notes).unwrap(), json!({"cpu_number": 4, "x": "z"}));
         let expected: Vec<_> = case.expected.iter().map(|of| (of.sink.as_str(), of.samples.as_slice())).collect();
         let samples = [
             json!({"slot": 2, "meter": "cpu_util", "resource": "a", "volume": 50.0}),
@@ -347,6 +410,30 @@ mod tests {
             (
                 "in:\n  - {meter: cpu, type: gauge, resource: a, volume: much}\nout: {x: }\n",
                 ":2:52: error: `in[0].volume` is `much`: not a number",
+            ),
+            (
+                "in:\n  - {meter: cpu, type: cumulative, resource: a, volume: -1}\nout: {x: }\n",
+                ":2:57: error: `in[0].volume` is `-1`: no counter: those are never negative",
+            ),
+            (
+                "in:\n  - {meter: CPU x, type: gauge, resource: a, volume: 1}\nout: {x: }\n",
+                ":2:5: error: the name of a meter is made of visible ASCII characters, and \"CPU x\" has ' '",
+            ),
+            (
+                "in:\n  - {meter: cpu, type: gauge, resource: a, volume: 1, guest: b}\nout: {x: }\n",
+                ":2:55: error: unknown key `guest`. Remove it; known keys are slot, at,",
+            ),
+            (
+                "in:\n  - {meter: cpu, type: gauge, resource: a, volume: 1, at: -1}\nout: {x: }\n",
+                ":2:59: error: `in[0].at` is `-1`: out of bounds",
+            ),
+            (
+                "in:\n  - {meter: cpu, type: gauge, resource: a, volume: 1, notes: {status: x}}\nout: {x: }\n",
+                "error: `in[0].notes` is a mapping: `status` is the host's to say",
+            ),
+            (
+                "in:\n  - {meter: cpu, type: gauge, resource: a, volume: 1, notes: {n: []}}\nout: {x: }\n",
+                ":2:66: error: `in[0].notes` is a mapping: `n` is neither a number nor a text",
             ),
             (
                 "in:\n  - {slot: 0, meter: cpu, type: gauge, resource: a, volume: 1}\nout: {x: }\n",

@@ -1,6 +1,6 @@
 //! The outputs that publishers name, and what each is called.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::{Pipelines, Publisher};
@@ -15,25 +15,27 @@ const LONGEST: usize = 70;
 /// Letters of a digest that tell URLs apart which look alike in a name.
 const DIGITS: usize = 8;
 
+/// What names are taken, and by what: names of the outputs and their tags differ.
+#[derive(Default)]
+struct Names {
+    taken: HashMap<Tag, String>,
+}
+
 // === impl Pipelines ===
 
 impl Pipelines {
     /// Makes outputs of all publishers, each URL once, beside others. Those that cannot be outputs have none, and are reported.
     pub(in crate::config) fn open(&mut self, defaults: UrlDefaults<'_>, others: &[Output], problems: &mut Problems) {
-        let (mut names, mut tags) = (HashMap::<String, Option<String>>::new(), HashSet::new());
-        let is_alike = alike(&self.publishers());
+        let (mut opened_before, mut names) = (HashMap::<String, Option<String>>::new(), Names::default());
         for (number, sink) in self.sinks.iter_mut().enumerate() {
+            let mut is_wrong = false;
             for (at, publisher) in sink.publishers.iter_mut().enumerate() {
                 let key = format!("sinks[{number}].publishers[{at}]");
-                if let Some(known) = names.get(publisher.url().expose()) {
+                if let Some(known) = opened_before.get(publisher.url().expose()) {
                     publisher.output = known.clone();
                     continue;
                 }
-                let name = publisher.name(&is_alike);
-                // Those that differ in their logins are told apart by their order.
-                let numbered = (2..=MOST_PUBLISHERS).map(|number| format!("{name}#{number}"));
-                let name = std::iter::once(name.clone()).chain(numbered).find(|name| tags.insert(Tag::of(name)));
-                let name = name.unwrap_or_default();
+                let (name, taken) = names.give(publisher);
                 let opened = Output::of_url(publisher.url().expose(), &name, publisher.place, defaults);
                 let opened = match opened {
                     Ok(FromUrl { output, warnings }) => {
@@ -50,6 +52,7 @@ impl Pipelines {
                     }
                     Err(advice) => {
                         problems.error(publisher.place, &key, advice.message, advice.remedy);
+                        is_wrong = true;
                         None
                     }
                 };
@@ -60,15 +63,18 @@ impl Pipelines {
                     let message = format!("{} is the file of two outputs", file.display());
                     problems.error(publisher.place, &key, message, "Give each output a file of its own");
                 }
-                publisher.output = opened.is_some().then_some(name);
-                if opened.is_some() && self.outputs.len() == MOST_PUBLISHERS {
-                    let message = format!("there are more than {MOST_PUBLISHERS} publishers that differ");
-                    problems.error(publisher.place, &key, message, "Publish to fewer places");
+                if let Some(taken) = taken.filter(|_| opened.is_some()) {
+                    let message = format!("`{publisher}` can be told from {taken} by their order alone");
+                    let remedy = "Write a `#` and a word of its own behind its URL: else it takes over what waits for \
+                                  the other one when that is removed";
+                    problems.warning(publisher.place, &key, message, remedy);
                 }
+                publisher.output = opened.is_some().then_some(name);
                 self.outputs.extend(opened);
-                names.insert(publisher.url().expose().to_owned(), publisher.output.clone());
+                opened_before.insert(publisher.url().expose().to_owned(), publisher.output.clone());
             }
-            if !sink.publishers.is_empty() && sink.publishers.iter().all(|publisher| publisher.output.is_none()) {
+            let is_empty = sink.publishers.is_empty() || is_wrong;
+            if !is_empty && sink.publishers.iter().all(|publisher| publisher.output.is_none()) {
                 let message = format!("no publisher of the sink {} is there, so its samples go nowhere", sink.name);
                 problems.warning(sink.place, &format!("sinks[{number}]"), message, "Name another publisher");
             }
@@ -76,15 +82,38 @@ impl Pipelines {
     }
 }
 
-/// Names without a digest that more than one of these would have.
-fn alike(publishers: &[&Publisher]) -> HashSet<String> {
-    let mut seen = HashSet::new();
-    publishers.iter().map(|publisher| publisher.place_shown()).filter(|shown| !seen.insert(shown.clone())).collect()
+// === impl Names ===
+
+impl Names {
+    /// A name for the output of a publisher, and the one that it would have if another publisher had not taken it.
+    fn give(&mut self, publisher: &Publisher) -> (String, Option<String>) {
+        let name = publisher.name();
+        let numbered = (2..=MOST_PUBLISHERS).map(|number| format!("{name}#{number}"));
+        let all = std::iter::once(name.clone()).chain(numbered);
+        let free = all.clone().find(|name| !self.taken.contains_key(&Tag::of(name))).unwrap_or_else(|| name.clone());
+        let taken = self.taken.get(&Tag::of(&name)).cloned();
+        self.taken.insert(Tag::of(&free), free.clone());
+        (free, taken)
+    }
 }
 
 // === impl Publisher ===
 
 impl Publisher {
+    /// What its output is called, from one start of the daemon to the next: where it sends to, and a digest where that
+    /// is not all of the URL. It follows from the URL alone, so that what waits for a publisher waits for it whichever
+    /// others there are, and not from a password or token, so that it may get another one.
+    fn name(&self) -> String {
+        let (url, shown) = (self.url().expose(), self.place_shown());
+        if shown == url {
+            return format!("{OF_PIPELINES}{shown}");
+        }
+        let (rest, fragment) = url.split_once('#').filter(|(_, word)| !word.contains('@')).unwrap_or((url, ""));
+        let all = format!("{}\n{}\n{fragment}", hide_url(rest), user(rest));
+        let digest = Digest::of(all.as_bytes()).to_string();
+        format!("{OF_PIPELINES}{shown}~{}", digest.get(..DIGITS).unwrap_or_default())
+    }
+
     /// Where it sends to: its URL without login and options.
     fn place_shown(&self) -> String {
         let shown = hide_url(self.url().expose());
@@ -94,14 +123,14 @@ impl Publisher {
         let plain = |c: char| if c.is_control() { '_' } else { c };
         format!("{scheme}://{rest}").chars().map(plain).take(LONGEST).collect()
     }
-
-    /// What its output is called, from one start of the daemon to the next.
-    fn name(&self, alike: &HashSet<String>) -> String {
-        let shown = self.place_shown();
-        if !alike.contains(&shown) {
-            return format!("{OF_PIPELINES}{shown}");
-        }
-        let digest = Digest::of(hide_url(self.url().expose()).as_bytes()).to_string();
-        format!("{OF_PIPELINES}{shown}~{}", digest.get(..DIGITS).unwrap_or_default())
-    }
 }
+
+/// The user that a URL names, if a password stands behind it: a word alone may be a token.
+fn user(url: &str) -> &str {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?']).next().unwrap_or_default();
+    let login = authority.rsplit_once('@').map_or("", |(login, _)| login);
+    login.split_once(':').map_or("", |(user, _)| user)
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,10 +8,10 @@ use crate::config::named::{Named, text};
 use crate::config::problem::{Place, Problems, Severity};
 use crate::config::yaml::{Kind, Node, Section, report};
 use crate::modules::deployment::{InvalidName, InvalidTenant, Key};
+use crate::pipeline::route::MOST_PUBLISHERS;
 
-/// The most transformers of one sink, and the most publishers.
+/// The most transformers of one sink.
 const LONGEST_CHAIN: usize = 100;
-const MOST_PUBLISHERS: usize = 100;
 
 /// A chain of transformers, at the end of which publishers get samples.
 #[derive(Debug, Clone, serde::Serialize)]

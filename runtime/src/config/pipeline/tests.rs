@@ -192,12 +192,12 @@ fn sizes_are_bounded() {
             "there are more than 10000 sinks. Name fewer",
         ),
         (
-            format!("sources: []\nsinks: [{{name: k, publishers: [{}]}}]\n", many(101, &|n| format!("x{n},"))),
-            "too long. Write at most 100 entries",
+            format!("sources: []\nsinks: [{{name: k, publishers: [{}]}}]\n", many(16, &|n| format!("x{n},"))),
+            "too long. Write at most 15 entries",
         ),
         (
-            format!("sources: []\nsinks:\n{}", many(101, &|n| format!("  - {{name: s{n}, publishers: [x{n}]}}\n"))),
-            "sink `s100` there are more than 100 publishers. Publish to fewer places",
+            format!("sources: []\nsinks:\n{}", many(16, &|n| format!("  - {{name: s{n}, publishers: [x{n}]}}\n"))),
+            "sink `s15` there are more than 15 publishers. Publish to fewer places",
         ),
         (
             format!(
@@ -266,6 +266,29 @@ fn a_meter_is_taken_by_those_that_name_it() {
     for name in 0..25_000 {
         assert_eq!(matcher.takers(&name.to_string()), Arc::default());
     }
+}
+
+#[test]
+fn what_transformers_get_twice_is_said_once() {
+    let file = |meters: &str, transformers: &str| {
+        format!(
+            "sources:\n  - {{name: all, meters: ['disk.*'], sinks: [k]}}\n  - {{name: more, meters: [{meters}], sinks: \
+             [k]}}\nsinks:\n  - {{name: k, transformers: [{transformers}], publishers: [x]}}\n"
+        )
+    };
+    let delta = "{name: delta, parameters: {}}";
+    for (meters, meter) in [("'*'", "disk.allocation"), ("disk.mine, disk.yours", "disk.mine")] {
+        assert_eq!(
+            said(&file(meters, delta)),
+            format!(
+                "pipeline.yaml:3:6: warning: sources `all` and `more` both lead {meter} to sink `k`, whose \
+                 transformers get each sample twice. Lead it there from one of them, or give the other one a sink of \
+                 its own"
+            )
+        );
+        assert_eq!(said(&file(meters, "")), "");
+    }
+    assert_eq!(said(&file("cpu, 'network.*'", delta)), "");
 }
 
 proptest! {

@@ -40,8 +40,15 @@ const LONGEST: usize = 4_096;
 // === impl Expression ===
 
 impl Expression {
-    /// Reads an expression.
+    /// Reads an expression. One that fails for every sample is refused.
     pub fn parse(source: &str) -> Result<Self, Error> {
+        let read = Self::read(source)?;
+        read.root.fault().map_err(|fault| fault.within(source))?;
+        Ok(read)
+    }
+
+    /// Reads an expression, whatever comes of it.
+    pub(crate) fn read(source: &str) -> Result<Self, Error> {
         if source.len() > LONGEST {
             return Err(Error::of_all(format!("it has {} bytes and may have {LONGEST}", source.len())));
         }

@@ -134,6 +134,24 @@ fn what_is_deep_or_long_is_refused() {
 }
 
 #[test]
+fn what_fails_for_every_sample_is_refused() {
+    for (source, expected) in [
+        ("volume * (1 / 0)", Some("division by zero, at column 10: `(1 / 0)`")),
+        ("10 ** 9 ** 9", Some("a whole number of more than 1000 bits, at column 1: `10 ** 9 ** 9`")),
+        ("max(volume, -'x')", Some("a number is wanted, and this is a text, at column 14: `'x'`")),
+        ("(1 / 0 if volume else 1) + 1 // 0", Some("division by zero, at column 28: `1 // 0`")),
+        ("1 < int('x') < volume", Some("\"x\" is no whole number, at column 5: `int('x')`")),
+        ("1 / 0 if volume else 2", None),
+        ("volume or 1 / 0", None),
+        ("volume / 0", None),
+        ("0 and 1 / 0", None),
+    ] {
+        let error = Expression::parse(source).err().map(|error| error.to_string());
+        assert_eq!(error.as_deref(), expected, "{source}");
+    }
+}
+
+#[test]
 fn volumes_are_finite_and_exact() {
     for (source, expected) in [
         ("2**64 - 1", Some(Volume::Count(u64::MAX))),

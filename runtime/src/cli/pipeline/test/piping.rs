@@ -6,11 +6,11 @@ use std::sync::Arc;
 use super::Bench;
 use crate::agent::report::ModuleReport;
 use crate::agent::{Agent, OPERATOR, Parts};
-use crate::cli::module::given::{Written, samples};
-use crate::cli::module::time::HostTime;
+use crate::cli::module::time::{HostTime, later};
 use crate::cli::module::trial::{INTERVAL, everything};
+use crate::cli::module::written::{Written, samples};
 use crate::cli::{Exit, print, setup};
-use crate::clock::SystemClock;
+use crate::clock::{Moment, SystemClock};
 use crate::config::daemon::AutoDuration;
 use crate::config::pipeline::case::{Given, Input};
 use crate::config::{Config, Polling, Problems};
@@ -39,6 +39,8 @@ pub enum Piping {
 pub struct Writing {
     file: PathBuf,
     inputs: Vec<Input>,
+    /// The time of the first slot, at which `at` begins.
+    start: Option<Moment>,
     reader: Reader,
     directory: Directory,
     ids: Ids,
@@ -76,6 +78,7 @@ impl Piping {
                 Ok(Self::Written(Box::new(Writing {
                     file: file.to_owned(),
                     inputs,
+                    start: None,
                     reader: Reader::new(hypervisor, Arc::clone(&clock), config.watchdog(), config.reader.max_stuck),
                     directory: Directory::new(Rules::of(&config)),
                     ids: Ids::new(&config.host, clock.now()),
@@ -138,12 +141,15 @@ impl Writing {
     }
 
     fn samples(&mut self, number: u32, snapshot: &Snapshot) -> Result<Vec<Samples>, Exit> {
+        let start = *self.start.get_or_insert(snapshot.at);
         let of_slot = self.inputs.iter().filter(|input| input.slot == number);
         let written: Vec<Written> = of_slot
-            .map(|Input { meter, resource, volume, place, .. }| Written {
+            .map(|Input { meter, resource, volume, notes, at, place, .. }| Written {
                 meter: meter.clone(),
                 resource: resource.clone(),
                 volume: volume.clone(),
+                notes: notes.clone(),
+                at: at.map(|at| later(start, at)),
                 place: *place,
             })
             .collect();

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use super::url::Advice;
 use crate::config::daemon::read::Reading;
 use crate::config::file;
 use crate::config::problem::{Place, Severity, quoted};
@@ -54,6 +55,8 @@ const MOST_TOPICS: usize = 64;
 const MOST_OPTIONS: usize = 100;
 /// What Ceilometer signs with if nobody says anything.
 pub(super) const DEFAULT_SECRET: &str = "change this for valid signing";
+/// Where Aodh listens for events.
+const ALARMS: &str = "alarm.all";
 const KEYS: [&str; 10] =
     ["url", "url_file", "exchange", "topics", "format", "batch_size", "secret", "secret_file", "options", "name"];
 
@@ -93,11 +96,36 @@ impl NotifierOutput {
             secret: Secret::new(secret),
             place: section.place,
         };
+        for doubt in output.doubts(None) {
+            reading.problems.warning(section.place, path, format!("{}: {}", quoted(path), doubt.message), doubt.remedy);
+        }
         if let Err(error) = output.target().check() {
             let remedy = "Correct the exchange, the topics or the virtual host";
             reading.problems.error(section.place, path, format!("{} is wrong: {error}", quoted(path)), remedy);
         }
         Some(output)
+    }
+
+    /// Topics of which it is known that whoever reads them does not read these messages. `beside` is another notifier,
+    /// for whose readers its topics are.
+    pub(super) fn doubts(&self, beside: Option<&Self>) -> Vec<Advice> {
+        let Format::Metering { .. } = self.format else { return Vec::new() };
+        let polled = |topic: &str| {
+            let others = beside.filter(|other| other.format == Format::Polling).map(|other| other.topics.as_slice());
+            topic == Format::Polling.topic() || others.unwrap_or_default().iter().any(|other| other == topic)
+        };
+        let doubt = |topic: &String| match topic.as_str() {
+            ALARMS => Some(Advice::of(
+                format!("`{topic}` is what Aodh reads, which takes events there, and no samples"),
+                "Name a topic that something reads for samples",
+            )),
+            _ if polled(topic) => Some(Advice::of(
+                format!("`{topic}` is what Ceilometer's notification agent reads, and it passes over these messages"),
+                "Add a `notifier` without `format` to `outputs`, whose messages it reads, and name another topic here",
+            )),
+            _ => None,
+        };
+        self.topics.iter().filter_map(doubt).collect()
     }
 
     /// Where its messages go.

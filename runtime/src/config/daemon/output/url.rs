@@ -80,13 +80,16 @@ const SCHEMES: &str = "notifier://, file://, http://, https://, opentelemetryhtt
                        tcp:// and test://";
 /// Publishers that Ceilometer has or had, and what can stand for them.
 const MISSING: [(&str, &str); 7] = [
-    ("gnocchi", "Have Ceilometer's notification agent store samples, with notifier://"),
+    (
+        "gnocchi",
+        "Have Ceilometer's notification agent store samples: add a `notifier` to `outputs`, which sends what it reads",
+    ),
     ("prometheus", "Have Prometheus scrape `metrics`, or push with opentelemetryhttp://"),
-    ("zaqar", "Use notifier:// or http://"),
+    ("zaqar", "Use http://, or a `notifier` under `outputs`"),
     ("kafka", "Use notifier:// or opentelemetryhttp://, behind which a collector writes to Kafka"),
-    ("direct", "Use notifier:// or http://; Ceilometer has no database any more"),
-    ("database", "Use notifier:// or http://; Ceilometer has no database any more"),
-    ("dispatcher", "Use notifier:// or http://; Ceilometer has no collector any more"),
+    ("direct", "Use http://, or a `notifier` under `outputs`; Ceilometer has no database any more"),
+    ("database", "Use http://, or a `notifier` under `outputs`; Ceilometer has no database any more"),
+    ("dispatcher", "Use http://, or a `notifier` under `outputs`; Ceilometer has no collector any more"),
 ];
 /// The longest time that a request may take, in seconds.
 const LONGEST: f64 = 600.0;
@@ -118,13 +121,24 @@ fn unknown(scheme: &str) -> Advice {
         let advice = advice(format!("the publisher {name}:// is not there yet"), *remedy);
         return Advice { is_missing: true, ..advice };
     }
+    if scheme.is_empty() {
+        return advice("the scheme of the publisher's URL is missing", format!("Begin it with one of {SCHEMES}"));
+    }
     let plain = scheme.len() <= 30 && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let what = if plain { format!("there is no publisher {}", quoted(scheme)) } else { "this is no publisher".into() };
     advice(what, format!("Use one of {SCHEMES}"))
 }
 
 fn advice(message: impl Into<String>, remedy: impl Into<String>) -> Advice {
-    Advice { message: message.into(), remedy: remedy.into(), is_missing: false }
+    Advice::of(message, remedy)
+}
+
+// === impl Advice ===
+
+impl Advice {
+    pub(super) fn of(message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { message: message.into(), remedy: remedy.into(), is_missing: false }
+    }
 }
 
 // === impl Parts ===
@@ -296,6 +310,15 @@ impl<'a> Parts<'a> {
             self.warnings.extend(url.warnings.iter().map(|warning| advice(warning.to_string(), warning.remedy())));
             url
         };
+        // Of others it is said below, and who names this one means it.
+        let is_collected = base.is_some_and(|base| matches!(base.format, Format::Metering { .. }));
+        if topics.is_empty() && !is_collected {
+            let message = "notifier:// sends to the queue metering.sample, which Ceilometer's collector read: nothing \
+                           of today's Ceilometer does";
+            let remedy = "For its notification agent add a `notifier` to `outputs`; if something of yours reads the \
+                          queue, say so with notifier://?topic=metering";
+            self.warnings.push(advice(message, remedy));
+        }
         let notifier = Box::new(NotifierOutput {
             name: name.to_owned(),
             url,
@@ -306,6 +329,7 @@ impl<'a> Parts<'a> {
             secret: base.map_or_else(|| Secret::new(DEFAULT_SECRET), |base| base.secret.clone()),
             place,
         });
+        self.warnings.extend(notifier.doubts(base));
         if let Err(error) = notifier.target().check() {
             let remedy = "Correct the topic or the virtual host";
             return Err(advice(format!("the publisher notifier:// is wrong: {error}"), remedy));

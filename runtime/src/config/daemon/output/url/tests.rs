@@ -83,14 +83,34 @@ fn notifiers_have_the_broker_of_the_configuration_or_their_own() {
         let Output::Notifier { notifier } = output else { panic!() };
         assert_eq!(
             (&notifier.url, notifier.topics.as_slice(), warnings.len()),
-            (&own.url, &["metering".to_owned()][..], 0)
+            (&own.url, &["metering".to_owned()][..], 0),
+            "whoever has an output for those who collect has one who does"
         );
         assert_eq!(matches!(notifier.format, Format::Metering { per_meter: true, .. }), url.contains("per_meter"));
     }
     assert!(read("notifier://").unwrap_err().message.contains("names no broker"));
     assert!(read("notifier://h?driver=kafka").unwrap_err().message.contains("driver"));
-    assert_eq!(warnings("notifier://h?policy=drop&max_queue_length=5&max_retry=100").len(), 3);
-    assert_eq!(warnings("notifier://h?policy=default"), [""; 0]);
+    assert_eq!(warnings("notifier://h?policy=drop&max_queue_length=5&max_retry=100&topic=metering").len(), 3);
+    assert_eq!(warnings("notifier://h?policy=default&topic=metering"), [""; 0]);
+}
+
+#[test]
+fn topics_that_others_read_are_named() {
+    for (url, word) in [
+        ("notifier://h", "metering.sample"),
+        ("notifier://h?per_meter_topic=1", "metering.sample"),
+        ("notifier://h?topic=notifications", "`notifications` is what Ceilometer's notification agent reads"),
+        ("notifier://h?topic=mine&topic=alarm.all", "`alarm.all` is what Aodh reads"),
+    ] {
+        let said = warnings(url);
+        assert!(said.len() == 1 && said[0].contains(word), "{url}: {said:?}");
+    }
+    let Output::Notifier { notifier: mut polling } = output("notifier://h?topic=ours") else { panic!() };
+    polling.format = Format::Polling;
+    for (url, expected) in [("notifier://?topic=ours", 1), ("notifier://?topic=metering", 0), ("notifier://", 1)] {
+        let told = Output::of_url(url, "n", None, defaults(Some(&polling))).unwrap();
+        assert_eq!(told.warnings.len(), expected, "{url}: {:?}", told.warnings);
+    }
 }
 
 #[test]
@@ -102,6 +122,9 @@ fn what_is_not_there_is_said_by_name_and_nothing_secret_is_repeated() {
     let told = read("smtp://u:hunter2@h").unwrap_err();
     assert_eq!(told.message, "there is no publisher `smtp`");
     assert!(told.remedy.contains("opentelemetrygrpc://"));
+    for url in ["://x", "://"] {
+        assert_eq!(read(url).unwrap_err().message, "the scheme of the publisher's URL is missing");
+    }
     for url in [
         "u:hunter2@h",
         "http://u:hunter2",

@@ -1,0 +1,111 @@
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// What a file with one sink of these publishers makes of them: their outputs, and what is said.
+fn opened(urls: &[&str]) -> (Vec<Option<String>>, String) {
+    let list = serde_json::to_string(urls).unwrap();
+    let text = format!("sources: [{{name: a, meters: [cpu], sinks: [k]}}]\nsinks:\n- name: k\n  publishers: {list}\n");
+    let (mut pipelines, _) = Pipelines::parse(&text, Path::new("pipeline.yaml"), 0, false).unwrap();
+    let mut problems = Problems::of(Some(Path::new("pipeline.yaml")));
+    let defaults = UrlDefaults { host: "compute-1", folder: Path::new("/etc/wasmeter"), notifier: None };
+    pipelines.open(defaults, &[], &mut problems);
+    let outputs = pipelines.sinks[0].publishers.iter().map(|publisher| publisher.output.clone()).collect();
+    (outputs, problems.to_string())
+}
+
+fn name(url: &str) -> String {
+    opened(&[url]).0.remove(0).unwrap()
+}
+
+#[test]
+fn a_url_that_is_shown_is_the_name() {
+    for url in ["test://", "http://h:1/in", "udp://[::1]:4952", "file:///var/x%20y"] {
+        assert_eq!(name(url), format!("pipeline:{url}"));
+    }
+    assert_eq!(name("test"), "pipeline:test://");
+    let long = format!("http://h/{}", "x".repeat(100));
+    for (url, begins) in [
+        ("http://h:1/in?x=1", "pipeline:http://h:1/in~"),
+        ("http://me:hunter2@h/in", "pipeline:http://h/in~"),
+        ("http://h/in#second", "pipeline:http://h/in~"),
+        (&long, &format!("pipeline:http://h/{}~", "x".repeat(61))),
+    ] {
+        let name = name(url);
+        let digest = name.strip_prefix(begins).unwrap();
+        assert!(digest.len() == DIGITS && !name.contains("hunter2"), "{name}");
+    }
+}
+
+#[test]
+fn a_name_follows_from_the_url_alone() {
+    let urls = ["http://h/in", "http://h/in?x=1", "http://h/in?x=2", "http://me:p@h/in", "http://you:p@h/in", "test"];
+    let names: Vec<String> = urls.iter().map(|url| name(url)).collect();
+    for start in 0..urls.len() {
+        let turned: Vec<usize> = (0..urls.len()).map(|at| (at + start) % urls.len()).collect();
+        let (outputs, said) = opened(&turned.iter().map(|at| urls[*at]).collect::<Vec<_>>());
+        let expected: Vec<Option<String>> = turned.iter().map(|at| Some(names[*at].clone())).collect();
+        assert_eq!((outputs, said.as_str()), (expected, ""));
+    }
+    let different: std::collections::HashSet<&String> = names.iter().collect();
+    assert_eq!(different.len(), urls.len());
+}
+
+#[test]
+fn another_password_is_no_other_publisher() {
+    assert_eq!(name("http://me:old@h/in?token=a"), name("http://me:new@h/in?token=b"));
+    assert_eq!(name("http://old@h/in"), name("http://new@h/in"));
+}
+
+#[test]
+fn those_that_differ_in_what_is_secret_can_be_told_apart_by_a_word() {
+    let (outputs, said) = opened(&["http://h/in?token=a", "http://h/in?token=b"]);
+    let first = outputs[0].clone().unwrap();
+    assert_eq!(outputs[1], Some(format!("{first}#2")));
+    assert_eq!(
+        said,
+        format!(
+            "pipeline.yaml:4:38: warning: `http://h/in?token=***` can be told from {first} by their order alone. Write \
+             a `#` and a word of its own behind its URL: else it takes over what waits for the other one when that is \
+             removed"
+        )
+    );
+    let (outputs, said) = opened(&["http://h/in?token=a", "http://h/in?token=b#b"]);
+    assert_eq!((&outputs[0], said.as_str()), (&Some(first.clone()), ""));
+    assert!(outputs[1].as_ref().is_some_and(|name| !name.starts_with(&first)), "{outputs:?}");
+    assert_eq!(opened(&["http://h/in?token=b#b"]).0[0], outputs[1]);
+}
+
+#[test]
+fn a_sink_without_publishers_is_named_unless_they_are_wrong() {
+    const NOWHERE: &str = "no publisher of the sink k is there";
+    assert!(opened(&["gnocchi://"]).1.contains(NOWHERE));
+    for urls in [&["notifire://"][..], &["gnocchi://", "http://"], &["gnocchi://", "test"]] {
+        let (_, said) = opened(urls);
+        assert!(!said.contains(NOWHERE), "{said}");
+    }
+}
+
+proptest! {
+    /// Whatever a URL is, its name is the same beside others, and has nothing of a login in it.
+    #[test]
+    fn any_name_stays(
+        scheme in "http|https|udp|opentelemetryhttp|test|file",
+        rest in "(me:hunter2@)?[a-z]{0,4}(:[0-9]{1,3})?(/[a-z%#?&=@.]{0,8})?([?](token|x)=[a-z]{0,3})?(#[a-z@]{0,3})?",
+        others in prop::collection::vec("http://[a-c](/[?][a-c])?", 0..5),
+    ) {
+        let url = format!("{scheme}://{rest}");
+        let alone = opened(&[&url]).0.remove(0);
+        prop_assert!(alone.as_ref().is_none_or(|name| !name.contains("hunter2")), "{alone:?}");
+        // Two tags in 65,536 may be the same.
+        let is_other = |other: &&str| {
+            *other != url && alone.as_ref().is_none_or(|alone| Tag::of(alone) != Tag::of(&name(other)))
+        };
+        let mut urls: Vec<&str> = others.iter().map(String::as_str).filter(is_other).collect();
+        urls.push(&url);
+        let (outputs, said) = opened(&urls);
+        prop_assert_eq!(outputs.last(), Some(&alone), "{}", said);
+    }
+}
