@@ -169,6 +169,13 @@ fn a_clock_that_is_set_costs_no_rate() {
     assert_eq!(rate(at(9_020, Some(50), 400)), Some(10.0));
     assert_eq!(rate(at(9_040, Some(5), 600)), Some(10.0), "the machine was started anew");
     assert_eq!(rate(at(9_050, Some(15), 700)), Some(10.0));
+    // However many slots there were before.
+    for slot in 1..=70_u64 {
+        let wall = 9_050 + slot.cast_signed() * 10;
+        assert_eq!(rate(at(wall, Some(15 + slot * 10), 700 + slot * 100)), Some(10.0));
+    }
+    assert_eq!(rate(at(6_160, Some(725), 7_800)), Some(10.0), "set back by an hour");
+    assert_eq!(rate(at(9_770, Some(735), 7_900)), Some(10.0), "set forth");
 }
 
 #[test]
