@@ -152,9 +152,13 @@ fn model(known: &mut BTreeMap<(u32, u32), (u32, Volume)>, sample: Sample, growth
 
 fn volume(meter: u32) -> BoxedStrategy<Volume> {
     match meter {
-        0 => prop_oneof![0_u64..5, Just(i64::MAX.unsigned_abs()), 0..1_u64 << 62].prop_map(Volume::Count).boxed(),
-        1 => (-5_i64..5).prop_map(Volume::Integer).boxed(),
-        _ => prop_oneof![-2.0..2.0, -1e300..1e300].prop_map(Volume::Real).boxed(),
+        0 => prop_oneof![0_u64..5, Just(i64::MAX.unsigned_abs()), Just(u64::MAX), 0..1_u64 << 62]
+            .prop_map(Volume::Count)
+            .boxed(),
+        1 => prop_oneof![-5_i64..5, Just(i64::MIN), Just(i64::MAX)].prop_map(Volume::Integer).boxed(),
+        _ => prop_oneof![-2.0..2.0, -1e300..1e300, Just(f64::MAX), Just(-f64::MAX), Just(5e-324)]
+            .prop_map(Volume::Real)
+            .boxed(),
     }
 }
 

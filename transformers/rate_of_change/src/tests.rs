@@ -220,9 +220,9 @@ fn model(known: &mut BTreeMap<(u32, u32), (u32, Volume)>, sample: Sample, kind: 
 
 fn slots() -> impl Strategy<Value = Vec<Vec<Sample>>> {
     let volume = |meter| match meter {
-        0 => prop_oneof![0_u64..5, 0..u64::MAX].prop_map(Volume::Count).boxed(),
-        1 => any::<i64>().prop_map(Volume::Integer).boxed(),
-        _ => prop_oneof![-2.0..2.0, Just(f64::MAX), Just(-f64::MAX)].prop_map(Volume::Real).boxed(),
+        0 => prop_oneof![0_u64..5, 0..u64::MAX, Just(u64::MAX)].prop_map(Volume::Count).boxed(),
+        1 => prop_oneof![any::<i64>(), Just(i64::MIN), Just(i64::MAX)].prop_map(Volume::Integer).boxed(),
+        _ => prop_oneof![-2.0..2.0, Just(f64::MAX), Just(-f64::MAX), Just(5e-324)].prop_map(Volume::Real).boxed(),
     };
     let sample = (0_u32..3).prop_flat_map(move |meter| (Just(meter), 0_u32..12, 0_u32..5, volume(meter)));
     prop::collection::vec(prop::collection::vec(sample, 0..25), 1..8)
