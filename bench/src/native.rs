@@ -132,6 +132,14 @@ impl Answers for Native {
 
     fn dropped(&self, _: u32) {}
 
+    fn is_part(&self) -> bool {
+        false
+    }
+
+    fn room(&self) -> u64 {
+        u64::MAX
+    }
+
     fn request(&self, _: &Request) -> Result<Response, http::Error> {
         Err(http::Error::Denied("there is nobody to ask".to_owned()))
     }

@@ -56,7 +56,7 @@ impl Share {
             for _ in 0..CALLS {
                 let (snapshot, view) = (Arc::clone(&self.snapshot), Arc::clone(&view));
                 let most = module.limits.fuel(view.resources());
-                let input = Input { snapshot, view, names: Arc::default() };
+                let input = Input { snapshot, view, part: false, names: Arc::default() };
                 let called = runtime.block_on(sandbox.poll(&module, input, Arc::clone(&state), most));
                 fuel = called.fuel;
                 let landed = called.result?;

@@ -104,5 +104,5 @@ fn input(guests: u32) -> Result<Input, Box<dyn std::error::Error>> {
     }
     let snapshot = Arc::new(Snapshot::assemble(&mut directory, groups, &records, &[], clock.now()));
     let view = Arc::new(View::of(&snapshot.resources, vec![snapshot.resources.guests()]));
-    Ok(Input { snapshot, view, names: Arc::default() })
+    Ok(Input { snapshot, view, part: false, names: Arc::default() })
 }

@@ -25,6 +25,8 @@ pub trait Answers: Debug {
     fn save(&self, name: &str, cells: &Column) -> Result<(), LimitReached>;
     fn load_bytes(&self, name: &str) -> Option<Vec<u8>>;
     fn save_bytes(&self, name: &str, bytes: &[u8]) -> Result<(), LimitReached>;
+    fn is_part(&self) -> bool;
+    fn room(&self) -> u64;
     fn log(&self, level: Level, text: &str);
     fn dropped(&self, samples: u32);
     fn request(&self, request: &Request) -> Result<Response, http::Error>;

@@ -97,6 +97,17 @@ impl<'a, K> Call<'a, K> {
         Ok(self.host.save_bytes(name, bytes)?)
     }
 
+    /// Whether this call has only a part of the slot, and other calls have others: what is decided for all resources
+    /// together is not to be decided now.
+    pub fn is_part(&self) -> bool {
+        self.host.is_part()
+    }
+
+    /// How many bytes can still be saved in this call, whatever they replace. A number takes 16.
+    pub fn room(&self) -> u64 {
+        self.host.room()
+    }
+
     /// A line for the operator.
     pub fn log(&self, level: Level, text: &str) {
         self.host.log(level, text);

@@ -64,6 +64,14 @@ impl Host {
         state::save_bytes(name, bytes)
     }
 
+    pub(crate) fn is_part(&self) -> bool {
+        state::is_part()
+    }
+
+    pub(crate) fn room(&self) -> u64 {
+        state::room()
+    }
+
     pub(crate) fn request(&self, request: &Request) -> Result<Response, http::Error> {
         http::send(request)
     }

@@ -43,7 +43,7 @@ pub use self::samples::{Converted, Polled};
 use self::state::State;
 
 /// A host that a test makes up.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Host {
     config: String,
     read_at: Option<Moment>,
@@ -51,6 +51,9 @@ pub struct Host {
     attributes: BTreeMap<String, Column>,
     parents: BTreeMap<u32, u32>,
     state: State,
+    /// The most bytes that state takes.
+    room: u64,
+    is_part: bool,
     texts: RefCell<Texts>,
     logs: RefCell<Vec<(Level, String)>>,
     dropped: RefCell<u32>,
@@ -80,9 +83,35 @@ struct Session {
     /// The index after all resources of the samples that a transformer was handed.
     after_handed: u32,
     state: State,
+    /// Bytes of state that it wrote, names repeated or not.
+    written: u64,
 }
 
+/// The most bytes that the state of a module of the operator's takes.
+const ROOM: u64 = 16 << 20;
+
 // === impl Host ===
+
+impl Default for Host {
+    fn default() -> Self {
+        Self {
+            config: String::new(),
+            read_at: None,
+            stats: BTreeMap::new(),
+            attributes: BTreeMap::new(),
+            parents: BTreeMap::new(),
+            state: State::default(),
+            room: ROOM,
+            is_part: false,
+            texts: RefCell::default(),
+            logs: RefCell::default(),
+            dropped: RefCell::default(),
+            answers: BTreeMap::new(),
+            requests: RefCell::default(),
+            call: RefCell::default(),
+        }
+    }
+}
 
 impl Host {
     /// A host that knows nothing.
@@ -156,6 +185,18 @@ impl Host {
     /// The same with headers, or with the reason why there is no answer.
     pub fn answer_with(mut self, url: &str, answer: Result<Response, http::Error>) -> Self {
         self.answers.insert(url.to_owned(), answer);
+        self
+    }
+
+    /// Whether calls from now on have only a part of the slot, of the resources that there are now.
+    pub fn part(mut self, is_part: bool) -> Self {
+        self.is_part = is_part;
+        self
+    }
+
+    /// The most bytes that state takes; otherwise 16 MiB, as for modules of the operator's. A tenant's have 1 MiB.
+    pub fn room(mut self, bytes: u64) -> Self {
+        self.room = bytes;
         self
     }
 

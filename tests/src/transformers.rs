@@ -48,7 +48,8 @@ async fn one_declares_what_it_said_it_may() {
         (r#"{"pattern": "a.*", "meter": "a.b", "parts": ["c"], "guest": 1}"#, Ok(1)),
         (r#"{"pattern": "a.*", "meter": "a.b", "parts": ["c"], "guest": 70}"#, Err(Cause::Forged)),
         (r#"{"pattern": "a.*", "meter": "a.\u00e4", "parts": ["c"]}"#, Err(Cause::BadData)),
-        (r#"{"pattern": "a.*", "meter": "a.B", "parts": ["c"]}"#, Err(Cause::BadData)),
+        // What comes out may have a name of an operator's file.
+        (r#"{"pattern": "a.*", "meter": "a.B", "parts": ["c"]}"#, Ok(1)),
         (r#"{"pattern": "a*", "meter": "a..b", "parts": ["c"]}"#, Err(Cause::BadData)),
         (r#"{"pattern": "a*", "meter": "a.", "parts": ["c"]}"#, Err(Cause::BadData)),
         (r#"{"pattern": "a*", "meter": "a-1_2.b", "parts": ["c"]}"#, Ok(1)),

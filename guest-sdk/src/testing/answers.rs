@@ -3,6 +3,7 @@
 use crate::answers::Answers;
 use crate::bindings::pollster::wasmeter::plugin::types::{LimitReached, ReadError};
 use crate::http::{self, Request, Response};
+use crate::testing::state::CELL_BYTES;
 use crate::testing::{Host, check, moment, place};
 use crate::{Column, Level, Meter, Moment};
 
@@ -100,6 +101,7 @@ impl Answers for Host {
     fn save(&self, name: &str, cells: &Column) -> Result<(), LimitReached> {
         check::numbers(name, cells);
         self.have_cells(&cells.resources);
+        self.admit(name, cells.len() as u64 * CELL_BYTES)?;
         self.call.borrow_mut().state.save(name, cells, |resource| self.identity(resource));
         Ok(())
     }
@@ -109,12 +111,22 @@ impl Answers for Host {
     }
 
     fn save_bytes(&self, name: &str, bytes: &[u8]) -> Result<(), LimitReached> {
+        self.admit(name, bytes.len() as u64)?;
         let mut call = self.call.borrow_mut();
         match bytes {
             [] => drop(call.state.bytes.remove(name)),
             _ => drop(call.state.bytes.insert(name.to_owned(), bytes.to_vec())),
         }
         Ok(())
+    }
+
+    fn is_part(&self) -> bool {
+        self.is_part
+    }
+
+    fn room(&self) -> u64 {
+        let call = self.call.borrow();
+        self.room.saturating_sub(self.state.size().saturating_add(call.written))
     }
 
     fn log(&self, level: Level, text: &str) {
@@ -138,6 +150,17 @@ impl Answers for Host {
 }
 
 impl Host {
+    /// Room for so many bytes under a name? What they replace does not count, except what this call wrote itself.
+    fn admit(&self, name: &str, bytes: u64) -> Result<(), LimitReached> {
+        let mut call = self.call.borrow_mut();
+        let kept = self.state.size() - self.state.size_of(name).min(bytes);
+        if kept + call.written + bytes > self.room {
+            return Err(LimitReached { what: format!("{} bytes of state", self.room) });
+        }
+        call.written += bytes;
+        Ok(())
+    }
+
     /// Refuses cells of parts that the call itself declared.
     fn have_cells(&self, resources: &[u32]) {
         let (first, parts) = (self.first_part(), self.call.borrow().parts.len());

@@ -24,9 +24,24 @@ pub enum Cells {
     Reals(BTreeMap<String, f64>),
 }
 
+/// What a cell takes.
+pub const CELL_BYTES: u64 = 16;
+
 // === impl State ===
 
 impl State {
+    /// How many bytes it takes.
+    pub fn size(&self) -> u64 {
+        let bytes = self.bytes.values().map(|bytes| bytes.len() as u64).sum::<u64>();
+        self.cells.values().map(Cells::size).sum::<u64>() + bytes
+    }
+
+    /// How many of them are under a name.
+    pub fn size_of(&self, name: &str) -> u64 {
+        let bytes = self.bytes.get(name).map_or(0, |bytes| bytes.len() as u64);
+        self.cells.get(name).map_or(0, Cells::size) + bytes
+    }
+
     /// The cells of these resources under a name.
     pub fn load(&self, name: &str, resources: &[u32], id: impl Fn(u32) -> String) -> Option<Column> {
         fn pick<T: Copy>(cells: &BTreeMap<String, T>, resources: &[u32], id: impl Fn(u32) -> String) -> Column
@@ -55,5 +70,18 @@ impl State {
             (_, Values::Reals(values)) => *cells = Cells::Reals(ids.zip(values.iter().copied()).collect()),
             (_, Values::Interned(_)) => panic!("state {name}: texts are no numbers"),
         }
+    }
+}
+
+// === impl Cells ===
+
+impl Cells {
+    fn size(&self) -> u64 {
+        let cells = match self {
+            Self::Counts(cells) => cells.len(),
+            Self::Integers(cells) => cells.len(),
+            Self::Reals(cells) => cells.len(),
+        };
+        cells as u64 * CELL_BYTES
     }
 }

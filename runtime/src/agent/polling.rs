@@ -86,8 +86,10 @@ impl Poll {
         let allowance = ledger::allowance(&module.limits, chunks.len() as u64, view.resources());
         ledger.open(&module.name, &tenant, allowance, sure);
         let calls = Calls { module: &module, tenant: &tenant, ledger: &ledger, resources: &snapshot.resources };
-        let call = |view, state, fuel| {
-            let input = Input { snapshot: Arc::clone(&snapshot), view, names: Arc::clone(&names) };
+        let all = view.roots();
+        let call = |view: Arc<View>, state, fuel| {
+            let part = view.roots() < all;
+            let input = Input { snapshot: Arc::clone(&snapshot), view, part, names: Arc::clone(&names) };
             sandbox.poll(&module, input, state, fuel)
         };
         let Answers { landed, failures, state, fuel, memory, calls, lines } =

@@ -234,7 +234,7 @@ fn nothing() -> Input {
     let resources = Arc::new(Resources::default());
     let view = Arc::new(View::of(&resources, Vec::new()));
     let snapshot = Arc::new(Snapshot::empty(resources, Moment { wall: 0, monotonic: 0 }));
-    Input { snapshot, view, names: Arc::default() }
+    Input { snapshot, view, part: false, names: Arc::default() }
 }
 
 // === impl Context ===

@@ -27,8 +27,8 @@ pub fn meter(meter: &Meter) -> Result<(), String> {
     }
 }
 
-/// The same, with capitals: an operator's file may have given the name.
-fn named(meter: &Meter) -> Result<(), String> {
+/// The same, with capitals: an operator's file may have given the name of what comes out of a transformer.
+pub fn named(meter: &Meter) -> Result<(), String> {
     name("the name of a meter", &meter.name)?;
     if !meter.name.to_ascii_lowercase().split('.').all(is_plain_word) {
         return Err(format!("the name of a meter is lower-case words joined by dots, and {:?} is not", meter.name));

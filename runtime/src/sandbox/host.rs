@@ -72,6 +72,8 @@ pub struct Input {
     pub snapshot: Arc<Snapshot>,
     /// The resources that this call is handed.
     pub view: Arc<View>,
+    /// Whether other calls are handed other resources of the same slot.
+    pub part: bool,
     /// Names of meters that are others'.
     pub names: Arc<Names>,
 }

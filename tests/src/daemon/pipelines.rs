@@ -191,6 +191,64 @@ sinks:
     assert_eq!(folder.read("bad"), "");
 }
 
+/// Transformers that hold samples back lose nothing where their calls are cut because fuel is tight.
+#[test]
+fn samples_that_wait_outlast_calls_that_are_cut() {
+    let pipeline = r#"
+sources: [{name: a, interval: 1, meters: [cpu], sinks: [waits, sums, grown, plain]}]
+sinks:
+    - name: waits
+      transformers: [{name: accumulator, parameters: {size: 900}}]
+      publishers: ["file://FOLDER/waits?json"]
+    - name: sums
+      transformers:
+          - {name: delta, parameters: {growth_only: false}}
+          - {name: aggregator, parameters: {size: 900}}
+      publishers: ["file://FOLDER/sums?json"]
+    - name: grown
+      transformers: [{name: delta, parameters: {growth_only: false}}]
+      publishers: ["file://FOLDER/grown?json"]
+    - {name: plain, publishers: ["file://FOLDER/plain?json"]}
+"#;
+    let folder = Folder::new("");
+    folder.pipe_samples(pipeline);
+    let configure = |limits: &str| {
+        let hypervisor = "sim://?domains=600&calm=true&disks=1&nics=1";
+        let modules = format!("{{accumulator: {{{limits}}}, aggregator: {{{limits}}}}}");
+        folder.configure(&format!("hypervisor: {hypervisor}\npipeline: pipeline.yaml\nmodules: {modules}\n"));
+    };
+    // Enough for some guests, and not for all of them.
+    configure("fuel_base: 850000, fuel_per_resource: 1, deadline: 30s");
+    let ran = folder.run("run --cycles 4").is(0);
+    ran.complains("resources_lost=0");
+    let (plain, waits) = (folder.samples("plain").len(), folder.samples("waits").len());
+    // What comes out of calls with all guests is what came in, in the second slot and in the fourth.
+    assert!(plain == 2_400 && waits < plain, "{waits} of {plain}");
+    // Calls with all guests let go of the rest.
+    configure("deadline: 30s");
+    folder.run("run --cycles 2").is(0).complains("resources_lost=0");
+    let all = folder.samples("plain");
+    let last = all.iter().map(|sample| text(sample, "timestamp")).max().unwrap();
+    let at = |sample: &Value| (text(sample, "timestamp").to_owned(), text(sample, "resource_id").to_owned());
+    let sorted = |mut times: Vec<(String, String)>| {
+        times.sort_unstable();
+        times
+    };
+    let waits = sorted(folder.samples("waits").iter().map(at).collect());
+    let plain = sorted(all.iter().map(at).collect());
+    // Only what the last slot brought may still wait.
+    let before: Vec<_> = plain.iter().filter(|(time, _)| time != last).cloned().collect();
+    assert!(waits == plain || waits == before, "{} of {}", waits.len(), plain.len());
+    let (sums, grown) = (folder.samples("sums"), folder.samples("grown"));
+    let sum = |samples: &[Value], until: &str| -> f64 {
+        let before = samples.iter().filter(|sample| text(sample, "timestamp") < until);
+        before.map(|sample| sample["counter_volume"].as_f64().unwrap()).sum()
+    };
+    let came = sum(&sums, "9");
+    let is = |wanted: f64| (came / wanted - 1.0).abs() < 1e-9;
+    assert!(is(sum(&grown, "9")) || is(sum(&grown, last)), "{came} of {}", sum(&grown, "9"));
+}
+
 #[test]
 fn chains_hand_samples_on() {
     let pipeline = r#"

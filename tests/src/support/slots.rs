@@ -49,6 +49,6 @@ impl Host {
         }
         let snapshot = Snapshot::assemble(&mut self.directory, groups, &records, &[], self.clock.now());
         let view = View::of(&snapshot.resources, vec![snapshot.resources.roots()]);
-        Input { snapshot: Arc::new(snapshot), view: Arc::new(view), names: Arc::default() }
+        Input { snapshot: Arc::new(snapshot), view: Arc::new(view), part: false, names: Arc::default() }
     }
 }

@@ -1,8 +1,10 @@
 //! Batches that are held back from call to call: numbers in cells of their resources, the rest in bytes.
 
-use scaling::Numbers as _;
+use std::ops::Range;
+
+use scaling::{CELL_BYTES, CHANGED, GONE, Losses, Numbers as _, OLDEST, at, clear, position, word};
 use wasmeter_sdk::config::{Deserialize, serde};
-use wasmeter_sdk::{Batch, Call, Column, Converting, Failure, Meter, Moment, Note, Values};
+use wasmeter_sdk::{Batch, Call, Column, Converting, Failure, Kind, Meter, Moment, Note, Values};
 
 /// Batches that are held back.
 #[derive(Debug, Default, Deserialize)]
@@ -11,6 +13,10 @@ pub struct Held {
     batches: Vec<Kept>,
     /// How many batches were ever held back.
     ever: i64,
+    /// Whether some resources have got theirs already.
+    cut: bool,
+    /// Numbers of batches under which there may be cells.
+    used: usize,
 }
 
 /// A batch that is held back. Its place is its number.
@@ -19,24 +25,28 @@ pub struct Held {
 struct Kept {
     /// Its cells say that they are of this one, and not of an earlier one that had its number.
     mark: i64,
-    /// The meter's name and unit.
-    meter: (String, String),
+    /// The meter's name, type and unit.
+    meter: (String, String, String),
     wall: i64,
     monotonic: Option<u64>,
     samples: u64,
     /// The keys of notes that are numbers.
     notes: Vec<String>,
-    /// Whether it came out already: others behind it wait for their meters.
-    gone: bool,
+    /// The types of the volumes and of these notes.
+    types: Vec<u8>,
 }
 
 /// Batches that can be held back: each has two names of state and one for each note, and a module may have 1,024.
 pub const MOST: usize = 200;
 /// Notes of a batch that are kept.
 const NOTES: usize = 3;
+/// What a batch takes in the list, about, and what else has to be written.
+const LISTED_BYTES: u64 = 512;
 
 /// The name under which batches are listed.
-const LIST: &str = "held";
+const LIST: &str = "list";
+/// The name under which each resource has the last batch that came out for it, if others waited on.
+const GIVEN: &str = "given";
 
 // === impl Held ===
 
@@ -47,52 +57,102 @@ impl Held {
         wasmeter_sdk::config::parse(text).unwrap_or_default()
     }
 
-    /// How many batches there are.
-    pub fn len(&self) -> usize {
-        self.batches.len()
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.batches.is_empty()
     }
 
     /// How many samples wait.
     pub fn samples(&self) -> u64 {
-        self.batches.iter().filter(|kept| !kept.gone).map(|kept| kept.samples).sum()
+        self.batches.iter().map(|kept| kept.samples).sum()
     }
 
-    /// All of them, but those of meters that do not come in now: they come out when these do.
-    pub fn give(mut self, call: &Call<'_, Converting>, inputs: &[Meter]) -> Result<Vec<Batch>, Failure> {
+    /// When the first sample that waits was read.
+    pub fn since(&self) -> Option<i64> {
+        self.batches.iter().filter(|kept| kept.samples > 0).map(|kept| kept.wall).min()
+    }
+
+    /// Whether there is room for these, too.
+    pub fn has_room(&self, call: &Call<'_, Converting>, batches: &[Batch]) -> bool {
+        let cells = |batch: &Batch| batch.column.len() * (2 + batch.notes.len().min(NOTES));
+        let cells: usize = batches.iter().map(cells).sum();
+        let resources: usize = batches.iter().map(|batch| batch.column.len()).sum();
+        let listed = (self.batches.len() + batches.len() + 1) as u64 * LISTED_BYTES;
+        let bytes = (cells + resources) as u64 * CELL_BYTES + listed;
+        self.batches.len() + batches.len() <= MOST && bytes <= call.room()
+    }
+
+    /// Removes cells that nothing refers to any more.
+    pub fn clear(&mut self, call: &Call<'_, Converting>) -> Result<(), Failure> {
+        for number in 0..std::mem::take(&mut self.used) {
+            clear(call, &mark(number))?;
+            clear(call, &value(number))?;
+            (0..NOTES).try_for_each(|place| clear(call, &note(number, place)))?;
+        }
+        clear(call, GIVEN)
+    }
+
+    /// All that waits of the resources of this call; what waits of others is lost if this is not a part.
+    pub fn give(
+        &mut self,
+        call: &Call<'_, Converting>,
+        inputs: &[Meter],
+        now: i64,
+        losses: &mut Losses,
+    ) -> Result<Vec<Batch>, Failure> {
         if self.batches.is_empty() {
             return Ok(Vec::new());
         }
+        let is_part = call.is_part();
         let resources = call.attribute("id")?.resources;
+        let before = if self.cut { call.load(GIVEN, &resources) } else { Column::default() };
+        let mut got: Vec<u32> = Vec::new();
         let mut given = Vec::new();
-        for (number, kept) in self.batches.iter_mut().enumerate().filter(|(_, kept)| !kept.gone) {
-            let meter = inputs.iter().position(|input| (&input.name, &input.unit) == (&kept.meter.0, &kept.meter.1));
-            let Some(meter) = meter.and_then(|meter| u32::try_from(meter).ok()) else { continue };
-            let marked = call.load(&mark(number), &resources);
-            let Values::Integers(marks) = &marked.values else { continue };
-            let now = marked.resources.iter().zip(marks).filter(|(_, mark)| **mark == kept.mark);
-            let now: Vec<u32> = now.map(|(resource, _)| *resource).collect();
-            let column = call.load(&value(number), &now);
+        for (number, kept) in self.batches.iter_mut().enumerate().filter(|(_, kept)| kept.samples > 0) {
+            let here = kept.resources(number, call, &resources, &before);
+            let count = here.len() as u64;
+            let lost = if is_part { 0 } else { kept.samples.saturating_sub(count) };
+            losses.count_many(lost, &kept.meter.0, || GONE.into());
+            kept.samples = kept.samples.saturating_sub(count);
+            if is_part {
+                got.extend(&here);
+            }
+            let Some(meter) = position(call, inputs, &kept.meter())? else {
+                losses.count_many(count, &kept.meter.0, || CHANGED.into());
+                continue;
+            };
+            if now.saturating_sub(kept.wall) > OLDEST {
+                losses.count_many(count, &kept.meter.0, || "it waited for a day".into());
+                continue;
+            }
+            let column = call.load(&value(number), &here);
+            if column.is_empty() {
+                continue;
+            }
             let mut notes = Vec::new();
             for (place, key) in kept.notes.iter().enumerate() {
-                notes.push(call.note(key, call.load(&note(number, place), &now))?);
+                notes.push(call.note(key, call.load(&note(number, place), &here))?);
             }
-            kept.gone = true;
-            if !column.is_empty() {
-                given.push(Batch { meter, at: Moment { wall: kept.wall, monotonic: kept.monotonic }, column, notes });
-            }
+            given.push(Batch { meter, at: Moment { wall: kept.wall, monotonic: kept.monotonic }, column, notes });
         }
-        if self.batches.iter().all(|kept| kept.gone) {
+        if !is_part || self.samples() == 0 {
             self.batches.clear();
+            self.cut = false;
+        } else if !got.is_empty() {
+            got.sort_unstable();
+            got.dedup();
+            let marks = vec![self.ever; got.len()];
+            call.save(GIVEN, &Column::new(got, marks))?;
+            self.cut = true;
         }
-        self.save(call)?;
         Ok(given)
     }
 
     /// Holds back more.
-    pub fn keep(mut self, call: &Call<'_, Converting>, inputs: &[Meter], batches: Vec<Batch>) -> Result<(), Failure> {
+    pub fn keep(&mut self, call: &Call<'_, Converting>, inputs: &[Meter], batches: Vec<Batch>) -> Result<(), Failure> {
+        let mut open = 0..self.batches.len();
         for batch in batches {
             let Some(input) = inputs.get(batch.meter as usize) else { continue };
-            let number = self.batches.len();
             let (mut keys, mut columns) = (Vec::new(), Vec::new());
             for Note { key, column } in batch.notes {
                 // Cells hold numbers alone.
@@ -101,29 +161,47 @@ impl Held {
                     columns.push(column);
                 }
             }
-            self.ever = self.ever.wrapping_add(1);
-            let marks = vec![self.ever; batch.column.len()];
+            let types = std::iter::once(&batch.column).chain(&columns).map(|column| letter(&column.values)).collect();
+            let new = Kept {
+                mark: 0,
+                meter: (input.name.clone(), word(input.kind).to_owned(), input.unit.clone()),
+                wall: batch.at.wall,
+                monotonic: batch.at.monotonic,
+                samples: batch.column.len() as u64,
+                notes: call.resolve(&keys),
+                types,
+            };
+            let number = self.number(new, &mut open);
+            let marks = vec![self.batches.get(number).map_or(0, |kept| kept.mark); batch.column.len()];
             call.save(&mark(number), &Column::new(batch.column.resources.clone(), marks))?;
             call.save(&value(number), &batch.column)?;
             for (place, column) in columns.iter().enumerate() {
                 call.save(&note(number, place), &column.at(&batch.column.resources))?;
             }
-            self.batches.push(Kept {
-                mark: self.ever,
-                meter: (input.name.clone(), input.unit.clone()),
-                wall: batch.at.wall,
-                monotonic: batch.at.monotonic,
-                samples: batch.column.len() as u64,
-                notes: call.resolve(&keys),
-                gone: false,
-            });
         }
-        self.save(call)
+        self.used = self.used.max(self.batches.len());
+        Ok(())
     }
 
-    fn save(self, call: &Call<'_, Converting>) -> Result<(), Failure> {
-        let list: Vec<serde_json::Value> = self.batches.into_iter().map(Kept::into_json).collect();
-        let list = serde_json::json!({ "batches": list, "ever": self.ever });
+    /// The number of a batch: that of another part of it, or a new one. Parts have their batches in one order, so each of
+    /// `open` is taken at most once.
+    fn number(&mut self, new: Kept, open: &mut Range<usize>) -> usize {
+        let mut known = self.batches.iter_mut().enumerate().take(open.end).skip(open.start);
+        let other = known.find(|(_, known)| known.is_cut_from(&new));
+        if let Some((place, known)) = other {
+            known.samples = known.samples.saturating_add(new.samples);
+            open.start = place + 1;
+            return place;
+        }
+        self.ever = self.ever.wrapping_add(1);
+        self.batches.push(Kept { mark: self.ever, ..new });
+        self.batches.len() - 1
+    }
+
+    pub fn save(self, call: &Call<'_, Converting>) -> Result<(), Failure> {
+        let Self { batches, ever, cut, used } = self;
+        let list: Vec<serde_json::Value> = batches.into_iter().map(Kept::into_json).collect();
+        let list = serde_json::json!({ "batches": list, "ever": ever, "cut": cut, "used": used });
         call.save_bytes(LIST, list.to_string().as_bytes())
     }
 }
@@ -131,11 +209,49 @@ impl Held {
 // === impl Kept ===
 
 impl Kept {
+    /// Whether this is of the same meter and moment as another, and in the same words.
+    fn is_cut_from(&self, other: &Self) -> bool {
+        let of = |kept: &Self| (kept.wall, kept.monotonic);
+        of(self) == of(other) && self.meter == other.meter && self.notes == other.notes && self.types == other.types
+    }
+
+    fn meter(&self) -> Meter {
+        let (name, kind, unit) = &self.meter;
+        let kinds = [Kind::Cumulative, Kind::Delta];
+        let kind = kinds.into_iter().find(|known| word(*known) == kind).unwrap_or(Kind::Gauge);
+        Meter { name: name.clone(), kind, unit: unit.clone() }
+    }
+
+    /// Which of these resources have a sample of it that did not come out yet.
+    fn resources(&self, number: usize, call: &Call<'_, Converting>, of: &[u32], given: &Column) -> Vec<u32> {
+        let marked = call.load(&mark(number), of);
+        let Values::Integers(marks) = &marked.values else { return Vec::new() };
+        let mut from = 0;
+        let mut last_given = |resource| match (at(&given.resources, resource, &mut from), &given.values) {
+            (Some(place), Values::Integers(marks)) => marks.get(place).copied(),
+            _ => None,
+        };
+        let here = marked.resources.iter().zip(marks).filter(|(resource, mark)| {
+            **mark == self.mark && last_given(**resource).is_none_or(|given| given < self.mark)
+        });
+        here.map(|(resource, _)| *resource).collect()
+    }
+
     fn into_json(self) -> serde_json::Value {
-        let Self { mark, meter, wall, monotonic, samples, notes, gone } = self;
+        let Self { mark, meter, wall, monotonic, samples, notes, types } = self;
         serde_json::json!({
-            "mark": mark, "meter": meter, "wall": wall, "monotonic": monotonic, "samples": samples, "notes": notes, "gone": gone
+            "mark": mark, "meter": meter, "wall": wall, "monotonic": monotonic, "samples": samples, "notes": notes,
+            "types": types
         })
+    }
+}
+
+/// What a type of numbers is called in the list.
+fn letter(values: &Values) -> u8 {
+    match values {
+        Values::Counts(_) => 0,
+        Values::Integers(_) => 1,
+        Values::Reals(_) | Values::Interned(_) => 2,
     }
 }
 

@@ -9,10 +9,10 @@
 
 mod held;
 
-use scaling::{Keys, merged};
+use scaling::{Keys, LONGEST, Losses, is_enough, merged};
 use wasmeter_sdk::{Batch, Call, Converting, Failure, Meter, Outputs, Transformer, register_transformer};
 
-use self::held::{Held, MOST};
+use self::held::Held;
 
 /// The transformer.
 #[derive(Debug)]
@@ -21,25 +21,36 @@ pub struct Accumulator;
 impl Transformer for Accumulator {
     fn describe(config: &str, inputs: &[Meter]) -> Result<Outputs, String> {
         size(config)?;
-        Ok(inputs.to_vec().into())
+        // Whatever waits comes out, whether more of its meter comes in or not.
+        Ok(Outputs { meters: inputs.to_vec(), declares: vec!["*".into()] })
     }
 
     fn convert(call: &Call<'_, Converting>, inputs: &[Meter], batches: Vec<Batch>) -> Result<Vec<Batch>, Failure> {
         let size = size(call.config())?;
-        if batches.is_empty() {
-            return Ok(batches);
-        }
+        let Some(now) = batches.iter().map(|batch| batch.at.wall).max() else { return Ok(batches) };
         let batches = merged(batches);
-        let held = Held::load(call);
+        let mut held = Held::load(call);
         let new: usize = batches.iter().map(|batch| batch.column.len()).sum();
-        let enough = held.samples().saturating_add(new as u64) >= size;
-        if enough || held.len() + batches.len() > MOST {
-            let mut given = held.give(call, inputs)?;
-            given.extend(batches);
-            return Ok(given);
+        let new = new as u64;
+        let is_old = held.since().is_some_and(|since| now.saturating_sub(since) >= LONGEST);
+        let has_room = held.has_room(call, &batches);
+        if !is_old && has_room && !is_enough(call, size, held.samples().saturating_add(new), new) {
+            held.keep(call, inputs, batches)?;
+            held.save(call)?;
+            return Ok(Vec::new());
         }
-        held.keep(call, inputs, batches)?;
-        Ok(Vec::new())
+        let mut losses = Losses::default();
+        let mut given = Vec::new();
+        if !held.is_empty() || !has_room {
+            given = held.give(call, inputs, now, &mut losses)?;
+            if !has_room && !call.is_part() {
+                held.clear(call)?;
+            }
+            held.save(call)?;
+        }
+        losses.tell(call);
+        given.extend(batches);
+        Ok(given)
     }
 }
 

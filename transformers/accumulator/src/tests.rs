@@ -1,18 +1,19 @@
 use expression::Volume;
 use proptest::prelude::*;
-use scaling::testing::{Sample, batches, samples};
+use scaling::testing::{EXTREMES, Sample, batches, cut, samples};
 use wasmeter_sdk::testing::{Host, moment};
 use wasmeter_sdk::{Column, Kind, Note};
 
 use super::*;
+
+const IDS: [&str; 5] = ["a", "b", "c", "d", "e"];
 
 fn inputs() -> [Meter; 2] {
     ["a", "b"].map(|name| Meter { name: name.into(), kind: Kind::Gauge, unit: "B".into() })
 }
 
 fn host(config: &str) -> Host {
-    let ids = (0..5).map(|resource| (resource, ["a", "b", "c", "d", "e"][resource as usize]));
-    Host::new().config(config).attribute("id", ids).read_at(1_000)
+    Host::new().config(config).attribute("id", (0..).zip(IDS)).read_at(1_000)
 }
 
 fn convert(host: &mut Host, given: &[Sample]) -> Vec<Sample> {
@@ -39,15 +40,51 @@ fn samples_wait_for_others() {
     }
 }
 
+/// What waits comes out with the others, whether more of its meter comes in or not.
 #[test]
-fn samples_wait_for_their_meter() {
-    let mut host = host(r#"{"size": 2}"#);
+fn a_meter_may_stay_away() {
+    let mut host = host(r#"{"size": 3}"#);
     let [a, b] = inputs();
     let mut convert = |input: &Meter, second| {
         let given = batches(&[count(0, second, 1, 5)]);
-        samples(&host.convert::<Accumulator>(std::slice::from_ref(input), given).unwrap().batches).len()
+        let given = host.convert::<Accumulator>(std::slice::from_ref(input), given).unwrap();
+        let named = |batch: &Batch| (given.meters[batch.meter as usize].name.clone(), batch.at.wall / 1_000_000_000);
+        given.batches.iter().map(named).collect::<Vec<_>>()
     };
-    assert_eq!([convert(&a, 10), convert(&b, 20), convert(&b, 30), convert(&a, 40)], [0, 1, 1, 2]);
+    assert_eq!(convert(&a, 10), []);
+    assert_eq!(convert(&a, 20), []);
+    let of = |name: &str, second| (name.to_owned(), second);
+    assert_eq!(convert(&b, 30), [of("a", 10), of("a", 20), of("b", 30)]);
+    assert_eq!([convert(&b, 40), convert(&b, 50)], [[], []]);
+    assert_eq!(convert(&b, 60), [of("b", 40), of("b", 50), of("b", 60)]);
+}
+
+/// One whose unit is another now cannot come out under its name.
+#[test]
+fn what_cannot_come_out_is_counted() {
+    let mut host = host(r#"{"size": 2}"#);
+    let [a, _] = inputs();
+    let given = |second| batches(&[count(0, second, 1, 5)]);
+    assert!(host.convert::<Accumulator>(std::slice::from_ref(&a), given(10)).unwrap().batches.is_empty());
+    let other = Meter { unit: "KB".into(), ..a };
+    let out = host.convert::<Accumulator>(&[other], given(20)).unwrap().batches;
+    assert_eq!((samples(&out), host.dropped()), (vec![count(0, 20, 1, 5)], 1));
+    let line = "A sample was dropped: a: it waited, and its type or unit is another now";
+    assert_eq!(host.logs()[0].1, line);
+}
+
+#[test]
+fn nothing_waits_for_a_day() {
+    let mut there = host(r#"{"size": 9}"#).read_at(90_000);
+    assert_eq!(convert(&mut there, &[count(0, 10, 1, 5)]), []);
+    there = there.read_at(10 + 23 * 3_600);
+    let late = count(0, 10 + 23 * 3_600, 1, 6);
+    assert_eq!(convert(&mut there, &[late]), [count(0, 10, 1, 5), late]);
+    assert_eq!(convert(&mut there, &[count(0, 90_000, 1, 5)]), []);
+    there = there.read_at(190_000);
+    // The daemon was down for longer.
+    assert_eq!(convert(&mut there, &[count(0, 190_000, 1, 6)]), [count(0, 190_000, 1, 6)]);
+    assert_eq!(there.dropped(), 1);
 }
 
 #[test]
@@ -82,14 +119,42 @@ fn a_guest_that_is_gone_takes_its_samples_with_it() {
     assert_eq!(convert(&mut there, &[count(0, 10, 1, 5), count(0, 10, 2, 6)]), []);
     there = there.attribute("id", [(0, "a"), (2, "c")]);
     assert_eq!(convert(&mut there, &[count(0, 20, 0, 7)]), [count(0, 10, 2, 6), count(0, 20, 0, 7)]);
+    assert_eq!(there.dropped(), 1);
+    assert_eq!(there.logs()[0].1, "A sample was dropped: a: it waited, and what it is of is gone");
 }
 
 #[test]
 fn there_is_a_most_of_batches() {
     let mut host = host(r#"{"size": 100000}"#);
-    let given: Vec<_> =
-        (0..=u32::try_from(MOST).unwrap()).map(|second| convert(&mut host, &[count(0, second, 1, 5)]).len()).collect();
-    assert_eq!(given.iter().filter(|given| **given > 0).collect::<Vec<_>>(), [&(MOST + 1)]);
+    let given: Vec<_> = (0..=200).map(|second| convert(&mut host, &[count(0, second, 1, 5)]).len()).collect();
+    assert_eq!(given.iter().filter(|given| **given > 0).collect::<Vec<_>>(), [&201]);
+}
+
+/// A large node comes to the bound on state before there are enough: what waits comes out early, again and again.
+#[test]
+fn state_has_a_bound() {
+    let ids: Vec<String> = (0..600).map(|resource| format!("id-{resource}")).collect();
+    let ids = || (0..).zip(ids.iter().map(String::as_str));
+    let mut host = Host::new().config(r#"{"size": 10000000}"#).attribute("id", ids()).room(512 << 10).read_at(1_000);
+    let (mut waits, mut flushes) = (0, Vec::new());
+    for slot in 0..80 {
+        let slot: Vec<Sample> = (0..600).map(|resource| count(slot % 2, slot, resource, 5)).collect();
+        waits += slot.len();
+        match convert(&mut host, &slot).len() {
+            0 => {}
+            given => {
+                assert_eq!(given, waits);
+                waits = 0;
+                flushes.push(given);
+            }
+        }
+    }
+    assert!((2..10).contains(&flushes.len()), "{flushes:?}");
+    assert!(flushes.windows(2).all(|two| two[0] == two[1]), "{flushes:?}");
+    // So much in a slot that nothing can wait.
+    let mut host = Host::new().config(r#"{"size": 10000000}"#).attribute("id", ids()).room(4 << 10);
+    let slot: Vec<Sample> = (0..600).map(|resource| count(0, 10, resource, 5)).collect();
+    assert_eq!(convert(&mut host, &slot), slot);
 }
 
 #[test]
@@ -102,25 +167,92 @@ fn errors_name_the_key() {
     }
 }
 
+/// A slot in calls of some resources each, after one with everything failed.
+fn convert_by_parts(mut host: Host, slot: &[Sample], calls: &[usize]) -> (Host, Vec<Sample>) {
+    let mut given = Vec::new();
+    for (call, part) in cut(slot, |resource| calls[resource as usize], 3).into_iter().enumerate() {
+        let ids = IDS.iter().enumerate().filter(|(resource, _)| calls[*resource] == call);
+        host = host.attribute("id", ids.map(|(resource, id)| (u32::try_from(resource).unwrap(), *id))).part(true);
+        if !part.is_empty() {
+            given.extend(convert(&mut host, &part));
+        }
+    }
+    (host.attribute("id", (0..).zip(IDS)).part(false), given)
+}
+
+#[test]
+fn a_part_lets_go_of_nothing_that_the_whole_would_not() {
+    let slot = |second| (0..4).map(|resource| count(0, second, resource, 5)).collect::<Vec<_>>();
+    let (host, given) = convert_by_parts(host(r#"{"size": 5}"#), &slot(10), &[0, 0, 1, 1, 2]);
+    assert_eq!(given, []);
+    let (mut host, given) = convert_by_parts(host, &slot(20), &[0, 0, 1, 1, 2]);
+    assert_eq!(given, []);
+    assert_eq!(convert(&mut host, &slot(30)), [slot(10), slot(20), slot(30)].concat());
+    // If there are only parts, each lets go of its own when twice as much waits.
+    let (mut parted, mut all) = (host, Vec::new());
+    for second in [40, 50, 60] {
+        let (after, given) = convert_by_parts(parted, &slot(second), &[0, 0, 1, 1, 2]);
+        (parted, all) = (after, [all, given].concat());
+    }
+    let of = |resources: [u32; 2]| [40, 50, 60].map(|second| resources.map(|resource| count(0, second, resource, 5)));
+    assert_eq!(all, of([0, 1]).concat());
+    assert_eq!(parted.dropped(), 0);
+}
+
+fn volume() -> impl Strategy<Value = Volume> {
+    prop_oneof![(0_u64..99).prop_map(Volume::Count), prop::sample::select(EXTREMES.to_vec())]
+}
+
 proptest! {
+    /// Slots in which meters stay away, and calls that are cut. Where none is, samples come out when there are enough;
+    /// nothing is ever lost, and nothing comes out twice.
     #[test]
     fn it_is_what_a_plain_model_says(
-        slots in prop::collection::vec(prop::collection::vec((0_u32..2, 0_u32..9, 0_u32..5, 0_u64..99), 0..12), 1..12),
+        slots in prop::collection::vec(
+            (
+                prop::collection::vec((0_u32..2, 0_u32..9, 0_u32..5, volume()), 0..12),
+                prop::option::weighted(0.3, prop::collection::vec(0_usize..3, 5)),
+            ),
+            1..14,
+        ),
         size in 0_u64..30,
     ) {
         let mut host = host(&format!(r#"{{"size": {size}}}"#));
-        let mut held = Vec::new();
-        for slot in slots {
-            let slot: Vec<_> = slot.into_iter().map(|(m, s, r, v)| count(m, s, r, v)).collect();
+        let (mut held, mut ever, mut came, mut was_cut) = (Vec::new(), Vec::new(), Vec::new(), false);
+        for (number, (slot, calls)) in (0..).zip(slots) {
+            // Each slot has times of its own.
+            let slot: Vec<Sample> = slot.into_iter().map(|(m, s, r, v)| (m, number * 10 + s, r, v)).collect();
             let flat = samples(&batches(&slot));
+            ever.extend(flat.clone());
+            if let Some(calls) = calls {
+                let (after, given) = convert_by_parts(host, &flat, &calls);
+                host = after;
+                came.extend(given);
+                was_cut = true;
+                continue;
+            }
             let mut expected = Vec::new();
             if !flat.is_empty() {
-                held.extend(flat);
+                held.extend(flat.clone());
                 if held.len() as u64 >= size {
                     expected = std::mem::take(&mut held);
                 }
             }
-            prop_assert_eq!(convert(&mut host, &slot), expected);
+            let given = convert(&mut host, &flat);
+            if !was_cut {
+                prop_assert_eq!(&given, &expected);
+            }
+            came.extend(given);
         }
+        let mut host = host.config(r#"{"size": 0}"#);
+        let last = (0, 990, 0, Volume::Count(1));
+        ever.push(last);
+        came.extend(convert(&mut host, &[last]));
+        let sorted = |mut samples: Vec<Sample>| {
+            samples.sort_by_key(|sample| format!("{sample:?}"));
+            samples
+        };
+        prop_assert_eq!(sorted(came), sorted(ever));
+        prop_assert_eq!(host.dropped(), 0);
     }
 }

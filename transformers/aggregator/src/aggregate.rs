@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 
 use expression::Volume;
-use scaling::{Numbers as _, Volumes};
 use wasmeter_sdk::{Call, Column, Converting, Failure, Kind, Values};
-
-use crate::book::Book;
 
 /// Of one meter, by resource, ascending.
 #[derive(Debug, Default)]
@@ -22,8 +19,10 @@ pub struct Aggregate {
     time: i64,
 }
 
-/// How many samples one aggregate counts; above that stands which flush it waits for.
+/// How many samples one aggregate counts; above that stands the type of its total.
 const COUNTS: u64 = 1 << 24;
+/// Above that stands which flush it waits for.
+const ROUNDS: u64 = COUNTS << 2;
 
 // === impl Aggregate ===
 
@@ -35,6 +34,11 @@ impl Aggregate {
             Kind::Gauge => Volume::Real(self.total.real() / self.count.max(1) as f64),
             Kind::Cumulative | Kind::Delta => self.total,
         }
+    }
+
+    /// How many samples became this one.
+    pub fn samples(&self) -> u64 {
+        self.count
     }
 
     fn add(&mut self, later: Self, kind: Kind, last_time: bool) {
@@ -66,67 +70,96 @@ impl Aggregates {
         }
     }
 
-    /// Adds these samples to those of earlier calls: of the resources of this call, or of all if they come out now.
+    /// The resources that it has.
+    pub fn resources(&self) -> Vec<u32> {
+        self.0.iter().map(|(resource, _)| *resource).collect()
+    }
+
+    /// How many samples became these.
+    pub fn samples(&self) -> u64 {
+        self.0.iter().map(|(_, aggregate)| aggregate.count).sum()
+    }
+
+    /// How many resources it has.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Adds these samples to those that these resources have from earlier calls. Gives the resources that have some, and
+    /// how many that are.
     pub fn join_kept(
         &mut self,
         call: &Call<'_, Converting>,
-        book: &Book,
-        name: &str,
-        kind: Kind,
-        (last_time, all): (bool, bool),
-    ) -> Result<(), Failure> {
-        let Some(round) = book.round(name) else { return Ok(()) };
-        let resources = match all {
-            true => call.attribute("id")?.resources,
-            false => self.0.iter().map(|(resource, _)| *resource).collect(),
+        (number, round): (usize, u64),
+        resources: &[u32],
+        (kind, last_time): (Kind, bool),
+    ) -> (Vec<u32>, u64) {
+        let (mut had, mut samples) = (Vec::new(), 0);
+        let [totals, counts, times] = cells(number).map(|cell| call.load(&cell, resources));
+        let (Values::Counts(bits), Values::Counts(numbers), Values::Integers(moments)) =
+            (&totals.values, &counts.values, &times.values)
+        else {
+            return (had, samples);
         };
-        let [totals, counts, times] = cells(name).map(|cell| call.load(&cell, &resources));
-        let (Values::Counts(numbers), Values::Integers(moments)) = (&counts.values, &times.values) else {
-            return Ok(());
-        };
+        // All three are written at once.
         if totals.resources != counts.resources || times.resources != counts.resources {
-            return Ok(());
-        }
-        let mut kept = Vec::with_capacity(counts.len());
-        for (row, resource) in counts.resources.iter().enumerate() {
-            let (number, time) = (numbers.get(row).copied().unwrap_or(0), moments.get(row).copied().unwrap_or(0));
-            // What waited for an earlier flush has come out.
-            if let Some(total) = totals.values.number(row).filter(|_| number / COUNTS == round) {
-                kept.push((*resource, Aggregate { total, count: number % COUNTS, time }));
-            }
+            return (had, samples);
         }
         let mut new = std::mem::take(&mut self.0).into_iter().peekable();
-        for (resource, mut aggregate) in kept {
-            while let Some(before) = new.next_if(|(other, _)| *other < resource) {
+        for ((resource, number), (bits, time)) in counts.resources.iter().zip(numbers).zip(bits.iter().zip(moments)) {
+            // What waited for an earlier flush has come out.
+            if number / ROUNDS != round {
+                continue;
+            }
+            let total = match number % ROUNDS / COUNTS {
+                0 => Volume::Count(*bits),
+                1 => Volume::Integer(bits.cast_signed()),
+                _ => Volume::Real(f64::from_bits(*bits)),
+            };
+            let mut aggregate = Aggregate { total, count: number % COUNTS, time: *time };
+            had.push(*resource);
+            samples += aggregate.count;
+            while let Some(before) = new.next_if(|(other, _)| other < resource) {
                 self.0.push(before);
             }
-            if let Some((_, later)) = new.next_if(|(other, _)| *other == resource) {
+            if let Some((_, later)) = new.next_if(|(other, _)| other == resource) {
                 aggregate.add(later, kind, last_time);
             }
-            self.0.push((resource, aggregate));
+            self.0.push((*resource, aggregate));
         }
         self.0.extend(new);
-        Ok(())
+        (had, samples)
     }
 
     /// Keeps them for the next call.
-    pub fn save(self, call: &Call<'_, Converting>, book: &Book, name: &str) -> Result<(), Failure> {
-        let Some((_, first)) = self.0.first() else { return Ok(()) };
-        let round = book.round_to_be(name);
-        let like = match first.total {
-            Volume::Count(_) => Values::Counts(Vec::new()),
-            Volume::Integer(_) => Values::Integers(Vec::new()),
-            Volume::Real(_) => Values::Reals(Vec::new()),
-        };
-        let mut totals = Volumes::like(&like, self.0.len());
-        self.0.iter().for_each(|(resource, aggregate)| totals.push(*resource, aggregate.total));
-        let counts = self.0.iter().map(|(resource, aggregate)| (*resource, round * COUNTS + aggregate.count));
-        let times = self.0.iter().map(|(resource, aggregate)| (*resource, aggregate.time));
-        let (counts, times): (Column, Column) = (counts.collect(), times.collect());
-        let [total, count, time] = cells(name);
-        call.save(&total, &totals.into_column())?;
-        call.save(&count, &counts)?;
-        call.save(&time, &times)
+    pub fn save(self, call: &Call<'_, Converting>, (number, round): (usize, u64)) -> Result<(), Failure> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let (mut totals, mut counts) = (Vec::with_capacity(self.len()), Vec::with_capacity(self.len()));
+        let mut times = Vec::with_capacity(self.len());
+        for (_, Aggregate { total, count, time }) in &self.0 {
+            let (kind, bits) = match *total {
+                Volume::Count(volume) => (0, volume),
+                Volume::Integer(volume) => (1, volume.cast_unsigned()),
+                Volume::Real(volume) => (2, volume.to_bits()),
+            };
+            totals.push(bits);
+            counts.push(round * ROUNDS + kind * COUNTS + count);
+            times.push(*time);
+        }
+        let resources = self.resources();
+        let [total, count, time] = cells(number);
+        call.save(&total, &Column::new(resources.clone(), totals))?;
+        call.save(&count, &Column::new(resources.clone(), counts))?;
+        call.save(&time, &Column::new(resources, times))
+    }
+
+    /// Forgets what these resources have, and nobody else's.
+    pub fn forget(call: &Call<'_, Converting>, number: usize, resources: Vec<u32>) -> Result<(), Failure> {
+        let [_, count, _] = cells(number);
+        let nothing = vec![0_u64; resources.len()];
+        if resources.is_empty() { Ok(()) } else { call.save(&count, &Column::new(resources, nothing)) }
     }
 
     /// By the time that they have.
@@ -140,6 +173,6 @@ impl Aggregates {
 }
 
 /// The names under which aggregates of a meter are remembered.
-fn cells(name: &str) -> [String; 3] {
-    ["total", "count", "time"].map(|what| format!("{what} {name}"))
+pub fn cells(number: usize) -> [String; 3] {
+    ["total", "count", "time"].map(|what| format!("{what} {number}"))
 }

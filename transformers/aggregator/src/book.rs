@@ -1,102 +1,146 @@
 //! How many samples wait, of which meters and since when.
 
-use std::collections::BTreeMap;
-
-use wasmeter_sdk::{Call, Converting, Failure};
+use scaling::word;
+use wasmeter_sdk::{Call, Converting, Failure, Kind, Meter};
 
 /// What is remembered beside the aggregates.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Book {
     /// When the first sample that waits was read.
     since: Option<i64>,
-    meters: BTreeMap<String, Waiting>,
+    /// How often everything came out, so that what is left of it is not taken for more.
+    pub round: u64,
+    /// Numbers of meters under which there may be cells.
+    used: usize,
+    /// The meters of which samples wait; the place of each is its number.
+    meters: Vec<Waiting>,
     /// What it was when the call began.
     before: Vec<u8>,
 }
 
 /// Samples of one meter.
-#[derive(Debug, Default, Clone, Copy, PartialEq)]
-struct Waiting {
-    samples: u64,
-    /// Of earlier calls.
-    kept: u64,
-    /// How often samples of this meter have come out, so that what is left of them is not taken for more.
-    round: u64,
+#[derive(Debug, Clone, PartialEq)]
+pub struct Waiting {
+    /// The meter that comes in.
+    pub meter: Meter,
+    /// All of them, with those of this call.
+    pub samples: u64,
+    /// Those of earlier calls.
+    pub kept: u64,
 }
 
 /// The name under which it is kept.
-const NAME: &str = "book";
+const NAME: &str = "waiting";
 
 // === impl Book ===
 
 impl Book {
     pub fn load(call: &Call<'_, Converting>) -> Self {
         let before = call.load_bytes(NAME).unwrap_or_default();
-        let mut book = Self::default();
         let mut lines = std::str::from_utf8(&before).unwrap_or_default().lines();
-        book.since = lines.next().and_then(|line| line.parse().ok());
-        for line in lines {
-            let mut words = line.split(' ');
-            let (Some(name), Some(samples), Some(round)) = (words.next(), words.next(), words.next()) else { continue };
-            let samples = samples.parse().unwrap_or(0);
-            let waiting = Waiting { samples, kept: samples, round: round.parse().unwrap_or(0) };
-            book.meters.insert(name.to_owned(), waiting);
+        let mut head = lines.next().unwrap_or_default().split(' ');
+        let since = head.next().and_then(|since| since.parse().ok());
+        // No cell is of round 0.
+        let round = head.next().and_then(|round| round.parse().ok()).unwrap_or(1);
+        let used = head.next().and_then(|used| used.parse().ok()).unwrap_or(0);
+        let meters = lines.map(Waiting::read).collect();
+        Self { since, round, used, meters, before: before.clone() }
+    }
+
+    /// The number of a meter.
+    pub fn number(&mut self, meter: &Meter) -> usize {
+        if let Some(number) = self.meters.iter().position(|known| known.meter == *meter) {
+            return number;
         }
-        Self { before, ..book }
+        self.meters.push(Waiting { meter: meter.clone(), samples: 0, kept: 0 });
+        self.meters.len() - 1
     }
 
-    /// More samples wait.
-    pub fn count(&mut self, name: &str, samples: usize, time: i64) {
-        self.since.get_or_insert(time);
-        let waiting = match self.meters.get_mut(name) {
-            Some(waiting) => waiting,
-            None => self.meters.entry(name.to_owned()).or_default(),
-        };
-        waiting.samples = waiting.samples.saturating_add(samples as u64);
-    }
-
-    /// Whether there are so many samples.
-    pub fn is_full(&self, size: Option<u64>) -> bool {
-        let samples: u64 = self.meters.values().map(|waiting| waiting.samples).sum();
-        size.is_some_and(|size| samples >= size)
-    }
-
-    /// Whether the first has waited so long.
-    pub fn is_expired(&self, now: i64, retention: Option<i64>) -> bool {
-        retention.zip(self.since).is_some_and(|(retention, since)| now.saturating_sub(since) >= retention)
-    }
-
-    /// Under which number earlier samples of a meter are kept, if there are any.
-    pub fn round(&self, name: &str) -> Option<u64> {
-        self.meters.get(name).filter(|waiting| waiting.kept > 0).map(|waiting| waiting.round)
-    }
-
-    /// Under which number samples of a meter are kept from now on.
-    pub fn round_to_be(&self, name: &str) -> u64 {
-        self.meters.get(name).map_or(0, |waiting| waiting.round)
-    }
-
-    /// Samples of a meter came out.
-    pub fn close(&mut self, name: &str) {
-        if let Some(waiting) = self.meters.get_mut(name) {
-            // Those that were never kept have left nothing behind.
-            let round = waiting.round + u64::from(waiting.kept > 0);
-            *waiting = Waiting { round, ..Waiting::default() };
+    /// More samples of a meter wait.
+    pub fn count(&mut self, number: usize, samples: u64, time: i64) {
+        if samples > 0 {
+            self.since.get_or_insert(time);
         }
-        self.meters.retain(|_, waiting| waiting.samples > 0 || waiting.round > 0);
-        if self.meters.values().all(|waiting| waiting.samples == 0) {
-            self.since = None;
+        if let Some(waiting) = self.meters.get_mut(number) {
+            waiting.samples = waiting.samples.saturating_add(samples);
         }
+    }
+
+    /// Samples of a meter do not wait any more.
+    pub fn discount(&mut self, number: usize, samples: u64) {
+        if let Some(waiting) = self.meters.get_mut(number) {
+            waiting.samples = waiting.samples.saturating_sub(samples);
+        }
+    }
+
+    /// How many samples wait.
+    pub fn samples(&self) -> u64 {
+        self.meters.iter().map(|waiting| waiting.samples).sum()
+    }
+
+    /// How long the first has waited.
+    pub fn age(&self, now: i64) -> i64 {
+        self.since.map_or(0, |since| now.saturating_sub(since))
+    }
+
+    /// The meter of a number.
+    pub fn meter(&self, number: usize) -> Option<&Meter> {
+        self.meters.get(number).map(|waiting| &waiting.meter)
+    }
+
+    /// Whether samples of a meter wait from earlier calls.
+    pub fn has_kept(&self, number: usize) -> bool {
+        self.meters.get(number).is_some_and(|waiting| waiting.kept > 0)
+    }
+
+    /// The meters of which samples wait, by number.
+    pub fn meters(&self) -> impl Iterator<Item = (usize, &Waiting)> {
+        self.meters.iter().enumerate()
+    }
+
+    /// Samples wait for the next call.
+    pub fn keep(&mut self) {
+        self.used = self.used.max(self.meters.len());
+    }
+
+    /// Everything came out.
+    pub fn close(&mut self) {
+        // Those that were never kept have left nothing behind.
+        self.round += u64::from(self.meters.iter().any(|waiting| waiting.kept > 0));
+        self.meters.clear();
+        self.since = None;
+    }
+
+    /// Numbers under which there may be cells that nothing refers to any more.
+    pub fn take_used(&mut self) -> usize {
+        std::mem::take(&mut self.used)
     }
 
     pub fn save(self, call: &Call<'_, Converting>) -> Result<(), Failure> {
         let mut text = String::new();
-        if self.since.is_some() || !self.meters.is_empty() {
-            text = self.since.map_or_else(|| "-".to_owned(), |since| since.to_string());
-            for (name, waiting) in &self.meters {
-                text.push_str(&format!("\n{name} {} {}", waiting.samples, waiting.round));
-            }
+        if self.used > 0 {
+            let since = self.since.map_or_else(|| "-".to_owned(), |since| since.to_string());
+            text = format!("{since} {} {}", self.round, self.used);
+            self.meters.iter().for_each(|waiting| waiting.write(&mut text));
         }
         if text.as_bytes() == self.before { Ok(()) } else { call.save_bytes(NAME, text.as_bytes()) }
+    }
+}
+
+// === impl Waiting ===
+
+impl Waiting {
+    fn read(line: &str) -> Self {
+        let mut words = line.splitn(4, ' ');
+        let mut next = || words.next().unwrap_or_default();
+        let (samples, name, kind) = (next().parse().unwrap_or(0), next().to_owned(), next());
+        let kinds = [Kind::Cumulative, Kind::Delta];
+        let kind = kinds.into_iter().find(|known| word(*known) == kind).unwrap_or(Kind::Gauge);
+        Self { meter: Meter { name, kind, unit: next().to_owned() }, samples, kept: samples }
+    }
+
+    fn write(&self, text: &mut String) {
+        let Self { meter: Meter { name, kind, unit }, samples, .. } = self;
+        text.push_str(&format!("\n{samples} {name} {} {unit}", word(*kind)));
     }
 }

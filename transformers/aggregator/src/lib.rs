@@ -14,13 +14,15 @@ mod config;
 
 use std::collections::BTreeMap;
 
-use scaling::{Facts, Losses, Positions, Volumes, merged};
+use scaling::{
+    CELL_BYTES, CHANGED, Facts, GONE, LONGEST, Losses, OLDEST, Positions, Volumes, clear, is_enough, merged, position,
+};
 use wasmeter_sdk::{
-    Batch, Call, Converting, Failure, Meter, Moment, Note, Outputs, Transformer, Values, register_transformer,
+    Batch, Call, Converting, Failure, Kind, Meter, Moment, Note, Outputs, Transformer, Values, register_transformer,
 };
 
-use self::aggregate::Aggregates;
-use self::book::Book;
+use self::aggregate::{Aggregates, cells};
+use self::book::{Book, Waiting};
 use self::config::{Config, Policy};
 
 /// The transformer.
@@ -29,53 +31,160 @@ pub struct Aggregator;
 
 impl Transformer for Aggregator {
     fn describe(config: &str, inputs: &[Meter]) -> Result<Outputs, String> {
-        Ok(Positions::named(&Config::of(config)?.naming, inputs)?.0.into_meters().into())
+        let meters = Positions::named(&Config::of(config)?.naming, inputs)?.0.into_meters();
+        // Whatever waits comes out, whether more of its meter comes in or not.
+        Ok(Outputs { meters, declares: vec!["*".into()] })
     }
 
     fn convert(call: &Call<'_, Converting>, inputs: &[Meter], batches: Vec<Batch>) -> Result<Vec<Batch>, Failure> {
         let config = Config::of(call.config())?;
-        let (positions, places) = Positions::named(&config.naming, inputs)?;
-        let outputs = positions.into_meters();
+        let outputs = Positions::named(&config.naming, inputs)?.0.into_meters();
         let Some(now) = batches.last().map(|last| last.at.wall) else { return Ok(Vec::new()) };
         let (batches, facts) = (merged(batches), Facts::of(call));
         let mut book = Book::load(call);
         let mut losses = Losses::default();
-        let mut meters: BTreeMap<&str, (Aggregates, &Meter, u32)> = BTreeMap::new();
+        let mut meters: BTreeMap<usize, Aggregates> = BTreeMap::new();
+        let mut new = 0;
         for (batch, input) in batches.iter().filter_map(|batch| Some((batch, inputs.get(batch.meter as usize)?))) {
-            let place = places.get(batch.meter as usize).copied().unwrap_or(u32::MAX);
-            let (aggregates, ..) = meters.entry(&input.name).or_insert_with(|| (Aggregates::default(), input, place));
-            book.count(&input.name, batch.column.len(), batch.at.wall);
+            let number = book.number(input);
+            let aggregates = meters.entry(number).or_default();
             let mut scaling = config.scale.begin(&facts, input, batch)?;
+            let mut samples = 0;
             for (row, resource) in batch.column.resources.iter().enumerate() {
                 match scaling.volume(row, *resource) {
-                    Ok(volume) => aggregates.add(*resource, volume, batch.at.wall, input.kind, config.last_time),
+                    Ok(volume) => {
+                        aggregates.add(*resource, volume, batch.at.wall, input.kind, config.last_time);
+                        samples += 1;
+                    }
                     Err(error) => losses.count(&input.name, || format!("target.scale: {error}")),
                 }
             }
+            book.count(number, samples, batch.at.wall);
+            new += samples;
         }
-        losses.tell(call);
-        let flush = book.is_full(config.size) || book.is_expired(now, config.retention);
+        let is_full = config.size.is_some_and(|size| is_enough(call, size, book.samples(), new));
+        let patience = if call.is_part() { 2 } else { 1 };
+        let is_expired =
+            config.retention.is_some_and(|most| book.age(now) >= most.saturating_mul(patience).min(LONGEST));
+        let has_room = has_room(call, &meters);
         let mut given = Vec::new();
-        for (name, (mut aggregates, input, place)) in meters {
-            aggregates.join_kept(call, &book, name, input.kind, (config.last_time, flush))?;
-            if !flush {
-                aggregates.save(call, &book, name)?;
-                continue;
-            }
-            book.close(name);
-            let Some(output) = outputs.get(place as usize) else { continue };
-            let notes = notes(config.metadata, &batches, inputs, name);
-            for (time, aggregates) in aggregates.by_time() {
-                let mut volumes = Volumes::like(&Values::Counts(Vec::new()), aggregates.len());
-                for (resource, aggregate) in aggregates {
-                    volumes.push(resource, config.scale.limited(aggregate.volume(output.kind)));
+        if is_full || is_expired || book.age(now) >= LONGEST || !has_room {
+            let flush = Flush { call, config: &config, inputs, outputs: &outputs, batches: &batches, now };
+            given = flush.give(&mut book, meters, &mut losses)?;
+            if !has_room && !call.is_part() {
+                for name in (0..book.take_used()).flat_map(cells) {
+                    clear(call, &name)?;
                 }
-                let at = moment(time, &batches);
-                given.push(Batch { meter: place, at, column: volumes.into_column(), notes: notes.clone() });
             }
+        } else {
+            for (number, mut aggregates) in meters {
+                let kind = book.meter(number).map_or(Kind::Gauge, |meter| meter.kind);
+                let resources = aggregates.resources();
+                if book.has_kept(number) {
+                    aggregates.join_kept(call, (number, book.round), &resources, (kind, config.last_time));
+                }
+                aggregates.save(call, (number, book.round))?;
+            }
+            book.keep();
         }
         book.save(call)?;
+        losses.tell(call);
         Ok(given)
+    }
+}
+
+/// Everything that waits comes out.
+#[derive(Debug)]
+struct Flush<'a> {
+    call: &'a Call<'a, Converting>,
+    config: &'a Config,
+    inputs: &'a [Meter],
+    outputs: &'a [Meter],
+    batches: &'a [Batch],
+    now: i64,
+}
+
+/// Whether there is room for what would have to be kept: three cells for each aggregate, and one more that a part marks
+/// when it comes out.
+fn has_room(call: &Call<'_, Converting>, meters: &BTreeMap<usize, Aggregates>) -> bool {
+    let aggregates: usize = meters.values().map(Aggregates::len).sum();
+    aggregates as u64 * 4 * CELL_BYTES + BOOK_BYTES <= call.room()
+}
+
+/// What the book takes, about: the meters of a few hundred.
+const BOOK_BYTES: u64 = 32 << 10;
+
+// === impl Flush ===
+
+impl Flush<'_> {
+    /// What waits of the resources of this call, with what is new; what waits of others is lost if this is not a part.
+    fn give(
+        &self,
+        book: &mut Book,
+        mut meters: BTreeMap<usize, Aggregates>,
+        losses: &mut Losses,
+    ) -> Result<Vec<Batch>, Failure> {
+        let Self { call, config, .. } = *self;
+        let resources = match book.meters().any(|(_, waiting)| waiting.kept > 0) {
+            true => call.attribute("id")?.resources,
+            false => Vec::new(),
+        };
+        let all: Vec<(usize, Waiting)> = book.meters().map(|(number, waiting)| (number, waiting.clone())).collect();
+        let mut given = Vec::new();
+        for (number, Waiting { meter, samples, kept }) in all {
+            let mut aggregates = meters.remove(&number).unwrap_or_default();
+            if kept > 0 {
+                let how = (meter.kind, config.last_time);
+                let (had, found) = aggregates.join_kept(call, (number, book.round), &resources, how);
+                if call.is_part() {
+                    Aggregates::forget(call, number, had)?;
+                    book.discount(number, samples.saturating_sub(kept).saturating_add(found));
+                } else {
+                    losses.count_many(kept.saturating_sub(found), &meter.name, || GONE.into());
+                }
+            } else {
+                book.discount(number, samples);
+            }
+            self.put(&meter, aggregates, &mut given, losses)?;
+        }
+        if !call.is_part() || book.samples() == 0 {
+            book.close();
+        }
+        Ok(given)
+    }
+
+    /// What comes out of a meter's samples.
+    fn put(
+        &self,
+        meter: &Meter,
+        aggregates: Aggregates,
+        given: &mut Vec<Batch>,
+        losses: &mut Losses,
+    ) -> Result<(), Failure> {
+        let Self { call, config, inputs, outputs, batches, now } = *self;
+        if aggregates.len() == 0 {
+            return Ok(());
+        }
+        let output = config.naming.meter(meter);
+        let Some(place) = position(call, outputs, &output)? else {
+            losses.count_many(aggregates.samples(), &meter.name, || CHANGED.into());
+            return Ok(());
+        };
+        let notes = notes(config.metadata, batches, inputs, meter);
+        for (time, aggregates) in aggregates.by_time() {
+            if now.saturating_sub(time) > OLDEST {
+                let samples = aggregates.iter().map(|(_, aggregate)| aggregate.samples()).sum();
+                losses.count_many(samples, &meter.name, || "it waited for a day".into());
+                continue;
+            }
+            let mut volumes = Volumes::like(&Values::Counts(Vec::new()), aggregates.len());
+            for (resource, aggregate) in aggregates {
+                volumes.push(resource, config.scale.limited(aggregate.volume(output.kind)));
+            }
+            let at = moment(time, batches);
+            given.push(Batch { meter: place, at, column: volumes.into_column(), notes: notes.clone() });
+        }
+        Ok(())
     }
 }
 
@@ -86,16 +195,16 @@ fn moment(wall: i64, batches: &[Batch]) -> Moment {
 }
 
 /// Metadata that the samples of a meter carried in this slot.
-fn notes(policy: Policy, batches: &[Batch], inputs: &[Meter], name: &str) -> Vec<Note> {
-    let of_name = |batch: &&Batch| inputs.get(batch.meter as usize).is_some_and(|input| input.name == name);
-    let mut of_name: Vec<&Batch> = batches.iter().filter(of_name).collect();
+fn notes(policy: Policy, batches: &[Batch], inputs: &[Meter], meter: &Meter) -> Vec<Note> {
+    let of_meter = |batch: &&Batch| inputs.get(batch.meter as usize).is_some_and(|input| input == meter);
+    let mut of_meter: Vec<&Batch> = batches.iter().filter(of_meter).collect();
     match policy {
         Policy::Drop => return Vec::new(),
         Policy::First => {}
-        Policy::Last => of_name.reverse(),
+        Policy::Last => of_meter.reverse(),
     }
     let mut notes: Vec<Note> = Vec::new();
-    for note in of_name.into_iter().flat_map(|batch| &batch.notes) {
+    for note in of_meter.into_iter().flat_map(|batch| &batch.notes) {
         match notes.iter_mut().find(|known| known.key == note.key) {
             Some(known) => known.column = std::mem::take(&mut known.column).or(&note.column),
             None => notes.push(note.clone()),

@@ -1,10 +1,12 @@
 use expression::Volume;
 use proptest::prelude::*;
-use scaling::testing::{Sample, batches, samples};
+use scaling::testing::{EXTREMES, Sample, batches, cut, samples};
 use wasmeter_sdk::testing::{Host, moment};
 use wasmeter_sdk::{Column, Kind};
 
 use super::*;
+
+const IDS: [&str; 5] = ["a", "b", "c", "d", "e"];
 
 fn inputs() -> [Meter; 3] {
     let meter = |name: &str, kind| Meter { name: name.into(), kind, unit: "B".into() };
@@ -12,8 +14,7 @@ fn inputs() -> [Meter; 3] {
 }
 
 fn host(config: &str) -> Host {
-    let ids = (0..5).map(|resource| (resource, ["a", "b", "c", "d", "e"][resource as usize]));
-    Host::new().config(config).attribute("id", ids).read_at(1_000)
+    Host::new().config(config).attribute("id", (0..).zip(IDS)).read_at(1_000)
 }
 
 fn convert(host: &mut Host, given: &[(u32, u32, u32, u64)]) -> Vec<(u32, u32, u32, f64)> {
@@ -27,8 +28,7 @@ fn without_settings_a_slot_is_one() {
     let mut host = host("");
     let given =
         convert(&mut host, &[(0, 10, 1, 4), (0, 20, 1, 8), (1, 10, 1, 4), (1, 20, 1, 8), (2, 10, 1, 4), (2, 20, 1, 8)]);
-    // By name: the counter, the delta and the gauge.
-    assert_eq!(given, [(2, 10, 1, 8.0), (1, 10, 1, 12.0), (0, 10, 1, 6.0)]);
+    assert_eq!(given, [(0, 10, 1, 6.0), (1, 10, 1, 12.0), (2, 10, 1, 8.0)]);
     assert_eq!(convert(&mut host, &[(0, 30, 1, 5)]), [(0, 30, 1, 5.0)]);
 }
 
@@ -51,6 +51,107 @@ fn the_first_waits_so_long() {
     assert_eq!(convert(&mut host, &[(1, 30, 1, 6)]), [(1, 10, 1, 15.0)]);
     assert_eq!(convert(&mut host, &[(1, 40, 1, 7)]), []);
     assert_eq!(convert(&mut host, &[(1, 90, 2, 1)]), [(1, 40, 1, 7.0), (1, 90, 2, 1.0)]);
+}
+
+/// What waits comes out with the others, whether more of its meter comes in or not, and then waiting begins anew.
+#[test]
+fn a_meter_may_stay_away() {
+    let mut host = host(r#"{"size": 0, "retention_time": 30, "target": {"name": "All"}}"#);
+    let [gauge, delta, _] = inputs();
+    let mut convert = |input: &Meter, second| {
+        let given = batches(&[(0, second, 1, Volume::Count(u64::from(second)))]);
+        let given = host.convert::<Aggregator>(std::slice::from_ref(input), given).unwrap();
+        let named = |(m, second, _, volume): Sample| (given.meters[m as usize].kind, second, volume.real());
+        samples(&given.batches).into_iter().map(named).collect::<Vec<_>>()
+    };
+    assert_eq!(convert(&gauge, 10), []);
+    assert_eq!([convert(&delta, 20), convert(&delta, 30)], [[], []]);
+    // Two of one name cannot come out.
+    assert_eq!(convert(&delta, 40), [(Kind::Delta, 20, 90.0)]);
+    assert_eq!([convert(&delta, 50), convert(&delta, 60), convert(&delta, 70)], [[], [], []]);
+    assert_eq!(convert(&delta, 80), [(Kind::Delta, 50, 260.0)]);
+    assert_eq!(host.dropped(), 1);
+    let mut host = self::host(r#"{"size": 3}"#);
+    let mut convert = |input: &Meter, second| {
+        let given = batches(&[(0, second, 1, Volume::Count(u64::from(second)))]);
+        let given = host.convert::<Aggregator>(std::slice::from_ref(input), given).unwrap();
+        let named = |(m, second, ..): Sample| (given.meters[m as usize].name.clone(), second);
+        samples(&given.batches).into_iter().map(named).collect::<Vec<_>>()
+    };
+    assert_eq!([convert(&gauge, 10), convert(&delta, 20)], [[], []]);
+    assert_eq!(convert(&delta, 30), [("gauge".to_owned(), 10), ("delta".to_owned(), 20)]);
+    assert_eq!([convert(&delta, 40), convert(&gauge, 50)], [[], []]);
+    assert_eq!(convert(&delta, 60), [("delta".to_owned(), 40), ("gauge".to_owned(), 50)]);
+    assert_eq!(host.dropped(), 0);
+}
+
+/// Two meters of one name are two, though one comes out.
+#[test]
+fn kinds_are_apart() {
+    let mut host = host(r#"{"target": {"unit": "B", "type": "delta"}}"#);
+    let [gauge, ..] = inputs();
+    let both = [gauge.clone(), Meter { kind: Kind::Delta, ..gauge }];
+    let count = |meter, second, volume| (meter, second, 1, Volume::Count(volume));
+    let given = batches(&[count(0, 10, 4), count(0, 20, 6), count(1, 10, 4), count(1, 20, 6)]);
+    let given = host.convert::<Aggregator>(&both, given).unwrap();
+    assert_eq!(samples(&given.batches), [count(0, 10, 10), count(0, 10, 10)]);
+    let mut host = self::host(r#"{"size": 4, "target": {"unit": "B", "type": "gauge"}}"#);
+    let mut convert = |given: &[Sample]| {
+        let given = host.convert::<Aggregator>(&both, batches(given)).unwrap().batches;
+        samples(&given).into_iter().map(|(_, second, _, volume)| (second, volume.real())).collect::<Vec<_>>()
+    };
+    assert_eq!(convert(&[count(0, 10, 4), count(1, 10, 4)]), []);
+    // Of gauges the mean; what comes out as one is divided all the same.
+    assert_eq!(convert(&[count(0, 20, 6), count(1, 20, 6)]), [(10, 5.0), (10, 5.0)]);
+}
+
+#[test]
+fn what_a_guest_takes_with_it_is_counted() {
+    let mut there = host(r#"{"size": 5}"#);
+    assert_eq!(convert(&mut there, &[(0, 10, 1, 5), (0, 10, 2, 6), (1, 10, 1, 6)]), []);
+    there = there.attribute("id", [(0, "a"), (2, "c")]);
+    assert_eq!(convert(&mut there, &[(0, 20, 0, 7), (0, 20, 2, 8)]), [(0, 10, 2, 7.0), (0, 20, 0, 7.0)]);
+    assert_eq!(there.dropped(), 2);
+    assert_eq!(there.logs()[0].1, "2 samples were dropped, the first of gauge: it waited, and what it is of is gone");
+    // It is back, and what it had has come out for everybody.
+    there = there.attribute("id", (0..).zip(IDS));
+    assert_eq!(convert(&mut there, &[(0, 30, 0, 7), (0, 30, 1, 8), (0, 30, 2, 9)]), []);
+    let given = convert(&mut there, &[(0, 40, 0, 7), (0, 40, 1, 8)]);
+    assert_eq!(given, [(0, 30, 0, 7.0), (0, 30, 1, 8.0), (0, 30, 2, 9.0)]);
+}
+
+#[test]
+fn nothing_waits_for_a_day() {
+    let mut there = host(r#"{"size": 0, "retention_time": 86400}"#);
+    assert_eq!(convert(&mut there, &[(1, 10, 1, 5)]), []);
+    there = there.read_at(10 + 23 * 3_600);
+    assert_eq!(convert(&mut there, &[(1, 10 + 23 * 3_600, 1, 5)]), [(1, 10, 1, 10.0)]);
+    there = there.read_at(90_000);
+    assert_eq!(convert(&mut there, &[(1, 90_000, 1, 5)]), []);
+    there = there.read_at(190_000);
+    assert_eq!(convert(&mut there, &[(1, 190_000, 2, 5)]), [(1, 190_000, 2, 5.0)]);
+    assert_eq!(there.dropped(), 1);
+}
+
+/// At the bound on state what waits comes out early, again and again.
+#[test]
+fn state_has_a_bound() {
+    let ids: Vec<String> = (0..600).map(|resource| format!("id-{resource}")).collect();
+    let ids = (0..).zip(ids.iter().map(String::as_str));
+    let mut host = Host::new().config(r#"{"size": 10000000}"#).attribute("id", ids).room(88 << 10).read_at(1_000);
+    let (mut waits, mut flushes) = (0, 0);
+    for slot in 0..40 {
+        // Now these, now those.
+        let first = slot % 10 * 60;
+        let slot: Vec<_> = (first..first + 60).flat_map(|r| (0..3).map(move |m| (m, 10 + slot, r, 5))).collect();
+        waits += slot.len();
+        let given = convert(&mut host, &slot);
+        if !given.is_empty() {
+            assert_eq!(given.len(), waits);
+            (waits, flushes) = (0, flushes + 1);
+        }
+    }
+    assert!((2..20).contains(&flushes), "{flushes}");
 }
 
 #[test]
@@ -104,11 +205,70 @@ fn errors_name_the_key() {
     }
 }
 
+/// A slot in calls of some resources each, after one with everything failed.
+fn convert_by_parts(mut host: Host, slot: &[Sample], calls: &[usize]) -> (Host, Vec<Sample>) {
+    let mut given = Vec::new();
+    for (call, part) in cut(slot, |resource| calls[resource as usize], 3).into_iter().enumerate() {
+        let ids = IDS.iter().enumerate().filter(|(resource, _)| calls[*resource] == call);
+        host = host.attribute("id", ids.map(|(resource, id)| (u32::try_from(resource).unwrap(), *id))).part(true);
+        if !part.is_empty() {
+            given.extend(samples(&host.convert::<Aggregator>(&inputs(), batches(&part)).unwrap().batches));
+        }
+    }
+    (host.attribute("id", (0..).zip(IDS)).part(false), given)
+}
+
+#[test]
+fn a_part_lets_go_of_nothing_that_the_whole_would_not() {
+    for config in [r#"{"size": 5}"#, r#"{"size": 0, "retention_time": 15}"#] {
+        let slot = |second| (0..4).map(|resource| (1, second, resource, Volume::Count(5))).collect::<Vec<_>>();
+        let calls = [0, 0, 1, 1, 2];
+        let (mut host, mut all) = (host(config), Vec::new());
+        for second in [10, 20] {
+            let (after, given) = convert_by_parts(host, &slot(second), &calls);
+            (host, all) = (after, [all, given].concat());
+        }
+        assert_eq!(all, []);
+        let given = host.convert::<Aggregator>(&inputs(), batches(&slot(30))).unwrap().batches;
+        let of = |second, resource, volume| (1, second, resource, Volume::Count(volume));
+        assert_eq!(samples(&given), (0..4).map(|resource| of(10, resource, 15)).collect::<Vec<_>>());
+        // If there are only parts, each lets go of its own when twice as much waits, or for twice as long.
+        for second in [40, 50, 60, 70] {
+            let (after, given) = convert_by_parts(host, &slot(second), &calls);
+            (host, all) = (after, [all, given].concat());
+        }
+        let expected = match config.contains("retention") {
+            true => (0..4).map(|resource| of(40, resource, 20)).collect::<Vec<_>>(),
+            false => vec![of(40, 0, 15), of(40, 1, 15), of(40, 2, 20), of(40, 3, 20)],
+        };
+        assert_eq!(all, expected, "{config}");
+        assert_eq!(host.dropped(), 0);
+    }
+}
+
+fn volume() -> impl Strategy<Value = Volume> {
+    prop_oneof![(0_u64..99).prop_map(Volume::Count), prop::sample::select(EXTREMES.to_vec())]
+}
+
+/// What the samples of a resource become: those of a slot, and then those of slots.
+fn plain(meter: u32, slots: &[Vec<Volume>]) -> Volume {
+    let add = |a: Volume, b: Volume| match (a.whole(), b.whole()) {
+        (Some(a), Some(b)) => Volume::of(a + b),
+        _ => Volume::Real((a.real() + b.real()).clamp(f64::MIN, f64::MAX)),
+    };
+    let sum = || slots.iter().filter_map(|slot| slot.iter().copied().reduce(add)).reduce(add).unwrap();
+    match meter {
+        0 => Volume::Real(sum().real() / slots.iter().map(Vec::len).sum::<usize>() as f64),
+        1 => sum(),
+        _ => *slots.iter().rev().find_map(|slot| slot.last()).unwrap(),
+    }
+}
+
 proptest! {
-    /// Any number of slots, with late samples, several of a resource, and resources that come and go.
+    /// Any number of slots, with late samples, several of a resource, and meters and resources that come and go.
     #[test]
     fn it_is_what_a_plain_model_says(
-        slots in prop::collection::vec(prop::collection::vec((0_u32..3, 0_u32..40, 0_u32..5, 0_u64..99), 1..12), 1..12),
+        slots in prop::collection::vec(prop::collection::vec((0_u32..3, 0_u32..40, 0_u32..5, volume()), 1..12), 1..12),
         size in 0_u64..30,
         retention in 0_i64..40,
         last: bool,
@@ -117,29 +277,23 @@ proptest! {
         let config = format!(r#"{{"size": {size}, "retention_time": {retention}, "timestamp": "{word}"}}"#);
         let mut host = host(&config);
         let limit = if size == 0 && retention == 0 { 1 } else { size };
-        // Each meter comes in every slot: what waits of others comes out when they do.
-        let (mut kept, mut first): (Vec<Sample>, Option<u32>) = (Vec::new(), None);
-        for mut slot in slots {
-            slot.extend((0..3).map(|meter| (meter, 40, 0, 1)));
-            let slot: Vec<Sample> = slot.into_iter().map(|(m, s, r, v)| (m, s, r, Volume::Count(v))).collect();
+        let (mut kept, mut first): (Vec<Vec<Sample>>, Option<u32>) = (Vec::new(), None);
+        for slot in slots {
             let batches = batches(&slot);
             let flat = samples(&batches);
             first = first.or(flat.first().map(|(_, second, ..)| *second));
             let now = flat.last().unwrap().1;
-            kept.extend(flat);
+            kept.push(flat);
             let expired = retention > 0 && i64::from(now) - i64::from(first.unwrap()) >= retention;
             let mut expected = Vec::new();
-            if expired || (limit > 0 && kept.len() as u64 >= limit) {
+            if expired || (limit > 0 && kept.iter().map(Vec::len).sum::<usize>() as u64 >= limit) {
                 for meter in 0..3 {
                     for resource in 0..5 {
-                        let of: Vec<_> = kept.iter().filter(|(m, _, r, _)| (*m, *r) == (meter, resource)).collect();
+                        let is_of = |(m, _, r, _): &&Sample| (*m, *r) == (meter, resource);
+                        let of: Vec<_> = kept.iter().flatten().filter(is_of).collect();
                         let (Some(start), Some(end)) = (of.first(), of.last()) else { continue };
-                        let sum: f64 = of.iter().map(|(.., volume)| volume.real()).sum();
-                        let volume = match meter {
-                            0 => sum / of.len() as f64,
-                            1 => sum,
-                            _ => end.3.real(),
-                        };
+                        let volumes = |slot: &Vec<Sample>| slot.iter().filter(is_of).map(|(.., volume)| *volume).collect();
+                        let volume = plain(meter, &kept.iter().map(volumes).collect::<Vec<_>>());
                         expected.push((meter, if last { end.1 } else { start.1 }, resource, volume));
                     }
                 }
@@ -147,9 +301,51 @@ proptest! {
                 first = None;
             }
             let given = host.convert::<Aggregator>(&inputs(), batches).unwrap().batches;
-            let mut given: Vec<_> = samples(&given).into_iter().map(|(m, s, r, volume)| (m, s, r, volume.real())).collect();
+            let mut given = samples(&given);
             given.sort_by_key(|(meter, _, resource, _)| (*meter, *resource));
-            prop_assert_eq!(given, expected);
+            let reals = |samples: &[Sample]| -> Vec<_> {
+                samples.iter().map(|(m, s, r, volume)| (*m, *s, *r, volume.real())).collect()
+            };
+            prop_assert_eq!(reals(&given), reals(&expected));
         }
+        prop_assert_eq!(host.dropped(), 0);
+    }
+
+    /// However calls are cut, what comes out is the sum of what came in.
+    #[test]
+    fn nothing_is_lost_where_calls_are_cut(
+        slots in prop::collection::vec(
+            (
+                prop::collection::vec((0_u32..40, 0_u32..5, 0_u64..1 << 40), 1..12),
+                prop::option::of(prop::collection::vec(0_usize..3, 5)),
+            ),
+            1..14,
+        ),
+        size in 0_u64..30,
+        retention in 0_i64..40,
+    ) {
+        let mut host = host(&format!(r#"{{"size": {size}, "retention_time": {retention}}}"#));
+        let (mut came, mut went, mut times) = (0_i128, 0_i128, 0);
+        let sum = |samples: &[Sample]| samples.iter().map(|(.., volume)| volume.whole().unwrap()).sum::<i128>();
+        for (slot, calls) in slots {
+            let slot: Vec<Sample> = slot.into_iter().map(|(s, r, v)| (1, times + s, r, Volume::Count(v))).collect();
+            times += 10;
+            let slot = samples(&batches(&slot));
+            came += sum(&slot);
+            let given = match calls {
+                Some(calls) => {
+                    let (after, given) = convert_by_parts(host, &slot, &calls);
+                    host = after;
+                    given
+                }
+                None => samples(&host.convert::<Aggregator>(&inputs(), batches(&slot)).unwrap().batches),
+            };
+            went += sum(&given);
+        }
+        let mut host = host.config(r#"{"size": 1}"#);
+        let last = batches(&[(1, 999, 0, Volume::Count(7))]);
+        went += sum(&samples(&host.convert::<Aggregator>(&inputs(), last).unwrap().batches));
+        prop_assert_eq!(went, came + 7);
+        prop_assert_eq!(host.dropped(), 0);
     }
 }

@@ -2,9 +2,10 @@
 
 use expression::{Root, Value, Volume};
 use scaling::{Facts, Numbers as _, Sampled, at};
-use wasmeter_sdk::{Batch, Call, Converting, Failure, Meter, Note};
+use wasmeter_sdk::{Batch, Call, Column, Converting, Failure, Meter, Moment, Note, Values};
 
 use crate::Config;
+use crate::known::Known;
 use crate::pending::Pending;
 
 /// The latest samples, resource by resource.
@@ -12,7 +13,7 @@ use crate::pending::Pending;
 pub struct Latest<'a> {
     /// Resources that have a sample of one of the meters in this call.
     resources: Vec<u32>,
-    meters: Vec<OfMeter>,
+    meters: Vec<OfMeter<'a>>,
     batches: &'a [Batch],
     /// What the samples of each batch say, and under which paths of the expression.
     sampled: Vec<Option<(Sampled<'a>, Vec<usize>)>>,
@@ -20,16 +21,29 @@ pub struct Latest<'a> {
     values: Vec<Value>,
 }
 
+/// What stands under the paths of an expression, or why that is not known any more.
+pub type Complete<'v> = Result<&'v [Value], String>;
+
 /// The latest samples of one meter.
 #[derive(Debug)]
-struct OfMeter {
+struct OfMeter<'a> {
     /// For each resource the batch of this call and the place in it.
     rows: Vec<Option<(usize, usize)>>,
     /// What earlier calls left.
     pending: Pending,
+    /// What their meter and the host say of samples that wait.
+    known: Option<Sampled<'a>>,
     /// Resources that got their result, and have to be forgotten.
     done: Vec<bool>,
 }
+
+/// No samples, of which the host is asked for what it knows of resources.
+static NO_SAMPLES: Batch = Batch {
+    meter: 0,
+    at: Moment { wall: 0, monotonic: None },
+    column: Column { resources: Vec::new(), values: Values::Counts(Vec::new()) },
+    notes: Vec::new(),
+};
 
 // === impl Latest ===
 
@@ -57,14 +71,21 @@ impl<'a> Latest<'a> {
             let of = |root: &Root| matches!(root, Root::Meter(name) if name == meter);
             paths.iter().enumerate().filter(|(_, path)| of(&path.root)).map(|(slot, _)| slot).collect()
         };
+        let facts = Facts::of(call);
+        let known = Known::learn(call, config, inputs)?;
         let mut meters = Vec::new();
         for name in &config.meters {
-            let slots = slots(name).into_iter().filter_map(|slot| Some((slot, paths.get(slot)?.names()))).collect();
-            let pending = Pending::load(call, name, slots, &resources);
+            let of_meter = slots(name);
+            let wanted = of_meter.iter().filter_map(|slot| paths.get(*slot));
+            let named = of_meter.iter().filter_map(|slot| Some((*slot, paths.get(*slot)?.names()))).collect();
+            let pending = Pending::load(call, name, named, &resources);
+            let known = match pending.is_any() {
+                true => Some(Sampled::of(&facts, &known.meter(name), &NO_SAMPLES, wanted)?),
+                false => None,
+            };
             let (rows, done) = (vec![None; resources.len()], vec![false; resources.len()]);
-            meters.push(OfMeter { rows, pending, done });
+            meters.push(OfMeter { rows, pending, known, done });
         }
-        let facts = Facts::of(call);
         let mut sampled = Vec::with_capacity(batches.len());
         for (place, batch) in batches.iter().enumerate() {
             let (Some(meter), Some(input)) = (meter_of(batch), inputs.get(batch.meter as usize)) else {
@@ -92,12 +113,14 @@ impl<'a> Latest<'a> {
     }
 
     /// What stands under the paths for the resource at a place, if it has a sample of each meter. Places only advance.
-    pub fn complete(&mut self, place: usize) -> Option<(u32, &[Value])> {
+    pub fn complete(&mut self, place: usize) -> Option<(u32, Complete<'_>)> {
         let resource = *self.resources.get(place)?;
-        let known = |meter: &OfMeter| meter.rows.get(place).is_some_and(Option::is_some) || meter.pending.has(place);
+        let known =
+            |meter: &OfMeter<'_>| meter.rows.get(place).is_some_and(Option::is_some) || meter.pending.has(place);
         if !self.meters.iter().all(known) {
             return None;
         }
+        let mut unknown = None;
         for meter in &mut self.meters {
             match meter.rows.get(place).copied().flatten() {
                 Some((batch, row)) => {
@@ -108,13 +131,18 @@ impl<'a> Latest<'a> {
                         }
                     }
                 }
-                None => meter.pending.say(place, &mut self.values),
+                None => {
+                    let known = meter.known.as_mut().map(|known| known.at(0, resource)).unwrap_or_default();
+                    if let Err(error) = meter.pending.say(place, known, &mut self.values) {
+                        unknown.get_or_insert(error);
+                    }
+                }
             }
             if let Some(done) = meter.done.get_mut(place) {
                 *done = true;
             }
         }
-        Some((resource, &self.values))
+        Some((resource, unknown.map_or(Ok(&self.values), Err)))
     }
 
     /// Metadata of the first meter's samples.
@@ -139,15 +167,15 @@ impl<'a> Latest<'a> {
     pub fn save(mut self, call: &Call<'_, Converting>) -> Result<(), Failure> {
         for meter in 0..self.meters.len() {
             for (place, resource) in self.resources.iter().enumerate() {
-                let Some(OfMeter { rows, pending, done }) = self.meters.get_mut(meter) else { continue };
+                let Some(OfMeter { rows, pending, done, .. }) = self.meters.get_mut(meter) else { continue };
                 match (done.get(place), rows.get(place).copied().flatten()) {
                     (Some(true), _) => pending.forget(place, *resource),
                     (_, Some((batch, row))) => {
                         let volume = self.batches.get(batch).and_then(|batch| batch.column.values.number(row));
-                        let time = self.batches.get(batch).map_or(0, |batch| batch.at.wall);
-                        let said = self.sampled.get_mut(batch).and_then(Option::as_mut);
-                        let said = said.map(|(sampled, _)| sampled.at(row, *resource)).unwrap_or_default();
-                        pending.keep(*resource, volume.unwrap_or(Volume::Count(0)), time, said);
+                        let at = self.batches.get(batch).map_or((0, None), |batch| (batch.at.wall, batch.at.monotonic));
+                        if let Some((sampled, _)) = self.sampled.get_mut(batch).and_then(Option::as_mut) {
+                            pending.keep(*resource, volume.unwrap_or(Volume::Count(0)), at, sampled);
+                        }
                     }
                     _ => {}
                 }

@@ -8,6 +8,7 @@
 //! The latest samples of the meters are kept for each resource until it has one of each. Then the expression is
 //! evaluated, and they are forgotten.
 
+mod known;
 mod latest;
 mod pending;
 
@@ -46,6 +47,13 @@ impl Transformer for Arithmetic {
         if let Some(meter) = config.meter(inputs) {
             for place in 0..latest.resources().len() {
                 let Some((resource, values)) = latest.complete(place) else { continue };
+                let values = match values {
+                    Ok(values) => values,
+                    Err(error) => {
+                        losses.count(&meter.name, || format!("target.expr: {error}"));
+                        continue;
+                    }
+                };
                 match config.expression.evaluate(values).map(|value| (value.float(), value.word())) {
                     Ok((Some(volume), _)) if volume.is_finite() => volumes.push(resource, Volume::Real(volume)),
                     Ok((Some(_), _)) => losses.count(&meter.name, || "target.expr: it gives no finite number".into()),
@@ -83,7 +91,10 @@ impl Config {
             match &path.root {
                 Root::Meter(meter) if !meters.contains(meter) => meters.push(meter.clone()),
                 Root::Meter(_) => {}
-                Root::Name(_) => return Err(refused(format!("say of which meter, as in $(cpu).{path}"))),
+                Root::Name(_) => {
+                    let what = "say of which meter: `$(cpu)` is the volume of cpu, `$(cpu).unit` its unit";
+                    return Err(refused(what.to_owned()));
+                }
             }
             check(&path.names()).map_err(refused)?;
         }

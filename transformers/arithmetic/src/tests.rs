@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use scaling::testing::{Sample, batches, samples};
+use scaling::testing::{EXTREMES, Sample, batches, cut, samples};
 use wasmeter_sdk::testing::{Host, moment};
 use wasmeter_sdk::{Column, Level, Note};
 
@@ -45,7 +45,7 @@ fn errors_name_the_key_and_point_into_the_expression() {
         (r#"{"target": {"expr": "1 + 1"}}"#, "target.expr: it names no meter; write one as $(cpu)"),
         (
             r#"{"target": {"expr": "$(a) + volume"}}"#,
-            "target.expr: say of which meter, as in $(cpu).volume, at column 8: `volume`",
+            "target.expr: say of which meter: `$(cpu)` is the volume of cpu, `$(cpu).unit` its unit, at column 8: `volume`",
         ),
         (
             r#"{"target": {"expr": "$(a).id"}}"#,
@@ -94,7 +94,7 @@ fn a_resource_waits_until_it_has_all_meters() {
 fn one_that_cannot_be_calculated_is_used_up() {
     let mut host = Host::new().config(MEMORY);
     assert_eq!(convert(&mut host, &[count(0, 10, 1, 50), count(1, 10, 1, 0)]), []);
-    let expected = "1 samples were dropped, the first of memory_util: target.expr: division by zero, at column 1: `100 * \
+    let expected = "A sample was dropped: memory_util: target.expr: division by zero, at column 1: `100 * \
                     $(memory.usage) / $(memory)`";
     assert_eq!(host.logs(), [(Level::Warn, expected.to_owned())]);
     assert_eq!(convert(&mut host, &[count(1, 20, 1, 100)]), []);
@@ -111,6 +111,7 @@ fn metadata_are_asked_for_by_meter() {
     let config =
         r#"{"target": {"expr": "$(memory.usage).resource_metadata.n + $(memory).resource_metadata.flavor.ram"}}"#;
     let mut host = Host::new().config(config).attribute("n", [(0, "n")]);
+    host = host.attribute("resource_metadata.n", Vec::<(u32, u64)>::new());
     host = host.attribute("resource_metadata.flavor.ram", [(1, "512"), (2, "256")]);
     let noted = |second: u32, cells: [(u32, u64); 1]| {
         let notes = vec![Note { key: 0, column: [(1, 7_u64), (2, 8)].into_iter().collect() }];
@@ -126,32 +127,120 @@ fn metadata_are_asked_for_by_meter() {
     assert_eq!(given[0].column, [(2, 264.0)].into_iter().collect::<Column>());
 }
 
+/// A sample says the same in the slot in which it came as in a later one.
+#[test]
+fn what_waits_says_what_it_said() {
+    let memory = "$(memory.usage)";
+    for (expr, now, later) in [
+        ("($U if $U.unit == 'MB' else -1) / $(memory)", Ok(0.5), Ok(0.5)),
+        ("1 if $U.name == 'memory.usage' and $U.type == 'gauge' and $(memory).unit == 'MB' else 0", Ok(1.0), Ok(1.0)),
+        ("1 if $U.resource_metadata.status == 'active' and $(memory) else 0", Ok(1.0), Ok(1.0)),
+        ("1 if $U.resource_id == 'a' and $U.project_id == 'p' and $(memory) else 0", Ok(1.0), Ok(1.0)),
+        ("$U.resource_metadata.n + $(memory)", Ok(17.0), Ok(17.0)),
+        ("1 if $U.resource_metadata.other or not $(memory) else 0", Ok(0.0), Ok(0.0)),
+        ("len($U.timestamp) + $(memory)", Ok(36.0), Ok(36.0)),
+        ("1 if $U.timestamp == '1970-01-01T00:00:10.000000' and $(memory) else 0", Ok(1.0), Ok(1.0)),
+        ("$U.monotonic_time + $(memory)", Ok(20.0), Ok(20.0)),
+        ("1 if $U.source == 'openstack' and $(memory) else 0", Ok(1.0), Ok(1.0)),
+        (
+            "1 if $U.resource_metadata.t == 'text' and $(memory) else 0",
+            Ok(1.0),
+            Err(
+                "A sample was dropped: x: target.expr: $(memory.usage).resource_metadata.t was a text, and of samples \
+                 that wait only numbers are kept",
+            ),
+        ),
+    ] {
+        let config = format!(
+            r#"{{"target": {{"name": "x", "unit": "", "type": "gauge", "expr": "{}"}}}}"#,
+            expr.replace("$U", memory)
+        );
+        let host = || {
+            let host = Host::new().config(&config).attribute("id", [(1, "a")]).attribute("project_id", [(1, "p")]);
+            let host = host
+                .attribute("resource_metadata.status", [(1, "\"active\"")])
+                .attribute("k", [(0, "n"), (1, "t"), (2, "text")]);
+            let nobody_has =
+                |host: Host, key: &str| host.attribute(&format!("resource_metadata.{key}"), Vec::<(u32, u64)>::new());
+            ["other", "n", "t"].into_iter().fold(host, nobody_has).read_at(100)
+        };
+        let usage = || {
+            let noted = |key: &str, column: Column| {
+                let known = ["a", "p", "\"active\"", "n", "t", "text"].iter().position(|known| *known == key);
+                Note { key: u32::try_from(known.unwrap()).unwrap(), column }
+            };
+            let notes =
+                vec![noted("n", [(1, 7_u64)].into_iter().collect()), noted("t", Column::new(vec![1], vec![5_u32]))];
+            Batch { meter: 0, at: moment(10), column: [(1, 5_u64)].into_iter().collect(), notes }
+        };
+        let mem = |second| batches(&[count(1, second, 1, 10)]).remove(0);
+        let result = |host: &Host, batches: Vec<Batch>| match batches.first() {
+            Some(batch) => Ok(batch.column.as_f64()[0]),
+            None => Err(host.logs().last().map(|(_, line)| line.clone()).unwrap_or_default()),
+        };
+        let mut at_once = host();
+        let given = at_once.convert::<Arithmetic>(&inputs(), vec![usage(), mem(10)]).unwrap().batches;
+        assert_eq!(result(&at_once, given), now.map_err(str::to_owned), "{expr}");
+        let mut apart = host();
+        // The other meter does not come in in its slot.
+        assert!(apart.convert::<Arithmetic>(&inputs()[..1], vec![usage()]).unwrap().batches.is_empty());
+        let mem = Batch { meter: 0, ..mem(20) };
+        let given = apart.convert::<Arithmetic>(&inputs()[1..], vec![mem]).unwrap().batches;
+        assert_eq!(result(&apart, given), later.map_err(str::to_owned), "{expr}, later");
+    }
+}
+
+fn volume() -> impl Strategy<Value = Volume> {
+    prop_oneof![(0_u64..9).prop_map(Volume::Count), prop::sample::select(EXTREMES.to_vec())]
+}
+
 proptest! {
-    /// Several samples of a meter in a slot, meters that come in different slots, and some that are not asked for.
+    /// Several samples of a meter in a slot, meters that come in different slots, some that are not asked for, and calls
+    /// that are cut.
     #[test]
     fn it_is_what_a_plain_model_says(
-        slots in prop::collection::vec(prop::collection::vec((0_u32..3, 0_u32..12, 0_u32..5, 0_u64..9), 0..12), 1..8),
+        slots in prop::collection::vec(
+            (
+                prop::collection::vec((0_u32..3, 0_u32..12, 0_u32..5, volume()), 0..12),
+                prop::collection::vec(0_usize..3, 5),
+            ),
+            1..8,
+        ),
     ) {
         let config = r#"{"target": {"name": "x", "unit": "", "type": "gauge", "expr": "$(a) * 10 + $(b)"}}"#;
         let inputs = ["a", "b", "c"].map(meter);
         let mut host = Host::new().config(config).read_at(100);
-        let mut known: BTreeMap<u32, BTreeMap<u32, u64>> = BTreeMap::new();
-        for slot in slots {
-            let slot: Vec<Sample> = slot.into_iter().map(|(m, s, r, v)| count(m, s, r, v)).collect();
-            let batches = batches(&slot);
-            for (meter, _, resource, volume) in samples(&batches).into_iter().filter(|(meter, ..)| *meter < 2) {
-                known.entry(resource).or_default().insert(meter, u64::try_from(volume.whole().unwrap()).unwrap());
+        let mut known: BTreeMap<u32, BTreeMap<u32, Volume>> = BTreeMap::new();
+        let mut dropped = 0;
+        for (slot, calls) in slots {
+            let slot = samples(&batches(&slot));
+            for part in cut(&slot, |resource| calls[resource as usize], 3) {
+                let batches = batches(&part);
+                for (meter, _, resource, volume) in samples(&batches).into_iter().filter(|(meter, ..)| *meter < 2) {
+                    known.entry(resource).or_default().insert(meter, volume);
+                }
+                let last = samples(&batches).last().map(|(_, second, ..)| *second);
+                let mut expected = Vec::new();
+                known.retain(|resource, meters| {
+                    let (Some(a), Some(b)) = (meters.get(&0), meters.get(&1)) else { return true };
+                    let exact = a.whole().zip(b.whole()).map(|(a, b)| (a * 10 + b) as f64);
+                    let volume = exact.unwrap_or_else(|| times_ten(*a) + b.real());
+                    match volume.is_finite() {
+                        true => expected.push((last.unwrap(), *resource, volume)),
+                        false => dropped += 1,
+                    }
+                    false
+                });
+                let given = host.convert::<Arithmetic>(&inputs, batches).unwrap().batches;
+                let given: Vec<_> = samples(&given).into_iter().map(|(_, s, r, volume)| (s, r, volume.real())).collect();
+                prop_assert_eq!(given, expected);
             }
-            let last = samples(&batches).last().map(|(_, second, ..)| *second);
-            let mut expected = Vec::new();
-            known.retain(|resource, meters| {
-                let (Some(a), Some(b)) = (meters.get(&0), meters.get(&1)) else { return true };
-                expected.push((last.unwrap(), *resource, (a * 10 + b) as f64));
-                false
-            });
-            let given = host.convert::<Arithmetic>(&inputs, batches).unwrap().batches;
-            let given: Vec<_> = samples(&given).into_iter().map(|(_, s, r, volume)| (s, r, volume.real())).collect();
-            prop_assert_eq!(given, expected);
         }
+        prop_assert_eq!(host.dropped(), dropped);
     }
+}
+
+/// As Python has it: whole numbers are exact for as long as they are whole.
+fn times_ten(volume: Volume) -> f64 {
+    volume.whole().map_or_else(|| volume.real() * 10.0, |whole| (whole * 10) as f64)
 }

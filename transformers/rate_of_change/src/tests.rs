@@ -169,6 +169,13 @@ fn a_clock_that_is_set_costs_no_rate() {
     assert_eq!(rate(at(9_020, Some(50), 400)), Some(10.0));
     assert_eq!(rate(at(9_040, Some(5), 600)), Some(10.0), "the machine was started anew");
     assert_eq!(rate(at(9_050, Some(15), 700)), Some(10.0));
+    // However many slots there were before.
+    for slot in 1..=70_u64 {
+        let wall = 9_050 + slot.cast_signed() * 10;
+        assert_eq!(rate(at(wall, Some(15 + slot * 10), 700 + slot * 100)), Some(10.0));
+    }
+    assert_eq!(rate(at(6_160, Some(725), 7_800)), Some(10.0), "set back by an hour");
+    assert_eq!(rate(at(9_770, Some(735), 7_900)), Some(10.0), "set forth");
 }
 
 #[test]
@@ -213,9 +220,9 @@ fn model(known: &mut BTreeMap<(u32, u32), (u32, Volume)>, sample: Sample, kind: 
 
 fn slots() -> impl Strategy<Value = Vec<Vec<Sample>>> {
     let volume = |meter| match meter {
-        0 => prop_oneof![0_u64..5, 0..u64::MAX].prop_map(Volume::Count).boxed(),
-        1 => any::<i64>().prop_map(Volume::Integer).boxed(),
-        _ => prop_oneof![-2.0..2.0, Just(f64::MAX), Just(-f64::MAX)].prop_map(Volume::Real).boxed(),
+        0 => prop_oneof![0_u64..5, 0..u64::MAX, Just(u64::MAX)].prop_map(Volume::Count).boxed(),
+        1 => prop_oneof![any::<i64>(), Just(i64::MIN), Just(i64::MAX)].prop_map(Volume::Integer).boxed(),
+        _ => prop_oneof![-2.0..2.0, Just(f64::MAX), Just(-f64::MAX), Just(5e-324)].prop_map(Volume::Real).boxed(),
     };
     let sample = (0_u32..3).prop_flat_map(move |meter| (Just(meter), 0_u32..12, 0_u32..5, volume(meter)));
     prop::collection::vec(prop::collection::vec(sample, 0..25), 1..8)

@@ -1,5 +1,6 @@
+use expression::Volume;
 use proptest::prelude::*;
-use scaling::testing::{batches, samples};
+use scaling::testing::{EXTREMES, batches, samples};
 use wasmeter_sdk::testing::{Host, moment};
 use wasmeter_sdk::{Column, Kind, Values};
 
@@ -89,29 +90,39 @@ fn meters_of_one_name_become_one() {
     assert!(error.contains("size would come out both as"), "{error}");
 }
 
+fn volume() -> impl Strategy<Value = Volume> {
+    let real = || any::<i64>().prop_map(|volume| Volume::Real(volume as f64 / 7.0));
+    prop_oneof![
+        any::<i64>().prop_map(Volume::Integer),
+        any::<u64>().prop_map(Volume::Count),
+        real(),
+        prop::sample::select(EXTREMES.to_vec())
+    ]
+}
+
 proptest! {
     /// Whatever comes in: numbers of any size and type, with a factor of either.
     #[test]
     fn it_is_what_a_plain_model_says(
-        volumes in prop::collection::btree_map(0_u32..20, any::<i64>(), 0..20),
+        volumes in prop::collection::btree_map(0_u32..20, volume(), 0..20),
         whole in -1_000_i64..1_000,
         real in prop_oneof![-1e3..1e3, -1e300..1e300],
-        as_reals: bool,
         most in prop::option::of(-1e6..1e6),
     ) {
-        use expression::Volume;
-        let given: Vec<_> = volumes.iter().map(|(resource, volume)| {
-            let volume = if as_reals { Volume::Real(*volume as f64 / 7.0) } else { Volume::Integer(*volume) };
-            (0, 10, *resource, volume)
-        }).collect();
+        let given: Vec<_> = volumes.into_iter().map(|(resource, volume)| (0, 10, resource, volume)).collect();
+        // All of one type, if there is one that holds them.
+        let given = samples(&batches(&given));
         let limited = |volume: f64| most.filter(|most| *most != 0.0).map_or(volume, |most| volume.min(most));
-        for (scale, by_whole) in [(whole.to_string(), true), (format!("{real:?}"), false)] {
+        let written = format!("\"volume * ({whole})\"");
+        for (scale, by_whole, is_expression) in
+            [(whole.to_string(), true, false), (format!("{real:?}"), false, false), (written, true, true)]
+        {
             let most = most.map_or("null".to_owned(), |most| format!("{most:?}"));
             let config = format!(r#"{{"target": {{"scale": {scale}, "max": {most}}}}}"#);
             let made = Host::new().config(&config).convert::<UnitConversion>(&[meter("B")], batches(&given)).unwrap();
             let made: Vec<_> = samples(&made.batches).into_iter().map(|(.., resource, volume)| (resource, volume.real())).collect();
             let product = |volume: Volume| match (by_whole, volume.whole()) {
-                (true, _) if whole == 0 => volume.real(),
+                (true, _) if whole == 0 && !is_expression => volume.real(),
                 (true, Some(volume)) => (volume * i128::from(whole)) as f64,
                 (true, None) => volume.real() * whole as f64,
                 (false, _) if real == 0.0 => volume.real(),

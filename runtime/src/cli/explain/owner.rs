@@ -49,7 +49,8 @@ pub async fn find(sandbox: &Sandbox, config: &Config, modules: &Modules, meter: 
         let inputs: Vec<Meter> = described().filter(|meter| feed.matches(&meter.name)).cloned().collect();
         let asked = sandbox.outputs(module, &inputs, module.limits.describing()).await;
         let Ok(outputs) = asked.result else { continue };
-        let declares = outputs.declares.iter().any(|glob| glob.matches(meter));
+        // One that may declare anything passes on what it is handed.
+        let declares = outputs.declares.iter().any(|glob| glob.text() != "*" && glob.matches(meter));
         if declares || outputs.meters.iter().any(|given| given.name == meter) {
             return on(module, Some(feed.clone()));
         }

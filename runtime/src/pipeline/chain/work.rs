@@ -109,9 +109,10 @@ impl Work {
         let all = whole.roots();
         let calls = Calls { module, tenant, ledger, resources };
         let call = |view: Arc<View>, state, fuel| async move {
-            let cut = (view.roots() < all).then(|| batches.cut(&view));
+            let part = view.roots() < all;
+            let cut = part.then(|| batches.cut(&view));
             let batches_of_view = cut.as_ref().unwrap_or(&batches.all);
-            let input = Input { snapshot: Arc::clone(snapshot), view, names: Arc::clone(names) };
+            let input = Input { snapshot: Arc::clone(snapshot), view, part, names: Arc::clone(names) };
             let work = Conversion { inputs: &batches.inputs, gives, batches: batches_of_view, texts: &batches.texts };
             sandbox.convert(module, input, state, fuel, work).await
         };

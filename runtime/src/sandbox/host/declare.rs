@@ -110,7 +110,8 @@ impl Host for Context {
         let before = self.declared.meters.len();
         let mut numbers = Vec::with_capacity(meters.len());
         for meter in meters {
-            if let Err(detail) = check::meter(&meter) {
+            let check = if self.reads.metadata { check::named } else { check::meter };
+            if let Err(detail) = check(&meter) {
                 return Err(Stop::new(Cause::BadData, detail).into());
             }
             if !self.declared.gives.declares.iter().any(|pattern| pattern.matches(&meter.name)) {

@@ -48,12 +48,21 @@ impl StateAccess {
             return Err(LimitReached { what: format!("{STATE_NAMES} names of state") });
         }
         let kept = self.before.size() - self.before.size_of(name).min(bytes);
-        let most = if self.operators { STATE_BYTES } else { TENANTS_STATE_BYTES };
+        let most = self.most();
         if kept + self.size + bytes > most {
             return Err(LimitReached { what: format!("{most} bytes of state") });
         }
         self.size += bytes;
         Ok(())
+    }
+
+    /// Room for how many bytes, whatever they replace?
+    fn room(&self) -> usize {
+        self.most().saturating_sub(self.before.size().saturating_add(self.size))
+    }
+
+    fn most(&self) -> usize {
+        if self.operators { STATE_BYTES } else { TENANTS_STATE_BYTES }
     }
 
     /// What it costs that these bytes are kept. Once some of what a tenant's module remembers changes, a record has all
@@ -135,6 +144,14 @@ impl Host for Context {
         self.state.written.bytes.push((name, bytes));
         Ok(Ok(()))
     }
+
+    async fn is_part(&mut self) -> wasmtime::Result<bool> {
+        Ok(self.input.part)
+    }
+
+    async fn room(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.state.room() as u64)
+    }
 }
 
 #[cfg(test)]
@@ -146,6 +163,7 @@ mod tests {
         let (tenants, operators) =
             (|| StateAccess::to(Arc::default(), "acme"), || StateAccess::to(Arc::default(), OPERATOR));
         assert!(tenants().admit("name", TENANTS_STATE_BYTES).is_ok());
+        assert_eq!((tenants().room(), operators().room()), (TENANTS_STATE_BYTES, STATE_BYTES));
         let limit = tenants().admit("name", TENANTS_STATE_BYTES + 1).unwrap_err();
         assert_eq!(limit.what, "1048576 bytes of state");
         assert!(operators().admit("name", STATE_BYTES).is_ok());
@@ -155,6 +173,7 @@ mod tests {
         before.commit(Writes { cells: Vec::new(), bytes: vec![("other".to_owned(), vec![1; TENANTS_STATE_BYTES])] });
         let mut after = StateAccess::to(Arc::new(before), "acme");
         assert!(after.admit("name", 1).is_err());
+        assert_eq!(after.room(), 0);
         assert!(after.admit("other", TENANTS_STATE_BYTES).is_ok());
     }
 

@@ -306,8 +306,11 @@ impl Clocks {
     }
 
     fn save(mut self, call: &Call<'_, Converting>) -> Result<(), Failure> {
-        while self.0.len() > TIMES {
-            self.0.pop_first();
+        // The latest stay, whatever clock on the wall they were read by.
+        while self.0.len() > TIMES
+            && let Some(first) = self.0.iter().min_by_key(|(_, monotonic)| **monotonic).map(|(wall, _)| *wall)
+        {
+            self.0.remove(&first);
         }
         let mut bytes = Vec::with_capacity(self.0.len() * 16);
         for (wall, monotonic) in self.0 {

@@ -5,10 +5,12 @@
 //! - [`merged`] puts batches together that came in pieces.
 //! - [`Scale`] makes volumes of samples, which [`Sampled`] knows with the help of [`Facts`]; [`Volumes`] puts numbers into columns.
 //! - [`Follow`] hands a sample the one before it.
+//! - [`is_enough`] and the like are for those that hold samples back.
 //! - `testing` is for native tests.
 //! - [`Losses`] says what was dropped, and why.
 
 mod follow;
+mod hold;
 mod losses;
 mod merge;
 mod naming;
@@ -20,10 +22,11 @@ pub mod testing;
 mod volumes;
 
 pub use self::follow::{Follow, Step};
-pub use self::losses::Losses;
+pub use self::hold::{CELL_BYTES, LONGEST, OLDEST, clear, is_enough, position};
+pub use self::losses::{CHANGED, GONE, Losses};
 pub use self::merge::merged;
 pub use self::naming::{Naming, Pattern, Positions, regex, word};
-pub use self::sampled::{Facts, Sampled, check};
+pub use self::sampled::{Facts, Noted, Sampled, check, timestamp};
 pub use self::scale::Scale;
 pub use self::settings::Keys;
 pub use self::volumes::{Numbers, Volumes, at};

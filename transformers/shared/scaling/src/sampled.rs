@@ -56,7 +56,22 @@ struct Looked {
     otherwise: Value,
     /// Entries inside the value.
     keys: Vec<String>,
+    /// Whether it is a note of the samples, and not known of the resource.
+    noted: bool,
     place: usize,
+}
+
+/// What a sample itself says under a path.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Noted {
+    /// Its meter, its time or its resource says it.
+    Not,
+    /// The others of its batch have a note, and it has none.
+    Nothing,
+    /// A number.
+    Number(f64),
+    /// A text, or what a text stands for.
+    Text,
 }
 
 /// What a sample has, beside its metadata.
@@ -126,6 +141,19 @@ impl<'a> Sampled<'a> {
         &self.values
     }
 
+    /// What the sample of a resource says itself under one of the paths.
+    pub fn noted(&mut self, path: usize, resource: u32) -> Noted {
+        let Some(Source::Column(looked)) = self.sources.get_mut(path).filter(|source| source.is_noted()) else {
+            return Noted::Not;
+        };
+        let Some(row) = looked.row(resource) else { return Noted::Nothing };
+        match &looked.table.column.values {
+            Values::Interned(_) => Noted::Text,
+            _ if !looked.keys.is_empty() => Noted::Nothing,
+            values => number(values, row).float().map_or(Noted::Nothing, Noted::Number),
+        }
+    }
+
     /// What tells the sample of a resource from others, if volumes do not: those with the same marks say the same.
     #[inline]
     pub fn marks(&mut self, resource: u32) -> Option<&[Mark]> {
@@ -161,7 +189,13 @@ fn source(facts: &Facts<'_>, input: &Meter, batch: &Batch, keys: &[String]) -> R
             match note(facts.call, batch, key) {
                 Some(column) => {
                     let table = Table::of(facts.call, column.clone(), loosely);
-                    looked(Looked { table: table.into(), otherwise: Value::Missing, keys: inside, place: 0 })
+                    looked(Looked {
+                        table: table.into(),
+                        otherwise: Value::Missing,
+                        keys: inside,
+                        noted: true,
+                        place: 0,
+                    })
                 }
                 None => looked(facts.metadata(keys.get(1..).unwrap_or_default())?),
             }
@@ -181,6 +215,14 @@ fn note<'a>(call: &Call<'_, Converting>, batch: &'a Batch, key: &str) -> Option<
     batch.notes.get(place).map(|note| &note.column)
 }
 
+// === impl Source ===
+
+impl Source {
+    fn is_noted(&self) -> bool {
+        matches!(self, Self::Column(looked) if looked.noted)
+    }
+}
+
 // === impl Facts ===
 
 impl<'c> Facts<'c> {
@@ -191,7 +233,7 @@ impl<'c> Facts<'c> {
 
     fn attribute(&self, key: &str) -> Result<Looked, Failure> {
         let table = self.told(key, Value::text, |error| error)?;
-        Ok(Looked { table, otherwise: Value::None, keys: Vec::new(), place: 0 })
+        Ok(Looked { table, otherwise: Value::None, keys: Vec::new(), noted: false, place: 0 })
     }
 
     /// An entry of the host's metadata, which is JSON.
@@ -200,7 +242,7 @@ impl<'c> Facts<'c> {
         let table = self.told(&key, strictly, |_| {
             Failure::Unsupported(format!("this host does not tell transformers of {key}; leave it out"))
         })?;
-        Ok(Looked { table, otherwise: Value::Missing, keys: Vec::new(), place: 0 })
+        Ok(Looked { table, otherwise: Value::Missing, keys: Vec::new(), noted: false, place: 0 })
     }
 
     fn told(
@@ -316,7 +358,7 @@ fn of_json(json: serde_json::Value) -> Value {
 }
 
 /// Nanoseconds since 1970 as Ceilometer writes a time.
-fn timestamp(wall: i64) -> String {
+pub fn timestamp(wall: i64) -> String {
     let (seconds, nanos) = (wall.div_euclid(1_000_000_000), wall.rem_euclid(1_000_000_000));
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     // Years that begin in March, so that the odd day is the last one.

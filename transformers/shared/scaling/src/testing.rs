@@ -11,6 +11,27 @@ use crate::volumes::{Numbers as _, Volumes};
 /// A sample: the meter's position, seconds since 1970, resource and volume.
 pub type Sample = (u32, u32, u32, Volume);
 
+/// Volumes at the ends of what there is.
+pub const EXTREMES: [Volume; 12] = [
+    Volume::Count(0),
+    Volume::Count(1),
+    Volume::Count(u64::MAX),
+    Volume::Count(u64::MAX - 1),
+    Volume::Integer(i64::MIN),
+    Volume::Integer(i64::MAX),
+    Volume::Integer(-1),
+    Volume::Real(1e300),
+    Volume::Real(-1e300),
+    Volume::Real(f64::MAX),
+    Volume::Real(5e-324),
+    Volume::Real(-0.5),
+];
+
+/// Samples in calls of some resources each: those of the first call, of the second and so on.
+pub fn cut(samples: &[Sample], call_of: impl Fn(u32) -> usize, calls: usize) -> Vec<Vec<Sample>> {
+    (0..calls).map(|call| samples.iter().filter(|(_, _, r, _)| call_of(*r) == call).copied().collect()).collect()
+}
+
 /// Samples of one meter and time.
 pub fn batch(meter: u32, seconds: u32, volumes: &BTreeMap<u32, Volume>) -> Batch {
     let like = match volumes.values().next() {

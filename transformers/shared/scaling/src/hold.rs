@@ -1,0 +1,37 @@
+//! What transformers that hold samples back have in common.
+
+use wasmeter_sdk::{Call, Column, Converting, Failure, Meter, Values};
+
+/// What a cell of state takes.
+pub const CELL_BYTES: u64 = 16;
+
+/// How long samples are held back at most, in nanoseconds: the host takes none that is older than a day.
+pub const LONGEST: i64 = 23 * 3_600 * 1_000_000_000;
+/// Samples that are older cannot come out any more.
+pub const OLDEST: i64 = 24 * 3_600 * 1_000_000_000 - 60 * 1_000_000_000;
+
+/// Whether enough samples wait, of which some are new.
+///
+/// A part of a slot cannot tell what all of it has, and lets go of nothing that the whole would not: unless so much
+/// waits that there seem to be nothing but parts.
+pub fn is_enough(call: &Call<'_, Converting>, size: u64, waiting: u64, new: u64) -> bool {
+    if call.is_part() { new >= size || waiting >= size.saturating_mul(2) } else { waiting >= size }
+}
+
+/// The position of a meter that comes out, be it described or not; `None` if another of its name comes out.
+pub fn position(call: &Call<'_, Converting>, outputs: &[Meter], meter: &Meter) -> Result<Option<u32>, Failure> {
+    if let Some(place) = outputs.iter().position(|output| output == meter) {
+        return Ok(u32::try_from(place).ok());
+    }
+    if outputs.iter().any(|output| output.name == meter.name) {
+        return Ok(None);
+    }
+    Ok(call.declare_meters(std::slice::from_ref(meter))?.first().copied())
+}
+
+/// Removes all cells under a name.
+pub fn clear(call: &Call<'_, Converting>, name: &str) -> Result<(), Failure> {
+    // Numbers of another type replace what is there, and it has one of these.
+    call.save(name, &Column::new(Vec::new(), Values::Counts(Vec::new())))?;
+    call.save(name, &Column::new(Vec::new(), Values::Integers(Vec::new())))
+}
