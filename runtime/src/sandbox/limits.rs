@@ -69,8 +69,11 @@ pub const NOTES: usize = 16;
 pub const NOTE_BYTES: usize = 4 << 10;
 /// Bytes that the results of a call may make of samples, beside what the host adds to each.
 pub const RESULT_BYTES: usize = 32 << 20;
-/// Names under which a module may keep state: a few for each meter of a transformer that is for all of them.
-pub const STATE_NAMES: usize = 1_024;
+/// Names under which a module of the operator's may keep state: a few for each meter of a transformer that is for all of
+/// them.
+pub const STATE_NAMES: usize = 16_384;
+/// Names under which a tenant's module may.
+pub const TENANTS_STATE_NAMES: usize = 1_024;
 /// Bytes of the state of a module of the operator's.
 pub const STATE_BYTES: usize = 16 << 20;
 /// Bytes of the state of a tenant's module: 65,000 numbers. Whenever some of it changes, a record has all of it, beside

@@ -254,6 +254,30 @@ fn what_pollsters_measure_is_handed_to_pipelines() {
     folder.run("pipeline test cases/recorded.yaml").is(0).says(" slot, 0 samples of 1 sink\n");
 }
 
+/// A sink for all meters has as many as a node gives.
+#[test]
+fn a_chain_is_for_thousands_of_meters() {
+    let mut text = "pipeline: ../pipeline.yaml\nhost: sim://?domains=1&calm=true\nin:\n".to_owned();
+    let mut expected = "out:\n  rates:\n".to_owned();
+    for meter in 0..2_000 {
+        for slot in 1..=2 {
+            let sample = format!("slot: {slot}, meter: m{meter}, type: cumulative, unit: B, resource: GUEST");
+            text += &format!("  - {{{sample}, volume: {}}}\n", 10 * slot);
+        }
+        expected += &format!("    - {{slot: 2, meter: m{meter}.rate, resource: GUEST, volume: 1.0}}\n");
+    }
+    let folder = case(&(text + &expected));
+    let parameters = "{source: {map_from: {name: '(.*)'}}, target: {map_to: {name: '\\1.rate'}}}";
+    folder.write(
+        "pipeline.yaml",
+        format!(
+            "sources: [{{name: all, meters: ['*'], sinks: [rates]}}]\nsinks:\n- name: rates\n  transformers: \
+             [{{name: rate_of_change, parameters: {parameters}}}]\n  publishers: [test]\n"
+        ),
+    );
+    folder.run("pipeline test cases/case.yaml").is(0);
+}
+
 #[test]
 fn cases_that_cannot_be_run_say_why() {
     for (text, code, words) in [

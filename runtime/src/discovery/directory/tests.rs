@@ -85,6 +85,7 @@ fn devices_are_forgotten_when_they_have_been_gone_for_as_long_as_is_said() {
     host.directory.learn(definition.clone(), 1);
     assert_eq!(idents(&host.slot(1)), before);
     host.directory.learn(Definition { disks: Vec::new(), ..definition }, 1);
+    host.slot(1);
     host.later(91 * SECOND.unsigned_abs());
     assert_eq!(host.directory.forget(host.clock.now()), gone);
     assert_eq!(idents(&host.slot(1)), without);

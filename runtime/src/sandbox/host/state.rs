@@ -4,6 +4,8 @@ mod remembered;
 
 use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
+
 use self::remembered::CELL_BYTES;
 pub use self::remembered::{State, Writes};
 use super::{Context, forged};
@@ -12,7 +14,7 @@ use crate::contract::pollster::wasmeter::plugin::state::Host;
 use crate::contract::{Column, LimitReached, Values};
 use crate::discovery::Ident;
 use crate::sandbox::failure::{Cause, Stop};
-use crate::sandbox::limits::{NAME_BYTES, STATE_BYTES, STATE_NAMES, TENANTS_STATE_BYTES};
+use crate::sandbox::limits::{NAME_BYTES, STATE_BYTES, STATE_NAMES, TENANTS_STATE_BYTES, TENANTS_STATE_NAMES};
 use crate::sandbox::price;
 
 /// State as a call sees it: what was remembered before, and what it wrote.
@@ -20,6 +22,8 @@ use crate::sandbox::price;
 pub struct StateAccess {
     before: Arc<State>,
     written: Writes,
+    /// Names that there were not before.
+    new_names: FxHashSet<String>,
     /// Bytes that it wrote, names repeated or not.
     size: usize,
     /// Whether the module is the operator's.
@@ -31,7 +35,13 @@ pub struct StateAccess {
 impl StateAccess {
     /// Access to what a module of this tenant's remembered.
     pub fn to(before: Arc<State>, tenant: &str) -> Self {
-        Self { before, written: Writes::default(), size: 0, operators: tenant == OPERATOR }
+        Self {
+            before,
+            written: Writes::default(),
+            new_names: FxHashSet::default(),
+            size: 0,
+            operators: tenant == OPERATOR,
+        }
     }
 
     /// What was written.
@@ -41,11 +51,12 @@ impl StateAccess {
 
     /// Room for so many bytes under a name? What they replace does not count, except what this call wrote itself.
     fn admit(&mut self, name: &str, bytes: usize) -> Result<(), LimitReached> {
-        let known = self.before.has(name)
-            || self.written.cells.iter().any(|(written, ..)| written == name)
-            || self.written.bytes.iter().any(|(written, _)| written == name);
-        if !known && self.before.names() + self.written.cells.len() + self.written.bytes.len() >= STATE_NAMES {
-            return Err(LimitReached { what: format!("{STATE_NAMES} names of state") });
+        let most = if self.operators { STATE_NAMES } else { TENANTS_STATE_NAMES };
+        if !self.before.has(name) && !self.new_names.contains(name) {
+            if self.before.names() + self.new_names.len() >= most {
+                return Err(LimitReached { what: format!("{most} names of state") });
+            }
+            self.new_names.insert(name.to_owned());
         }
         let kept = self.before.size() - self.before.size_of(name).min(bytes);
         let most = self.most();

@@ -82,9 +82,10 @@ impl State {
 
     /// Forgets cells whose identities will be somebody else's.
     pub fn forget(&mut self, gone: &[Ident]) {
-        for cells in self.cells.values_mut() {
+        self.cells.retain(|_, cells| {
             cells.forget(gone);
-        }
+            cells.len() > 0
+        });
     }
 
     /// The cells of these resources that exist under a name; `None` if there is nothing under it.
