@@ -17,12 +17,9 @@ pub struct Sampled<'a> {
     sources: Vec<Source>,
     /// What the sample at hand says.
     values: Vec<Value>,
-    /// What tells it from others.
-    marks: Vec<Mark>,
+    /// Which of the sources tells samples from each other, if no other does.
+    only: Option<usize>,
 }
-
-/// What tells values in a column from each other; `None` where there is none.
-pub type Mark = Option<u64>;
 
 /// What the host said of resources in this call, each thing once.
 #[derive(Debug)]
@@ -119,11 +116,15 @@ impl<'a> Sampled<'a> {
         batch: &'a Batch,
         paths: impl Iterator<Item = &'p Path>,
     ) -> Result<Self, Failure> {
-        let mut sampled = Self { batch, sources: Vec::new(), values: Vec::new(), marks: Vec::new() };
+        let mut sampled = Self { batch, sources: Vec::new(), values: Vec::new(), only: None };
         for path in paths {
             let (source, value) = source(facts, input, batch, &path.names())?;
             sampled.sources.push(source);
             sampled.values.push(value);
+        }
+        let mut telling = sampled.sources.iter().enumerate().filter(|(_, source)| !matches!(source, Source::Same));
+        if let (Some((place, Source::Column(_))), None) = (telling.next(), telling.next()) {
+            sampled.only = Some(place);
         }
         Ok(sampled)
     }
@@ -154,18 +155,14 @@ impl<'a> Sampled<'a> {
         }
     }
 
-    /// What tells the sample of a resource from others, if volumes do not: those with the same marks say the same.
+    /// What tells the sample of a resource from others, if it is one value of a column: those with the same mark say the
+    /// same.
     #[inline]
-    pub fn marks(&mut self, resource: u32) -> Option<&[Mark]> {
-        self.marks.clear();
-        for source in &mut self.sources {
-            match source {
-                Source::Same => {}
-                Source::Volume => return None,
-                Source::Column(looked) => self.marks.push(looked.mark(resource)),
-            }
+    pub fn mark(&mut self, resource: u32) -> Option<u64> {
+        match self.sources.get_mut(self.only?) {
+            Some(Source::Column(looked)) => looked.mark(resource),
+            _ => None,
         }
-        Some(&self.marks)
     }
 }
 
@@ -294,7 +291,7 @@ impl Looked {
     }
 
     #[inline]
-    fn mark(&mut self, resource: u32) -> Mark {
+    fn mark(&mut self, resource: u32) -> Option<u64> {
         let row = self.row(resource)?;
         match &self.table.column.values {
             Values::Counts(values) => values.get(row).copied(),

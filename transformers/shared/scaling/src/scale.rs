@@ -4,7 +4,7 @@ use expression::{Expression, Root, Value, Volume};
 use serde_json::Value as Json;
 use wasmeter_sdk::{Batch, Failure, Meter};
 
-use crate::sampled::{self, Facts, Mark, Sampled};
+use crate::sampled::{self, Facts, Sampled};
 use crate::settings::Keys;
 use crate::volumes::Numbers as _;
 
@@ -30,12 +30,12 @@ pub struct Scaling<'a> {
     scale: &'a Scale,
     batch: &'a Batch,
     sampled: Option<Sampled<'a>>,
-    /// Factors of the last samples, by their marks: there are few different numbers of vCPUs.
-    factors: Vec<(Vec<Mark>, f64)>,
+    /// Factors by the marks of samples; not a number for those that are not known yet. Numbers of vCPUs are small.
+    factors: Vec<f64>,
 }
 
-/// Factors that are remembered.
-const FACTORS: usize = 16;
+/// Marks below this have factors that are remembered.
+const MARKS: u64 = 256;
 
 // === impl Scale ===
 
@@ -132,16 +132,17 @@ impl Scaling<'_> {
             By::Whole(factor) => *factor as f64,
             By::Real(factor) => *factor,
             By::Expression(_) => {
-                let marks = self.sampled.as_mut().and_then(|sampled| sampled.marks(resource));
-                let known = marks.and_then(|marks| self.factors.iter().find(|(known, _)| known == marks));
-                if let Some((_, factor)) = known {
-                    return Ok(*factor);
+                let mark = self.sampled.as_mut().and_then(|sampled| sampled.mark(resource));
+                let mark = mark.filter(|mark| *mark < MARKS).and_then(|mark| usize::try_from(mark).ok());
+                let known = mark.and_then(|mark| self.factors.get(mark)).copied();
+                if let Some(known) = known.filter(|known| !known.is_nan()) {
+                    return Ok(known);
                 }
-                let marks = marks.map(<[Mark]>::to_vec);
                 let value = self.evaluated(row, resource)?;
                 let factor = value.float().ok_or_else(|| format!("it gives {}, not a number", value.word()))?;
-                if let Some(marks) = marks.filter(|_| self.factors.len() < FACTORS) {
-                    self.factors.push((marks, factor));
+                if let Some(mark) = mark {
+                    self.factors.resize(self.factors.len().max(mark + 1), f64::NAN);
+                    self.factors.iter_mut().skip(mark).take(1).for_each(|known| *known = factor);
                 }
                 factor
             }
