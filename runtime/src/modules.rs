@@ -16,7 +16,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use self::deployment::Key;
+use self::deployment::{Key, Tenant};
 use crate::agent::usage;
 use crate::config::daemon::{Config, ModuleEntry, Transform};
 use crate::config::{MeterFilter, Pipelines, Place, Problems};
@@ -343,7 +343,8 @@ impl Loading<'_> {
         let is_known = |name: &str| self.config.modules.iter().any(|entry| entry.name == name && entry.file.is_some());
         let is_deployed = |key: &Key| self.config.deployments.files.iter().any(|deployment| deployment.key == *key);
         let file = self.config.pipeline_file.as_deref();
-        problems.extend(pipelines.check_transformers(file, is_known, is_deployed));
+        let owner_of = |tenant: &Tenant| self.config.tenants.owner_of(tenant).map(str::to_owned);
+        problems.extend(pipelines.check_transformers(file, is_known, is_deployed, owner_of));
         self.problems.extend(problems);
     }
 

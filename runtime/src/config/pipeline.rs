@@ -22,7 +22,7 @@ use super::matching::{FEWER_PATTERNS, MOST_PATTERNS};
 use super::polling::Polling;
 use super::problem::{Place, Problems, Severity, quoted, shown};
 use super::yaml::{self, Kind, Section};
-use crate::modules::deployment::Key;
+use crate::modules::deployment::{Key, Tenant};
 use crate::pipeline::route::MOST_PUBLISHERS;
 
 pub use self::matcher::{Matcher, Takers};
@@ -137,12 +137,14 @@ impl Pipelines {
     }
 
     /// Reports each transformer of a sink that is none: neither of [`TRANSFORMERS`] nor known otherwise. `file` is the
-    /// one that this was read from, and `deployed` says what is known of a tenant's deployment.
+    /// one that this was read from; `is_deployed` and `owner_of` say what is known of tenants' deployments, and whose a
+    /// project is.
     pub fn check_transformers(
         &self,
         file: Option<&Path>,
         is_known: impl Fn(&str) -> bool,
         is_deployed: impl Fn(&Key) -> bool,
+        owner_of: impl Fn(&Tenant) -> Option<String>,
     ) -> Problems {
         let mut problems = Problems::of(file);
         let mut deployments = HashSet::new();
@@ -162,7 +164,12 @@ impl Pipelines {
                             let remedy = "Write `parameters: {}`, and what it is told as `config` of its deployment";
                             problems.error(place, &format!("{key}.parameters"), message, remedy);
                         }
-                        if !is_deployed(&deployment) {
+                        if let Some(owner) = owner_of(&deployment.tenant) {
+                            let tenant = &deployment.tenant;
+                            let message = format!("{who}: {tenant} is a project of the tenant {owner}");
+                            let remedy = format!("Write {owner}/{}", deployment.name);
+                            problems.error(place, &format!("{key}.name"), message, remedy);
+                        } else if !is_deployed(&deployment) {
                             let message = format!("{who}: no file in the folder of deployments describes {deployment}");
                             let remedy = "Unless it is deployed by an order, what is of its tenant ends there";
                             problems.warning(place, &format!("{key}.name"), message, remedy);
