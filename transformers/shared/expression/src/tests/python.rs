@@ -217,6 +217,8 @@ fn soup() -> impl Strategy<Value = String> {
     let glue = prop::sample::select(vec!["", " ", " "]);
     prop::collection::vec((prop::sample::select(words), glue), 1..9)
         .prop_map(|words| words.into_iter().map(|(word, glue)| format!("{word}{glue}")).collect())
+        // `m` and `in` together are a function of Python's there, and a name that no sample has here.
+        .prop_filter("min", |source: &String| !source.contains("min"))
 }
 
 fn compare(strategy: impl Strategy<Value = String>) -> usize {
