@@ -39,7 +39,7 @@ pub fn ask(wrong: &str, call: &Call<'_>, times: &Column) -> Result<(), Failure> 
         "remember fewer values than resources" => {
             call.save("cell", &Column::new(times.resources.clone(), Vec::<u64>::new()))?;
         }
-        "remember under many names" => numbers(2_000).iter().try_for_each(|name| call.save_bytes(name, &[1]))?,
+        "remember under many names" => numbers(20_000).iter().try_for_each(|name| call.save_bytes(name, &[1]))?,
         "remember much" => numbers(20).iter().try_for_each(|name| call.save_bytes(name, &vec![1; LONG]))?,
         "remember without end" => loop {
             drop(state::save_bytes("name", &[1]));
