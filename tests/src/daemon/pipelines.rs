@@ -120,8 +120,8 @@ fn a_chain_remembers_over_a_reload() {
 #[test]
 fn a_chain_remembers_over_restarts_and_upgrades() {
     let pipeline = r#"
-sources: [{name: a, interval: 1, meters: [cpu], sinks: [rates]}]
-sinks: [{name: rates, transformers: [{name: mine, parameters: {target: {name: cpu.rate}}}],
+sources: [{name: a, interval: 1, meters: [network.incoming.bytes], sinks: [rates]}]
+sinks: [{name: rates, transformers: [{name: mine, parameters: {target: {name: net.rate}}}],
          publishers: ["file://FOLDER/rates?json"]}]
 "#;
     let folder = piping(pipeline, "modules: {mine: {file: mine.wasm}}\noutputs: [{file: measured}]");
@@ -137,8 +137,11 @@ sinks: [{name: rates, transformers: [{name: mine, parameters: {target: {name: cp
     folder.run("run --cycles 2").is(0);
     assert_eq!(rates(), 25);
     let of = |_: &str| 1.0;
-    assert_eq!(is_rate(&folder.samples("measured"), "cpu", &folder.samples("rates"), "cpu.rate", of), 25);
-    folder.pipe_samples(&pipeline.replace("cpu.rate", "cpu.speed"));
+    assert_eq!(
+        is_rate(&folder.samples("measured"), "network.incoming.bytes", &folder.samples("rates"), "net.rate", of),
+        25
+    );
+    folder.pipe_samples(&pipeline.replace("net.rate", "net.speed"));
     let ran = folder.run("run --cycles 2").is(0);
     ran.complains("What some modules remembered is forgotten");
     assert_eq!(rates(), 30);
