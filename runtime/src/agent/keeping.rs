@@ -57,8 +57,7 @@ impl Agent {
             self.kept.insert(work, Arc::new(state));
         }
         self.tenants.remember(|work| self.kept.get(work).cloned());
-        let remembered = std::mem::take(&mut self.kept);
-        self.kept = remembered.clone();
+        let remembered = self.kept.clone();
         self.roll_back();
         self.keep();
         let forgotten = remembered.iter().filter(|(work, state)| state.names() > 0 && !self.kept.contains_key(*work));

@@ -525,12 +525,12 @@ impl Tenants {
                 }
                 let found = self.deployed.get_mut(&key).filter(|deployed| deployed.number == number);
                 found.into_iter().for_each(|deployed| deployed.busy = false);
-                self.lost.push((key, chained));
+                self.lose(&key, chained);
             }
         }
     }
 
-    /// Samples in a chain come to nothing, as what made them is not there any more.
+    /// Samples in a chain come to nothing, as what they were handed to does not run, or is not there any more.
     pub(super) fn lose(&mut self, key: &Key, samples: u32) {
         self.lost.push((key.clone(), samples));
     }

@@ -304,7 +304,7 @@ impl Agent {
             let count = samples.iter().map(|samples| samples.column.len()).sum::<usize>();
             let count = u32::try_from(count).unwrap_or(u32::MAX);
             if !self.begin_in_chain(&key, samples, count, slot) {
-                self.tenants.lost.push((key, count));
+                self.tenants.lose(&key, count);
             }
         }
         for (key, samples) in std::mem::take(&mut self.tenants.lost).into_iter().filter(|(_, samples)| *samples > 0) {
@@ -489,7 +489,7 @@ impl Agent {
             let Some(deployed) = found else {
                 removed = true;
                 if answer.chain.is_some() {
-                    self.tenants.lost.push((key, answer.resources));
+                    self.tenants.lose(&key, answer.resources);
                 }
                 continue;
             };
