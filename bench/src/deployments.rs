@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
+use wasmeter::agent::run::GATHERED;
 use wasmeter::agent::{Agent, Parts};
 use wasmeter::clock::{Clock, SystemClock};
 use wasmeter::config::Config;
@@ -76,7 +77,7 @@ impl Folder {
              spool: {{path: spool}}\nstore: {{path: store, audit: audit.log, deployments: {DEPLOYMENTS}}}\n\
              control: {{socket: control.sock}}\nsandbox: {{cache: cache}}\nmodules: {{power: {{enabled: false}}}}\n\
              budget: {{node: 6400%, tenant: 6400%}}\n\
-             outputs: [{{file: samples}}]\n"
+             outputs: [{{file: samples, max_size: 1GiB}}]\n"
         );
         fs::write(it.path("wasmeter.yaml"), text)?;
         Ok(it)
@@ -158,6 +159,8 @@ fn calls(rounds: usize, bars: &mut Bars) -> Outcome {
                     let mut samples = 0;
                     while agent.tenants.are_busy() {
                         agent.tenants.done().await;
+                        // As a daemon does it, of which one record is to have what many gave.
+                        tokio::time::sleep(GATHERED).await;
                         agent.tenants.gather();
                         while let Some(landing) = agent.land() {
                             samples += landing.slot.len();

@@ -59,7 +59,7 @@ const ENDS_WITHIN: Duration = Duration::from_millis(500);
 const SETTLES_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long what tenants' modules gave waits for what others give, so that not each has a record of its own.
-const GATHERED: Duration = Duration::from_millis(3);
+pub const GATHERED: Duration = Duration::from_millis(3);
 
 /// What the loop tells of itself as it goes.
 #[derive(Debug)]

@@ -5,6 +5,7 @@
 //! declared stand behind all others.
 
 use std::borrow::Borrow;
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -131,6 +132,20 @@ impl Resources {
             }
         }
         ranges
+    }
+
+    /// Guests of each project, as ascending ranges.
+    pub fn by_project(&self) -> HashMap<&str, Vec<Range<u32>>> {
+        let mut projects: HashMap<&str, Vec<Range<u32>>> = HashMap::new();
+        for number in self.guests() {
+            let Some(project) = self.get(number).and_then(|guest| guest.label.project.as_deref()) else { continue };
+            let ranges = projects.entry(project).or_default();
+            match ranges.last_mut().filter(|last| last.end == number) {
+                Some(last) => last.end += 1,
+                None => ranges.push(number..number + 1),
+            }
+        }
+        projects
     }
 
     /// Guests and all that is part of nothing.

@@ -179,6 +179,11 @@ mod tests {
         assert_eq!(resources.guests_of(|project| project == "a"), [0..1, 2..4]);
         assert_eq!(resources.guests_of(|project| ["a", "b"].contains(&project)), [0..4, 5..6]);
         assert!(resources.guests_of(|project| project == "d").is_empty());
+        let by_project = resources.by_project();
+        assert_eq!(by_project.len(), 3);
+        for (project, ranges) in by_project {
+            assert_eq!(ranges, resources.guests_of(|other| other == project));
+        }
     }
 
     /// The same with a declared part of each of these roots, as far as there are so many.

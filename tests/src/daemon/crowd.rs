@@ -25,10 +25,11 @@ const MODULES: usize = 4;
 /// One of so many is hostile.
 const HOSTILE: usize = 5;
 /// Slots that are watched; with WASMETER_REPEAT more, up to as many as show whether memory grows.
-const SLOTS: u32 = 20;
+const SLOTS: u32 = 12;
 const MOST_SLOTS: u32 = 1_000;
-/// Seconds from slot to slot: two hundred modules take their time where nothing is optimised.
-const INTERVAL: u64 = if cfg!(debug_assertions) { 4 } else { 1 };
+/// Seconds from slot to slot. Two hundred modules take one of them where nothing is optimised, and more where other
+/// tests run beside them and have the disk sync all the time.
+const INTERVAL: u64 = if cfg!(debug_assertions) { 10 } else { 1 };
 /// What modules may ask, and should not have, with what is said of that.
 const PATHS: [(&str, &[&str]); 5] = [
     ("/granted/metadata", &["GET http://169.254.169.254/latest/meta-data/, where a redirect leads, is not granted"]),
@@ -364,7 +365,7 @@ fn a_fifth_that_is_hostile_costs_nobody_anything() {
         !line.contains("does not run") && !line.contains("goes on as it was") && !line.contains("Deployment: it is new")
     };
     let said: Vec<&str> = log.lines().filter(said).collect();
-    assert!(missing.is_empty(), "{missing:#?}\n{}", said.join("\n"));
+    assert!(missing.is_empty(), "{}\nof {:?}:\n{missing:#?}", said.join("\n"), came.operators);
     // Each round brings other modules; after the last one nothing more comes.
     let last = memory.split_off(slots - slots / rounds);
     let (first, second) = last.split_at(last.len() / 2);

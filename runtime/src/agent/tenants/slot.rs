@@ -1,5 +1,6 @@
 //! A slot of tenants' modules: what begins, and how it lands.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
@@ -89,6 +90,15 @@ impl Answer {
     /// Whether what is on trial failed it in this slot.
     fn falls_back(&self) -> bool {
         self.ran.trial.is_some_and(|(_, outcome)| self.run.falls_back(outcome))
+    }
+
+    /// Whether any version of it would remember something else than it did.
+    fn remembers(&self, deployed: &Deployed) -> bool {
+        let mut gave = self.trial.iter().chain(&self.current);
+        gave.any(|gave| {
+            let before = deployed.states.get(&gave.instance.state);
+            before.is_none_or(|before| !Arc::ptr_eq(before, &gave.polled.state))
+        })
     }
 
     /// Has what would count come to nothing if there is no room for what it would remember.
@@ -234,6 +244,13 @@ impl Agent {
         let chunk = u32::try_from(self.config.sandbox.chunk).unwrap_or(u32::MAX);
         let (mut begun, mut transformers): (BTreeSet<(Key, u64)>, Vec<Pending>) = Default::default();
         // All that a tenant deployed sees the same.
+        let by_project = LazyCell::new(|| snapshot.resources.by_project());
+        let guests_of = |projects: &BTreeSet<String>| {
+            let found = projects.iter().filter_map(|project| by_project.get(project.as_str()));
+            let mut ranges: Vec<Range<u32>> = found.flatten().cloned().collect();
+            ranges.sort_unstable_by_key(|range| range.start);
+            ranges
+        };
         let mut views: HashMap<Arc<str>, View> = HashMap::new();
         for (key, run) in due {
             let Some(deployed) = self.tenants.deployed.get_mut(&key) else { continue };
@@ -250,8 +267,7 @@ impl Agent {
             let projects = Arc::clone(&deployed.projects);
             if deployed.converts() {
                 deployed.busy = true;
-                let roots = slot.resources.guests_of(|project| projects.contains(project));
-                let view = View::of(&slot.resources, roots);
+                let view = View::of(&slot.resources, guests_of(&projects));
                 let taken = slot.samples.iter().take(measured).filter(|samples| deployed.takes(&samples.meter.name));
                 let samples = taken.filter_map(|samples| samples.seen_by(&view)).collect();
                 let (number, ready, resources) = (deployed.number, deployed.ready.clone(), Arc::clone(&slot.resources));
@@ -260,10 +276,8 @@ impl Agent {
                 continue;
             }
             let deployed = &*deployed;
-            let view = views.entry(Arc::clone(&deployed.tenant)).or_insert_with(|| {
-                let roots = snapshot.resources.guests_of(|project| projects.contains(project));
-                View::of(&snapshot.resources, roots)
-            });
+            let view = || View::of(&snapshot.resources, guests_of(&projects));
+            let view = views.entry(Arc::clone(&deployed.tenant)).or_insert_with(view);
             let job = |instance: &Instance| {
                 let ready = Arc::clone(deployed.ready.get(&instance.version)?);
                 let poll = Poll {
@@ -461,11 +475,25 @@ impl Agent {
         }
     }
 
+    /// Has what would remember more than there is room for come to nothing.
+    fn fit(&self, answers: &mut [Answer]) {
+        // Most remember nothing new, and looking at what everybody remembers takes its time.
+        let mut room = None;
+        for answer in answers {
+            let found = self.tenants.deployed.get(&answer.key).filter(|deployed| deployed.number == answer.number);
+            if let Some(deployed) = found.filter(|deployed| answer.remembers(deployed)) {
+                let beside = || Room::beside(self.tenants.all(), self.config.spool.max_size.bytes());
+                answer.fit(room.get_or_insert_with(beside), deployed);
+            }
+        }
+    }
+
     /// Lands what tenants' modules gave in one slot; `None` if nothing is done. Samples, states and what becomes of
     /// deployments belong together.
     pub fn land(&mut self) -> Option<Landing> {
         self.begin_transformers();
-        let answers = self.tenants.take();
+        let mut answers = self.tenants.take();
+        self.fit(&mut answers);
         let first = answers.first()?;
         let (at, resources) = (first.at, Arc::clone(&first.of));
         // Of transformers there is one.
@@ -480,8 +508,7 @@ impl Agent {
         let (mut reports, mut changes, mut removed) = (Vec::new(), Vec::new(), false);
         let since = self.tenants.gone.iter().filter(|(when, _)| *when > at.monotonic);
         let gone: Vec<Ident> = since.map(|(_, ident)| *ident).collect();
-        let mut room = Room::beside(self.tenants.all(), self.config.spool.max_size.bytes());
-        for mut answer in answers {
+        for answer in answers {
             let (key, number, began) = (answer.key.clone(), answer.number, stamper.samples.len());
             gave.push((key.clone(), number, began..began));
             // It may have been withdrawn meanwhile, and another one of its name be there.
@@ -494,13 +521,13 @@ impl Agent {
                 continue;
             };
             deployed.busy = false;
-            answer.fit(&mut room, deployed);
             let (next, changed) = deployed.deployment.outcome(&answer.ran, &self.tenants.rules, at.wall);
             if next.is_worth_saving(&deployed.deployment) {
                 self.tenants.unsaved.insert(key.clone());
             }
             deployed.deployment = next;
-            if !changed.is_empty() {
+            let has_changed = !changed.is_empty();
+            if has_changed {
                 let why = answer.why();
                 let happened = changed.iter().map(|change| Happened::by_itself(&key, change, why.as_deref()));
                 self.tenants.happened.extend(happened);
@@ -526,7 +553,10 @@ impl Agent {
                 deployed.states.insert(id, Arc::clone(&state));
             }
             deployed.states.insert(instance.state, state);
-            deployed.tidy();
+            // What ran may have been withdrawn meanwhile.
+            if has_changed || life.states().all(|id| id != instance.state) {
+                deployed.tidy();
+            }
             let names = Arc::make_mut(&mut deployed.names);
             names.reserve(&self.names);
             names.next_slot();
