@@ -74,6 +74,10 @@ impl View {
 
     /// Views of at most so many roots each.
     pub fn chunks(&self, resources: &Resources, most: u32) -> Vec<Self> {
+        // Most have few, and would find what they are part of once more.
+        if (1..=most).contains(&self.roots()) {
+            return vec![self.clone()];
+        }
         let (mut views, mut chunk, mut room) = (Vec::new(), Vec::new(), most.max(1));
         for range in &self.roots {
             let mut start = range.start;
