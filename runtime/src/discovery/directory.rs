@@ -81,17 +81,15 @@ enum PartKey {
     Nic,
 }
 
-/// A guest that takes part in a slot.
+/// What a guest's statistics say of it that is no statistic.
 #[derive(Debug)]
-pub struct Present<'a> {
-    /// What it is made of.
-    pub definition: &'a Definition,
-    /// Its statistics.
-    pub record: &'a Record,
+pub struct Shape {
     /// Its numbers of virtual CPUs, ascending.
     pub vcpus: Vec<u32>,
-    /// The state that libvirt reported.
+    /// The state that libvirt reported; -1 if it did not.
     pub state: i64,
+    /// Whether devices are named.
+    pub has_names: bool,
 }
 
 // === impl Directory ===
@@ -194,37 +192,30 @@ impl Directory {
         self.known.insert(uuid, known);
     }
 
-    /// The definition of a guest, if it is somebody's.
-    pub fn metered(&self, guest: Uuid) -> Option<Arc<Definition>> {
-        let known = self.known.get(&guest)?;
-        known.owner.is_some().then(|| Arc::clone(&known.definition))
-    }
-
     /// Guests whose definitions were read, and whether each is somebody's.
     pub fn known(&self) -> impl Iterator<Item = (&Definition, bool)> {
         self.known.values().map(|known| (&*known.definition, known.owner.is_some()))
     }
 
     /// How many of these guests are nobody's, and are not metered for that.
-    pub fn nobodys(&self, records: &[Record]) -> usize {
-        let is_nobodys = |record: &&Record| self.known.get(&record.guest).is_some_and(|known| known.owner.is_none());
-        records.iter().filter(is_nobodys).count()
+    pub fn nobodys(&self, guests: impl Iterator<Item = Uuid>) -> usize {
+        let is_nobodys = |guest: &Uuid| self.known.get(guest).is_some_and(|known| known.owner.is_none());
+        guests.filter(is_nobodys).count()
     }
 
-    /// Notes who is there.
-    pub fn saw(&mut self, records: &[Record], at: Moment) {
+    /// When the slot at hand was read.
+    pub fn turn_to(&mut self, at: Moment) {
         self.now = at.monotonic;
-        for record in records {
-            if let Some(known) = self.known.get_mut(&record.guest) {
-                known.seen = at.monotonic;
-            }
-        }
     }
 
-    /// Identities and labels of a guest and its parts in this slot.
-    pub fn resources(&mut self, present: &Present<'_>) -> Option<Arc<GuestResources>> {
+    /// Notes that a guest is there in this slot. What it is made of, with identities and labels of it and its parts, if
+    /// it is somebody's.
+    pub fn saw(&mut self, guest: Uuid, shape: &Shape) -> Option<(Arc<Definition>, Arc<GuestResources>)> {
         let Self { known, rules, idents, now, .. } = self;
-        known.get_mut(&present.definition.uuid)?.resources(present, rules, idents, *now)
+        let known = known.get_mut(&guest)?;
+        known.seen = *now;
+        let resources = known.resources(shape, rules, idents, *now)?;
+        Some((Arc::clone(&known.definition), resources))
     }
 
     /// All resources of a slot. Where nothing changed, they are those of the slot before.
@@ -304,17 +295,17 @@ impl Directory {
 impl Known {
     fn resources(
         &mut self,
-        present: &Present<'_>,
+        shape: &Shape,
         rules: &Rules,
         idents: &mut Idents,
         now: u64,
     ) -> Option<Arc<GuestResources>> {
         let owner = self.owner.as_ref()?;
-        if self.labels.is_none() || self.state != present.state {
-            let labels = guest::labels(&self.definition, owner, present.state, rules);
+        if self.labels.is_none() || self.state != shape.state {
+            let labels = guest::labels(&self.definition, owner, shape.state, rules);
             self.labels = Some(labels);
             self.here = None;
-            self.state = present.state;
+            self.state = shape.state;
             // A vCPU keeps its identity; its label repeats the guest's, which has just changed.
             if let Some(labels) = &self.labels {
                 for (number, (_, label)) in &mut self.vcpus {
@@ -322,11 +313,11 @@ impl Known {
                 }
             }
         }
-        if let Some(here) = self.here.as_ref().filter(|here| here.vcpus == present.vcpus) {
+        if let Some(here) = self.here.as_ref().filter(|here| here.vcpus == shape.vcpus) {
             return Some(Arc::clone(&here.resources));
         }
         let labels = self.labels.as_ref()?;
-        let guest = present.definition.uuid;
+        let guest = self.definition.uuid;
         let there = self.devices.values_mut().map(|(_, seen)| seen).filter(|seen| **seen == STILL_THERE);
         there.for_each(|seen| *seen = now);
         let mut parts: [Vec<(Ident, Arc<Label>)>; 3] = Default::default();
@@ -344,7 +335,7 @@ impl Known {
                 *place = with_ident.collect();
             }
         }
-        let vcpus = present.vcpus.iter().map(|number| {
+        let vcpus = shape.vcpus.iter().map(|number| {
             let vcpu = self.vcpus.entry(*number).or_insert_with(|| {
                 let ident = idents.meet(Identity::Vcpu(guest, *number));
                 (ident, Arc::new(guest::vcpu_label(&labels.guest, *number)))
@@ -355,7 +346,7 @@ impl Known {
             *place = vcpus.collect();
         }
         let resources = Arc::new(GuestResources { ident: self.ident, label: Arc::clone(&labels.guest), parts });
-        self.here = Some(Here { vcpus: present.vcpus.clone(), resources: Arc::clone(&resources) });
+        self.here = Some(Here { vcpus: shape.vcpus.clone(), resources: Arc::clone(&resources) });
         Some(resources)
     }
 

@@ -7,12 +7,12 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use self::growing::{Columns, Keys};
-use super::directory::{Directory, Present};
+use self::growing::{Columns, Keys, Present};
+use super::directory::Directory;
 use super::resource::Resources;
 use crate::clock::Moment;
 use crate::contract::Column;
-use crate::hypervisor::{Definition, Groups, Record};
+use crate::hypervisor::{Groups, Record};
 
 /// libvirt's number of the state in which a guest is off. Ceilometer gives no sample of such a guest that needs
 /// libvirt, unless it is configured to.
@@ -45,25 +45,27 @@ impl Snapshot {
         at: Moment,
     ) -> Self {
         let keys = Keys::find();
-        directory.saw(records, at);
-        let (nobodys, report_stopped) = (directory.nobodys(records), directory.rules().guests.report_stopped);
-        let definitions: Vec<(Arc<Definition>, &Record)> =
-            records.iter().filter_map(|record| Some((directory.metered(record.guest)?, record))).collect();
-        let mut guests = Vec::with_capacity(definitions.len());
-        let mut present = Vec::with_capacity(definitions.len());
-        for (definition, record) in &definitions {
-            let one = Present { definition, record, vcpus: keys.vcpus(record), state: keys.state_of(record) };
-            if let Some(resources) = directory.resources(&one) {
-                guests.push(resources);
-                present.push(one);
+        directory.turn_to(at);
+        let report_stopped = directory.rules().guests.report_stopped;
+        let (mut guests, mut present) = (Vec::with_capacity(records.len()), Vec::with_capacity(records.len()));
+        let mut unmetered = Vec::new();
+        for record in records {
+            let shape = keys.shape(record);
+            match directory.saw(record.guest, &shape) {
+                Some((definition, resources)) => {
+                    guests.push(resources);
+                    present.push(Present { definition, record, shape });
+                }
+                None => unmetered.push(record.guest),
             }
         }
+        let nobodys = directory.nobodys(unmetered.into_iter());
         let others = others.iter().map(|id| directory.root(id)).collect();
         let resources = directory.number(guests, others);
         let mut columns = Columns::of(keys);
         for (root, one) in (0..).zip(&present) {
-            columns.flavor(root, one.definition);
-            match (one.state, report_stopped) {
+            columns.flavor(root, &one.definition);
+            match (one.shape.state, report_stopped) {
                 (SHUT_OFF, false) => {}
                 (SHUT_OFF, true) => columns.stopped_guest(root, one, &resources),
                 _ => columns.guest(root, one, &resources),

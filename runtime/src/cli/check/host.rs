@@ -41,8 +41,8 @@ pub fn look(config: &Config, threads: &Threads) -> Result<Seen, HypervisorError>
         directory.learn_from(&mut reader, &reading).await?;
         let mut doubts = reader.doubts().await?;
         doubts.extend(missing(&reading).or_else(|| without_balloon(&reading.records)));
-        let (guests, nobodys) = (reading.records.len(), directory.nobodys(&reading.records));
-        directory.saw(&reading.records, reading.at);
+        let records = &reading.records;
+        let (guests, nobodys) = (records.len(), directory.nobodys(records.iter().map(|record| record.guest)));
         Ok(Seen { guests, nobodys, doubts, directory })
     })
 }

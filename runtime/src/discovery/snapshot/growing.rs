@@ -1,17 +1,29 @@
 //! Columns that grow guest by guest, out of statistics in no order.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
 use crate::contract::{Column, Values};
-use crate::discovery::directory::Present;
+use crate::discovery::directory::Shape;
 use crate::discovery::resource::{Part, Resources};
 use crate::hypervisor::{Definition, KeyId, Record, Stat, Value, key};
 
 /// What Ceilometer says of guests that are off when it is told to: what it asks their definitions and files for.
 const STOPPED: [&str; 6] =
     ["state.state", "vcpu.current", "balloon.current", "block.*.capacity", "block.*.allocation", "block.*.physical"];
+
+/// A guest that takes part in a slot.
+#[derive(Debug)]
+pub struct Present<'a> {
+    /// What it is made of.
+    pub definition: Arc<Definition>,
+    /// Its statistics.
+    pub record: &'a Record,
+    /// What these say of it that is no statistic.
+    pub shape: Shape,
+}
 
 /// What keys mean, looked up once for all guests.
 #[derive(Debug)]
@@ -59,23 +71,24 @@ impl Keys {
         self.parts.get(key.index()).copied().flatten()
     }
 
-    /// Virtual CPUs as the statistics number them, ascending; some may be left out.
-    pub fn vcpus(&self, record: &Record) -> Vec<u32> {
-        let numbered = record.stats.iter().filter(|stat| self.part(stat.key) == Some(Part::Vcpu));
-        let mut numbers: Vec<u32> = numbered.map(|stat| stat.number).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        numbers
-    }
-
-    /// The state that the hypervisor reports; -1 if it does not.
-    pub fn state_of(&self, record: &Record) -> i64 {
-        let found = record.stats.iter().find(|stat| stat.key == self.state);
-        match found.map(|stat| &stat.value) {
-            Some(Value::Integer(state)) => *state,
-            Some(Value::Count(state)) => i64::try_from(*state).unwrap_or(-1),
-            _ => -1,
+    /// What a guest's statistics say of it: its state, its virtual CPUs as they number them, of which some may be left
+    /// out, and whether there are names.
+    pub fn shape(&self, record: &Record) -> Shape {
+        let mut shape = Shape { vcpus: Vec::new(), state: -1, has_names: false };
+        for Stat { key, number, value } in &record.stats {
+            shape.has_names |= matches!(value, Value::Text(_));
+            if self.part(*key) == Some(Part::Vcpu) {
+                shape.vcpus.push(*number);
+            }
+            match value {
+                Value::Integer(state) if *key == self.state => shape.state = *state,
+                Value::Count(state) if *key == self.state => shape.state = i64::try_from(*state).unwrap_or(-1),
+                _ => {}
+            }
         }
+        shape.vcpus.sort_unstable();
+        shape.vcpus.dedup();
+        shape
     }
 }
 
@@ -91,7 +104,7 @@ impl Columns {
     /// Adds the statistics of a guest.
     pub fn guest(&mut self, root: u32, one: &Present<'_>, resources: &Resources) {
         self.add(root, one, resources, &one.record.stats);
-        self.formats(root, one.definition, resources);
+        self.formats(root, &one.definition, resources);
     }
 
     /// Adds what a guest has that is off.
@@ -107,7 +120,10 @@ impl Columns {
         resources: &Resources,
         stats: impl IntoIterator<Item = &'a Stat>,
     ) {
-        self.find_devices(root, one.record, resources);
+        self.devices.clear();
+        if one.shape.has_names {
+            self.find_devices(root, one.record, resources);
+        }
         let first_vcpu = resources.parts(Part::Vcpu, &(root..root + 1)).start;
         for stat in stats {
             let resource = match self.keys.part(stat.key) {
@@ -115,7 +131,7 @@ impl Columns {
                 Some(Part::Disk) => self.device(self.keys.disk_name, stat.number),
                 Some(Part::Nic) => self.device(self.keys.nic_name, stat.number),
                 Some(Part::Vcpu) => {
-                    one.vcpus.binary_search(&stat.number).ok().map(|at| first_vcpu.saturating_add(index(at)))
+                    one.shape.vcpus.binary_search(&stat.number).ok().map(|at| first_vcpu.saturating_add(index(at)))
                 }
             };
             if let Some(resource) = resource {
@@ -163,10 +179,6 @@ impl Columns {
 
     /// Statistics number devices; their names tell which of the definition's they are.
     fn find_devices(&mut self, root: u32, record: &Record, resources: &Resources) {
-        self.devices.clear();
-        if !record.stats.iter().any(|stat| matches!(stat.value, Value::Text(_))) {
-            return;
-        }
         let mut places: FxHashMap<(KeyId, &str), u32> = FxHashMap::default();
         for (key, part) in [(self.keys.disk_name, Part::Disk), (self.keys.nic_name, Part::Nic)] {
             for place in resources.parts(part, &(root..root + 1)) {

@@ -6,7 +6,7 @@ use crate::config::daemon::{GuestRules, Whose, WithoutNova};
 use crate::contract::Values;
 use crate::discovery::Rules;
 use crate::hypervisor::sim::Sim;
-use crate::hypervisor::{Guests, Hypervisor, Plain, Request};
+use crate::hypervisor::{Definition, Guests, Hypervisor, Plain, Request};
 
 /// Everything that is read of a simulated host.
 fn slot(report_stopped: bool) -> Snapshot {
