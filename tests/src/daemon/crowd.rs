@@ -4,13 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, ErrorKind, Seek, SeekFrom};
+use std::net::TcpListener;
+use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::process::{Signal, geteuid};
 use serde_json::{Value, json};
 use wasmeter::digest::Digest;
+use wasmeter_rig::{CannotRun, or_say};
 
 use super::deploying::try_ask;
 use super::requests::{Server, page};
@@ -38,6 +41,9 @@ const PATHS: [(&str, &[&str]); 5] = [
     ("/granted/large", &[]),
     ("/granted/slow", &[]),
 ];
+/// A name of which the answer changes, from an address that is granted to one that nobody may reach.
+const CHANGING: &str = "changing.example";
+const CHANGES: [&str; 2] = ["127.0.0.1", "127.0.0.2"];
 /// What the memory of the daemon may differ by, from the first half of the last slots to the second.
 const FLAT: u64 = 16 << 20;
 
@@ -60,6 +66,8 @@ struct Wrong {
     asks: Option<&'static str>,
     /// What is said of it in the log.
     said: &'static [&'static str],
+    /// Whether it is about a name of which the answer changes once its server was asked.
+    changes: bool,
 }
 
 /// What came of honest modules so far, by source and slot.
@@ -123,6 +131,26 @@ impl Cloud {
         folder.write("polling.yaml", format!("sources: [{{name: a, interval: {INTERVAL}, meters: [cpu]}}]\n"));
         std::fs::create_dir(folder.path("deployments.d")).unwrap();
         Self { folder, guests, whose }
+    }
+
+    /// Starts the daemon where the test says which addresses names have.
+    fn start(&self) -> Result<Daemon, CannotRun> {
+        let user = if geteuid().is_root() { "" } else { "--user --map-root-user " };
+        self.say(CHANGES[0]);
+        let with_hosts =
+            |script: &str| format!("unshare {user}--mount sh -c 'mount --bind hosts /etc/hosts && {script}'");
+        let tried = Command::new("sh").args(["-c", &with_hosts("true")]).current_dir(self.folder.path("")).output()?;
+        match tried.status.success() {
+            true => {
+                Ok(self.folder.start_by_shell(&format!("exec {}", with_hosts("exec $wasmeter run -c wasmeter.yaml"))))
+            }
+            false => Err(CannotRun::Namespaces(String::from_utf8_lossy(&tried.stderr).into_owned())),
+        }
+    }
+
+    /// Which address the name has of which that changes.
+    fn say(&self, address: &str) {
+        self.folder.write("hosts", format!("127.0.0.1 localhost\n{address} {CHANGING}\n"));
     }
 
     fn deploy(&self, owner: usize, module: usize, bytes: &[u8], config: &str, (grants, more): (&str, &str)) {
@@ -265,7 +293,7 @@ fn server(over: &Arc<(Mutex<bool>, Condvar)>) -> Server {
 /// All that can be done wrong.
 fn wrongs(server: &Server) -> Vec<Wrong> {
     let is_wrong = |kind: &Kind| kind.ends != Ends::Landing || !kind.config.is_empty();
-    let wrong = |bytes, config| Wrong { bytes, config, grants: String::new(), asks: None, said: &[] };
+    let wrong = |bytes, config| Wrong { bytes, config, grants: String::new(), asks: None, said: &[], changes: false };
     let kinds = kinds::all().into_iter().filter(is_wrong);
     let mut wrongs: Vec<Wrong> = kinds.map(|kind| wrong(kind.bytes, kind.config)).collect();
     // Gives a meter of the operator's.
@@ -275,7 +303,7 @@ fn wrongs(server: &Server) -> Vec<Wrong> {
     let here = format!("http: ['GET,POST {}'], addresses: [127.0.0.1]", server.url("/granted"));
     let mut asks = |requests: Value, grants: &str, asks, said| {
         let (bytes, config) = (Arc::clone(&asking), json!({"requests": requests}).to_string());
-        wrongs.push(Wrong { bytes, config, grants: grants.to_owned(), asks, said });
+        wrongs.push(Wrong { bytes, config, grants: grants.to_owned(), asks, said, changes: false });
     };
     for (path, said) in PATHS {
         asks(json!([{"url": server.url(path)}]), &here, Some(path), said);
@@ -291,6 +319,14 @@ fn wrongs(server: &Server) -> Vec<Wrong> {
     asks(json!([{"url": by_name}]), &grant, None, said);
     // More than it may, as fast as it can.
     asks(json!([{"url": server.url("/granted"), "times": 100}]), &here, Some("/granted"), &[]);
+    // What a name leads to is granted when it is asked first, and not any more when it is asked again.
+    let changing = format!("http://{CHANGING}:{}/granted/changing", server.address.port());
+    let grant = format!("http: ['{changing}'], addresses: [{}]", CHANGES[0]);
+    let said = &["changing.example has an address that is not public, so no connection is made"];
+    asks(json!([{"url": changing}]), &grant, Some("/granted/changing"), said);
+    if let Some(last) = wrongs.last_mut() {
+        last.changes = true;
+    }
     wrongs
 }
 
@@ -312,6 +348,8 @@ fn log_is_own(cloud: &Cloud, daemon: &Daemon) {
 fn a_fifth_that_is_hostile_costs_nobody_anything() {
     let (cloud, over) = (Cloud::new(), Arc::<(Mutex<bool>, Condvar)>::default());
     let server = server(&over);
+    let elsewhere = TcpListener::bind((CHANGES[1], server.address.port())).unwrap();
+    elsewhere.set_nonblocking(true).unwrap();
     let wrongs = wrongs(&server);
     let slots = (SLOTS * repeat()).min(MOST_SLOTS) as usize;
     let at_once = modules().count() / HOSTILE;
@@ -320,7 +358,7 @@ fn a_fifth_that_is_hostile_costs_nobody_anything() {
     let of_round = |round: usize| wrongs.iter().cycle().skip(round * at_once).take(at_once).collect::<Vec<_>>();
     cloud.deploy_honest();
     cloud.deploy_hostile(&of_round(0));
-    let daemon = cloud.folder.start("run");
+    let Some(daemon) = or_say(cloud.start()) else { return };
     let (mut came, mut memory) = (Came::default(), Vec::new());
     for round in 0..rounds {
         if round > 0 {
@@ -332,8 +370,11 @@ fn a_fifth_that_is_hostile_costs_nobody_anything() {
             memory.push(daemon.memory());
         }
         // Each of them was at it before the next ones come.
-        for Wrong { asks, said, .. } in of_round(round) {
+        for Wrong { asks, said, changes, .. } in of_round(round) {
             until("what is asked", || asks.is_none_or(|path| asked(&server).contains(path)).then_some(()));
+            if *changes {
+                cloud.say(CHANGES[1]);
+            }
             for words in *said {
                 until(words, || daemon.log().contains(words).then_some(()));
             }
@@ -347,6 +388,8 @@ fn a_fifth_that_is_hostile_costs_nobody_anything() {
     over.1.notify_all();
     let granted: BTreeSet<String> = wrongs.iter().filter_map(|wrong| wrong.asks).map(str::to_owned).collect();
     assert_eq!(asked(&server), granted, "no server hears of what is not granted");
+    let reached = elsewhere.accept().map(|(_, from)| from);
+    assert!(reached.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock), "{reached:?}");
     cloud.read(&mut came);
     let mut missing = Vec::new();
     for (owner, module) in modules().filter(|(owner, module)| !is_hostile(*owner, *module)) {
