@@ -331,7 +331,7 @@ impl Reading {
     /// Adds statistics of guests that are known already; a guest that came meanwhile waits for the next slot.
     fn merge(&mut self, more: Vec<Record>) {
         let (mut place, mut places): (usize, Option<FxHashMap<Uuid, usize>>) = (0, None);
-        for record in more {
+        for mut record in more {
             // Hosts mostly give guests in the order in which they gave them before.
             let next = self.records.iter().enumerate().skip(place).take(NEARBY);
             let nearby = next.filter(|(_, known)| known.guest == record.guest).map(|(place, _)| place).next();
@@ -339,7 +339,11 @@ impl Reading {
             let anywhere = || places.get_or_insert_with(find).get(&record.guest).copied();
             let Some(found) = nearby.or_else(anywhere) else { continue };
             if let Some(known) = self.records.get_mut(found) {
-                known.stats.extend(record.stats);
+                // In no order, so the few are added to the many.
+                if known.stats.len() < record.stats.len() {
+                    std::mem::swap(&mut known.stats, &mut record.stats);
+                }
+                known.stats.append(&mut record.stats);
             }
             place = found + 1;
         }
