@@ -54,6 +54,7 @@ pub(super) struct Answer {
 /// What a version gave.
 #[derive(Debug)]
 struct Gave {
+    /// The version, with the state that it ran on.
     instance: Instance,
     /// What ran, whatever was deployed since.
     ready: Arc<Ready>,
@@ -87,9 +88,28 @@ struct Left {
 // === impl Answer ===
 
 impl Answer {
-    /// Whether what is on trial failed it in this slot.
+    /// Whether nothing counts of what is on trial: it failed in this slot, or is only tried out.
     fn falls_back(&self) -> bool {
         self.ran.trial.is_some_and(|(_, outcome)| self.run.falls_back(outcome))
+    }
+
+    async fn run_trial(&mut self, job: Option<InstanceJob>) {
+        let Some(trial) = self.run.on_trial() else { return };
+        let Some((instance, ready, job)) = job else {
+            // What is not ready since the last start would be on trial for ever.
+            self.ran.trial = Some((trial.state, Outcome::Failed(Cause::Host)));
+            return;
+        };
+        let (polled, converted) = job.run().await;
+        self.ran.trial = Some((trial.state, outcome(&polled, converted.as_ref(), self.resources)));
+        self.trial = Some(Gave { instance, ready, polled, converted });
+    }
+
+    async fn run_current(&mut self, job: Option<InstanceJob>) {
+        let Some((instance, ready, job)) = job else { return };
+        let (polled, converted) = job.run().await;
+        self.ran.current = Some((instance.state, outcome(&polled, converted.as_ref(), self.resources)));
+        self.current = Some(Gave { instance, ready, polled, converted });
     }
 
     /// Whether any version of it would remember something else than it did.
@@ -116,9 +136,15 @@ impl Answer {
         {
             self.ran.current = Some((gave.instance.state, outcome));
         }
+        // What is only tried out takes none of it.
+        if let (Run::DryRun { tried, .. }, Some(gave)) = (self.run, &mut self.trial)
+            && let Some(outcome) = gave.fit(&mut room.clone(), deployed, resources)
+        {
+            self.ran.trial = Some((tried.state, outcome));
+        }
     }
 
-    /// What of it counts, if anything does, and what failed its trial and does not.
+    /// What of it counts, if anything does, and what failed its trial or was tried out, and does not.
     fn counts(self) -> (Option<Gave>, Option<Gave>) {
         if self.falls_back() { (self.current, self.trial) } else { (self.trial.or(self.current), None) }
     }
@@ -217,14 +243,17 @@ impl Deployed {
     }
 }
 
-/// The version on trial, if there is one, and the current one.
-type Jobs = (Option<(Instance, Arc<Ready>, Job)>, Option<(Instance, Arc<Ready>, Job)>);
+/// The version on trial, if there is one, and the current one, each with the state that it runs on.
+type Jobs = (Option<InstanceJob>, Option<InstanceJob>);
+
+type InstanceJob = (Instance, Arc<Ready>, Job);
 
 fn jobs(run: &Run, job: impl Fn(&Instance) -> Option<(Arc<Ready>, Job)>) -> Jobs {
     let job = |instance: Instance| job(&instance).map(|(ready, job)| (instance, ready, job));
     match run {
         Run::Nothing(_) => (None, None),
         Run::Current(current) => (None, job(*current)),
+        Run::DryRun { tried, current } => (job(Instance { state: current.state, ..*tried }), job(*current)),
         Run::Trial { trial, current, .. } => (job(*trial), job(*current)),
     }
 }
@@ -440,23 +469,15 @@ impl Agent {
             let (ran, trial, current) = (Ran::default(), None, None);
             let mut answer =
                 Answer { key: asked, number, at, of, converts, chain, run, ran, trial, current, resources };
-            match (first, run) {
-                (Some((instance, ready, job)), _) => {
-                    let (polled, converted) = job.run().await;
-                    answer.ran.trial = Some((instance.state, outcome(&polled, converted.as_ref(), resources)));
-                    answer.trial = Some(Gave { instance, ready, polled, converted });
+            if let Run::DryRun { .. } = run {
+                // What counts has what there is of fuel before what does not.
+                answer.run_current(then).await;
+                answer.run_trial(first).await;
+            } else {
+                answer.run_trial(first).await;
+                if answer.ran.trial.is_none_or(|(_, outcome)| run.falls_back(outcome)) {
+                    answer.run_current(then).await;
                 }
-                // What is not ready since the last start would be on trial for ever.
-                (None, Run::Trial { trial, .. }) => {
-                    answer.ran.trial = Some((trial.state, Outcome::Failed(Cause::Host)));
-                }
-                (None, _) => {}
-            }
-            let falls_back = answer.ran.trial.is_none_or(|(_, outcome)| answer.run.falls_back(outcome));
-            if let Some((instance, ready, job)) = then.filter(|_| falls_back) {
-                let (polled, converted) = job.run().await;
-                answer.ran.current = Some((instance.state, outcome(&polled, converted.as_ref(), resources)));
-                answer.current = Some(Gave { instance, ready, polled, converted });
             }
             answer
         };
@@ -526,6 +547,7 @@ impl Agent {
                 self.tenants.unsaved.insert(key.clone());
             }
             deployed.deployment = next;
+            deployed.copy_states(&changed);
             let has_changed = !changed.is_empty();
             if has_changed {
                 let why = answer.why();
