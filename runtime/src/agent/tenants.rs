@@ -221,7 +221,8 @@ impl Tenants {
     }
 
     /// Has what is written run, and nothing that was written before and is not any more. What is another version of one
-    /// that runs is tried out beside it and then on trial. What is written in these files and cannot be loaded goes on as it was.
+    /// that runs is tried out beside it and then on trial. What is written in these files and cannot be loaded goes on
+    /// as it was.
     pub fn follow(&mut self, written: Vec<Prepared>, failed: &BTreeSet<String>, around: &Around<'_>) {
         self.operators.clone_from(around.operators);
         let found: BTreeSet<Key> = written.iter().map(|prepared| prepared.key.clone()).collect();

@@ -558,7 +558,11 @@ impl Agent {
             let (entries, run, is_chained) = (answer.resources, answer.run, answer.chain.is_some());
             let (counts, fallen) = answer.counts();
             if let Some(Gave { instance, polled, .. }) = fallen {
-                self.tally.all_failed(&deployed.owner, &polled.failures);
+                // Nothing is left out by this where the version before it ran.
+                for (failure, resources) in &polled.failures {
+                    let lost = if counts.is_some() { 0 } else { *resources };
+                    self.tally.failed(&deployed.owner, failure.cause.word(), lost);
+                }
                 reports
                     .push(ModuleReport { resources: entries, ..deployed.report(instance.version, polled, at.wall).1 });
             }
