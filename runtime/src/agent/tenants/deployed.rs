@@ -206,6 +206,12 @@ impl Deployed {
         Some(&self.ready.get(&running.number)?.source.meters)
     }
 
+    /// The meters that a version is for that is tried out.
+    pub(super) fn tried_meters(&self) -> Option<&MeterFilter> {
+        let tried = self.deployment.life.trial().filter(|trial| trial.dry)?;
+        Some(&self.ready.get(&tried.instance.version)?.source.meters)
+    }
+
     /// Keeps what a version said of these inputs.
     pub(super) fn described(&mut self, version: u64, inputs: Vec<String>, gives: Arc<Gives>) {
         let described = self.described.entry(version).or_default();

@@ -19,7 +19,7 @@ use crate::discovery::{Resources, Snapshot, View};
 use crate::modules::deploying::Ready;
 use crate::modules::deployment::Key;
 use crate::modules::life::{Instance, Outcome, Ran, Run, StateId};
-use crate::pipeline::sinks::share::{Share, Shares};
+use crate::pipeline::sinks::share::{Portion, Share, Shares};
 use crate::pipeline::stamp::Stamper;
 use crate::pipeline::{Samples, Slot};
 use crate::sandbox::host::state::State;
@@ -39,8 +39,8 @@ pub(super) struct Answer {
     of: Arc<Resources>,
     /// Whether it is a transformer's.
     pub(super) converts: bool,
-    /// The sink in whose chain it stands, if it was handed what came to it there.
-    chain: Option<Arc<str>>,
+    /// Its place in a chain, if it was handed what came to it there.
+    chain: Option<Chained>,
     /// What was to run.
     run: Run,
     /// How it went.
@@ -49,6 +49,15 @@ pub(super) struct Answer {
     current: Option<Gave>,
     /// How many resources it was about.
     resources: u32,
+}
+
+/// A place in a chain.
+#[derive(Debug)]
+struct Chained {
+    /// The sink's whose chain it is.
+    sink: Arc<str>,
+    /// Samples that go nowhere unless they are transformed.
+    taken: u32,
 }
 
 /// What a version gave.
@@ -201,6 +210,11 @@ impl Job {
     }
 }
 
+/// How many there are of all meters.
+fn entries(samples: &[Samples]) -> u32 {
+    u32::try_from(samples.iter().map(|samples| samples.column.len()).sum::<usize>()).unwrap_or(u32::MAX)
+}
+
 /// How it went.
 fn outcome(polled: &Polled, converted: Option<&Converted>, resources: u32) -> Outcome {
     let nothing = polled.landed.is_empty() && converted.is_none_or(|converted| converted.landed.is_empty());
@@ -343,11 +357,10 @@ impl Agent {
 
     /// Has transformers in chains begin with what came to them there.
     pub(in crate::agent) fn begin_chained(&mut self, slot: &Slot) {
-        for (key, samples) in self.sinks.take_held() {
-            let count = samples.iter().map(|samples| samples.column.len()).sum::<usize>();
-            let count = u32::try_from(count).unwrap_or(u32::MAX);
-            if !self.begin_in_chain(&key, samples, count, slot) {
-                self.tenants.lose(&key, count);
+        for (key, portion) in self.sinks.take_held() {
+            let taken = entries(&portion.taken);
+            if !self.begin_in_chain(&key, portion, slot) {
+                self.tenants.lose(&key, taken);
             }
         }
         for (key, samples) in std::mem::take(&mut self.tenants.lost).into_iter().filter(|(_, samples)| *samples > 0) {
@@ -357,7 +370,7 @@ impl Agent {
     }
 
     /// Whether it begins; one that may not run, or is still at an earlier slot, does not.
-    fn begin_in_chain(&mut self, key: &Key, samples: Vec<Samples>, count: u32, slot: &Slot) -> bool {
+    fn begin_in_chain(&mut self, key: &Key, Portion { taken, passing }: Portion, slot: &Slot) -> bool {
         let (Some(sink), Some(deployed)) = (self.sinks.sink_of(key).cloned(), self.tenants.deployed.get_mut(key))
         else {
             return false;
@@ -371,6 +384,10 @@ impl Agent {
             return false;
         }
         Arc::make_mut(&mut deployed.names).reserve(&self.names);
+        let chained = Chained { sink, taken: entries(&taken) };
+        // Each version has what is for it.
+        let samples = [taken, passing].concat();
+        let count = entries(&samples);
         deployed.entries = count;
         let Some(deployed) = self.tenants.deployed.get(key) else { return false };
         let handed = Handed::of(deployed, samples, (slot.at, &slot.resources));
@@ -378,7 +395,7 @@ impl Agent {
         if jobs.0.is_none() && jobs.1.is_none() {
             return false;
         }
-        self.spawn(key.clone(), run, (slot.at, Arc::clone(&slot.resources)), count, jobs, Some(sink));
+        self.spawn(key.clone(), run, (slot.at, Arc::clone(&slot.resources)), count, jobs, Some(chained));
         true
     }
 
@@ -393,7 +410,8 @@ impl Agent {
             let projects = self.config.tenants.projects_of(&key.tenant);
             let guests = resources.guests_of(|project| projects.contains(project));
             let meters = deployed.and_then(Deployed::meters).cloned();
-            Some((key.clone(), Share { guests, meters }))
+            let tried = deployed.and_then(Deployed::tried_meters).cloned();
+            Some((key.clone(), Share { guests, meters, tried }))
         };
         Shares::of(self.sinks.deployed().filter_map(share))
     }
@@ -405,8 +423,7 @@ impl Agent {
             // It may have been removed meanwhile, and another one of its name be there.
             let found = self.tenants.deployed.get_mut(&key).filter(|deployed| deployed.number == number);
             let Some(deployed) = found else { continue };
-            let entries = samples.iter().map(|samples| samples.column.len()).sum::<usize>();
-            deployed.entries = u32::try_from(entries).unwrap_or(u32::MAX);
+            deployed.entries = entries(&samples);
             let Some(deployed) = self.tenants.deployed.get(&key) else { continue };
             let (entries, handed) = (deployed.entries, Handed::of(deployed, samples, (at, &resources)));
             let jobs = jobs(&run, |instance| self.convert(deployed, &ready, instance, &handed));
@@ -450,12 +467,12 @@ impl Agent {
         (at, of): (Moment, Arc<Resources>),
         resources: u32,
         jobs: Jobs,
-        chain: Option<Arc<str>>,
+        chain: Option<Chained>,
     ) {
         let Some(deployed) = self.tenants.deployed.get_mut(&key) else { return };
         deployed.busy = true;
         let (asked, number, converts) = (key.clone(), deployed.number, deployed.converts());
-        let chained = if chain.is_some() { resources } else { 0 };
+        let chained = chain.as_ref().map_or(0, |chained| chained.taken);
         let (first, then) = jobs;
         // Who waits for a server keeps nobody of its tenant from running.
         let asks = first.iter().chain(&then).any(|(_, ready, _)| ready.module.asks());
@@ -519,7 +536,7 @@ impl Agent {
         let (at, resources) = (first.at, Arc::clone(&first.of));
         // Of transformers there is one.
         let source = match &first.chain {
-            Some(sink) => Source::Chain(first.key.clone(), Arc::clone(sink)),
+            Some(Chained { sink, .. }) => Source::Chain(first.key.clone(), Arc::clone(sink)),
             None => Source::Tenants,
         };
         let most = answers.iter().map(Answer::given).sum();
@@ -536,8 +553,8 @@ impl Agent {
             let found = self.tenants.deployed.get_mut(&key).filter(|deployed| deployed.number == number);
             let Some(deployed) = found else {
                 removed = true;
-                if answer.chain.is_some() {
-                    self.tenants.lose(&key, answer.resources);
+                if let Some(Chained { taken, .. }) = answer.chain {
+                    self.tenants.lose(&key, taken);
                 }
                 continue;
             };
