@@ -14,6 +14,7 @@ mod service;
 mod signals;
 mod tenants;
 mod transforming;
+mod trying;
 
 use std::collections::BTreeSet;
 

@@ -297,6 +297,7 @@ fn alike(found: &[&Deployment], must: &BTreeMap<Key, model::Deployment>, rules: 
         let runs = match found.plan(rules, now) {
             Run::Nothing(_) => Runs::Nothing,
             Run::Current(_) => Runs::Current,
+            Run::DryRun { .. } => Runs::DryRun,
             Run::Trial { .. } => Runs::Trial,
         };
         assert_eq!(runs, must.runs(rules, now), "{found:?}");

@@ -111,6 +111,8 @@ pub struct Standing {
     pub version: u64,
     /// The version that is on trial.
     pub trial: Option<u64>,
+    /// The version that is tried out before its trial.
+    pub tried_out: Option<u64>,
     /// Why nothing runs, if so.
     pub idle: Option<Idle>,
 }
@@ -219,7 +221,8 @@ impl Tenants {
     }
 
     /// Has what is written run, and nothing that was written before and is not any more. What is another version of one
-    /// that runs is on trial beside it. What is written in these files and cannot be loaded goes on as it was.
+    /// that runs is tried out beside it and then on trial. What is written in these files and cannot be loaded goes on
+    /// as it was.
     pub fn follow(&mut self, written: Vec<Prepared>, failed: &BTreeSet<String>, around: &Around<'_>) {
         self.operators.clone_from(around.operators);
         let found: BTreeSet<Key> = written.iter().map(|prepared| prepared.key.clone()).collect();
@@ -325,7 +328,7 @@ impl Tenants {
         let mut longest: BTreeMap<Arc<str>, u64> = BTreeMap::new();
         for deployed in self.deployed.values() {
             let seconds = longest.entry(Arc::clone(&deployed.tenant)).or_insert(SAVED);
-            *seconds = deployed.interval().unwrap_or_default().max(*seconds);
+            *seconds = deployed.longest_interval().unwrap_or_default().max(*seconds);
         }
         let budget = self.admitted.budget();
         let node = Flow { rate: budget.node, seconds: longest.values().copied().max().unwrap_or(SAVED) };
@@ -340,12 +343,15 @@ impl Tenants {
     pub fn standing(&self, tenant: &str, name: &str, now: i64) -> Option<Standing> {
         let key = Key::new(tenant.parse().ok()?, name.parse().ok()?);
         let deployment = &self.deployed.get(&key)?.deployment;
-        let version = |of: &Arc<Version>| of.number;
         let idle = match deployment.plan(&self.rules, now) {
             Run::Nothing(idle) => Some(idle),
-            Run::Current(_) | Run::Trial { .. } => None,
+            Run::Current(_) | Run::DryRun { .. } | Run::Trial { .. } => None,
         };
-        Some(Standing { version: deployment.current().map(version)?, trial: deployment.on_trial().map(version), idle })
+        let trial = |dry: bool| {
+            let trial = deployment.life.trial().filter(|trial| trial.dry == dry);
+            trial.map(|trial| trial.instance.version)
+        };
+        Some(Standing { version: deployment.current()?.number, trial: trial(false), tried_out: trial(true), idle })
     }
 
     /// Has one run that there was not.

@@ -193,6 +193,12 @@ pub struct Row {
 pub enum Standing {
     /// It runs in every slot.
     Running,
+    /// It runs, and another version is tried out beside it.
+    #[serde(rename = "trying-out")]
+    TryingOut {
+        /// The version that is tried out.
+        version: u64,
+    },
     /// It runs, and another version is on trial.
     Trial {
         /// The version on trial.
@@ -330,7 +336,7 @@ pub struct Done {
     /// Whose it is, and its name.
     #[serde(flatten)]
     pub key: Key,
-    /// The version that runs now, or is on trial; none if there is none.
+    /// The version that runs now, or is tried out or on trial; none if there is none.
     pub version: Option<u64>,
     /// What is different now, each a sentence without its full stop; none if nothing is.
     pub changes: Vec<String>,

@@ -198,6 +198,7 @@ impl Page {
             (Run::Nothing(Idle::Quarantined { until, cause }), _) => {
                 Standing::Quarantined { until: Time(until), cause: cause.word().to_owned() }
             }
+            (_, Some(trial)) if trial.dry => Standing::TryingOut { version: trial.instance.version },
             (_, Some(trial)) => Standing::Trial {
                 version: trial.instance.version,
                 good: trial.good,

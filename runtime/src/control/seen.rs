@@ -182,7 +182,8 @@ impl Seen {
 
     /// What is said of a tenant's deployment.
     fn deployment(&self, name: &Arc<str>, tenant: &Arc<str>, now: i64) -> Option<Deployment> {
-        let Standing { version, trial, idle } = self.standing.get(&(Arc::clone(name), Arc::clone(tenant)))?;
+        let Standing { version, trial, tried_out, idle } =
+            self.standing.get(&(Arc::clone(name), Arc::clone(tenant)))?;
         let pause = match idle {
             Some(Idle::Paused) => Some(Pause { until: None, why: "somebody wants so".to_owned() }),
             Some(Idle::Quarantined { until, cause }) if *until > now => {
@@ -191,7 +192,7 @@ impl Seen {
             _ => None,
         };
         let fuel_per_second = self.admitted.get(tenant, name).map_or(0, Demand::per_second);
-        Some(Deployment { version: *version, trial: *trial, pause, fuel_per_second })
+        Some(Deployment { version: *version, trial: *trial, tried_out: *tried_out, pause, fuel_per_second })
     }
 
     /// How much tenants' modules may have; nothing where there are none.

@@ -115,6 +115,9 @@ pub struct Deployment {
     pub version: u64,
     /// The version that is on trial.
     pub trial: Option<u64>,
+    /// The version that is tried out before its trial.
+    #[serde(default)]
+    pub tried_out: Option<u64>,
     /// Why it does not run now, if so.
     pub pause: Option<Pause>,
     /// The fuel that it was admitted with, in a second.

@@ -100,8 +100,11 @@ fn deployments(status: &Status) -> Columns {
         let runs = match (&deployment.pause, deployment.trial) {
             (Some(Pause { until: Some(until), .. }), _) => format!("in {}", age(until.since(status.at))),
             (Some(_), _) => "paused".to_owned(),
-            (None, Some(trial)) => format!("version {} on trial", trial),
-            (None, None) => format!("version {}", deployment.version),
+            (None, Some(trial)) => format!("version {trial} on trial"),
+            (None, None) => match deployment.tried_out {
+                Some(tried) => format!("version {}, tries out {tried}", deployment.version),
+                None => format!("version {}", deployment.version),
+            },
         };
         table.row([
             format!("{}/{}", module.tenant, module.name),

@@ -8,8 +8,8 @@
 //! Looking for an odd guest by halves takes more fuel, and so do guests that came after a module was deployed. That is
 //! what is saved up of what others do not use; see [`ledger`](crate::sandbox::ledger).
 //!
-//! What is needed twice for a short time is not counted: by a version on trial, and by the one before it in the slot in
-//! which the trial fails.
+//! What is needed twice for a short time is not counted: by a version that is tried out or on trial, and by the one before
+//! it in the slot of the dry run, or in which the trial fails.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

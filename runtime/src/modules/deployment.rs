@@ -121,16 +121,24 @@ impl Deployment {
         self.current().into_iter().chain(self.on_trial())
     }
 
+    /// The version whose samples count as long as it does well: what is on trial and was tried out, else what is current.
+    pub fn leading(&self) -> Option<&Arc<Version>> {
+        let trial = self.life.trial().filter(|trial| !trial.dry);
+        trial.and_then(|trial| self.version(trial.instance.version)).or(self.current())
+    }
+
     /// With another version, on trial beside the current one. Its number is given here.
+    ///
+    /// What is ordered was tried out before. What is written in a file was not, so that comes first.
     ///
     /// It takes the place of one that is on trial already, and ends a quarantine; a pause goes on. When there are more
     /// than [`VERSIONS`], the oldest goes that neither runs nor is the next to go back to.
     pub fn deployed(&self, version: Version) -> Result<(Self, Vec<Change>), Refused> {
         let last = self.versions.iter().map(|version| version.number).max().unwrap_or_default();
         let number = last.checked_add(1).ok_or_else(|| Refused::NoNumber(self.key.clone()))?;
-        let mut next = self.clone();
+        let (mut next, was_tried_out) = (self.clone(), version.file.is_none());
         next.versions.push(Arc::new(Version { number, ..version }));
-        let changes = next.life.try_out(number);
+        let changes = next.life.try_out(number, was_tried_out);
         next.forget_oldest();
         Ok((next, changes))
     }
@@ -163,8 +171,8 @@ impl Deployment {
     }
 
     /// To any version that is kept: at once to one that can be gone back to, of which those that ran before it are
-    /// left to go back to after that; on trial with any other one, which has not shown that it works or was left
-    /// because it does not. One that is on trial ends.
+    /// left to go back to after that; any other one, which has not shown that it works or was left because it does
+    /// not, is tried out and on trial. One that is on trial ends.
     pub fn rolled_back_to(&self, number: u64) -> Result<(Self, Vec<Change>), Refused> {
         if self.version(number).is_none() {
             let kept: Vec<_> = self.versions.iter().map(|version| version.number.to_string()).collect();
@@ -179,7 +187,7 @@ impl Deployment {
         } else if self.life.earlier().contains(&number) {
             next.life.go_back(number)
         } else {
-            next.life.try_out(number)
+            next.life.try_out(number, false)
         };
         if changes.is_empty() {
             return Err(Refused::RunsAlready { key: self.key.clone(), version: number });

@@ -5,9 +5,16 @@
 //! a part, together with the states that it names, and drops all states that [`Life::states`] does not name; so a kill
 //! at any moment leaves it as it was before or after.
 //!
+//! # A dry run
+//!
+//! A new version that nobody tried out before is tried out in its first slot: it runs beside the version before it, on a
+//! copy of what that remembers, and whatever comes of it is dropped. If it does well, which is no worse than the version
+//! before it in the same slot, its trial begins with the next slot; if it fails it is given up at once. If it could not
+//! run, it is tried out in the slot after that.
+//!
 //! # A trial
 //!
-//! A new version runs on trial, on a copy of the state. While it does well its samples count, and the version before
+//! Then it runs on trial, on a copy of the state. While it does well its samples count, and the version before
 //! it does not run. When it fails in a slot, nothing of what it gave there counts; the version before it runs in that
 //! same slot, on the old state. So of each slot one version's samples land, and no slot is lost. After
 //! [`Rules::trial_slots`] good slots in a row the new version takes over with its state, and the old state is dropped;
@@ -17,7 +24,7 @@
 //!
 //! What ran before can be gone back to, at once and without a trial: it has shown that it works, and whoever goes back
 //! does so because the current version is bad. The state goes on: it begins as a copy of the current version's, so that
-//! no difference between two slots is lost. A version that never ran but on trial goes on trial again.
+//! no difference between two slots is lost. A version that never ran but on trial is tried out and goes on trial again.
 //!
 //! # Quarantine
 //!
@@ -30,13 +37,15 @@
 //!
 //! # What counts
 //!
-//! | outcome | in a trial | otherwise |
+//! | outcome | in a trial, or a dry run | otherwise |
 //! |---|---|---|
 //! | nothing failed | good | good |
 //! | some resources failed, others landed | good if not more of them than failed with the version before it | good |
 //! | all failed, and it is the module's own doing | a failure | a failing slot |
 //! | some or all failed, and it is the host's doing | does not count, and the version before it runs | does not count |
 //! | it did not run: no guests, no statistics | does not count | does not count |
+//!
+//! A dry run is neither a good slot of the trial nor one that failed. The version before it runs in it as ever.
 //!
 //! A module that fails for some resources and not for others is never paused: that would take away samples that are
 //! good. The sandbox bounds what looking for the odd ones costs. And what fails for a guest with the old version need
@@ -99,6 +108,9 @@ pub struct Instance {
 pub struct Trial {
     /// What is on trial.
     pub instance: Instance,
+    /// That it is tried out first: nothing of it counts, and it has no state yet.
+    #[serde(default)]
+    pub dry: bool,
     /// In how many slots it did well since it last failed.
     pub good: u32,
     /// In how many slots it failed.
@@ -127,7 +139,7 @@ impl Life {
 
     /// The states that are in use. All others of this deployment can go.
     pub fn states(&self) -> impl Iterator<Item = StateId> {
-        let trial = self.trial.as_ref().map(|trial| trial.instance.state);
+        let trial = self.trial.as_ref().filter(|trial| !trial.dry).map(|trial| trial.instance.state);
         std::iter::once(self.current.state).chain(trial)
     }
 
@@ -162,6 +174,7 @@ impl Life {
     /// What is to run now.
     pub(super) fn plan(&self, rules: &Rules, now: i64) -> Run {
         match &self.trial {
+            Some(Trial { instance, dry: true, .. }) => Run::DryRun { tried: *instance, current: self.current },
             Some(Trial { instance, .. }) => {
                 Run::Trial { trial: *instance, current: self.current, bar: self.standing.failing() }
             }
@@ -174,13 +187,15 @@ impl Life {
 
     /// What follows from how a slot went. Every change is told once.
     pub(super) fn outcome(&mut self, ran: &Ran, rules: &Rules, now: i64) -> Option<Change> {
-        let bar = self.standing.failing();
+        let before = self.standing.failing();
         let current = ran.current.filter(|(state, _)| *state == self.current.state).map(|(_, outcome)| outcome);
         if let Some(outcome) = current {
             self.standing.note(outcome, rules);
         }
         match (&self.trial, ran.trial) {
             (Some(trial), Some((state, outcome))) if trial.instance.state == state => {
+                // In a dry run both had the same slot.
+                let bar = if trial.dry { self.standing.failing() } else { before };
                 self.judge(outcome, current, bar, rules)
             }
             // Whoever is on trial has somebody to fall back on, whom nobody stops as long.
@@ -189,13 +204,16 @@ impl Life {
         }
     }
 
-    /// Puts a version on trial, in place of another one that is.
-    pub(super) fn try_out(&mut self, version: u64) -> Vec<Change> {
+    /// Puts a version on trial, in place of another one that is. Unless it was tried out already, that comes first.
+    pub(super) fn try_out(&mut self, version: u64, was_tried_out: bool) -> Vec<Change> {
         let mut changes = Vec::from_iter(self.give_up(GivenUp::Replaced));
         changes.extend(self.standing.release(Ended::AnotherVersion));
-        let trial = self.instance(version);
-        changes.push(Change::TrialBegun { trial, copy_of: self.current.state });
-        self.trial = Some(Trial { instance: trial, good: 0, failed: 0, untried: 0 });
+        let (instance, dry) = (self.instance(version), !was_tried_out);
+        changes.push(match dry {
+            true => Change::DryRunBegun { tried: instance, current: self.current },
+            false => Change::TrialBegun { trial: instance, copy_of: self.current.state },
+        });
+        self.trial = Some(Trial { instance, dry, good: 0, failed: 0, untried: 0 });
         changes
     }
 
@@ -246,7 +264,7 @@ impl Life {
         // With the current one these change, too.
         let Self { current, standing, trial, earlier, origins: _, host, next_state } = self;
         // Of these there are only as many as the rules let a version on trial fail.
-        let trial = trial.as_ref().map(|trial| (trial.instance, trial.failed));
+        let trial = trial.as_ref().map(|trial| (trial.instance, trial.dry, trial.failed));
         (current, standing.kept(), trial, earlier, host, next_state)
     }
 
@@ -260,6 +278,13 @@ impl Life {
         let trial = self.trial.as_mut()?;
         match outcome {
             Outcome::NotRun => None,
+            outcome if trial.dry && !outcome.falls_short(bar) => {
+                (trial.dry, trial.untried) = (false, 0);
+                Some(Change::DryRunPassed { trial: trial.instance, copy_of: self.current.state })
+            }
+            Outcome::Partly { cause, .. } | Outcome::Failed(cause) if trial.dry && is_its_own(cause) => {
+                self.give_up(GivenUp::FailedDryRun(cause))
+            }
             outcome if !outcome.falls_short(bar) => {
                 (trial.good, trial.untried) = (trial.good.saturating_add(1), 0);
                 (trial.good >= rules.trial_slots).then(|| self.promote(outcome, rules))?

@@ -335,6 +335,35 @@ fn what_another_version_does_not_take_passes_by() {
     assert_eq!(kinds.len(), 2, "{kinds:?}");
 }
 
+/// What passes by the version that runs is handed to the one that is tried out as well, and passes by all the same.
+#[test]
+fn what_is_tried_out_is_handed_what_is_for_it() {
+    let cloud = chained(ONE, "");
+    // Nothing of these meters comes to it.
+    deploy(&cloud, "parts", "unit_conversion", "memory", &renaming("acme.one"));
+    let daemon = cloud.folder.start("run");
+    cloud.slots(2);
+    let forging = json!({"pattern": "*", "meter": "cpu.forged", "parts": ["left"]});
+    deploy(&cloud, "parts", "parting", "cpu", &forging);
+    daemon.signal(Signal::HUP);
+    said(&daemon, "version 2 is given up, and 1 goes on: it failed with forged when it was tried out");
+    deploy(&cloud, "parts", "unit_conversion", "cpu", &renaming("acme.one"));
+    daemon.signal(Signal::HUP);
+    said(&daemon, "version 3 has passed its trial and takes the place of 1");
+    assert_eq!(not_running(&cloud, "acme/parts"), 0, "{}", daemon.log());
+    daemon.end();
+    let (one, plain, ours) = (meters(&cloud, "one"), meters(&cloud, "plain"), cloud.guests_of(0..2));
+    let last = plain.keys().map(|(slot, _)| slot).max().unwrap();
+    let mut kinds: Vec<&str> = Vec::new();
+    for at in plain.keys().filter(|(slot, id)| slot != last && ours.contains(&**id)) {
+        let found = one.get(at).unwrap_or_else(|| panic!("nothing of {at:?}"));
+        assert_eq!(found.len(), 1, "{found:?} of {at:?}");
+        kinds.push(&found[0]);
+    }
+    kinds.dedup();
+    assert_eq!(kinds, ["cpu", "acme.one"]);
+}
+
 #[test]
 fn another_kind_of_module_is_refused() {
     let cloud = chained(ONE, "");

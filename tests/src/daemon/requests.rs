@@ -347,7 +347,7 @@ fn requests_are_made_once_and_paid_for_first() {
     let asked = often.seen().len();
     deploy(&cloud, cloud.single(), "often", &grants, &many, "deadline: 30s");
     daemon.signal(Signal::HUP);
-    said(&daemon, "Deployment: version 2 is on trial.");
+    said(&daemon, "Deployment: version 2 did well when it was tried out, and is on trial.");
     cloud.slots(2);
     let log = daemon.end();
     assert!(often.seen().len() <= asked + 2, "{asked} and then {}", often.seen().len());

@@ -174,7 +174,7 @@ fn whoever_fails_costs_nobody_else() {
     }
 }
 
-/// Another version is on trial, and takes over; one that fails does not, and no slot is lost.
+/// Another version is tried out and on trial, and takes over; one that fails does not, and no slot is lost.
 #[test]
 fn another_version_loses_no_slot() {
     let cloud = Cloud::new("");
@@ -183,11 +183,11 @@ fn another_version_loses_no_slot() {
     cloud.slots(2);
     cloud.deploy("acme", "probe", "resources", &format!("{PROBE}\nconfig: {{parts: [new]}}"));
     daemon.signal(Signal::HUP);
-    said(&daemon, "Deployment: version 2 is on trial.");
+    said(&daemon, "Deployment: version 2 did well when it was tried out, and is on trial.");
     said(&daemon, "Deployment: version 2 has passed its trial and takes the place of 1.");
     cloud.deploy("acme", "probe", "resources", &format!("{PROBE}\nconfig: nonsense"));
     daemon.signal(Signal::HUP);
-    said(&daemon, "Deployment: version 3 is on trial.");
+    said(&daemon, "Deployment: version 3 is tried out beside 2, and nothing of it counts.");
     said(&daemon, "Deployment: version 3 is given up, and 2 goes on: it failed with");
     cloud.slots(2);
     daemon.end();
@@ -205,7 +205,7 @@ fn what_is_taken_back_and_what_is_broken_cost_no_slot() {
     cloud.slots(2);
     cloud.deploy("acme", "probe", "resources", &format!("{PROBE}\nconfig: {{parts: [new]}}"));
     daemon.signal(Signal::HUP);
-    said(&daemon, "Deployment: version 2 is on trial.");
+    said(&daemon, "Deployment: version 2 did well when it was tried out, and is on trial.");
     cloud.deploy("acme", "probe", "resources", PROBE);
     cloud.folder.write(&format!("deployments.d/other-{}.yaml", &cloud.single()[..4]), "tenant: [");
     daemon.signal(Signal::HUP);
@@ -470,7 +470,7 @@ fn transformers_see_what_is_their_tenants() {
     // With two inputs there is no one name; one of them is known only when it comes.
     cloud.deploy("acme", "growth", "delta", &growth("cpu, probe.up"));
     daemon.signal(Signal::HUP);
-    said(&daemon, "Deployment: version 2 is on trial.");
+    said(&daemon, "Deployment: version 2 is tried out beside 1, and nothing of it counts.");
     said(&daemon, "Deployment: version 2 is given up, and 1 goes on: it failed with");
     cloud.slots(2);
     daemon.end();
@@ -506,7 +506,7 @@ fn what_is_written_has_a_quota() {
     // Another version of what is there takes no more room.
     cloud.deploy("acme", "third", "resources", &format!("{PROBE}\nconfig: {{parts: [own]}}"));
     daemon.signal(Signal::HUP);
-    said(&daemon, "Deployment: version 2 is on trial.");
+    said(&daemon, "Deployment: version 2 is tried out beside 1, and nothing of it counts.");
     let words = "first-acme.yaml:2:1: error: acme/first does not run: there is no room for this in acme: with it \
                  there would be 3 deployments, 2 are used, 0 are free, and 2 is the limit. Remove a deployment, or raise \
                  tenants.acme.deployments";

@@ -19,7 +19,11 @@ fn deploy_failing(mark: u64) -> Meanwhile {
 }
 
 fn write(mark: u64) -> Meanwhile {
-    Meanwhile::Reload(vec![(0, Some(Written::Program(program(mark, NEVER))), false)])
+    write_failing(mark, NEVER)
+}
+
+fn write_failing(mark: u64, fails: (u64, u64)) -> Meanwhile {
+    Meanwhile::Reload(vec![(0, Some(Written::Program(program(mark, fails))), false)])
 }
 
 fn order(wish: Wish) -> Meanwhile {
@@ -37,6 +41,30 @@ fn slots(count: usize) -> impl Iterator<Item = Event> {
 #[test]
 fn what_is_written_is_not_ordered_otherwise() {
     follow([write(1), deploy(2), order(Wish::Remove)].map(Event::Meanwhile).to_vec());
+}
+
+/// It runs beside the one before it, and nothing of it counts; then it goes on with what that one remembers.
+#[test]
+fn what_is_written_is_tried_out_first() {
+    let first = [Event::Meanwhile(write(1))].into_iter().chain(slots(2));
+    let second = [Event::Meanwhile(write(2))].into_iter().chain(slots(5));
+    let failing = [Event::Meanwhile(write_failing(3, ALWAYS))].into_iter().chain(slots(2));
+    follow(first.chain(second).chain(failing).collect());
+}
+
+/// Whatever becomes of the slot in which it is tried out.
+#[test]
+fn what_was_tried_out_remembers_what_is_there() {
+    let dry = |slot: Slot| [Event::Meanwhile(write(2)), Event::Slot(slot)].into_iter();
+    let lost = Slot { kept: (true, false), ..slot(Vec::new()) };
+    let killed = Slot { killed: true, ..slot(Vec::new()) };
+    let again = slot(vec![write(3)]);
+    for dry in [dry(lost), dry(killed), dry(again)] {
+        for then in [Event::Restart(End::Killed), Event::Restart(End::Behind), Event::Wait(1)] {
+            let first = [Event::Meanwhile(write(1))].into_iter().chain(slots(2));
+            follow(first.chain(dry.clone()).chain([then]).chain(slots(3)).collect());
+        }
+    }
 }
 
 /// Whatever came first: what is in a file ends with the file.

@@ -50,6 +50,8 @@ pub struct Instance {
     id: u64,
     /// Those that its state is a copy of a copy of, the last one last.
     ancestors: Vec<u64>,
+    /// That it is only tried out, and has no state yet.
+    dry: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +82,7 @@ struct Slots {
 pub enum Runs {
     Nothing,
     Current,
+    DryRun,
     Trial,
 }
 
@@ -89,8 +92,10 @@ struct UnderWay {
     second: u64,
     trial: Option<Ran>,
     current: Ran,
-    /// All that there was when it began.
+    /// All that had a state when it began.
     there: BTreeSet<u64>,
+    /// Whether nothing counts of what is on trial.
+    dry: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -200,6 +205,11 @@ impl Deployment {
         std::iter::once(&self.current).chain(&self.trial)
     }
 
+    /// Those that have a state.
+    fn remembering(&self) -> impl Iterator<Item = &Instance> {
+        self.instances().filter(|instance| !instance.dry)
+    }
+
     /// What is not forgotten with a restart.
     fn lasting(&self) -> Self {
         Self { slots: Slots::default(), ..self.clone() }
@@ -209,8 +219,8 @@ impl Deployment {
         if self.paused {
             return Runs::Nothing;
         }
-        if self.trial.is_some() {
-            return Runs::Trial;
+        if let Some(trial) = &self.trial {
+            return if trial.dry { Runs::DryRun } else { Runs::Trial };
         }
         let pause = rules.first_pause.saturating_mul(1 << self.pauses.saturating_sub(1)).min(rules.longest_pause);
         let pauses = |since: i64| since <= now && now < since + i64::try_from(pause.as_nanos()).unwrap();
@@ -238,10 +248,13 @@ impl Deployment {
         if let Some(good) = current {
             self.note(good, rules);
         }
-        match (&self.trial, trial) {
+        match (&mut self.trial, trial) {
             (Some(on_trial), Some((id, good))) if on_trial.id == id => {
                 if !good {
                     self.trial = None;
+                    return;
+                }
+                if std::mem::take(&mut on_trial.dry) {
                     return;
                 }
                 self.slots.trial += 1;
@@ -283,11 +296,16 @@ impl Model {
     fn instance(&mut self, version: u64, from: Option<&Instance>) -> Instance {
         self.ids += 1;
         let ancestors = from.map_or_else(Vec::new, |from| [&from.ancestors[..], &[from.id]].concat());
+        self.copy(self.ids, from.map(|from| from.id));
+        Instance { version, id: self.ids, ancestors, dry: false }
+    }
+
+    /// The state of one begins as a copy of another's.
+    fn copy(&mut self, id: u64, from: Option<u64>) {
         for trails in [&mut self.trails, &mut self.kept] {
-            let trail = from.map_or(0, |from| trails[&from.id]);
-            trails.insert(self.ids, trail);
+            let trail = from.map_or(0, |from| trails[&from]);
+            trails.insert(id, trail);
         }
-        Instance { version, id: self.ids, ancestors }
     }
 
     fn new_deployment(&mut self, program: Program, written: bool) -> Deployment {
@@ -304,10 +322,16 @@ impl Model {
         }
     }
 
-    fn try_out(&mut self, deployment: &mut Deployment, version: u64) {
+    /// What was ordered was tried out before.
+    fn try_out(&mut self, deployment: &mut Deployment, version: u64, is_ordered: bool) {
         deployment.release();
         deployment.slots.trial = 0;
-        deployment.trial = Some(self.instance(version, Some(&deployment.current)));
+        let trial = self.instance(version, Some(&deployment.current));
+        if !is_ordered {
+            self.trails.remove(&trial.id);
+            self.kept.remove(&trial.id);
+        }
+        deployment.trial = Some(Instance { dry: !is_ordered, ..trial });
     }
 
     fn go_back(&mut self, deployment: &mut Deployment, version: u64) {
@@ -333,7 +357,7 @@ impl Model {
         }
         let number = deployment.versions.last().unwrap().number + 1;
         deployment.versions.push(Version { number, program, written });
-        self.try_out(deployment, number);
+        self.try_out(deployment, number, !written);
         deployment.forget_oldest();
         true
     }
@@ -359,7 +383,7 @@ impl Model {
             if deployment.earlier.contains(&number) {
                 self.go_back(deployment, number);
             } else {
-                self.try_out(deployment, number);
+                self.try_out(deployment, number, false);
             }
             Ok(())
         }
@@ -472,14 +496,14 @@ impl Model {
             if self.under_way.contains_key(key) || runs == Runs::Nothing {
                 continue;
             }
-            let ran = |instance: &Instance| Ran {
-                id: instance.id,
-                program: deployment.program(instance),
-                trail: self.trails[&instance.id],
+            let ran = |instance: &Instance| {
+                let state = if instance.dry { &deployment.current } else { instance };
+                Ran { id: instance.id, program: deployment.program(instance), trail: self.trails[&state.id] }
             };
             let trial = deployment.trial.as_ref().map(ran);
-            let there = deployment.instances().map(|instance| instance.id).collect();
-            let under_way = UnderWay { second, trial, current: ran(&deployment.current), there };
+            let there = deployment.remembering().map(|instance| instance.id).collect();
+            let under_way =
+                UnderWay { second, trial, current: ran(&deployment.current), there, dry: runs == Runs::DryRun };
             self.under_way.insert(key.clone(), under_way);
         }
     }
@@ -487,23 +511,28 @@ impl Model {
     /// All slots that are under way end. What has to come of them.
     pub fn land(&mut self, rules: &Rules) -> BTreeMap<(Key, u64), Lands> {
         let mut landed = BTreeMap::new();
-        for (key, UnderWay { second, trial, current, there }) in std::mem::take(&mut self.under_way) {
+        for (key, UnderWay { second, trial, current, there, dry }) in std::mem::take(&mut self.under_way) {
             let good = |ran: &Ran| !ran.program.fails(second);
             let trial_went = trial.as_ref().map(|trial| (trial.id, good(trial)));
-            let falls_back = trial_went.is_none_or(|(_, good)| !good);
+            let falls_back = dry || trial_went.is_none_or(|(_, good)| !good);
             let current_went = falls_back.then(|| (current.id, good(&current)));
             let lands = if falls_back { Some(current).filter(good) } else { trial };
-            let deployment = self.running.get_mut(&key).unwrap();
+            let mut deployment = self.running.remove(&key).unwrap();
             let before = deployment.lasting();
             let now = i64::try_from(second).unwrap() * wasmeter::clock::SECOND;
             deployment.went(trial_went, current_went, rules, now);
             if deployment.lasting() != before {
                 self.unsaved.insert(key.clone());
             }
+            let was_dry = before.trial.is_some_and(|trial| trial.dry);
+            if let Some(trial) = deployment.trial.as_ref().filter(|trial| was_dry && !trial.dry) {
+                self.copy(trial.id, Some(deployment.current.id));
+            }
+            let deployment = self.running.entry(key.clone()).or_insert(deployment);
             let Some(Ran { id, program, trail }) = lands else { continue };
             landed.insert((key.clone(), second), Lands { module: program.module, trail });
             // Whoever began as a copy while this ran goes on from what it left.
-            for instance in deployment.instances() {
+            for instance in deployment.remembering() {
                 let began = !there.contains(&instance.id) && instance.ancestors.contains(&id);
                 if began || instance.id == id {
                     self.trails.insert(instance.id, program.follow(trail, second));
@@ -515,7 +544,7 @@ impl Model {
 
     /// What was measured is kept.
     pub fn keep(&mut self) {
-        let live: BTreeSet<u64> = self.running.values().flat_map(Deployment::instances).map(|one| one.id).collect();
+        let live: BTreeSet<u64> = self.running.values().flat_map(Deployment::remembering).map(|one| one.id).collect();
         self.trails.retain(|id, _| live.contains(id));
         self.memory_before = self.memory.clone();
         // Only what is otherwise than before is written, and nothing about whoever remembers nothing yet.
@@ -559,7 +588,7 @@ impl Model {
         self.trails.clear();
         for deployment in self.running.values() {
             let known = |id: &u64| self.memory.get(id).copied();
-            for instance in deployment.instances() {
+            for instance in deployment.remembering() {
                 let copied = || instance.ancestors.iter().rev().find_map(known);
                 // What is only known of its copy is what that has.
                 let copy = || deployment.trial.as_ref().and_then(|trial| known(&trial.id));

@@ -114,8 +114,8 @@ impl Deployed {
         deployed
     }
 
-    /// The deployment as it is once this version is to run, if that makes a difference: it is on trial, or what runs
-    /// goes on without another one that is.
+    /// The deployment as it is once this version is to run, if that makes a difference: it is on trial, or is tried out
+    /// for one, or what runs goes on without another one that is.
     pub fn followed(&self, version: &Version) -> Option<Result<(Deployment, Vec<Change>), Refused>> {
         let Self { deployment, .. } = self;
         let is_like = |running: Option<&Arc<Version>>| running.is_some_and(|running| running.is_like(version));
@@ -133,9 +133,26 @@ impl Deployed {
     /// copied.
     pub(super) fn go_on(&mut self, next: Deployment, changes: &[Change], ready: Option<Arc<Ready>>) {
         self.deployment = next;
+        self.copy_states(changes);
+        for change in changes {
+            let (Change::DryRunBegun { tried: new, .. }
+            | Change::TrialBegun { trial: new, .. }
+            | Change::RolledBack { current: new, .. }) = change
+            else {
+                continue;
+            };
+            if let Some(ready) = &ready {
+                self.ready.insert(new.version, Arc::clone(ready));
+            }
+        }
+        self.tidy();
+    }
+
+    /// Copies states that begin as copies by these changes.
+    pub(super) fn copy_states(&mut self, changes: &[Change]) {
         for change in changes {
             let (instance, from) = match change {
-                Change::TrialBegun { trial, copy_of } => (trial, *copy_of),
+                Change::DryRunPassed { trial, copy_of } | Change::TrialBegun { trial, copy_of } => (trial, *copy_of),
                 Change::RolledBack { current, before } => (current, before.state),
                 _ => continue,
             };
@@ -143,11 +160,7 @@ impl Deployed {
                 let state = states.get(&from).cloned().unwrap_or_default();
                 states.insert(instance.state, state);
             }
-            if let Some(ready) = &ready {
-                self.ready.insert(instance.version, Arc::clone(ready));
-            }
         }
-        self.tidy();
     }
 
     /// Lets go of states and modules that nothing runs on any more.
@@ -189,8 +202,14 @@ impl Deployed {
 
     /// The meters that what runs next is for, if it can run: what is on trial, else what is current.
     pub(super) fn meters(&self) -> Option<&MeterFilter> {
-        let running = self.deployment.on_trial().or(self.deployment.current())?;
+        let running = self.deployment.leading()?;
         Some(&self.ready.get(&running.number)?.source.meters)
+    }
+
+    /// The meters that a version is for that is tried out.
+    pub(super) fn tried_meters(&self) -> Option<&MeterFilter> {
+        let tried = self.deployment.life.trial().filter(|trial| trial.dry)?;
+        Some(&self.ready.get(&tried.instance.version)?.source.meters)
     }
 
     /// Keeps what a version said of these inputs.
@@ -240,8 +259,14 @@ impl Deployed {
 
     /// Seconds from slot to slot: those of what is on trial, else of what is current. None if it cannot run.
     pub fn interval(&self) -> Option<u64> {
-        let running = self.deployment.on_trial().or(self.deployment.current())?;
+        let running = self.deployment.leading()?;
         (!self.is_broken()).then_some(running.interval)
+    }
+
+    /// The most seconds from slot to slot that there may be without anybody's doing. None if it cannot run.
+    pub fn longest_interval(&self) -> Option<u64> {
+        let longest = self.deployment.running().map(|version| version.interval).max()?;
+        (!self.is_broken()).then_some(longest)
     }
 
     /// Whether its current version cannot run.

@@ -11,7 +11,7 @@ use crate::sandbox::host::state::State;
 use crate::sandbox::{Cause, Failure};
 
 /// Room for what tenants' modules remember.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Room {
     /// Bytes for all of them together.
     most: usize,

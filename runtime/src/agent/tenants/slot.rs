@@ -19,7 +19,7 @@ use crate::discovery::{Resources, Snapshot, View};
 use crate::modules::deploying::Ready;
 use crate::modules::deployment::Key;
 use crate::modules::life::{Instance, Outcome, Ran, Run, StateId};
-use crate::pipeline::sinks::share::{Share, Shares};
+use crate::pipeline::sinks::share::{Portion, Share, Shares};
 use crate::pipeline::stamp::Stamper;
 use crate::pipeline::{Samples, Slot};
 use crate::sandbox::host::state::State;
@@ -39,8 +39,8 @@ pub(super) struct Answer {
     of: Arc<Resources>,
     /// Whether it is a transformer's.
     pub(super) converts: bool,
-    /// The sink in whose chain it stands, if it was handed what came to it there.
-    chain: Option<Arc<str>>,
+    /// Its place in a chain, if it was handed what came to it there.
+    chain: Option<Chained>,
     /// What was to run.
     run: Run,
     /// How it went.
@@ -51,9 +51,19 @@ pub(super) struct Answer {
     resources: u32,
 }
 
+/// A place in a chain.
+#[derive(Debug)]
+struct Chained {
+    /// The sink's whose chain it is.
+    sink: Arc<str>,
+    /// Samples that go nowhere unless they are transformed.
+    taken: u32,
+}
+
 /// What a version gave.
 #[derive(Debug)]
 struct Gave {
+    /// The version, with the state that it ran on.
     instance: Instance,
     /// What ran, whatever was deployed since.
     ready: Arc<Ready>,
@@ -87,9 +97,28 @@ struct Left {
 // === impl Answer ===
 
 impl Answer {
-    /// Whether what is on trial failed it in this slot.
+    /// Whether nothing counts of what is on trial: it failed in this slot, or is only tried out.
     fn falls_back(&self) -> bool {
         self.ran.trial.is_some_and(|(_, outcome)| self.run.falls_back(outcome))
+    }
+
+    async fn run_trial(&mut self, job: Option<InstanceJob>) {
+        let Some(trial) = self.run.on_trial() else { return };
+        let Some((instance, ready, job)) = job else {
+            // What is not ready since the last start would be on trial for ever.
+            self.ran.trial = Some((trial.state, Outcome::Failed(Cause::Host)));
+            return;
+        };
+        let (polled, converted) = job.run().await;
+        self.ran.trial = Some((trial.state, outcome(&polled, converted.as_ref(), self.resources)));
+        self.trial = Some(Gave { instance, ready, polled, converted });
+    }
+
+    async fn run_current(&mut self, job: Option<InstanceJob>) {
+        let Some((instance, ready, job)) = job else { return };
+        let (polled, converted) = job.run().await;
+        self.ran.current = Some((instance.state, outcome(&polled, converted.as_ref(), self.resources)));
+        self.current = Some(Gave { instance, ready, polled, converted });
     }
 
     /// Whether any version of it would remember something else than it did.
@@ -116,9 +145,15 @@ impl Answer {
         {
             self.ran.current = Some((gave.instance.state, outcome));
         }
+        // What is only tried out takes none of it.
+        if let (Run::DryRun { tried, .. }, Some(gave)) = (self.run, &mut self.trial)
+            && let Some(outcome) = gave.fit(&mut room.clone(), deployed, resources)
+        {
+            self.ran.trial = Some((tried.state, outcome));
+        }
     }
 
-    /// What of it counts, if anything does, and what failed its trial and does not.
+    /// What of it counts, if anything does, and what failed its trial or was tried out, and does not.
     fn counts(self) -> (Option<Gave>, Option<Gave>) {
         if self.falls_back() { (self.current, self.trial) } else { (self.trial.or(self.current), None) }
     }
@@ -175,6 +210,11 @@ impl Job {
     }
 }
 
+/// How many there are of all meters.
+fn entries(samples: &[Samples]) -> u32 {
+    u32::try_from(samples.iter().map(|samples| samples.column.len()).sum::<usize>()).unwrap_or(u32::MAX)
+}
+
 /// How it went.
 fn outcome(polled: &Polled, converted: Option<&Converted>, resources: u32) -> Outcome {
     let nothing = polled.landed.is_empty() && converted.is_none_or(|converted| converted.landed.is_empty());
@@ -217,14 +257,17 @@ impl Deployed {
     }
 }
 
-/// The version on trial, if there is one, and the current one.
-type Jobs = (Option<(Instance, Arc<Ready>, Job)>, Option<(Instance, Arc<Ready>, Job)>);
+/// The version on trial, if there is one, and the current one, each with the state that it runs on.
+type Jobs = (Option<InstanceJob>, Option<InstanceJob>);
+
+type InstanceJob = (Instance, Arc<Ready>, Job);
 
 fn jobs(run: &Run, job: impl Fn(&Instance) -> Option<(Arc<Ready>, Job)>) -> Jobs {
     let job = |instance: Instance| job(&instance).map(|(ready, job)| (instance, ready, job));
     match run {
         Run::Nothing(_) => (None, None),
         Run::Current(current) => (None, job(*current)),
+        Run::DryRun { tried, current } => (job(Instance { state: current.state, ..*tried }), job(*current)),
         Run::Trial { trial, current, .. } => (job(*trial), job(*current)),
     }
 }
@@ -314,11 +357,10 @@ impl Agent {
 
     /// Has transformers in chains begin with what came to them there.
     pub(in crate::agent) fn begin_chained(&mut self, slot: &Slot) {
-        for (key, samples) in self.sinks.take_held() {
-            let count = samples.iter().map(|samples| samples.column.len()).sum::<usize>();
-            let count = u32::try_from(count).unwrap_or(u32::MAX);
-            if !self.begin_in_chain(&key, samples, count, slot) {
-                self.tenants.lose(&key, count);
+        for (key, portion) in self.sinks.take_held() {
+            let taken = entries(&portion.taken);
+            if !self.begin_in_chain(&key, portion, slot) {
+                self.tenants.lose(&key, taken);
             }
         }
         for (key, samples) in std::mem::take(&mut self.tenants.lost).into_iter().filter(|(_, samples)| *samples > 0) {
@@ -328,7 +370,7 @@ impl Agent {
     }
 
     /// Whether it begins; one that may not run, or is still at an earlier slot, does not.
-    fn begin_in_chain(&mut self, key: &Key, samples: Vec<Samples>, count: u32, slot: &Slot) -> bool {
+    fn begin_in_chain(&mut self, key: &Key, Portion { taken, passing }: Portion, slot: &Slot) -> bool {
         let (Some(sink), Some(deployed)) = (self.sinks.sink_of(key).cloned(), self.tenants.deployed.get_mut(key))
         else {
             return false;
@@ -342,6 +384,10 @@ impl Agent {
             return false;
         }
         Arc::make_mut(&mut deployed.names).reserve(&self.names);
+        let chained = Chained { sink, taken: entries(&taken) };
+        // Each version has what is for it.
+        let samples = [taken, passing].concat();
+        let count = entries(&samples);
         deployed.entries = count;
         let Some(deployed) = self.tenants.deployed.get(key) else { return false };
         let handed = Handed::of(deployed, samples, (slot.at, &slot.resources));
@@ -349,7 +395,7 @@ impl Agent {
         if jobs.0.is_none() && jobs.1.is_none() {
             return false;
         }
-        self.spawn(key.clone(), run, (slot.at, Arc::clone(&slot.resources)), count, jobs, Some(sink));
+        self.spawn(key.clone(), run, (slot.at, Arc::clone(&slot.resources)), count, jobs, Some(chained));
         true
     }
 
@@ -364,7 +410,8 @@ impl Agent {
             let projects = self.config.tenants.projects_of(&key.tenant);
             let guests = resources.guests_of(|project| projects.contains(project));
             let meters = deployed.and_then(Deployed::meters).cloned();
-            Some((key.clone(), Share { guests, meters }))
+            let tried = deployed.and_then(Deployed::tried_meters).cloned();
+            Some((key.clone(), Share { guests, meters, tried }))
         };
         Shares::of(self.sinks.deployed().filter_map(share))
     }
@@ -376,8 +423,7 @@ impl Agent {
             // It may have been removed meanwhile, and another one of its name be there.
             let found = self.tenants.deployed.get_mut(&key).filter(|deployed| deployed.number == number);
             let Some(deployed) = found else { continue };
-            let entries = samples.iter().map(|samples| samples.column.len()).sum::<usize>();
-            deployed.entries = u32::try_from(entries).unwrap_or(u32::MAX);
+            deployed.entries = entries(&samples);
             let Some(deployed) = self.tenants.deployed.get(&key) else { continue };
             let (entries, handed) = (deployed.entries, Handed::of(deployed, samples, (at, &resources)));
             let jobs = jobs(&run, |instance| self.convert(deployed, &ready, instance, &handed));
@@ -421,12 +467,12 @@ impl Agent {
         (at, of): (Moment, Arc<Resources>),
         resources: u32,
         jobs: Jobs,
-        chain: Option<Arc<str>>,
+        chain: Option<Chained>,
     ) {
         let Some(deployed) = self.tenants.deployed.get_mut(&key) else { return };
         deployed.busy = true;
         let (asked, number, converts) = (key.clone(), deployed.number, deployed.converts());
-        let chained = if chain.is_some() { resources } else { 0 };
+        let chained = chain.as_ref().map_or(0, |chained| chained.taken);
         let (first, then) = jobs;
         // Who waits for a server keeps nobody of its tenant from running.
         let asks = first.iter().chain(&then).any(|(_, ready, _)| ready.module.asks());
@@ -440,23 +486,15 @@ impl Agent {
             let (ran, trial, current) = (Ran::default(), None, None);
             let mut answer =
                 Answer { key: asked, number, at, of, converts, chain, run, ran, trial, current, resources };
-            match (first, run) {
-                (Some((instance, ready, job)), _) => {
-                    let (polled, converted) = job.run().await;
-                    answer.ran.trial = Some((instance.state, outcome(&polled, converted.as_ref(), resources)));
-                    answer.trial = Some(Gave { instance, ready, polled, converted });
+            if let Run::DryRun { .. } = run {
+                // What counts has what there is of fuel before what does not.
+                answer.run_current(then).await;
+                answer.run_trial(first).await;
+            } else {
+                answer.run_trial(first).await;
+                if answer.ran.trial.is_none_or(|(_, outcome)| run.falls_back(outcome)) {
+                    answer.run_current(then).await;
                 }
-                // What is not ready since the last start would be on trial for ever.
-                (None, Run::Trial { trial, .. }) => {
-                    answer.ran.trial = Some((trial.state, Outcome::Failed(Cause::Host)));
-                }
-                (None, _) => {}
-            }
-            let falls_back = answer.ran.trial.is_none_or(|(_, outcome)| answer.run.falls_back(outcome));
-            if let Some((instance, ready, job)) = then.filter(|_| falls_back) {
-                let (polled, converted) = job.run().await;
-                answer.ran.current = Some((instance.state, outcome(&polled, converted.as_ref(), resources)));
-                answer.current = Some(Gave { instance, ready, polled, converted });
             }
             answer
         };
@@ -498,7 +536,7 @@ impl Agent {
         let (at, resources) = (first.at, Arc::clone(&first.of));
         // Of transformers there is one.
         let source = match &first.chain {
-            Some(sink) => Source::Chain(first.key.clone(), Arc::clone(sink)),
+            Some(Chained { sink, .. }) => Source::Chain(first.key.clone(), Arc::clone(sink)),
             None => Source::Tenants,
         };
         let most = answers.iter().map(Answer::given).sum();
@@ -515,8 +553,8 @@ impl Agent {
             let found = self.tenants.deployed.get_mut(&key).filter(|deployed| deployed.number == number);
             let Some(deployed) = found else {
                 removed = true;
-                if answer.chain.is_some() {
-                    self.tenants.lose(&key, answer.resources);
+                if let Some(Chained { taken, .. }) = answer.chain {
+                    self.tenants.lose(&key, taken);
                 }
                 continue;
             };
@@ -526,6 +564,7 @@ impl Agent {
                 self.tenants.unsaved.insert(key.clone());
             }
             deployed.deployment = next;
+            deployed.copy_states(&changed);
             let has_changed = !changed.is_empty();
             if has_changed {
                 let why = answer.why();
@@ -536,7 +575,11 @@ impl Agent {
             let (entries, run, is_chained) = (answer.resources, answer.run, answer.chain.is_some());
             let (counts, fallen) = answer.counts();
             if let Some(Gave { instance, polled, .. }) = fallen {
-                self.tally.all_failed(&deployed.owner, &polled.failures);
+                // Nothing is left out by this where the version before it ran.
+                for (failure, resources) in &polled.failures {
+                    let lost = if counts.is_some() { 0 } else { *resources };
+                    self.tally.failed(&deployed.owner, failure.cause.word(), lost);
+                }
                 reports
                     .push(ModuleReport { resources: entries, ..deployed.report(instance.version, polled, at.wall).1 });
             }

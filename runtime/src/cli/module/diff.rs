@@ -115,7 +115,9 @@ fn sides(shown: &Shown, versions: &[u64], file: Option<Side>) -> Result<(Side, S
         (_, Some(_), ..) => Err("a file is compared with one version: leave out the other one".to_owned()),
         ([from, to], None, ..) => Ok((whole(*from)?, whole(*to)?)),
         ([number], None, ..) => Ok((whole(*number)?, whole(current)?)),
-        (_, None, Standing::Trial { version, .. }, _) => Ok((whole(current)?, whole(*version)?)),
+        (_, None, Standing::TryingOut { version } | Standing::Trial { version, .. }, _) => {
+            Ok((whole(current)?, whole(*version)?))
+        }
         (_, None, _, [before, ..]) => Ok((whole(*before)?, whole(current)?)),
         (_, None, _, []) => {
             Err(format!("nothing ran before version {current} of {key}: name two versions, or a file with --file FILE"))

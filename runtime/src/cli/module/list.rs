@@ -174,6 +174,7 @@ fn state(row: &Row) -> String {
     match &row.state {
         Standing::Running if row.failing.is_empty() => "runs".to_owned(),
         Standing::Running => format!("fails: {failing}"),
+        Standing::TryingOut { version } => format!("version {version} is tried out"),
         Standing::Trial { version, good, of, .. } => format!("version {version} on trial, {good} of {of}"),
         Standing::Paused { by, .. } => format!("paused by {by}"),
         Standing::Quarantined { cause, .. } => format!("left out for a while: {cause}"),
@@ -194,13 +195,15 @@ mod tests {
         row.file = Some("/etc/wasmeter/deployments.d/a.yaml".into());
         row.last = None;
         let mut rows = vec![on_trial];
-        for state in [Standing::Running, Standing::Broken { why: "gone\u{7}".into() }] {
+        let broken = Standing::Broken { why: "gone\u{7}".into() };
+        for state in [Standing::TryingOut { version: 3 }, Standing::Running, broken] {
             rows.push(Row { state, ..row.clone() });
         }
         let (digest, odd) = (start(&row.digest), "\u{fffd}");
         let expected = format!(
             "DEPLOYMENT  VERSION  MODULE        FROM    EVERY  LAST  SAMPLES  FUEL  STATE\n\
              acme/probe        2  {digest}  socket    60s  5.0s        2   36k  version 3 on trial, 1 of 3\n\
+             acme/probe        2  {digest}  file      60s     -        2   36k  version 3 is tried out\n\
              acme/probe        2  {digest}  file      60s     -        2   36k  fails: trap\n\
              acme/probe        2  {digest}  file      60s     -        2   36k  cannot run: gone{odd}\n"
         );

@@ -26,8 +26,8 @@ Examples:
   wasmeter module rollback acme/pressure       a trial ends; otherwise back to what ran before
   wasmeter module rollback acme/pressure --to 3
 
-A version that ran before runs at once; any other one is on trial first. See `wasmeter module show`
-for which there are, and `wasmeter module diff` for what is different.
+A version that ran before runs at once; any other one is tried out and on trial first. See
+`wasmeter module show` for which there are, and `wasmeter module diff` for what is different.
 Exit code 69: there is no daemon that answers.";
 
 const REMOVE: &str = "\

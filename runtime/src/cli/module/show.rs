@@ -92,6 +92,9 @@ pub fn standing(row: &Row) -> String {
     let version = row.version;
     match &row.state {
         Standing::Running => format!("runs version {version}"),
+        Standing::TryingOut { version: next } => {
+            format!("runs version {version}, and version {next} is tried out beside it, before its trial")
+        }
         Standing::Trial { version: next, good, of, failed } => {
             let failed = if *failed > 0 { format!(", failed in {failed}") } else { String::new() };
             format!("runs version {version}, and version {next} is on trial: good in {good} of {of} slots{failed}")
@@ -137,6 +140,7 @@ fn versions_table(shown: &Shown) -> String {
         let number = version.number;
         let is = match &shown.row.state {
             _ if number == shown.row.version => "current",
+            Standing::TryingOut { version } if *version == number => "tried out",
             Standing::Trial { version, .. } if *version == number => "on trial",
             _ if shown.earlier.contains(&number) => "earlier",
             _ => "",
@@ -335,6 +339,10 @@ mod tests {
         let (since, until) = (row.last.unwrap(), row.last.unwrap());
         for (state, words) in [
             (Standing::Running, "runs version 2"),
+            (
+                Standing::TryingOut { version: 3 },
+                "runs version 2, and version 3 is tried out beside it, before its trial",
+            ),
             (Standing::Paused { since, by: "root".into() }, "is paused at version 2, since 2026-01-02T03:04:05"),
             (Standing::Quarantined { until, cause: "trap".into() }, "is left out until 2026-01-02T03:04:05.000Z: trap"),
             (Standing::Broken { why: "gone".into() }, "cannot run version 2: gone"),

@@ -29,8 +29,14 @@ pub fn deployed(now: &Deployment, module: &[u8]) -> Deployment {
 
 /// After a slot with which a trial passes or fails, if there is one.
 pub fn trial_ended(now: &Deployment, outcome: Outcome) -> Option<Deployment> {
-    let ran = Ran { trial: Some((now.life.trial()?.instance.state, outcome)), current: None };
-    let (next, _) = now.outcome(&ran, &Rules { trial_slots: 1, trial_failures: 1, ..Rules::default() }, 0);
+    let rules = Rules { trial_slots: 1, trial_failures: 1, ..Rules::default() };
+    let went = |now: &Deployment| {
+        let ran = Ran { trial: Some((now.life.trial()?.instance.state, outcome)), current: None };
+        Some(now.outcome(&ran, &rules, 0).0)
+    };
+    let next = went(now)?;
+    // What was tried out and did well is on trial from then on.
+    let next = went(&next).unwrap_or(next);
     assert_eq!(next.on_trial(), None);
     Some(next)
 }
@@ -75,6 +81,11 @@ pub fn version(module: &[u8]) -> Version {
     }
 }
 
+/// The same from a file of the operator's.
+pub fn written(module: &[u8]) -> Version {
+    Version { file: Some("/etc/wasmeter/deployments.d/t.yaml".to_owned()), ..version(module) }
+}
+
 /// With versions 1 to this one, each of which passed its trial.
 fn with(last: u64) -> Deployment {
     let first = first(key("t", "n"), b"1");
@@ -113,6 +124,20 @@ fn a_version_from_trial_to_rollback() {
 }
 
 #[test]
+fn what_is_written_is_tried_out_and_what_is_ordered_was() {
+    let one = with(1);
+    let dry = |next: &Deployment| next.life.trial().map(|trial| trial.dry);
+    let (ordered, written) = (deployed(&one, b"2"), one.deployed(written(b"2")).unwrap().0);
+    assert_eq!((dry(&ordered), dry(&written)), (Some(false), Some(true)));
+    assert_eq!((standing(&written), standing(&ordered)), (standing(&ordered), (1, Some(2), &[][..])));
+    // Until then the one before it says how often it runs, and for which meters.
+    let leading = |it: &Deployment| it.leading().unwrap().number;
+    assert_eq!((leading(&one), leading(&ordered), leading(&written)), (1, 2, 1));
+    assert_eq!(standing(&trial_passed(&written).unwrap()), (2, None, &[1][..]));
+    assert_eq!(standing(&trial_failed(&written).unwrap()), (1, None, &[][..]));
+}
+
+#[test]
 fn rolling_back_twice_goes_back_twice() {
     let three = with(3);
     let two = back(&three);
@@ -128,10 +153,11 @@ fn rolling_back_twice_goes_back_twice() {
 }
 
 #[test]
-fn what_was_left_goes_on_trial_when_it_is_named() {
+fn what_was_left_is_tried_out_and_on_trial_when_it_is_named() {
     let one = back(&back(&with(3)));
     let forward = back_to(&one, 3);
     assert_eq!(standing(&forward), (1, Some(3), &[][..]));
+    assert!(forward.life.trial().is_some_and(|trial| trial.dry));
     for number in [1, 3] {
         let again = forward.rolled_back_to(number).map(|(next, _)| standing(&next).1);
         let expected = Refused::RunsAlready { key: key("t", "n"), version: 3 };
@@ -226,7 +252,8 @@ fn what_is_hidden_is_not_shown() {
 /// Something that is done, if it can be.
 fn step(now: &Deployment, (what, number): (u8, u64)) -> Option<Deployment> {
     match what {
-        0..=2 => Some(deployed(now, &number.to_le_bytes())),
+        0 => Some(now.deployed(written(&number.to_le_bytes())).unwrap().0),
+        1..=2 => Some(deployed(now, &number.to_le_bytes())),
         3..=4 => trial_passed(now),
         5 => trial_failed(now),
         6 => Some(now.paused(7, "me").0),

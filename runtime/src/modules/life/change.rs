@@ -9,6 +9,20 @@ use crate::sandbox::Cause;
 /// Something is other than it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
+    /// A version is tried out beside the current one.
+    DryRunBegun {
+        /// What is tried out. It has no state yet.
+        tried: Instance,
+        /// What is current, as before.
+        current: Instance,
+    },
+    /// A version that was tried out is on trial. Its state is a copy, which has to be there before this is kept.
+    DryRunPassed {
+        /// What is on trial.
+        trial: Instance,
+        /// The state that its own begins as.
+        copy_of: StateId,
+    },
     /// A version is on trial. Its state is a copy, which has to be there before this is kept.
     TrialBegun {
         /// What is on trial.
@@ -23,7 +37,7 @@ pub enum Change {
         /// What was before. Its state can go.
         before: Instance,
     },
-    /// A version on trial is no longer.
+    /// A version on trial, or that was tried out for one, is no longer.
     TrialGivenUp {
         /// What was on trial. Its state can go.
         trial: Instance,
@@ -60,6 +74,8 @@ pub enum Change {
 /// Why a trial ended without its version taking over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GivenUp {
+    /// It failed when it was tried out, because of this.
+    FailedDryRun(Cause),
     /// It failed too often, the last time because of this.
     Failed(Cause),
     /// The host could run the version before it, and not this one.
@@ -88,7 +104,13 @@ pub enum Ended {
 impl Change {
     /// Whether what failed last is why.
     pub fn is_by_failing(&self) -> bool {
-        matches!(self, Self::Quarantined { .. } | Self::TrialGivenUp { why: GivenUp::Failed(_) | GivenUp::Untried, .. })
+        match self {
+            Self::Quarantined { .. } => true,
+            Self::TrialGivenUp { why, .. } => {
+                matches!(why, GivenUp::FailedDryRun(_) | GivenUp::Failed(_) | GivenUp::Untried)
+            }
+            _ => false,
+        }
     }
 }
 
@@ -96,6 +118,12 @@ impl Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::DryRunBegun { tried, current } => {
+                write!(f, "version {} is tried out beside {}, and nothing of it counts", tried.version, current.version)
+            }
+            Self::DryRunPassed { trial, .. } => {
+                write!(f, "version {} did well when it was tried out, and is on trial", trial.version)
+            }
             Self::TrialBegun { trial, .. } => write!(f, "version {} is on trial", trial.version),
             Self::TrialPassed { current, before } => {
                 write!(f, "version {} has passed its trial and takes the place of {}", current.version, before.version)
@@ -122,6 +150,7 @@ impl fmt::Display for Change {
 impl fmt::Display for GivenUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::FailedDryRun(cause) => write!(f, "it failed with {cause} when it was tried out"),
             Self::Failed(cause) => write!(f, "it failed with {cause}"),
             Self::Untried => f.write_str("the host could not run it"),
             Self::Withdrawn => f.write_str("it was withdrawn"),

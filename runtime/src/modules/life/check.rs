@@ -40,7 +40,8 @@ impl Life {
                 self.origins.len()
             ));
         }
-        let mut states = self.states().chain(self.origins.iter().copied());
+        let trial = self.trial.as_ref().map(|trial| trial.instance.state);
+        let mut states = self.states().chain(trial).chain(self.origins.iter().copied());
         if states.any(|state| state.0 >= self.next_state) || self.next_state == u64::MAX {
             return Err("the number of its next state is given already".to_owned());
         }

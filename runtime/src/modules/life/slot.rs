@@ -10,6 +10,13 @@ pub enum Run {
     Nothing(Idle),
     /// This, and there is nothing to fall back on.
     Current(Instance),
+    /// The second, which counts; and the first beside it, on a copy of what that one remembers, of which nothing does.
+    DryRun {
+        /// What is tried out.
+        tried: Instance,
+        /// What is there.
+        current: Instance,
+    },
     /// The first; and if [`Run::falls_back`], the second in its place in the same slot.
     Trial {
         /// What is on trial.
@@ -58,7 +65,7 @@ pub enum Outcome {
 /// deployment that began while it ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ran {
-    /// What was on trial, by its state.
+    /// What was on trial or tried out, by the state that is or will be its own.
     pub trial: Option<(StateId, Outcome)>,
     /// What was current, by its state.
     pub current: Option<(StateId, Outcome)>,
@@ -95,20 +102,32 @@ pub fn is_its_own(cause: Cause) -> bool {
 // === impl Run ===
 
 impl Run {
-    /// All that may run.
+    /// All that may run on a state of its own.
     pub fn instances(&self) -> impl Iterator<Item = Instance> {
         let (first, then) = match *self {
             Self::Nothing(_) => (None, None),
-            Self::Current(current) => (Some(current), None),
+            Self::Current(current) | Self::DryRun { current, .. } => (Some(current), None),
             Self::Trial { trial, current, .. } => (Some(trial), Some(current)),
         };
         first.into_iter().chain(then)
     }
 
-    /// Whether what is current has to run in this slot after what was on trial did so, of which nothing may count
-    /// then: no samples, and no change of its state.
+    /// What is on trial, or tried out for one.
+    pub fn on_trial(&self) -> Option<Instance> {
+        match *self {
+            Self::Nothing(_) | Self::Current(_) => None,
+            Self::DryRun { tried: trial, .. } | Self::Trial { trial, .. } => Some(trial),
+        }
+    }
+
+    /// Whether what is current has to run in this slot beside what did so on trial, of which nothing may count then: no
+    /// samples, and no change of its state.
     pub fn falls_back(&self, trial: Outcome) -> bool {
-        matches!(self, Self::Trial { bar, .. } if trial.falls_short(*bar))
+        match self {
+            Self::Nothing(_) | Self::Current(_) => false,
+            Self::DryRun { .. } => true,
+            Self::Trial { bar, .. } => trial.falls_short(*bar),
+        }
     }
 }
 

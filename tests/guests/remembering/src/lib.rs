@@ -2,9 +2,9 @@
 //!
 //! Its configuration is three numbers, `MARK EVERY AT`: it fails in seconds of which the rest by EVERY is AT, so in all of
 //! them with `1 0` and never with `0 0`. Of each guest it gives its mark, and the trail of those that ran on its state
-//! before it.
+//! before it. With the word `aloud` behind them it logs that, too.
 
-use wasmeter_sdk::{Call, Column, Declared, Failure, Pollster, Samples, Wanted, gauge, read, register_pollster};
+use wasmeter_sdk::{Call, Column, Declared, Failure, Level, Pollster, Samples, Wanted, gauge, read, register_pollster};
 
 /// The pollster.
 pub struct Remembering;
@@ -24,6 +24,9 @@ impl Pollster for Remembering {
             return Err("I fail in this second".into());
         }
         let trail = call.load_bytes("trail").and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
+        if call.config().ends_with("aloud") {
+            call.log(Level::Info, &format!("trail {trail}"));
+        }
         // As the test does.
         let next = (trail ^ mark.rotate_left(32) ^ second).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
         call.save_bytes("trail", &next.to_le_bytes())?;

@@ -5,10 +5,10 @@ use super::*;
 /// With version 2 current, version 1 to go back to, and version 3 on trial.
 fn life() -> Life {
     let mut life = Life::new(1, "host 0", 0);
-    life.try_out(2);
+    life.try_out(2, true);
     let ran = Ran { trial: Some((StateId(1), Outcome::Good)), current: None };
     life.outcome(&ran, &Rules { trial_slots: 1, ..Rules::default() }, 0).unwrap();
-    life.try_out(3);
+    life.try_out(3, true);
     life
 }
 
@@ -22,7 +22,7 @@ fn what_breaks_a_rule_is_refused() {
     };
     let trial = |version, state| {
         let instance = Instance { version, state: StateId(state) };
-        Some(Trial { instance, good: 0, failed: 0, untried: 0 })
+        Some(Trial { instance, dry: version == 3, good: 0, failed: 0, untried: 0 })
     };
     assert_eq!(refused(&|it| it.current.version = 9), "it has no version 9, which is to run");
     assert_eq!(refused(&|it| it.trial = trial(9, 2)), "it has no version 9, which is on trial");
@@ -32,6 +32,7 @@ fn what_breaks_a_rule_is_refused() {
     assert_eq!(refused(&|it| it.earlier.push(1)), "a version that ran before is named twice");
     assert_eq!(refused(&|it| it.earlier.push(2)), "a version that ran before is named twice");
     assert_eq!(refused(&|it| it.earlier.push(8)), "it has no version 8, which ran before");
+    assert_eq!(refused(&|it| it.trial = trial(3, 9)), "the number of its next state is given already");
     for next in [0, 2, u64::MAX] {
         assert_eq!(refused(&|it| it.next_state = next), "the number of its next state is given already");
     }

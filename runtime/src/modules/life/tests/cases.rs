@@ -52,6 +52,91 @@ fn a_trial_that_is_good_for_some_slots_takes_over_with_its_state() {
 }
 
 #[test]
+fn what_does_well_in_a_dry_run_is_on_trial_with_what_is_remembered_after_it() {
+    let mut world = World::new(Rules::default());
+    slot(&mut world, TRAP, Outcome::Good);
+    world.write();
+    assert_eq!(world.states.len(), 1, "it has no state yet");
+    assert_eq!(slot(&mut world, Outcome::Good, Outcome::Good), [1], "nothing of it counts");
+    let states: Vec<_> = world.states.values().cloned().collect();
+    assert_eq!(states, [[0, 0].map(StateId), [0, 0].map(StateId)], "the trial begins with a copy of what is there now");
+    for left in (0..3).rev() {
+        assert_eq!(slot(&mut world, Outcome::Good, TRAP), [2]);
+        assert_eq!(world.trial().is_some(), left > 0, "the dry run was none of its good slots");
+    }
+    let said = [
+        "version 2 is tried out beside 1, and nothing of it counts",
+        "version 2 did well when it was tried out, and is on trial",
+        "version 2 has passed its trial and takes the place of 1",
+    ];
+    assert_eq!(world.said(), said);
+    assert_eq!(world.states.into_values().collect::<Vec<_>>(), [[0, 0, 1, 1, 1].map(StateId)]);
+}
+
+#[test]
+fn what_fails_in_a_dry_run_is_given_up_at_once() {
+    let mut world = World::new(Rules { trial_failures: 3, ..Rules::default() });
+    world.write();
+    assert_eq!(slot(&mut world, TRAP, Outcome::Good), [1]);
+    let given_up = "version 2 is given up, and 1 goes on: it failed with trap when it was tried out";
+    assert_eq!(world.said(), ["version 2 is tried out beside 1, and nothing of it counts", given_up]);
+    assert_eq!(world.states.values().collect::<Vec<_>>(), [&[StateId(0)]]);
+    // Nor does it help that the one before it fails.
+    world.write();
+    slot(&mut world, TRAP, TRAP);
+    assert_eq!((world.trial(), world.current()), (None, 1));
+}
+
+#[test]
+fn what_could_not_be_tried_out_is_in_the_next_slot() {
+    let mut world = World::new(Rules::default());
+    world.write();
+    for _ in 0..100 {
+        assert!(slot(&mut world, Outcome::NotRun, Outcome::NotRun).is_empty());
+        assert!(slot(&mut world, HOST, HOST).is_empty());
+    }
+    for _ in 0..19 {
+        assert_eq!(slot(&mut world, HOST, Outcome::Good), [1]);
+    }
+    world.restart();
+    assert!(world.it.life.trial().unwrap().dry);
+    assert_eq!(slot(&mut world, Outcome::Good, Outcome::Good), [1]);
+    assert_eq!(world.said().len(), 2);
+    for _ in 0..19 {
+        assert_eq!(slot(&mut world, HOST, Outcome::Good), [1], "it is counted anew");
+    }
+    assert_eq!(slot(&mut world, Outcome::Good, TRAP), [2]);
+    // What only happens with one version is not the host's doing.
+    world.write();
+    for _ in 0..20 {
+        assert!(world.trial().is_some());
+        slot(&mut world, HOST, TRAP);
+    }
+    assert_eq!(world.said()[2], "version 3 is given up, and 1 goes on: the host could not run it");
+}
+
+#[test]
+fn a_dry_run_is_held_against_the_version_before_it_in_the_same_slot() {
+    for (tried, current, passes) in [(2, 2, true), (3, 2, false), (1, 0, false)] {
+        let mut world = World::new(Rules::default());
+        slot(&mut world, TRAP, partly(1));
+        world.write();
+        assert_eq!(slot(&mut world, partly(tried), partly(current)), [1]);
+        assert_eq!(world.trial().is_some(), passes, "{tried} beside {current}");
+    }
+}
+
+#[test]
+fn a_trial_that_was_kept_before_there_were_dry_runs_goes_on() {
+    let mut world = World::new(Rules::default());
+    world.deploy();
+    let text = serde_json::to_string(&world.it.life).unwrap();
+    let before = text.replace("\"dry\":false,", "");
+    assert_ne!(text, before);
+    assert_eq!(serde_json::from_str::<Life>(&before).unwrap(), world.it.life);
+}
+
+#[test]
 fn a_trial_that_fails_loses_no_slot_and_leaves_nothing() {
     let mut world = World::new(Rules::default());
     slot(&mut world, Outcome::Good, Outcome::Good);

@@ -16,6 +16,8 @@ pub enum Mark {
     Landed(u32),
     /// It failed, and it was its own doing.
     Failed,
+    /// It did well when nothing of it counted, now or before it was ordered.
+    TriedOut,
     /// It failed, and it was the host's doing, who did its part for the version before.
     Untried,
     /// It paused from then on.
@@ -39,6 +41,7 @@ pub struct Model {
 pub enum Must {
     Nothing,
     Current,
+    DryRun,
     Trial,
 }
 
@@ -47,6 +50,10 @@ pub enum Must {
 impl Story {
     pub fn new(version: u64) -> Self {
         Self { version, marks: Vec::new() }
+    }
+
+    fn was_tried_out(&self) -> bool {
+        self.marks.contains(&Mark::TriedOut)
     }
 
     fn since_released(&self) -> &[Mark] {
@@ -106,8 +113,8 @@ impl Model {
         if self.stopped {
             return Must::Nothing;
         }
-        if self.trial.is_some() {
-            return Must::Trial;
+        if let Some(trial) = &self.trial {
+            return if trial.was_tried_out() { Must::Trial } else { Must::DryRun };
         }
         match self.current.quarantine() {
             Some(since)
@@ -124,7 +131,7 @@ impl Model {
         let currents = current.landed().then_some(self.current.version);
         match must {
             Must::Nothing => None,
-            Must::Current => currents,
+            Must::Current | Must::DryRun => currents,
             Must::Trial if trial == Outcome::NotRun => None,
             Must::Trial if self.is_as_good(trial) => self.trial.as_ref().map(|trial| trial.version),
             Must::Trial => currents,
@@ -141,8 +148,10 @@ impl Model {
 
     /// A slot in which this had to run.
     pub fn slot(&mut self, must: &Must, trial: Outcome, current: Outcome, rules: &Rules, now: i64) {
-        if *must == Must::Nothing {
-            return;
+        match must {
+            Must::Nothing => return,
+            Must::DryRun => return self.dry_run(trial, current, rules),
+            Must::Current | Must::Trial => {}
         }
         let as_good = self.is_as_good(trial);
         if *must == Must::Current || (trial != Outcome::NotRun && !as_good) {
@@ -182,15 +191,37 @@ impl Model {
         }
     }
 
+    /// A slot in which one was tried out beside the current one, and only the latter counts.
+    fn dry_run(&mut self, trial: Outcome, current: Outcome, rules: &Rules) {
+        self.current.marks.extend(mark(current));
+        let as_good = self.is_as_good(trial);
+        let Some(tried) = &mut self.trial else { return };
+        if as_good {
+            return tried.marks.push(Mark::TriedOut);
+        }
+        let is_given_up = match trial {
+            Outcome::NotRun => false,
+            Outcome::Partly { cause, .. } | Outcome::Failed(cause) if is_its_own(cause) => true,
+            _ => {
+                tried.marks.extend(mark(current).map(|_| Mark::Untried));
+                tried.marks.len() >= rules.trial_untried as usize
+            }
+        };
+        if is_given_up {
+            self.trial = None;
+        }
+    }
+
     /// Before the slot that it has just failed in.
     fn was_in_quarantine(&self) -> bool {
         let marks = self.current.since_released();
         matches!(marks, [.., Mark::Paused(_), Mark::Failed])
     }
 
-    pub fn deploy(&mut self, version: u64) {
+    pub fn deploy(&mut self, version: u64, was_tried_out: bool) {
         self.current.marks.push(Mark::Released);
-        self.trial = Some(Story::new(version));
+        let marks = was_tried_out.then_some(Mark::TriedOut).into_iter().collect();
+        self.trial = Some(Story { version, marks });
     }
 
     pub fn roll_back(&mut self) {
@@ -210,7 +241,7 @@ impl Model {
             return;
         }
         if !self.earlier.contains(&version) {
-            return self.deploy(version);
+            return self.deploy(version, false);
         }
         while self.current.version != version {
             self.roll_back();

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::model::{Mark, Model, Must, Story};
 use super::world::World;
 use super::*;
-use crate::modules::deployment::tests::version;
+use crate::modules::deployment::tests::{version, written};
 
 /// What an operator or a machine may do.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +25,8 @@ enum Event {
 #[derive(Debug, Clone, Copy)]
 enum Command {
     Deploy,
+    /// A version that nobody tried out.
+    Write,
     RollBack,
     /// To one of those that there are.
     RollBackTo(usize),
@@ -39,6 +41,8 @@ enum Command {
 struct Reader {
     current: u64,
     trial: Option<u64>,
+    /// Whether that is only tried out.
+    dry: bool,
     paused: bool,
     quarantined: bool,
 }
@@ -58,7 +62,8 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 
 fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
-        4 => Just(Command::Deploy),
+        3 => Just(Command::Deploy),
+        3 => Just(Command::Write),
         2 => Just(Command::RollBack),
         2 => (0..VERSIONS).prop_map(Command::RollBackTo),
         1 => Just(Command::Pause),
@@ -106,7 +111,7 @@ impl Both {
         Self {
             world: World::new(rules),
             model: Model { current: Story::new(1), trial: None, earlier: Vec::new(), stopped: false },
-            reader: Reader { current: 1, trial: None, paused: false, quarantined: false },
+            reader: Reader { current: 1, trial: None, dry: false, paused: false, quarantined: false },
             hosts: 0,
         }
     }
@@ -136,7 +141,12 @@ impl Both {
         let next = match command {
             Command::Deploy => {
                 let next = it.deployed(version(b"module")).unwrap();
-                model.deploy(next.0.versions.last().unwrap().number);
+                model.deploy(next.0.versions.last().unwrap().number, true);
+                next
+            }
+            Command::Write => {
+                let next = it.deployed(written(b"module")).unwrap();
+                model.deploy(next.0.versions.last().unwrap().number, false);
                 next
             }
             Command::RollBack => {
@@ -180,7 +190,8 @@ impl Both {
         match &run {
             Run::Nothing(_) => {}
             Run::Current(instance) => ran.current = Some((instance.state, current)),
-            Run::Trial { trial: on_trial, current: instance, .. } => {
+            Run::DryRun { tried: on_trial, current: instance }
+            | Run::Trial { trial: on_trial, current: instance, .. } => {
                 ran.trial = Some((on_trial.state, trial));
                 ran.current = run.falls_back(trial).then_some((instance.state, current));
             }
@@ -225,6 +236,7 @@ impl Both {
         let is = Reader {
             current: self.world.current(),
             trial: self.world.trial(),
+            dry: self.world.it.life.trial().is_some_and(|trial| trial.dry),
             paused: self.model.stopped,
             quarantined,
         };
@@ -271,14 +283,23 @@ impl Reader {
     /// A line is about something that was otherwise.
     fn read(&mut self, change: &Change) {
         match change {
+            Change::DryRunBegun { tried, current } => {
+                assert_eq!((self.trial.replace(tried.version), self.current), (None, current.version));
+                assert!(!std::mem::replace(&mut self.dry, true));
+            }
+            Change::DryRunPassed { trial, .. } => {
+                assert_eq!(self.trial, Some(trial.version));
+                assert!(std::mem::replace(&mut self.dry, false));
+            }
             Change::TrialBegun { trial, .. } => assert_eq!(self.trial.replace(trial.version), None),
             Change::TrialPassed { current, before } => {
-                assert_eq!(self.trial.take(), Some(current.version));
+                assert_eq!((self.trial.take(), self.dry), (Some(current.version), false));
                 assert_eq!(std::mem::replace(&mut self.current, current.version), before.version);
             }
             Change::TrialGivenUp { trial, current, .. } => {
                 assert_eq!(self.trial.take(), Some(trial.version));
                 assert_eq!(self.current, current.version);
+                self.dry = false;
             }
             Change::RolledBack { current, before } => {
                 assert_eq!(std::mem::replace(&mut self.current, current.version), before.version);
@@ -295,6 +316,7 @@ fn what(run: &Run) -> Must {
     match run {
         Run::Nothing(_) => Must::Nothing,
         Run::Current(_) => Must::Current,
+        Run::DryRun { .. } => Must::DryRun,
         Run::Trial { .. } => Must::Trial,
     }
 }
@@ -326,7 +348,7 @@ proptest! {
                 _ => Outcome::Good,
             };
             if deploys && world.trial().is_none() {
-                world.deploy();
+                if seconds % 2 == 0 { world.deploy() } else { world.write() }
             }
             let slot = world.slot(Outcome::Good, outcome, |_| ());
             prop_assert_ne!(what(&slot.run), Must::Nothing);

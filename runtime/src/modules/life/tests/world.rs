@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::modules::deployment::tests::{first, key, version};
+use crate::modules::deployment::tests::{first, key, version, written};
 
 /// A host with one deployment.
 pub struct World {
@@ -46,6 +46,10 @@ impl World {
         match &run {
             Run::Nothing(_) => {}
             Run::Current(instance) => ran.current = Some((instance.state, current)),
+            Run::DryRun { tried, current: instance } => {
+                ran.trial = Some((tried.state, trial));
+                ran.current = Some((instance.state, current));
+            }
             Run::Trial { trial: instance, current: before, .. } => {
                 ran.trial = Some((instance.state, trial));
                 if run.falls_back(trial) {
@@ -55,7 +59,10 @@ impl World {
                 }
             }
         }
-        if let (Some((_, outcome)), Run::Current(instance) | Run::Trial { current: instance, .. }) = (ran.current, &run)
+        if let (
+            Some((_, outcome)),
+            Run::Current(instance) | Run::DryRun { current: instance, .. } | Run::Trial { current: instance, .. },
+        ) = (ran.current, &run)
             && outcome.landed()
         {
             landed.push(*instance);
@@ -81,7 +88,8 @@ impl World {
         }
         for change in &changes {
             match change {
-                Change::TrialBegun { trial: Instance { state, .. }, copy_of }
+                Change::DryRunPassed { trial: Instance { state, .. }, copy_of }
+                | Change::TrialBegun { trial: Instance { state, .. }, copy_of }
                 | Change::RolledBack { current: Instance { state, .. }, before: Instance { state: copy_of, .. } } => {
                     let copy = self.states[copy_of].clone();
                     assert_eq!(self.states.insert(*state, copy), None, "a state's number is given once");
@@ -104,6 +112,11 @@ impl World {
 
     pub fn deploy(&mut self) {
         self.keep(self.it.deployed(version(b"module")).unwrap());
+    }
+
+    /// Has a version follow that nobody tried out.
+    pub fn write(&mut self) {
+        self.keep(self.it.deployed(written(b"module")).unwrap());
     }
 
     pub fn roll_back(&mut self) {

@@ -1,0 +1,101 @@
+//! Next versions that come from files: each is tried out beside what runs before anything of it counts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rustix::process::Signal;
+use wasmeter::clock::SECOND;
+use wasmeter::control::deployments::Log;
+
+use super::deploying::ask;
+use super::tenants::{Cloud, PROBE, said};
+use crate::support::program::{samples_so_far, text};
+
+/// What a module of `remembering` gives in each second: its mark, and the trail of those that ran before on its state.
+fn trails(cloud: &Cloud, source: &str) -> BTreeMap<u64, (u64, u64)> {
+    let mut all: BTreeMap<u64, BTreeMap<String, u64>> = BTreeMap::new();
+    for sample in samples_so_far(&cloud.folder.read("samples")).iter().filter(|sample| sample["source"] == source) {
+        let time: jiff::civil::DateTime = text(sample, "timestamp").parse().unwrap();
+        let second = jiff::tz::TimeZone::UTC.to_timestamp(time).unwrap().as_second().unsigned_abs();
+        let value = sample["counter_volume"].as_u64().unwrap();
+        let before = all.entry(second).or_default().insert(text(sample, "counter_name").to_owned(), value);
+        assert!(before.is_none_or(|before| before == value), "all guests have the same: {sample}");
+    }
+    let both = |(second, of): (u64, BTreeMap<String, u64>)| (second, (of["remembering.mark"], of["remembering.trail"]));
+    all.into_iter().map(both).collect()
+}
+
+/// What a deployment logged.
+fn logged(cloud: &Cloud, name: &str) -> Log {
+    let (status, log) = ask(&cloud.folder, "GET", &format!("/deployments/acme/{name}/log"), b"");
+    assert_eq!(status, 200, "{log}");
+    serde_json::from_str(&log).unwrap()
+}
+
+/// What fails then never gives anything, and says why; what does well goes on with what the one before it remembers.
+#[test]
+fn a_version_from_a_file_is_tried_out_and_no_slot_is_lost() {
+    let cloud = Cloud::new("");
+    cloud.folder.write("deployments.d/remembering.wasm", std::fs::read(env!("REMEMBERING_WASM")).unwrap());
+    let write = |config: &str| {
+        let more = format!("grants: {{names: [remembering.], groups: [cpu]}}\nconfig: '{config}'");
+        cloud.deploy("acme", "trail", "remembering", &more);
+    };
+    write("1 0 0");
+    let daemon = cloud.folder.start("run");
+    cloud.slots(3);
+    write("2 1 0");
+    daemon.signal(Signal::HUP);
+    said(&daemon, "Deployment: version 2 is tried out beside 1, and nothing of it counts.");
+    let given_up = "version 2 is given up, and 1 goes on: it failed with module-error when it was tried out";
+    said(&daemon, &format!("Deployment: {given_up}."));
+    cloud.slots(2);
+    write("3 0 0 aloud");
+    daemon.signal(Signal::HUP);
+    let passed = "version 3 did well when it was tried out, and is on trial";
+    said(&daemon, &format!("Deployment: {passed}."));
+    said(&daemon, "Deployment: version 3 has passed its trial and takes the place of 1.");
+    cloud.slots(2);
+    let shown = cloud.folder.run("module show acme/trail").is(0);
+    shown.says(passed).says(given_up).says("I fail in this second").says("acme/trail runs version 3\n");
+    let log = logged(&cloud, "trail");
+    daemon.end();
+
+    cloud.has_every_slot("acme/trail", "remembering.mark", &cloud.guests_of(0..2));
+    let trails = trails(&cloud, "acme/trail");
+    let mut marks: Vec<u64> = trails.values().map(|(mark, _)| *mark).collect();
+    assert!(marks.len() >= 9, "{marks:?}");
+    marks.dedup();
+    assert_eq!(marks, [1, 3], "of version 2 there is nothing");
+    assert_eq!(trails.values().next().map(|(_, trail)| *trail), Some(0));
+    // In its first slot it ran on a copy of what the one before it ran on in that slot.
+    let tried = log.lines.iter().find(|line| line.version == Some(3)).unwrap();
+    let (mark, trail) = trails[&(tried.at.unwrap().0 / SECOND).unsigned_abs()];
+    assert_eq!((mark, &*tried.text), (1, &*format!("trail {trail}")), "{log:?}");
+    for ((second, (mark, trail)), (_, (_, next))) in trails.iter().zip(trails.iter().skip(1)) {
+        // As the module does.
+        let after = (trail ^ mark.rotate_left(32) ^ second).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
+        assert_eq!(after, *next, "what comes after second {second}: {trails:?}");
+    }
+}
+
+/// It runs, and says what it says, in the slot before the first one of which it gives samples.
+#[test]
+fn the_first_samples_come_one_slot_later() {
+    let cloud = Cloud::new("");
+    cloud.deploy("acme", "probe", "resources", PROBE);
+    let daemon = cloud.folder.start("run");
+    cloud.slots(2);
+    cloud.deploy("acme", "probe", "resources", &format!("{PROBE}\nconfig: {{parts: [new], words: heard, times: 1}}"));
+    daemon.signal(Signal::HUP);
+    said(&daemon, "Deployment: version 2 has passed its trial and takes the place of 1.");
+    let log = logged(&cloud, "probe");
+    daemon.end();
+    // To the second.
+    let ran = log.lines.iter().filter(|line| line.version == Some(2) && line.text.contains("heard"));
+    let ran: BTreeSet<String> = ran.map(|line| line.at.unwrap().to_string()[..19].to_owned()).collect();
+    let ran: Vec<&String> = ran.iter().collect();
+    let given: Vec<String> = cloud.measured("acme/probe", "probe.dynamic.age").into_keys().collect();
+    let given: Vec<&str> = given.iter().map(|slot| &slot[..19]).collect();
+    assert_eq!(ran[1..3], given[..2], "it ran once before it gave anything: {ran:?}, {given:?}");
+    cloud.has_every_slot("acme/probe", "probe.up", &cloud.guests_of(0..2));
+}
