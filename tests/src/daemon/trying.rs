@@ -78,6 +78,28 @@ fn a_version_from_a_file_is_tried_out_and_no_slot_is_lost() {
     }
 }
 
+/// For what it would remember on trial there is no room beside what the one before it does: that one runs in those slots.
+#[test]
+fn a_version_that_would_remember_too_much_on_trial_loses_no_slot() {
+    let cloud = Cloud::new("spool: {path: spool, max_size: 16MiB}");
+    cloud.folder.write("deployments.d/remembering.wasm", std::fs::read(env!("REMEMBERING_WASM")).unwrap());
+    let write = |config: &str| {
+        let more = format!("grants: {{names: [remembering.], groups: [cpu]}}\nconfig: '{config}'");
+        cloud.deploy("acme", "trail", "remembering", &more);
+    };
+    write("1 0 0 500000");
+    let daemon = cloud.folder.start("run");
+    cloud.slots(2);
+    write("2 0 0 600000");
+    daemon.signal(Signal::HUP);
+    said(&daemon, "Deployment: version 2 did well when it was tried out, and is on trial.");
+    said(&daemon, "Deployment: version 2 is given up, and 1 goes on: it failed with too-much.");
+    cloud.slots(2);
+    daemon.end();
+    cloud.has_every_slot("acme/trail", "remembering.mark", &cloud.guests_of(0..2));
+    assert!(trails(&cloud, "acme/trail").values().all(|(mark, _)| *mark == 1));
+}
+
 /// It runs, and says what it says, in the slot before the first one of which it gives samples.
 #[test]
 fn the_first_samples_come_one_slot_later() {

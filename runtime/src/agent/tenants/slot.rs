@@ -114,6 +114,17 @@ impl Answer {
         self.trial = Some(Gave { instance, ready, polled, converted });
     }
 
+    /// Has a version on trial fail if there is no room for what it would remember, so that the one before it runs.
+    fn fit_trial(&mut self, room: Option<(Room, Arc<str>, Arc<State>)>) {
+        let (Run::Trial { .. }, Some((mut room, tenant, before)), Some(gave)) = (self.run, room, &mut self.trial)
+        else {
+            return;
+        };
+        if let Some(outcome) = gave.fit(&mut room, &tenant, &before, self.resources) {
+            self.ran.trial = Some((gave.instance.state, outcome));
+        }
+    }
+
     async fn run_current(&mut self, job: Option<InstanceJob>) {
         let Some((instance, ready, job)) = job else { return };
         let (polled, converted) = job.run().await;
@@ -135,19 +146,19 @@ impl Answer {
         let resources = self.resources;
         if !self.falls_back()
             && let Some(gave) = &mut self.trial
-            && let Some(outcome) = gave.fit(room, deployed, resources)
+            && let Some(outcome) = gave.fit_beside(room, deployed, resources)
         {
             self.ran.trial = Some((gave.instance.state, outcome));
         }
         if (self.falls_back() || self.trial.is_none())
             && let Some(gave) = &mut self.current
-            && let Some(outcome) = gave.fit(room, deployed, resources)
+            && let Some(outcome) = gave.fit_beside(room, deployed, resources)
         {
             self.ran.current = Some((gave.instance.state, outcome));
         }
         // What is only tried out takes none of it.
         if let (Run::DryRun { tried, .. }, Some(gave)) = (self.run, &mut self.trial)
-            && let Some(outcome) = gave.fit(&mut room.clone(), deployed, resources)
+            && let Some(outcome) = gave.fit_beside(&mut room.clone(), deployed, resources)
         {
             self.ran.trial = Some((tried.state, outcome));
         }
@@ -177,9 +188,13 @@ impl Answer {
 // === impl Gave ===
 
 impl Gave {
-    fn fit(&mut self, room: &mut Room, deployed: &Deployed, resources: u32) -> Option<Outcome> {
+    fn fit_beside(&mut self, room: &mut Room, deployed: &Deployed, resources: u32) -> Option<Outcome> {
         let before = deployed.states.get(&self.instance.state).cloned().unwrap_or_default();
-        let outcome = room.admit(&deployed.tenant, &before, &mut self.polled, resources)?;
+        self.fit(room, &deployed.tenant, &before, resources)
+    }
+
+    fn fit(&mut self, room: &mut Room, tenant: &Arc<str>, before: &Arc<State>, resources: u32) -> Option<Outcome> {
+        let outcome = room.admit(tenant, before, &mut self.polled, resources)?;
         if let Some(converted) = &mut self.converted {
             converted.landed.clear();
         }
@@ -469,8 +484,17 @@ impl Agent {
         jobs: Jobs,
         chain: Option<Chained>,
     ) {
+        // Others may take some of it meanwhile, but seldom all that is left.
+        let room = match run {
+            Run::Trial { .. } => Some(Room::beside(self.tenants.all(), self.config.spool.max_size.bytes())),
+            Run::Nothing(_) | Run::Current(_) | Run::DryRun { .. } => None,
+        };
         let Some(deployed) = self.tenants.deployed.get_mut(&key) else { return };
         deployed.busy = true;
+        let room = room.zip(run.on_trial()).map(|(room, trial)| {
+            let before = deployed.states.get(&trial.state).cloned().unwrap_or_default();
+            (room, Arc::clone(&deployed.tenant), before)
+        });
         let (asked, number, converts) = (key.clone(), deployed.number, deployed.converts());
         let chained = chain.as_ref().map_or(0, |chained| chained.taken);
         let (first, then) = jobs;
@@ -492,6 +516,7 @@ impl Agent {
                 answer.run_trial(first).await;
             } else {
                 answer.run_trial(first).await;
+                answer.fit_trial(room);
                 if answer.ran.trial.is_none_or(|(_, outcome)| run.falls_back(outcome)) {
                     answer.run_current(then).await;
                 }
