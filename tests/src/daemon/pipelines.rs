@@ -147,6 +147,42 @@ sinks: [{name: rates, transformers: [{name: mine, parameters: {target: {name: ne
     assert_eq!(rates(), 30);
 }
 
+/// Samples that a transformer held back are lost with what it remembered, be that over a reload or a restart, and
+/// counted.
+#[test]
+fn what_waits_in_a_chain_that_becomes_another_is_counted() {
+    let pipeline = r#"
+sources:
+    - {name: a, interval: 1, meters: [cpu], sinks: [held, mean]}
+    - {name: b, interval: 1, meters: [vcpus], sinks: [apart]}
+sinks:
+    - {name: held, transformers: [{name: accumulator, parameters: {size: 1000}}], publishers: [test]}
+    - {name: mean, transformers: [{name: aggregator, parameters: {size: 2000}}], publishers: [test]}
+    - name: apart
+      transformers: [{name: arithmetic, parameters: {target: {name: load, expr: '$(vcpus) + $(cpu)'}}}]
+      publishers: ["file://FOLDER/apart?json"]
+"#;
+    let folder = piping(pipeline, "outputs: [{file: measured}]");
+    let daemon = folder.start("run");
+    let measured = || of_meter(&samples_so_far(&folder.read("measured")), "cpu").len();
+    until("three slots", || (measured() >= 15).then_some(()));
+    folder.pipe_samples(&pipeline.replace("1000", "1001").replace("2000", "2001").replace("load", "loads"));
+    daemon.signal(Signal::HUP);
+    let forgotten = || folder.run("losses --json").is(0).json()["unmeasured"]["forgotten"].clone();
+    let counts = until("losses", || forgotten().as_object().filter(|counts| counts.len() == 3).cloned());
+    let measured = measured() as u64;
+    for (module, least) in [("held:accumulator", 15), ("mean:aggregator", 15), ("apart:arithmetic", 5)] {
+        let count = counts[module].as_u64().unwrap();
+        assert!(count >= least && count <= measured && count % 5 == 0, "{module}: {count} of {measured}");
+    }
+    assert_eq!(counts["apart:arithmetic"], 5, "a newer sample takes the place of one that waits");
+    folder.run("losses").is(0).says("forgotten");
+    daemon.end();
+    folder.pipe_samples(&pipeline.replace("1000", "1002"));
+    let ran = folder.run("run --cycles 1").is(0);
+    ran.complains("What some modules remembered is forgotten").complains("samples_forgotten=");
+}
+
 #[test]
 fn one_that_is_refused_is_named_with_its_line() {
     let pipeline = r#"

@@ -199,6 +199,7 @@ impl Held {
     }
 
     pub fn save(self, call: &Call<'_, Converting>) -> Result<(), Failure> {
+        call.save_waiting(self.samples())?;
         let Self { batches, ever, cut, used } = self;
         let list: Vec<serde_json::Value> = batches.into_iter().map(Kept::into_json).collect();
         let list = serde_json::json!({ "batches": list, "ever": ever, "cut": cut, "used": used });

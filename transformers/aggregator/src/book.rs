@@ -117,6 +117,7 @@ impl Book {
     }
 
     pub fn save(self, call: &Call<'_, Converting>) -> Result<(), Failure> {
+        call.save_waiting(self.samples())?;
         let mut text = String::new();
         if self.used > 0 {
             let since = self.since.map_or_else(|| "-".to_owned(), |since| since.to_string());

@@ -234,6 +234,7 @@ proptest! {
                 let given = host.convert::<Arithmetic>(&inputs, batches).unwrap().batches;
                 let given: Vec<_> = samples(&given).into_iter().map(|(_, s, r, volume)| (s, r, volume.real())).collect();
                 prop_assert_eq!(given, expected);
+                prop_assert_eq!(host.waiting(), known.values().map(BTreeMap::len).sum::<usize>() as u64);
             }
         }
         prop_assert_eq!(host.dropped(), dropped);
