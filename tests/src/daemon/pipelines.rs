@@ -10,20 +10,20 @@ use crate::support::program::{Folder, MITAKA, of_meter, samples_so_far, text, un
 use crate::support::resources;
 
 /// A folder whose `pipeline.yaml` this is, with the folder's path for FOLDER.
-fn piping(pipeline: &str, config: &str) -> Folder {
+pub(super) fn piping(pipeline: &str, config: &str) -> Folder {
     let folder = Folder::new(&format!("hypervisor: {CALM}\npipeline: pipeline.yaml\n{config}"));
     folder.pipe_samples(pipeline);
     folder
 }
 
 /// Volumes of a meter by resource and time.
-fn volumes(samples: &[Value], meter: &str) -> HashMap<(String, String), f64> {
+pub(super) fn volumes(samples: &[Value], meter: &str) -> HashMap<(String, String), f64> {
     let at = |sample: &&Value| (text(sample, "resource_id").to_owned(), text(sample, "timestamp").to_owned());
     of_meter(samples, meter).iter().map(|sample| (at(sample), sample["counter_volume"].as_f64().unwrap())).collect()
 }
 
 /// By how much a meter of a resource grew between the times of its samples, and in how many seconds.
-fn growth(samples: &[Value], meter: &str) -> HashMap<(String, String), (f64, f64)> {
+pub(super) fn growth(samples: &[Value], meter: &str) -> HashMap<(String, String), (f64, f64)> {
     let mut last: HashMap<&str, (f64, f64)> = HashMap::new();
     let mut grown = HashMap::new();
     for sample in of_meter(samples, meter) {
@@ -37,7 +37,7 @@ fn growth(samples: &[Value], meter: &str) -> HashMap<(String, String), (f64, f64
 }
 
 /// A meter is the rate of another: as often as that grew, and so much of it.
-fn is_rate(all: &[Value], meter: &str, rates: &[Value], rate: &str, of: impl Fn(&str) -> f64) -> usize {
+pub(super) fn is_rate(all: &[Value], meter: &str, rates: &[Value], rate: &str, of: impl Fn(&str) -> f64) -> usize {
     let (grown, rates) = (growth(all, meter), volumes(rates, rate));
     assert_eq!(grown.len(), rates.len(), "{rate}");
     for (key, (grown, seconds)) in &grown {
