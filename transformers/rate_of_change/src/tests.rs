@@ -133,7 +133,7 @@ fn a_rate_by_the_table() {
             vec![(20, 4.0), (30, 1.0)],
         ),
         ("at most nothing", r#"{"target": {"max": 0}}"#, counter, vec![(10, 100), (20, 150)], vec![(20, 5.0)]),
-        ("no number", r#"{"target": {"scale": "name"}}"#, counter, vec![(10, 100), (20, 150)], vec![]),
+        ("no number", r#"{"target": {"scale": "volume and name"}}"#, counter, vec![(10, 100), (20, 150)], vec![]),
         ("too large", r#"{"target": {"scale": "1e308"}}"#, counter, vec![(10, 0), (20, 1000)], vec![]),
         (
             "by nothing",
@@ -191,6 +191,16 @@ fn errors_name_the_key_and_point_into_the_expression() {
         (
             r#"{"target": {"scale": "$(cpu) * 2"}}"#,
             "target.scale: $(...) is for the transformer arithmetic; write volume, at column 1: `$(cpu)`",
+        ),
+        (
+            r#"{"target": {"scale": "timestamp"}}"#,
+            "target.scale: a number has to come out, and this is a text, at column 1: `timestamp`; write what is a \
+             number, such as volume, monotonic_time or an entry of resource_metadata",
+        ),
+        (
+            r#"{"target": {"scale": "100 / timestamp"}}"#,
+            "target.scale: `/` takes numbers, and this is a text, at column 7: `timestamp`; write what is a number, such \
+             as volume, monotonic_time or an entry of resource_metadata",
         ),
         (r#"{"target": {"scale": [1]}}"#, "target.scale is a list; write a number or an expression"),
         (r#"{"target": {"max": "1"}}"#, "target.max is \"1\"; write a number"),
