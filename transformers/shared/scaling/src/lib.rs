@@ -22,7 +22,7 @@ pub mod testing;
 mod volumes;
 
 pub use self::follow::{Follow, Step};
-pub use self::hold::{CELL_BYTES, LONGEST, OLDEST, clear, is_enough, position};
+pub use self::hold::{ByName, CELL_BYTES, LONGEST, OLDEST, clear, is_enough};
 pub use self::losses::{CHANGED, GONE, Losses};
 pub use self::merge::merged;
 pub use self::naming::{Naming, Pattern, Positions, regex, word};
