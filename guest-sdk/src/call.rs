@@ -23,6 +23,9 @@ pub struct Call<'a, K = Polling> {
     kind: PhantomData<K>,
 }
 
+/// Under this name the host finds how many samples wait.
+pub(crate) const WAITING: &str = "samples waiting";
+
 // === impl Call ===
 
 impl<'a, K> Call<'a, K> {
@@ -95,6 +98,21 @@ impl<'a, K> Call<'a, K> {
     /// Saves bytes under a name; none remove what is there.
     pub fn save_bytes(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
         Ok(self.host.save_bytes(name, bytes)?)
+    }
+
+    /// Says how many samples wait in what is remembered, such as those that are held back until there are enough. They
+    /// count as lost where that is forgotten: when the module's parameters or its place become others.
+    pub fn save_waiting(&self, samples: u64) -> Result<(), Failure> {
+        if samples == self.load_waiting() {
+            return Ok(());
+        }
+        let bytes = samples.to_le_bytes();
+        self.save_bytes(WAITING, if samples > 0 { &bytes } else { &[] })
+    }
+
+    /// How many samples wait, as was said last.
+    pub fn load_waiting(&self) -> u64 {
+        self.load_bytes(WAITING).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes)
     }
 
     /// Whether this call has only a part of the slot, and other calls have others: what is decided for all resources

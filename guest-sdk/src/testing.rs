@@ -34,6 +34,7 @@ mod state;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use crate::call::WAITING;
 use crate::http::{self, Request, Response};
 use crate::{Batch, Column, Description, Failure, Level, Meter, Moment, Outputs, Pollster, Transformer};
 
@@ -208,6 +209,12 @@ impl Host {
     /// Samples that were dropped in all calls so far.
     pub fn dropped(&self) -> u32 {
         *self.dropped.borrow()
+    }
+
+    /// How many samples wait in what the module remembers, as it said last.
+    pub fn waiting(&self) -> u64 {
+        let bytes = self.state.bytes.get(WAITING).and_then(|bytes| bytes.as_slice().try_into().ok());
+        bytes.map_or(0, u64::from_le_bytes)
     }
 
     /// The lines that were logged.

@@ -45,12 +45,11 @@ use crate::agent::Agent;
 use crate::agent::report::{ModuleReport, Report};
 use crate::clock::Clock;
 use crate::hypervisor::HypervisorError;
-use crate::pipeline::Route;
 use crate::pipeline::tap::Taps;
 use crate::publish::Publishers;
 use crate::schedule::Slots;
 use crate::spool::Spool;
-use crate::spool::books::{Books, View};
+use crate::spool::books::{self, Books, View};
 use crate::spool::log::{Error, Step};
 use crate::spool::record::{Kind, REPLAYED};
 
@@ -149,6 +148,7 @@ impl Control {
             modules: seen.modules(now.wall),
             budgets: seen.budgets(),
             publishers: self.publishers(&view),
+            former: view.former.iter().map(|(name, lost)| (name.clone(), books::in_all(lost))).collect(),
             spool: spool_status(self.0.spool.path(), &view, seen.unkept.clone()),
             counters: seen.counters(),
         };
@@ -183,7 +183,9 @@ impl Control {
     pub async fn losses(&self) -> Losses {
         let Status { at, started, publishers, counters, .. } = self.status_soon().await;
         let view = Arc::clone(&lock(&self.0.view));
-        Losses { at, publishers, lost: view.books.iter().flat_map(losses).collect(), started, unmeasured: counters }
+        let of_publishers = view.books.iter().map(|books| (&books.publisher, &books.lost));
+        let lost = of_publishers.chain(&view.former).flat_map(|(publisher, lost)| losses(publisher, lost)).collect();
+        Losses { at, publishers, lost, started, unmeasured: counters }
     }
 
     /// Hands in samples to be delivered again.
@@ -278,17 +280,11 @@ pub fn spool_status(path: &Path, view: &View, failing: Option<String>) -> SpoolS
 }
 
 /// A publisher's losses, row by row.
-fn losses(books: &Books) -> Vec<Loss> {
-    let row = |loss: &crate::spool::books::Loss| {
-        let unknown = || Kind {
-            module: "(unknown)".into(),
-            tenant: "(unknown)".into(),
-            route: Route::default(),
-            meter: "(unknown)".into(),
-        };
-        let kind = loss.kind.clone().unwrap_or_else(unknown);
+fn losses(publisher: &str, lost: &[books::Loss]) -> Vec<Loss> {
+    let row = |loss: &books::Loss| {
+        let kind = loss.kind.clone().unwrap_or_else(Kind::unknown);
         Loss {
-            publisher: books.publisher.clone(),
+            publisher: publisher.to_owned(),
             cause: loss.cause.to_owned(),
             // For whom they were alone, the row says already.
             module: if kind.is_replayed() { REPLAYED.to_owned() } else { kind.module },
@@ -297,5 +293,5 @@ fn losses(books: &Books) -> Vec<Loss> {
             samples: loss.samples,
         }
     };
-    books.lost.iter().map(row).collect()
+    lost.iter().map(row).collect()
 }

@@ -358,16 +358,19 @@ impl Spool {
         self.lock().store.settle(now)
     }
 
-    /// Has these publishers and no others follow the spool. What others still waited for is gone with them: these are
-    /// their accounts.
-    pub fn follow(&self, publishers_now: &[String], now: i64) -> Result<Vec<Account>, Error> {
+    /// Has these publishers and no others follow the spool. What others still waited for is lost with them: these are
+    /// they, and how many samples of theirs that is.
+    pub fn follow(&self, publishers_now: &[String], now: i64) -> Result<Vec<(String, u64)>, Error> {
         let mut kept = self.lock();
         let mut closed = Vec::new();
         for old in publishers(&kept.store).into_iter().filter(|old| !publishers_now.contains(old)) {
-            closed.push(kept.store.remove_cursor(&old)?);
-            kept.missed.forget(&old);
+            let account = kept.store.remove_cursor(&old)?;
+            kept.missed.close(&old, &account.held.counts);
+            kept.missed_changed = true;
             kept.losing.remove(&old);
+            closed.push((old.clone(), books::of_publisher(&account.held, &old)));
         }
+        kept.missed.bound(publishers_now);
         for new in publishers_now {
             if kept.store.account(new).is_err() {
                 kept.store.add_cursor(new, Start::End)?;
@@ -418,13 +421,15 @@ impl Spool {
             let oldest = store.oldest_held(&account.cursor).unwrap_or_default();
             Books::of(&account, missed, oldest)
         });
+        let books: Vec<Books> = books.collect();
         View {
             at,
             bytes: store.bytes(),
             limits: self.0.limits,
             records: store.held_records(),
             oldest: store.oldest(),
-            books: books.collect(),
+            former: books::former(missed, &books),
+            books,
         }
     }
 

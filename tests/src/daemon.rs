@@ -10,6 +10,7 @@ mod pipelines;
 mod reloading;
 mod requests;
 mod resources;
+mod restarting;
 mod service;
 mod signals;
 mod tenants;

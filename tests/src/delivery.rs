@@ -204,7 +204,7 @@ fn is_measured(sample: &Value, measured: &Value) -> bool {
 }
 
 /// The samples of a file whose writer was killed now and then: some come again, and so many lines may be broken.
-fn samples_of_killed(text_of_file: &str, kills: usize) -> Vec<Value> {
+pub fn samples_of_killed(text_of_file: &str, kills: usize) -> Vec<Value> {
     let (mut seen, mut samples, mut broken) = (BTreeSet::new(), Vec::new(), 0);
     for line in text_of_file.lines() {
         match serde_json::from_str::<Value>(line) {

@@ -106,6 +106,11 @@ impl Converted {
     pub fn part(&self, resource: u32) -> Option<(u32, &str)> {
         self.words.part(resource)
     }
+
+    /// The text behind an index, be it a plain one or JSON.
+    pub fn text(&self, index: u32) -> Option<&str> {
+        Some(place(&self.words.texts, index)?.0)
+    }
 }
 
 // === impl Words ===

@@ -7,6 +7,9 @@ use super::Agent;
 use crate::sandbox::host::state::State;
 use crate::spool::memory::Memory;
 
+/// A module that is not known any more.
+const UNKNOWN: &str = "(unknown)";
+
 /// What modules remembered after the last slot that was kept, by their work.
 pub(super) type Kept = HashMap<String, Arc<State>>;
 
@@ -61,10 +64,17 @@ impl Agent {
         self.roll_back();
         self.keep();
         let forgotten = remembered.iter().filter(|(work, state)| state.names() > 0 && !self.kept.contains_key(*work));
-        match forgotten.count() {
+        let (mut works, mut samples) = (0_usize, 0_u64);
+        for (_, state) in forgotten {
+            (works, samples) = (works + 1, samples.saturating_add(state.waiting()));
+        }
+        // Whose it was, it does not say.
+        self.tally.forgot(&UNKNOWN.into(), samples);
+        match works {
             0 => {}
             works => tracing::warn!(
                 works,
+                samples,
                 "What some modules remembered is forgotten: they, what they are told or their places are others now."
             ),
         }

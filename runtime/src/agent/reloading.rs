@@ -171,8 +171,13 @@ impl Agent {
         let chains = self.chains.iter_mut().map(|chain| &mut chain.transformer);
         chains.chain(self.sinks.transformers_mut()).for_each(|transformer| transformer.take_over(&mut old));
         for transformer in old.iter().filter(|transformer| transformer.state().names() > 0) {
-            let module = &transformer.module().name;
-            tracing::warn!(%module, "What it remembered is forgotten: it, its parameters or its place are others now.");
+            let (module, samples) = (&transformer.module().name, transformer.state().waiting());
+            self.tally.forgot(module, samples);
+            tracing::warn!(
+                %module,
+                samples,
+                "What it remembered is forgotten: it, its parameters or its place are others now."
+            );
         }
         // Another module, or another configuration, would not know what to make of what the old one remembers.
         let is_the_same = |name: &str| modules.work_of(name).is_some_and(|new| self.modules.work_of(name) == Some(new));

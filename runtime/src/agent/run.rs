@@ -27,7 +27,7 @@ use crate::pipeline::Slot;
 use crate::publish::Publishers;
 use crate::publish::prometheus::{Endpoint, Intake};
 use crate::schedule::{self, Due, Next, Slots};
-use crate::spool::log::{Account, Error, Step};
+use crate::spool::log::{Error, Step};
 use crate::spool::missed::Why;
 use crate::spool::{Committed, Spool, record};
 
@@ -171,7 +171,7 @@ impl Run<'_> {
         let served = self.publishers.serve(outputs, agent.clock.now().wall).await;
         self.control.served(served.as_ref().err().map(Error::with_cause));
         match served {
-            Ok(closed) => closed.iter().for_each(say_closed),
+            Ok(closed) => closed.iter().for_each(|(output, samples)| say_closed(output, *samples)),
             Err(error) => {
                 tracing::error!(%error, "The spool cannot be used; every slot tries again to serve outputs by it.");
             }
@@ -460,11 +460,14 @@ fn failure(committed: &Result<Committed, Error>) -> Option<&Error> {
 }
 
 /// What is lost with an output that is not wanted any more.
-fn say_closed(account: &Account) {
-    let (output, samples) = (&account.cursor, account.held.counts.samples());
+fn say_closed(output: &str, samples: u64) {
     match samples {
         0 => tracing::info!(output, "An output is not served any more; everything was delivered."),
-        _ => tracing::warn!(output, samples, "An output is not served any more; what it had still to deliver is lost."),
+        _ => tracing::warn!(
+            output,
+            samples,
+            "An output is not served any more; what it had still to deliver is lost, and counted."
+        ),
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Tally {
     pub failures: BTreeMap<Arc<str>, BTreeMap<&'static str, u64>>,
     /// Resources that were left out with them, by module.
     pub resources_lost: BTreeMap<Arc<str>, u64>,
+    /// Samples that modules held back and that are forgotten with what they remembered, by module.
+    pub forgotten: BTreeMap<Arc<str>, u64>,
 }
 
 // === impl Tally ===
@@ -49,9 +51,18 @@ impl Tally {
             failed_reads = self.failed_reads,
             given_up = self.given_up,
             resources_lost = self.resources_lost.values().sum::<u64>(),
+            samples_forgotten = self.forgotten.values().sum::<u64>(),
             failures = failures.join(", "),
             "Done."
         );
+    }
+
+    /// Counts samples that a module held back, where what it remembered is forgotten.
+    pub fn forgot(&mut self, module: &Arc<str>, samples: u64) {
+        if samples > 0 {
+            let forgotten = self.forgotten.entry(Arc::clone(module)).or_default();
+            *forgotten = forgotten.saturating_add(samples);
+        }
     }
 
     /// Resources that a module left out.

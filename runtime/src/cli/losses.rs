@@ -12,8 +12,9 @@ Examples:
 
 For each publisher, since it was configured first: measured + replayed = delivered + spooled + lost, in samples.
 Causes are bytes, thinned, age, damaged, full-disk and operator, of samples that were in the spool, and disk-full,
-disk-failed and too-large, of samples that never came into it. What could not be measured, and what
-transformers dropped, is counted since the daemon's start.
+disk-failed and too-large, of samples that never came into it. Removed are samples that waited for an output
+when it was taken out of the configuration. What could not be measured, and what transformers dropped, is
+counted since the daemon's start.
 Exit code 69: there is no daemon that answers.";
 
 /// Show what was lost, by publisher, cause, module, tenant and meter.
@@ -39,7 +40,12 @@ impl Args {
     fn try_run(&self) -> Result<Exit, Exit> {
         let mut losses: Losses = self.daemon.line()?.get("/losses").map_err(Unanswered::say)?;
         if let Some(publisher) = &self.publisher {
-            super::spool::known(publisher, losses.publishers.iter().map(|known| &*known.name))?;
+            // What an output lost that is not served any more is there under its name.
+            let known = losses.publishers.iter().map(|known| &*known.name);
+            let mut known: Vec<&str> = known.chain(losses.lost.iter().map(|loss| &*loss.publisher)).collect();
+            known.sort_unstable();
+            known.dedup();
+            super::spool::known(publisher, known.into_iter())?;
             losses.publishers.retain(|known| known.name == *publisher);
             losses.lost.retain(|loss| loss.publisher == *publisher);
         }

@@ -223,9 +223,14 @@ impl Seen {
             failed_reads: tally.failed_reads,
             given_up: tally.given_up,
             failures: tally.failures.iter().map(|(module, causes)| (module.to_string(), owned(causes))).collect(),
-            resources_lost: tally.resources_lost.iter().map(|(module, lost)| (module.to_string(), *lost)).collect(),
+            resources_lost: numbers(&tally.resources_lost),
+            forgotten: numbers(&tally.forgotten),
         }
     }
+}
+
+fn numbers(modules: &BTreeMap<Arc<str>, u64>) -> BTreeMap<String, u64> {
+    modules.iter().map(|(module, number)| (module.to_string(), *number)).collect()
 }
 
 fn owned(causes: &BTreeMap<&'static str, u64>) -> BTreeMap<String, u64> {

@@ -33,6 +33,8 @@ pub struct Status {
     pub budgets: Option<Budgets>,
     /// Where samples go.
     pub publishers: Vec<Publisher>,
+    /// Samples that still waited for outputs when they were taken out of the configuration, by output.
+    pub former: BTreeMap<String, u64>,
     /// Where they wait.
     pub spool: Spool,
     /// What happened since the start.
@@ -221,6 +223,8 @@ pub struct Counters {
     pub failures: BTreeMap<String, BTreeMap<String, u64>>,
     /// Resources that were left out with them, by module.
     pub resources_lost: BTreeMap<String, u64>,
+    /// Samples that modules held back and that are forgotten with what they remembered, by module.
+    pub forgotten: BTreeMap<String, u64>,
 }
 
 /// What was lost.
@@ -230,7 +234,8 @@ pub struct Losses {
     pub at: Time,
     /// Everybody's books.
     pub publishers: Vec<Publisher>,
-    /// Samples that were measured and will not be delivered, since each publisher was configured first.
+    /// Samples that were measured and will not be delivered, since each publisher was configured first. Of outputs that
+    /// are not served any more: what they had still to deliver.
     pub lost: Vec<Loss>,
     /// Since when what could not be measured is counted.
     pub started: Time,

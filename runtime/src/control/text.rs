@@ -207,7 +207,7 @@ pub fn losses(losses: &Losses) -> String {
     }
     let unmeasured = &losses.unmeasured;
     out += &format!("\nsince {}: {}\n", losses.started, counters(unmeasured));
-    if !unmeasured.failures.is_empty() {
+    if !unmeasured.failures.is_empty() || !unmeasured.forgotten.is_empty() {
         out += "what failed left out resources, and of transformers samples:\n";
     }
     let mut table = Columns::new([
@@ -222,6 +222,9 @@ pub fn losses(losses: &Losses) -> String {
             let left_out = if place == 0 { left_out.to_string() } else { String::new() };
             table.row([module.clone(), cause.clone(), calls.to_string(), left_out]);
         }
+    }
+    for (module, samples) in &unmeasured.forgotten {
+        table.row([module.clone(), "forgotten".to_owned(), "-".to_owned(), samples.to_string()]);
     }
     add(&mut out, &table);
     out

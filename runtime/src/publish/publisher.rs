@@ -20,7 +20,7 @@ use super::notifier::Notifier;
 use super::opentelemetry::{OverGrpc, OverHttp};
 use super::socket::{Tcp, Udp};
 use crate::config::daemon::{OpenTelemetryOutput, Output, Protocol};
-use crate::spool::log::{Account, Error, Step};
+use crate::spool::log::{Error, Step};
 use crate::spool::{Feed, Spool};
 
 /// Delivers samples to one place.
@@ -119,8 +119,8 @@ impl Publishers {
     }
 
     /// Has these outputs be served and no others. One that is as it was goes on undisturbed. What one that is not
-    /// wanted any more had still to deliver is lost, and these are the books of those.
-    pub async fn serve(&self, outputs: &[Output], now: i64) -> Result<Vec<Account>, Error> {
+    /// wanted any more had still to deliver is lost: these are they, and how many samples that is.
+    pub async fn serve(&self, outputs: &[Output], now: i64) -> Result<Vec<(String, u64)>, Error> {
         let mut all = self.running.lock().await;
         let goes_on = |running: &Running| outputs.contains(&running.output) && !running.task.is_finished();
         for old in all.extract_if(.., |running| !goes_on(running)).collect::<Vec<_>>() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::log::{Account, Counts, Limits, Total};
-use super::missed::Missed;
+use super::missed::{Missed, Why};
 use super::record::Kind;
 use crate::pipeline::Route;
 
@@ -22,6 +22,8 @@ pub struct View {
     pub oldest: Option<i64>,
     /// Each publisher's books.
     pub books: Vec<Books>,
+    /// What those lost that are no publishers any more, when they went.
+    pub former: BTreeMap<String, Vec<Loss>>,
 }
 
 /// What became of a publisher's samples since it was configured first.
@@ -62,7 +64,7 @@ impl Books {
     /// What an account and the samples that never came into it say together.
     pub fn of(account: &Account, missed: &Missed, oldest: Option<i64>) -> Self {
         let publisher = account.cursor.clone();
-        let (mut appended, replayed) = split(&account.appended.counts, &publisher);
+        let (mut appended, mut replayed) = split(&account.appended.counts, &publisher);
         let both = |counts: &Counts| {
             let (measured, replayed) = split(counts, &publisher);
             measured.saturating_add(replayed)
@@ -89,7 +91,8 @@ impl Books {
         for (why, key, samples) in missed.of(&publisher) {
             let kind = Kind::of_text(key);
             if kind.is_for(&publisher) {
-                appended = appended.saturating_add(samples);
+                let came = if kind.is_replayed() { &mut replayed } else { &mut appended };
+                *came = came.saturating_add(samples);
                 lose(why.as_str(), Some(kind), samples);
             }
         }
@@ -115,6 +118,27 @@ impl Books {
         }
         causes
     }
+}
+
+/// What those lost that are none of these publishers.
+pub(super) fn former(missed: &Missed, books: &[Books]) -> BTreeMap<String, Vec<Loss>> {
+    let publishers: Vec<&str> = books.iter().map(|books| &*books.publisher).collect();
+    let lost = |name: &str| {
+        let of_cause = missed.of(name).filter(|(why, _, _)| *why == Why::Removed);
+        let mut by_kind: BTreeMap<Kind, u64> = BTreeMap::new();
+        for (_, key, samples) in of_cause {
+            let all = by_kind.entry(Kind { route: Route::default(), ..Kind::of_text(key) }).or_default();
+            *all = all.saturating_add(samples);
+        }
+        let loss = |(kind, samples)| Loss { cause: Why::Removed.as_str(), kind: Some(kind), samples };
+        by_kind.into_iter().map(loss).collect()
+    };
+    missed.former(&publishers).map(|name| (name.to_owned(), lost(name))).collect()
+}
+
+/// How many samples these are.
+pub fn in_all(lost: &[Loss]) -> u64 {
+    lost.iter().fold(0, |sum, loss| sum.saturating_add(loss.samples))
 }
 
 /// Samples of a publisher's.
@@ -143,7 +167,6 @@ mod tests {
 
     use super::*;
     use crate::spool::log::{Cause, Sequence};
-    use crate::spool::missed::Why;
     use crate::spool::record;
 
     #[test]

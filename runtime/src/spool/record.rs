@@ -265,6 +265,12 @@ impl Kind {
         Self::of_text(key.as_str())
     }
 
+    /// Of samples of which only the number is known.
+    pub fn unknown() -> Self {
+        let unknown = || "(unknown)".to_owned();
+        Self { module: unknown(), tenant: unknown(), route: Route::default(), meter: unknown() }
+    }
+
     /// What the text of a key says.
     pub fn of_text(key: &str) -> Self {
         let mut parts = key.splitn(4, SEPARATOR);

@@ -5,7 +5,7 @@ use std::path::Path;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
-use super::books::{Books, View};
+use super::books::{self, Books, View};
 use super::log::{Look, Sequence, Store};
 use super::{MEMORY, Unusable, checkpoint, is_publisher, limits, record};
 use crate::config::daemon;
@@ -34,13 +34,15 @@ impl Sight {
         let missed = Self::missed(&dir, &records, noted.map_or(Sequence(0), |account| account.position));
         let oldest = |from: Sequence| records.heads().find(|(number, ..)| *number >= from).map(|(_, time, ..)| time);
         let books = accounts.iter().filter(|account| is_publisher(account));
+        let books: Vec<Books> = books.map(|account| Books::of(account, &missed, oldest(account.position))).collect();
         let view = View {
             at: now,
             bytes: records.bytes(),
             limits: limits(config),
             records: records.heads().count(),
             oldest: oldest(Sequence(0)),
-            books: books.map(|account| Books::of(account, &missed, oldest(account.position))).collect(),
+            former: books::former(&missed, &books),
+            books,
         };
         Ok(Self { view, records })
     }

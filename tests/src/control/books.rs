@@ -104,3 +104,50 @@ fn what_cannot_be_measured_is_counted_beside() {
     folder.run("status").is(0).says("probe failed in the last slot: trap.");
     daemon.end();
 }
+
+/// What an output still had to deliver when it was taken away is lost under its name, for as long as anybody asks.
+#[test]
+fn what_a_removed_output_had_to_deliver_is_lost_and_counted() {
+    let folder = Folder::measuring(CALM, OUTPUTS);
+    let configured = folder.read("wasmeter.yaml");
+    let daemon = folder.start("run");
+    measured(&folder, &daemon, 2);
+    let reload = |config: &str, outputs: usize| {
+        folder.write("wasmeter.yaml", config);
+        daemon.signal(Signal::HUP);
+        until("the other outputs", || {
+            let now = losses(&folder);
+            (now["publishers"].as_array().unwrap().len() == outputs).then_some(now)
+        })
+    };
+    let lost = |losses: &Value| -> u64 {
+        let rows = losses["lost"].as_array().unwrap().iter().filter(|row| row["publisher"] == FULL);
+        let removed = |row: &Value| {
+            assert_eq!((&row["cause"], &row["tenant"]), (&"removed".into(), &"operator".into()), "{row}");
+            row["samples"].as_u64().unwrap()
+        };
+        rows.map(removed).sum()
+    };
+    let waited = number(&losses(&folder), FULL, "spooled");
+    let removed = reload(&configured.replace(", {file: /dev/full}", ""), 2);
+    let first = lost(&removed);
+    assert!(waited > 0 && first >= waited, "{first} of {waited} that waited: {removed:#}");
+    daemon.logs(&format!("what it had still to deliver is lost, and counted. output=\"{FULL}\" samples={first}"));
+    folder.run(&format!("losses --publisher {FULL}")).is(0).says("removed");
+    let status = folder.run("status --json").is(0).json();
+    assert_eq!(status["former"], serde_json::json!({ FULL: first }));
+
+    // One that comes again begins with that, and its books balance.
+    let again = reload(&configured, 3);
+    assert_eq!((lost(&again), number(&again, FULL, "lost")), (first, first));
+    measured(&folder, &daemon, again["unmeasured"]["cycles"].as_u64().unwrap() + 2);
+    let second = lost(&reload(&configured.replace(", {file: /dev/full}", ""), 2));
+    assert!(second > first, "{second} after {first}");
+    // Also after a restart.
+    measured(&folder, &daemon, 1);
+    daemon.end();
+    let daemon = folder.start("run");
+    measured(&folder, &daemon, 1);
+    assert_eq!(lost(&losses(&folder)), second);
+    daemon.end();
+}

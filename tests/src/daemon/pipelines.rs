@@ -10,20 +10,20 @@ use crate::support::program::{Folder, MITAKA, of_meter, samples_so_far, text, un
 use crate::support::resources;
 
 /// A folder whose `pipeline.yaml` this is, with the folder's path for FOLDER.
-fn piping(pipeline: &str, config: &str) -> Folder {
+pub(super) fn piping(pipeline: &str, config: &str) -> Folder {
     let folder = Folder::new(&format!("hypervisor: {CALM}\npipeline: pipeline.yaml\n{config}"));
     folder.pipe_samples(pipeline);
     folder
 }
 
 /// Volumes of a meter by resource and time.
-fn volumes(samples: &[Value], meter: &str) -> HashMap<(String, String), f64> {
+pub(super) fn volumes(samples: &[Value], meter: &str) -> HashMap<(String, String), f64> {
     let at = |sample: &&Value| (text(sample, "resource_id").to_owned(), text(sample, "timestamp").to_owned());
     of_meter(samples, meter).iter().map(|sample| (at(sample), sample["counter_volume"].as_f64().unwrap())).collect()
 }
 
 /// By how much a meter of a resource grew between the times of its samples, and in how many seconds.
-fn growth(samples: &[Value], meter: &str) -> HashMap<(String, String), (f64, f64)> {
+pub(super) fn growth(samples: &[Value], meter: &str) -> HashMap<(String, String), (f64, f64)> {
     let mut last: HashMap<&str, (f64, f64)> = HashMap::new();
     let mut grown = HashMap::new();
     for sample in of_meter(samples, meter) {
@@ -37,7 +37,7 @@ fn growth(samples: &[Value], meter: &str) -> HashMap<(String, String), (f64, f64
 }
 
 /// A meter is the rate of another: as often as that grew, and so much of it.
-fn is_rate(all: &[Value], meter: &str, rates: &[Value], rate: &str, of: impl Fn(&str) -> f64) -> usize {
+pub(super) fn is_rate(all: &[Value], meter: &str, rates: &[Value], rate: &str, of: impl Fn(&str) -> f64) -> usize {
     let (grown, rates) = (growth(all, meter), volumes(rates, rate));
     assert_eq!(grown.len(), rates.len(), "{rate}");
     for (key, (grown, seconds)) in &grown {
@@ -145,6 +145,42 @@ sinks: [{name: rates, transformers: [{name: mine, parameters: {target: {name: ne
     let ran = folder.run("run --cycles 2").is(0);
     ran.complains("What some modules remembered is forgotten");
     assert_eq!(rates(), 30);
+}
+
+/// Samples that a transformer held back are lost with what it remembered, be that over a reload or a restart, and
+/// counted.
+#[test]
+fn what_waits_in_a_chain_that_becomes_another_is_counted() {
+    let pipeline = r#"
+sources:
+    - {name: a, interval: 1, meters: [cpu], sinks: [held, mean]}
+    - {name: b, interval: 1, meters: [vcpus], sinks: [apart]}
+sinks:
+    - {name: held, transformers: [{name: accumulator, parameters: {size: 1000}}], publishers: [test]}
+    - {name: mean, transformers: [{name: aggregator, parameters: {size: 2000}}], publishers: [test]}
+    - name: apart
+      transformers: [{name: arithmetic, parameters: {target: {name: load, expr: '$(vcpus) + $(cpu)'}}}]
+      publishers: ["file://FOLDER/apart?json"]
+"#;
+    let folder = piping(pipeline, "outputs: [{file: measured}]");
+    let daemon = folder.start("run");
+    let measured = || of_meter(&samples_so_far(&folder.read("measured")), "cpu").len();
+    until("three slots", || (measured() >= 15).then_some(()));
+    folder.pipe_samples(&pipeline.replace("1000", "1001").replace("2000", "2001").replace("load", "loads"));
+    daemon.signal(Signal::HUP);
+    let forgotten = || folder.run("losses --json").is(0).json()["unmeasured"]["forgotten"].clone();
+    let counts = until("losses", || forgotten().as_object().filter(|counts| counts.len() == 3).cloned());
+    let measured = measured() as u64;
+    for (module, least) in [("held:accumulator", 15), ("mean:aggregator", 15), ("apart:arithmetic", 5)] {
+        let count = counts[module].as_u64().unwrap();
+        assert!(count >= least && count <= measured && count % 5 == 0, "{module}: {count} of {measured}");
+    }
+    assert_eq!(counts["apart:arithmetic"], 5, "a newer sample takes the place of one that waits");
+    folder.run("losses").is(0).says("forgotten");
+    daemon.end();
+    folder.pipe_samples(&pipeline.replace("1000", "1002"));
+    let ran = folder.run("run --cycles 1").is(0);
+    ran.complains("What some modules remembered is forgotten").complains("samples_forgotten=");
 }
 
 #[test]

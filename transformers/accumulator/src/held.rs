@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use scaling::{CELL_BYTES, CHANGED, GONE, Losses, Numbers as _, OLDEST, at, clear, position, word};
+use scaling::{ByName, CELL_BYTES, CHANGED, GONE, Losses, Numbers as _, OLDEST, at, clear, word};
 use wasmeter_sdk::config::{Deserialize, serde};
 use wasmeter_sdk::{Batch, Call, Column, Converting, Failure, Kind, Meter, Moment, Note, Values};
 
@@ -103,7 +103,7 @@ impl Held {
         if self.batches.is_empty() {
             return Ok(Vec::new());
         }
-        let is_part = call.is_part();
+        let (is_part, outputs) = (call.is_part(), ByName::of(inputs));
         let resources = call.attribute("id")?.resources;
         let before = if self.cut { call.load(GIVEN, &resources) } else { Column::default() };
         let mut got: Vec<u32> = Vec::new();
@@ -117,7 +117,7 @@ impl Held {
             if is_part {
                 got.extend(&here);
             }
-            let Some(meter) = position(call, inputs, &kept.meter())? else {
+            let Some(meter) = outputs.position(call, &kept.meter())? else {
                 losses.count_many(count, &kept.meter.0, || CHANGED.into());
                 continue;
             };
@@ -199,6 +199,7 @@ impl Held {
     }
 
     pub fn save(self, call: &Call<'_, Converting>) -> Result<(), Failure> {
+        call.save_waiting(self.samples())?;
         let Self { batches, ever, cut, used } = self;
         let list: Vec<serde_json::Value> = batches.into_iter().map(Kept::into_json).collect();
         let list = serde_json::json!({ "batches": list, "ever": ever, "cut": cut, "used": used });

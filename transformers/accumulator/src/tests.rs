@@ -243,6 +243,7 @@ proptest! {
                 prop_assert_eq!(&given, &expected);
             }
             came.extend(given);
+            prop_assert_eq!(host.waiting(), (ever.len() - came.len()) as u64);
         }
         let mut host = host.config(r#"{"size": 0}"#);
         let last = (0, 990, 0, Volume::Count(1));
@@ -253,6 +254,6 @@ proptest! {
             samples
         };
         prop_assert_eq!(sorted(came), sorted(ever));
-        prop_assert_eq!(host.dropped(), 0);
+        prop_assert_eq!((host.dropped(), host.waiting()), (0, 0));
     }
 }

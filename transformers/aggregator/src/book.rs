@@ -1,5 +1,7 @@
 //! How many samples wait, of which meters and since when.
 
+use std::collections::BTreeMap;
+
 use scaling::word;
 use wasmeter_sdk::{Call, Converting, Failure, Kind, Meter};
 
@@ -14,6 +16,8 @@ pub struct Book {
     used: usize,
     /// The meters of which samples wait; the place of each is its number.
     meters: Vec<Waiting>,
+    /// Their numbers, by name.
+    numbers: BTreeMap<String, Vec<usize>>,
     /// What it was when the call began.
     before: Vec<u8>,
 }
@@ -43,17 +47,25 @@ impl Book {
         // No cell is of round 0.
         let round = head.next().and_then(|round| round.parse().ok()).unwrap_or(1);
         let used = head.next().and_then(|used| used.parse().ok()).unwrap_or(0);
-        let meters = lines.map(Waiting::read).collect();
-        Self { since, round, used, meters, before: before.clone() }
+        let mut book =
+            Self { since, round, used, meters: Vec::new(), numbers: BTreeMap::new(), before: before.clone() };
+        lines.map(Waiting::read).for_each(|waiting| book.push(waiting));
+        book
     }
 
     /// The number of a meter.
     pub fn number(&mut self, meter: &Meter) -> usize {
-        if let Some(number) = self.meters.iter().position(|known| known.meter == *meter) {
+        let mut known = self.numbers.get(&meter.name).into_iter().flatten().copied();
+        if let Some(number) = known.find(|number| self.meter(*number) == Some(meter)) {
             return number;
         }
-        self.meters.push(Waiting { meter: meter.clone(), samples: 0, kept: 0 });
+        self.push(Waiting { meter: meter.clone(), samples: 0, kept: 0 });
         self.meters.len() - 1
+    }
+
+    fn push(&mut self, waiting: Waiting) {
+        self.numbers.entry(waiting.meter.name.clone()).or_default().push(self.meters.len());
+        self.meters.push(waiting);
     }
 
     /// More samples of a meter wait.
@@ -108,6 +120,7 @@ impl Book {
         // Those that were never kept have left nothing behind.
         self.round += u64::from(self.meters.iter().any(|waiting| waiting.kept > 0));
         self.meters.clear();
+        self.numbers.clear();
         self.since = None;
     }
 
@@ -117,6 +130,7 @@ impl Book {
     }
 
     pub fn save(self, call: &Call<'_, Converting>) -> Result<(), Failure> {
+        call.save_waiting(self.samples())?;
         let mut text = String::new();
         if self.used > 0 {
             let since = self.since.map_or_else(|| "-".to_owned(), |since| since.to_string());

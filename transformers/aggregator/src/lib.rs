@@ -15,7 +15,7 @@ mod config;
 use std::collections::BTreeMap;
 
 use scaling::{
-    CELL_BYTES, CHANGED, Facts, GONE, LONGEST, Losses, OLDEST, Positions, Volumes, clear, is_enough, merged, position,
+    ByName, CELL_BYTES, CHANGED, Facts, GONE, LONGEST, Losses, OLDEST, Positions, Volumes, clear, is_enough, merged,
 };
 use wasmeter_sdk::{
     Batch, Call, Converting, Failure, Kind, Meter, Moment, Note, Outputs, Transformer, Values, register_transformer,
@@ -44,10 +44,12 @@ impl Transformer for Aggregator {
         let mut book = Book::load(call);
         let mut losses = Losses::default();
         let mut meters: BTreeMap<usize, Aggregates> = BTreeMap::new();
+        let mut came = Came::default();
         let mut new = 0;
         for (batch, input) in batches.iter().filter_map(|batch| Some((batch, inputs.get(batch.meter as usize)?))) {
             let number = book.number(input);
             let aggregates = meters.entry(number).or_default();
+            came.add(number, batch);
             let mut scaling = config.scale.begin(&facts, input, batch)?;
             let mut samples = 0;
             for (row, resource) in batch.column.resources.iter().enumerate() {
@@ -69,7 +71,7 @@ impl Transformer for Aggregator {
         let has_room = has_room(call, &meters);
         let mut given = Vec::new();
         if is_full || is_expired || book.age(now) >= LONGEST || !has_room {
-            let flush = Flush { call, config: &config, inputs, outputs: &outputs, batches: &batches, now };
+            let flush = Flush { call, config: &config, outputs: ByName::of(&outputs), came, now };
             given = flush.give(&mut book, meters, &mut losses)?;
             if !has_room && !call.is_part() {
                 for name in (0..book.take_used()).flat_map(cells) {
@@ -98,10 +100,18 @@ impl Transformer for Aggregator {
 struct Flush<'a> {
     call: &'a Call<'a, Converting>,
     config: &'a Config,
-    inputs: &'a [Meter],
-    outputs: &'a [Meter],
-    batches: &'a [Batch],
+    outputs: ByName<'a>,
+    came: Came<'a>,
     now: i64,
+}
+
+/// What came in this slot.
+#[derive(Debug, Default)]
+struct Came<'a> {
+    /// The batches of each meter, by its number.
+    batches: BTreeMap<usize, Vec<&'a Batch>>,
+    /// When they were read, by the wall clock.
+    moments: BTreeMap<i64, Moment>,
 }
 
 /// Whether there is room for what would have to be kept: three cells for each aggregate, and one more that a part marks
@@ -124,7 +134,7 @@ impl Flush<'_> {
         mut meters: BTreeMap<usize, Aggregates>,
         losses: &mut Losses,
     ) -> Result<Vec<Batch>, Failure> {
-        let Self { call, config, .. } = *self;
+        let Self { call, config, .. } = self;
         let resources = match book.meters().any(|(_, waiting)| waiting.kept > 0) {
             true => call.attribute("id")?.resources,
             false => Vec::new(),
@@ -145,7 +155,7 @@ impl Flush<'_> {
             } else {
                 book.discount(number, samples);
             }
-            self.put(&meter, aggregates, &mut given, losses)?;
+            self.put((number, &meter), aggregates, &mut given, losses)?;
         }
         if !call.is_part() || book.samples() == 0 {
             book.close();
@@ -156,21 +166,21 @@ impl Flush<'_> {
     /// What comes out of a meter's samples.
     fn put(
         &self,
-        meter: &Meter,
+        (number, meter): (usize, &Meter),
         aggregates: Aggregates,
         given: &mut Vec<Batch>,
         losses: &mut Losses,
     ) -> Result<(), Failure> {
-        let Self { call, config, inputs, outputs, batches, now } = *self;
+        let Self { call, config, outputs, came, now } = self;
         if aggregates.len() == 0 {
             return Ok(());
         }
         let output = config.naming.meter(meter);
-        let Some(place) = position(call, outputs, &output)? else {
+        let Some(place) = outputs.position(call, &output)? else {
             losses.count_many(aggregates.samples(), &meter.name, || CHANGED.into());
             return Ok(());
         };
-        let notes = notes(config.metadata, batches, inputs, meter);
+        let notes = came.notes(config.metadata, number);
         for (time, aggregates) in aggregates.by_time() {
             if now.saturating_sub(time) > OLDEST {
                 let samples = aggregates.iter().map(|(_, aggregate)| aggregate.samples()).sum();
@@ -181,36 +191,43 @@ impl Flush<'_> {
             for (resource, aggregate) in aggregates {
                 volumes.push(resource, config.scale.limited(aggregate.volume(output.kind)));
             }
-            let at = moment(time, batches);
+            let at = came.moment(time);
             given.push(Batch { meter: place, at, column: volumes.into_column(), notes: notes.clone() });
         }
         Ok(())
     }
 }
 
-/// The moment of a time: by both clocks if it is one of this slot.
-fn moment(wall: i64, batches: &[Batch]) -> Moment {
-    let known = batches.iter().find(|batch| batch.at.wall == wall);
-    known.map_or(Moment { wall, monotonic: None }, |batch| batch.at)
-}
+// === impl Came ===
 
-/// Metadata that the samples of a meter carried in this slot.
-fn notes(policy: Policy, batches: &[Batch], inputs: &[Meter], meter: &Meter) -> Vec<Note> {
-    let of_meter = |batch: &&Batch| inputs.get(batch.meter as usize).is_some_and(|input| input == meter);
-    let mut of_meter: Vec<&Batch> = batches.iter().filter(of_meter).collect();
-    match policy {
-        Policy::Drop => return Vec::new(),
-        Policy::First => {}
-        Policy::Last => of_meter.reverse(),
+impl<'a> Came<'a> {
+    fn add(&mut self, number: usize, batch: &'a Batch) {
+        self.batches.entry(number).or_default().push(batch);
+        self.moments.entry(batch.at.wall).or_insert(batch.at);
     }
-    let mut notes: Vec<Note> = Vec::new();
-    for note in of_meter.into_iter().flat_map(|batch| &batch.notes) {
-        match notes.iter_mut().find(|known| known.key == note.key) {
-            Some(known) => known.column = std::mem::take(&mut known.column).or(&note.column),
-            None => notes.push(note.clone()),
+
+    /// The moment of a time: by both clocks if it is one of this slot.
+    fn moment(&self, wall: i64) -> Moment {
+        self.moments.get(&wall).copied().unwrap_or(Moment { wall, monotonic: None })
+    }
+
+    /// Metadata that the samples of a meter carried.
+    fn notes(&self, policy: Policy, number: usize) -> Vec<Note> {
+        let mut of_meter = self.batches.get(&number).cloned().unwrap_or_default();
+        match policy {
+            Policy::Drop => return Vec::new(),
+            Policy::First => {}
+            Policy::Last => of_meter.reverse(),
         }
+        let mut notes: Vec<Note> = Vec::new();
+        for note in of_meter.into_iter().flat_map(|batch| &batch.notes) {
+            match notes.iter_mut().find(|known| known.key == note.key) {
+                Some(known) => known.column = std::mem::take(&mut known.column).or(&note.column),
+                None => notes.push(note.clone()),
+            }
+        }
+        notes
     }
-    notes
 }
 
 register_transformer!(Aggregator);

@@ -307,6 +307,7 @@ proptest! {
                 samples.iter().map(|(m, s, r, volume)| (*m, *s, *r, volume.real())).collect()
             };
             prop_assert_eq!(reals(&given), reals(&expected));
+            prop_assert_eq!(host.waiting(), kept.iter().map(Vec::len).sum::<usize>() as u64);
         }
         prop_assert_eq!(host.dropped(), 0);
     }

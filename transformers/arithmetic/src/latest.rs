@@ -174,12 +174,16 @@ impl<'a> Latest<'a> {
                         let volume = self.batches.get(batch).and_then(|batch| batch.column.values.number(row));
                         let at = self.batches.get(batch).map_or((0, None), |batch| (batch.at.wall, batch.at.monotonic));
                         if let Some((sampled, _)) = self.sampled.get_mut(batch).and_then(Option::as_mut) {
-                            pending.keep(*resource, volume.unwrap_or(Volume::Count(0)), at, sampled);
+                            pending.keep((place, *resource), volume.unwrap_or(Volume::Count(0)), at, sampled);
                         }
                     }
                     _ => {}
                 }
             }
+        }
+        let more: i64 = self.meters.iter().map(|meter| meter.pending.more()).sum();
+        if more != 0 {
+            call.save_waiting(call.load_waiting().saturating_add_signed(more))?;
         }
         self.meters.into_iter().try_for_each(|meter| meter.pending.save(call))
     }

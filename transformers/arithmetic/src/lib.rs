@@ -13,7 +13,7 @@ mod latest;
 mod pending;
 
 use expression::{Expression, Root, Volume};
-use scaling::{Keys, Losses, Volumes, check, merged};
+use scaling::{Keys, Losses, Volumes, check, check_number, merged};
 use wasmeter_sdk::{Batch, Call, Converting, Failure, Kind, Meter, Outputs, Transformer, Values, register_transformer};
 
 use self::latest::Latest;
@@ -98,6 +98,7 @@ impl Config {
             }
             check(&path.names()).map_err(refused)?;
         }
+        check_number(&expression).map_err(|error| format!("{place}: {error}"))?;
         if meters.is_empty() {
             return Err(format!("{place}: it names no meter; write one as $(cpu)"));
         }

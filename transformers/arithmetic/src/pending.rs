@@ -16,6 +16,8 @@ pub struct Pending {
     noted: Vec<Column>,
     resources: Vec<u32>,
     after: Kept,
+    /// By how many more samples wait.
+    more: i64,
 }
 
 /// A sample that waits.
@@ -69,7 +71,7 @@ impl Pending {
             noted = slots.iter().map(says).collect();
         }
         let after = Kept { noted: vec![Vec::new(); slots.len()], ..Kept::default() };
-        Self { meter: meter.to_owned(), slots, before, noted, resources: resources.to_vec(), after }
+        Self { meter: meter.to_owned(), slots, before, noted, resources: resources.to_vec(), after, more: 0 }
     }
 
     /// Whether any sample waits.
@@ -115,13 +117,14 @@ impl Pending {
     pub fn forget(&mut self, place: usize, resource: u32) {
         if self.has(place) {
             self.after.times.push((resource, DONE));
+            self.more -= 1;
         }
     }
 
-    /// A sample waits. Of what it says itself, numbers are remembered.
+    /// The sample of the resource at a place waits. Of what it says itself, numbers are remembered.
     pub fn keep(
         &mut self,
-        resource: u32,
+        (place, resource): (usize, u32),
         volume: Volume,
         (wall, monotonic): (i64, Option<u64>),
         sampled: &mut Sampled<'_>,
@@ -129,6 +132,7 @@ impl Pending {
         let (time, bits) = Waiting { time: wall.div_euclid(1_000), volume }.pack();
         self.after.times.push((resource, time));
         self.after.volumes.push((resource, bits));
+        self.more += i64::from(!self.has(place));
         for (path, ((_, names), kept)) in self.slots.iter().zip(&mut self.after.noted).enumerate() {
             let bits = match (names.first().map(String::as_str), sampled.noted(path, resource)) {
                 #[allow(clippy::cast_precision_loss, reason = "seconds are reals")]
@@ -141,6 +145,11 @@ impl Pending {
             };
             kept.push((resource, bits));
         }
+    }
+
+    /// By how many more samples wait than before.
+    pub fn more(&self) -> i64 {
+        self.more
     }
 
     pub fn save(self, call: &Call<'_, Converting>) -> Result<(), Failure> {

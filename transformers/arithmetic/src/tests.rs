@@ -51,6 +51,12 @@ fn errors_name_the_key_and_point_into_the_expression() {
             r#"{"target": {"expr": "$(a).id"}}"#,
             "target.expr: a sample has no id before it is sent, at column 1: `$(a).id`",
         ),
+        (
+            r#"{"target": {"expr": "$(a) * $(b).timestamp"}}"#,
+            "target.expr: `*` takes numbers, and this is a text, at column 8: `$(b).timestamp`; write what is a number, such \
+             as volume, monotonic_time or an entry of resource_metadata",
+        ),
+        (r#"{"target": {"expr": "$() + 1"}}"#, "target.expr: a meter is written $(its.name), at column 1: `$(`"),
         (r#"{"target": {"expr": "$(a) +"}}"#, "target.expr: it ends where a value is expected, at column 7"),
         (r#"{"target": {"expr": "$(a)", "name": ""}}"#, "target.name is empty; write a name, or leave it out"),
         (r#"{"expr": "$(a)"}"#, "there is no key expr; there are target"),
@@ -234,6 +240,7 @@ proptest! {
                 let given = host.convert::<Arithmetic>(&inputs, batches).unwrap().batches;
                 let given: Vec<_> = samples(&given).into_iter().map(|(_, s, r, volume)| (s, r, volume.real())).collect();
                 prop_assert_eq!(given, expected);
+                prop_assert_eq!(host.waiting(), known.values().map(BTreeMap::len).sum::<usize>() as u64);
             }
         }
         prop_assert_eq!(host.dropped(), dropped);

@@ -133,7 +133,7 @@ fn a_rate_by_the_table() {
             vec![(20, 4.0), (30, 1.0)],
         ),
         ("at most nothing", r#"{"target": {"max": 0}}"#, counter, vec![(10, 100), (20, 150)], vec![(20, 5.0)]),
-        ("no number", r#"{"target": {"scale": "name"}}"#, counter, vec![(10, 100), (20, 150)], vec![]),
+        ("no number", r#"{"target": {"scale": "volume and name"}}"#, counter, vec![(10, 100), (20, 150)], vec![]),
         ("too large", r#"{"target": {"scale": "1e308"}}"#, counter, vec![(10, 0), (20, 1000)], vec![]),
         (
             "by nothing",
@@ -192,6 +192,16 @@ fn errors_name_the_key_and_point_into_the_expression() {
             r#"{"target": {"scale": "$(cpu) * 2"}}"#,
             "target.scale: $(...) is for the transformer arithmetic; write volume, at column 1: `$(cpu)`",
         ),
+        (
+            r#"{"target": {"scale": "timestamp"}}"#,
+            "target.scale: a number has to come out, and this is a text, at column 1: `timestamp`; write what is a \
+             number, such as volume, monotonic_time or an entry of resource_metadata",
+        ),
+        (
+            r#"{"target": {"scale": "100 / timestamp"}}"#,
+            "target.scale: `/` takes numbers, and this is a text, at column 7: `timestamp`; write what is a number, such \
+             as volume, monotonic_time or an entry of resource_metadata",
+        ),
         (r#"{"target": {"scale": [1]}}"#, "target.scale is a list; write a number or an expression"),
         (r#"{"target": {"max": "1"}}"#, "target.max is \"1\"; write a number"),
         (r#"{"target": {"scale": "id"}}"#, "target.scale: a sample has no id before it is sent, at column 1: `id`"),
@@ -215,7 +225,7 @@ fn model(known: &mut BTreeMap<(u32, u32), (u32, Volume)>, sample: Sample, kind: 
         _ => volume.real() - before.real(),
     };
     let rate = if now == then { 0.0 } else { growth / f64::from(now - then) };
-    rate.is_finite().then_some((meter, now, resource, rate))
+    Some((meter, now, resource, rate))
 }
 
 fn slots() -> impl Strategy<Value = Vec<Vec<Sample>>> {
@@ -237,10 +247,65 @@ proptest! {
         for slot in slots {
             let batches = batches(&slot);
             let rate = |sample: Sample| model(&mut known, sample, inputs[sample.0 as usize].kind);
-            let expected: Vec<_> = samples(&batches).into_iter().filter_map(rate).collect();
+            let is_finite = |(.., rate): &(u32, u32, u32, f64)| rate.is_finite();
+            let expected: Vec<_> = samples(&batches).into_iter().filter_map(rate).filter(is_finite).collect();
             let given = samples(&host.convert::<RateOfChange>(&inputs, batches).unwrap().batches);
             let given: Vec<_> = given.into_iter().map(|(m, s, r, volume)| (m, s, r, volume.real())).collect();
             prop_assert_eq!(given, expected);
         }
+    }
+
+    /// The same times what a scale makes of the later sample, and at most as much as is allowed.
+    #[test]
+    fn a_scaled_rate_is_what_a_plain_model_says(
+        slots in slots(),
+        by in 0_usize..5,
+        most in prop::option::of(-3_i32..30),
+    ) {
+        let scale = [
+            "3",
+            "-0.25",
+            r#""100.0 / (10**9 * (resource_metadata.cpu_number or 1))""#,
+            r#""volume""#,
+            r#""1 / resource_metadata.cpu_number""#,
+        ][by];
+        let numbers = [(0, 2), (1, 8), (3, 0)];
+        let number = |resource| numbers.iter().find(|(known, _)| *known == resource).map(|(_, number)| f64::from(*number));
+        let factor = |resource: u32, volume: Volume| match by {
+            0 => Some(3.0),
+            1 => Some(-0.25),
+            2 => Some(100.0 / (1e9 * number(resource).filter(|number| *number > 0.0).unwrap_or(1.0))),
+            3 => Some(volume.real()),
+            _ => number(resource).filter(|number| *number > 0.0).map(f64::recip),
+        };
+        let config = match most {
+            Some(most) => format!(r#"{{"target": {{"scale": {scale}, "max": {most}}}}}"#),
+            None => format!(r#"{{"target": {{"scale": {scale}}}}}"#),
+        };
+        let inputs = [cpu(), meter("b", Kind::Gauge, "B"), meter("c", Kind::Delta, "B")];
+        let texts = numbers.map(|(resource, number)| (resource, number.to_string()));
+        let told = texts.iter().map(|(resource, number)| (*resource, number.as_str()));
+        let mut host = Host::new().config(&config).attribute("resource_metadata.cpu_number", told);
+        let (mut known, mut dropped) = (BTreeMap::new(), 0);
+        for slot in slots {
+            let batches = batches(&slot);
+            let mut expected = Vec::new();
+            for sample in samples(&batches) {
+                let Some((meter, now, resource, rate)) = model(&mut known, sample, inputs[sample.0 as usize].kind) else {
+                    continue;
+                };
+                match factor(resource, sample.3).map(|factor| factor * rate).filter(|rate| rate.is_finite()) {
+                    Some(rate) => {
+                        let most = most.filter(|most| *most != 0).map_or(f64::INFINITY, f64::from);
+                        expected.push((meter, now, resource, rate.min(most)));
+                    }
+                    None => dropped += 1,
+                }
+            }
+            let given = samples(&host.convert::<RateOfChange>(&inputs, batches).unwrap().batches);
+            let given: Vec<_> = given.into_iter().map(|(m, s, r, volume)| (m, s, r, volume.real())).collect();
+            prop_assert_eq!(given, expected);
+        }
+        prop_assert_eq!(host.dropped(), dropped);
     }
 }

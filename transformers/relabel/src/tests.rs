@@ -145,12 +145,12 @@ proptest! {
     /// Rules of any kind in any order, applied to each sample for itself.
     #[test]
     fn it_is_what_a_plain_model_says(
-        chosen in prop::collection::vec((0_usize..4, prop::option::of(0_usize..3), prop::option::of(0_usize..2)), 1..6),
+        chosen in prop::collection::vec((0_usize..6, prop::option::of(0_usize..3), prop::option::of(0_usize..2)), 1..7),
         given in prop::collection::vec((0_u32..3, 5_u32..8, 0_u32..4, volume()), 0..25),
     ) {
         let (names, projects) = (["a.x", "b.x", "c"], ["red", "blue"]);
         let attributes = [(0, "red"), (1, "blue"), (2, "red")];
-        let written = chosen.iter().map(|(action, name, project)| {
+        let written = chosen.iter().enumerate().map(|(rule, (action, name, project))| {
             let name = name.map(|name| format!(r#""name": "{}""#, names[name].replace('.', "\\\\.")));
             let project = project.map(|project| format!(r#""project_id": "{}""#, projects[project]));
             let when = name.into_iter().chain(project).collect::<Vec<_>>().join(", ");
@@ -159,16 +159,21 @@ proptest! {
                 0 => format!(r#"{{"keep": {{{any}}}}}"#),
                 1 => format!(r#"{{"drop": {{{any}}}}}"#),
                 2 => format!(r#"{{"rename": {{"from": "x", "to": "y.x"}}, "when": {{{when}}}}}"#),
-                _ => format!(r#"{{"rename": {{"from": "[ab]\\..*", "to": "c"}}, "when": {{{when}}}}}"#),
+                3 => format!(r#"{{"rename": {{"from": "[ab]\\..*", "to": "c"}}, "when": {{{when}}}}}"#),
+                4 => format!(r#"{{"set": {{"tier": {rule}}}, "when": {{{when}}}}}"#),
+                _ => format!(r#"{{"set": {{"tier": [{rule}], "note": null}}, "when": {{{when}}}}}"#),
             }
         });
         let config = rules(&written.collect::<Vec<_>>().join(", "));
         let batches = batches(&given);
-        let mut expected: BTreeMap<(String, u32, u32, u64), usize> = BTreeMap::new();
+        /// A sample's name, time, resource, volume and metadata.
+        type Point = (String, u32, u32, u64, BTreeMap<String, String>);
+        let mut expected: BTreeMap<Point, usize> = BTreeMap::new();
         'sample: for (meter, second, resource, volume) in samples(&batches) {
             let mut name = names[meter as usize].to_owned();
             let project = attributes.iter().find(|(known, _)| *known == resource).map(|(_, project)| *project);
-            for (action, wanted, owner) in &chosen {
+            let mut notes: BTreeMap<String, String> = BTreeMap::new();
+            for (rule, (action, wanted, owner)) in chosen.iter().enumerate() {
                 let hit = wanted.is_none_or(|wanted| names[wanted] == name)
                     && owner.is_none_or(|owner| project == Some(projects[owner]));
                 match action {
@@ -176,17 +181,29 @@ proptest! {
                     1 if hit => continue 'sample,
                     2 if hit => name = name.replace('x', "y.x"),
                     3 if hit && (name.starts_with("a.") || name.starts_with("b.")) => name = "c".into(),
+                    4 if hit => drop(notes.insert("tier".into(), rule.to_string())),
+                    5 if hit => {
+                        notes.extend([("tier".into(), format!("[{rule}]")), ("note".into(), "null".into())]);
+                    }
                     _ => {}
                 }
             }
-            *expected.entry((name, second, resource, volume.real().to_bits())).or_default() += 1;
+            *expected.entry((name, second, resource, volume.real().to_bits(), notes)).or_default() += 1;
         }
         let mut host = Host::new().config(&config).attribute("project_id", attributes);
         let made = host.convert::<Relabel>(&names.map(meter), batches).unwrap();
-        let mut found = BTreeMap::new();
-        for (meter, second, resource, volume) in samples(&made.batches) {
-            let name = made.meters[meter as usize].name.clone();
-            *found.entry((name, second, resource, volume.real().to_bits())).or_default() += 1;
+        let mut found: BTreeMap<Point, usize> = BTreeMap::new();
+        for batch in &made.batches {
+            let name = &made.meters[batch.meter as usize].name;
+            for (_, second, resource, volume) in samples(std::slice::from_ref(batch)) {
+                let note = |note: &Note| {
+                    let Values::Interned(texts) = &note.column.values else { panic!("{note:?}") };
+                    let place = note.column.resources.iter().position(|known| *known == resource)?;
+                    Some((made.text(note.key)?.to_owned(), made.text(texts[place])?.to_owned()))
+                };
+                let notes = batch.notes.iter().filter_map(note).collect();
+                *found.entry((name.clone(), second, resource, volume.real().to_bits(), notes)).or_default() += 1;
+            }
         }
         prop_assert_eq!(found, expected);
     }

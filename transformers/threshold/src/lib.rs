@@ -7,6 +7,8 @@
 //! A resource is raised when a volume is above `above`, and no more when one is at `clear` or below. With `below` it
 //! is the other way round. A resource that was never seen counts as not raised.
 
+use std::collections::BTreeMap;
+
 use scaling::{Keys, Numbers as _, Positions, at, merged};
 use wasmeter_sdk::{
     Batch, Call, Column, Converting, Failure, Kind, Meter, Outputs, Transformer, Values, register_transformer,
@@ -51,14 +53,13 @@ impl Transformer for Threshold {
         let (_, positions) = config.positions(inputs)?;
         let batches = merged(batches);
         let mut changes = Vec::new();
-        let mut names: Vec<&str> = inputs.iter().map(|input| &*input.name).collect();
-        names.sort_unstable();
-        names.dedup();
-        for name in names {
-            let input = |batch: &Batch| inputs.get(batch.meter as usize);
-            let of_name = || batches.iter().filter(|batch| input(batch).is_some_and(|input| input.name == name));
-            let mut lasts = Lasts::load(call, name, of_name());
-            for batch in of_name() {
+        let mut by_name: BTreeMap<&str, Vec<&Batch>> = BTreeMap::new();
+        for (input, batch) in batches.iter().filter_map(|batch| Some((inputs.get(batch.meter as usize)?, batch))) {
+            by_name.entry(&input.name).or_default().push(batch);
+        }
+        for (name, of_name) in by_name {
+            let mut lasts = Lasts::load(call, name, &of_name);
+            for batch in of_name {
                 let (changed, volumes) = lasts.advance(&config, batch);
                 if !changed.is_empty() {
                     let mut notes = batch.notes.clone();
@@ -136,7 +137,7 @@ impl Config {
 // === impl Lasts ===
 
 impl Lasts {
-    fn load<'b>(call: &Call<'_, Converting>, name: &str, batches: impl Iterator<Item = &'b Batch>) -> Self {
+    fn load(call: &Call<'_, Converting>, name: &str, batches: &[&Batch]) -> Self {
         let mut resources: Vec<u32> = Vec::new();
         for batch in batches {
             resources.extend(&batch.column.resources);

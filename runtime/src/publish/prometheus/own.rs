@@ -65,6 +65,11 @@ impl Families {
         for task in &status.tasks {
             self.series("slots_skipped_total", [("interval", &task.interval_seconds.to_string())], task.skipped);
         }
+        let name = "samples_forgotten_total";
+        self.family(name, "counter", "Samples that a module held back, forgotten with what it remembered.");
+        for (module, samples) in &counters.forgotten {
+            self.series(name, [("module", module)], samples);
+        }
         let Some(last) = &status.last else { return };
         self.one("last_cycle_timestamp_seconds", "gauge", "When the last cycle was, since 1970.", last.at.seconds());
         self.one("last_cycle_duration_seconds", "gauge", "What the last cycle took.", last.took_seconds);
@@ -207,6 +212,9 @@ impl Families {
                 let lost = publisher.lost_by_cause.get(*cause).copied().unwrap_or_default();
                 self.series(name, [("publisher", &publisher.name), ("cause", cause)], lost);
             }
+        }
+        for (output, lost) in &status.former {
+            self.series(name, [("publisher", output), ("cause", Why::Removed.as_str())], lost);
         }
     }
 

@@ -15,37 +15,6 @@ const TEXT_BYTES: usize = 4_096;
 // === impl Node ===
 
 impl Node {
-    /// What fails in it whatever it is asked for: what is evaluated for each sample, and asks for nothing.
-    pub fn fault(&self) -> Result<()> {
-        match &self.what {
-            What::Constant(_) | What::Slot(_) => return Ok(()),
-            What::Unary(_, part) | What::Attribute(part, _) => part.fault()?,
-            What::Binary(_, parts) | What::Index(parts) => parts.iter().try_for_each(Self::fault)?,
-            What::Call(_, parts) | What::List(parts) => parts.iter().try_for_each(Self::fault)?,
-            What::And(parts) | What::Or(parts) => parts.first().map_or(Ok(()), Self::fault)?,
-            What::If(parts) => parts.first().map_or(Ok(()), Self::fault)?,
-            What::Compare(first, rest) => {
-                first.fault()?;
-                rest.first().map_or(Ok(()), |(_, part)| part.fault())?;
-            }
-        }
-        if self.is_constant() { self.evaluate(&[]).map(drop) } else { Ok(()) }
-    }
-
-    fn is_constant(&self) -> bool {
-        match &self.what {
-            What::Constant(_) => true,
-            What::Slot(_) => false,
-            What::Unary(_, part) | What::Attribute(part, _) => part.is_constant(),
-            What::Binary(_, parts) | What::Index(parts) | What::And(parts) | What::Or(parts) => {
-                parts.iter().all(Self::is_constant)
-            }
-            What::If(parts) => parts.iter().all(Self::is_constant),
-            What::Compare(first, rest) => first.is_constant() && rest.iter().all(|(_, part)| part.is_constant()),
-            What::Call(_, parts) | What::List(parts) => parts.iter().all(Self::is_constant),
-        }
-    }
-
     /// What it is, where these values stand under the paths.
     pub fn evaluate(&self, slots: &[Value]) -> Result<Value> {
         match &self.what {

@@ -34,6 +34,17 @@ pub enum Root {
     Meter(String),
 }
 
+/// What is known of a value before there is a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Says {
+    /// A number, or nothing.
+    Number,
+    /// A text, or nothing.
+    Text,
+    /// Anything.
+    Anything,
+}
+
 /// The longest expression in bytes.
 const LONGEST: usize = 4_096;
 
@@ -43,8 +54,14 @@ impl Expression {
     /// Reads an expression. One that fails for every sample is refused.
     pub fn parse(source: &str) -> Result<Self, Error> {
         let read = Self::read(source)?;
-        read.root.fault().map_err(|fault| fault.within(source))?;
+        read.root.fault(&[]).map_err(|fault| fault.within(source))?;
         Ok(read)
+    }
+
+    /// Whether a number can come out of it where samples say this under the paths.
+    pub fn check_number(&self, says: impl Fn(&Path) -> Says) -> Result<(), Error> {
+        let slots: Vec<Says> = self.paths.iter().map(says).collect();
+        self.root.fault_as_number(&slots).map_err(|fault| fault.within(&self.source))
     }
 
     /// Reads an expression, whatever comes of it.

@@ -20,13 +20,15 @@
 //!
 //! # Layout
 //!
-//! - [`Expression`] is read by `parser`, of what `lexer` finds, into a `tree`, which `evaluate` walks.
+//! - [`Expression`] is read by `parser`, of what `lexer` finds, into a `tree`, which `evaluate` walks; `fault` finds what
+//!   fails for every sample.
 //! - [`Value`] is what it is made of; `number` calculates as Python does, and `functions` are those that may be called.
 //! - [`Error`] points into the expression.
 
 mod error;
 mod evaluate;
 mod expression;
+mod fault;
 mod functions;
 mod lexer;
 mod number;
@@ -35,7 +37,7 @@ mod tree;
 mod value;
 
 pub use self::error::Error;
-pub use self::expression::{Expression, Path, Root};
+pub use self::expression::{Expression, Path, Root, Says};
 pub use self::value::{Value, Volume};
 
 #[cfg(test)]

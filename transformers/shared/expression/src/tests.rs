@@ -152,6 +152,45 @@ fn what_fails_for_every_sample_is_refused() {
 }
 
 #[test]
+fn what_is_no_number_for_any_sample_is_refused() {
+    for (source, expected) in [
+        ("time", Some("a number has to come out, and this is a text, at column 1: `time`")),
+        ("100.0 / time", Some("`/` takes numbers, and this is a text, at column 9: `time`")),
+        ("2 * (time + 1)", Some("`+` takes numbers, and this is a text, at column 6: `time`")),
+        ("-time", Some("a number is wanted, and this is a text, at column 2: `time`")),
+        ("volume + len(time * 2)", Some("`*` takes numbers, and this is a text, at column 14: `time`")),
+        ("time + 's'", Some("a number has to come out, and this is a text, at column 1: `time + 's'`")),
+        (
+            "time if volume else 'x'",
+            Some("a number has to come out, and this is a text, at column 1: `time if volume else 'x'`"),
+        ),
+        ("time or None", Some("a number has to come out, and this is a text, at column 1: `time or None`")),
+        ("None", Some("a number has to come out, and this is None, at column 1: `None`")),
+        ("[1, 2]", Some("a number has to come out, and this is a list, at column 1: `[1, 2]`")),
+        ("volume * 'x'", Some("`*` takes numbers, and this is a text, at column 10: `'x'`")),
+        ("volume", None),
+        ("time or 1", None),
+        ("volume and time", None),
+        ("volume if time > '2' else 0", None),
+        ("len(time + 's') + (time == 'x') + ('a' in time) + (not time)", None),
+        ("1 if volume else time / 2", None),
+        ("max(1, volume, len([time]))", None),
+        ("time + volume", Some("`+` takes numbers, and this is a text, at column 1: `time`")),
+        ("len(time + other)", None),
+        ("len(other + 's')", None),
+        ("time.x", None),
+    ] {
+        let says = |path: &Path| match path.to_string().as_str() {
+            "time" => Says::Text,
+            "volume" => Says::Number,
+            _ => Says::Anything,
+        };
+        let checked = Expression::parse(source).and_then(|expression| expression.check_number(says));
+        assert_eq!(checked.err().map(|error| error.to_string()).as_deref(), expected, "{source}");
+    }
+}
+
+#[test]
 fn volumes_are_finite_and_exact() {
     for (source, expected) in [
         ("2**64 - 1", Some(Volume::Count(u64::MAX))),

@@ -73,27 +73,28 @@ impl<'a> Follow<'a> {
     pub fn begin(call: &Call<'_, Converting>, inputs: &'a [Meter], batches: &[Batch]) -> Self {
         let mut clocks = Clocks::load(call);
         let mut follow = Self { clocks: Clocks::default(), names: Vec::new(), meters: Vec::new() };
-        let mut resources: Vec<Vec<u32>> = Vec::new();
+        let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+        // Resources and batches by name.
+        let mut of_names: Vec<(Vec<u32>, Vec<&Batch>)> = Vec::new();
         for input in inputs {
-            let found = follow.meters.iter().position(|(name, _)| *name == input.name);
-            follow.names.push(found.unwrap_or(follow.meters.len()));
-            if found.is_none() {
+            let place = *places.entry(&input.name).or_insert(follow.meters.len());
+            follow.names.push(place);
+            if place == follow.meters.len() {
                 follow.meters.push((&input.name, Known::default()));
-                resources.push(Vec::new());
+                of_names.push(Default::default());
             }
         }
         for batch in batches {
             clocks.learn(batch);
             let name = follow.names.get(batch.meter as usize);
-            if let Some(all) = name.and_then(|name| resources.get_mut(*name)) {
-                unite(all, &batch.column.resources);
+            if let Some((resources, of_name)) = name.and_then(|name| of_names.get_mut(*name)) {
+                unite(resources, &batch.column.resources);
+                of_name.push(batch);
             }
         }
-        for (place, ((name, known), resources)) in follow.meters.iter_mut().zip(resources).enumerate() {
-            let names = &follow.names;
-            let of_name = batches.iter().filter(|batch| names.get(batch.meter as usize) == Some(&place));
+        for ((name, known), (resources, of_name)) in follow.meters.iter_mut().zip(of_names) {
             if !resources.is_empty() {
-                *known = Known::load(call, name, resources, of_name);
+                *known = Known::load(call, name, resources, of_name.into_iter());
             }
         }
         Self { clocks, ..follow }
@@ -298,6 +299,9 @@ impl Clocks {
     /// Learns of a batch's time. What is known from before the machine was started says nothing any more.
     fn learn(&mut self, batch: &Batch) {
         let Some(monotonic) = batch.at.monotonic else { return };
+        if self.0.get(&batch.at.wall) == Some(&monotonic) {
+            return;
+        }
         let restarted = |(wall, known): (&i64, &u64)| *wall < batch.at.wall && *known > monotonic;
         if self.0.iter().any(restarted) {
             self.0.clear();

@@ -1,5 +1,7 @@
 //! What transformers that hold samples back have in common.
 
+use std::collections::BTreeMap;
+
 use wasmeter_sdk::{Call, Column, Converting, Failure, Meter, Values};
 
 /// What a cell of state takes.
@@ -18,15 +20,29 @@ pub fn is_enough(call: &Call<'_, Converting>, size: u64, waiting: u64, new: u64)
     if call.is_part() { new >= size || waiting >= size.saturating_mul(2) } else { waiting >= size }
 }
 
-/// The position of a meter that comes out, be it described or not; `None` if another of its name comes out.
-pub fn position(call: &Call<'_, Converting>, outputs: &[Meter], meter: &Meter) -> Result<Option<u32>, Failure> {
-    if let Some(place) = outputs.iter().position(|output| output == meter) {
-        return Ok(u32::try_from(place).ok());
+/// The meters that come out, by name.
+#[derive(Debug)]
+pub struct ByName<'a>(BTreeMap<&'a str, Vec<(u32, &'a Meter)>>);
+
+// === impl ByName ===
+
+impl<'a> ByName<'a> {
+    /// These, in the order of their positions.
+    pub fn of(outputs: &'a [Meter]) -> Self {
+        let mut by_name: BTreeMap<&str, Vec<(u32, &Meter)>> = BTreeMap::new();
+        for (place, output) in (0..).zip(outputs) {
+            by_name.entry(&output.name).or_default().push((place, output));
+        }
+        Self(by_name)
     }
-    if outputs.iter().any(|output| output.name == meter.name) {
-        return Ok(None);
+
+    /// The position of a meter that comes out, be it described or not; `None` if another of its name comes out.
+    pub fn position(&self, call: &Call<'_, Converting>, meter: &Meter) -> Result<Option<u32>, Failure> {
+        match self.0.get(&*meter.name) {
+            Some(known) => Ok(known.iter().find(|(_, output)| *output == meter).map(|(place, _)| *place)),
+            None => Ok(call.declare_meters(std::slice::from_ref(meter))?.first().copied()),
+        }
     }
-    Ok(call.declare_meters(std::slice::from_ref(meter))?.first().copied())
 }
 
 /// Removes all cells under a name.

@@ -22,11 +22,11 @@ pub mod testing;
 mod volumes;
 
 pub use self::follow::{Follow, Step};
-pub use self::hold::{CELL_BYTES, LONGEST, OLDEST, clear, is_enough, position};
+pub use self::hold::{ByName, CELL_BYTES, LONGEST, OLDEST, clear, is_enough};
 pub use self::losses::{CHANGED, GONE, Losses};
 pub use self::merge::merged;
 pub use self::naming::{Naming, Pattern, Positions, regex, word};
-pub use self::sampled::{Facts, Noted, Sampled, check, timestamp};
+pub use self::sampled::{Facts, Noted, Sampled, check, check_number, timestamp};
 pub use self::scale::Scale;
 pub use self::settings::Keys;
 pub use self::volumes::{Numbers, Volumes, at};

@@ -1,19 +1,23 @@
 //! Batches that were cut into pieces, as one.
 
+use std::collections::BTreeMap;
+
 use wasmeter_sdk::{Batch, Column, Values};
 
 /// Batches of one meter and one moment as one: a large host's come in pieces, guest by guest. Of two samples of one
 /// resource in them the first counts.
 pub fn merged(batches: Vec<Batch>) -> Vec<Batch> {
     let mut all: Vec<Batch> = Vec::with_capacity(batches.len());
+    // The place of the last of each meter and moment.
+    let mut places: BTreeMap<(u32, i64, Option<u64>), usize> = BTreeMap::new();
     for batch in batches {
-        let same = |known: &&mut Batch| {
-            let (a, b) = (known.at, batch.at);
-            known.meter == batch.meter && (a.wall, a.monotonic) == (b.wall, b.monotonic)
-        };
-        match all.iter_mut().rev().find(same) {
+        let place = places.entry((batch.meter, batch.at.wall, batch.at.monotonic)).or_insert(all.len());
+        match all.get_mut(*place) {
             Some(known) if fits(&known.column, &batch.column) => append(known, batch),
-            _ => all.push(batch),
+            _ => {
+                *place = all.len();
+                all.push(batch);
+            }
         }
     }
     all

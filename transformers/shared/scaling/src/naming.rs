@@ -1,5 +1,7 @@
 //! What meters that come out are called.
 
+use std::collections::BTreeMap;
+
 use regex_lite::Regex;
 use wasmeter_sdk::{Kind, Meter};
 
@@ -35,7 +37,11 @@ enum Piece {
 
 /// The meters that come out, each once.
 #[derive(Debug, Default)]
-pub struct Positions(Vec<Meter>);
+pub struct Positions {
+    meters: Vec<Meter>,
+    /// The place of each by its name.
+    places: BTreeMap<String, usize>,
+}
 
 // === impl Naming ===
 
@@ -201,8 +207,8 @@ pub fn regex(place: &str, pattern: &str) -> Result<Regex, String> {
 impl Positions {
     /// The position of a meter. Two of one name that differ otherwise cannot both come out.
     pub fn of(&mut self, meter: Meter) -> Result<u32, String> {
-        let found = self.0.iter().position(|known| known.name == meter.name);
-        if let Some(known) = found.and_then(|place| self.0.get(place))
+        let found = self.places.get(&meter.name).copied();
+        if let Some(known) = found.and_then(|place| self.meters.get(place))
             && (known.kind, &known.unit) != (meter.kind, &meter.unit)
         {
             let (name, a, b) = (&meter.name, manner(known), manner(&meter));
@@ -211,8 +217,9 @@ impl Positions {
             ));
         }
         let place = found.unwrap_or_else(|| {
-            self.0.push(meter);
-            self.0.len() - 1
+            self.places.insert(meter.name.clone(), self.meters.len());
+            self.meters.push(meter);
+            self.meters.len() - 1
         });
         Ok(u32::try_from(place).unwrap_or(u32::MAX))
     }
@@ -227,7 +234,7 @@ impl Positions {
 
     /// The meters, by position.
     pub fn into_meters(self) -> Vec<Meter> {
-        self.0
+        self.meters
     }
 }
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use expression::{Path, Value};
+use expression::{Expression, Path, Says, Value};
 use wasmeter_sdk::{Batch, Call, Column, Converting, Failure, Meter, Values};
 
 use crate::naming::word;
@@ -86,6 +86,9 @@ const FIELDS: [&str; 11] = [
     "resource_metadata",
 ];
 
+/// Those of which every sample has a text, or nothing.
+const TEXTS: [&str; 8] = ["name", "type", "unit", "user_id", "project_id", "resource_id", "timestamp", "source"];
+
 /// Where samples come from, as Ceilometer's do.
 const SOURCE: &str = "openstack";
 
@@ -104,6 +107,18 @@ pub fn check(keys: &[String]) -> Result<(), String> {
             Err(format!("a sample has no {field}; it has {fields}; metadata are entries of resource_metadata"))
         }
     }
+}
+
+/// Whether an expression over what samples say can give a number. None that can calculates with texts, of which times
+/// are one.
+pub fn check_number(expression: &Expression) -> Result<(), String> {
+    let says = |path: &Path| match &path.names()[..] {
+        [field] if TEXTS.contains(&field.as_str()) => Says::Text,
+        [field] if field == "volume" => Says::Number,
+        _ => Says::Anything,
+    };
+    let remedy = "write what is a number, such as volume, monotonic_time or an entry of resource_metadata";
+    expression.check_number(says).map_err(|error| format!("{error}; {remedy}"))
 }
 
 // === impl Sampled ===

@@ -102,6 +102,7 @@ fn read(place: &str, text: &str) -> Result<Expression, String> {
         }
         sampled::check(&path.names()).map_err(|what| format!("{place}: {}", expression.refuse(path, what)))?;
     }
+    sampled::check_number(&expression).map_err(|error| format!("{place}: {error}"))?;
     Ok(expression)
 }
 

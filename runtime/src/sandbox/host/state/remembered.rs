@@ -43,6 +43,8 @@ pub struct Writes {
 
 /// What a cell takes, about.
 pub const CELL_BYTES: usize = 16;
+/// The bytes under this name say how many samples wait in what is remembered.
+const WAITING: &str = "samples waiting";
 
 // === impl Writes ===
 
@@ -96,6 +98,12 @@ impl State {
     /// The bytes under a name.
     pub fn load_bytes(&self, name: &str) -> Option<&Vec<u8>> {
         self.bytes.get(name)
+    }
+
+    /// How many samples wait in it, which will never come out if it is forgotten.
+    pub fn waiting(&self) -> u64 {
+        let bytes = self.bytes.get(WAITING).and_then(|bytes| bytes.as_slice().try_into().ok());
+        bytes.map_or(0, u64::from_le_bytes)
     }
 
     /// About how much memory this takes.
@@ -253,6 +261,15 @@ mod tests {
         let idents = prop_oneof![2 => run, 1 => some].boxed();
         let put = (idents.clone(), prop::bool::weighted(0.8)).prop_map(|(idents, counts)| Step::Put(idents, counts));
         prop::collection::vec(prop_oneof![4 => put, 1 => idents.prop_map(Step::Forget)], 0..20)
+    }
+
+    #[test]
+    fn what_waits_is_a_number_or_nothing() {
+        let mut state = State::default();
+        for (bytes, waiting) in [(300_u64.to_le_bytes().to_vec(), 300), (vec![1, 2], 0), (Vec::new(), 0)] {
+            state.commit(Writes { cells: Vec::new(), bytes: vec![(WAITING.into(), bytes)] });
+            assert_eq!(state.waiting(), waiting);
+        }
     }
 
     proptest! {
