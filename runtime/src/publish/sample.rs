@@ -18,6 +18,8 @@ use crate::spool::record::Content;
 pub struct Sample<'a> {
     /// `source`
     pub source: &'a str,
+    /// The sink whose transformers made it, if it is known that some did.
+    pub sink: Option<&'a str>,
     /// `counter_name`
     pub name: &'a str,
     /// `counter_type`
@@ -87,6 +89,7 @@ fn measured(slot: &Slot, places: Range<usize>, each: &mut impl FnMut(&Sample<'_>
                 let label = &row.resource.label;
                 each(&Sample {
                     source: &shared.source,
+                    sink: samples.sink.as_deref(),
                     name: &samples.meter.name,
                     kind: samples.meter.kind.word(),
                     unit: &samples.meter.unit,
@@ -122,6 +125,7 @@ fn given(sample: &str, written: i64, each: &mut impl FnMut(&Sample<'_>)) {
     let timestamp = text("timestamp").unwrap_or_default();
     each(&Sample {
         source: text("source").unwrap_or_default(),
+        sink: None,
         name: text("counter_name").unwrap_or_default(),
         kind: text("counter_type").unwrap_or_default(),
         unit: text("counter_unit").unwrap_or_default(),
