@@ -75,6 +75,19 @@ impl Sample<'_> {
             }
         }
     }
+
+    /// Appends what all forms in JSON say alike, from the volume, behind its key, to the metadata.
+    pub fn write_middle(&self, out: &mut String) {
+        out.push_str(self.volume);
+        json::entry(out, ", \"user_id\": ", self.user_id);
+        json::entry(out, ", \"user_name\": ", self.user_name);
+        json::entry(out, ", \"project_id\": ", self.project_id);
+        json::entry(out, ", \"project_name\": ", self.project_name);
+        json::entry(out, ", \"resource_id\": ", Some(self.resource_id));
+        json::entry(out, ", \"timestamp\": ", Some(self.timestamp));
+        out.push_str(", \"resource_metadata\": ");
+        self.metadata.write(out);
+    }
 }
 
 fn measured(slot: &Slot, places: Range<usize>, each: &mut impl FnMut(&Sample<'_>)) {
