@@ -105,6 +105,7 @@ impl Host {
             notes: vec![note],
             first_id: Ids::new("bench", at).take(at, guests.len()),
             route: Route::default(),
+            sink: None,
         };
         (at, samples)
     }

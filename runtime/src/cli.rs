@@ -1,6 +1,7 @@
 //! The command line: one file for each subcommand.
 
 pub mod ask;
+pub mod cases;
 pub mod check;
 pub mod completion;
 mod confirm;

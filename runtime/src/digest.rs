@@ -31,6 +31,11 @@ impl Digest {
     pub fn of_parts(parts: &[&[u8]]) -> Self {
         Self(parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize().into())
     }
+
+    /// It in bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl FromStr for Digest {

@@ -59,6 +59,12 @@ pub fn optional(out: &mut String, text: Option<&str>) {
     }
 }
 
+/// Appends what stands before a text, its key above all, and the text, or `null`.
+pub fn entry(out: &mut String, before: &str, text: Option<&str>) {
+    out.push_str(before);
+    optional(out, text);
+}
+
 /// Appends a finite real number as Python's `repr` does: the shortest digits that read back the same, and always
 /// recognisable as a real.
 pub fn real(out: &mut String, value: f64) {

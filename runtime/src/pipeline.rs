@@ -11,5 +11,5 @@ pub mod tap;
 
 pub use self::chain::Chain;
 pub use self::route::Route;
-pub use self::samples::{NoteColumn, Samples, Slot};
+pub use self::samples::{NoteColumn, SOURCE, Samples, Slot};
 pub use self::sinks::Sinks;

@@ -2,15 +2,18 @@
 //!
 //! Each slot becomes one record ([`record`]): its samples, and what modules remember after it. Records stand in a
 //! [`log`] until every publisher has delivered them; each publisher follows it through a [`feed`] of its own. What
-//! modules remember is also kept in a [`checkpoint`] now and then, so that records need not be kept for it.
+//! modules remember is also kept in a [`checkpoint`] now and then, so that records need not be kept for it. What a
+//! publisher goes on with after a start stands on a [`shelf`].
 
 pub mod books;
 pub mod checkpoint;
 pub mod feed;
+mod file;
 pub mod log;
 pub mod memory;
 pub mod missed;
 pub mod record;
+pub mod shelf;
 pub mod sight;
 pub mod thinning;
 
@@ -25,6 +28,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use rustix::fs::Access;
 use tokio::sync::watch;
+use uuid::{Builder, Uuid};
 
 use self::books::{Books, View};
 use self::checkpoint::Checkpoint;
@@ -34,6 +38,7 @@ use self::memory::Memory;
 use self::missed::{Missed, Why};
 use crate::clock::SECOND;
 use crate::config::daemon;
+use crate::digest::Digest;
 
 /// The cursor by which records are kept until a checkpoint has what modules remember. No publisher is called so.
 const MEMORY: &str = "\u{1f}memory";
@@ -58,6 +63,7 @@ struct Shared {
     path: PathBuf,
     dir: Dir,
     limits: Limits,
+    id: Uuid,
     kept: Mutex<Kept>,
     /// What publishers are done with, and could not be noted because somebody else was at the disk.
     done: Mutex<Vec<Done>>,
@@ -230,6 +236,7 @@ impl Spool {
         // Nobody holds what it was given.
         store.rewind(MEMORY).map_err(log)?;
         let (committed, _) = watch::channel(store.committed().0);
+        let id = id_of(store.number());
         let checkpointed = store.account(MEMORY).map_or(0, |account| account.position.0);
         let mut kept =
             Kept { store, missed, missed_changed: false, settled: i64::MIN, checkpointed, losing: BTreeMap::new() };
@@ -239,6 +246,7 @@ impl Spool {
             path: path.to_owned(),
             dir,
             limits,
+            id,
             kept: Mutex::new(kept),
             done: Mutex::default(),
             committed,
@@ -250,6 +258,11 @@ impl Spool {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.0.path
+    }
+
+    /// What tells it from all other spools, for as long as it is there.
+    pub fn id(&self) -> Uuid {
+        self.0.id
     }
 
     /// How much it may keep.
@@ -369,6 +382,7 @@ impl Spool {
             kept.missed_changed = true;
             kept.losing.remove(&old);
             closed.push((old.clone(), books::of_publisher(&account.held, &old)));
+            shelf::remove(&self.0.dir, &old);
         }
         kept.missed.bound(publishers_now);
         for new in publishers_now {
@@ -511,6 +525,12 @@ impl Kept {
             tracing::info!(output, lost, "All that is left of what waited was delivered.");
         }
     }
+}
+
+/// The id of the spool that drew this number when it was new.
+fn id_of(number: u64) -> Uuid {
+    let digest = Digest::of(&number.to_le_bytes());
+    Builder::from_random_bytes(digest.bytes().first_chunk().copied().unwrap_or_default()).into_uuid()
 }
 
 /// Whether an account is a publisher's.

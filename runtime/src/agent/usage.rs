@@ -123,6 +123,7 @@ impl Agent {
                 notes: Vec::new(),
                 first_id,
                 route: Route::default(),
+                sink: None,
             }
         };
         usage.meters.iter().map(samples).collect()

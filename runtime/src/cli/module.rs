@@ -126,8 +126,13 @@ impl Which {
         }
     }
 
-    /// Loads it and asks it to describe itself.
-    fn load(&self, sandbox: &Sandbox, limits: CallLimits, threads: &Threads) -> Result<Loaded, Failure> {
+    /// Loads it and asks it to describe itself, or says why it is not used.
+    fn load(&self, sandbox: &Sandbox, config: &Config, threads: &Threads) -> Result<Loaded, Exit> {
+        let loaded = self.try_load(sandbox, config.sandbox.limits, threads);
+        loaded.map_err(|failure| refused(&self.file, &failure))
+    }
+
+    fn try_load(&self, sandbox: &Sandbox, limits: CallLimits, threads: &Threads) -> Result<Loaded, Failure> {
         let bytes = self.bytes()?;
         threads.time.block_on(async {
             let code = sandbox.load(&bytes).await?;

@@ -19,13 +19,14 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::Control;
 use super::desk::Desk;
 use super::orders::{GiveUp, MOST_BYTES, Refused, Replay};
 use super::tap::{Tap, Unseen};
 use crate::config::daemon::machine::group_number;
+use crate::http::listener::Door;
 use crate::http::{self, Limits, Method, Reply, Request, Room, StatusCode, header, line};
 use crate::modules::audit::Who;
 
@@ -33,8 +34,6 @@ use crate::modules::audit::Who;
 const CONNECTIONS: usize = 32;
 /// What an order to the spool may take; a disk may hang.
 const WITHIN: Duration = Duration::from_secs(20);
-/// What stands in the way of accepting a connection, such as too many open files, does not pass at once.
-const PAUSE: Duration = Duration::from_millis(100);
 /// Orders may be as large as their samples, escaped, or as a module with all that is said about it.
 const LIMITS: Limits = Limits { body: max(3 * MOST_BYTES, about_deployments::BODY), ..Limits::USUAL };
 
@@ -186,21 +185,10 @@ fn inode(path: &Path) -> io::Result<u64> {
 }
 
 async fn accept(listener: UnixListener, control: Control, group: Option<u32>) {
-    let (permits, mut connections, mut failing) = (Arc::new(Semaphore::new(CONNECTIONS)), JoinSet::new(), false);
+    let (mut door, mut connections) = (Door::of(Arc::new(Semaphore::new(CONNECTIONS))), JoinSet::new());
     let room = Room::of(BODIES);
-    while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
+    while let Some(((stream, _), permit)) = door.next(|context| listener.poll_accept(context)).await {
         while connections.try_join_next().is_some() {}
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                if !std::mem::replace(&mut failing, true) {
-                    tracing::warn!(%error, "Nobody can ask the daemon; it is tried again and again.");
-                }
-                sleep(PAUSE).await;
-                continue;
-            }
-        };
-        failing = false;
         let (control, who, room) = (control.clone(), who_asks(&stream, group), room.clone());
         connections.spawn(async move {
             let handler = move |request: Request| {

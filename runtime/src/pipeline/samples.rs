@@ -14,7 +14,7 @@ use crate::publish::id::FirstId;
 use crate::sandbox::host::texts::Text;
 
 /// What the operator's samples come from, as Ceilometer's do.
-const SOURCE: &str = "openstack";
+pub const SOURCE: &str = "openstack";
 
 /// Everything that one cycle measured.
 #[derive(Debug, Clone)]
@@ -46,6 +46,9 @@ pub struct Samples {
     pub first_id: FirstId,
     /// Which outputs they are for.
     pub route: Route,
+    /// The sink of `pipeline.yaml` whose transformers made them, if they were made and not measured. Sinks may give
+    /// their samples any name, also that of a meter, and that of another sink's.
+    pub sink: Option<Arc<str>>,
 }
 
 /// A note with its texts resolved.
@@ -85,7 +88,8 @@ impl Samples {
         let notes = self.notes.iter().map(note).filter(|note| !note.column.is_empty()).collect();
         let (module, tenant) = (Arc::clone(&self.module), Arc::clone(&self.tenant));
         let (meter, at, first_id) = (Arc::clone(&self.meter), self.at, self.first_id);
-        Some(Self { module, tenant, meter, at, column, notes, first_id, route: self.route.clone() })
+        let (route, sink) = (self.route.clone(), self.sink.clone());
+        Some(Self { module, tenant, meter, at, column, notes, first_id, route, sink })
     }
 }
 

@@ -295,6 +295,7 @@ impl Sink {
         for samples in &mut batch {
             samples.first_id = along.ids.take(along.slot.at, samples.column.len());
             samples.route = route.clone();
+            samples.sink = Some(Arc::clone(&self.name));
         }
         batch
     }

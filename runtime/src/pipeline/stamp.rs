@@ -102,7 +102,8 @@ impl<'a> Stamper<'a> {
             let first_id = self.next_id;
             self.next_id = first_id.from(column.len());
             let (module, tenant, meter) = (Arc::clone(module), Arc::clone(&self.tenant), Arc::new(meter.clone()));
-            self.samples.push(Samples { module, tenant, meter, at, column, notes, first_id, route: Route::default() });
+            let (route, sink) = (Route::default(), None);
+            self.samples.push(Samples { module, tenant, meter, at, column, notes, first_id, route, sink });
         }
     }
 
@@ -138,6 +139,7 @@ impl<'a> Stamper<'a> {
             notes,
             first_id,
             route: Route::default(),
+            sink: None,
         });
     }
 

@@ -18,6 +18,8 @@ use crate::spool::record::Content;
 pub struct Sample<'a> {
     /// `source`
     pub source: &'a str,
+    /// The sink whose transformers made it, if it is known that some did.
+    pub sink: Option<&'a str>,
     /// `counter_name`
     pub name: &'a str,
     /// `counter_type`
@@ -73,6 +75,19 @@ impl Sample<'_> {
             }
         }
     }
+
+    /// Appends what all forms in JSON say alike, from the volume, behind its key, to the metadata.
+    pub fn write_middle(&self, out: &mut String) {
+        out.push_str(self.volume);
+        json::entry(out, ", \"user_id\": ", self.user_id);
+        json::entry(out, ", \"user_name\": ", self.user_name);
+        json::entry(out, ", \"project_id\": ", self.project_id);
+        json::entry(out, ", \"project_name\": ", self.project_name);
+        json::entry(out, ", \"resource_id\": ", Some(self.resource_id));
+        json::entry(out, ", \"timestamp\": ", Some(self.timestamp));
+        out.push_str(", \"resource_metadata\": ");
+        self.metadata.write(out);
+    }
 }
 
 fn measured(slot: &Slot, places: Range<usize>, each: &mut impl FnMut(&Sample<'_>)) {
@@ -87,6 +102,7 @@ fn measured(slot: &Slot, places: Range<usize>, each: &mut impl FnMut(&Sample<'_>
                 let label = &row.resource.label;
                 each(&Sample {
                     source: &shared.source,
+                    sink: samples.sink.as_deref(),
                     name: &samples.meter.name,
                     kind: samples.meter.kind.word(),
                     unit: &samples.meter.unit,
@@ -122,6 +138,7 @@ fn given(sample: &str, written: i64, each: &mut impl FnMut(&Sample<'_>)) {
     let timestamp = text("timestamp").unwrap_or_default();
     each(&Sample {
         source: text("source").unwrap_or_default(),
+        sink: None,
         name: text("counter_name").unwrap_or_default(),
         kind: text("counter_type").unwrap_or_default(),
         unit: text("counter_unit").unwrap_or_default(),

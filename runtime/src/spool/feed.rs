@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
+use uuid::Uuid;
 
 use super::log::{Cause, Counts, Error, Sequence};
 use super::record::{self, Content, Unreadable};
-use super::{Done, Spool};
+use super::{Done, Spool, shelf};
 use crate::pipeline::Samples;
 
 /// What a publisher is to deliver.
@@ -127,6 +128,27 @@ impl Feed {
         // Whoever could say so is gone, too.
         let _ = self.stop.wait_for(|stop| *stop).await;
         None
+    }
+
+    /// What tells the spool from all others.
+    pub fn spool(&self) -> Uuid {
+        self.spool.id()
+    }
+
+    /// What this publisher kept last, if it kept anything: see [`Feed::keep`].
+    pub async fn kept(&self) -> Option<Vec<u8>> {
+        let (spool, publisher) = (self.spool.clone(), Arc::clone(&self.publisher));
+        spawn_blocking(move || shelf::read(&spool.0.dir, &publisher)).await.ok()?
+    }
+
+    /// Keeps what this publisher is to go on with after a start of the daemon, for as long as it is configured.
+    pub async fn keep(&self, bytes: Vec<u8>) {
+        let (spool, publisher) = (self.spool.clone(), Arc::clone(&self.publisher));
+        let written = spawn_blocking(move || shelf::write(&spool.0.dir, &publisher, &bytes)).await;
+        if let Ok(Err(error)) = written {
+            let publisher = &*self.publisher;
+            tracing::warn!(publisher, %error, "What an output goes on with after a start cannot be kept.");
+        }
     }
 
     /// Waits before another try. None once the publisher is to stop.

@@ -17,7 +17,7 @@ use crate::pipeline::{Route, Samples, Slot};
 use crate::sandbox::limits::NAME_BYTES;
 
 /// What a record begins with: which way of writing it is.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 /// No slot is as large; a damaged length is no reason to reserve all memory.
 const LARGEST: usize = 1 << 30;
 /// What separates the parts of a key.

@@ -17,7 +17,7 @@ use super::log::{Counts, Record, Thin, Thinned};
 use super::memory::Memory;
 use super::record::{self, Content};
 use crate::agent::OPERATOR;
-use crate::contract::{Column, Kind, Values};
+use crate::contract::{Column, Kind, Meter, Values};
 use crate::discovery::Resources;
 use crate::discovery::resource::Resource;
 use crate::pipeline::{NoteColumn, Samples, Slot};
@@ -125,9 +125,10 @@ fn drop_older(lists: &mut [List], may_go: impl Fn(&Samples) -> bool) {
     // From the newest to the oldest.
     for number in (0..lists.len()).rev() {
         let Some(list) = lists.get(number).filter(|list| may_go(&list.samples)) else { continue };
-        let Samples { tenant, module, meter, route, .. } = &list.samples;
-        let (kind, route) = (meter.kind, route.text());
-        let meter = meters.of(&format!("{tenant}\0{module}\0{}\0{}\0{kind:?}\0{route}", meter.name, meter.unit));
+        let Samples { tenant, module, meter, route, sink, .. } = &list.samples;
+        let (kind, route, sink) = (meter.kind, route.text(), sink.as_deref().unwrap_or_default());
+        let Meter { name, unit, .. } = &**meter;
+        let meter = meters.of(&format!("{tenant}\0{module}\0{name}\0{unit}\0{kind:?}\0{route}\0{sink}"));
         for place in 0..list.stays.len() {
             let Some(list) = lists.get(number) else { continue };
             let Some(id) = list.id(place).map(|id| ids.of(id)) else { continue };

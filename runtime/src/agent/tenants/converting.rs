@@ -181,6 +181,7 @@ mod tests {
             }],
             first_id: Ids::new("host", AT).take(AT, resources.len()),
             route: crate::pipeline::Route::default(),
+            sink: None,
         }
     }
 

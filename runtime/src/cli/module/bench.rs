@@ -10,7 +10,7 @@ use crate::agent::report::ModuleReport;
 use crate::cli::module::alone::Alone;
 use crate::cli::module::time::HostTime;
 use crate::cli::module::trial::{Inputs, Trial, Tried};
-use crate::cli::module::{Which, build, is_pollster, prepare, refused};
+use crate::cli::module::{Which, build, is_pollster, prepare};
 use crate::cli::setup::{Threads, Where};
 use crate::cli::{Exit, logging, print};
 use crate::clock::{Clock, Moment, SystemClock};
@@ -99,8 +99,7 @@ impl Args {
         let (sandbox, config, threads) = prepare(&at)?;
         let file = if self.of.join("Cargo.toml").exists() { build::file(&self.of)? } else { self.of.clone() };
         let which = Which::file(&file, &self.module_config);
-        let module =
-            which.load(&sandbox, config.sandbox.limits, &threads).map_err(|failure| refused(&file, &failure))?;
+        let module = which.load(&sandbox, &config, &threads)?;
         let meters = self.inputs.filter()?;
         let (sandbox, module) = (Arc::new(sandbox), Arc::new(module));
         let bench = Bench { sandbox, module, config, threads, slots: self.slots };

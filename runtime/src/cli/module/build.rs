@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::module::inspect::{self, Tried};
-use crate::cli::module::{Which, cargo, prepare, refused};
+use crate::cli::module::{Which, cargo, prepare};
 use crate::cli::setup::Where;
 use crate::cli::{Exit, logging, print};
 use crate::config::daemon::LogFormat;
@@ -44,8 +44,7 @@ impl Args {
         let (sandbox, config, threads) = prepare(&self.at)?;
         let file = file(&self.folder)?;
         let which = Which::file(&file, &self.module_config);
-        let module =
-            which.load(&sandbox, config.sandbox.limits, &threads).map_err(|failure| refused(&file, &failure))?;
+        let module = which.load(&sandbox, &config, &threads)?;
         let described = Tried::described(&module);
         if self.json {
             let mut said = inspect::json(&module, &described);

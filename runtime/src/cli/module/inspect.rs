@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::agent::report::ModuleReport;
 use crate::cli::module::subject::Subject;
 use crate::cli::module::trial::Inputs;
-use crate::cli::module::{Which, is_pollster, prepare, refused};
+use crate::cli::module::{Which, is_pollster, prepare};
 use crate::cli::setup::{Threads, Where};
 use crate::cli::{Exit, logging, print};
 use crate::clock::SystemClock;
@@ -70,9 +70,7 @@ impl Args {
     fn try_run(&self) -> Result<(), Exit> {
         logging::start(&LogFormat::Text);
         let (sandbox, config, threads) = prepare(&self.at)?;
-        let limits = config.sandbox.limits;
-        let module =
-            self.which.load(&sandbox, limits, &threads).map_err(|failure| refused(&self.which.file, &failure))?;
+        let module = self.which.load(&sandbox, &config, &threads)?;
         let meters = self.inputs.filter()?;
         let (sandbox, module) = (Arc::new(sandbox), Arc::new(module));
         let tried = match (is_pollster(&module), meters) {

@@ -9,8 +9,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::Map;
+
 use self::case::Case;
 use self::report::{Outcome, Ran};
+use crate::cli::cases::Cases;
 use crate::cli::module::{Which, build, prepare, refused};
 use crate::cli::setup::Where;
 use crate::cli::{Exit, logging, print};
@@ -93,27 +96,19 @@ impl Args {
         let code = code.map_err(|failure| refused(&file, &failure))?;
         let sandbox = Arc::new(sandbox);
         let name = which.name();
-        let mut outcomes = Vec::new();
+        let mut ran = Cases::none(self.json);
         for folder in cases {
-            let outcome = match Case::read(&folder, &config) {
+            ran.add(match Case::read(&folder, &config) {
                 Ok(case) => case.run(&sandbox, &name, &code, &threads, self.accept),
                 Err(problems) => {
                     print::problems(&problems);
                     Outcome::of(&folder, Ran::Unusable(Exit::Usage))
                 }
-            };
-            if !self.json {
-                print::text(&outcome.text())?;
-            }
-            outcomes.push(outcome);
+            })?;
         }
         threads.guests.shutdown_background();
-        if self.json {
-            print::json(&report::json(&name, &outcomes))?;
-        } else {
-            print::text(&report::summary(&outcomes))?;
-        }
-        Ok(outcomes.iter().map(Outcome::exit).max_by_key(|exit| *exit as u8).unwrap_or(Exit::Done))
+        let module = Map::from_iter([("module".to_owned(), name.into())]);
+        ran.end(module, "If what came is right, write it down with --accept.\n")
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cli::module::subject::Subject;
 use crate::cli::module::trial::{Inputs, Tried};
-use crate::cli::module::{Which, is_pollster, prepare, refused};
+use crate::cli::module::{Which, is_pollster, prepare};
 use crate::cli::once;
 use crate::cli::setup::{Threads, Where};
 use crate::cli::{Exit, logging, print};
@@ -53,9 +53,7 @@ impl Args {
     fn try_run(&self) -> Result<(), Exit> {
         logging::start(&LogFormat::Text);
         let (sandbox, config, threads) = prepare(&self.at)?;
-        let limits = config.sandbox.limits;
-        let module =
-            self.which.load(&sandbox, limits, &threads).map_err(|failure| refused(&self.which.file, &failure))?;
+        let module = self.which.load(&sandbox, &config, &threads)?;
         let meters = self.inputs.filter()?;
         let (sandbox, module) = (Arc::new(sandbox), Arc::new(module));
         let clock = Arc::new(SystemClock);

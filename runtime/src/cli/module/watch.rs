@@ -14,7 +14,7 @@ use crate::cli::module::test::{compare, lines};
 use crate::cli::module::time::HostTime;
 use crate::cli::module::trial::Inputs;
 use crate::cli::module::try_out;
-use crate::cli::module::{Which, build, deploy, is_pollster, prepare, refused};
+use crate::cli::module::{Which, build, deploy, is_pollster, prepare};
 use crate::cli::setup::{Threads, Where};
 use crate::cli::{Exit, logging, once, print};
 use crate::config::daemon::LogFormat;
@@ -132,7 +132,7 @@ impl Args {
     /// What the module gives now, on the host that stands in for a daemon's.
     fn give(&self, file: &Path, sandbox: &Arc<Sandbox>, config: &Config, threads: &Threads) -> Result<Given, Exit> {
         let which = Which::file(file, &self.module_config);
-        let module = which.load(sandbox, config.sandbox.limits, threads).map_err(|failure| refused(file, &failure))?;
+        let module = which.load(sandbox, config, threads)?;
         let module = Arc::new(module);
         let time = HostTime::of(&config.hypervisor.uri, self.interval)?;
         let meters = self.inputs.filter()?;

@@ -61,6 +61,7 @@ pub fn samples(written: &[Written], snapshot: &Snapshot, ids: &mut Ids) -> Resul
             column,
             notes,
             route: Route::default(),
+            sink: None,
         })
     });
     samples.collect()

@@ -6,8 +6,11 @@ mod report;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::Map;
+
 use self::piping::{Failures, Piping};
 use self::report::{Compared, Outcome, Ran};
+use crate::cli::cases::Cases;
 use crate::cli::module::test::{compare, lines};
 use crate::cli::module::time::HostTime;
 use crate::cli::setup::{self, Threads, Where};
@@ -77,21 +80,13 @@ impl Args {
         logging::start(&LogFormat::Text);
         let config = Where { config: self.config.clone(), hypervisor: None }.load()?;
         let bench = Bench { sandbox: Arc::new(setup::sandbox(&config)?), threads: Threads::start()?, config };
-        let mut outcomes = Vec::new();
+        let mut cases = Cases::none(self.json);
         for file in &self.files {
             let ran = bench.run(file).unwrap_or_else(Ran::Unusable);
-            let outcome = Outcome { file: file.display().to_string(), ran };
-            if !self.json {
-                print::text(&outcome.text())?;
-            }
-            outcomes.push(outcome);
+            cases.add(Outcome { file: file.display().to_string(), ran })?;
         }
         bench.threads.guests.shutdown_background();
-        match self.json {
-            true => print::json(&report::json(&outcomes))?,
-            false => print::text(&report::summary(&outcomes))?,
-        }
-        Ok(outcomes.iter().map(Outcome::exit).max_by_key(|exit| *exit as u8).unwrap_or(Exit::Done))
+        cases.end(Map::new(), "")
     }
 }
 

@@ -64,6 +64,7 @@ pub struct Deployments {
 }
 
 const MOST_FILES: usize = 10_000;
+const KEYS: [&str; 9] = ["tenant", "name", "file", "digest", "signature", "config", "meters", "interval", "grants"];
 const GRANTS: [&str; 3] = ["names", "groups", "shortest_interval"];
 
 /// Reads the folder that the configuration names, or none; `limits` are those of modules that set none.
@@ -131,22 +132,7 @@ pub(crate) fn try_read_deployment(text: &str, path: &Path) -> Option<DeploymentF
 
 fn of_text(text: &str, path: &Path, limits: &CallLimits, problems: &mut Problems) -> Option<DeploymentFile> {
     let tree = yaml::parse(text, problems)?;
-    let [fuel_base, fuel_per_resource, memory, deadline] = LIMIT_KEYS;
-    let known = [
-        "tenant",
-        "name",
-        "file",
-        "digest",
-        "signature",
-        "config",
-        "meters",
-        "interval",
-        "grants",
-        fuel_base,
-        fuel_per_resource,
-        memory,
-        deadline,
-    ];
+    let known = [&KEYS[..], &LIMIT_KEYS].concat();
     let section = Section::of(&tree, "", &known, Severity::Error, problems)?;
     let tenant = section.required("tenant", problems, "Name the tenant, or write the id of a project", |node| {
         node.text()?.parse().map_err(|_| node.refuse("no tenant", "Write letters, digits, -, _ and ., at most 64"))

@@ -32,6 +32,7 @@ pub struct Fixture {
     pub limits: CallLimits,
 }
 
+const KEYS: [&str; 7] = ["host", "slots", "interval", "config", "meters", "inputs", "fuel"];
 /// More slots than a case needs, and fewer than take long.
 const SLOTS: RangeInclusive<u64> = 1..=10_000;
 const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
@@ -56,20 +57,7 @@ impl Fixture {
 fn one(path: &Path, limits: &CallLimits, problems: &mut Problems) -> Option<Fixture> {
     let text = file::read(path).map_err(|error| problems.error(None, "", format!("the file {error}"), error.remedy()));
     let tree = yaml::parse(&text.ok()?, problems)?;
-    let [fuel_base, fuel_per_resource, memory, deadline] = LIMIT_KEYS;
-    let known = [
-        "host",
-        "slots",
-        "interval",
-        "config",
-        "meters",
-        "inputs",
-        "fuel",
-        fuel_base,
-        fuel_per_resource,
-        memory,
-        deadline,
-    ];
+    let known = [&KEYS[..], &LIMIT_KEYS].concat();
     let section = Section::of(&tree, "", &known, Severity::Error, problems)?;
     let remedy = "Write recording:FILE with a file of `wasmeter record`, or sim://?calm=true";
     let host = section.required("host", problems, remedy, Node::text);

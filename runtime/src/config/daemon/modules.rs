@@ -51,6 +51,7 @@ pub struct Transform {
 #[derive(Clone, Default, PartialEq)]
 pub struct ModuleConfig(Value);
 
+const KEYS: [&str; 3] = ["enabled", "file", "config"];
 const MOST_MODULES: usize = 1000;
 const MOST_TRANSFORMS: usize = 1000;
 
@@ -59,8 +60,7 @@ const LONGEST_NAME: usize = 64;
 
 /// What the file says about modules; `limits` are those of modules that set none.
 pub(super) fn entries(reading: &mut Reading<'_, '_>, limits: &CallLimits) -> Vec<ModuleEntry> {
-    let [fuel_base, fuel_per_resource, memory, deadline] = LIMIT_KEYS;
-    let known = ["enabled", "file", "config", fuel_base, fuel_per_resource, memory, deadline];
+    let known = [&KEYS[..], &LIMIT_KEYS].concat();
     let root = reading.root();
     let modules = root.read("modules", reading.problems, |node| match &node.kind {
         Kind::Map(modules) if modules.len() <= MOST_MODULES => Ok(modules),

@@ -54,9 +54,7 @@ const CHUNK: RangeInclusive<u64> = 1..=10_000;
 
 impl Sandbox {
     pub(super) fn read(reading: &mut Reading<'_, '_>) -> Self {
-        let [fuel_base, fuel_per_resource, memory, deadline] = LIMIT_KEYS;
-        let known = [fuel_base, fuel_per_resource, memory, deadline, "chunk", "cache"];
-        let section = reading.section("sandbox", &known);
+        let section = reading.section("sandbox", &[&LIMIT_KEYS[..], &["chunk", "cache"]].concat());
         let limits = CallLimits::default().overridden(&section, reading.problems);
         let chunk = section.read("chunk", reading.problems, |node| node.integer(&CHUNK));
         let cache = section.read("cache", reading.problems, |node| node.text());

@@ -49,6 +49,41 @@ fn start(text: &str) -> String {
     text.chars().take(QUOTED).collect()
 }
 
+/// What each checked text can do: it is read as its `TryFrom` says, and written as it is.
+macro_rules! checked_text {
+    ($text:ident, $invalid:ident) => {
+        impl $text {
+            /// As a text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $text {
+            type Err = $invalid;
+
+            fn from_str(text: &str) -> Result<Self, $invalid> {
+                text.to_owned().try_into()
+            }
+        }
+
+        impl From<$text> for String {
+            fn from(text: $text) -> Self {
+                text.0
+            }
+        }
+
+        impl fmt::Display for $text {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+checked_text!(Tenant, InvalidTenant);
+checked_text!(Name, InvalidName);
+
 // === impl Key ===
 
 impl Key {
@@ -66,13 +101,6 @@ impl fmt::Display for Key {
 
 // === impl Tenant ===
 
-impl Tenant {
-    /// As a text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 impl TryFrom<String> for Tenant {
     type Error = InvalidTenant;
 
@@ -89,60 +117,13 @@ impl TryFrom<String> for Tenant {
     }
 }
 
-impl FromStr for Tenant {
-    type Err = InvalidTenant;
-
-    fn from_str(text: &str) -> Result<Self, InvalidTenant> {
-        text.to_owned().try_into()
-    }
-}
-
-impl From<Tenant> for String {
-    fn from(tenant: Tenant) -> Self {
-        tenant.0
-    }
-}
-
-impl fmt::Display for Tenant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 // === impl Name ===
-
-impl Name {
-    /// As a text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 impl TryFrom<String> for Name {
     type Error = InvalidName;
 
     fn try_from(text: String) -> Result<Self, InvalidName> {
         if is_module_name(&text) { Ok(Self(text)) } else { Err(InvalidName(start(&text))) }
-    }
-}
-
-impl FromStr for Name {
-    type Err = InvalidName;
-
-    fn from_str(text: &str) -> Result<Self, InvalidName> {
-        text.to_owned().try_into()
-    }
-}
-
-impl From<Name> for String {
-    fn from(name: Name) -> Self {
-        name.0
-    }
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

@@ -189,6 +189,7 @@ impl Transformer {
                 notes,
                 first_id,
                 route: route.clone(),
+                sink: None,
             });
         }
         all

@@ -21,6 +21,7 @@ pub(crate) fn samples(meter: &str, tenant: &str, rows: u32, route: Route) -> Sam
         notes: Vec::new(),
         first_id: Ids::new("host", AT).take(AT, 0),
         route,
+        sink: None,
     }
 }
 

@@ -49,25 +49,13 @@ impl Form for Lists {
 
 /// Appends a sample as `Sample.as_dict()` gives it.
 fn write(out: &mut String, sample: &Sample<'_>) {
-    let text = |out: &mut String, key: &str, value: Option<&str>| {
-        out.push_str(key);
-        json::optional(out, value);
-    };
-    text(out, "{\"name\": ", Some(sample.name));
-    text(out, ", \"type\": ", Some(sample.kind));
-    text(out, ", \"unit\": ", Some(sample.unit));
+    json::entry(out, "{\"name\": ", Some(sample.name));
+    json::entry(out, ", \"type\": ", Some(sample.kind));
+    json::entry(out, ", \"unit\": ", Some(sample.unit));
     out.push_str(", \"volume\": ");
-    out.push_str(sample.volume);
-    text(out, ", \"user_id\": ", sample.user_id);
-    text(out, ", \"user_name\": ", sample.user_name);
-    text(out, ", \"project_id\": ", sample.project_id);
-    text(out, ", \"project_name\": ", sample.project_name);
-    text(out, ", \"resource_id\": ", Some(sample.resource_id));
-    text(out, ", \"timestamp\": ", Some(sample.timestamp));
-    out.push_str(", \"resource_metadata\": ");
-    sample.metadata.write(out);
-    text(out, ", \"source\": ", Some(sample.source));
-    text(out, ", \"id\": ", Some(sample.message_id));
+    sample.write_middle(out);
+    json::entry(out, ", \"source\": ", Some(sample.source));
+    json::entry(out, ", \"id\": ", Some(sample.message_id));
     out.push_str(", \"monotonic_time\": ");
     out.push_str(sample.monotonic_time);
     out.push('}');

@@ -12,6 +12,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::header::{self, HeaderName};
 use hyper::{StatusCode, Version};
+use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::client::{Answer, Client};
 use crate::clock::{Clock, SystemClock};
@@ -30,6 +32,15 @@ pub trait Form: Send + 'static {
 
     /// Headers of each request.
     fn headers(&self) -> Vec<(HeaderName, &'static str)>;
+
+    /// Begins, in the service of this id, with what was kept of it before.
+    fn begin(&mut self, _service: Uuid, _kept: Option<&[u8]>) {}
+
+    /// What it is to begin with after a start of the daemon, if there is anything of the kind, `in_the_end` or on its
+    /// way.
+    fn to_keep(&self, _in_the_end: bool) -> Option<Vec<u8>> {
+        None
+    }
 
     /// Samples of a record, by their places in it.
     fn body(&mut self, record: &Delivery, places: Range<usize>) -> Bytes;
@@ -65,6 +76,8 @@ pub struct Poster<F> {
     failing: bool,
     /// Why samples were refused, as far as that was said.
     refusals: Vec<String>,
+    /// When it was kept last what the form begins with after a start.
+    kept: Option<Instant>,
 }
 
 /// What became of a record.
@@ -77,6 +90,8 @@ enum Posted {
 
 /// Refusals after which nothing is tried any more of a record of which nothing was taken.
 const ENOUGH: usize = 64;
+/// How much time may be forgotten if the daemon is killed.
+const KEPT_EVERY: Duration = Duration::from_secs(60);
 /// Reasons that are remembered, so that they are said once.
 const MOST_REASONS: usize = 20;
 
@@ -93,6 +108,7 @@ impl<F: Form> Poster<F> {
             health: Health::default(),
             failing: false,
             refusals: Vec::new(),
+            kept: None,
         }
     }
 
@@ -116,6 +132,9 @@ impl<F: Form> Poster<F> {
                             self.done(&odd, &all, feed);
                         }
                         self.done(&record, &lost, feed);
+                        if self.kept.is_none_or(|kept| kept.elapsed() >= KEPT_EVERY) {
+                            self.keep(false, feed).await;
+                        }
                         break;
                     }
                     Posted::Refused(why) => {
@@ -205,6 +224,13 @@ impl<F: Form> Poster<F> {
         feed.delivered_but(record.sequence, refused);
     }
 
+    async fn keep(&mut self, in_the_end: bool, feed: &Feed) {
+        self.kept = Some(Instant::now());
+        if let Some(bytes) = self.form.to_keep(in_the_end) {
+            feed.keep(bytes).await;
+        }
+    }
+
     fn waits(&mut self, why: &str) {
         let why = hidden(why, self.client.server());
         let server = &self.client.server().url;
@@ -237,8 +263,10 @@ impl<F: Form> Publisher for Poster<F> {
     fn run(mut self: Box<Self>, mut feed: Feed, health: Health) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
             self.health = health;
+            self.form.begin(feed.spool(), feed.kept().await.as_deref());
             // It ends when the feed does.
             let _ = self.deliver(&mut feed).await;
+            self.keep(true, &feed).await;
         })
     }
 }

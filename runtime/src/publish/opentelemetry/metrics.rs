@@ -1,5 +1,9 @@
 //! Samples as data points. A guest is a resource, described by OpenTelemetry's conventions; a point says of which
 //! resource of Ceilometer's it is, a disk for example, so that points stay apart where resources are not looked at.
+//!
+//! A stream of points must have one writer. Samples of one name come from pollsters, from sinks that keep or give the
+//! name, and from tenants' modules; these say so in attributes of the scope, so that they are metrics of their own, of
+//! their own kinds and units, and of their points, for those who do not look at scopes.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -7,9 +11,11 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::protobuf::{bytes, fixed64, message, number, text};
 use super::starts::Starts;
+use crate::pipeline::SOURCE;
 use crate::publish::sample::Sample;
 use crate::spool::Delivery;
 use crate::spool::log::Sequence;
@@ -18,6 +24,8 @@ use crate::spool::log::Sequence;
 #[derive(Debug, Default)]
 pub struct Metrics {
     starts: Starts,
+    /// The instance of the service that writes: this daemon, or whoever has its spool.
+    service: Uuid,
     /// The record whose labels are known.
     record: Option<(Sequence, u32)>,
     /// What was made of its labels, by where they are in memory.
@@ -33,9 +41,22 @@ struct Known {
     point: Arc<[u8]>,
 }
 
-/// The metrics of a resource.
-#[derive(Debug, Default)]
+/// Who writes samples, if that is not the operator's pollsters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Writer {
+    /// A tenant's deployment, or whoever handed them in.
+    source: Option<Box<str>>,
+    /// A sink whose transformers made them.
+    sink: Option<Box<str>>,
+}
+
+/// The metrics of a resource from one writer.
+#[derive(Debug)]
 struct Group {
+    resource: Arc<[u8]>,
+    scope: Vec<u8>,
+    /// Attributes that all points have.
+    point: Vec<u8>,
     metrics: Vec<u8>,
     open: Option<Open>,
 }
@@ -63,48 +84,49 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 // === impl Metrics ===
 
 impl Metrics {
+    /// Begins, in the service of this id, with what was kept before.
+    pub fn begin(&mut self, service: Uuid, kept: Option<&[u8]>) {
+        *self = Self { starts: kept.and_then(Starts::of_kept).unwrap_or_default(), service, ..Self::default() };
+    }
+
+    /// What to begin with after a start of the daemon.
+    pub fn to_keep(&self, in_the_end: bool) -> Option<Vec<u8>> {
+        self.starts.to_keep(in_the_end)
+    }
+
     /// Appends samples of a record as a request.
     pub fn write(&mut self, out: &mut Vec<u8>, record: &Delivery, places: Range<usize>) {
         let this = (record.sequence, record.checksum);
         if self.record.replace(this) != Some(this) {
             self.known.clear();
         }
-        let mut groups: Vec<(Arc<[u8]>, Group)> = Vec::new();
-        let mut numbers: FxHashMap<Arc<[u8]>, usize> = FxHashMap::default();
+        let mut groups: Vec<Group> = Vec::new();
+        let mut numbers: FxHashMap<(Arc<[u8]>, Writer), usize> = FxHashMap::default();
         Sample::each(record, places, |sample| {
             let Known { resource, point } = self.known(sample);
-            let number = *numbers.entry(Arc::clone(&resource)).or_insert_with(|| {
-                groups.push((resource, Group::default()));
+            let writer = Writer::of(sample);
+            let number = *numbers.entry((Arc::clone(&resource), writer)).or_insert_with_key(|(_, writer)| {
+                groups.push(Group::of(resource, writer));
                 groups.len() - 1
             });
-            if let Some((_, group)) = groups.get_mut(number) {
+            if let Some(group) = groups.get_mut(number) {
                 group.add(sample, &point, &mut self.starts);
             }
         });
-        for (resource, group) in groups {
-            message(out, 1, |out| {
-                bytes(out, 1, &resource);
-                message(out, 2, |out| {
-                    message(out, 1, |out| {
-                        text(out, 1, SCOPE);
-                        text(out, 2, VERSION);
-                    });
-                    out.extend(group.finish());
-                });
-            });
-        }
+        groups.into_iter().for_each(|group| group.finish(out));
     }
 
     fn known(&mut self, sample: &Sample<'_>) -> Known {
-        let Some(label) = sample.label else { return Known::of(sample) };
-        self.known.entry(Arc::as_ptr(label).addr()).or_insert_with(|| Known::of(sample)).clone()
+        let Self { service, known, .. } = self;
+        let Some(label) = sample.label else { return Known::of(sample, *service) };
+        known.entry(Arc::as_ptr(label).addr()).or_insert_with(|| Known::of(sample, *service)).clone()
     }
 }
 
 // === impl Known ===
 
 impl Known {
-    fn of(sample: &Sample<'_>) -> Self {
+    fn of(sample: &Sample<'_>, service: Uuid) -> Self {
         let mut metadata = String::new();
         sample.metadata.write(&mut metadata);
         let metadata: Value = serde_json::from_str(&metadata).unwrap_or_default();
@@ -112,11 +134,11 @@ impl Known {
         let mut resource = Vec::new();
         // Receivers tell services apart by this, and some accept nothing without it.
         attribute(&mut resource, 1, "service.name", Some(SCOPE));
+        attribute(&mut resource, 1, "service.instance.id", Some(&service.to_string()));
         attribute(&mut resource, 1, "cloud.provider", Some("openstack"));
         attribute(&mut resource, 1, "cloud.account.id", sample.project_id);
         attribute(&mut resource, 1, "cloud.availability_zone", said("/OS-EXT-AZ:availability_zone"));
         if let Some(id) = said("/instance_id") {
-            attribute(&mut resource, 1, "service.instance.id", Some(id));
             attribute(&mut resource, 1, "host.id", Some(id));
             attribute(&mut resource, 1, "host.name", said("/display_name"));
             attribute(&mut resource, 1, "host.type", said("/flavor/name").or(said("/instance_type")));
@@ -169,9 +191,32 @@ fn unit(unit: &str) -> Cow<'_, str> {
     }
 }
 
+// === impl Writer ===
+
+impl Writer {
+    fn of(sample: &Sample<'_>) -> Self {
+        let source = Some(sample.source).filter(|source| !source.is_empty() && *source != SOURCE);
+        Self { source: source.map(Box::from), sink: sample.sink.map(Box::from) }
+    }
+
+    fn attributes(&self, out: &mut Vec<u8>, field: u64) {
+        attribute(out, field, "source", self.source.as_deref());
+        attribute(out, field, "sink", self.sink.as_deref());
+    }
+}
+
 // === impl Group ===
 
 impl Group {
+    fn of(resource: Arc<[u8]>, writer: &Writer) -> Self {
+        let (mut scope, mut point) = (Vec::new(), Vec::new());
+        text(&mut scope, 1, SCOPE);
+        text(&mut scope, 2, VERSION);
+        writer.attributes(&mut scope, 3);
+        writer.attributes(&mut point, 7);
+        Self { resource, scope, point, metrics: Vec::new(), open: None }
+    }
+
     fn add(&mut self, sample: &Sample<'_>, attributes: &[u8], starts: &mut Starts) {
         let kind = match sample.kind {
             "cumulative" => Kind::Sum,
@@ -206,6 +251,7 @@ impl Group {
                 (_, None) => number(out, 8, 1),
             }
             out.extend(attributes);
+            out.extend(&self.point);
         });
     }
 
@@ -230,9 +276,15 @@ impl Group {
         });
     }
 
-    fn finish(mut self) -> Vec<u8> {
+    fn finish(mut self, out: &mut Vec<u8>) {
         self.close();
-        self.metrics
+        message(out, 1, |out| {
+            bytes(out, 1, &self.resource);
+            message(out, 2, |out| {
+                bytes(out, 1, &self.scope);
+                out.extend(self.metrics);
+            });
+        });
     }
 }
 

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use hyper::header::{self, HeaderName};
 use hyper::{StatusCode, Version};
 use percent_encoding::percent_decode_str;
+use uuid::Uuid;
 
 use super::metrics::Metrics;
 use super::over_http::of_response;
@@ -32,6 +33,14 @@ impl Form for OverGrpc {
 
     fn headers(&self) -> Vec<(HeaderName, &'static str)> {
         vec![(header::CONTENT_TYPE, "application/grpc"), (header::TE, "trailers")]
+    }
+
+    fn begin(&mut self, service: Uuid, kept: Option<&[u8]>) {
+        self.0.begin(service, kept);
+    }
+
+    fn to_keep(&self, in_the_end: bool) -> Option<Vec<u8>> {
+        self.0.to_keep(in_the_end)
     }
 
     fn body(&mut self, record: &Delivery, places: Range<usize>) -> Bytes {

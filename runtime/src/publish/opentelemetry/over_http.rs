@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use hyper::header::{self, HeaderName};
+use uuid::Uuid;
 
 use super::metrics::Metrics;
 use super::protobuf::Fields;
@@ -19,6 +20,14 @@ const PROTOBUF: &str = "application/x-protobuf";
 impl Form for OverHttp {
     fn headers(&self) -> Vec<(HeaderName, &'static str)> {
         vec![(header::CONTENT_TYPE, PROTOBUF)]
+    }
+
+    fn begin(&mut self, service: Uuid, kept: Option<&[u8]>) {
+        self.0.begin(service, kept);
+    }
+
+    fn to_keep(&self, in_the_end: bool) -> Option<Vec<u8>> {
+        self.0.to_keep(in_the_end)
     }
 
     fn body(&mut self, record: &Delivery, places: Range<usize>) -> Bytes {

@@ -1,25 +1,57 @@
 //! Since when sums count. The hypervisor does not say when a counter began, so it is the first time that this daemon
-//! saw it, and after it has fallen the time at which it was seen last.
+//! saw it, and after it has fallen the time at which it was seen last. What is known outlives the daemon, beside the
+//! cursor: a counter that went on meanwhile goes on for the receiver, too.
 
 use std::hash::{BuildHasher, Hasher};
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
+use serde::{Deserialize, Serialize};
 
 use crate::publish::sample::Sample;
 
-/// When series began, by digests of their meters and resources.
+/// When series began, by digests of who writes them, their meters and resources.
 #[derive(Debug, Default)]
 pub struct Starts {
-    seen: FxHashMap<u64, Seen>,
+    sums: Series<Sum>,
+    deltas: Series<Delta>,
+}
+
+/// What is known of each series of a kind.
+#[derive(Debug)]
+struct Series<T> {
+    seen: FxHashMap<u64, T>,
     /// How many there may be before the old ones are looked for.
     full: usize,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Seen {
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Sum {
     start: i64,
+    /// When it was seen last.
     at: i64,
     volume: f64,
+    /// Whether it was seen after that, nobody knows when.
+    is_stale: bool,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Delta {
+    start: i64,
+    at: i64,
+}
+
+/// What is kept over a start of the daemon.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    /// Whether nothing was written after it.
+    is_all: bool,
+    sums: Vec<(u64, Sum)>,
+    deltas: Vec<(u64, Delta)>,
+}
+
+/// A time of the last point of a series.
+trait Seen {
+    fn at(&self) -> i64;
 }
 
 /// How many series there may be at least before old ones are looked for.
@@ -32,21 +64,24 @@ const FORGOTTEN: i64 = 24 * 3600 * crate::clock::SECOND;
 impl Starts {
     /// Since when this sample of a counter counts.
     pub fn of_sum(&mut self, sample: &Sample<'_>, volume: f64) -> i64 {
-        let seen = self.seen(sample, volume);
+        let seen = Sum { start: sample.at, at: sample.at, volume, is_stale: false };
+        let seen = self.sums.seen(sample, seen);
         if sample.at < seen.at {
             // It comes again, or late.
             return seen.start.min(sample.at);
         }
         if sample.at > seen.at && volume < seen.volume {
-            seen.start = seen.at;
+            // Two sequences of points must not overlap, so that this one begins with itself if it is not known when the
+            // other one ended.
+            seen.start = if seen.is_stale { sample.at } else { seen.at };
         }
-        (seen.at, seen.volume) = (sample.at, volume);
+        (seen.at, seen.volume, seen.is_stale) = (sample.at, volume, false);
         seen.start
     }
 
     /// Since when this difference has grown: since the one before.
     pub fn of_delta(&mut self, sample: &Sample<'_>) -> i64 {
-        let seen = self.seen(sample, 0.0);
+        let seen = self.deltas.seen(sample, Delta { start: sample.at, at: sample.at });
         if sample.at < seen.at {
             return seen.start.min(sample.at);
         }
@@ -56,17 +91,70 @@ impl Starts {
         seen.start
     }
 
-    fn seen(&mut self, sample: &Sample<'_>, volume: f64) -> &mut Seen {
+    /// What is known, if anything is. Unless this is the end, more will be written that it does not say.
+    pub fn to_keep(&self, in_the_end: bool) -> Option<Vec<u8>> {
+        let Self { sums, deltas } = self;
+        if sums.seen.is_empty() && deltas.seen.is_empty() {
+            return None;
+        }
+        let deltas = deltas.all().filter(|_| in_the_end).collect();
+        postcard::to_stdvec(&Kept { is_all: in_the_end, sums: sums.all().collect(), deltas }).ok()
+    }
+
+    /// What was known.
+    pub fn of_kept(bytes: &[u8]) -> Option<Self> {
+        let Kept { is_all, mut sums, deltas } = postcard::from_bytes(bytes).ok()?;
+        sums.iter_mut().for_each(|(_, sum)| sum.is_stale |= !is_all);
+        Some(Self { sums: Series::of(sums), deltas: Series::of(deltas) })
+    }
+}
+
+// === impl Series ===
+
+impl<T: Seen + Copy> Series<T> {
+    fn of(seen: Vec<(u64, T)>) -> Self {
+        Self { full: 2 * seen.len(), seen: seen.into_iter().collect() }
+    }
+
+    fn all(&self) -> impl Iterator<Item = (u64, T)> {
+        self.seen.iter().map(|(series, seen)| (*series, *seen))
+    }
+
+    fn seen(&mut self, sample: &Sample<'_>, first: T) -> &mut T {
         if self.seen.len() >= self.full.max(FEW) {
-            self.seen.retain(|_, seen| seen.at > sample.at.saturating_sub(FORGOTTEN));
+            self.seen.retain(|_, seen| seen.at() > sample.at.saturating_sub(FORGOTTEN));
             self.full = 2 * self.seen.len();
         }
-        let mut hasher = FxBuildHasher.build_hasher();
-        hasher.write(sample.name.as_bytes());
-        hasher.write_u8(0xff);
-        hasher.write(sample.resource_id.as_bytes());
-        self.seen.entry(hasher.finish()).or_insert(Seen { start: sample.at, at: sample.at, volume })
+        self.seen.entry(series(sample)).or_insert(first)
     }
+}
+
+impl<T> Default for Series<T> {
+    fn default() -> Self {
+        Self { seen: FxHashMap::default(), full: 0 }
+    }
+}
+
+impl Seen for Sum {
+    fn at(&self) -> i64 {
+        self.at
+    }
+}
+
+impl Seen for Delta {
+    fn at(&self) -> i64 {
+        self.at
+    }
+}
+
+/// What tells a sample's series from others. It is kept, so it must not change from start to start.
+fn series(sample: &Sample<'_>) -> u64 {
+    let mut hasher = FxBuildHasher.build_hasher();
+    for part in [sample.source, sample.sink.unwrap_or_default(), sample.name, sample.resource_id] {
+        hasher.write(part.as_bytes());
+        hasher.write_u8(0xff);
+    }
+    hasher.finish()
 }
 
 #[cfg(test)]
@@ -77,6 +165,7 @@ mod tests {
     fn sample(resource_id: &str, at: i64) -> Sample<'_> {
         Sample {
             source: "",
+            sink: None,
             name: "cpu",
             kind: "cumulative",
             unit: "ns",
@@ -120,6 +209,46 @@ mod tests {
             starts.of_sum(&sample(&number.to_string(), 0), 1.0);
         }
         starts.of_sum(&sample("new", FORGOTTEN + 1), 1.0);
-        assert_eq!(starts.seen.len(), 1);
+        assert_eq!(starts.sums.seen.len(), 1);
+    }
+
+    #[test]
+    fn writers_of_one_name_have_series_of_their_own() {
+        let mut starts = Starts::default();
+        let made = |sink: &'static str, at| Sample { sink: Some(sink), ..sample("a", at) };
+        assert_eq!(starts.of_sum(&sample("a", 10), 1e9), 10);
+        assert_eq!([starts.of_sum(&made("x", 10), 1.0), starts.of_sum(&made("y", 20), 5.0)], [10, 20]);
+        assert_eq!(starts.of_sum(&Sample { source: "tenant/m", ..sample("a", 30) }, 0.0), 30);
+        assert_eq!([starts.of_sum(&sample("a", 40), 2e9), starts.of_sum(&made("x", 40), 2.0)], [10, 10]);
+    }
+
+    /// Counters `a` and `b`, a difference, and a daemon that comes back.
+    fn back(in_the_end: bool) -> Starts {
+        let mut starts = Starts::default();
+        for (at, volume) in [(10, 5.0), (20, 6.0)] {
+            starts.of_sum(&sample("a", at), volume);
+            starts.of_sum(&sample("b", at), volume);
+            starts.of_delta(&sample("a", at));
+        }
+        Starts::of_kept(&starts.to_keep(in_the_end).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn series_go_on_after_a_start() {
+        let mut starts = back(true);
+        let mut of = |id: &str, at, volume| starts.of_sum(&sample(id, at), volume);
+        assert_eq!([of("a", 20, 6.0), of("a", 90, 6.0), of("b", 90, 1.0)], [10, 10, 20], "the other one fell");
+        assert_eq!([starts.of_delta(&sample("a", 20)), starts.of_delta(&sample("a", 90))], [10, 20]);
+        assert_eq!(Starts::default().to_keep(true), None);
+        assert!(Starts::of_kept(b"damaged").is_none());
+    }
+
+    /// What was kept on the way is older than what was written: the receiver may have more, up to nobody knows when.
+    #[test]
+    fn what_was_written_since_is_not_written_over() {
+        let mut starts = back(false);
+        let mut of = |id: &str, at, volume| starts.of_sum(&sample(id, at), volume);
+        assert_eq!([of("a", 90, 60.0), of("b", 90, 1.0), of("a", 99, 2.0)], [10, 90, 90]);
+        assert_eq!([starts.of_delta(&sample("a", 90)), starts.of_delta(&sample("a", 99))], [90, 90]);
     }
 }

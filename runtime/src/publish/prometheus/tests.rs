@@ -43,6 +43,7 @@ fn slot(at: u64, resources: &Arc<Resources>, samples: &[(&str, &[(u32, u64)])]) 
             notes: Vec::new(),
             first_id: Ids::new("host", at).take(at, 0),
             route: Route::default(),
+            sink: None,
         }
     });
     Slot { at, resources: Arc::clone(resources), samples: samples.collect() }

@@ -43,29 +43,17 @@ impl Packer {
 
 /// Appends a sample's JSON, without a signature.
 fn write(out: &mut String, sample: &Sample<'_>, publisher: Option<&str>) {
-    let text = |out: &mut String, key: &str, value: Option<&str>| {
-        out.push_str(key);
-        json::optional(out, value);
-    };
-    text(out, "{\"source\": ", Some(sample.source));
-    text(out, ", \"counter_name\": ", Some(sample.name));
-    text(out, ", \"counter_type\": ", Some(sample.kind));
-    text(out, ", \"counter_unit\": ", Some(sample.unit));
+    json::entry(out, "{\"source\": ", Some(sample.source));
+    json::entry(out, ", \"counter_name\": ", Some(sample.name));
+    json::entry(out, ", \"counter_type\": ", Some(sample.kind));
+    json::entry(out, ", \"counter_unit\": ", Some(sample.unit));
     out.push_str(", \"counter_volume\": ");
-    out.push_str(sample.volume);
-    text(out, ", \"user_id\": ", sample.user_id);
-    text(out, ", \"user_name\": ", sample.user_name);
-    text(out, ", \"project_id\": ", sample.project_id);
-    text(out, ", \"project_name\": ", sample.project_name);
-    text(out, ", \"resource_id\": ", Some(sample.resource_id));
-    text(out, ", \"timestamp\": ", Some(sample.timestamp));
-    out.push_str(", \"resource_metadata\": ");
-    sample.metadata.write(out);
-    text(out, ", \"message_id\": ", Some(sample.message_id));
+    sample.write_middle(out);
+    json::entry(out, ", \"message_id\": ", Some(sample.message_id));
     out.push_str(", \"monotonic_time\": ");
     out.push_str(sample.monotonic_time);
     if publisher.is_some() {
-        text(out, ", \"publisher_id\": ", publisher);
+        json::entry(out, ", \"publisher_id\": ", publisher);
     }
     out.push('}');
 }

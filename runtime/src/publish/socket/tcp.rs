@@ -12,8 +12,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::msgpack::Packer;
+use super::tries::Tries;
 use crate::config::daemon::SocketOutput;
-use crate::publish::pauses::Pauses;
 use crate::publish::publisher::{Health, Publisher};
 use crate::publish::sample::Sample;
 use crate::spool::{Delivery, Feed};
@@ -24,8 +24,7 @@ pub struct Tcp {
     output: SocketOutput,
     packer: Packer,
     open: Option<TcpStream>,
-    pauses: Pauses,
-    failing: bool,
+    tries: Tries,
 }
 
 /// How long connecting may take.
@@ -44,29 +43,19 @@ impl Tcp {
             output: output.clone(),
             packer: Packer::new(output.secret.expose(), Some(&output.publisher)),
             open: None,
-            pauses: Pauses::default(),
-            failing: false,
+            tries: Tries::of(output),
         }
     }
 
-    async fn deliver(&mut self, feed: &mut Feed, health: &Health) -> Option<()> {
+    async fn deliver(&mut self, feed: &mut Feed) -> Option<()> {
         loop {
             let record = feed.next().await?;
             while let Err(error) = self.send(&record).await {
                 // What was written of it may be gone with the connection.
                 self.open = None;
-                let receiver = self.output.address();
-                health.fails(format!("{receiver}: {error}"));
-                if !std::mem::replace(&mut self.failing, true) {
-                    tracing::warn!(receiver, %error, "Samples cannot be sent; they wait in the spool.");
-                }
-                feed.pause(self.pauses.next(None)).await?;
+                self.tries.failed(&error, feed).await?;
             }
-            self.pauses.reset();
-            if std::mem::take(&mut self.failing) {
-                health.works();
-                tracing::info!(receiver = self.output.address(), "Samples are sent again.");
-            }
+            self.tries.succeeded();
             feed.delivered(record.sequence);
         }
     }
@@ -131,8 +120,9 @@ fn is_closed(stream: &TcpStream) -> bool {
 impl Publisher for Tcp {
     fn run(mut self: Box<Self>, mut feed: Feed, health: Health) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
+            self.tries.health = health;
             // It ends when the feed does.
-            let _ = self.deliver(&mut feed, &health).await;
+            let _ = self.deliver(&mut feed).await;
         })
     }
 }

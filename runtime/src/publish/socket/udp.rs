@@ -7,8 +7,8 @@ use std::pin::Pin;
 use tokio::net::{UdpSocket, lookup_host};
 
 use super::msgpack::Packer;
+use super::tries::Tries;
 use crate::config::daemon::SocketOutput;
-use crate::publish::pauses::Pauses;
 use crate::publish::publisher::{Health, Publisher};
 use crate::publish::sample::Sample;
 use crate::spool::log::Cause;
@@ -21,8 +21,7 @@ pub struct Udp {
     output: SocketOutput,
     packer: Packer,
     open: Option<UdpSocket>,
-    pauses: Pauses,
-    failing: bool,
+    tries: Tries,
     /// Whether it was said that a sample is too large.
     oversize: bool,
 }
@@ -41,20 +40,19 @@ impl Udp {
             output: output.clone(),
             packer: Packer::new(output.secret.expose(), None),
             open: None,
-            pauses: Pauses::default(),
-            failing: false,
+            tries: Tries::of(output),
             oversize: false,
         }
     }
 
-    async fn deliver(&mut self, feed: &mut Feed, health: &Health) -> Option<()> {
+    async fn deliver(&mut self, feed: &mut Feed) -> Option<()> {
         loop {
             let record = feed.next().await?;
             let mut oversize = Vec::new();
             let samples = record.content.len();
             for start in (0..samples).step_by(AT_ONCE) {
                 for (place, datagram) in self.packed(&record, start..samples.min(start + AT_ONCE)) {
-                    if !self.send(&datagram, feed, health).await? {
+                    if !self.send(&datagram, feed).await? {
                         oversize.push(place);
                     }
                 }
@@ -82,25 +80,16 @@ impl Udp {
     }
 
     /// Sends one until the system takes it, and says whether it can. None once the publisher is to stop.
-    async fn send(&mut self, datagram: &[u8], feed: &mut Feed, health: &Health) -> Option<bool> {
+    async fn send(&mut self, datagram: &[u8], feed: &mut Feed) -> Option<bool> {
         loop {
             match self.try_send(datagram).await {
                 Ok(sent) => {
-                    self.pauses.reset();
-                    if std::mem::take(&mut self.failing) {
-                        health.works();
-                        tracing::info!(receiver = self.output.address(), "Samples are sent again.");
-                    }
+                    self.tries.succeeded();
                     return Some(sent);
                 }
                 Err(error) => {
                     self.open = None;
-                    let receiver = self.output.address();
-                    health.fails(format!("{receiver}: {error}"));
-                    if !std::mem::replace(&mut self.failing, true) {
-                        tracing::warn!(receiver, %error, "Samples cannot be sent; they wait in the spool.");
-                    }
-                    feed.pause(self.pauses.next(None)).await?;
+                    self.tries.failed(&error, feed).await?;
                 }
             }
         }
@@ -152,8 +141,9 @@ async fn open(output: &SocketOutput) -> io::Result<UdpSocket> {
 impl Publisher for Udp {
     fn run(mut self: Box<Self>, mut feed: Feed, health: Health) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
+            self.tries.health = health;
             // It ends when the feed does.
-            let _ = self.deliver(&mut feed, &health).await;
+            let _ = self.deliver(&mut feed).await;
         })
     }
 }

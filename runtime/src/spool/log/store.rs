@@ -168,6 +168,11 @@ impl<S: Storage> Store<S> {
         self.reading(cursor).map(|reading| self.account_of(&reading.cursor))
     }
 
+    /// The number that this spool drew when it was new, and has for as long as it is there.
+    pub fn number(&self) -> u64 {
+        self.salt
+    }
+
     fn account_of(&self, cursor: &Cursor) -> Account {
         cursor.account(&self.index, self.next, &self.appended)
     }

@@ -40,18 +40,20 @@ impl Texts {
         self.0.get(place as usize).cloned()
     }
 
+    fn optional(&self, place: Option<TextAt>) -> Option<Option<Arc<str>>> {
+        place.map_or(Some(None), |place| self.get(place).map(Some))
+    }
+
     fn owned(&self, place: TextAt) -> Option<String> {
         self.0.get(place as usize).map(ToString::to_string)
     }
 
     fn label(&self, wire: &WireLabel, about: &Arc<About>) -> Option<Label> {
-        let optional =
-            |place: Option<TextAt>| place.map(|place| self.get(place)).map_or(Some(None), |text| text.map(Some));
         let [head, name, tail, extra] = wire.metadata;
         Some(Label {
             id: self.owned(wire.id)?,
-            project: optional(wire.project)?,
-            user: optional(wire.user)?,
+            project: self.optional(wire.project)?,
+            user: self.optional(wire.user)?,
             device: self.owned(wire.device)?,
             about: Arc::clone(about),
             metadata: Metadata {
@@ -78,6 +80,7 @@ impl Texts {
             column,
             notes: notes?,
             first_id: wire.first_id,
+            sink: self.optional(wire.sink)?,
             route: Route { is_measured: wire.is_measured, publishers: wire.publishers.as_ref().into() },
         })
     }

@@ -49,6 +49,7 @@ fn slot(columns: Vec<(Vec<u32>, Values)>, text: &str) -> Slot {
         column: Column { resources, values },
         first_id: Ids::new("host", NOW).take(NOW, 0).from(1000 * number),
         route: Route::default(),
+        sink: (number == 0).then(|| text.into()),
     });
     let resources = Arc::new(Resources::listed((0..50).map(resource).collect()));
     Slot { at: NOW, resources, samples: samples.collect() }
@@ -91,6 +92,8 @@ proptest! {
         prop_assert_eq!(counts.samples(), slot.len() as u64);
         let Content::Slot(read) = read(&payload).unwrap() else { panic!("a slot was written") };
         prop_assert_eq!(text(&read), text(&slot));
+        let sinks = |slot: &Slot| slot.samples.iter().map(|samples| samples.sink.clone()).collect::<Vec<_>>();
+        prop_assert_eq!(sinks(&read), sinks(&slot));
         prop_assert_eq!(read.at, slot.at);
         prop_assert_eq!(read_memory(&payload).unwrap(), Memory::default());
     }

@@ -60,6 +60,7 @@ pub(super) struct WireSamples<'a> {
     pub first_id: FirstId,
     pub is_measured: bool,
     pub publishers: Cow<'a, [Tag]>,
+    pub sink: Option<TextAt>,
     #[serde(borrow)]
     pub column: WireColumn<'a>,
     pub notes: Vec<WireNote<'a>>,
@@ -192,6 +193,7 @@ impl<'a> WireSamples<'a> {
             first_id: samples.first_id,
             is_measured: samples.route.is_measured,
             publishers: Cow::Borrowed(&samples.route.publishers),
+            sink: samples.sink.as_deref().map(|sink| texts.place(sink)),
             column: WireColumn::of(&samples.column, &[], numbering, texts),
             notes: samples.notes.iter().map(|note| WireNote::of(note, numbering, texts)).collect(),
         }

@@ -23,11 +23,11 @@ const METERS: [(&str, &str, Kind); 4] = [
 type Values3 = BTreeMap<(usize, u32), u64>;
 
 fn record(number: u64, values: &Values3) -> Record {
-    record_in("", number, values)
+    record_of("", None, number, values)
 }
 
-/// The same with volumes in another unit.
-fn record_in(unit: &str, number: u64, values: &Values3) -> Record {
+/// The same with volumes in another unit, made by a sink.
+fn record_of(unit: &str, sink: Option<&str>, number: u64, values: &Values3) -> Record {
     let at = Moment { wall: number.cast_signed(), monotonic: number };
     // Each of a start of its own.
     let first = Ids::new("host", Moment { wall: at.wall * 1_000_000, monotonic: 0 }).take(at, 0);
@@ -45,6 +45,7 @@ fn record_in(unit: &str, number: u64, values: &Values3) -> Record {
             notes: vec![note()],
             first_id: first.from(100 * meter),
             route: Route::default(),
+            sink: sink.map(Into::into),
         }
     });
     let samples = samples.filter(|samples| !samples.column.is_empty()).collect();
@@ -147,13 +148,14 @@ proptest! {
     }
 }
 
-/// A meter that measures something else since then.
+/// A meter that measures something else since then, or another sink's that has the same name.
 #[test]
-fn what_is_of_another_unit_is_not_added() {
+fn what_is_of_another_unit_or_sink_is_not_added() {
     let values = BTreeMap::from([((2, 0), 5)]);
-    let records = [record_in("ns", 1, &values), record_in("B", 2, &values), record_in("B", 3, &values)];
+    let of = |unit, sink, number| record_of(unit, sink, number, &values);
+    let records = [of("ns", None, 1), of("B", None, 2), of("B", Some("s"), 3), of("B", None, 4), of("B", Some("t"), 5)];
     let left = samples(&Rule.thin(PASSES.len() - 1, &records, &Counts::new()).unwrap().payload);
-    assert_eq!(left.iter().map(|sample| (sample.0, sample.3)).collect::<Vec<_>>(), [(1, 5), (3, 10)]);
+    assert_eq!(left.iter().map(|sample| (sample.0, sample.3)).collect::<Vec<_>>(), [(1, 5), (3, 5), (4, 10), (5, 5)]);
 }
 
 #[test]

@@ -176,6 +176,7 @@ def points(request):
                         {
                             "resource": resource,
                             "scope": of_scope.scope.name,
+                            "scope_attributes": attributes(of_scope.scope.attributes),
                             "name": metric.name,
                             "unit": metric.unit,
                             "kind": data,

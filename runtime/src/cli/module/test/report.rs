@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::compare::Difference;
 use crate::agent::report::ModuleReport;
 use crate::cli::Exit;
+use crate::cli::cases::{self, first, many};
 
 /// One case.
 pub struct Outcome {
@@ -56,9 +57,6 @@ pub struct Used {
     memory: usize,
 }
 
-/// As many differences are shown to people.
-const SHOWN: usize = 20;
-
 // === impl Used ===
 
 impl Used {
@@ -102,19 +100,6 @@ impl Outcome {
         self.slots().iter().filter(move |slot| slot.fuel > ceiling)
     }
 
-    /// How the program ends for it.
-    pub fn exit(&self) -> Exit {
-        let over = self.over().next().is_some();
-        match &self.ran {
-            Ran::Unusable(exit) => *exit,
-            Ran::Done { failed: true, .. } | Ran::New { failed: true, .. } => Exit::Module,
-            Ran::Done { differences, .. } if !differences.is_empty() => Exit::Failed,
-            Ran::New { .. } => Exit::Failed,
-            Ran::Done { .. } | Ran::Accepted { .. } if over => Exit::Failed,
-            Ran::Done { .. } | Ran::Accepted { .. } => Exit::Done,
-        }
-    }
-
     fn word(&self) -> &'static str {
         let over = self.over().next().is_some();
         match &self.ran {
@@ -127,9 +112,30 @@ impl Outcome {
             Ran::Done { .. } => "ok",
         }
     }
+}
 
-    /// A line for people, and below it what differs.
-    pub fn text(&self) -> String {
+impl cases::Outcome for Outcome {
+    fn exit(&self) -> Exit {
+        let over = self.over().next().is_some();
+        match &self.ran {
+            Ran::Unusable(exit) => *exit,
+            Ran::Done { failed: true, .. } | Ran::New { failed: true, .. } => Exit::Module,
+            Ran::Done { differences, .. } if !differences.is_empty() => Exit::Failed,
+            Ran::New { .. } => Exit::Failed,
+            Ran::Done { .. } | Ran::Accepted { .. } if over => Exit::Failed,
+            Ran::Done { .. } | Ran::Accepted { .. } => Exit::Done,
+        }
+    }
+
+    fn differs(&self) -> bool {
+        match &self.ran {
+            Ran::Done { differences, .. } => !differences.is_empty(),
+            Ran::New { .. } => true,
+            Ran::Accepted { .. } | Ran::Unusable(_) => false,
+        }
+    }
+
+    fn text(&self) -> String {
         let slots = self.slots();
         let samples: usize = slots.iter().map(|slot| slot.samples).sum();
         let most = slots.iter().map(|slot| slot.fuel).max().unwrap_or_default();
@@ -153,11 +159,7 @@ impl Outcome {
             Ran::New { lines, .. } => lines.iter().map(|line| format!("  + {line}\n")).collect(),
             Ran::Accepted { .. } | Ran::Unusable(_) => Vec::new(),
         };
-        lines.iter().take(SHOWN).for_each(|line| out.push_str(line));
-        if lines.len() > SHOWN {
-            out.push_str(&format!("  and {} more; --json has them all\n", lines.len() - SHOWN));
-        }
-        out
+        out + &first(&lines, "")
     }
 
     fn json(&self) -> Value {
@@ -182,37 +184,4 @@ impl Outcome {
         }
         all
     }
-}
-
-/// All cases, for programs.
-pub fn json(module: &str, outcomes: &[Outcome]) -> Value {
-    let good = outcomes.iter().filter(|outcome| outcome.exit() == Exit::Done).count();
-    json!({
-        "module": module,
-        "cases": outcomes.iter().map(Outcome::json).collect::<Vec<_>>(),
-        "good": good,
-        "bad": outcomes.len() - good,
-    })
-}
-
-/// The last line for people.
-pub fn summary(outcomes: &[Outcome]) -> String {
-    let bad = outcomes.iter().filter(|outcome| outcome.exit() != Exit::Done).count();
-    let mut out = match bad {
-        0 => format!("{}, all good\n", many(outcomes.len(), "case")),
-        _ => format!("{}, {bad} of them bad\n", many(outcomes.len(), "case")),
-    };
-    let differs = |outcome: &Outcome| {
-        matches!(&outcome.ran, Ran::New { .. })
-            || matches!(&outcome.ran, Ran::Done { differences, .. } if !differences.is_empty())
-    };
-    if outcomes.iter().any(differs) {
-        out.push_str("- was expected and did not come, + came and was not expected, ~ is another one.\n");
-        out.push_str("If what came is right, write it down with --accept.\n");
-    }
-    out
-}
-
-fn many(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

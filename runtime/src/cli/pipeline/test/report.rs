@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::piping::Failures;
+use crate::cli::cases::{self, first, many};
 use crate::cli::module::test::compare::Difference;
 use crate::cli::{Exit, print};
 
@@ -39,14 +40,21 @@ pub struct Compared {
     pub differences: Vec<Difference>,
 }
 
-/// As many differences of a sink are shown to people, and as many failures of a case.
-const SHOWN: usize = 20;
-
 // === impl Outcome ===
 
 impl Outcome {
-    /// How the program ends for it.
-    pub fn exit(&self) -> Exit {
+    fn word(&self) -> &'static str {
+        match (&self.ran, cases::Outcome::exit(self)) {
+            (Ran::Unusable(_), _) => "unusable",
+            (_, Exit::Module) => "failed",
+            (_, Exit::Done) => "ok",
+            _ => "differs",
+        }
+    }
+}
+
+impl cases::Outcome for Outcome {
+    fn exit(&self) -> Exit {
         match &self.ran {
             Ran::Unusable(exit) => *exit,
             Ran::Done { failures, .. } if !failures.is_empty() => Exit::Module,
@@ -59,34 +67,17 @@ impl Outcome {
         matches!(&self.ran, Ran::Done { sinks, .. } if sinks.iter().any(|sink| !sink.differences.is_empty()))
     }
 
-    fn word(&self) -> &'static str {
-        match (&self.ran, self.exit()) {
-            (Ran::Unusable(_), _) => "unusable",
-            (_, Exit::Module) => "failed",
-            (_, Exit::Done) => "ok",
-            _ => "differs",
-        }
-    }
-
-    /// A line for people, and below it what differs.
-    pub fn text(&self) -> String {
+    fn text(&self) -> String {
         let mut out = format!("{:8} {}", self.word(), print::line(&self.file));
         let Ran::Done { slots, sinks, failures } = &self.ran else { return out + "\n" };
         let samples: usize = sinks.iter().map(|sink| sink.samples).sum();
         let (slots, samples) = (many(*slots as usize, "slot"), many(samples, "sample"));
         out += &format!(": {slots}, {samples} of {}\n", many(sinks.len(), "sink"));
-        for (slot, failure) in failures.iter().take(SHOWN) {
-            out += &format!("  slot {slot}: {}\n", print::line(failure));
-        }
-        if failures.len() > SHOWN {
-            out += &format!("  and {} more failures; --json has them all\n", failures.len() - SHOWN);
-        }
+        let failed = |(slot, failure): &(u32, String)| format!("  slot {slot}: {}\n", print::line(failure));
+        out += &first(&failures.iter().map(failed).collect::<Vec<_>>(), " failures");
         for Compared { sink, differences, .. } in sinks.iter().filter(|sink| !sink.differences.is_empty()) {
             out += &format!("  {}:\n", print::line(sink));
-            out.extend(differences.iter().take(SHOWN).map(Difference::text));
-            if differences.len() > SHOWN {
-                out += &format!("  and {} more; --json has them all\n", differences.len() - SHOWN);
-            }
+            out += &first(&differences.iter().map(Difference::text).collect::<Vec<_>>(), "");
         }
         out
     }
@@ -110,31 +101,4 @@ impl Compared {
         let differences: Vec<Value> = self.differences.iter().map(Difference::json).collect();
         json!({ "sink": self.sink, "samples": self.samples, "differences": differences })
     }
-}
-
-/// All cases, for programs.
-pub fn json(outcomes: &[Outcome]) -> Value {
-    let good = outcomes.iter().filter(|outcome| outcome.exit() == Exit::Done).count();
-    json!({
-        "cases": outcomes.iter().map(Outcome::json).collect::<Vec<_>>(),
-        "good": good,
-        "bad": outcomes.len() - good,
-    })
-}
-
-/// The last line for people.
-pub fn summary(outcomes: &[Outcome]) -> String {
-    let bad = outcomes.iter().filter(|outcome| outcome.exit() != Exit::Done).count();
-    let mut out = match bad {
-        0 => format!("{}, all good\n", many(outcomes.len(), "case")),
-        _ => format!("{}, {bad} of them bad\n", many(outcomes.len(), "case")),
-    };
-    if outcomes.iter().any(Outcome::differs) {
-        out += "- was expected and did not come, + came and was not expected, ~ is another one.\n";
-    }
-    out
-}
-
-fn many(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

@@ -55,6 +55,7 @@ fn slot(columns: Vec<(Vec<u32>, Values, Vec<NoteColumn>)>, texts: &[String]) -> 
         notes,
         first_id: Ids::new("host", NOW).take(NOW, 0).from(1000 * number),
         route: crate::pipeline::Route::default(),
+        sink: None,
     });
     let resources = Arc::new(Resources::listed((0..RESOURCES).map(resource).collect()));
     Slot { at: NOW, resources, samples: samples.collect() }
