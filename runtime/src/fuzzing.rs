@@ -168,7 +168,7 @@ pub fn statistics(bytes: &[u8]) {
     directory.learn(definition, 1);
     let at = crate::clock::Moment { wall: 0, monotonic: 0 };
     let records = [Record { guest, revision: 1, stats: libvirt::forged(bytes) }];
-    let _ = Snapshot::assemble(&mut directory, Groups::BLOCK, &records, &[], at);
+    let _ = Snapshot::assemble(&mut directory, |_| true, Groups::BLOCK, &records, &[], at);
 }
 
 /// A deployment's file in the store: what is taken for one is kept as it is.

@@ -50,7 +50,8 @@ impl Agent {
         let mut others = plan::others(&self.config.host, &work);
         others.extend(usage.resources(&others));
         let Reading { at, groups, records, stuck, missing, .. } = reading;
-        let snapshot = Arc::new(Snapshot::assemble(&mut self.directory, groups, &records, &others, at));
+        let snapshot =
+            Arc::new(Snapshot::assemble(&mut self.directory, |key| want.has(key), groups, &records, &others, at));
         drop(records);
         Arc::make_mut(&mut self.names).next_slot();
         let polled = self.poll(&work, &snapshot, &others).await;

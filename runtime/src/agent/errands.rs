@@ -190,7 +190,8 @@ impl Agent {
         self.directory.learn_from(&mut self.reader, &reading).await.map_err(|error| error.to_string())?;
         let took = self.since(began);
         let Reading { at, groups, records, .. } = reading;
-        let snapshot = Arc::new(Snapshot::assemble(&mut self.directory, groups, &records, &[], at));
+        let snapshot =
+            Arc::new(Snapshot::assemble(&mut self.directory, |key| want.has(key), groups, &records, &[], at));
         let state = self.tenants.get(key).and_then(|deployed| deployed.state()).unwrap_or_default();
         let groups = if ready.converts() { Groups::NONE } else { want.all_groups() };
         Ok(ReadFor { snapshot, projects, state, feeding, groups, shared: self.read_by_others(key), took })

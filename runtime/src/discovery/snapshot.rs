@@ -12,7 +12,7 @@ use super::directory::Directory;
 use super::resource::Resources;
 use crate::clock::Moment;
 use crate::contract::Column;
-use crate::hypervisor::{Groups, Record};
+use crate::hypervisor::{Groups, KeyId, Record};
 
 /// libvirt's number of the state in which a guest is off. Ceilometer gives no sample of such a guest that needs
 /// libvirt, unless it is configured to.
@@ -36,15 +36,16 @@ pub struct Snapshot {
 // === impl Snapshot ===
 
 impl Snapshot {
-    /// Puts together what was read. `others` are the roots that are no guests.
+    /// Puts together what was read, as far as it is wanted. `others` are the roots that are no guests.
     pub fn assemble(
         directory: &mut Directory,
+        wanted: impl Fn(KeyId) -> bool,
         groups: Groups,
         records: &[Record],
         others: &[String],
         at: Moment,
     ) -> Self {
-        let keys = Keys::find();
+        let keys = Keys::find(wanted);
         directory.turn_to(at);
         let report_stopped = directory.rules().guests.report_stopped;
         let (mut guests, mut present) = (Vec::with_capacity(records.len()), Vec::with_capacity(records.len()));

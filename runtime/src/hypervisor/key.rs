@@ -56,6 +56,12 @@ impl KeyId {
         usize::from(self.0)
     }
 
+    /// All keys that there are by now, by place.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let count = u16::try_from(read().names.len()).unwrap_or(u16::MAX);
+        (0..count).map(Self)
+    }
+
     /// Something about every key, by place.
     pub fn map_all<T>(f: impl Fn(&str) -> T) -> Vec<T> {
         read().names.iter().map(|name| f(name)).collect()

@@ -47,7 +47,7 @@ impl Host {
             let revision = records.iter().find(|record| record.guest == guest).unwrap().revision;
             self.directory.learn(definition, revision);
         }
-        let snapshot = Snapshot::assemble(&mut self.directory, groups, &records, &[], self.clock.now());
+        let snapshot = Snapshot::assemble(&mut self.directory, |_| true, groups, &records, &[], self.clock.now());
         let view = View::of(&snapshot.resources, vec![snapshot.resources.roots()]);
         Input { snapshot: Arc::new(snapshot), view: Arc::new(view), part: false, names: Arc::default() }
     }

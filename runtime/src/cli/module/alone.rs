@@ -75,7 +75,14 @@ impl Alone {
         want.add(&self.module.description.reads);
         let reading = self.reader.read(&want).await?;
         self.directory.learn_from(&mut self.reader, &reading).await?;
-        Ok(Snapshot::assemble(&mut self.directory, reading.groups, &reading.records, &[], reading.at))
+        Ok(Snapshot::assemble(
+            &mut self.directory,
+            |key| want.has(key),
+            reading.groups,
+            &reading.records,
+            &[],
+            reading.at,
+        ))
     }
 
     /// Polls it with some of what was read.

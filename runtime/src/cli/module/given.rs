@@ -130,7 +130,7 @@ impl Given {
     async fn read(&mut self) -> Result<Snapshot, HypervisorError> {
         let reading = self.reader.read(&Want::default()).await?;
         self.directory.learn_from(&mut self.reader, &reading).await?;
-        Ok(Snapshot::assemble(&mut self.directory, reading.groups, &reading.records, &[], reading.at))
+        Ok(Snapshot::assemble(&mut self.directory, |_| false, reading.groups, &reading.records, &[], reading.at))
     }
 
     /// The samples of this slot.

@@ -32,7 +32,7 @@ impl Host {
             self.directory.learn(self.connection.define(guest).unwrap().unwrap(), revision);
         }
         let others = ["here".to_owned(), "tcp://a:1".to_owned()];
-        Snapshot::assemble(&mut self.directory, groups, &records, &others, self.clock.now())
+        Snapshot::assemble(&mut self.directory, |_| true, groups, &records, &others, self.clock.now())
     }
 
     /// The identity of a guest.
@@ -156,7 +156,8 @@ fn a_guest_that_is_not_novas_is_not_asked_about_again() {
     }
     for _ in 0..3 {
         host.clock.pass(host.remembered() - 1);
-        let snapshot = Snapshot::assemble(&mut host.directory, Groups::STATE, &records, &[], host.clock.now());
+        let snapshot =
+            Snapshot::assemble(&mut host.directory, |_| true, Groups::STATE, &records, &[], host.clock.now());
         assert_eq!((snapshot.resources.len(), snapshot.nobodys), (0, records.len()));
         host.directory.forget(host.clock.now());
         assert!(host.directory.unknown(&records).is_empty());

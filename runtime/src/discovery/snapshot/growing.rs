@@ -37,6 +37,8 @@ pub struct Keys {
     stopped: [KeyId; 6],
     /// For each key: the kind of part that has a value under it; none for a guest's own.
     parts: Vec<Option<Part>>,
+    /// For each key: whether anybody reads it.
+    wanted: Vec<bool>,
 }
 
 /// Columns of all keys.
@@ -51,8 +53,8 @@ pub struct Columns {
 // === impl Keys ===
 
 impl Keys {
-    /// Looks up what there is to know.
-    pub fn find() -> Self {
+    /// Looks up what there is to know, and which of all keys are wanted.
+    pub fn find(wanted: impl Fn(KeyId) -> bool) -> Self {
         let known = |name: &str| KeyId::of(name).unwrap_or_default();
         let flavor = ["vcpus", "ram", "disk", "ephemeral", "swap"].map(|name| known(&format!("flavor.{name}")));
         let (state, disk_name, nic_name) = (known("state.state"), known("block.*.name"), known("net.*.name"));
@@ -64,7 +66,12 @@ impl Keys {
         };
         let stopped = STOPPED.map(known);
         let qcow2 = known(key::QCOW2);
-        Self { state, disk_name, nic_name, flavor, qcow2, stopped, parts: KeyId::map_all(part) }
+        let (parts, wanted) = (KeyId::map_all(part), KeyId::all().map(wanted).collect());
+        Self { state, disk_name, nic_name, flavor, qcow2, stopped, parts, wanted }
+    }
+
+    fn is_wanted(&self, key: KeyId) -> bool {
+        self.wanted.get(key.index()).copied().unwrap_or_default()
     }
 
     fn part(&self, key: KeyId) -> Option<Part> {
@@ -126,6 +133,9 @@ impl Columns {
         }
         let first_vcpu = resources.parts(Part::Vcpu, &(root..root + 1)).start;
         for stat in stats {
+            if !self.keys.is_wanted(stat.key) {
+                continue;
+            }
             let resource = match self.keys.part(stat.key) {
                 None => Some(root),
                 Some(Part::Disk) => self.device(self.keys.disk_name, stat.number),
@@ -202,7 +212,9 @@ impl Columns {
     /// Adds a value. The first decides the column's type; a later one of another type is converted if it is the
     /// same number, and left out otherwise.
     fn push(&mut self, resource: u32, stat: &Stat) {
-        let Some(column) = self.by_key.get_mut(stat.key.index()) else { return };
+        let Some(column) = self.by_key.get_mut(stat.key.index()).filter(|_| self.keys.is_wanted(stat.key)) else {
+            return;
+        };
         if column.is_empty() {
             column.values = match stat.value {
                 Value::Count(_) => Values::Counts(Vec::new()),

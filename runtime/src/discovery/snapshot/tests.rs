@@ -20,7 +20,7 @@ fn slot(report_stopped: bool) -> Snapshot {
     for record in &records {
         directory.learn(connection.define(record.guest).unwrap().unwrap(), record.revision);
     }
-    Snapshot::assemble(&mut directory, groups, &records, &[], clock.now())
+    Snapshot::assemble(&mut directory, |_| true, groups, &records, &[], clock.now())
 }
 
 /// The guests that are off and have, themselves or by their parts, a value under each key.
@@ -76,11 +76,11 @@ fn a_guest_without_nova_has_the_sizes_that_are_known() {
     };
     directory.learn(definition, 0);
     let records = [Record { guest: uuid, revision: 0, stats: vec![] }];
-    let snapshot = Snapshot::assemble(&mut directory, Groups::NONE, &records, &[], clock.now());
+    let snapshot = Snapshot::assemble(&mut directory, |_| true, Groups::NONE, &records, &[], clock.now());
     assert_eq!((snapshot.nobodys, snapshot.resources.guests().end), (0, 1));
     assert_eq!(snapshot.columns.keys().collect::<Vec<_>>(), ["flavor.vcpus"]);
     assert!(matches!(&snapshot.column("flavor.vcpus").unwrap().values, Values::Counts(vcpus) if *vcpus == [4]));
     directory.reconfigure(Rules::default());
-    let snapshot = Snapshot::assemble(&mut directory, Groups::NONE, &records, &[], clock.now());
+    let snapshot = Snapshot::assemble(&mut directory, |_| true, Groups::NONE, &records, &[], clock.now());
     assert_eq!((snapshot.nobodys, snapshot.resources.guests().end), (1, 0));
 }

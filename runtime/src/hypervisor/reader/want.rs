@@ -10,6 +10,7 @@ use crate::hypervisor::{Groups, KeyId, Record};
 /// The union of what pollsters read.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Want {
+    keys: BTreeSet<KeyId>,
     always: Groups,
     /// Groups that only stand in for others: for guests that lack a value under one of these keys.
     instead: BTreeMap<Groups, BTreeSet<Vec<KeyId>>>,
@@ -29,6 +30,7 @@ impl Want {
     /// Adds what one pollster reads.
     pub fn add(&mut self, reads: &[Wanted]) {
         for wanted in reads {
+            self.keys.extend(KeyId::of(&wanted.key));
             let Some(group) = Groups::of_key(&wanted.key) else { continue };
             if wanted.instead_of.is_empty() {
                 self.always = self.always | group;
@@ -43,6 +45,7 @@ impl Want {
     /// when it was read.
     pub fn add_of<'a>(&mut self, reads: impl Iterator<Item = &'a Wanted>, guests: &BTreeSet<Uuid>) {
         for wanted in reads {
+            self.keys.extend(KeyId::of(&wanted.key));
             let Some(group) = Groups::of_key(&wanted.key) else { continue };
             if wanted.instead_of.is_empty() {
                 self.of_some.entry(group).or_default().extend(guests);
@@ -51,6 +54,11 @@ impl Want {
                 self.instead_of_some.entry(group).or_default().entry(keys).or_default().extend(guests);
             }
         }
+    }
+
+    /// Whether anybody reads what is under a key: groups have more than that.
+    pub fn has(&self, key: KeyId) -> bool {
+        self.keys.contains(&key)
     }
 
     /// Guests of which it is known whose they are.

@@ -137,7 +137,7 @@ impl Writing {
     async fn read(&mut self) -> Result<Snapshot, HypervisorError> {
         let reading = self.reader.read(&Want::default()).await?;
         self.directory.learn_from(&mut self.reader, &reading).await?;
-        Ok(Snapshot::assemble(&mut self.directory, reading.groups, &reading.records, &[], reading.at))
+        Ok(Snapshot::assemble(&mut self.directory, |_| false, reading.groups, &reading.records, &[], reading.at))
     }
 
     fn samples(&mut self, number: u32, snapshot: &Snapshot) -> Result<Vec<Samples>, Exit> {
