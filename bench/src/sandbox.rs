@@ -93,7 +93,7 @@ fn snapshot() -> Result<(Arc<Snapshot>, View), Box<dyn Error>> {
         }
     }
     let at: Moment = clock.now();
-    let snapshot = Snapshot::assemble(&mut directory, groups, &records, &[], at);
+    let snapshot = Snapshot::assemble(&mut directory, |_| true, groups, &records, &[], at);
     let view = View::of(&snapshot.resources, vec![snapshot.resources.guests()]);
     Ok((Arc::new(snapshot), view))
 }
