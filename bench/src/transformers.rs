@@ -77,7 +77,7 @@ impl Host {
                 directory.learn(definition, record.revision);
             }
         }
-        let snapshot = Snapshot::assemble(&mut directory, Groups::STATE, &records, &[], clock.now());
+        let snapshot = Snapshot::assemble(&mut directory, |_| true, Groups::STATE, &records, &[], clock.now());
         Ok(Self { directory, snapshot, slots: 0 })
     }
 

@@ -56,6 +56,8 @@ pub struct Tenants {
     lost: Vec<(Key, u32)>,
     /// What somebody has not landed yet.
     waiting: Vec<Answer>,
+    /// Room for what they remember, if it was looked for since the last landing.
+    room: Option<self::room::Room>,
     /// Transformers that wait for pollsters of their slot.
     pending: Vec<Pending>,
     /// How many deployments there were. Answers to one that is gone are not another's of its name.
@@ -194,6 +196,7 @@ impl Tenants {
             tasks: HashMap::new(),
             lost: Vec::new(),
             waiting: Vec::new(),
+            room: None,
             pending: Vec::new(),
             deployments: 0,
             gone: Vec::new(),

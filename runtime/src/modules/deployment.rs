@@ -134,9 +134,19 @@ impl Deployment {
     /// It takes the place of one that is on trial already, and ends a quarantine; a pause goes on. When there are more
     /// than [`VERSIONS`], the oldest goes that neither runs nor is the next to go back to.
     pub fn deployed(&self, version: Version) -> Result<(Self, Vec<Change>), Refused> {
+        let was_tried_out = version.file.is_none();
+        self.with(version, was_tried_out)
+    }
+
+    /// The same where what is current cannot run: there is nothing beside which it could be tried out.
+    pub fn mended(&self, version: Version) -> Result<(Self, Vec<Change>), Refused> {
+        self.with(version, true)
+    }
+
+    fn with(&self, version: Version, was_tried_out: bool) -> Result<(Self, Vec<Change>), Refused> {
         let last = self.versions.iter().map(|version| version.number).max().unwrap_or_default();
         let number = last.checked_add(1).ok_or_else(|| Refused::NoNumber(self.key.clone()))?;
-        let (mut next, was_tried_out) = (self.clone(), version.file.is_none());
+        let mut next = self.clone();
         next.versions.push(Arc::new(Version { number, ..version }));
         let changes = next.life.try_out(number, was_tried_out);
         next.forget_oldest();

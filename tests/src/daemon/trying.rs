@@ -121,3 +121,28 @@ fn the_first_samples_come_one_slot_later() {
     assert_eq!(ran[1..3], given[..2], "it ran once before it gave anything: {ran:?}, {given:?}");
     cloud.has_every_slot("acme/probe", "probe.up", &cloud.guests_of(0..2));
 }
+
+/// Nothing is known of one that was handed nothing: it is tried out when something comes.
+#[test]
+fn a_transformer_is_tried_out_when_there_is_something_for_it() {
+    let cloud = Cloud::new("");
+    let delta = wasmeter::modules::built_in().find(|module| module.name == "delta").unwrap();
+    cloud.folder.write("deployments.d/delta.wasm", delta.wasm);
+    let write = |meter: &str| {
+        let more = format!("meters: [{meter}]\nconfig: {{target: {{name: probe.growth}}}}\ngrants: {{names: [probe.]}}");
+        cloud.deploy("acme", "growth", "delta", &more);
+    };
+    write("cpu");
+    let daemon = cloud.folder.start("run");
+    cloud.slots(2);
+    write("vcpus");
+    daemon.signal(Signal::HUP);
+    said(&daemon, "Deployment: version 2 is tried out beside 1, and nothing of it counts.");
+    cloud.slots(3);
+    let passed = "Deployment: version 2 did well when it was tried out, and is on trial.";
+    assert!(!daemon.log().contains(passed));
+    cloud.folder.poll(&["cpu", "vcpus"]);
+    daemon.signal(Signal::HUP);
+    said(&daemon, passed);
+    daemon.end();
+}

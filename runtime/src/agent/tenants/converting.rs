@@ -17,7 +17,7 @@ use crate::discovery::resource::Resource;
 use crate::discovery::{Resources, Snapshot};
 use crate::modules::deploying::Ready;
 use crate::modules::deployment::Key;
-use crate::modules::life::Run;
+use crate::modules::life::{Run, StateId};
 use crate::pipeline::Samples;
 use crate::pipeline::chain::{Batches, Done, Work};
 use crate::sandbox::halves::Answers;
@@ -45,6 +45,8 @@ pub(super) struct Pending {
     pub waits: BTreeSet<(Key, u64)>,
     /// Its versions that run, whatever becomes of them until it begins.
     pub ready: BTreeMap<u64, Arc<Ready>>,
+    /// What these remembered when the slot began.
+    pub states: BTreeMap<StateId, Arc<State>>,
 }
 
 /// What a version of a transformer said and gave.
@@ -221,6 +223,7 @@ mod tests {
             samples: samples_of_slot,
             waits,
             ready: BTreeMap::new(),
+            states: BTreeMap::new(),
         };
         pending.take([samples(&[0, 2, 3])].iter(), resources.len(), &[part(2)]);
         pending.take([samples(&[2])].iter(), resources.len(), &[]);

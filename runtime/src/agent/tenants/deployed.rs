@@ -65,6 +65,9 @@ pub struct Deployed {
 /// What a transformer said that it gives, by its inputs.
 pub(crate) type Described = HashMap<Vec<String>, Arc<Gives>>;
 
+/// Why it cannot run after a version was given up that would have taken the place of one that cannot.
+const NO_VERSION: &str = "the version that is left cannot run; deploy another one";
+
 /// Sets of inputs of which is kept what a transformer makes of them.
 const MOST_DESCRIBED: usize = 64;
 
@@ -123,7 +126,10 @@ impl Deployed {
             // What is written did not change, whatever was done with it since: it failed its trial, or was left.
             let mut written = deployment.versions.iter().rev().filter(|version| version.file.is_some());
             let is_known = version.file.is_some() && is_like(written.next());
-            return (!is_known || self.is_broken()).then(|| deployment.deployed(version.clone()));
+            return match self.is_broken() {
+                true => Some(deployment.mended(version.clone())),
+                false => (!is_known).then(|| deployment.deployed(version.clone())),
+            };
         }
         let goes_back = is_like(deployment.current()) && deployment.on_trial().is_some();
         goes_back.then(|| deployment.rolled_back())
@@ -173,8 +179,9 @@ impl Deployed {
         Arc::make_mut(&mut self.names).grant(&granted);
         self.ready.retain(|number, _| versions.contains(number));
         self.described.retain(|number, _| versions.contains(number));
-        if !self.ready.is_empty() {
-            self.broken = None;
+        match self.ready.is_empty() {
+            true => drop(self.broken.get_or_insert_with(|| NO_VERSION.to_owned())),
+            false => self.broken = None,
         }
     }
 

@@ -234,6 +234,8 @@ fn entries(samples: &[Samples]) -> u32 {
 fn outcome(polled: &Polled, converted: Option<&Converted>, resources: u32) -> Outcome {
     let nothing = polled.landed.is_empty() && converted.is_none_or(|converted| converted.landed.is_empty());
     match polled.failures.last() {
+        // A transformer is not called where nothing is for it.
+        None if resources == 0 || polled.calls == 0 => Outcome::NotRun,
         _ if resources == 0 => Outcome::NotRun,
         None => Outcome::Good,
         Some((failure, _)) if nothing => Outcome::Failed(failure.cause),
@@ -328,9 +330,10 @@ impl Agent {
                 let view = View::of(&slot.resources, guests_of(&projects));
                 let taken = slot.samples.iter().take(measured).filter(|samples| deployed.takes(&samples.meter.name));
                 let samples = taken.filter_map(|samples| samples.seen_by(&view)).collect();
-                let (number, ready, resources) = (deployed.number, deployed.ready.clone(), Arc::clone(&slot.resources));
+                let (number, resources) = (deployed.number, Arc::clone(&slot.resources));
+                let (ready, states) = (deployed.ready.clone(), deployed.states.clone());
                 let (at, waits) = (slot.at, BTreeSet::new());
-                transformers.push(Pending { key, number, run, ready, at, resources, samples, waits });
+                transformers.push(Pending { key, number, run, ready, states, at, resources, samples, waits });
                 continue;
             }
             let deployed = &*deployed;
@@ -406,7 +409,8 @@ impl Agent {
         deployed.entries = count;
         let Some(deployed) = self.tenants.deployed.get(key) else { return false };
         let handed = Handed::of(deployed, samples, (slot.at, &slot.resources));
-        let jobs = jobs(&run, |instance| self.convert(deployed, &deployed.ready, instance, &handed));
+        let jobs =
+            jobs(&run, |instance| self.convert(deployed, (&deployed.ready, &deployed.states), instance, &handed));
         if jobs.0.is_none() && jobs.1.is_none() {
             return false;
         }
@@ -434,14 +438,14 @@ impl Agent {
     /// Has transformers begin that wait for nobody any more.
     fn begin_transformers(&mut self) {
         let begins: Vec<Pending> = self.tenants.pending.extract_if(.., |pending| pending.waits.is_empty()).collect();
-        for Pending { key, number, run, ready, at, resources, samples, .. } in begins {
+        for Pending { key, number, run, ready, states, at, resources, samples, .. } in begins {
             // It may have been removed meanwhile, and another one of its name be there.
             let found = self.tenants.deployed.get_mut(&key).filter(|deployed| deployed.number == number);
             let Some(deployed) = found else { continue };
             deployed.entries = entries(&samples);
             let Some(deployed) = self.tenants.deployed.get(&key) else { continue };
             let (entries, handed) = (deployed.entries, Handed::of(deployed, samples, (at, &resources)));
-            let jobs = jobs(&run, |instance| self.convert(deployed, &ready, instance, &handed));
+            let jobs = jobs(&run, |instance| self.convert(deployed, (&ready, &states), instance, &handed));
             self.spawn(key, run, (at, Arc::clone(&resources)), entries, jobs, None);
         }
     }
@@ -450,7 +454,7 @@ impl Agent {
     fn convert(
         &self,
         deployed: &Deployed,
-        ready: &BTreeMap<u64, Arc<Ready>>,
+        (ready, states): (&BTreeMap<u64, Arc<Ready>>, &BTreeMap<StateId, Arc<State>>),
         instance: &Instance,
         handed: &Handed,
     ) -> Option<(Arc<Ready>, Job)> {
@@ -462,7 +466,7 @@ impl Agent {
             module: Arc::clone(&ready.module),
             meters: ready.source.meters.clone(),
             names: Arc::clone(&deployed.names),
-            state: deployed.states.get(&instance.state).cloned().unwrap_or_default(),
+            state: states.get(&instance.state).cloned().unwrap_or_default(),
             described: deployed.described.get(&instance.version).cloned().unwrap_or_default(),
             resources: Arc::clone(&handed.resources),
             roots: handed.roots.clone(),
@@ -486,7 +490,7 @@ impl Agent {
     ) {
         // Others may take some of it meanwhile, but seldom all that is left.
         let room = match run {
-            Run::Trial { .. } => Some(Room::beside(self.tenants.all(), self.config.spool.max_size.bytes())),
+            Run::Trial { .. } => Some(self.room()),
             Run::Nothing(_) | Run::Current(_) | Run::DryRun { .. } => None,
         };
         let Some(deployed) = self.tenants.deployed.get_mut(&key) else { return };
@@ -528,6 +532,13 @@ impl Agent {
         self.tenants.tasks.insert(task.id(), Task { key, number, read: at.monotonic, chained });
     }
 
+    /// The room that there is since the last landing: that of many trials is looked for once.
+    fn room(&mut self) -> Room {
+        let room = self.tenants.room.take();
+        let room = room.unwrap_or_else(|| Room::beside(self.tenants.all(), self.config.spool.max_size.bytes()));
+        self.tenants.room.insert(room).clone()
+    }
+
     fn skip(&mut self, key: &Key) {
         if let Some(deployed) = self.tenants.deployed.get_mut(key) {
             deployed.skipped += 1;
@@ -558,6 +569,7 @@ impl Agent {
         let mut answers = self.tenants.take();
         self.fit(&mut answers);
         let first = answers.first()?;
+        self.tenants.room = None;
         let (at, resources) = (first.at, Arc::clone(&first.of));
         // Of transformers there is one.
         let source = match &first.chain {
@@ -597,7 +609,7 @@ impl Agent {
                 self.tenants.happened.extend(happened);
                 changes.push((key.clone(), changed, why));
             }
-            let (entries, run, is_chained) = (answer.resources, answer.run, answer.chain.is_some());
+            let (entries, run, taken) = (answer.resources, answer.run, answer.chain.as_ref().map(|chain| chain.taken));
             let (counts, fallen) = answer.counts();
             if let Some(Gave { instance, polled, .. }) = fallen {
                 // Nothing is left out by this where the version before it ran.
@@ -608,7 +620,13 @@ impl Agent {
                 reports
                     .push(ModuleReport { resources: entries, ..deployed.report(instance.version, polled, at.wall).1 });
             }
-            let Some(Gave { instance, ready, polled, converted }) = counts else { continue };
+            let Some(Gave { instance, ready, polled, converted }) = counts else {
+                if has_changed {
+                    deployed.tidy();
+                }
+                self.tenants.lose(&key, taken.unwrap_or_default());
+                continue;
+            };
             let (Left { landed, mut state }, mut report) = deployed.report(instance.version, polled, at.wall);
             if !gone.is_empty() {
                 Arc::make_mut(&mut state).forget(&gone);
@@ -650,7 +668,7 @@ impl Agent {
                 range.end = stamper.samples.len();
             }
             self.tally.all_failed(&deployed.owner, &report.failures);
-            if is_chained {
+            if taken.is_some() {
                 self.sinks.lost(&key, report.failures.iter().map(|(_, samples)| *samples).sum());
             }
             report.samples = stamper.samples.iter().skip(before).map(|samples| samples.column.len()).sum();
