@@ -129,7 +129,8 @@ fn a_transformer_is_tried_out_when_there_is_something_for_it() {
     let delta = wasmeter::modules::built_in().find(|module| module.name == "delta").unwrap();
     cloud.folder.write("deployments.d/delta.wasm", delta.wasm);
     let write = |meter: &str| {
-        let more = format!("meters: [{meter}]\nconfig: {{target: {{name: probe.growth}}}}\ngrants: {{names: [probe.]}}");
+        let more =
+            format!("meters: [{meter}]\nconfig: {{target: {{name: probe.growth}}}}\ngrants: {{names: [probe.]}}");
         cloud.deploy("acme", "growth", "delta", &more);
     };
     write("cpu");

@@ -277,6 +277,9 @@ impl Deployed {
 /// The version on trial, if there is one, and the current one, each with the state that it runs on.
 type Jobs = (Option<InstanceJob>, Option<InstanceJob>);
 
+/// Versions that run, and what instances of them remember.
+type Running<'a> = (&'a BTreeMap<u64, Arc<Ready>>, &'a BTreeMap<StateId, Arc<State>>);
+
 type InstanceJob = (Instance, Arc<Ready>, Job);
 
 fn jobs(run: &Run, job: impl Fn(&Instance) -> Option<(Arc<Ready>, Job)>) -> Jobs {
@@ -454,7 +457,7 @@ impl Agent {
     fn convert(
         &self,
         deployed: &Deployed,
-        (ready, states): (&BTreeMap<u64, Arc<Ready>>, &BTreeMap<StateId, Arc<State>>),
+        (ready, states): Running<'_>,
         instance: &Instance,
         handed: &Handed,
     ) -> Option<(Arc<Ready>, Job)> {
