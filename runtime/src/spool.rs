@@ -83,6 +83,8 @@ struct Kept {
     checkpointed: u64,
     /// How many samples publishers lost since they had delivered all there was, if they lost any.
     losing: BTreeMap<String, u64>,
+    /// Publishers that are not served any more, and what they lost by that, until somebody was told.
+    closed: Vec<(String, u64)>,
 }
 
 /// A record that a publisher is done with, and all before it.
@@ -235,11 +237,25 @@ impl Spool {
         }
         // Nobody holds what it was given.
         store.rewind(MEMORY).map_err(log)?;
+        // What they lost is counted, and the end came before they could go.
+        for closed in std::mem::take(&mut memory.closed) {
+            if store.account(&closed.0).is_ok_and(|account| is_closed(&account, &closed)) {
+                store.remove_cursor(&closed.0).map_err(log)?;
+                shelf::remove(&dir, &closed.0);
+            }
+        }
         let (committed, _) = watch::channel(store.committed().0);
         let id = id_of(store.number());
         let checkpointed = store.account(MEMORY).map_or(0, |account| account.position.0);
-        let mut kept =
-            Kept { store, missed, missed_changed: false, settled: i64::MIN, checkpointed, losing: BTreeMap::new() };
+        let mut kept = Kept {
+            store,
+            missed,
+            missed_changed: false,
+            settled: i64::MIN,
+            checkpointed,
+            losing: BTreeMap::new(),
+            closed: Vec::new(),
+        };
         // What turned out to be damaged when it was read.
         kept.say_dropped();
         let shared = Shared {
@@ -372,26 +388,50 @@ impl Spool {
     }
 
     /// Has these publishers and no others follow the spool. What others still waited for is lost with them: these are
-    /// they, and how many samples of theirs that is.
+    /// they, and how many samples of theirs that is: counted, whatever happens from now on.
     pub fn follow(&self, publishers_now: &[String], now: i64) -> Result<Vec<(String, u64)>, Error> {
         let mut kept = self.lock();
-        let mut closed = Vec::new();
-        for old in publishers(&kept.store).into_iter().filter(|old| !publishers_now.contains(old)) {
-            let account = kept.store.remove_cursor(&old)?;
-            kept.missed.close(&old, &account.held.counts);
-            kept.missed_changed = true;
-            kept.losing.remove(&old);
-            closed.push((old.clone(), books::of_publisher(&account.held, &old)));
-            shelf::remove(&self.0.dir, &old);
+        self.close_others(&mut kept, publishers_now, now)?;
+        if !kept.closed.is_empty() {
+            kept.store.sync()?;
         }
-        kept.missed.bound(publishers_now);
         for new in publishers_now {
             if kept.store.account(new).is_err() {
                 kept.store.add_cursor(new, Start::End)?;
             }
         }
         kept.store.settle(now)?;
-        Ok(closed)
+        Ok(std::mem::take(&mut kept.closed))
+    }
+
+    /// Closes the books of all but these. What they lose stands in a record before their cursors go: whoever finds both
+    /// after a crash knows that the cursors are to go uncounted.
+    fn close_others(&self, kept: &mut Kept, publishers_now: &[String], now: i64) -> Result<(), Error> {
+        let mut missed = kept.missed.clone();
+        let mut closed = Vec::new();
+        for old in kept.store.accounts().iter().filter(|account| is_publisher(account)) {
+            if !publishers_now.contains(&old.cursor) {
+                missed.close(&old.cursor, &old.held.counts);
+                closed.push((old.cursor.clone(), books::of_publisher(&old.held, &old.cursor)));
+            }
+        }
+        missed.bound(publishers_now);
+        let is_told = closed.iter().any(|(_, samples)| *samples > 0);
+        if is_told {
+            let next = kept.store.committed().0;
+            let closed = closed.iter().map(|(name, _)| (name.clone(), next)).collect();
+            let memory = Memory { missed: Some(missed.clone()), closed, ..Memory::default() };
+            self.append(kept, Counts::new(), &record::of_memory(&memory, now), now)?;
+        }
+        for (old, _) in &closed {
+            kept.store.remove_cursor(old)?;
+            kept.losing.remove(old);
+            shelf::remove(&self.0.dir, old);
+        }
+        kept.missed_changed = !is_told && (kept.missed_changed || missed != kept.missed);
+        kept.missed = missed;
+        kept.closed.extend(closed);
+        Ok(())
     }
 
     /// What a publisher has not delivered of what was kept before this time, in samples of its own.
@@ -538,6 +578,11 @@ pub fn is_publisher(account: &Account) -> bool {
     account.cursor != MEMORY
 }
 
+/// Whether this cursor was to go by that record, and is still there.
+fn is_closed(account: &Account, (name, record): &(String, u64)) -> bool {
+    account.cursor == *name && account.position.0 <= *record
+}
+
 fn publishers(store: &Store) -> Vec<String> {
     store.accounts().into_iter().filter(is_publisher).map(|account| account.cursor).collect()
 }
@@ -589,3 +634,6 @@ pub fn check(path: &Path) -> Result<(), Unusable> {
         () => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,10 @@ pub struct Memory {
     pub modules: Vec<Remembered>,
     /// Samples that the spool could not take, if that changed.
     pub missed: Option<Missed>,
+    /// Publishers that are not served any more, and the number of the record that says so: what they lost by that is
+    /// among the missed. A cursor of theirs that is not behind that record has not been removed yet, and counts twice.
+    #[serde(skip)]
+    pub closed: Vec<(String, u64)>,
 }
 
 /// What one module remembers: all of it.
@@ -87,6 +91,7 @@ impl Memory {
         if newer.missed.is_some() {
             self.missed = newer.missed;
         }
+        self.closed.extend(newer.closed);
         self.tidy();
     }
 

@@ -12,7 +12,9 @@ use self::wire::{Wire, WireSlot};
 use super::log::{Counts, Key};
 use super::memory::Memory;
 use crate::agent::OPERATOR;
+use crate::clock::Moment;
 use crate::digest::Digest;
+use crate::discovery::Resources;
 use crate::pipeline::{Route, Samples, Slot};
 use crate::sandbox::limits::NAME_BYTES;
 
@@ -82,6 +84,13 @@ pub fn of_samples(only: Option<&str>, samples: &[String]) -> Vec<u8> {
     write(&Wire::Replayed { only, samples }, &Memory::default())
 }
 
+/// What became of publishers, without samples.
+pub fn of_memory(memory: &Memory, now: i64) -> Vec<u8> {
+    let at = Moment { wall: now, monotonic: 0 };
+    let slot = Slot { at, resources: Arc::new(Resources::listed(Vec::new())), samples: Vec::new() };
+    write(&Wire::Slot(WireSlot::of(&slot)), memory)
+}
+
 /// By what samples of these meters are counted when they are delivered again.
 pub fn replayed<'a>(only: Option<&str>, meters: impl IntoIterator<Item = &'a str>) -> Counts {
     let mut counts = Counts::new();
@@ -129,7 +138,12 @@ fn content(wire: Wire<'_>) -> Result<Content, Unreadable> {
 }
 
 fn memory(rest: &[u8]) -> Result<Memory, Unreadable> {
-    postcard::from_bytes(rest).map_err(|_| Unreadable::Part("memory of modules"))
+    let unreadable = |_| Unreadable::Part("memory of modules");
+    let (mut memory, rest): (Memory, _) = postcard::take_from_bytes(rest).map_err(unreadable)?;
+    if !rest.is_empty() {
+        memory.closed = postcard::from_bytes(rest).map_err(unreadable)?;
+    }
+    Ok(memory)
 }
 
 /// By what the samples of a slot are counted, and how many there are.
@@ -190,6 +204,11 @@ fn add(counts: &mut Counts, kind: Kind, samples: u64) -> Key {
 fn write(wire: &Wire<'_>, memory: &Memory) -> Vec<u8> {
     // Writing into memory cannot fail.
     let bytes = postcard::to_extend(wire, Vec::new()).and_then(|bytes| postcard::to_extend(memory, bytes));
+    // Few records have them.
+    let bytes = bytes.and_then(|bytes| match memory.closed.is_empty() {
+        true => Ok(bytes),
+        false => postcard::to_extend(&memory.closed, bytes),
+    });
     let packed = lz4_flex::compress_prepend_size(&bytes.unwrap_or_default());
     let mut payload = Vec::with_capacity(packed.len() + 1);
     payload.push(FORMAT);

@@ -6,8 +6,9 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
 use super::books::{self, Books, View};
-use super::log::{Look, Sequence, Store};
-use super::{MEMORY, Unusable, checkpoint, is_publisher, limits, record};
+use super::log::{Account, Look, Sequence, Store};
+use super::missed::Missed;
+use super::{MEMORY, Unusable, checkpoint, is_closed, is_publisher, limits, record};
 use crate::config::daemon;
 
 /// A spool at one moment, and its records.
@@ -31,9 +32,10 @@ impl Sight {
         let records = Store::look(view).map_err(|source| Unusable::Log { path: path.clone(), source })?;
         let accounts = records.accounts();
         let noted = accounts.iter().find(|account| account.cursor == MEMORY);
-        let missed = Self::missed(&dir, &records, noted.map_or(Sequence(0), |account| account.position));
+        let (missed, closed) = Self::missed(&dir, &records, noted.map_or(Sequence(0), |account| account.position));
         let oldest = |from: Sequence| records.heads().find(|(number, ..)| *number >= from).map(|(_, time, ..)| time);
-        let books = accounts.iter().filter(|account| is_publisher(account));
+        let is_closed = |account: &Account| closed.iter().any(|closed| is_closed(account, closed));
+        let books = accounts.iter().filter(|account| is_publisher(account) && !is_closed(account));
         let books: Vec<Books> = books.map(|account| Books::of(account, &missed, oldest(account.position))).collect();
         let view = View {
             at: now,
@@ -47,11 +49,15 @@ impl Sight {
         Ok(Self { view, records })
     }
 
-    /// What the spool could not take: as of the last checkpoint, or of a record since.
-    fn missed(dir: &Dir, records: &Look, from: Sequence) -> super::missed::Missed {
-        let since = records.records(from).flatten().filter_map(|found| record::read_memory(&found.payload).ok());
-        let newest = since.filter_map(|memory| memory.missed).last();
-        newest.unwrap_or_else(|| checkpoint::read(dir).missed)
+    /// What the spool could not take: as of the last checkpoint, or of a record since. And whose cursors are to go.
+    fn missed(dir: &Dir, records: &Look, from: Sequence) -> (Missed, Vec<(String, u64)>) {
+        let (mut missed, mut closed) = (None, Vec::new());
+        for found in records.records(from).flatten() {
+            let Ok(memory) = record::read_memory(&found.payload) else { continue };
+            missed = memory.missed.or(missed);
+            closed.extend(memory.closed);
+        }
+        (missed.unwrap_or_else(|| checkpoint::read(dir).missed), closed)
     }
 
     /// Whether there is anything to look at.
