@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::protobuf::{bytes, fixed64, message, number, text};
 use super::starts::Starts;
+use crate::clock::{Clock, SystemClock};
 use crate::pipeline::SOURCE;
 use crate::publish::sample::Sample;
 use crate::spool::Delivery;
@@ -100,6 +101,7 @@ impl Metrics {
         if self.record.replace(this) != Some(this) {
             self.known.clear();
         }
+        self.starts.set_now(SystemClock.now().wall);
         let mut groups: Vec<Group> = Vec::new();
         let mut numbers: FxHashMap<(Arc<[u8]>, Writer), usize> = FxHashMap::default();
         Sample::each(record, places, |sample| {

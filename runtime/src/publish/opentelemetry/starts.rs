@@ -12,6 +12,8 @@ use crate::publish::sample::Sample;
 /// When series began, by digests of who writes them, their meters and resources.
 #[derive(Debug, Default)]
 pub struct Starts {
+    /// What the clock says.
+    now: i64,
     sums: Series<Sum>,
     deltas: Series<Delta>,
 }
@@ -56,16 +58,23 @@ trait Seen {
 
 /// How many series there may be at least before old ones are looked for.
 const FEW: usize = 10_000;
+/// What is further ahead of the clock was seen when that was wrong.
+const AHEAD: i64 = 3600 * crate::clock::SECOND;
 /// A series that nobody saw for so long begins anew.
 const FORGOTTEN: i64 = 24 * 3600 * crate::clock::SECOND;
 
 // === impl Starts ===
 
 impl Starts {
+    /// Goes by this clock from now on.
+    pub fn set_now(&mut self, now: i64) {
+        self.now = now;
+    }
+
     /// Since when this sample of a counter counts.
     pub fn of_sum(&mut self, sample: &Sample<'_>, volume: f64) -> i64 {
         let seen = Sum { start: sample.at, at: sample.at, volume, is_stale: false };
-        let seen = self.sums.seen(sample, seen);
+        let seen = self.sums.seen(sample, seen, self.now);
         if sample.at < seen.at {
             // It comes again, or late.
             return seen.start.min(sample.at);
@@ -81,7 +90,7 @@ impl Starts {
 
     /// Since when this difference has grown: since the one before.
     pub fn of_delta(&mut self, sample: &Sample<'_>) -> i64 {
-        let seen = self.deltas.seen(sample, Delta { start: sample.at, at: sample.at });
+        let seen = self.deltas.seen(sample, Delta { start: sample.at, at: sample.at }, self.now);
         if sample.at < seen.at {
             return seen.start.min(sample.at);
         }
@@ -93,7 +102,7 @@ impl Starts {
 
     /// What is known, if anything is. Unless this is the end, more will be written that it does not say.
     pub fn to_keep(&self, in_the_end: bool) -> Option<Vec<u8>> {
-        let Self { sums, deltas } = self;
+        let Self { sums, deltas, .. } = self;
         if sums.seen.is_empty() && deltas.seen.is_empty() {
             return None;
         }
@@ -105,7 +114,7 @@ impl Starts {
     pub fn of_kept(bytes: &[u8]) -> Option<Self> {
         let Kept { is_all, mut sums, deltas } = postcard::from_bytes(bytes).ok()?;
         sums.iter_mut().for_each(|(_, sum)| sum.is_stale |= !is_all);
-        Some(Self { sums: Series::of(sums), deltas: Series::of(deltas) })
+        Some(Self { now: 0, sums: Series::of(sums), deltas: Series::of(deltas) })
     }
 }
 
@@ -120,12 +129,17 @@ impl<T: Seen + Copy> Series<T> {
         self.seen.iter().map(|(series, seen)| (*series, *seen))
     }
 
-    fn seen(&mut self, sample: &Sample<'_>, first: T) -> &mut T {
+    fn seen(&mut self, sample: &Sample<'_>, first: T, now: i64) -> &mut T {
         if self.seen.len() >= self.full.max(FEW) {
             self.seen.retain(|_, seen| seen.at() > sample.at.saturating_sub(FORGOTTEN));
             self.full = 2 * self.seen.len();
         }
-        self.seen.entry(series(sample)).or_insert(first)
+        let seen = self.seen.entry(series(sample)).or_insert(first);
+        // Otherwise all would be late until the clock is there.
+        if sample.at < seen.at() && seen.at() > now.saturating_add(AHEAD) {
+            *seen = first;
+        }
+        seen
     }
 }
 
@@ -220,6 +234,22 @@ mod tests {
         assert_eq!([starts.of_sum(&made("x", 10), 1.0), starts.of_sum(&made("y", 20), 5.0)], [10, 20]);
         assert_eq!(starts.of_sum(&Sample { source: "tenant/m", ..sample("a", 30) }, 0.0), 30);
         assert_eq!([starts.of_sum(&sample("a", 40), 2e9), starts.of_sum(&made("x", 40), 2.0)], [10, 10]);
+    }
+
+    #[test]
+    fn what_was_seen_when_the_clock_was_ahead_is_forgotten() {
+        let mut starts = Starts::default();
+        let ahead = 2 * AHEAD;
+        starts.set_now(ahead);
+        assert_eq!((starts.of_sum(&sample("a", ahead), 5.0), starts.of_delta(&sample("a", ahead))), (ahead, ahead));
+        let mut starts = Starts::of_kept(&starts.to_keep(true).unwrap()).unwrap();
+        starts.set_now(20);
+        let mut sum = |at, volume| starts.of_sum(&sample("a", at), volume);
+        assert_eq!([sum(10, 6.0), sum(20, 7.0), sum(30, 1.0), sum(40, 2.0)], [10, 10, 20, 20]);
+        // A clock that is a little ahead is soon right.
+        assert_eq!([sum(AHEAD, 9.0), sum(50, 3.0), sum(AHEAD + 1, 9.5)], [20, 20, 20]);
+        let mut delta = |at| starts.of_delta(&sample("a", at));
+        assert_eq!([delta(10), delta(20), delta(30)], [10, 10, 20]);
     }
 
     /// Counters `a` and `b`, a difference, and a daemon that comes back.
