@@ -76,6 +76,11 @@ impl Sample<'_> {
         }
     }
 
+    /// Whether it was handed in to be delivered again.
+    pub fn is_replayed(&self) -> bool {
+        self.label.is_none()
+    }
+
     /// Appends what all forms in JSON say alike, from the volume, behind its key, to the metadata.
     pub fn write_middle(&self, out: &mut String) {
         out.push_str(self.volume);

@@ -49,6 +49,8 @@ struct Writer {
     source: Option<Box<str>>,
     /// A sink whose transformers made them.
     sink: Option<Box<str>>,
+    /// Whether somebody had them delivered again, which may be beside others of the same name and time.
+    is_replayed: bool,
 }
 
 /// The metrics of a resource from one writer.
@@ -198,12 +200,13 @@ fn unit(unit: &str) -> Cow<'_, str> {
 impl Writer {
     fn of(sample: &Sample<'_>) -> Self {
         let source = Some(sample.source).filter(|source| !source.is_empty() && *source != SOURCE);
-        Self { source: source.map(Box::from), sink: sample.sink.map(Box::from) }
+        Self { source: source.map(Box::from), sink: sample.sink.map(Box::from), is_replayed: sample.is_replayed() }
     }
 
     fn attributes(&self, out: &mut Vec<u8>, field: u64) {
         attribute(out, field, "source", self.source.as_deref());
         attribute(out, field, "sink", self.sink.as_deref());
+        attribute(out, field, "replayed", self.is_replayed.then_some("true"));
     }
 }
 
@@ -237,6 +240,8 @@ impl Group {
         });
         let volume = sample.volume.parse::<f64>().ok();
         let start = match (kind, volume) {
+            // What was delivered before and after it is not known.
+            _ if sample.is_replayed() => 0,
             (Kind::Sum, Some(volume)) => starts.of_sum(sample, volume),
             (Kind::Delta, _) => starts.of_delta(sample),
             _ => 0,
@@ -293,6 +298,28 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spool::record::Content;
+
+    #[test]
+    fn what_is_delivered_again_has_a_writer_of_its_own_that_knows_no_starts() {
+        let sample = |kind: &str| {
+            format!(
+                r#"{{"source": "openstack", "counter_name": "cpu", "counter_type": "{kind}", "counter_unit": "ns",
+                 "counter_volume": 5, "resource_id": "a", "timestamp": "2026-01-01T00:00:00"}}"#
+            )
+        };
+        let samples = vec![sample("cumulative"), sample("delta")];
+        let content = Content::Replayed { only: None, samples };
+        let record = Delivery { sequence: Sequence(1), time: 5, checksum: 0, content };
+        let (mut metrics, mut out) = (Metrics::default(), Vec::new());
+        metrics.write(&mut out, &record, 0..2);
+        // The scope has it, and each point.
+        let mut said = Vec::new();
+        attribute(&mut said, 7, "replayed", Some("true"));
+        let said = said.get(1..).unwrap();
+        assert_eq!(out.windows(said.len()).filter(|window| *window == said).count(), 3, "{out:?}");
+        assert_eq!(metrics.to_keep(true), None);
+    }
 
     #[test]
     fn units_by_ucum() {
