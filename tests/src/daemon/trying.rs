@@ -24,6 +24,13 @@ fn trails(cloud: &Cloud, source: &str) -> BTreeMap<u64, (u64, u64)> {
     all.into_iter().map(both).collect()
 }
 
+/// Writes a version of a deployment that remembers.
+fn remember(cloud: &Cloud, config: &str) {
+    cloud.folder.write("deployments.d/remembering.wasm", std::fs::read(env!("REMEMBERING_WASM")).unwrap());
+    let more = format!("grants: {{names: [remembering.], groups: [cpu]}}\nconfig: '{config}'");
+    cloud.deploy("acme", "trail", "remembering", &more);
+}
+
 /// What a deployment logged.
 fn logged(cloud: &Cloud, name: &str) -> Log {
     let (status, log) = ask(&cloud.folder, "GET", &format!("/deployments/acme/{name}/log"), b"");
@@ -35,11 +42,7 @@ fn logged(cloud: &Cloud, name: &str) -> Log {
 #[test]
 fn a_version_from_a_file_is_tried_out_and_no_slot_is_lost() {
     let cloud = Cloud::new("");
-    cloud.folder.write("deployments.d/remembering.wasm", std::fs::read(env!("REMEMBERING_WASM")).unwrap());
-    let write = |config: &str| {
-        let more = format!("grants: {{names: [remembering.], groups: [cpu]}}\nconfig: '{config}'");
-        cloud.deploy("acme", "trail", "remembering", &more);
-    };
+    let write = |config: &str| remember(&cloud, config);
     write("1 0 0");
     let daemon = cloud.folder.start("run");
     cloud.slots(3);
@@ -82,11 +85,7 @@ fn a_version_from_a_file_is_tried_out_and_no_slot_is_lost() {
 #[test]
 fn a_version_that_would_remember_too_much_on_trial_loses_no_slot() {
     let cloud = Cloud::new("spool: {path: spool, max_size: 16MiB}");
-    cloud.folder.write("deployments.d/remembering.wasm", std::fs::read(env!("REMEMBERING_WASM")).unwrap());
-    let write = |config: &str| {
-        let more = format!("grants: {{names: [remembering.], groups: [cpu]}}\nconfig: '{config}'");
-        cloud.deploy("acme", "trail", "remembering", &more);
-    };
+    let write = |config: &str| remember(&cloud, config);
     write("1 0 0 500000");
     let daemon = cloud.folder.start("run");
     cloud.slots(2);
