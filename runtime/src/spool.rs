@@ -9,33 +9,34 @@ pub mod books;
 pub mod checkpoint;
 pub mod feed;
 mod file;
+mod following;
 pub mod log;
 pub mod memory;
 pub mod missed;
+mod place;
 pub mod record;
 pub mod shelf;
 pub mod sight;
 pub mod thinning;
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use rustix::fs::Access;
 use tokio::sync::watch;
 use uuid::{Builder, Uuid};
 
 use self::books::{Books, View};
 use self::checkpoint::Checkpoint;
 pub use self::feed::{Delivery, Feed};
+use self::following::is_closed;
 use self::log::{Account, Cause, Counts, Dropped, Error, Limits, Recovery, Sequence, Start, Store, SyncPolicy};
 use self::memory::Memory;
 use self::missed::{Missed, Why};
+use self::place::{Temporary, folder};
+pub use self::place::{Unusable, check};
 use crate::clock::SECOND;
 use crate::config::daemon;
 use crate::digest::Digest;
@@ -69,7 +70,7 @@ struct Shared {
     done: Mutex<Vec<Done>>,
     /// The number that the next record has; who waits for records waits for this.
     committed: watch::Sender<u64>,
-    /// Removes the folder with the daemon, where it is not to stay.
+    /// Its end, where it is not to stay.
     _temporary: Option<Temporary>,
 }
 
@@ -116,75 +117,6 @@ pub struct Opened {
     pub memory: Memory,
     /// What was repaired.
     pub recovery: Recovery,
-}
-
-/// Why a spool cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum Unusable {
-    /// Its folder cannot be made or opened.
-    #[error("the spool's folder {} cannot be used: {source}", path.display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Others could read samples or change what is billed.
-    #[error("the spool's folder {} is open to others: it must have mode 0700", .0.display())]
-    Open(PathBuf),
-    /// It is another user's.
-    #[error("the spool's folder {} is of user {owner}, and this is user {us}", path.display())]
-    Others {
-        /// The folder.
-        path: PathBuf,
-        /// Whose it is.
-        owner: u32,
-        /// Who we are.
-        us: u32,
-    },
-    /// Something else is there.
-    #[error("the spool's folder {} is no folder", .0.display())]
-    NoFolder(PathBuf),
-    /// The log in it cannot be opened.
-    #[error("the spool in {} cannot be used: {source}", path.display())]
-    Log {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        source: Error,
-    },
-}
-
-#[derive(Debug)]
-struct Temporary(PathBuf);
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-// === impl Unusable ===
-
-impl Unusable {
-    /// Whether another try would end the same.
-    pub fn is_lasting(&self) -> bool {
-        matches!(self, Self::Open(_) | Self::Others { .. } | Self::NoFolder(_))
-    }
-
-    /// What the operator can do.
-    pub fn remedy(&self) -> &'static str {
-        match self {
-            Self::Folder { .. } => "Make the folder and give it to the daemon's user, or name another as spool.path",
-            Self::Open(_) => "Run chmod 700 on it, or name another as spool.path",
-            Self::Others { .. } => "Run this as that user, give the folder to this one, or name another as spool.path",
-            Self::NoFolder(_) => "Remove it, or name another as spool.path",
-            Self::Log { source: Error::Locked, .. } => {
-                "End the other daemon, or give each a folder of its own as spool.path"
-            }
-            Self::Log { .. } => "See that the disk is well and can be written, or name another folder as spool.path",
-        }
-    }
 }
 
 // === impl Spool ===
@@ -387,53 +319,6 @@ impl Spool {
         self.lock().store.settle(now)
     }
 
-    /// Has these publishers and no others follow the spool. What others still waited for is lost with them: these are
-    /// they, and how many samples of theirs that is: counted, whatever happens from now on.
-    pub fn follow(&self, publishers_now: &[String], now: i64) -> Result<Vec<(String, u64)>, Error> {
-        let mut kept = self.lock();
-        self.close_others(&mut kept, publishers_now, now)?;
-        if !kept.closed.is_empty() {
-            kept.store.sync()?;
-        }
-        for new in publishers_now {
-            if kept.store.account(new).is_err() {
-                kept.store.add_cursor(new, Start::End)?;
-            }
-        }
-        kept.store.settle(now)?;
-        Ok(std::mem::take(&mut kept.closed))
-    }
-
-    /// Closes the books of all but these. What they lose stands in a record before their cursors go: whoever finds both
-    /// after a crash knows that the cursors are to go uncounted.
-    fn close_others(&self, kept: &mut Kept, publishers_now: &[String], now: i64) -> Result<(), Error> {
-        let mut missed = kept.missed.clone();
-        let mut closed = Vec::new();
-        for old in kept.store.accounts().iter().filter(|account| is_publisher(account)) {
-            if !publishers_now.contains(&old.cursor) {
-                missed.close(&old.cursor, &old.held.counts);
-                closed.push((old.cursor.clone(), books::of_publisher(&old.held, &old.cursor)));
-            }
-        }
-        missed.bound(publishers_now);
-        let is_told = closed.iter().any(|(_, samples)| *samples > 0);
-        if is_told {
-            let next = kept.store.committed().0;
-            let closed = closed.iter().map(|(name, _)| (name.clone(), next)).collect();
-            let memory = Memory { missed: Some(missed.clone()), closed, ..Memory::default() };
-            self.append(kept, Counts::new(), &record::of_memory(&memory, now), now)?;
-        }
-        for (old, _) in &closed {
-            kept.store.remove_cursor(old)?;
-            kept.losing.remove(old);
-            shelf::remove(&self.0.dir, old);
-        }
-        kept.missed_changed = !is_told && (kept.missed_changed || missed != kept.missed);
-        kept.missed = missed;
-        kept.closed.extend(closed);
-        Ok(())
-    }
-
     /// What a publisher has not delivered of what was kept before this time, in samples of its own.
     pub fn held_before(&self, publisher: &str, time: i64) -> Result<u64, Error> {
         let (_, total) = self.lock().store.held_before(publisher, time)?;
@@ -578,11 +463,6 @@ pub fn is_publisher(account: &Account) -> bool {
     account.cursor != MEMORY
 }
 
-/// Whether this cursor was to go by that record, and is still there.
-fn is_closed(account: &Account, (name, record): &(String, u64)) -> bool {
-    account.cursor == *name && account.position.0 <= *record
-}
-
 fn publishers(store: &Store) -> Vec<String> {
     store.accounts().into_iter().filter(is_publisher).map(|account| account.cursor).collect()
 }
@@ -598,40 +478,6 @@ fn limits(config: &daemon::Spool) -> Limits {
             daemon::Sync::Slots(slots) => SyncPolicy::Every(slots),
             daemon::Sync::Never => SyncPolicy::Never,
         },
-    }
-}
-
-/// The folder, made if it is not there, and nobody's but ours.
-fn folder(path: &Path) -> Result<Dir, Unusable> {
-    let failed = |source| Unusable::Folder { path: path.to_owned(), source };
-    match DirBuilder::new().recursive(true).mode(0o700).create(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
-        _ => {}
-    }
-    check(path)?;
-    Dir::open_ambient_dir(path, ambient_authority()).map_err(failed)
-}
-
-/// Whether the spool can be in this folder, which need not be there yet. Nothing is made.
-pub fn check(path: &Path) -> Result<(), Unusable> {
-    use std::os::unix::fs::MetadataExt;
-    let failed = |path: &Path, source| Unusable::Folder { path: path.to_owned(), source };
-    let about = match fs::metadata(path) {
-        Ok(about) => about,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let mut above = path.ancestors().skip(1);
-            let there = above.find(|folder| folder.is_dir() || folder.as_os_str().is_empty()).unwrap_or(path);
-            let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
-            return rustix::fs::access(there, Access::WRITE_OK).map_err(|errno| failed(path, errno.into()));
-        }
-        Err(source) => return Err(failed(path, source)),
-    };
-    let (owner, us) = (about.uid(), rustix::process::geteuid().as_raw());
-    match () {
-        () if !about.is_dir() => Err(Unusable::NoFolder(path.to_owned())),
-        () if owner != us => Err(Unusable::Others { path: path.to_owned(), owner, us }),
-        () if about.mode() & 0o077 != 0 => Err(Unusable::Open(path.to_owned())),
-        () => Ok(()),
     }
 }
 
