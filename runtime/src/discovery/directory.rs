@@ -82,7 +82,7 @@ enum PartKey {
 }
 
 /// What a guest's statistics say of it that is no statistic.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Shape {
     /// Its numbers of virtual CPUs, ascending.
     pub vcpus: Vec<u32>,

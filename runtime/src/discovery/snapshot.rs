@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use self::growing::{Columns, Keys, Present};
-use super::directory::Directory;
+use super::directory::{Directory, Shape};
 use super::resource::Resources;
 use crate::clock::Moment;
 use crate::contract::Column;
@@ -49,13 +49,13 @@ impl Snapshot {
         directory.turn_to(at);
         let report_stopped = directory.rules().guests.report_stopped;
         let (mut guests, mut present) = (Vec::with_capacity(records.len()), Vec::with_capacity(records.len()));
-        let mut unmetered = Vec::new();
+        let (mut unmetered, mut shape) = (Vec::new(), Shape::default());
         for record in records {
-            let shape = keys.shape(record);
+            keys.look_at(record, &mut shape);
             match directory.saw(record.guest, &shape) {
                 Some((definition, resources)) => {
                     guests.push(resources);
-                    present.push(Present { definition, record, shape });
+                    present.push(Present { definition, record, state: shape.state });
                 }
                 None => unmetered.push(record.guest),
             }
@@ -66,7 +66,7 @@ impl Snapshot {
         let mut columns = Columns::of(keys);
         for (root, one) in (0..).zip(&present) {
             columns.flavor(root, &one.definition);
-            match (one.shape.state, report_stopped) {
+            match (one.state, report_stopped) {
                 (SHUT_OFF, false) => {}
                 (SHUT_OFF, true) => columns.stopped_guest(root, one, &resources),
                 _ => columns.guest(root, one, &resources),

@@ -21,8 +21,8 @@ pub struct Present<'a> {
     pub definition: Arc<Definition>,
     /// Its statistics.
     pub record: &'a Record,
-    /// What these say of it that is no statistic.
-    pub shape: Shape,
+    /// The state that libvirt reported; -1 if it did not.
+    pub state: i64,
 }
 
 /// What keys mean, looked up once for all guests.
@@ -46,6 +46,8 @@ pub struct Keys {
 pub struct Columns {
     keys: Keys,
     by_key: Vec<Column>,
+    /// What the guest at hand looks like.
+    shape: Shape,
     /// The devices of the guest at hand: their resource, by the key of their names and their number in statistics.
     devices: FxHashMap<(KeyId, u32), u32>,
 }
@@ -78,24 +80,25 @@ impl Keys {
         self.parts.get(key.index()).copied().flatten()
     }
 
-    /// What a guest's statistics say of it: its state, its virtual CPUs as they number them, of which some may be left
-    /// out, and whether there are names.
-    pub fn shape(&self, record: &Record) -> Shape {
-        let mut shape = Shape { vcpus: Vec::new(), state: -1, has_names: false };
+    /// Reads what a guest's statistics say of it: its state, its virtual CPUs as they number them, of which some may be
+    /// left out, and whether there are names.
+    pub fn look_at(&self, record: &Record, shape: &mut Shape) {
+        let Shape { vcpus, state, has_names } = shape;
+        vcpus.clear();
+        (*state, *has_names) = (-1, false);
         for Stat { key, number, value } in &record.stats {
-            shape.has_names |= matches!(value, Value::Text(_));
-            if self.part(*key) == Some(Part::Vcpu) {
-                shape.vcpus.push(*number);
+            *has_names |= matches!(value, Value::Text(_));
+            if self.part(*key) == Some(Part::Vcpu) && vcpus.last() != Some(number) {
+                vcpus.push(*number);
             }
             match value {
-                Value::Integer(state) if *key == self.state => shape.state = *state,
-                Value::Count(state) if *key == self.state => shape.state = i64::try_from(*state).unwrap_or(-1),
+                Value::Integer(number) if *key == self.state => *state = *number,
+                Value::Count(number) if *key == self.state => *state = i64::try_from(*number).unwrap_or(-1),
                 _ => {}
             }
         }
-        shape.vcpus.sort_unstable();
-        shape.vcpus.dedup();
-        shape
+        vcpus.sort_unstable();
+        vcpus.dedup();
     }
 }
 
@@ -105,7 +108,7 @@ impl Columns {
     /// Empty columns.
     pub fn of(keys: Keys) -> Self {
         let by_key = keys.parts.iter().map(|_| Column::empty()).collect();
-        Self { keys, by_key, devices: FxHashMap::default() }
+        Self { keys, by_key, shape: Shape::default(), devices: FxHashMap::default() }
     }
 
     /// Adds the statistics of a guest.
@@ -128,7 +131,8 @@ impl Columns {
         stats: impl IntoIterator<Item = &'a Stat>,
     ) {
         self.devices.clear();
-        if one.shape.has_names {
+        self.keys.look_at(one.record, &mut self.shape);
+        if self.shape.has_names {
             self.find_devices(root, one.record, resources);
         }
         let first_vcpu = resources.parts(Part::Vcpu, &(root..root + 1)).start;
@@ -141,7 +145,7 @@ impl Columns {
                 Some(Part::Disk) => self.device(self.keys.disk_name, stat.number),
                 Some(Part::Nic) => self.device(self.keys.nic_name, stat.number),
                 Some(Part::Vcpu) => {
-                    one.shape.vcpus.binary_search(&stat.number).ok().map(|at| first_vcpu.saturating_add(index(at)))
+                    self.shape.vcpus.binary_search(&stat.number).ok().map(|at| first_vcpu.saturating_add(index(at)))
                 }
             };
             if let Some(resource) = resource {
