@@ -1,4 +1,7 @@
 //! The part of a slot's resources that one call may see.
+//!
+//! A call has numbers of its own for them, from 0 on and in the same order: those of the slot would tell it how many
+//! there are of others'.
 
 use std::ops::Range;
 
@@ -10,6 +13,8 @@ use crate::contract::{Column, Values};
 pub struct View {
     roots: Vec<Range<u32>>,
     visible: Vec<Range<u32>>,
+    /// The call's number of the first resource of each visible range.
+    firsts: Vec<u32>,
 }
 
 // === impl View ===
@@ -18,7 +23,13 @@ impl View {
     /// A view of these roots, given as ascending ranges.
     pub fn of(resources: &Resources, roots: Vec<Range<u32>>) -> Self {
         let roots: Vec<_> = roots.into_iter().filter(|range| !range.is_empty()).collect();
-        Self { visible: resources.with_parts(&roots), roots }
+        let visible = resources.with_parts(&roots);
+        let firsts = visible.iter().scan(0, |next, range| {
+            let first = *next;
+            *next += range.end - range.start;
+            Some(first)
+        });
+        Self { firsts: firsts.collect(), visible, roots }
     }
 
     /// A view of all other roots.
@@ -42,32 +53,46 @@ impl View {
         self.visible.iter().map(|range| range.end - range.start).sum()
     }
 
-    /// All numbers, ascending.
+    /// Whether the call's numbers are those of the slot.
+    pub fn is_numbered_as_the_slot(&self) -> bool {
+        self.visible.iter().zip(&self.firsts).all(|(range, first)| range.start == *first)
+    }
+
+    /// The slot's numbers of all resources, in the order of the call's.
     pub fn numbers(&self) -> impl Iterator<Item = u32> + '_ {
         self.visible.iter().cloned().flatten()
     }
 
-    /// Whether a number may be seen.
+    /// Whether a number of the slot's may be seen.
     pub fn contains(&self, number: u32) -> bool {
         among(&self.visible, number)
     }
 
-    /// Whether all of these ascend and may be seen.
+    /// The call's number of a resource.
+    pub fn own(&self, number: u32) -> Option<u32> {
+        let at = self.visible.partition_point(|range| range.end <= number);
+        let range = self.visible.get(at).filter(|range| range.contains(&number))?;
+        Some(self.firsts.get(at)? + (number - range.start))
+    }
+
+    /// The slot's number of a resource.
+    pub fn of_slot(&self, own: u32) -> Option<u32> {
+        let at = self.firsts.partition_point(|first| *first <= own).checked_sub(1)?;
+        let (first, range) = (self.firsts.get(at)?, self.visible.get(at)?);
+        Some(range.start + (own - first)).filter(|number| range.contains(number))
+    }
+
+    /// Whether all of these numbers of the call's ascend and were handed to it.
     pub fn admits(&self, numbers: &[u32]) -> Result<(), Forged> {
-        let mut ranges = self.visible.iter();
-        let mut range = ranges.next();
-        let mut least = 0;
+        let (mut least, end) = (0, self.resources());
         for number in numbers {
             if *number < least {
                 return Err(Forged::Order(*number));
             }
-            least = number.saturating_add(1);
-            while range.is_some_and(|range| range.end <= *number) {
-                range = ranges.next();
-            }
-            if range.is_none_or(|range| *number < range.start) {
+            if *number >= end {
                 return Err(Forged::Unseen(*number));
             }
+            least = number.saturating_add(1);
         }
         Ok(())
     }
@@ -120,6 +145,29 @@ impl View {
             Values::Interned(values) => Values::Interned(pick(values, &spans)),
         };
         Column { resources: pick(&column.resources, &spans), values }
+    }
+
+    /// The entries of a column that may be seen, by the call's numbers.
+    pub fn hand(&self, column: &Column) -> Column {
+        let mut handed = self.slice(column);
+        let (mut rest, mut ranges) = (handed.resources.as_mut_slice(), self.visible.iter().zip(&self.firsts));
+        while let (false, Some((range, first))) = (rest.is_empty(), ranges.next()) {
+            let (these, others) = rest.split_at_mut(rest.partition_point(|number| *number < range.end));
+            these.iter_mut().for_each(|number| *number = first + (*number - range.start));
+            rest = others;
+        }
+        handed
+    }
+
+    /// Turns ascending numbers of the call's, which it was handed, into the slot's.
+    pub fn take_back(&self, numbers: &mut [u32]) {
+        let (mut rest, mut ranges) = (numbers, self.visible.iter().zip(&self.firsts));
+        while let (false, Some((range, first))) = (rest.is_empty(), ranges.next()) {
+            let end = first + (range.end - range.start);
+            let (these, others) = rest.split_at_mut(rest.partition_point(|number| *number < end));
+            these.iter_mut().for_each(|number| *number = range.start + (*number - first));
+            rest = others;
+        }
     }
 
     /// Where in a column the entries are that may be seen.
@@ -230,8 +278,15 @@ mod tests {
                     prop_assert!(chunk.contains(number));
                     seen.push(number);
                 }
-                let all: Vec<u32> = chunk.numbers().collect();
-                prop_assert_eq!(chunk.admits(&all), Ok(()));
+                let own: Vec<u32> = (0..chunk.resources()).collect();
+                prop_assert_eq!(chunk.admits(&own), Ok(()));
+                let mut numbers = own.clone();
+                chunk.take_back(&mut numbers);
+                prop_assert!(numbers.iter().copied().eq(chunk.numbers()));
+                prop_assert!(own.iter().all(|own| chunk.of_slot(*own).and_then(|number| chunk.own(number)) == Some(*own)));
+                prop_assert_eq!(chunk.of_slot(chunk.resources()), None);
+                prop_assert!((0..resources.len()).all(|number| chunk.own(number).is_some() == chunk.contains(number)));
+                prop_assert_eq!(chunk.is_numbered_as_the_slot(), numbers == own);
             }
             seen.sort_unstable();
             prop_assert_eq!(seen, (0..resources.len()).collect::<Vec<_>>());
@@ -253,16 +308,22 @@ mod tests {
             let expected: Vec<u32> = column.resources.iter().copied().filter(|n| view.contains(*n)).collect();
             prop_assert_eq!(&slice.resources, &expected);
             prop_assert_eq!(view.count(&column), expected.len());
-            prop_assert!(matches!(slice.values, Values::Counts(v) if v.len() == expected.len()));
+            prop_assert!(matches!(&slice.values, Values::Counts(v) if v.len() == expected.len()));
+            // By the call's numbers it is the same.
+            let mut handed = view.hand(&column);
+            prop_assert_eq!(handed.len(), expected.len());
+            prop_assert_eq!(view.admits(&handed.resources), Ok(()));
+            view.take_back(&mut handed.resources);
+            prop_assert_eq!(handed.resources, expected);
         }
     }
 
     #[test]
     fn forged_numbers_are_named() {
         let resources = numbered(&[[1, 0, 0], [1, 0, 0]]);
-        let view = View::of(&resources, vec![0..1]);
-        assert_eq!(view.admits(&[0, 3]), Ok(()));
-        assert_eq!(view.admits(&[0, 1]), Err(Forged::Unseen(1)));
+        let view = View::of(&resources, vec![1..2]);
+        assert_eq!(view.admits(&[0, 1]), Ok(()));
+        assert_eq!(view.admits(&[0, 2]), Err(Forged::Unseen(2)));
         assert_eq!(view.admits(&[0, 0]), Err(Forged::Order(0)));
         assert_eq!(view.admits(&[4_000_000_000]), Err(Forged::Unseen(4_000_000_000)));
     }

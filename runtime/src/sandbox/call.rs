@@ -22,7 +22,7 @@ use super::price;
 use super::turns::within;
 use crate::agent::OPERATOR;
 use crate::clock::Moment;
-use crate::contract::{Batch, Description, Meter, ModuleFailure, Outputs, Series};
+use crate::contract::{Batch, Column, Description, Meter, ModuleFailure, Note, Outputs, Series};
 use crate::discovery::{Resources, Snapshot, View};
 
 /// What a call gave, if it landed.
@@ -57,6 +57,12 @@ pub struct Called<T> {
     pub asked: bool,
 }
 
+/// What numbers of a call's resources are in its slot. Parts that it declared follow all others, in both.
+struct Numbers {
+    view: Arc<View>,
+    resources: Arc<Resources>,
+}
+
 /// What a transformer is to convert.
 #[derive(Debug, Clone, Copy)]
 pub struct Conversion<'a> {
@@ -82,6 +88,31 @@ impl Conversion<'_> {
         let texts: usize = self.texts.iter().map(|text| text.text.len()).sum();
         let bytes = self.batches.iter().map(columns).sum::<usize>() + texts;
         price::bytes(bytes).saturating_add(price::TEXT.saturating_mul(self.texts.len() as u64))
+    }
+}
+
+// === impl Numbers ===
+
+impl Numbers {
+    fn of(input: &Input) -> Self {
+        Self { view: Arc::clone(&input.view), resources: Arc::clone(&input.snapshot.resources) }
+    }
+
+    /// Turns what a call gave, which was checked, into what the slot has.
+    fn take_back(&self, column: &mut Column, notes: &mut [Note]) {
+        let first_declared = self.view.resources();
+        for Column { resources, .. } in notes.iter_mut().map(|note| &mut note.column).chain([column]) {
+            let handed = resources.partition_point(|number| *number < first_declared);
+            let (handed, declared) = resources.split_at_mut(handed);
+            self.view.take_back(handed);
+            declared.iter_mut().for_each(|number| *number = *number - first_declared + self.resources.len());
+        }
+    }
+
+    fn take_back_parts(&self, parts: &mut [(u32, u32)]) {
+        for (guest, _) in parts {
+            *guest = self.view.of_slot(*guest).unwrap_or(*guest);
+        }
     }
 }
 
@@ -117,7 +148,14 @@ impl Sandbox {
             let instance = pre.instantiate_async(&mut *store).await?;
             instance.wasmeter_plugin_poller().call_poll(store, &module.config).await
         };
-        self.transact(module, context, fuel, call, |bounds, series: &Vec<_>| bounds.series(series)).await
+        let slot = Numbers::of(&context.input);
+        let mut called =
+            self.transact(module, context, fuel, call, |bounds, series: &Vec<Series>| bounds.series(series)).await;
+        if let Ok(Landed { output, parts, .. }) = &mut called.result {
+            output.iter_mut().for_each(|series| slot.take_back(&mut series.column, &mut series.notes));
+            slot.take_back_parts(parts);
+        }
+        called
     }
 
     /// Converts once, with so much fuel.
@@ -140,7 +178,14 @@ impl Sandbox {
             let converter = instance.wasmeter_plugin_converter();
             converter.call_convert(store, &module.config, work.inputs, work.batches).await
         };
-        self.transact(module, context, fuel, call, |bounds, batches: &Vec<_>| bounds.batches(batches)).await
+        let slot = Numbers::of(&context.input);
+        let mut called =
+            self.transact(module, context, fuel, call, |bounds, batches: &Vec<Batch>| bounds.batches(batches)).await;
+        if let Ok(Landed { output, parts, .. }) = &mut called.result {
+            output.iter_mut().for_each(|batch| slot.take_back(&mut batch.column, &mut batch.notes));
+            slot.take_back_parts(parts);
+        }
+        called
     }
 
     /// One call from its start to its end, in an instance of its own. `check` says how many bytes came out, if that can

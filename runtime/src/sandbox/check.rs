@@ -239,7 +239,7 @@ impl Bounds<'_> {
             let detail = format!("it gave a column of {values} values for {resources} resources");
             return Err(Failure::new(Cause::BadData, detail));
         }
-        let first_declared = self.input.snapshot.resources.len();
+        let first_declared = self.input.view.resources();
         let handed = column.resources.partition_point(|number| *number < first_declared);
         let (handed, declared) = column.resources.split_at(handed);
         let checked = self.input.view.admits(handed).and_then(|()| {

@@ -56,12 +56,12 @@ impl Batches {
         u32::try_from(samples).unwrap_or(u32::MAX)
     }
 
-    /// The same, cut to what a view sees.
+    /// The same, cut to what a view sees, by its call's numbers.
     pub fn cut(&self, view: &View) -> Vec<Batch> {
         let cut = |batch: &Batch| {
-            let notes = batch.notes.iter().map(|note| Note { key: note.key, column: view.slice(&note.column) });
+            let notes = batch.notes.iter().map(|note| Note { key: note.key, column: view.hand(&note.column) });
             let notes = notes.filter(|note| !note.column.is_empty()).collect();
-            Batch { meter: batch.meter, at: batch.at, column: view.slice(&batch.column), notes }
+            Batch { meter: batch.meter, at: batch.at, column: view.hand(&batch.column), notes }
         };
         self.all.iter().map(cut).filter(|batch| !batch.column.is_empty()).collect()
     }

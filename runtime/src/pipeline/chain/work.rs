@@ -110,7 +110,7 @@ impl Work {
         let calls = Calls { module, tenant, ledger, resources };
         let call = |view: Arc<View>, state, fuel| async move {
             let part = view.roots() < all;
-            let cut = part.then(|| batches.cut(&view));
+            let cut = (part || !view.is_numbered_as_the_slot()).then(|| batches.cut(&view));
             let batches_of_view = cut.as_ref().unwrap_or(&batches.all);
             let input = Input { snapshot: Arc::clone(snapshot), view, part, names: Arc::clone(names) };
             let work = Conversion { inputs: &batches.inputs, gives, batches: batches_of_view, texts: &batches.texts };

@@ -15,14 +15,14 @@ impl Context {
     async fn metadata(&mut self, path: &str) -> Column {
         let (snapshot, view) = (self.input.snapshot.clone(), self.input.view.clone());
         let (mut resources, mut interned, mut bytes) = (Vec::new(), Vec::new(), 0);
-        for number in view.numbers() {
+        for (own, number) in (0..).zip(view.numbers()) {
             let Some(metadata) = snapshot.resources.get(number).map(|resource| &resource.label.metadata) else {
                 continue;
             };
             bytes += metadata.len();
             if let Some(entry) = metadata.entry(path) {
                 interned.push(self.texts.hand_out(&entry));
-                resources.push(number);
+                resources.push(own);
             }
         }
         let column = Column { resources, values: Values::Interned(interned) };
@@ -47,12 +47,12 @@ impl Host for Context {
         }
         let (snapshot, view) = (self.input.snapshot.clone(), self.input.view.clone());
         let (mut resources, mut interned) = (Vec::new(), Vec::new());
-        for number in view.numbers() {
+        for (own, number) in (0..).zip(view.numbers()) {
             let text = snapshot.resources.get(number).and_then(|resource| resource.label.attribute(&key));
             if let Some(text) = text.filter(|text| !text.is_empty()) {
                 // What the host itself hands out is not counted against what the module may intern.
                 interned.push(self.texts.hand_out(text));
-                resources.push(number);
+                resources.push(own);
             }
         }
         let column = Column { resources, values: Values::Interned(interned) };
@@ -65,9 +65,9 @@ impl Host for Context {
         let (all, view) = (&self.input.snapshot.resources, &self.input.view);
         let mut parents = Vec::with_capacity(resources.len());
         for number in resources {
-            let parent = match all.get(number) {
-                Some(resource) => view.contains(number).then_some(resource.root),
-                None => self.declared.guest(number - all.len()),
+            let parent = match view.of_slot(number) {
+                Some(number) => all.get(number).and_then(|resource| view.own(resource.root)),
+                None => number.checked_sub(view.resources()).and_then(|place| self.declared.guest(place)),
             };
             match parent {
                 Some(parent) => parents.push(parent),

@@ -139,13 +139,12 @@ impl Host for Context {
             let detail = format!("it declared parts of {} guests with {} suffixes", guests.len(), suffixes.len());
             return Err(Stop::new(Cause::BadData, detail).into());
         }
-        let first = self.input.snapshot.resources.len();
+        let view = Arc::clone(&self.input.view);
         let before = self.declared.parts.len();
         let (mut numbers, mut bytes) = (Vec::with_capacity(guests.len()), 0);
         for part in guests.into_iter().zip(suffixes) {
             let (guest, suffix) = part;
-            let is_root = self.input.snapshot.resources.roots().contains(&guest);
-            if !is_root || !self.input.view.contains(guest) {
+            if guest >= view.roots() {
                 return forged(format!("it declared a part of resource {guest}, which it was not handed as a guest"));
             }
             let Some(text) = self.texts.get(suffix).map(|text| Arc::clone(&text.text)) else {
@@ -160,8 +159,7 @@ impl Host for Context {
                 let what = format!("{DECLARED_PARTS_PER_ROOT} declared parts of a guest in a call");
                 return Ok(Err(LimitReached { what }));
             };
-            let number = first.saturating_add(place);
-            numbers.push(number);
+            numbers.push(view.resources().saturating_add(place));
         }
         self.charge(price::bytes(bytes)).await;
         Ok(Ok(numbers))

@@ -89,9 +89,9 @@ impl StateAccess {
 
 impl Context {
     fn idents(&self, resources: &[u32]) -> wasmtime::Result<Vec<Ident>> {
-        let all = &self.input.snapshot.resources;
-        if let Err(error) = self.input.view.admits(resources) {
-            let first = all.len();
+        let (all, view) = (&self.input.snapshot.resources, &self.input.view);
+        if let Err(error) = view.admits(resources) {
+            let first = view.resources();
             let declared = |number: &&u32| number.checked_sub(first).is_some_and(|n| self.declared.guest(n).is_some());
             return match resources.iter().find(declared) {
                 Some(part) => forged(format!(
@@ -101,7 +101,9 @@ impl Context {
                 None => forged(format!("state: {error}")),
             };
         }
-        Ok(resources.iter().filter_map(|number| all.get(*number)).map(|resource| resource.ident).collect())
+        let mut numbers = resources.to_vec();
+        view.take_back(&mut numbers);
+        Ok(numbers.into_iter().filter_map(|number| all.get(number)).map(|resource| resource.ident).collect())
     }
 }
 

@@ -14,7 +14,7 @@ impl Host for Context {
         }
         let snapshot = &self.input.snapshot;
         let slice = match snapshot.column(&key) {
-            Some(column) => Some(self.input.view.slice(column)),
+            Some(column) => Some(self.input.view.hand(column)),
             None => snapshot.was_read(&key).then(Column::empty),
         };
         self.charge(price::bytes(key.len() + slice.as_ref().map_or(0, Column::bytes))).await;
