@@ -109,9 +109,9 @@ impl Answer {
             self.ran.trial = Some((trial.state, Outcome::Failed(Cause::Host)));
             return;
         };
-        let (polled, converted) = job.run().await;
-        self.ran.trial = Some((trial.state, outcome(&polled, converted.as_ref(), self.resources)));
-        self.trial = Some(Gave { instance, ready, polled, converted });
+        let (gave, outcome) = Gave::of(instance, ready, job, self.resources).await;
+        self.ran.trial = Some((trial.state, outcome));
+        self.trial = Some(gave);
     }
 
     /// Has a version on trial fail if there is no room for what it would remember, so that the one before it runs.
@@ -127,9 +127,9 @@ impl Answer {
 
     async fn run_current(&mut self, job: Option<InstanceJob>) {
         let Some((instance, ready, job)) = job else { return };
-        let (polled, converted) = job.run().await;
-        self.ran.current = Some((instance.state, outcome(&polled, converted.as_ref(), self.resources)));
-        self.current = Some(Gave { instance, ready, polled, converted });
+        let (gave, outcome) = Gave::of(instance, ready, job, self.resources).await;
+        self.ran.current = Some((instance.state, outcome));
+        self.current = Some(gave);
     }
 
     /// Whether any version of it would remember something else than it did.
@@ -177,17 +177,22 @@ impl Answer {
 
     /// At most so many samples.
     fn given(&self) -> usize {
-        let gave = || self.trial.iter().chain(&self.current);
-        let polled = gave().flat_map(|gave| &gave.polled.landed).flat_map(|landed| &landed.output);
-        let converted = gave().flat_map(|gave| &gave.converted).flat_map(|converted| &converted.landed);
-        polled.map(|series| series.column.len()).sum::<usize>()
-            + converted.flat_map(|landed| &landed.output).map(|batch| batch.column.len()).sum::<usize>()
+        let gave = self.trial.iter().chain(&self.current);
+        gave.map(|gave| given(&gave.polled, gave.converted.as_ref())).sum()
     }
 }
 
 // === impl Gave ===
 
 impl Gave {
+    /// What comes of this for so many resources, and how it went.
+    async fn of(instance: Instance, ready: Arc<Ready>, job: Job, resources: u32) -> (Self, Outcome) {
+        let before = Arc::clone(job.state());
+        let (polled, converted) = job.run().await;
+        let outcome = outcome(&polled, converted.as_ref(), &before, resources);
+        (Self { instance, ready, polled, converted }, outcome)
+    }
+
     fn fit_beside(&mut self, room: &mut Room, deployed: &Deployed, resources: u32) -> Option<Outcome> {
         let before = deployed.states.get(&self.instance.state).cloned().unwrap_or_default();
         self.fit(room, &deployed.tenant, &before, resources)
@@ -214,6 +219,14 @@ impl Handed {
 // === impl Job ===
 
 impl Job {
+    /// What it remembers before it runs.
+    fn state(&self) -> &Arc<State> {
+        match self {
+            Self::Poll(poll) => &poll.state,
+            Self::Convert(convert) => &convert.state,
+        }
+    }
+
     async fn run(self) -> (Polled, Option<Converted>) {
         match self {
             Self::Poll(poll) => (poll.run().await, None),
@@ -230,15 +243,23 @@ fn entries(samples: &[Samples]) -> u32 {
     u32::try_from(samples.iter().map(|samples| samples.column.len()).sum::<usize>()).unwrap_or(u32::MAX)
 }
 
-/// How it went.
-fn outcome(polled: &Polled, converted: Option<&Converted>, resources: u32) -> Outcome {
-    let nothing = polled.landed.is_empty() && converted.is_none_or(|converted| converted.landed.is_empty());
+/// So many samples are in it.
+fn given(polled: &Polled, converted: Option<&Converted>) -> usize {
+    let series = polled.landed.iter().flat_map(|landed| &landed.output).map(|series| series.column.len());
+    let batches = converted.into_iter().flat_map(|converted| &converted.landed).flat_map(|landed| &landed.output);
+    series.chain(batches.map(|batch| batch.column.len())).sum()
+}
+
+/// How it went, of a module that remembered this before. Calls that land beside others that fail show that it works for
+/// some only if they leave something: samples, or what it remembers for samples that come later.
+fn outcome(polled: &Polled, converted: Option<&Converted>, before: &Arc<State>, resources: u32) -> Outcome {
+    let left_nothing = || given(polled, converted) == 0 && Arc::ptr_eq(&polled.state, before);
     match polled.failures.last() {
         // A transformer is not called where nothing is for it.
         None if resources == 0 || polled.calls == 0 => Outcome::NotRun,
         _ if resources == 0 => Outcome::NotRun,
         None => Outcome::Good,
-        Some((failure, _)) if nothing => Outcome::Failed(failure.cause),
+        Some((failure, _)) if left_nothing() => Outcome::Failed(failure.cause),
         Some((failure, _)) => {
             let failed = polled.failures.iter().fold(0, |sum: u32, (_, resources)| sum.saturating_add(*resources));
             Outcome::Partly { failed, cause: failure.cause }
@@ -689,5 +710,86 @@ impl Agent {
         let mut slot = Slot { at, resources, samples };
         slot.declare(declared);
         Some(Landing { slot, reports, changes, source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::contract::{Column, Values};
+    use crate::sandbox::Failure;
+    use crate::sandbox::host::log::Lines;
+    use crate::sandbox::host::state::Writes;
+
+    const TRAP: Cause = Cause::Trap;
+
+    /// Calls that landed without samples, and others that failed for so many resources.
+    fn polled(landed: usize, failed: &[u32], state: &Arc<State>) -> Polled {
+        let failure = |resources: &u32| (Failure::new(TRAP, "odd"), *resources);
+        Polled {
+            landed: std::iter::repeat_with(|| landed_with(Vec::new())).take(landed).collect(),
+            failures: failed.iter().map(failure).collect(),
+            state: Arc::clone(state),
+            fuel: 1,
+            memory: 1,
+            took: Duration::ZERO,
+            calls: (landed + failed.len()) as u64,
+            granted: 1,
+            lines: Lines::default(),
+        }
+    }
+
+    fn landed_with<T>(output: T) -> Landed<T> {
+        let (meters, parts, texts) = Default::default();
+        Landed { output, meters, parts, texts, writes: Writes::default(), dropped: 0 }
+    }
+
+    fn column(resources: usize) -> Column {
+        Column { resources: (0..).take(resources).collect(), values: Values::Counts(vec![1; resources]) }
+    }
+
+    fn polled_with(samples: usize, failed: &[u32], state: &Arc<State>) -> Polled {
+        let series = Series { meter: 0, column: column(samples), notes: Vec::new() };
+        Polled { landed: vec![landed_with(vec![series])], ..polled(1, failed, state) }
+    }
+
+    fn converted(samples: Option<usize>) -> Converted {
+        let at = Moment { wall: 1, monotonic: 1 }.into();
+        let batch = |samples| Batch { meter: 0, at, column: column(samples), notes: Vec::new() };
+        let landed = vec![landed_with(samples.into_iter().map(batch).collect())];
+        Converted { inputs: Vec::new(), gives: None, landed }
+    }
+
+    #[test]
+    fn who_fails_for_some_and_leaves_nothing_of_others_fails() {
+        let before = Arc::new(State::default());
+        let barren = |polled: &Polled| outcome(polled, None, &before, 9);
+        assert_eq!(barren(&polled(0, &[4, 5], &before)), Outcome::Failed(TRAP));
+        assert_eq!(barren(&polled(3, &[1], &before)), Outcome::Failed(TRAP));
+        assert_eq!(barren(&polled_with(0, &[1], &before)), Outcome::Failed(TRAP), "a meter without samples is nothing");
+        assert_eq!(barren(&polled_with(8, &[1], &before)), Outcome::Partly { failed: 1, cause: TRAP });
+        // What it remembers of others now, it gives later.
+        let after = Arc::new(State::default());
+        assert_eq!(barren(&polled(3, &[1, 1], &after)), Outcome::Partly { failed: 2, cause: TRAP });
+    }
+
+    #[test]
+    fn what_a_transformer_leaves_counts_like_what_a_pollster_does() {
+        let before = Arc::new(State::default());
+        let gave = |samples| outcome(&polled(0, &[1], &before), Some(&converted(samples)), &before, 9);
+        assert_eq!(gave(None), Outcome::Failed(TRAP));
+        assert_eq!(gave(Some(0)), Outcome::Failed(TRAP));
+        assert_eq!(gave(Some(8)), Outcome::Partly { failed: 1, cause: TRAP });
+    }
+
+    #[test]
+    fn who_has_nothing_to_say_does_well() {
+        let before = Arc::new(State::default());
+        assert_eq!(outcome(&polled(1, &[], &before), None, &before, 9), Outcome::Good);
+        assert_eq!(outcome(&polled(1, &[], &before), Some(&converted(None)), &before, 9), Outcome::Good);
+        assert_eq!(outcome(&polled(0, &[], &before), None, &before, 9), Outcome::NotRun, "it was not called");
+        assert_eq!(outcome(&polled(0, &[1], &before), None, &before, 0), Outcome::NotRun);
     }
 }
