@@ -206,11 +206,16 @@ impl Tenants {
         }
     }
 
-    /// Has these run, which were kept when the daemon ended. What does not fit any more runs as far as others leave it
+    /// Has these run, which were kept. What does not fit any more runs as far as others leave it
     /// something.
     pub fn restore(&mut self, kept: Vec<Restored>, around: &Around<'_>) {
         self.operators.clone_from(around.operators);
         for (deployment, ready, broken) in kept {
+            // What took its place meanwhile, because a file says so, goes on and is to be kept in its place.
+            if self.deployed.contains_key(&deployment.key) {
+                self.unsaved.insert(deployment.key);
+                continue;
+            }
             let (on_host, changes) = deployment.on_host(HOST);
             let key = on_host.key.clone();
             let place = self.place(&key, around);
