@@ -120,6 +120,7 @@ impl Registry {
     /// Deployments whose files can be used since somebody mended them. What is odd about others is said.
     pub async fn take_up(&self) -> Result<Vec<Deployment>, Unkept> {
         let (found, oddities) = self.with(|store| Ok(store.take_up()?)).await?;
+        self.note(&oddities);
         self.say(&oddities);
         Ok(found)
     }
@@ -130,7 +131,6 @@ impl Registry {
         for oddity in oddities {
             tracing::error!(%store, remedy = oddity.remedy(), "The store of deployments: {}.", oddity.message());
         }
-        self.note(oddities);
     }
 
     fn note(&self, oddities: &[Oddity]) {
