@@ -1,6 +1,8 @@
 //! Tenants' modules. They run beside the operator's, in turns, on what was read in the same slot; what they give lands
 //! when it is there, and nobody waits for it.
 
+mod answer;
+mod chained;
 mod converting;
 mod deployed;
 mod reading;
@@ -14,11 +16,11 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::{self, JoinError, JoinSet};
 
+use self::answer::Answer;
 use self::converting::Pending;
 pub(crate) use self::converting::{Convert, Converted};
 use self::deployed::Place;
 pub use self::deployed::{Deployed, HOST};
-use self::slot::Answer;
 use super::Restored;
 use super::report::ModuleReport;
 use crate::clock::Moment;
