@@ -91,6 +91,7 @@ impl Answer {
         self.ran.trial.is_some_and(|(_, outcome)| self.run.falls_back(outcome))
     }
 
+    /// Runs what is on trial or tried out.
     pub async fn run_trial(&mut self, job: Option<InstanceJob>) {
         let Some(trial) = self.run.on_trial() else { return };
         let Some((instance, ready, job)) = job else {
@@ -114,6 +115,7 @@ impl Answer {
         }
     }
 
+    /// Runs what is current.
     pub async fn run_current(&mut self, job: Option<InstanceJob>) {
         let Some((instance, ready, job)) = job else { return };
         let (gave, outcome) = Gave::of(instance, ready, job, self.resources).await;

@@ -109,7 +109,7 @@ fn a_damaged_deployment_is_set_aside_and_disturbs_no_other() {
     fs::write(files.join("acme@one.json"), whole).unwrap();
     fs::write(files.join("acme@two.json"), "else").unwrap();
     let (found, oddities) = store.take_up().unwrap();
-    assert_eq!(found, [one.clone()]);
+    assert_eq!(found, std::slice::from_ref(&one));
     let lacks: Vec<&Key> = oddities.iter().filter_map(Oddity::lacks).collect();
     assert_eq!((lacks, oddities.len()), (vec![&three.key], 1), "{oddities:?}");
     assert!(store.serves(store.get(&one.key).unwrap()) && store.get(&two.key) == Some(&two));
@@ -131,7 +131,7 @@ fn a_look_sees_what_is_there_and_changes_nothing() {
     fs::write(files.join("acme@three.json.new"), "{").unwrap();
     fs::write(files.join("acme@four.json.damaged"), "{").unwrap();
     let survey = Survey::at(folder.path()).unwrap().unwrap();
-    assert_eq!(survey.deployments, [one.clone()]);
+    assert_eq!(survey.deployments, std::slice::from_ref(&one));
     let lacks: Vec<&Key> = survey.oddities.iter().filter_map(Oddity::lacks).collect();
     assert_eq!((lacks, survey.oddities.len()), (vec![&key("acme", "four"), &damaged], 2), "{:?}", survey.oddities);
     assert_eq!(survey.read(&Digest::of(b"one")).unwrap(), b"one");
