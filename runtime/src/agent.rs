@@ -106,10 +106,10 @@ async fn load(sandbox: &Sandbox, config: &Config) -> Result<Modules, NotLoaded> 
 /// A deployment that was kept, those of its versions that can run, and why its current one cannot, if it cannot.
 pub(crate) type Restored = (Deployment, BTreeMap<u64, Arc<Ready>>, Option<String>);
 
-/// Makes ready again what was kept when the daemon ended. What cannot run is said, and stays.
-async fn restore(loader: &mut Loader, registry: &Registry) -> Vec<Restored> {
+/// Makes ready again what was kept. What cannot run is said, and stays.
+async fn restore(loader: &mut Loader, registry: &Registry, kept: Vec<Deployment>) -> Vec<Restored> {
     let mut restored = Vec::new();
-    for deployment in registry.deployments() {
+    for deployment in kept {
         let (mut ready, mut broken) = (BTreeMap::new(), None);
         for version in deployment.running() {
             let prepared = match registry.read(version.digest).await {
@@ -160,7 +160,7 @@ impl Agent {
             Around { tenants: &config.tenants, reserved: &names, operators: &operators, now: clock.now().wall };
         let mut loader = loader(&sandbox, &config, &around);
         tenants.admit(Admitted::of(Budget::of(&config)));
-        tenants.restore(restore(&mut loader, &registry).await, &around);
+        tenants.restore(restore(&mut loader, &registry, registry.deployments()).await, &around);
         let fitting = tenants.fitting(&config, directory.holdings(), &around);
         let follow = Follow::prepare(loader, &registry, &config, Vec::new()).await;
         let held = follow.take_over(&mut tenants, &around, &config, fitting);

@@ -153,7 +153,7 @@ impl Control {
             counters: seen.counters(),
         };
         let desk = &self.0.desk;
-        let deployments = Deployments { missing: desk.missing(), rows: desk.rows() };
+        let deployments = Deployments { missing: desk.missing(), lacking: desk.lacking(), rows: desk.rows() };
         status.troubles = troubles::of(&status, &seen, deployments);
         status
     }

@@ -20,7 +20,12 @@ use crate::support::repeat;
 
 /// How many sequences are tried.
 const CASES: u32 = 20;
-const KEYS: [(&str, &str); 3] = [("acme", "one"), ("acme", "two"), ("beta", "one")];
+const KEYS: [(&str, &str); 5] =
+    [("acme", "one"), ("acme", "two"), ("beta", "one"), ("acme", CONVERTS), ("beta", CONVERTS)];
+/// What transformers are called, which may stand in chains.
+const CONVERTS: &str = "converts";
+/// Chains that there may be of the operator's sink, by whose transformers stand in them.
+const CHAINS: [&[&str]; 5] = [&[], &["acme"], &["beta"], &["acme", "beta"], &["beta", "acme"]];
 
 #[derive(Debug, Clone)]
 enum Event {
@@ -39,6 +44,8 @@ enum Meanwhile {
     Order(usize, Wish),
     /// Files are written, by deployment: what and under which name; nothing removes it. They are read again then.
     Reload(Vec<(usize, Option<Written>, bool)>),
+    /// The operator's sink has this of the chains, and files are read again.
+    Chain(usize),
     /// The next slot comes.
     Slot,
 }
@@ -96,6 +103,7 @@ fn meanwhile() -> impl Strategy<Value = Meanwhile> {
     prop_oneof![
         4 => (0..KEYS.len(), wish()).prop_map(|(key, wish)| Meanwhile::Order(key, wish)),
         2 => files.prop_map(Meanwhile::Reload),
+        1 => (0..CHAINS.len()).prop_map(Meanwhile::Chain),
         1 => Just(Meanwhile::Slot),
     ]
 }
@@ -120,6 +128,11 @@ fn event() -> impl Strategy<Value = Event> {
 fn key(place: usize) -> Key {
     let (tenant, name) = KEYS[place];
     Key::new(tenant.parse().unwrap(), name.parse().unwrap())
+}
+
+/// The transformer of a tenant.
+fn converting(tenant: &str) -> Key {
+    Key::new(tenant.parse().unwrap(), CONVERTS.parse().unwrap())
 }
 
 /// The world and the model, side by side.
@@ -164,7 +177,7 @@ impl Both {
 
     fn order(&self, place: usize, wish: Wish) -> Order {
         match wish {
-            Wish::Deploy(program) => Order::Deploy(program),
+            Wish::Deploy(program) => Order::Deploy(program.of(&key(place))),
             Wish::RollBack => Order::RollBack,
             Wish::RollBackTo(index) => {
                 let versions = self.model.running.get(&key(place)).map_or(&[][..], |known| &known.versions);
@@ -205,7 +218,7 @@ impl Both {
             {
                 *file = other;
             }
-            if lands.module == Module::Forgetful {
+            if matches!(lands.module, Module::Forgetful | Module::Converting { .. }) {
                 lands.trail = must.get(&(key.clone(), *second)).map_or(0, |must| must.trail);
             }
         }
@@ -249,6 +262,14 @@ impl Both {
                 self.model.reload();
                 self.model.save();
             }
+            Meanwhile::Chain(chain) => {
+                let chain: Vec<Key> = CHAINS[chain].iter().map(|tenant| converting(tenant)).collect();
+                self.world.pipe(&chain);
+                self.world.reload().await;
+                self.model.chain = chain;
+                self.model.reload();
+                self.model.save();
+            }
             Meanwhile::Slot => {
                 self.cycle().await;
                 self.keep(true);
@@ -257,6 +278,11 @@ impl Both {
     }
 
     fn write(&mut self, key: &Key, written: Option<Written>, is_renamed: bool) {
+        let written = written.map(|written| match written {
+            Written::Program(program) => Written::Program(program.of(key)),
+            Written::Changed(program) => Written::Changed(program.of(key)),
+            Written::Nonsense => Written::Nonsense,
+        });
         let name = |other: bool| format!("{}-{}{}.yaml", key.tenant, key.name, if other { "-too" } else { "" });
         let before = self.model.files.remove(key);
         let is_other = before.as_ref().is_some_and(|(path, _)| path.ends_with("-too.yaml"));
@@ -271,6 +297,7 @@ impl Both {
     }
 
     fn check(&mut self) {
+        assert_eq!(std::mem::take(&mut self.world.delivered), std::mem::take(&mut self.model.delivered));
         let now = self.world.clock.now().wall;
         let runs: Vec<&Deployment> =
             self.world.agent.as_ref().unwrap().tenants.all().map(|deployed| &deployed.deployment).collect();

@@ -195,7 +195,7 @@ impl Agent {
 
     /// Hands the samples of a slot to pipelines' sinks, and adds what comes out. What comes to tenants' transformers in
     /// chains begins there.
-    pub(super) async fn sink(&mut self, slot: &mut Slot, source: &Source) -> Vec<ModuleReport> {
+    pub async fn sink(&mut self, slot: &mut Slot, source: &Source) -> Vec<ModuleReport> {
         let (shares, by) = match source {
             Source::Cycle => (self.shares(&slot.resources), None),
             // What tenants' modules give by themselves passes by those in chains.

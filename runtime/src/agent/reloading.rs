@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 use super::tenants::{Around, Tenants};
-use super::{Agent, load, loader};
+use super::{Agent, Restored, load, loader, restore};
 use crate::config::Config;
 use crate::discovery::Rules;
 use crate::modules::deploying::terms::{Fitting, Operators};
@@ -23,6 +23,8 @@ use crate::pipeline::Sinks;
 pub struct Reloaded {
     config: Config,
     modules: Modules,
+    /// What is in the store again.
+    mended: Vec<Restored>,
     follow: Follow,
 }
 
@@ -120,6 +122,24 @@ impl Follow {
     }
 }
 
+/// What somebody put back into the store, such as a backup of a file that was damaged.
+async fn mended(loader: &mut Loader, registry: &Registry) -> Vec<Restored> {
+    if registry.missing().is_some() {
+        return Vec::new();
+    }
+    match registry.take_up().await {
+        Ok(found) => {
+            let keys = found.iter().map(|deployment| &deployment.key);
+            keys.for_each(|key| tracing::info!(%key, "A deployment is in the store again, and goes on."));
+            restore(loader, registry, found).await
+        }
+        Err(error) => {
+            tracing::error!(%error, "What is in the store of deployments cannot be looked at again.");
+            Vec::new()
+        }
+    }
+}
+
 async fn verify(loader: &mut Loader, registry: &Registry, key: &Key, version: &Version, is_broken: bool) -> Verified {
     let file = registry.read(version.digest).await?;
     if is_broken {
@@ -148,9 +168,10 @@ impl Agent {
             });
             let (names, operators) = (Arc::new(names), Operators::of(&config, &modules.pollsters));
             let around = Around { tenants: &config.tenants, reserved: &names, operators: &operators, now };
-            let loader = loader(&sandbox, &config, &around);
+            let mut loader = loader(&sandbox, &config, &around);
+            let mended = mended(&mut loader, &registry).await;
             let follow = Follow::prepare(loader, &registry, &config, ordered).await;
-            Ok(Reloaded { config, modules, follow })
+            Ok(Reloaded { config, modules, mended, follow })
         }
     }
 
@@ -161,7 +182,7 @@ impl Agent {
 
     /// Goes on by another configuration. The host cannot be changed so.
     pub async fn take_over(&mut self, reloaded: Reloaded) {
-        let Reloaded { config, modules, follow } = reloaded;
+        let Reloaded { config, modules, mended, follow } = reloaded;
         self.reader.reconfigure(config.watchdog(), config.reader.max_stuck);
         self.directory.reconfigure(Rules::of(&config));
         let old_chains = std::mem::replace(&mut self.chains, modules.chains());
@@ -192,6 +213,7 @@ impl Agent {
             operators: &operators,
             now: self.clock.now().wall,
         };
+        self.tenants.restore(mended, &around);
         let fitting = self.tenants.fitting(&config, self.directory.holdings(), &around);
         self.rules += 1;
         let held = follow.take_over(&mut self.tenants, &around, &config, fitting);

@@ -1,6 +1,8 @@
 //! Tenants' modules. They run beside the operator's, in turns, on what was read in the same slot; what they give lands
 //! when it is there, and nobody waits for it.
 
+mod answer;
+mod chained;
 mod converting;
 mod deployed;
 mod reading;
@@ -14,11 +16,11 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::{self, JoinError, JoinSet};
 
+use self::answer::Answer;
 use self::converting::Pending;
 pub(crate) use self::converting::{Convert, Converted};
 use self::deployed::Place;
 pub use self::deployed::{Deployed, HOST};
-use self::slot::Answer;
 use super::Restored;
 use super::report::ModuleReport;
 use crate::clock::Moment;
@@ -206,11 +208,16 @@ impl Tenants {
         }
     }
 
-    /// Has these run, which were kept when the daemon ended. What does not fit any more runs as far as others leave it
+    /// Has these run, which were kept. What does not fit any more runs as far as others leave it
     /// something.
     pub fn restore(&mut self, kept: Vec<Restored>, around: &Around<'_>) {
         self.operators.clone_from(around.operators);
         for (deployment, ready, broken) in kept {
+            // What took its place meanwhile, because a file says so, goes on and is to be kept in its place.
+            if self.deployed.contains_key(&deployment.key) {
+                self.unsaved.insert(deployment.key);
+                continue;
+            }
             let (on_host, changes) = deployment.on_host(HOST);
             let key = on_host.key.clone();
             let place = self.place(&key, around);

@@ -1,11 +1,13 @@
 //! `wasmeter check`: everything that can be wrong, before anything runs.
 
 mod host;
+mod ordered;
 
 use std::sync::Arc;
 
 use super::setup::{self, Threads, Where};
 use super::{Exit, logging, pipeline, print};
+use crate::clock::{Clock, SystemClock};
 use crate::config::daemon::LogFormat;
 use crate::config::{Config, Pipelines, Problems};
 use crate::hypervisor::Doubt;
@@ -14,6 +16,7 @@ use crate::modules::budget::{Admitted, Budget};
 use crate::modules::deploying::room::Room;
 use crate::modules::deploying::terms::{Fitting, Operators};
 use crate::modules::deploying::{self, Loader};
+use crate::modules::deployment::Key;
 use crate::publish::outputs;
 use crate::schedule::plan;
 use crate::spool::Unusable;
@@ -23,7 +26,8 @@ Examples:
   wasmeter check -c /etc/wasmeter/wasmeter.yaml
   wasmeter check --json | jq '.problems[] | select(.severity == \"error\")'
 
-It reads every file, compiles and asks every module, and reads the hypervisor once. Nothing is measured.
+It reads every file, compiles and asks every module, also of deployments that were ordered, and reads the hypervisor once.
+Nothing is measured.
 Nothing is written but compiled modules, which are kept in the cache.";
 
 /// Find out everything that can be wrong before anything runs.
@@ -117,10 +121,14 @@ impl Args {
                     let holdings = host.as_ref().map(|seen| seen.directory.holdings()).unwrap_or_default();
                     let admitted = Admitted::of(Budget::of(config));
                     let mut fitting = Fitting::beside(admitted, holdings, config, operators);
+                    let ordered = threads.time.block_on(ordered::look(config, &mut loader, &mut fitting));
                     let drafts = threads.time.block_on(deploying::prepare(&mut loader, config));
-                    let loaded = drafts.admit(config, &mut fitting, &mut Room::default());
+                    let mut room = Room::beside(ordered.kept.iter(), SystemClock.now().wall);
+                    let loaded = drafts.admit(config, &mut fitting, &mut room);
                     findings.problems.extend(odd);
-                    findings.deployments = loaded.prepared.iter().map(|prepared| prepared.key.to_string()).collect();
+                    let written = loaded.prepared.iter().map(|prepared| &prepared.key);
+                    findings.deployments = written.chain(&ordered.running).map(Key::to_string).collect();
+                    findings.problems.extend(ordered.problems);
                     findings.problems.extend(loaded.problems);
                 }
             },

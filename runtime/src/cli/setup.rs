@@ -138,7 +138,7 @@ pub fn registry(config: &Config) -> Registry {
         return Registry::none("this daemon has no configuration file, and so no store. Start it with -c FILE");
     }
     let (registry, oddities) = Registry::open(&config.store);
-    oddities.iter().for_each(|oddity| tracing::error!("The store of deployments: {oddity}."));
+    registry.say(&oddities);
     if let Some(why) = registry.missing() {
         tracing::error!(why, "Deployments are not kept, and none can be made; what is written in files runs.");
     }

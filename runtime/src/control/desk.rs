@@ -1,6 +1,7 @@
 //! Where deployments are asked about and ordered. Nothing here keeps the loop waiting: a module is compiled and tried out
 //! beside it, and the loop is asked for the short rest.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -109,6 +110,11 @@ impl Desk {
     /// Why deployments are not kept, where they should be.
     pub fn missing(&self) -> Option<String> {
         self.0.registry.failing()
+    }
+
+    /// Deployments that were ordered and are not there, and why.
+    pub fn lacking(&self) -> BTreeMap<Key, String> {
+        self.0.registry.lacking()
     }
 
     /// All deployments.

@@ -1,10 +1,13 @@
 //! What is wrong now, in sentences.
 
+use std::collections::BTreeMap;
+
 use super::deployments::{Row, Standing};
 use super::seen::Seen;
 use super::status::Status;
 use super::text::{age, guests, samples};
 use crate::agent::OPERATOR;
+use crate::modules::deployment::Key;
 
 /// Cycles may be late by so many of their intervals before somebody is told.
 const LATE: f64 = 2.0;
@@ -18,6 +21,8 @@ const NEARLY_FULL: (u64, u64) = (9, 10);
 pub(super) struct Deployments {
     /// Why they are not kept, if they are not.
     pub missing: Option<String>,
+    /// Those that were ordered and are not there, and why.
+    pub lacking: BTreeMap<Key, String>,
     pub rows: Vec<Row>,
 }
 
@@ -71,6 +76,11 @@ pub(super) fn of(status: &Status, seen: &Seen, deployments: Deployments) -> Vec<
     }
     if let Some(why) = deployments.missing {
         say(format!("Deployments are not kept: {}.", bare(&why)));
+    }
+    for (key, why) in deployments.lacking {
+        if deployments.rows.iter().all(|row| row.key != key) {
+            say(format!("{key} is not deployed any more: {}.", bare(&why)));
+        }
     }
     for row in deployments.rows {
         match row.state {

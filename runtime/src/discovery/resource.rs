@@ -5,7 +5,7 @@
 //! declared stand behind all others.
 
 use std::borrow::Borrow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -49,6 +49,30 @@ pub struct Resources {
 
 const PARTS: usize = 3;
 const KINDS: [Part; PARTS] = [Part::Disk, Part::Nic, Part::Vcpu];
+
+/// Guests of each project, as ascending ranges.
+#[derive(Debug)]
+pub struct ByProject<'a>(HashMap<&'a str, Vec<Range<u32>>>);
+
+/// With one more number, which is larger than all before.
+fn grow(ranges: &mut Vec<Range<u32>>, number: u32) {
+    match ranges.last_mut().filter(|last| last.end == number) {
+        Some(last) => last.end += 1,
+        None => ranges.push(number..number + 1),
+    }
+}
+
+// === impl ByProject ===
+
+impl ByProject<'_> {
+    /// Guests of some projects, as ascending ranges.
+    pub fn of(&self, projects: &BTreeSet<String>) -> Vec<Range<u32>> {
+        let found = projects.iter().filter_map(|project| self.0.get(project.as_str()));
+        let mut ranges: Vec<Range<u32>> = found.flatten().cloned().collect();
+        ranges.sort_unstable_by_key(|range| range.start);
+        ranges
+    }
+}
 
 // === impl Resources ===
 
@@ -125,27 +149,21 @@ impl Resources {
         let mut ranges: Vec<Range<u32>> = Vec::new();
         for number in self.guests() {
             let project = self.get(number).and_then(|guest| guest.label.project.as_deref());
-            match ranges.last_mut().filter(|last| last.end == number) {
-                _ if !project.is_some_and(&is_theirs) => {}
-                Some(last) => last.end += 1,
-                None => ranges.push(number..number + 1),
+            if project.is_some_and(&is_theirs) {
+                grow(&mut ranges, number);
             }
         }
         ranges
     }
 
-    /// Guests of each project, as ascending ranges.
-    pub fn by_project(&self) -> HashMap<&str, Vec<Range<u32>>> {
+    /// Guests of each project.
+    pub fn by_project(&self) -> ByProject<'_> {
         let mut projects: HashMap<&str, Vec<Range<u32>>> = HashMap::new();
         for number in self.guests() {
             let Some(project) = self.get(number).and_then(|guest| guest.label.project.as_deref()) else { continue };
-            let ranges = projects.entry(project).or_default();
-            match ranges.last_mut().filter(|last| last.end == number) {
-                Some(last) => last.end += 1,
-                None => ranges.push(number..number + 1),
-            }
+            grow(projects.entry(project).or_default(), number);
         }
-        projects
+        ByProject(projects)
     }
 
     /// Guests and all that is part of nothing.

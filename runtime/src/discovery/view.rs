@@ -232,9 +232,11 @@ mod tests {
         assert_eq!(resources.guests_of(|project| ["a", "b"].contains(&project)), [0..4, 5..6]);
         assert!(resources.guests_of(|project| project == "d").is_empty());
         let by_project = resources.by_project();
-        assert_eq!(by_project.len(), 3);
-        for (project, ranges) in by_project {
-            assert_eq!(ranges, resources.guests_of(|other| other == project));
+        for projects in [&["a"][..], &["b", "a"], &["c", "d"], &[]] {
+            let projects = projects.iter().map(|project| (*project).to_owned()).collect();
+            let ranges = by_project.of(&projects).into_iter().flatten();
+            let guests = resources.guests_of(|project| projects.contains(project)).into_iter().flatten();
+            assert_eq!(ranges.collect::<Vec<_>>(), guests.collect::<Vec<_>>());
         }
     }
 

@@ -398,7 +398,7 @@ impl Refused {
 
 impl From<Unkept> for Refused {
     fn from(unkept: Unkept) -> Self {
-        Self::new("file", unkept.to_string(), "Deploy it once more")
+        Self::new("file", unkept.to_string(), "Send SIGHUP to the daemon once that is mended, or deploy it once more")
     }
 }
 

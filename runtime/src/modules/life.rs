@@ -40,16 +40,18 @@
 //! | outcome | in a trial, or a dry run | otherwise |
 //! |---|---|---|
 //! | nothing failed | good | good |
-//! | some resources failed, others landed | good if not more of them than failed with the version before it | good |
-//! | all failed, and it is the module's own doing | a failure | a failing slot |
+//! | some resources failed, and something came of others | good if not more of them than failed with the version before it | good |
+//! | some or all failed, nothing came of any, and it is the module's own doing | a failure | a failing slot |
 //! | some or all failed, and it is the host's doing | does not count, and the version before it runs | does not count |
 //! | it did not run: no guests, no statistics | does not count | does not count |
 //!
 //! A dry run is neither a good slot of the trial nor one that failed. The version before it runs in it as ever.
 //!
-//! A module that fails for some resources and not for others is never paused: that would take away samples that are
-//! good. The sandbox bounds what looking for the odd ones costs. And what fails for a guest with the old version need
-//! not keep a new one from taking over.
+//! A module that fails for some resources and gives samples of others is never paused: that would take away samples that
+//! are good. The sandbox bounds what looking for the odd ones costs. And what fails for a guest with the old version need
+//! not keep a new one from taking over. Of a module that fails for some and gives nothing of the others a pause takes
+//! nothing away, so that counts as if it had failed for all; unless it remembers something of the others, as whoever
+//! needs several slots for a sample does. One that has nothing to say and does not fail does well.
 
 #[cfg(doc)]
 use super::deployment::Deployment;
@@ -149,7 +151,7 @@ impl Life {
         from.into_iter().chain(self.origins.iter().rev().copied())
     }
 
-    /// For how many resources what is current failed when it last ran, and why; `u32::MAX` if for all of them.
+    /// For how many resources what is current failed when it last ran, and why; `u32::MAX` if nothing came of any.
     pub fn failing(&self) -> Option<(u32, Cause)> {
         self.standing.failing.map(|failing| (failing.resources, failing.cause))
     }

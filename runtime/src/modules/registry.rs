@@ -1,6 +1,7 @@
 //! Where deployments outlive the daemon, as far as there is a place for that: the store and the audit log, for callers
 //! that must not wait for a disk themselves.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,6 +34,10 @@ struct Shared {
     /// Where the audit log is.
     log: PathBuf,
     audit: Mutex<Audit>,
+    /// Where the store is.
+    path: PathBuf,
+    /// Deployments that are not there although they were ordered, and why.
+    lacking: Mutex<BTreeMap<Key, String>>,
 }
 
 /// Why something is not kept.
@@ -55,23 +60,25 @@ pub enum Unkept {
 // === impl Registry ===
 
 impl Registry {
-    /// The one that the configuration names. What is odd about it is said; if it cannot be used, deployments run and
-    /// are not kept.
+    /// The one that the configuration names. What is odd about it comes beside it; if it cannot be used, deployments run
+    /// and are not kept.
     pub fn open(config: &daemon::Store) -> (Self, Vec<Oddity>) {
         let opened = folder(&config.path).and_then(|dir| Store::open(dir).map_err(|error| error.with_cause()));
         let (store, oddities) = match opened {
             Ok((store, oddities)) => (Ok(store), oddities),
             Err(why) => (Err(format!("{}: {why}", config.path.display())), Vec::new()),
         };
-        (Self::of(store, true, &config.audit), oddities)
+        let registry = Self::of(store, Some(&config.path), &config.audit);
+        registry.note(&oddities);
+        (registry, oddities)
     }
 
     /// None, for this reason.
     pub fn none(why: &str) -> Self {
-        Self::of(Err(why.to_owned()), false, Path::new(""))
+        Self::of(Err(why.to_owned()), None, Path::new(""))
     }
 
-    fn of(store: Result<Store, String>, is_wanted: bool, log: &Path) -> Self {
+    fn of(store: Result<Store, String>, path: Option<&Path>, log: &Path) -> Self {
         let (store, missing) = match store {
             Ok(store) => (Some(store), None),
             Err(why) => (None, Some(why)),
@@ -79,11 +86,13 @@ impl Registry {
         let (store, audit) = (Mutex::new(store), Mutex::new(Audit::at(log)));
         Self(Arc::new(Shared {
             missing,
-            is_wanted,
+            is_wanted: path.is_some(),
             store,
             is_settled: AtomicBool::new(true),
             log: log.to_owned(),
             audit,
+            path: path.map(Path::to_owned).unwrap_or_default(),
+            lacking: Mutex::default(),
         }))
     }
 
@@ -100,6 +109,37 @@ impl Registry {
     /// All that are kept.
     pub fn deployments(&self) -> Vec<Deployment> {
         self.store().as_ref().map(|store| store.deployments().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Deployments that were ordered and are not there, as their files cannot be used, and why. Whoever asks does not wait
+    /// for the disk.
+    pub fn lacking(&self) -> BTreeMap<Key, String> {
+        lock(&self.0.lacking).clone()
+    }
+
+    /// Deployments whose files can be used since somebody mended them. What is odd about others is said.
+    pub async fn take_up(&self) -> Result<Vec<Deployment>, Unkept> {
+        let (found, oddities) = self.with(|store| Ok(store.take_up()?)).await?;
+        self.note(&oddities);
+        self.say(&oddities);
+        Ok(found)
+    }
+
+    /// Says what is odd about the store.
+    pub fn say(&self, oddities: &[Oddity]) {
+        let store = self.0.path.display();
+        for oddity in oddities {
+            tracing::error!(%store, remedy = oddity.remedy(), "The store of deployments: {}.", oddity.message());
+        }
+    }
+
+    fn note(&self, oddities: &[Oddity]) {
+        let store = self.0.path.display();
+        let lacks = |oddity: &Oddity| {
+            let why = format!("in {store}, {}. {}", oddity.message(), oddity.remedy());
+            Some((oddity.lacks()?.clone(), why))
+        };
+        *lock(&self.0.lacking) = oddities.iter().filter_map(lacks).collect();
     }
 
     /// The file of a module.

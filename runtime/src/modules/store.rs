@@ -24,6 +24,7 @@ mod pins;
 pub mod quota;
 pub(crate) mod record;
 mod storage;
+mod survey;
 #[cfg(test)]
 mod tests;
 
@@ -33,6 +34,7 @@ pub use self::oddity::{Oddity, Role};
 pub use self::pins::{Pinned, Stored};
 pub use self::quota::{NoRoom, Used};
 pub use self::storage::{Folder, Shelf, Storage};
+pub use self::survey::Survey;
 
 use self::pins::Pins;
 
@@ -93,8 +95,11 @@ impl<S: Storage> Store<S> {
     }
 
     /// The bytes of a module, as they were deployed: they are compared with the digest each time.
-    pub fn read(&self, digest: &Digest) -> Result<Vec<u8>, Error> {
-        read_module(&self.storage, digest)
+    pub fn read(&mut self, digest: &Digest) -> Result<Vec<u8>, Error> {
+        let bytes = read_module(&self.storage, digest)?;
+        // Somebody may have mended it.
+        self.whole.insert(*digest);
+        Ok(bytes)
     }
 }
 

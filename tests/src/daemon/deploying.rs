@@ -1,5 +1,6 @@
 //! Modules that are deployed through the control socket.
 
+mod damaged;
 mod killed;
 mod transformers;
 

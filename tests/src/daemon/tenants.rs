@@ -174,6 +174,37 @@ fn whoever_fails_costs_nobody_else() {
     }
 }
 
+/// Whoever gives nothing but failures is paused, for however many guests it fails; who gives samples of others is not,
+/// and neither is who has nothing to say. A version that does so takes over from nobody.
+#[test]
+fn whoever_fails_for_some_and_gives_nothing_of_others_is_paused() {
+    let cloud = Cloud::new("");
+    let host = cloud.folder.run("once --format json").is(0);
+    let of_acme = cloud.guests_of(0..2);
+    let sample = samples_in(&host.stdout).into_iter().find(|sample| of_acme.contains(text(sample, "resource_id")));
+    let odd = sample.unwrap()["resource_metadata"]["display_name"].to_string();
+    let deploy = |name: &str, config: &str| {
+        cloud.deploy("acme", name, "resources", &format!("grants: {{names: [probe.]}}\nconfig: {{{config}}}"));
+    };
+    let barren = format!("odd: {odd}, silent: true");
+    deploy("barren", &barren);
+    deploy("partly", &format!("odd: {odd}"));
+    deploy("silent", "silent: true");
+    let daemon = cloud.folder.start("run");
+    said(&daemon, "it is in quarantine after 3 failing slots in a row, the last with trap");
+    deploy("silent", &barren);
+    daemon.signal(Signal::HUP);
+    said(&daemon, "version 2 is given up, and 1 goes on: it failed with trap when it was tried out");
+    cloud.slots(3);
+    let log = daemon.end();
+    for (name, pauses) in [("barren", 1), ("partly", 0), ("silent", 0)] {
+        let lines = log.lines().filter(|line| line.contains(&format!("deployment=\"{name}\"")));
+        assert_eq!(lines.filter(|line| line.contains("quarantine")).count(), pauses, "{name}: {log}");
+    }
+    let given = cloud.measured("acme/partly", "probe.up");
+    assert!(given.values().all(|guests| guests.len() == of_acme.len() - 1), "{given:?}");
+}
+
 /// Another version is tried out and on trial, and takes over; one that fails does not, and no slot is lost.
 #[test]
 fn another_version_loses_no_slot() {

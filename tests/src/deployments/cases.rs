@@ -1,6 +1,6 @@
 //! What went wrong once.
 
-use super::model::{Module, Program, Written};
+use super::model::{Delivered, Module, Program, Written};
 use super::*;
 
 const fn program(mark: u64, fails: (u64, u64)) -> Program {
@@ -153,6 +153,36 @@ fn what_cannot_run_after_a_restart_is_given_up() {
             both.world.save().await;
         }
         assert!(both.world.kept()[0].on_trial().is_none());
+    });
+}
+
+/// Of a tenant whose transformer stands in a chain nothing else is delivered than what that gives.
+#[test]
+fn what_a_chain_gives_follows_whoever_stands_in_it() {
+    let order = |wish| Meanwhile::Order(3, wish);
+    let converted = Some(Delivered::Converted { mark: 1 });
+    runtime().block_on(async {
+        let mut both = Both::new().await;
+        for (before, during, gives) in [
+            (Meanwhile::Chain(1), None, None),
+            (deploy(9), None, None),
+            (order(Wish::Deploy(program(1, NEVER))), None, converted),
+            (order(Wish::Pause), None, None),
+            (order(Wish::Resume), None, converted),
+            (Meanwhile::Chain(0), None, Some(Delivered::AsMeasured)),
+            (Meanwhile::Chain(4), None, converted),
+            // It fails on trial, and the version before it runs in its place.
+            (order(Wish::Deploy(program(2, ALWAYS))), None, converted),
+            (Meanwhile::Chain(3), Some(Meanwhile::Chain(4)), converted),
+            (Meanwhile::Chain(3), Some(Meanwhile::Chain(2)), None),
+            (Meanwhile::Chain(3), Some(order(Wish::Remove)), None),
+        ] {
+            both.happen(Event::Meanwhile(before.clone())).await;
+            both.slot(slot(during.clone().into_iter().collect())).await;
+            let of_acme = both.world.delivered.iter().find(|((_, tenant), _)| tenant == "acme");
+            assert_eq!(of_acme.map(|(_, delivered)| *delivered), gives, "{before:?}, {during:?}");
+            both.check();
+        }
     });
 }
 

@@ -22,6 +22,17 @@ pub enum Module {
     Remembering { file: usize, mark: u64 },
     /// It remembers nothing.
     Forgetful,
+    /// It gives what it is handed under a name that says this, and remembers nothing.
+    Converting { mark: u64 },
+}
+
+/// What the operator's sink gives of a tenant's guests in a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivered {
+    /// What the operator measured.
+    AsMeasured,
+    /// What a transformer made of it.
+    Converted { mark: u64 },
 }
 
 /// What is in the file of a deployment.
@@ -96,6 +107,8 @@ struct UnderWay {
     there: BTreeSet<u64>,
     /// Whether nothing counts of what is on trial.
     dry: bool,
+    /// Whether it was handed what came to its place in the chain.
+    chained: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -166,6 +179,10 @@ pub struct Model {
     kept: Trails,
     /// Who was there then.
     known: BTreeSet<u64>,
+    /// The transformers in the chain of the operator's sink.
+    pub chain: Vec<Key>,
+    /// What that sink gives, by second and tenant. Of a tenant who is missing it gives nothing.
+    pub delivered: BTreeMap<(u64, String), Delivered>,
     /// What is on the disk of them, and what was before the last record.
     memory: Trails,
     memory_before: Trails,
@@ -174,6 +191,21 @@ pub struct Model {
 // === impl Program ===
 
 impl Program {
+    /// As it is where only a transformer can be deployed, or only a pollster.
+    pub fn of(self, key: &Key) -> Self {
+        match self.module {
+            Module::Remembering { mark, .. } if key.name.as_str() == super::CONVERTS => {
+                // It fails always or never.
+                let fails = if self.fails == (1, 0) { (1, 0) } else { (0, 0) };
+                Self { module: Module::Converting { mark }, fails }
+            }
+            Module::Forgetful if key.name.as_str() == super::CONVERTS => {
+                Self { module: Module::Converting { mark: 0 }, ..self }
+            }
+            _ => self,
+        }
+    }
+
     fn fails(&self, second: u64) -> bool {
         let (every, at) = self.fails;
         every != 0 && second % every == at
@@ -182,7 +214,7 @@ impl Program {
     /// What its state is after it ran.
     fn follow(&self, trail: u64, second: u64) -> u64 {
         match self.module {
-            Module::Forgetful => trail,
+            Module::Forgetful | Module::Converting { .. } => trail,
             Module::Remembering { mark, .. } => {
                 (trail ^ mark.rotate_left(32) ^ second).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29)
             }
@@ -491,6 +523,11 @@ impl Model {
 
     /// A slot begins for all that are not at one.
     pub fn begin(&mut self, second: u64, rules: &Rules, now: i64) {
+        // What comes to a transformer waits for it, whether it runs or not.
+        let tenants = super::KEYS.iter().map(|(tenant, _)| *tenant);
+        for tenant in tenants.filter(|tenant| self.chain.iter().all(|key| key.tenant.as_str() != *tenant)) {
+            self.delivered.insert((second, tenant.to_owned()), Delivered::AsMeasured);
+        }
         for (key, deployment) in &self.running {
             let runs = deployment.runs(rules, now);
             if self.under_way.contains_key(key) || runs == Runs::Nothing {
@@ -502,8 +539,8 @@ impl Model {
             };
             let trial = deployment.trial.as_ref().map(ran);
             let there = deployment.remembering().map(|instance| instance.id).collect();
-            let under_way =
-                UnderWay { second, trial, current: ran(&deployment.current), there, dry: runs == Runs::DryRun };
+            let (current, dry) = (ran(&deployment.current), runs == Runs::DryRun);
+            let under_way = UnderWay { second, trial, current, there, dry, chained: self.chain.contains(key) };
             self.under_way.insert(key.clone(), under_way);
         }
     }
@@ -511,7 +548,7 @@ impl Model {
     /// All slots that are under way end. What has to come of them.
     pub fn land(&mut self, rules: &Rules) -> BTreeMap<(Key, u64), Lands> {
         let mut landed = BTreeMap::new();
-        for (key, UnderWay { second, trial, current, there, dry }) in std::mem::take(&mut self.under_way) {
+        for (key, UnderWay { second, trial, current, there, dry, chained }) in std::mem::take(&mut self.under_way) {
             let good = |ran: &Ran| !ran.program.fails(second);
             let trial_went = trial.as_ref().map(|trial| (trial.id, good(trial)));
             let falls_back = dry || trial_went.is_none_or(|(_, good)| !good);
@@ -530,7 +567,14 @@ impl Model {
             }
             let deployment = self.running.entry(key.clone()).or_insert(deployment);
             let Some(Ran { id, program, trail }) = lands else { continue };
-            landed.insert((key.clone(), second), Lands { module: program.module, trail });
+            match program.module {
+                // Where its place is gone meanwhile, it comes to nothing.
+                Module::Converting { .. } if chained && !self.chain.contains(&key) => {}
+                Module::Converting { mark } if chained => {
+                    self.delivered.insert((second, key.tenant.to_string()), Delivered::Converted { mark });
+                }
+                module => drop(landed.insert((key.clone(), second), Lands { module, trail })),
+            }
             // Whoever began as a copy while this ran goes on from what it left.
             for instance in deployment.remembering() {
                 let began = !there.contains(&instance.id) && instance.ancestors.contains(&id);

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use wasmeter::agent::errands::{Errand, What};
+use wasmeter::agent::tenants::Landing;
 use wasmeter::agent::{self, Agent, Parts};
 use wasmeter::clock::{Clock, ManualClock, SECOND};
 use wasmeter::config::{Config, Secret};
@@ -23,13 +24,15 @@ use wasmeter::sandbox::Sandbox;
 use wasmeter::sandbox::compile::Compiler;
 use wasmeter::spool::memory::Memory;
 
-use super::model::{End, Lands, Module, No, Order, Program, Written};
-use crate::support::{daemon, hostile};
+use super::model::{Delivered, End, Lands, Module, No, Order, Program, Written};
+use crate::support::{daemon, hostile, parting};
 
 const HOST: &str = "sim://?domains=8&seed=3&calm=true&disks=1&nics=1";
 const START: i64 = 1_763_632_800 * SECOND;
 /// What the modules' meters are called.
-const NAMES: [&str; 2] = ["hostile.", "remembering."];
+const NAMES: [&str; 3] = ["hostile.", "remembering.", "converted."];
+/// What the operator measures, and transformers are handed.
+const MEASURED: &str = "power.state";
 
 /// The same for all, which costs nothing but time.
 static SANDBOX: LazyLock<(TempDir, Arc<Sandbox>)> = LazyLock::new(|| {
@@ -39,11 +42,12 @@ static SANDBOX: LazyLock<(TempDir, Arc<Sandbox>)> = LazyLock::new(|| {
 });
 
 /// Modules by what they are.
-static FILES: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
+static FILES: LazyLock<[Vec<u8>; 5]> = LazyLock::new(|| {
     let remembering = std::fs::read(env!("REMEMBERING_WASM")).unwrap();
     // With a section that nobody reads it is another file.
     let another = [&remembering[..], &[0, 2, 1, b'x']].concat();
-    [remembering, another, hostile()]
+    let converts = wasmeter::modules::built_in().find(|module| module.name == "unit_conversion").unwrap();
+    [remembering, another, hostile(), converts.wasm.to_vec(), std::fs::read(parting()).unwrap()]
 });
 
 pub struct World {
@@ -58,6 +62,8 @@ pub struct World {
     memory_before: Memory,
     /// How many guests each tenant has.
     guests: BTreeMap<String, usize>,
+    /// What the operator's sink gave, by second and tenant.
+    pub delivered: BTreeMap<(u64, String), Delivered>,
 }
 
 // === impl Program ===
@@ -67,6 +73,8 @@ impl Program {
         match self.module {
             Module::Remembering { file, .. } => &FILES[file],
             Module::Forgetful => &FILES[2],
+            Module::Converting { .. } if self.fails == (0, 0) => &FILES[3],
+            Module::Converting { .. } => &FILES[4],
         }
     }
 
@@ -75,7 +83,16 @@ impl Program {
             (Module::Remembering { mark, .. }, (every, at)) => format!("{mark} {every} {at}"),
             (Module::Forgetful, (0, _)) => String::new(),
             (Module::Forgetful, _) => "run: panic".to_owned(),
+            (Module::Converting { mark }, (0, _)) => format!(r#"{{"target": {{"name": "converted.{mark}"}}}}"#),
+            // It was not granted that.
+            (Module::Converting { mark }, _) => {
+                format!(r#"{{"pattern": "*", "meter": "forged.{mark}", "parts": ["part"]}}"#)
+            }
         }
+    }
+
+    fn meters(&self) -> &'static str {
+        if let Module::Converting { .. } = self.module { MEASURED } else { "*" }
     }
 
     /// Whether this is it.
@@ -93,11 +110,13 @@ impl World {
         for (n, file) in FILES.iter().enumerate() {
             std::fs::write(folder.path().join(format!("deployments.d/{n}.wasm")), file).unwrap();
         }
-        let polling = "sources: [{name: a, interval: 1, meters: [power.state]}]\n";
+        let polling = format!("sources: [{{name: a, interval: 1, meters: [{MEASURED}]}}]\n");
         std::fs::write(folder.path().join("polling.yaml"), polling).unwrap();
         let clock = Arc::new(ManualClock::at(START));
-        let (tenants, memory, memory_before, guests) = Default::default();
-        let mut world = Self { clock, agent: None, registry: None, folder, tenants, memory, memory_before, guests };
+        let (tenants, memory, memory_before, guests, delivered) = Default::default();
+        let mut world =
+            Self { clock, agent: None, registry: None, folder, tenants, memory, memory_before, guests, delivered };
+        world.pipe(&[]);
         world.configure("");
         world.begin().await;
         let report = world.agent().cycle(&[1]).await.unwrap();
@@ -122,11 +141,23 @@ impl World {
     /// Writes the configuration; this is said on top.
     pub fn configure(&self, more: &str) {
         let config = format!(
-            "hypervisor: {HOST}\npolling: polling.yaml\ndeployments: deployments.d\nhost: here\n\
+            "hypervisor: {HOST}\npolling: polling.yaml\npipeline: pipeline.yaml\ndeployments: deployments.d\n\
+             host: here\n\
              budget: {{node: 6400%, tenant: 6400%}}\nstore: {{path: deployed, audit: audit.log}}\n{}\n{more}\n",
             self.tenants
         );
         std::fs::write(self.path("wasmeter.yaml"), config).unwrap();
+    }
+
+    /// Writes which transformers stand in the chain of the operator's sink.
+    pub fn pipe(&self, chain: &[Key]) {
+        let steps: Vec<String> = chain.iter().map(|key| format!("{{name: {key}, parameters: {{}}}}")).collect();
+        let pipeline = format!(
+            "sources: [{{name: all, meters: [{MEASURED}], sinks: [chained]}}]\nsinks: [{{name: chained, transformers: \
+             [{}], publishers: ['file:///dev/null?json']}}]\n",
+            steps.join(", ")
+        );
+        std::fs::write(self.path("pipeline.yaml"), pipeline).unwrap();
     }
 
     pub fn config(&self) -> Config {
@@ -182,10 +213,11 @@ impl World {
     fn text(&self, key: &Key, program: &Program, digest: &Digest) -> String {
         let place = FILES.iter().position(|file| file == program.file()).unwrap();
         format!(
-            "tenant: {}\nname: {}\nfile: {place}.wasm\ndigest: {digest}\ninterval: 1\nconfig: {:?}\ngrants: {{names: \
-             {NAMES:?}, groups: [cpu]}}\n",
+            "tenant: {}\nname: {}\nfile: {place}.wasm\ndigest: {digest}\ninterval: 1\nmeters: [{:?}]\nconfig: {:?}\n\
+             grants: {{names: {NAMES:?}, groups: [cpu]}}\n",
             key.tenant,
             key.name,
+            program.meters(),
             program.config()
         )
     }
@@ -222,7 +254,7 @@ impl World {
                     digest: Digest::of(program.file()),
                     size: program.file().len() as u64,
                     config: Secret::new(program.config()),
-                    meters: vec!["*".to_owned()],
+                    meters: vec![program.meters().to_owned()],
                     interval: 1,
                     grants,
                     // As those that are written have them.
@@ -267,7 +299,8 @@ impl World {
     /// A slot of the operator's, with which those of tenants begin.
     pub async fn cycle(&mut self) -> u64 {
         self.clock.pass(SECOND.unsigned_abs());
-        self.agent().cycle(&[1]).await.unwrap();
+        let report = self.agent().cycle(&[1]).await.unwrap();
+        self.deliver(&report.slot);
         u64::try_from(self.clock.now().wall / SECOND).unwrap()
     }
 
@@ -277,27 +310,67 @@ impl World {
         while self.agent().tenants.are_busy() {
             self.agent().tenants.done().await;
             self.agent().tenants.gather();
-            while let Some(landing) = self.agent().land() {
-                self.read(&landing.slot, &mut all);
+            while let Some(Landing { mut slot, source, .. }) = self.agent().land() {
+                self.agent().sink(&mut slot, &source).await;
+                self.deliver(&slot);
+                self.read(&slot, &mut all);
             }
         }
         all
     }
 
+    /// What came out of the operator's sink: of each tenant's guests, of all or of none.
+    fn deliver(&mut self, slot: &Slot) {
+        let second = u64::try_from(slot.at.wall / SECOND).unwrap();
+        let tenants = self.agent().config().tenants.clone();
+        let mut found = Vec::new();
+        for samples in self.agent().sinks_mut().out_of("chained", slot) {
+            let delivered = match samples.meter.name.strip_prefix("converted.") {
+                Some(mark) => Delivered::Converted { mark: mark.parse().unwrap() },
+                None => Delivered::AsMeasured,
+            };
+            let resources: BTreeSet<u32> = samples.column.resources.iter().copied().collect();
+            found.push((delivered, resources));
+        }
+        for (tenant, guests) in &self.guests {
+            let projects = tenants.projects_of(&tenant.parse().unwrap());
+            let theirs = slot.resources.guests_of(|project| projects.contains(project));
+            for (delivered, resources) in &found {
+                let count = resources.iter().filter(|number| theirs.iter().any(|range| range.contains(number))).count();
+                if count > 0 {
+                    assert_eq!(count, *guests, "{tenant} in {second}: {delivered:?}");
+                    let before = self.delivered.insert((second, tenant.clone()), *delivered);
+                    assert_eq!(before, None, "{tenant} in {second}: {delivered:?} came on top");
+                }
+            }
+        }
+    }
+
     /// Each guest of the tenant's has the same.
     fn read(&self, slot: &Slot, all: &mut BTreeMap<(Key, u64), Lands>) {
         let mut found: BTreeMap<Key, BTreeMap<&str, u64>> = BTreeMap::new();
-        for samples in &slot.samples {
-            let Values::Counts(values) = &samples.column.values else { panic!("{samples:?}") };
+        // What came out of the sink is nobody's own.
+        for samples in slot.samples.iter().filter(|samples| samples.sink.is_none()) {
             let meter = samples.meter.name.as_str();
             let key = Key::new(samples.tenant.parse().unwrap(), samples.module.parse().unwrap());
             let resources: BTreeSet<u32> = samples.column.resources.iter().copied().collect();
             assert_eq!(resources.len(), self.guests[&*samples.tenant], "{samples:?}");
+            if let Some(mark) = meter.strip_prefix("converted.") {
+                let before = found.entry(key).or_default().insert("converted", mark.parse().unwrap());
+                assert_eq!(before, None, "{samples:?} came twice");
+                continue;
+            }
+            let Values::Counts(values) = &samples.column.values else { panic!("{samples:?}") };
             assert!(meter == "hostile.time" || values.iter().all(|value| *value == values[0]), "{samples:?}");
             assert_eq!(found.entry(key).or_default().insert(meter, values[0]), None, "{samples:?} came twice");
         }
         let second = u64::try_from(slot.at.wall / SECOND).unwrap();
         for (key, meters) in found {
+            if let Some(mark) = meters.get("converted") {
+                let lands = Lands { module: Module::Converting { mark: *mark }, trail: 0 };
+                assert_eq!(all.insert((key, second), lands), None, "two landings");
+                continue;
+            }
             let lands = match meters.get("remembering.trail") {
                 // Whose file it was, samples do not say.
                 Some(trail) => {

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::answer::{Answer, Chained, Gave, Job, Jobs, jobs};
 use super::converting::{Convert, Converted, Pending};
 use super::room::Room;
-use super::{Deployed, Landing, NOT_RUNNING, Source, Task};
+use super::{Deployed, Landing, Source, Task};
 use crate::agent::Agent;
 use crate::agent::polling::{Poll, Polled};
 use crate::agent::report::ModuleReport;
@@ -18,68 +19,15 @@ use crate::discovery::resource::Ident;
 use crate::discovery::{Resources, Snapshot, View};
 use crate::modules::deploying::Ready;
 use crate::modules::deployment::Key;
-use crate::modules::life::{Instance, Outcome, Ran, Run, StateId};
-use crate::pipeline::sinks::share::{Portion, Share, Shares};
+use crate::modules::life::{Instance, Ran, Run, StateId};
 use crate::pipeline::stamp::Stamper;
 use crate::pipeline::{Samples, Slot};
+use crate::sandbox::Landed;
 use crate::sandbox::host::state::State;
-use crate::sandbox::{Cause, Landed};
 use crate::schedule::plan::Work;
 
-/// What a deployment gave in a slot, which may be over.
-#[derive(Debug)]
-pub(super) struct Answer {
-    /// Whose it is.
-    pub(super) key: Key,
-    /// Which one of this key.
-    number: u64,
-    /// When its slot was read.
-    pub(super) at: Moment,
-    /// The slot's resources.
-    of: Arc<Resources>,
-    /// Whether it is a transformer's.
-    pub(super) converts: bool,
-    /// Its place in a chain, if it was handed what came to it there.
-    chain: Option<Chained>,
-    /// What was to run.
-    run: Run,
-    /// How it went.
-    ran: Ran,
-    trial: Option<Gave>,
-    current: Option<Gave>,
-    /// How many resources it was about.
-    resources: u32,
-}
-
-/// A place in a chain.
-#[derive(Debug)]
-struct Chained {
-    /// The sink's whose chain it is.
-    sink: Arc<str>,
-    /// Samples that go nowhere unless they are transformed.
-    taken: u32,
-}
-
-/// What a version gave.
-#[derive(Debug)]
-struct Gave {
-    /// The version, with the state that it ran on.
-    instance: Instance,
-    /// What ran, whatever was deployed since.
-    ready: Arc<Ready>,
-    polled: Polled,
-    /// What it gave if it is a transformer.
-    converted: Option<Converted>,
-}
-
-/// What a version is called with.
-enum Job {
-    Poll(Poll),
-    Convert(Convert),
-}
-
 /// What a transformer is handed, whichever version of it runs.
-struct Handed {
+pub(super) struct Handed {
     at: Moment,
     resources: Arc<Resources>,
     /// Its tenant's guests.
@@ -94,156 +42,18 @@ struct Left {
     state: Arc<State>,
 }
 
-// === impl Answer ===
-
-impl Answer {
-    /// Whether nothing counts of what is on trial: it failed in this slot, or is only tried out.
-    fn falls_back(&self) -> bool {
-        self.ran.trial.is_some_and(|(_, outcome)| self.run.falls_back(outcome))
-    }
-
-    async fn run_trial(&mut self, job: Option<InstanceJob>) {
-        let Some(trial) = self.run.on_trial() else { return };
-        let Some((instance, ready, job)) = job else {
-            // What is not ready since the last start would be on trial for ever.
-            self.ran.trial = Some((trial.state, Outcome::Failed(Cause::Host)));
-            return;
-        };
-        let (polled, converted) = job.run().await;
-        self.ran.trial = Some((trial.state, outcome(&polled, converted.as_ref(), self.resources)));
-        self.trial = Some(Gave { instance, ready, polled, converted });
-    }
-
-    /// Has a version on trial fail if there is no room for what it would remember, so that the one before it runs.
-    fn fit_trial(&mut self, room: Option<(Room, Arc<str>, Arc<State>)>) {
-        let (Run::Trial { .. }, Some((mut room, tenant, before)), Some(gave)) = (self.run, room, &mut self.trial)
-        else {
-            return;
-        };
-        if let Some(outcome) = gave.fit(&mut room, &tenant, &before, self.resources) {
-            self.ran.trial = Some((gave.instance.state, outcome));
-        }
-    }
-
-    async fn run_current(&mut self, job: Option<InstanceJob>) {
-        let Some((instance, ready, job)) = job else { return };
-        let (polled, converted) = job.run().await;
-        self.ran.current = Some((instance.state, outcome(&polled, converted.as_ref(), self.resources)));
-        self.current = Some(Gave { instance, ready, polled, converted });
-    }
-
-    /// Whether any version of it would remember something else than it did.
-    fn remembers(&self, deployed: &Deployed) -> bool {
-        let mut gave = self.trial.iter().chain(&self.current);
-        gave.any(|gave| {
-            let before = deployed.states.get(&gave.instance.state);
-            before.is_none_or(|before| !Arc::ptr_eq(before, &gave.polled.state))
-        })
-    }
-
-    /// Has what would count come to nothing if there is no room for what it would remember.
-    fn fit(&mut self, room: &mut Room, deployed: &Deployed) {
-        let resources = self.resources;
-        if !self.falls_back()
-            && let Some(gave) = &mut self.trial
-            && let Some(outcome) = gave.fit_beside(room, deployed, resources)
-        {
-            self.ran.trial = Some((gave.instance.state, outcome));
-        }
-        if (self.falls_back() || self.trial.is_none())
-            && let Some(gave) = &mut self.current
-            && let Some(outcome) = gave.fit_beside(room, deployed, resources)
-        {
-            self.ran.current = Some((gave.instance.state, outcome));
-        }
-        // What is only tried out takes none of it.
-        if let (Run::DryRun { tried, .. }, Some(gave)) = (self.run, &mut self.trial)
-            && let Some(outcome) = gave.fit_beside(&mut room.clone(), deployed, resources)
-        {
-            self.ran.trial = Some((tried.state, outcome));
-        }
-    }
-
-    /// What of it counts, if anything does, and what failed its trial or was tried out, and does not.
-    fn counts(self) -> (Option<Gave>, Option<Gave>) {
-        if self.falls_back() { (self.current, self.trial) } else { (self.trial.or(self.current), None) }
-    }
-
-    /// What failed last.
-    fn why(&self) -> Option<String> {
-        let mut failures = self.current.iter().chain(&self.trial).flat_map(|gave| &gave.polled.failures);
-        failures.next_back().map(|(failure, _)| failure.on_one_line().to_string())
-    }
-
-    /// At most so many samples.
-    fn given(&self) -> usize {
-        let gave = || self.trial.iter().chain(&self.current);
-        let polled = gave().flat_map(|gave| &gave.polled.landed).flat_map(|landed| &landed.output);
-        let converted = gave().flat_map(|gave| &gave.converted).flat_map(|converted| &converted.landed);
-        polled.map(|series| series.column.len()).sum::<usize>()
-            + converted.flat_map(|landed| &landed.output).map(|batch| batch.column.len()).sum::<usize>()
-    }
-}
-
-// === impl Gave ===
-
-impl Gave {
-    fn fit_beside(&mut self, room: &mut Room, deployed: &Deployed, resources: u32) -> Option<Outcome> {
-        let before = deployed.states.get(&self.instance.state).cloned().unwrap_or_default();
-        self.fit(room, &deployed.tenant, &before, resources)
-    }
-
-    fn fit(&mut self, room: &mut Room, tenant: &Arc<str>, before: &Arc<State>, resources: u32) -> Option<Outcome> {
-        let outcome = room.admit(tenant, before, &mut self.polled, resources)?;
-        if let Some(converted) = &mut self.converted {
-            converted.landed.clear();
-        }
-        Some(outcome)
-    }
-}
-
 // === impl Handed ===
 
 impl Handed {
-    fn of(deployed: &Deployed, samples: Vec<Samples>, (at, resources): (Moment, &Arc<Resources>)) -> Self {
+    pub fn of(deployed: &Deployed, samples: Vec<Samples>, (at, resources): (Moment, &Arc<Resources>)) -> Self {
         let roots = resources.guests_of(|project| deployed.projects.contains(project));
         Self { at, resources: Arc::clone(resources), roots, samples: Arc::new(samples) }
     }
 }
 
-// === impl Job ===
-
-impl Job {
-    async fn run(self) -> (Polled, Option<Converted>) {
-        match self {
-            Self::Poll(poll) => (poll.run().await, None),
-            Self::Convert(convert) => {
-                let (polled, converted) = convert.run().await;
-                (polled, Some(converted))
-            }
-        }
-    }
-}
-
 /// How many there are of all meters.
-fn entries(samples: &[Samples]) -> u32 {
+pub(super) fn entries(samples: &[Samples]) -> u32 {
     u32::try_from(samples.iter().map(|samples| samples.column.len()).sum::<usize>()).unwrap_or(u32::MAX)
-}
-
-/// How it went.
-fn outcome(polled: &Polled, converted: Option<&Converted>, resources: u32) -> Outcome {
-    let nothing = polled.landed.is_empty() && converted.is_none_or(|converted| converted.landed.is_empty());
-    match polled.failures.last() {
-        // A transformer is not called where nothing is for it.
-        None if resources == 0 || polled.calls == 0 => Outcome::NotRun,
-        _ if resources == 0 => Outcome::NotRun,
-        None => Outcome::Good,
-        Some((failure, _)) if nothing => Outcome::Failed(failure.cause),
-        Some((failure, _)) => {
-            let failed = polled.failures.iter().fold(0, |sum: u32, (_, resources)| sum.saturating_add(*resources));
-            Outcome::Partly { failed, cause: failure.cause }
-        }
-    }
 }
 
 // === impl Deployed ===
@@ -274,23 +84,8 @@ impl Deployed {
     }
 }
 
-/// The version on trial, if there is one, and the current one, each with the state that it runs on.
-type Jobs = (Option<InstanceJob>, Option<InstanceJob>);
-
 /// Versions that run, and what instances of them remember.
-type Running<'a> = (&'a BTreeMap<u64, Arc<Ready>>, &'a BTreeMap<StateId, Arc<State>>);
-
-type InstanceJob = (Instance, Arc<Ready>, Job);
-
-fn jobs(run: &Run, job: impl Fn(&Instance) -> Option<(Arc<Ready>, Job)>) -> Jobs {
-    let job = |instance: Instance| job(&instance).map(|(ready, job)| (instance, ready, job));
-    match run {
-        Run::Nothing(_) => (None, None),
-        Run::Current(current) => (None, job(*current)),
-        Run::DryRun { tried, current } => (job(Instance { state: current.state, ..*tried }), job(*current)),
-        Run::Trial { trial, current, .. } => (job(*trial), job(*current)),
-    }
-}
+pub(super) type Running<'a> = (&'a BTreeMap<u64, Arc<Ready>>, &'a BTreeMap<StateId, Arc<State>>);
 
 // === impl Agent ===
 
@@ -308,12 +103,6 @@ impl Agent {
         let (mut begun, mut transformers): (BTreeSet<(Key, u64)>, Vec<Pending>) = Default::default();
         // All that a tenant deployed sees the same.
         let by_project = LazyCell::new(|| snapshot.resources.by_project());
-        let guests_of = |projects: &BTreeSet<String>| {
-            let found = projects.iter().filter_map(|project| by_project.get(project.as_str()));
-            let mut ranges: Vec<Range<u32>> = found.flatten().cloned().collect();
-            ranges.sort_unstable_by_key(|range| range.start);
-            ranges
-        };
         let mut views: HashMap<Arc<str>, View> = HashMap::new();
         for (key, run) in due {
             let Some(deployed) = self.tenants.deployed.get_mut(&key) else { continue };
@@ -330,7 +119,7 @@ impl Agent {
             let projects = Arc::clone(&deployed.projects);
             if deployed.converts() {
                 deployed.busy = true;
-                let view = View::of(&slot.resources, guests_of(&projects));
+                let view = View::of(&slot.resources, by_project.of(&projects));
                 let taken = slot.samples.iter().take(measured).filter(|samples| deployed.takes(&samples.meter.name));
                 let samples = taken.filter_map(|samples| samples.seen_by(&view)).collect();
                 let (number, resources) = (deployed.number, Arc::clone(&slot.resources));
@@ -340,7 +129,7 @@ impl Agent {
                 continue;
             }
             let deployed = &*deployed;
-            let view = || View::of(&snapshot.resources, guests_of(&projects));
+            let view = || View::of(&snapshot.resources, by_project.of(&projects));
             let view = views.entry(Arc::clone(&deployed.tenant)).or_insert_with(view);
             let job = |instance: &Instance| {
                 let ready = Arc::clone(deployed.ready.get(&instance.version)?);
@@ -376,68 +165,6 @@ impl Agent {
         self.begin_transformers();
     }
 
-    /// Has transformers in chains begin with what came to them there.
-    pub(in crate::agent) fn begin_chained(&mut self, slot: &Slot) {
-        for (key, portion) in self.sinks.take_held() {
-            let taken = entries(&portion.taken);
-            if !self.begin_in_chain(&key, portion, slot) {
-                self.tenants.lose(&key, taken);
-            }
-        }
-        for (key, samples) in std::mem::take(&mut self.tenants.lost).into_iter().filter(|(_, samples)| *samples > 0) {
-            self.tally.failed(&key.to_string().into(), NOT_RUNNING, samples);
-            self.sinks.lost(&key, samples);
-        }
-    }
-
-    /// Whether it begins; one that may not run, or is still at an earlier slot, does not.
-    fn begin_in_chain(&mut self, key: &Key, Portion { taken, passing }: Portion, slot: &Slot) -> bool {
-        let (Some(sink), Some(deployed)) = (self.sinks.sink_of(key).cloned(), self.tenants.deployed.get_mut(key))
-        else {
-            return false;
-        };
-        let run = deployed.deployment.plan(&self.tenants.rules, slot.at.wall);
-        if matches!(run, Run::Nothing(_)) || deployed.is_broken() {
-            return false;
-        }
-        if deployed.busy {
-            self.skip(key);
-            return false;
-        }
-        Arc::make_mut(&mut deployed.names).reserve(&self.names);
-        let chained = Chained { sink, taken: entries(&taken) };
-        // Each version has what is for it.
-        let samples = [taken, passing].concat();
-        let count = entries(&samples);
-        deployed.entries = count;
-        let Some(deployed) = self.tenants.deployed.get(key) else { return false };
-        let handed = Handed::of(deployed, samples, (slot.at, &slot.resources));
-        let jobs =
-            jobs(&run, |instance| self.convert(deployed, (&deployed.ready, &deployed.states), instance, &handed));
-        if jobs.0.is_none() && jobs.1.is_none() {
-            return false;
-        }
-        self.spawn(key.clone(), run, (slot.at, Arc::clone(&slot.resources)), count, jobs, Some(chained));
-        true
-    }
-
-    /// What tenants' transformers in chains are handed of what comes to them there.
-    pub(in crate::agent) fn shares(&self, resources: &Resources) -> Shares {
-        let share = |key: &Key| {
-            let deployed = self.tenants.deployed.get(key);
-            // A pollster measures, wherever it is named.
-            if deployed.is_some_and(Deployed::measures) {
-                return None;
-            }
-            let projects = self.config.tenants.projects_of(&key.tenant);
-            let guests = resources.guests_of(|project| projects.contains(project));
-            let meters = deployed.and_then(Deployed::meters).cloned();
-            let tried = deployed.and_then(Deployed::tried_meters).cloned();
-            Some((key.clone(), Share { guests, meters, tried }))
-        };
-        Shares::of(self.sinks.deployed().filter_map(share))
-    }
-
     /// Has transformers begin that wait for nobody any more.
     fn begin_transformers(&mut self) {
         let begins: Vec<Pending> = self.tenants.pending.extract_if(.., |pending| pending.waits.is_empty()).collect();
@@ -454,7 +181,7 @@ impl Agent {
     }
 
     /// What an instance of a transformer is called with.
-    fn convert(
+    pub(super) fn convert(
         &self,
         deployed: &Deployed,
         (ready, states): Running<'_>,
@@ -482,7 +209,7 @@ impl Agent {
     }
 
     /// Has a deployment run, in its tenant's turns.
-    fn spawn(
+    pub(super) fn spawn(
         &mut self,
         key: Key,
         run: Run,
@@ -542,7 +269,7 @@ impl Agent {
         self.tenants.room.insert(room).clone()
     }
 
-    fn skip(&mut self, key: &Key) {
+    pub(super) fn skip(&mut self, key: &Key) {
         if let Some(deployed) = self.tenants.deployed.get_mut(key) {
             deployed.skipped += 1;
             if deployed.skipped == 1 {
@@ -553,14 +280,20 @@ impl Agent {
     }
 
     /// Has what would remember more than there is room for come to nothing.
-    fn fit(&self, answers: &mut [Answer]) {
+    fn fit(&mut self, answers: &mut [Answer]) {
         // Most remember nothing new, and looking at what everybody remembers takes its time.
         let mut room = None;
         for answer in answers {
-            let found = self.tenants.deployed.get(&answer.key).filter(|deployed| deployed.number == answer.number);
-            if let Some(deployed) = found.filter(|deployed| answer.remembers(deployed)) {
-                let beside = || Room::beside(self.tenants.all(), self.config.spool.max_size.bytes());
-                answer.fit(room.get_or_insert_with(beside), deployed);
+            let is_there = |deployed: &&Deployed| deployed.number == answer.number && answer.remembers(deployed);
+            if self.tenants.deployed.get(&answer.key).filter(is_there).is_none() {
+                continue;
+            }
+            let room = match &mut room {
+                Some(room) => room,
+                none => none.insert(self.room()),
+            };
+            if let Some(deployed) = self.tenants.deployed.get(&answer.key) {
+                answer.fit(room, deployed);
             }
         }
     }

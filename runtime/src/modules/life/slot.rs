@@ -46,16 +46,16 @@ pub enum Idle {
 /// How a version did in a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It gave what it had for all that it was handed.
+    /// It gave what it had for all that it was handed, which may be nothing.
     Good,
-    /// It failed for some of what it was handed.
+    /// It failed for some of what it was handed, and gave or remembers something of the rest.
     Partly {
         /// For how many resources.
         failed: u32,
         /// Why, for the last of them.
         cause: Cause,
     },
-    /// It gave nothing.
+    /// It failed for all or some of what it was handed, and nothing came of any.
     Failed(Cause),
     /// It was not called: there is nothing that it could be handed.
     NotRun,
@@ -134,7 +134,7 @@ impl Run {
 // === impl Outcome ===
 
 impl Outcome {
-    /// Whether there is anything of it that counts.
+    /// Whether what it gave and remembers counts.
     pub fn landed(self) -> bool {
         matches!(self, Self::Good | Self::Partly { .. })
     }

@@ -24,7 +24,7 @@ pub(super) struct Standing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Failing {
-    /// How many; all of them is more than there can be.
+    /// How many; more than there can be if nothing came of any.
     pub resources: u32,
     pub cause: Cause,
 }

@@ -36,15 +36,15 @@ pub enum Error {
         source: io::Error,
     },
     /// There is no such module.
-    #[error("{} is missing: deploy the module of this digest once more, or remove its deployments", path(digest))]
+    #[error("{} is missing: put a backup of it back, or deploy the module of this digest once more", path(digest))]
     Missing {
         /// The module.
         digest: Digest,
     },
     /// The module's file holds something else.
     #[error(
-        "{} was changed: its content has the digest {found}; deploy the module of the digest {digest} once more, \
-         which replaces the file, and find out who or what changed it",
+        "{} was changed: its content has the digest {found}; put a backup of it back, or deploy the module of the \
+         digest {digest} once more, and find out who or what changed it",
         path(digest)
     )]
     Changed {
@@ -94,7 +94,7 @@ pub enum Error {
         why: String,
     },
     /// A deployment's file may name any module.
-    #[error("no module is removed while {file} cannot be read: make it readable or move it away, and restart")]
+    #[error("no module is removed while {file} cannot be read: make it readable or move it away, and send SIGHUP")]
     Unread {
         /// The file.
         file: String,

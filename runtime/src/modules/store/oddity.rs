@@ -12,15 +12,26 @@ pub enum Oddity {
     Damaged {
         /// The file, from the store's folder on.
         file: String,
+        /// The deployment.
+        key: Key,
         /// What is wrong with it.
         what: String,
         /// Whether it was set aside; otherwise it is where it was.
         set_aside: bool,
     },
+    /// A deployment's file was set aside before, and nobody mended it.
+    SetAside {
+        /// What the file was called.
+        file: String,
+        /// The deployment.
+        key: Key,
+    },
     /// A deployment's file cannot be read now. It is where it was.
     Unreadable {
         /// The file, from the store's folder on.
         file: String,
+        /// The deployment.
+        key: Key,
         /// What the operating system said.
         what: String,
     },
@@ -28,6 +39,8 @@ pub enum Oddity {
     Foreign {
         /// The file, from the store's folder on.
         file: String,
+        /// The deployment.
+        key: Key,
         /// How it is written.
         format: u64,
     },
@@ -64,32 +77,65 @@ pub enum Role {
 
 // === impl Oddity ===
 
-impl fmt::Display for Oddity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Oddity {
+    /// The deployment that is not there because of it.
+    pub fn lacks(&self) -> Option<&Key> {
         match self {
-            Self::Damaged { file, what, set_aside: true } => {
-                write!(f, "{file} cannot be used: {what}; it was renamed to {file}.damaged: deploy the module again")
+            Self::Damaged { key, .. }
+            | Self::SetAside { key, .. }
+            | Self::Unreadable { key, .. }
+            | Self::Foreign { key, .. } => Some(key),
+            Self::NoModule { .. } | Self::Stranger { .. } => None,
+        }
+    }
+
+    /// What is odd, without a full stop.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Damaged { file, key, what, set_aside } => {
+                let renamed = if *set_aside { format!(", and was renamed to {file}.damaged") } else { String::new() };
+                format!("{file} cannot be used{renamed}, so {key} does not run: {what}")
             }
-            Self::Damaged { file, what, set_aside: false } => {
-                write!(f, "{file} cannot be used: {what}; remove it and deploy the module again")
+            Self::SetAside { file, key } => {
+                format!("{file} could not be used and was renamed to {file}.damaged, so {key} does not run")
             }
-            Self::Unreadable { file, what } => {
-                write!(f, "{file} cannot be read: {what}; it is not run: make it readable and restart, or move it away")
+            Self::Unreadable { file, key, what } => format!("{file} cannot be read, so {key} does not run: {what}"),
+            Self::Foreign { file, key, format } => {
+                format!("{file} was written by a later wasmeter (format {format}), so {key} does not run")
             }
-            Self::Foreign { file, format } => write!(
-                f,
-                "{file} was written by a later wasmeter (format {format}); it is not run: run that wasmeter, or \
-                 move the file away"
-            ),
             Self::NoModule { key, version, what, role, .. } => {
                 let meaning = match role {
                     Role::Current => "it does not run",
                     Role::Trial => "its trial has ended",
                     Role::Kept => "it cannot be gone back to",
                 };
-                write!(f, "version {version} of {key} has no module, so {meaning}: {what}")
+                format!("version {version} of {key} has no module, so {meaning}: {what}")
             }
-            Self::Stranger { file } => write!(f, "{file} is no file of the store; it is left alone: move it away"),
+            Self::Stranger { file } => format!("{file} is no file of the store, and is left alone"),
         }
+    }
+
+    /// What to do.
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Damaged { file, key, set_aside: false, .. } => format!(
+                "Put a backup of {file} in its place and send SIGHUP to the daemon, or remove it and deploy {key} again"
+            ),
+            Self::Damaged { file, key, .. } | Self::SetAside { file, key } => format!(
+                "Put a backup of {file} back and send SIGHUP to the daemon, or deploy {key} again; then remove \
+                 {file}.damaged"
+            ),
+            Self::Unreadable { .. } => "Make it readable and send SIGHUP to the daemon, or move it away".to_owned(),
+            Self::Foreign { .. } => "Run that wasmeter, or move the file away".to_owned(),
+            Self::NoModule { .. } => "Send SIGHUP to the daemon once that is mended".to_owned(),
+            Self::Stranger { .. } => "Move it away".to_owned(),
+        }
+    }
+}
+
+/// Both, with one full stop between them.
+impl fmt::Display for Oddity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}. {}", self.message(), self.remedy())
     }
 }

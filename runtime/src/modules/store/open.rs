@@ -24,26 +24,40 @@ impl<S: Storage> Store<S> {
             unread: None,
             _lock: lock,
         };
-        let mut oddities = Vec::new();
-        let ours = |name: &str| names::as_deployment(name).is_some();
-        for name in store.tidy(Shelf::Deployments, ours, &mut oddities)? {
-            store.take_up(&name, &mut oddities);
-        }
-        // What was found to be there may be what a crash left behind that was not durable yet.
-        store.storage.sync(Shelf::Deployments).map_err(Error::io(Step::Sync, Shelf::Deployments, ""))?;
-        store.tidy(Shelf::Modules, |name| names::as_module(name).is_some(), &mut oddities)?;
-        store.check_modules(&mut oddities);
+        let (_, oddities) = store.take_up()?;
         Ok((store, oddities))
+    }
+
+    /// Takes up what is there and not known yet, such as a file that somebody mended. What is known already goes on as
+    /// it is here, whatever its file says.
+    pub fn take_up(&mut self) -> Result<(Vec<Deployment>, Vec<Oddity>), Error> {
+        let list = |shelf| self.storage.list(shelf, FILES).map_err(Error::io(Step::List, shelf, ""));
+        let (deployments, modules) = (list(Shelf::Deployments)?, list(Shelf::Modules)?);
+        // What is found to be there may be what a crash left behind that was not durable yet.
+        self.storage.sync(Shelf::Deployments).map_err(Error::io(Step::Sync, Shelf::Deployments, ""))?;
+        self.closed.clear();
+        self.unread = None;
+        let (mut found, mut oddities) = (Vec::new(), Vec::new());
+        let ours = |name: &str| names::as_deployment(name).is_some();
+        for name in self.tidy(Shelf::Deployments, deployments, ours, &mut oddities) {
+            let new = names::as_deployment(&name);
+            let new = new.filter(|key| !self.deployments.contains_key(key) && !self.unsettled.contains(key));
+            found.extend(new.and_then(|key| self.take_up_one(key, &name, &mut oddities)));
+        }
+        oddities.retain(|oddity| !matches!(oddity, Oddity::SetAside { key, .. } if self.deployments.contains_key(key)));
+        self.tidy(Shelf::Modules, modules, |name| names::as_module(name).is_some(), &mut oddities);
+        let found = found.into_iter().filter_map(|key| self.check_modules(&key, &mut oddities)).collect();
+        Ok((found, oddities))
     }
 
     /// Names of files that are ours. Files that were never written to their end are removed.
     fn tidy(
         &mut self,
         shelf: Shelf,
+        mut names: Vec<String>,
         ours: impl Fn(&str) -> bool,
         oddities: &mut Vec<Oddity>,
-    ) -> Result<Vec<String>, Error> {
-        let mut names = self.storage.list(shelf, FILES).map_err(Error::io(Step::List, shelf, ""))?;
+    ) -> Vec<String> {
         names.sort_unstable();
         let mut found = Vec::new();
         for name in names {
@@ -51,13 +65,15 @@ impl<S: Storage> Store<S> {
                 found.push(name);
             } else if names::as_new(&name).is_some_and(&ours) && self.storage.remove(shelf, &name).is_ok() {
                 // It was never written to its end, or never took its place.
-            } else if names::as_damaged(&name).is_some_and(&ours) {
+            } else if let Some(set_aside) = names::as_damaged(&name).filter(|name| ours(name)) {
                 self.mention(shelf, &name);
+                let key = names::as_deployment(set_aside);
+                oddities.extend(key.map(|key| Oddity::SetAside { file: file(shelf, set_aside), key }));
             } else {
                 oddities.push(Oddity::Stranger { file: file(shelf, &name) });
             }
         }
-        Ok(found)
+        found
     }
 
     /// Keeps the modules that a file names which was set aside: whoever mends it will want them.
@@ -69,71 +85,85 @@ impl<S: Storage> Store<S> {
         }
     }
 
-    fn take_up(&mut self, name: &str, oddities: &mut Vec<Oddity>) {
-        let Some(key) = names::as_deployment(name) else { return };
-        let shelf = Shelf::Deployments;
-        let place = file(shelf, name);
-        let damage = match self.storage.read(shelf, name, RECORD_BYTES) {
-            Ok(bytes) => {
-                let damage = match record::decode(&bytes) {
-                    Found::Deployment(deployment) if deployment.key == key => {
-                        self.deployments.insert(key, *deployment);
-                        return;
-                    }
-                    Found::Deployment(deployment) => Some(format!("it is the deployment {}", deployment.key)),
-                    Found::Damaged(what) => Some(what),
-                    Found::Foreign(format) => {
-                        let oddity = Oddity::Foreign { file: place.clone(), format };
-                        self.closed.insert(key, oddity.to_string());
-                        oddities.push(oddity);
-                        None
-                    }
-                };
-                self.mentioned.extend(record::mentioned(&bytes));
-                damage
+    /// The deployment that was found, unless its file cannot be used.
+    fn take_up_one(&mut self, key: Key, name: &str, oddities: &mut Vec<Oddity>) -> Option<Key> {
+        let (found, mentioned) = look_at(&self.storage, name, &key);
+        self.mentioned.extend(mentioned);
+        let mut oddity = match found {
+            Ok(deployment) => {
+                self.deployments.insert(key.clone(), *deployment);
+                return Some(key);
             }
-            Err(error) if error.kind() == ErrorKind::InvalidData => Some(error.to_string()),
-            Err(error) => {
-                let oddity = Oddity::Unreadable { file: place.clone(), what: error.to_string() };
-                self.closed.insert(key, oddity.to_string());
-                oddities.push(oddity);
-                self.unread = Some(place.clone());
-                None
-            }
+            Err(oddity) => oddity,
         };
-        if let Some(what) = damage {
-            let set_aside = self.storage.rename(shelf, name, &names::damaged(name)).is_ok();
-            oddities.push(Oddity::Damaged { file: place, what, set_aside });
+        match &mut oddity {
+            Oddity::Damaged { set_aside, .. } => {
+                *set_aside = self.storage.rename(Shelf::Deployments, name, &names::damaged(name)).is_ok();
+            }
+            oddity => {
+                if let Oddity::Unreadable { file, .. } = oddity {
+                    self.unread = Some(file.clone());
+                }
+                self.closed.insert(key, oddity.to_string());
+            }
         }
+        oddities.push(oddity);
+        None
     }
 
-    /// Which modules are whole. A deployment whose module is not is kept as it is, and not served.
-    fn check_modules(&mut self, oddities: &mut Vec<Oddity>) {
-        let mut checked: BTreeMap<Digest, Option<String>> = BTreeMap::new();
-        for deployment in self.deployments.values_mut() {
-            for version in &deployment.versions {
-                let checked = checked.entry(version.digest);
-                let what =
-                    checked.or_insert_with(|| Some(read_module(&self.storage, &version.digest).err()?.with_cause()));
-                let Some(what) = what.clone() else {
-                    self.whole.insert(version.digest);
-                    continue;
-                };
-                let role = match version.number {
-                    number if number == deployment.life.current().version => Role::Current,
-                    number if deployment.on_trial().is_some_and(|trial| trial.number == number) => Role::Trial,
-                    _ => Role::Kept,
-                };
-                let (key, version, digest) = (deployment.key.clone(), version.number, version.digest);
-                oddities.push(Oddity::NoModule { key, version, digest, what, role });
+    /// Which modules of a deployment are whole. One whose module is not is kept as it is, and not served.
+    fn check_modules(&mut self, key: &Key, oddities: &mut Vec<Oddity>) -> Option<Deployment> {
+        let deployment = self.deployments.get_mut(key)?;
+        for version in &deployment.versions {
+            if self.whole.contains(&version.digest) {
+                continue;
             }
-            // What is current can run without it.
-            let lost = |version: &Arc<Version>| !self.whole.contains(&version.digest);
-            if deployment.on_trial().is_some_and(lost)
-                && let Ok((without, _)) = deployment.rolled_back()
-            {
-                *deployment = without;
-            }
+            let Err(error) = read_module(&self.storage, &version.digest) else {
+                self.whole.insert(version.digest);
+                continue;
+            };
+            let role = match version.number {
+                number if number == deployment.life.current().version => Role::Current,
+                number if deployment.on_trial().is_some_and(|trial| trial.number == number) => Role::Trial,
+                _ => Role::Kept,
+            };
+            let (key, version, digest) = (deployment.key.clone(), version.number, version.digest);
+            oddities.push(Oddity::NoModule { key, version, digest, what: error.with_cause(), role });
         }
+        // What is current can run without it.
+        let lost = |version: &Arc<Version>| !self.whole.contains(&version.digest);
+        if deployment.on_trial().is_some_and(lost)
+            && let Ok((without, _)) = deployment.rolled_back()
+        {
+            *deployment = without;
+        }
+        Some(deployment.clone())
     }
+}
+
+/// What a deployment's file is, and the modules that it names if it cannot be used.
+pub(super) fn look_at<S: Storage>(
+    storage: &S,
+    name: &str,
+    key: &Key,
+) -> (Result<Box<Deployment>, Oddity>, BTreeSet<Digest>) {
+    let file = file(Shelf::Deployments, name);
+    let damaged = |what| Oddity::Damaged { file: file.clone(), key: key.clone(), what, set_aside: false };
+    let bytes = match storage.read(Shelf::Deployments, name, RECORD_BYTES) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            return (Err(damaged(error.to_string())), BTreeSet::new());
+        }
+        Err(error) => {
+            let oddity = Oddity::Unreadable { file, key: key.clone(), what: error.to_string() };
+            return (Err(oddity), BTreeSet::new());
+        }
+    };
+    let oddity = match record::decode(&bytes) {
+        Found::Deployment(deployment) if deployment.key == *key => return (Ok(deployment), BTreeSet::new()),
+        Found::Deployment(deployment) => damaged(format!("it is the deployment {}", deployment.key)),
+        Found::Damaged(what) => damaged(what),
+        Found::Foreign(format) => Oddity::Foreign { file, key: key.clone(), format },
+    };
+    (Err(oddity), record::mentioned(&bytes))
 }

@@ -40,15 +40,20 @@ impl Drop for Lock {
 impl Folder {
     /// This folder. Its shelves are made if they are not there.
     pub fn new(dir: Dir) -> Result<Self, Error> {
-        let shelf = |shelf: Shelf| {
-            let made = match dir.create_dir_with(shelf.folder(), DirBuilder::new().mode(FOLDER_MODE)) {
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-                made => made,
-            };
-            made.and_then(|()| dir.open_dir(shelf.folder())).map_err(Error::io(Step::Make, shelf, ""))
-        };
-        let (modules, deployments) = (shelf(Shelf::Modules)?, shelf(Shelf::Deployments)?);
+        for shelf in [Shelf::Modules, Shelf::Deployments] {
+            match dir.create_dir_with(shelf.folder(), DirBuilder::new().mode(FOLDER_MODE)) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                made => made.map_err(Error::io(Step::Make, shelf, ""))?,
+            }
+        }
         dir.open(".").and_then(|dir| dir.sync_all()).map_err(Error::io(Step::Make, Shelf::Deployments, ""))?;
+        Self::existing(dir)
+    }
+
+    /// This folder, which has its shelves.
+    pub fn existing(dir: Dir) -> Result<Self, Error> {
+        let shelf = |shelf: Shelf| dir.open_dir(shelf.folder()).map_err(Error::io(Step::Make, shelf, ""));
+        let (modules, deployments) = (shelf(Shelf::Modules)?, shelf(Shelf::Deployments)?);
         Ok(Self { dir, modules, deployments })
     }
 

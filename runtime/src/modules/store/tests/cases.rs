@@ -48,7 +48,7 @@ fn what_was_deployed_is_there_after_a_restart() {
     assert!(matches!(store.remove(&key("acme", "two")), Err(Error::NoDeployment(_))));
     drop(store);
 
-    let store = open(folder.path());
+    let mut store = open(folder.path());
     // With secrets, which are equal although nobody sees them.
     assert_eq!(store.get(&one.key), Some(&one_on_trial));
     assert_eq!(store.deployments().count(), 2);
@@ -79,14 +79,14 @@ fn modules_are_stored_once_and_mended() {
     assert_eq!(
         error,
         format!(
-            "modules/{digest}.wasm was changed: its content has the digest {found}; deploy the module of the digest \
-             {digest} once more, which replaces the file, and find out who or what changed it"
+            "modules/{digest}.wasm was changed: its content has the digest {found}; put a backup of it back, or deploy the \
+             module of the digest {digest} once more, and find out who or what changed it"
         )
     );
     assert_eq!(store.put(b"x").unwrap().stored, Stored::Mended);
     assert_eq!(store.read(&digest).unwrap(), b"x");
     let missing = store.read(&found).unwrap_err().to_string();
-    let remedy = "deploy the module of this digest once more, or remove its deployments";
+    let remedy = "put a backup of it back, or deploy the module of this digest once more";
     assert_eq!(missing, format!("modules/{found}.wasm is missing: {remedy}"));
     let large = store.put(&vec![0; (16 << 20) + 1]).unwrap_err().to_string();
     let remedy = "make it smaller, or deploy two";

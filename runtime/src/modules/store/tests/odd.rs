@@ -84,25 +84,66 @@ fn a_damaged_deployment_is_set_aside_and_disturbs_no_other() {
     assert_eq!(
         texts(&oddities),
         [
-            "deployments/acme@one.json cannot be used: it is not what was written; it was renamed to \
-             deployments/acme@one.json.damaged: deploy the module again",
-            "deployments/acme@three.json cannot be used: it is the deployment acme/two; it was renamed to \
-             deployments/acme@three.json.damaged: deploy the module again",
+            "deployments/acme@one.json cannot be used, and was renamed to deployments/acme@one.json.damaged, so acme/one \
+             does not run: it is not what was written. Put a backup of deployments/acme@one.json back and send SIGHUP to \
+             the daemon, or deploy acme/one again; then remove deployments/acme@one.json.damaged",
+            "deployments/acme@three.json cannot be used, and was renamed to deployments/acme@three.json.damaged, so \
+             acme/three does not run: it is the deployment acme/two. Put a backup of deployments/acme@three.json back and \
+             send SIGHUP to the daemon, or deploy acme/three again; then remove deployments/acme@three.json.damaged",
         ]
     );
     assert!(store.deployments().eq([&two]));
     // Whoever mends the file finds the module, also after a restart. Nothing told of the third.
     assert_eq!(store.collect().unwrap().modules, 1);
     drop(store);
-    let mut store = open(folder.path());
+    let (mut store, oddities) = Store::open(dir(folder.path())).unwrap();
+    assert_eq!(
+        texts(&oddities)[0],
+        "deployments/acme@one.json could not be used and was renamed to deployments/acme@one.json.damaged, so acme/one \
+         does not run. Put a backup of deployments/acme@one.json back and send SIGHUP to the daemon, or deploy acme/one \
+         again; then remove deployments/acme@one.json.damaged"
+    );
     assert_eq!(store.collect().unwrap().modules, 0);
     assert!(matches!(store.read(&three.versions[0].digest), Err(Error::Missing { .. })));
-    drop(store);
-    fs::remove_file(files.join("acme@one.json.damaged")).unwrap();
+    // It is taken up once somebody put it back, and what is known already goes on as it is.
     fs::write(files.join("acme@one.json"), whole).unwrap();
-    let store = open(folder.path());
-    assert!(store.serves(store.get(&one.key).unwrap()));
+    fs::write(files.join("acme@two.json"), "else").unwrap();
+    let (found, oddities) = store.take_up().unwrap();
+    assert_eq!(found, std::slice::from_ref(&one));
+    let lacks: Vec<&Key> = oddities.iter().filter_map(Oddity::lacks).collect();
+    assert_eq!((lacks, oddities.len()), (vec![&three.key], 1), "{oddities:?}");
+    assert!(store.serves(store.get(&one.key).unwrap()) && store.get(&two.key) == Some(&two));
+    assert_eq!(store.take_up().unwrap().0, []);
 }
+
+/// Whoever looks beside the one who uses it.
+#[test]
+fn a_look_sees_what_is_there_and_changes_nothing() {
+    let folder = TempDir::new().unwrap();
+    assert!(Survey::at(&folder.path().join("nowhere")).unwrap().is_none());
+    assert!(Survey::at(folder.path()).unwrap().is_none(), "it is no store yet");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    let mut store = open(folder.path());
+    let one = deploy(&mut store, key("acme", "one"), b"one");
+    let damaged = deploy(&mut store, key("acme", "two"), b"two").key;
+    let files = folder.path().join("deployments");
+    fs::write(files.join("acme@two.json"), "else").unwrap();
+    fs::write(files.join("acme@three.json.new"), "{").unwrap();
+    fs::write(files.join("acme@four.json.damaged"), "{").unwrap();
+    let survey = Survey::at(folder.path()).unwrap().unwrap();
+    assert_eq!(survey.deployments, std::slice::from_ref(&one));
+    let lacks: Vec<&Key> = survey.oddities.iter().filter_map(Oddity::lacks).collect();
+    assert_eq!((lacks, survey.oddities.len()), (vec![&key("acme", "four"), &damaged], 2), "{:?}", survey.oddities);
+    assert_eq!(survey.read(&Digest::of(b"one")).unwrap(), b"one");
+    assert_eq!(fs::read_dir(&files).unwrap().count(), 4, "all are where they were");
+    assert!(survey.is_still(&one));
+    store.save(&one.paused(1, "me").0).unwrap();
+    assert!(!survey.is_still(&one));
+    store.remove(&one.key).unwrap();
+    assert!(!survey.is_still(&one));
+}
+
+const MENDED: &str = "Send SIGHUP to the daemon once that is mended";
 
 #[test]
 fn a_deployment_without_its_module_waits_for_it() {
@@ -125,9 +166,9 @@ fn a_deployment_without_its_module_waits_for_it() {
     assert_eq!(
         texts(&oddities),
         [
-            format!("version 1 of acme/lost has no module, so it does not run: {gone}"),
-            format!("version 2 of acme/tried has no module, so its trial has ended: {gone}"),
-            format!("version 1 of acme/with-history has no module, so it cannot be gone back to: {changed}"),
+            format!("version 1 of acme/lost has no module, so it does not run: {gone}. {MENDED}"),
+            format!("version 2 of acme/tried has no module, so its trial has ended: {gone}. {MENDED}"),
+            format!("version 1 of acme/with-history has no module, so it cannot be gone back to: {changed}. {MENDED}"),
         ]
     );
     let serves = |store: &Store, key: &Key| store.serves(store.get(key).unwrap());
@@ -139,7 +180,8 @@ fn a_deployment_without_its_module_waits_for_it() {
     store.save(&store.get(&lost).unwrap().paused(1, "me").0).unwrap();
     // Nothing more is needed than the module.
     assert_eq!(store.put(b"lost").unwrap().stored, Stored::New);
-    assert_eq!(store.put(b"changed").unwrap().stored, Stored::Mended);
+    fs::write(module(b"changed"), "changed").unwrap();
+    assert_eq!(store.read(&Digest::of(b"changed")).unwrap(), b"changed");
     assert!(serves(&store, &lost));
     store.save(&back).unwrap();
 }
@@ -156,7 +198,7 @@ fn what_a_later_version_wrote_is_left_alone() {
     fs::write(&file, &later).unwrap();
 
     let (mut store, oddities) = Store::open(dir(folder.path())).unwrap();
-    let text = "deployments/acme@one.json was written by a later wasmeter (format 2); it is not run: run that \
+    let text = "deployments/acme@one.json was written by a later wasmeter (format 2), so acme/one does not run. Run that \
                 wasmeter, or move the file away";
     assert_eq!(texts(&oddities), [text]);
     let _held = store.put(b"one").unwrap();
@@ -186,7 +228,7 @@ fn what_is_no_file_of_ours_is_left_alone() {
     fs::write(modules.join(format!("{}.wasm.new", Digest::of(b"two"))), "tw").unwrap();
     let (mut store, oddities) = Store::open(dir(folder.path())).unwrap();
     let mut strangers = texts(&oddities);
-    assert!(strangers.iter().all(|text| text.ends_with("is no file of the store; it is left alone: move it away")));
+    assert!(strangers.iter().all(|text| text.ends_with("is no file of the store, and is left alone. Move it away")));
     strangers.iter_mut().for_each(|text| text.truncate(text.find(' ').unwrap()));
     assert_eq!(
         strangers,
@@ -242,5 +284,10 @@ fn links_pipes_and_folders_are_no_files() {
     drop(store);
     fs::remove_file(deployments.join("acme@link.json")).unwrap();
     fs::remove_dir(deployments.join("acme@folder.json.new")).unwrap();
-    assert_eq!(open(folder.path()).collect().unwrap().modules, 1);
+    assert_eq!(store_of(folder.path()).collect().unwrap().modules, 1);
+}
+
+/// The store of a folder in which something may be odd.
+fn store_of(folder: &std::path::Path) -> Store {
+    Store::open(dir(folder)).unwrap().0
 }

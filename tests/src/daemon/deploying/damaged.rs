@@ -1,0 +1,107 @@
+//! Files of the store that were damaged while the daemon was down: what is said, and that nothing but mending them is
+//! needed.
+
+use rustix::process::Signal;
+use serde_json::json;
+use wasmeter::digest::Digest;
+
+use super::{deploy, probe};
+use crate::daemon::tenants::{Cloud, said};
+use crate::support::hostile;
+use crate::support::program::until;
+
+/// Two deployments, whose daemon has ended.
+fn deployed() -> Cloud {
+    let cloud = Cloud::new("");
+    let daemon = cloud.folder.start("run");
+    cloud.slots(1);
+    deploy(&cloud, "one", json!({}), &probe());
+    deploy(&cloud, "two", json!({}), &hostile());
+    cloud.slots(2);
+    daemon.end();
+    cloud.folder.run("check").is(0).says("acme/one acme/two").says("ready to run\n");
+    cloud
+}
+
+/// Waits for slots of the first one.
+fn measured(cloud: &Cloud) {
+    let slots = || cloud.measured("acme/one", "probe.up").len();
+    let before = slots();
+    until("it to run again", || (slots() >= before + 2).then_some(()));
+}
+
+#[test]
+fn a_file_that_was_damaged_is_named_and_taken_up_when_it_is_back() {
+    let cloud = deployed();
+    let file = "deployed/deployments/acme@one.json";
+    let backup = cloud.folder.read(file);
+    let cut = &backup[..backup.len() - 9];
+    cloud.folder.write(file, cut);
+    // A look moves nothing.
+    let words = "deployments/acme@one.json cannot be used";
+    cloud.folder.run("check").is(64).says(words).says("Put a backup of deployments/acme@one.json").says("acme/two");
+    assert_eq!(cloud.folder.read(file), cut);
+
+    let daemon = cloud.folder.start("run");
+    said(&daemon, words);
+    cloud.slots(2);
+    let trouble = "acme/one is not deployed any more: in ";
+    cloud.folder.run("status").is(0).says(trouble).says("deployments/acme@one.json.damaged");
+    cloud.folder.run("module list --deployed").is(0).says("acme/two  ");
+    // Beside the daemon, too.
+    cloud.folder.run("check").is(0).says("so acme/one does not run").says("ready to run, with warnings");
+    cloud.folder.write(file, &backup);
+    daemon.signal(Signal::HUP);
+    said(&daemon, "A deployment is in the store again, and goes on");
+    measured(&cloud);
+    let status = cloud.folder.run("status").is(0);
+    assert!(!status.stdout.contains(trouble), "{}", status.stdout);
+    cloud.folder.run("module show acme/one").is(0).says("acme/one runs version 1");
+    // It is as it would have been, also to the next daemon.
+    daemon.end();
+    let daemon = cloud.folder.start("run");
+    measured(&cloud);
+    daemon.end();
+    cloud.has_every_slot("acme/two", "hostile.time", &cloud.guests_of(0..2));
+}
+
+#[test]
+fn a_module_that_was_damaged_is_named_and_runs_when_it_is_back() {
+    let cloud = deployed();
+    let file = format!("deployed/modules/{}.wasm", Digest::of(&probe()));
+    cloud.folder.write(&file, "else");
+    let check = || {
+        let ran = cloud.folder.run("check").is(64);
+        ran.says("acme@one.json: error: acme/one does not run: modules/").says("`wasmeter module remove acme/one`")
+    };
+    check();
+    let daemon = cloud.folder.start("run");
+    said(&daemon, "version 1 of acme/one has no module, so it does not run: modules/");
+    cloud.slots(2);
+    cloud.folder.run("status").is(0).says("acme/one cannot run: modules/").says("put a backup of it back");
+    cloud.folder.run("module show acme/one").is(0).says("put a backup of it back");
+    check();
+    cloud.folder.write(&file, probe());
+    daemon.signal(Signal::HUP);
+    measured(&cloud);
+    daemon.end();
+    cloud.has_every_slot("acme/two", "hostile.time", &cloud.guests_of(0..2));
+}
+
+/// What was ordered is held against today's rules, whether a daemon runs or not.
+#[test]
+fn check_says_what_would_not_run_by_other_rules() {
+    let cloud = deployed();
+    let daemon = cloud.folder.start("run");
+    let config = cloud.folder.read("wasmeter.yaml");
+    for (rules, code, words) in [
+        (config.replace("acme: {", "acme: {signatures: required, "), 64, "error: acme/one does not run: "),
+        (config.replace("acme: {", "other: {"), 0, "warning: acme is no tenant of the configuration"),
+        (format!("{config}\nbudget: {{node: 0.6%, tenant: 0.6%}}\n"), 0, "warning: acme/two has no fuel for sure: "),
+        (format!("{config}\nbudget: {{shortest_interval: 9}}\n"), 64, "acme/one does not run: it runs every 1 s"),
+    ] {
+        cloud.folder.write("wasmeter.yaml", rules);
+        cloud.folder.run("check").is(code).says(words).says("deployed/deployments/acme@");
+    }
+    daemon.end();
+}
