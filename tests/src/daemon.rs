@@ -8,7 +8,7 @@ mod failing;
 mod outputs;
 mod pipelines;
 mod reloading;
-mod requests;
+pub mod requests;
 mod resources;
 mod restarting;
 mod service;

@@ -98,8 +98,11 @@ pub fn parting() -> &'static str {
 }
 
 /// The pollsters that are examples, by their folders.
-pub const EXAMPLES: [(&str, &str); 2] =
-    [("guest-pressure", env!("GUEST_PRESSURE_WASM")), ("idle-guest", env!("IDLE_GUEST_WASM"))];
+pub const EXAMPLES: [(&str, &str); 3] = [
+    ("guest-pressure", env!("GUEST_PRESSURE_WASM")),
+    ("idle-guest", env!("IDLE_GUEST_WASM")),
+    ("http-exporter", env!("HTTP_EXPORTER_WASM")),
+];
 
 /// Loads and configures.
 pub async fn module(bytes: &[u8], config: &str, limits: Limits) -> Result<Module, Failure> {

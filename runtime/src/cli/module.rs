@@ -4,11 +4,13 @@ pub mod alone;
 mod amount;
 pub mod bench;
 pub mod build;
+mod candidate;
 pub mod cargo;
 pub mod deploy;
 pub mod diff;
 mod facts;
 pub mod given;
+pub mod grants;
 pub mod inspect;
 pub mod list;
 pub mod logs;
@@ -26,13 +28,16 @@ pub mod written;
 
 use std::path::{Path, PathBuf};
 
+use self::candidate::{Candidate, Draft, Unfit};
+use self::grants::Granting;
 use super::setup::{self, Threads, Where};
 use super::{Exit, print};
-use crate::agent::OPERATOR;
 use crate::config::Config;
 use crate::config::daemon::CallLimits;
 use crate::modules;
-use crate::sandbox::{Cause, Failure, Granted, Limits, Module as Loaded, Sandbox, World};
+use crate::modules::deploying::written::Written;
+use crate::modules::deployment::Grants;
+use crate::sandbox::{Failure, Limits, Module as Loaded, Sandbox, World};
 
 /// Make modules, look at them, try them out, and have them run for tenants.
 #[derive(Debug, clap::Subcommand)]
@@ -95,23 +100,41 @@ impl Module {
     }
 }
 
-/// Which module, and how it is configured.
+/// What a module is told, and what it may do.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Terms {
+    /// Configuration that is handed to the module, as text.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    module_config: String,
+    #[command(flatten)]
+    granting: Granting,
+}
+
+/// Which module, and on which terms.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Which {
     /// A .wasm file, or the name of a built-in module.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Configuration that is handed to the module, as text.
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    module_config: String,
+    #[command(flatten)]
+    terms: Terms,
+}
+
+// === impl Terms ===
+
+impl Terms {
+    /// To be told this, and to do nothing that has to be granted.
+    pub fn told(module_config: &str) -> Self {
+        Self { module_config: module_config.to_owned(), ..Self::default() }
+    }
 }
 
 // === impl Which ===
 
 impl Which {
-    /// A file, and what the module is told.
-    pub fn file(file: &Path, module_config: &str) -> Self {
-        Self { file: file.to_owned(), module_config: module_config.to_owned() }
+    /// A file, on these terms.
+    pub fn file(file: &Path, terms: &Terms) -> Self {
+        Self { file: file.to_owned(), terms: terms.clone() }
     }
 
     fn name(&self) -> String {
@@ -127,29 +150,32 @@ impl Which {
     }
 
     /// Loads it and asks it to describe itself, or says why it is not used.
-    fn load(&self, sandbox: &Sandbox, config: &Config, threads: &Threads) -> Result<Loaded, Exit> {
-        let loaded = self.try_load(sandbox, config.sandbox.limits, threads);
-        loaded.map_err(|failure| refused(&self.file, &failure))
+    fn load(&self, sandbox: &Sandbox, config: &Config, threads: &Threads) -> Result<Candidate, Exit> {
+        let grants = self.terms.granting.all()?;
+        let candidate = threads.time.block_on(self.try_load(sandbox, config.sandbox.limits, grants));
+        candidate.map_err(|unfit| unfit.say(self.file.display()))
     }
 
-    fn try_load(&self, sandbox: &Sandbox, limits: CallLimits, threads: &Threads) -> Result<Loaded, Failure> {
-        let bytes = self.bytes()?;
-        threads.time.block_on(async {
-            let code = sandbox.load(&bytes).await?;
-            let (config, granted) = (self.module_config.clone(), Granted::to_try_out());
-            sandbox.configure_of((OPERATOR, &self.name()), code, config, Limits::from(limits), granted).await
-        })
+    async fn try_load(
+        &self,
+        sandbox: &Sandbox,
+        limits: CallLimits,
+        grants: Option<Grants>,
+    ) -> Result<Candidate, Unfit> {
+        let code = sandbox.load(&self.bytes()?).await?;
+        let (name, config) = (self.name(), self.terms.module_config.clone());
+        let draft = Draft { sandbox, name: &name, code, config, limits: Limits::from(limits) };
+        match grants {
+            Some(grants) => draft.granted(&sandbox.requests, &grants, Written::Order).await,
+            None => draft.that_may_ask_nobody().await,
+        }
     }
 }
 
-/// Says why a module is not used.
-fn refused(file: &Path, failure: &Failure) -> Exit {
-    if failure.cause == Cause::Unreadable {
-        print::error(failure);
-        return Exit::Usage;
-    }
-    print::error(format_args!("{} was refused: {failure}", file.display()));
-    Exit::Module
+/// Says what is wrong with the command line.
+fn usage(why: impl std::fmt::Display) -> Exit {
+    print::error(why);
+    Exit::Usage
 }
 
 /// A configuration, read once, and the sandbox that it wants.

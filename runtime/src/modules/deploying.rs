@@ -20,7 +20,7 @@ use super::{granting, read};
 use crate::config::daemon::{CallLimits, DeploymentFile, Tenants};
 use crate::config::polling::Source;
 use crate::config::{Config, Glob, MeterFilter, Problems, Secret};
-use crate::contract::{Description, Meter, PACKAGE};
+use crate::contract::{Description, Meter};
 use crate::digest::Digest;
 use crate::files;
 use crate::sandbox::module::Code;
@@ -256,27 +256,16 @@ impl Loader {
         let text = version.config.expose().to_owned();
         let limits = Limits::from(version.limits.over(self.limits));
         let asking = code.manifest.asks().then_some(limits.memory as u64);
-        let written = Written::of(&version);
-        if asking.is_some() && version.grants.http.is_empty() {
-            let remedy = format!("{} grants it", written.entry("grants.http", "GET https://HOST:PORT/PATH"));
-            let message = format!("it imports {PACKAGE}/http, which was not granted");
-            return Err(Refused { fault: Fault::Module, ..Refused::new("grants.http", message, remedy) });
-        }
-        let granted = granting::granted(&self.sandbox, &key, &version, asking)?;
+        let (grants, written) = (&version.grants, Written::of(&version));
+        let granted = granting::granted(&self.sandbox.requests, &key.to_string(), grants, written, asking)?;
         let module = self.sandbox.configure_of((tenant, name), code, text, limits, granted);
         let module = module.await.map_err(Refused::failed)?;
-        let names = Names::granted(Arc::clone(&self.reserved), &version.grants.names);
         let gives = if module.code.manifest.world == World::Transformer {
             self.gives(&module, &source).await?
         } else {
             module.description.meters.clone()
         };
-        for meter in &gives {
-            let allowed = names.allow(&meter.name);
-            allowed.map_err(|message| {
-                Refused::new("grants.names", message, remedy_of_name(written, &version, &meter.name))
-            })?;
-        }
+        granting::names(&self.reserved, grants, written, &gives)?;
         if module.code.manifest.world != World::Transformer {
             wanted(&module, &source)?;
         }
@@ -303,19 +292,6 @@ fn whose(tenants: &Tenants, key: &Key) -> Result<(), Refused> {
     let Some(owner) = tenants.owner_of(&key.tenant) else { return Ok(()) };
     let message = format!("{} is a project of the tenant {owner}, whose rules hold for it", key.tenant);
     Err(Refused::new("tenant", message, format!("Write the tenant {owner}")))
-}
-
-/// What to do about a meter that a deployment may not give. A name of the operator's is nobody else's, granted or not.
-fn remedy_of_name(written: Written, version: &Version, name: &str) -> String {
-    match name.split_once('.') {
-        Some((word, _)) if !version.grants.names.iter().any(|granted| name.starts_with(granted)) => {
-            format!(
-                "Grant it, such as by {}, or have the module choose other names",
-                written.entry("grants.names", format!("{word}."))
-            )
-        }
-        _ => "Have the module choose other names".to_owned(),
-    }
 }
 
 /// Whether anything that a pollster gives is wanted. What it declares in a slot is not known before.
@@ -378,6 +354,12 @@ impl Ready {
 // === impl Refused ===
 
 impl Refused {
+    /// What is wrong, where it is written, and what to do.
+    pub fn words(&self, written: Written) -> String {
+        let key = written.key(self.key).map(|key| format!("{key}: ")).unwrap_or_default();
+        format!("{key}{}. {}", self.message, self.remedy)
+    }
+
     pub(super) fn new(key: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
         let fault = match key {
             "file" | "signature" | "grants.names" | "grants.groups" => Fault::Module,

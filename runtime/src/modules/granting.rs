@@ -2,18 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::deploying::Refused;
 use super::deploying::written::Written;
-use super::deployment::{Grants, Key, RequestLimits, SecretSource, Version};
+use super::deploying::{Fault, Refused};
+use super::deployment::{Grants, RequestLimits, SecretSource};
 use crate::config::Secret;
+use crate::contract::{Meter, PACKAGE};
 use crate::files;
-use crate::sandbox::Sandbox;
+use crate::sandbox::Names;
 use crate::sandbox::granted::{Access, Granted};
 use crate::sandbox::host::http::secrets::Granted as GrantedSecret;
 use crate::sandbox::host::http::url::{Origin, Scheme};
-use crate::sandbox::host::http::{AddressGrant, Grant, Limits, Permissions, Secrets};
+use crate::sandbox::host::http::{AddressGrant, Grant, Limits, Permissions, Requests, Secrets};
 
 /// Requests of a deployment in a minute where nothing else is said: one in a second, as in the shortest interval.
 pub const PER_MINUTE: u32 = 60;
@@ -26,17 +28,22 @@ pub const MOST_SECRETS: usize = 16;
 /// Bytes of a file with a secret: a long token.
 const SECRET_BYTES: u64 = 8 << 10;
 
-/// What these grants let a deployment's module do. Secrets are read from their files here.
+/// What these grants let the module of a deployment of this name do. Secrets are read from their files here.
 ///
 /// A module that makes requests needs a place, and this much memory; `asking` is that of its instance.
 pub fn granted(
-    sandbox: &Sandbox,
-    deployment: &Key,
-    version: &Version,
+    requests: &Requests,
+    deployment: &str,
+    grants: &Grants,
+    written: Written,
     asking: Option<u64>,
 ) -> Result<Granted, Refused> {
-    let (grants, written) = (&version.grants, Written::of(version));
     let Grants { clock, random, .. } = *grants;
+    if asking.is_some() && grants.http.is_empty() {
+        let message = format!("it imports {PACKAGE}/http, which was not granted");
+        let remedy = format!("{} grants it", written.entry("grants.http", "GET https://HOST:PORT/PATH"));
+        return Err(Refused { fault: Fault::Module, ..Refused::new("grants.http", message, remedy) });
+    }
     for (key, count, most) in [
         ("grants.http", grants.http.len(), MOST_URLS),
         ("grants.addresses", grants.addresses.len(), MOST_ADDRESSES),
@@ -62,7 +69,7 @@ pub fn granted(
     }
     let secrets = secrets(grants, &allowed, written)?;
     let tls = allowed.iter().any(|grant| grant.url().origin().scheme() == Scheme::Https);
-    let client = sandbox.requests.client(tls);
+    let client = requests.client(tls);
     let client = client.map_err(|error| Refused::new("grants.http", error.to_string(), "Then deploy it again"))?;
     let RequestLimits { body, time, per_minute } = grants.requests;
     let usual = Limits::default();
@@ -72,14 +79,42 @@ pub fn granted(
     };
     let limits = limits.within_ceilings();
     let memory = asking.map(|memory| memory.saturating_add((limits.body as u64).saturating_mul(2)));
-    let rate = sandbox.requests.place(&deployment.to_string(), per_minute.unwrap_or(PER_MINUTE), memory);
+    let rate = requests.place(deployment, per_minute.unwrap_or(PER_MINUTE), memory);
     let rate = rate.map_err(|full| Refused::no_room("grants.http", full.to_string(), full.remedy()))?;
     let permissions = Permissions::new(allowed, addresses, secrets, limits, rate).map_err(|refused| {
         let remedy =
             format!("Grant the address, if it is meant: {}", written.entry("grants.addresses", refused.address));
         Refused::new("grants.http", refused.to_string(), remedy)
     })?;
-    Ok(Granted { http: Some(Access { client, permissions }), clock, random, on_trial: false })
+    Ok(Granted { http: Some(Access { client, permissions }), clock, random })
+}
+
+/// The names that a module of these grants may give its meters, if it may give those of which it is known that it does.
+pub fn names<'a>(
+    reserved: &Arc<Names>,
+    grants: &Grants,
+    written: Written,
+    gives: impl IntoIterator<Item = &'a Meter>,
+) -> Result<Names, Refused> {
+    let names = Names::granted(Arc::clone(reserved), &grants.names);
+    for meter in gives {
+        let refused = |message| Refused::new("grants.names", message, remedy_of_name(written, grants, &meter.name));
+        names.allow(&meter.name).map_err(refused)?;
+    }
+    Ok(names)
+}
+
+/// What to do about a meter that a deployment may not give. A name of the operator's is nobody else's, granted or not.
+fn remedy_of_name(written: Written, grants: &Grants, name: &str) -> String {
+    match name.split_once('.') {
+        Some((word, _)) if !grants.names.iter().any(|granted| name.starts_with(granted)) => {
+            format!(
+                "Grant it, such as by {}, or have the module choose other names",
+                written.entry("grants.names", format!("{word}."))
+            )
+        }
+        _ => "Have the module choose other names".to_owned(),
+    }
 }
 
 /// The texts of secrets, and where each may go. Only a file of the operator's may name other files: whoever may order
@@ -143,17 +178,12 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::super::deployment::tests::version;
     use super::*;
-    use crate::sandbox::compile::Compiler;
     use crate::sandbox::host::http::limits::BODY_CEILING;
 
-    /// What these grants give a module that makes requests, if they came through the control socket or from a file.
-    fn given(grants: Grants, file: Option<&str>) -> Result<Granted, Refused> {
-        let folder = tempfile::tempdir().unwrap();
-        let sandbox = Sandbox::new(&folder.path().join("cache"), Compiler::at("/nowhere".into())).unwrap();
-        let key = Key::new("acme".parse().unwrap(), "asks".parse().unwrap());
-        granted(&sandbox, &key, &Version { grants, file: file.map(str::to_owned), ..version(b"m") }, Some(1 << 20))
+    /// What these grants give a module that makes requests, if they are written there.
+    fn given(grants: Grants, written: Written) -> Result<Granted, Refused> {
+        granted(&Requests::default(), "acme/asks", &grants, written, Some(1 << 20))
     }
 
     fn with_secret(source: SecretSource) -> Grants {
@@ -170,11 +200,11 @@ mod tests {
         let path = folder.path().join("token");
         std::fs::write(&path, "hunter2-and-more\n").unwrap();
         let file = || with_secret(SecretSource::File(path.display().to_string()));
-        assert!(given(file(), Some("acme.yaml")).unwrap().http.is_some());
-        let refused = given(file(), None).unwrap_err();
+        assert!(given(file(), Written::File).unwrap().http.is_some());
+        let refused = given(file(), Written::Order).unwrap_err();
         assert_eq!(refused.message, "the secret token names a file, which only files of the operator's may");
         let text = with_secret(SecretSource::Text(Secret::new("hunter2-and-more")));
-        let granted = given(text, None).unwrap();
+        let granted = given(text, Written::Order).unwrap();
         assert!(granted.http.is_some() && !format!("{granted:?}").contains("hunter2"));
     }
 
@@ -187,11 +217,7 @@ mod tests {
             (http(&["ftp://a.example/"]), "grants.http", "character 1: a URL begins with http://"),
             (http(&["http://127.0.0.1/"]), "grants.http", "127.0.0.1 is not a public address (loopback)"),
             (http(&many), "grants.http", "there are 101 entries, and at most 100 are taken"),
-            (
-                Grants { addresses: vec!["::1".to_owned()], ..Grants::default() },
-                "grants.http",
-                "nothing may be requested",
-            ),
+            (Grants::default(), "grants.http", "it imports wasmeter:plugin/http, which was not granted"),
             (secret("short"), "grants.secrets", "it has fewer than 8 bytes"),
             (secret("with\nan end of a line"), "grants.secrets", "characters that a header cannot have"),
             (
@@ -200,14 +226,17 @@ mod tests {
                 "write an address or a network",
             ),
         ] {
-            let refused = given(grants, None).unwrap_err();
+            let refused = given(grants, Written::Order).unwrap_err();
             assert!(refused.key == key && refused.message.contains(words), "{refused:?}");
         }
         // What nobody checked is no more than may be, too.
         let requests = RequestLimits { body: Some(u64::MAX), time: Some(u64::MAX), per_minute: Some(u32::MAX) };
-        let most = given(Grants { requests, ..http(&["http://a.example/"]) }, None).unwrap();
+        let most = given(Grants { requests, ..http(&["http://a.example/"]) }, Written::Order).unwrap();
         assert_eq!(most.http.unwrap().permissions.longest_body(), BODY_CEILING as u64);
-        let nothing = given(Grants { clock: true, ..Grants::default() }, None).unwrap();
+        let idle = |grants| granted(&Requests::default(), "acme/idle", &grants, Written::Order, None);
+        let nothing = idle(Grants { clock: true, ..Grants::default() }).unwrap();
         assert!(nothing.http.is_none() && nothing.clock && !nothing.random);
+        let refused = idle(Grants { addresses: vec!["::1".to_owned()], ..Grants::default() }).unwrap_err();
+        assert!(refused.message.contains("nothing may be requested"), "{refused:?}");
     }
 }

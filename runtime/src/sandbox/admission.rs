@@ -75,8 +75,13 @@ impl World {
 impl Manifest {
     /// Whether it makes requests.
     pub fn asks(&self) -> bool {
-        self.imports.iter().any(|import| {
-            let name = import.split_once('@').map_or(import.as_str(), |(name, _)| name);
+        self.needs_grant().is_some()
+    }
+
+    /// The interface that it imports and has only where the deployment was granted something of it.
+    pub fn needs_grant(&self) -> Option<&str> {
+        self.imports.iter().map(String::as_str).find(|import| {
+            let name = import.split_once('@').map_or(*import, |(name, _)| name);
             name.strip_prefix(PACKAGE).and_then(|rest| rest.strip_prefix('/')) == Some(HTTP)
         })
     }

@@ -16,8 +16,6 @@ pub struct Granted {
     pub clock: bool,
     /// Whether it is given numbers that nobody can foresee. Others get the same in the same slot.
     pub random: bool,
-    /// Whether what was not granted is refused when the module asks for it, rather than when it is loaded.
-    pub on_trial: bool,
 }
 
 /// A way to servers.
@@ -32,14 +30,15 @@ pub struct Access {
 // === impl Granted ===
 
 impl Granted {
-    /// Nothing, for whoever looks at a module without running it for anybody.
-    pub fn to_try_out() -> Self {
-        Self { on_trial: true, ..Self::default() }
+    /// Nothing, for whoever tries a module out that nobody deployed: a request is refused when it is made, and not
+    /// before.
+    pub fn to_try_out(client: Arc<Client>) -> Self {
+        Self { http: Some(Access { client, permissions: Permissions::none() }), ..Self::default() }
     }
 
     /// Whether all that a module imports was granted.
     pub(super) fn cover(&self, manifest: &Manifest) -> Result<(), Failure> {
-        if self.http.is_some() || self.on_trial || !manifest.asks() {
+        if self.http.is_some() || !manifest.asks() {
             return Ok(());
         }
         let detail = format!(

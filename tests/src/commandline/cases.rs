@@ -3,8 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
+use crate::daemon::requests::{Server, page};
 use crate::support::program::{Folder, Ran};
-use crate::support::{EXAMPLES, hostile};
+use crate::support::{EXAMPLES, asking, hostile};
 
 /// The top folder of the repository.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
@@ -185,4 +188,133 @@ fn what_a_module_takes_is_measured() {
     let mut failing = folder.command("module bench hostile.wasm --resources 1");
     let failing = Ran::of(&failing.arg("--module-config=run: panic").output().unwrap());
     failing.is(70).complains("hostile with 1 resources, slot 1: failed for ").complains("trap: ");
+}
+
+/// A case of the module that asks, and the command line that runs it.
+fn case_of_requests(grants: &str, answers: &str, config: &serde_json::Value) -> (Folder, String) {
+    let grants = format!("grants: {{names: [asking.], {grants}}}");
+    let text = format!("host: recording:host.jsonl\n{grants}\nanswers:\n{answers}config: {config}\n");
+    let folder = case(&text, None);
+    folder.run("record cases/one/host.jsonl --hypervisor sim://?domains=2&calm=true&disks=1&nics=1").is(0);
+    (folder, format!("module test {} --cases cases", asking()))
+}
+
+/// What an answer costs that is written is what it costs when a server gives it, to the last unit, whoever shows it.
+#[test]
+fn written_answers_cost_what_a_servers_do() {
+    let body = "x".repeat(10_000);
+    let said = body.clone();
+    let server = Server::new(move |request| match request.split(' ').nth(1) {
+        Some("/a/moved") => "HTTP/1.1 302 Found\r\nLocation: /a\r\nContent-Length: 0\r\n\r\n".to_owned(),
+        _ => page(&said),
+    });
+    let (url, moved) = (server.url("/a"), server.url("/a/moved"));
+    let header = json!({"authorization": "Bearer {{secret:token}}"});
+    let config = json!({"requests": [{"url": moved}, {"method": "POST", "url": url, "headers": header, "body": "b"}]});
+    let grants =
+        format!("http: ['GET,POST {url}'], addresses: [127.0.0.1], secrets: {{token: {{text: s3cret-0f-a-case}}}}");
+    let answers = format!(
+        "  - {{url: '{moved}', status: 302, headers: {{location: /a}}}}\n  - {{url: '{url}', body_file: body}}\n  \
+         - {{method: POST, url: '{url}', body: {body}}}\n"
+    );
+    let (folder, test) = case_of_requests(&grants, &answers, &config);
+    folder.write("cases/one/body", &body);
+    let report = folder.run(&format!("{test} --accept --json")).is(0).json();
+    let fuel = &report["cases"][0]["slots"][0]["fuel"];
+    assert!(fuel.as_u64() > Some(15_000_000 + 100 * 20_000), "{report}");
+    assert_eq!(server.seen(), Vec::<String>::new());
+
+    folder.write("token", "s3cret-0f-a-case\n");
+    let options = [
+        format!("--module-config={config}"),
+        format!("--grant=http=GET,POST {url}"),
+        "--grant=address=127.0.0.1".to_owned(),
+        "--grant=name=asking.".to_owned(),
+        "--secret=token=@token".to_owned(),
+    ];
+    let on = |line: &str, options: &[String]| Ran::of(&folder.command(line).args(options).output().unwrap());
+    let host = "--hypervisor recording:cases/one/host.jsonl";
+    let ran = on(&format!("module run {} --quiet {host}", asking()), &options).is(0);
+    ran.says(&format!(" resources, {fuel} fuel (")).complains("answered 200");
+    assert!(server.seen()[2].contains("authorization: Bearer s3cret-0f-a-case\r\n"), "{:?}", server.seen());
+    let inspected = on(&format!("module inspect {} --json {host}", asking()), &options).is(0).json();
+    assert_eq!((&inspected["measured"]["fuel"], &inspected["granted"]), (fuel, &true.into()));
+    let bench = on(&format!("module bench {} --resources 1 --slots 1 --json", asking()), &options).is(0).json();
+    assert!(bench["measured"][0]["fuel"].as_u64() > Some(15_000_000), "{bench}");
+}
+
+/// What is asked and not written fails the case, whatever the module makes of it.
+#[test]
+fn a_request_that_is_not_written_is_named() {
+    let config =
+        json!({"requests": [{"url": "http://a.example/x?q"}, {"method": "POST", "url": "http://a.example/x"}]});
+    let answer = "  - {url: 'http://a.example/x'}\n";
+    let (folder, test) = case_of_requests("http: ['GET,POST http://a.example']", answer, &config);
+    let ran = folder.run(&test).is(64).says("unusable one");
+    let ran = ran.complains("case.yaml: slot 1: GET http://a.example/x?q is requested, and no answer is written");
+    ran.complains("add `- {method: POST, url: 'http://a.example/x', body: ...}` to `answers`");
+}
+
+/// A case gives the same each time, whatever it grants; and time that a server took is gone for the whole call.
+#[test]
+fn nothing_of_the_machine_is_in_a_case() {
+    let answers = "  - {url: 'http://a.example/slow', error: timeout}\n  - {url: 'http://a.example/'}\n";
+    let grants = "http: ['http://a.example'], clock: true, random: true";
+    let requests = json!([{"url": "http://a.example/slow"}, {"url": "http://a.example/"}]);
+    for (config, words) in [
+        (
+            json!({"strict": true, "requests": requests}),
+            "a.example took too long, waiting for the head of its answer: ",
+        ),
+        (json!({"fail": true, "requests": requests}), "a.example took too long, looking up its name: "),
+        (json!({"fail": true, "sleep": 50}), " slept 0"),
+        (json!({"fail": true, "random": true}), "random "),
+    ] {
+        let (folder, test) = case_of_requests(grants, answers, &config);
+        let first = folder.run(&test).is(70).says(words).stdout;
+        assert_eq!(folder.run(&test).is(70).stdout, first);
+    }
+}
+
+/// A grant that is missing, wrong or too much is refused with the words of a deployment.
+#[test]
+fn grants_are_held_against_the_module() {
+    let (file, folder) = (asking(), Folder::new(""));
+    let http = "--grant http=http://a.example/";
+    for (options, code, words) in [
+        (
+            "--grant clock",
+            70,
+            "--grant http: it imports wasmeter:plugin/http, which was not granted. `--grant http='GET ",
+        ),
+        (http, 70, "the meter asking.up was not granted: no names were. Grant it, such as by `--grant name='asking.'`"),
+        ("--grant http=http://127.0.0.1/", 64, "Grant the address, if it is meant: `--grant address='127.0.0.1'`"),
+        ("--grant nothing", 64, "there is no such grant"),
+        ("--secret token=s3cret", 64, "write NAME=@FILE"),
+        ("--grant rate=0", 64, "grants.requests.per_minute: 0 is not within 1 to 6000"),
+    ] {
+        for command in ["run", "inspect", "bench"] {
+            let ran = folder.run(&format!("module {command} {file} {options}")).is(code).complains(words);
+            assert!(!ran.stderr.contains("s3cret"), "{}", ran.stderr);
+        }
+    }
+    // What needs no grant is not refused one; what nobody granted is refused when it is requested.
+    folder.run("module run cpu --quiet --grant name=acme.").is(70).complains("the meter cpu is the operator's");
+    let inspected = folder.run(&format!("module inspect {file}")).is(0);
+    inspected
+        .says("needs a grant for\n  wasmeter:plugin/http@0.1.1, as in --grant http='GET https://HOST:PORT/PATH'\n");
+    let inspected = folder.run(&format!("module inspect {file} {http} --grant name=asking.")).is(0);
+    inspected.says("wasmeter:plugin/http@0.1.1, and is granted what it needs\n");
+    let config = r#"{"requests":[{"url":"http://a.example/x"}]}"#;
+    let ran = folder.run(&format!("module run {file} --quiet --module-config {config}")).is(0);
+    ran.complains(
+        "`grants: {http: [GET http://a.example/x]}` (`--grant 'http=GET http://a.example/x'`) would allow it",
+    );
+    let (case, test) = case_of_requests("http: ['ftp://a']", "  - {url: 'http://a.example/'}\n", &json!({}));
+    case.run(&test).is(64).complains("character 1: a URL begins with http://");
+    case.write(
+        "cases/one/case.yaml",
+        "host: recording:host.jsonl\ngrants: {names: [b.], http: ['http://a.example']}\n",
+    );
+    case.run(&test).is(70).complains("case.yaml was refused: grants.names: the meter asking.up was not granted");
 }

@@ -16,7 +16,7 @@ use crate::support::{asking, http_exporter};
 const SECRET: &str = "s3cret-0f-acme";
 
 /// A server of this machine, and what it was asked.
-pub(super) struct Server {
+pub struct Server {
     pub address: SocketAddr,
     /// Heads of requests, with their bodies.
     seen: Arc<Mutex<Vec<String>>>,
@@ -79,7 +79,7 @@ fn request(stream: &TcpStream) -> Option<String> {
     Some(request + std::str::from_utf8(&body).unwrap())
 }
 
-pub(super) fn page(body: &str) -> String {
+pub fn page(body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 

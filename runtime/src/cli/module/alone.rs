@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::agent::OPERATOR;
 use crate::agent::polling::{Poll, Polled};
 use crate::agent::report::ModuleReport;
+use crate::cli::module::candidate::Candidate;
 use crate::cli::module::trial::Tried;
 use crate::cli::setup::{self, Threads};
 use crate::cli::{Exit, print};
@@ -18,13 +19,14 @@ use crate::pipeline::stamp::Stamper;
 use crate::publish::id::Ids;
 use crate::sandbox::host::state::State;
 use crate::sandbox::ledger::Ledger;
-use crate::sandbox::{Module, Sandbox};
+use crate::sandbox::{Module, Names, Sandbox};
 use crate::schedule::plan::Work;
 
 /// A pollster and a host. What it remembers is kept from slot to slot, as the daemon does.
 pub struct Alone {
     sandbox: Arc<Sandbox>,
     module: Arc<Module>,
+    names: Arc<Names>,
     config: Config,
     /// How long it takes is real, whatever the time of the host is.
     stopwatch: Arc<dyn Clock>,
@@ -39,14 +41,15 @@ impl Alone {
     /// Opens the host of a configuration.
     pub fn open(
         sandbox: &Arc<Sandbox>,
-        module: &Arc<Module>,
+        candidate: &Candidate,
         config: &Config,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Exit> {
         let hypervisor = setup::hypervisor(config, &clock)?;
         Ok(Self {
             sandbox: Arc::clone(sandbox),
-            module: Arc::clone(module),
+            module: Arc::clone(&candidate.module),
+            names: Arc::clone(&candidate.names),
             reader: Reader::new(hypervisor, clock, config.watchdog(), config.reader.max_stuck),
             directory: Directory::new(Rules::of(config)),
             config: config.clone(),
@@ -91,6 +94,7 @@ impl Alone {
         let mut poll =
             Poll::alone(&self.sandbox, &self.module, Arc::clone(&snapshot), view, &self.config, &self.stopwatch);
         poll.state = Arc::clone(&self.state);
+        poll.names = Arc::clone(&self.names);
         let Polled { landed, failures, state, fuel, memory, took, calls, granted, lines } =
             threads.time.block_on(poll.run());
         self.state = state;

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 
 use crate::agent::report::ModuleReport;
 use crate::cli::module::alone::Alone;
+use crate::cli::module::candidate::Candidate;
 use crate::cli::module::time::HostTime;
 use crate::cli::module::trial::{Inputs, Trial, Tried};
-use crate::cli::module::{Which, build, is_pollster, prepare};
+use crate::cli::module::{Terms, Which, build, is_pollster, prepare};
 use crate::cli::setup::{Threads, Where};
 use crate::cli::{Exit, logging, print};
 use crate::clock::{Clock, Moment, SystemClock};
@@ -27,8 +28,10 @@ Examples:
   wasmeter module bench disk
   wasmeter module bench traffic.wasm --resources 1,1000,50000 --json
   wasmeter module bench delta --meters cpu --module-config '{\"target\": {\"name\": \"cpu.delta\"}}'
+  wasmeter module bench exporter.wasm --grant name=acme. --grant http=http://127.0.0.1:9100/metrics \\
+      --grant address=127.0.0.1 --grant rate=600
 
-The guests are simulated, and whole: of 7 resources a guest has, 1 means 7. A transformer is handed
+Real servers are asked in each slot, as far as that is granted. The guests are simulated, and whole: of 7 resources a guest has, 1 means 7. A transformer is handed
 the samples that pollsters measure of them. Fuel is what production takes: the same engine, the same
 prices, the same limits. It is the most of all slots; time is the middle one, on this machine.";
 
@@ -39,9 +42,8 @@ pub struct Args {
     /// A .wasm file, the name of a built-in module, or the folder of a crate, which is built first.
     #[arg(value_name = "FILE|DIR", default_value = ".")]
     of: PathBuf,
-    /// Configuration that is handed to the module, as text.
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    module_config: String,
+    #[command(flatten)]
+    terms: Terms,
     #[command(flatten)]
     inputs: Inputs,
     /// How many resources it is handed, with commas between.
@@ -98,18 +100,17 @@ impl Args {
         let at = Where { config: self.config.clone(), hypervisor: None };
         let (sandbox, config, threads) = prepare(&at)?;
         let file = if self.of.join("Cargo.toml").exists() { build::file(&self.of)? } else { self.of.clone() };
-        let which = Which::file(&file, &self.module_config);
-        let module = which.load(&sandbox, &config, &threads)?;
+        let which = Which::file(&file, &self.terms);
+        let candidate = which.load(&sandbox, &config, &threads)?;
         let meters = self.inputs.filter()?;
-        let (sandbox, module) = (Arc::new(sandbox), Arc::new(module));
-        let bench = Bench { sandbox, module, config, threads, slots: self.slots };
-        let measured = match (is_pollster(&bench.module), meters) {
+        let bench = Bench { sandbox: Arc::new(sandbox), candidate, config, threads, slots: self.slots };
+        let measured = match (is_pollster(&bench.candidate.module), meters) {
             (true, None) => self.each(|resources| bench.pollster(resources)),
             (false, Some(meters)) => self.each(|resources| bench.transformer(resources, &meters)),
             (true, Some(_)) => bench.usage("is a pollster, which is handed no meters; remove --meters"),
             (false, None) => bench.usage("is a transformer; say what it is to be handed, as in --meters cpu"),
         }?;
-        let Bench { module, threads, .. } = bench;
+        let Bench { candidate: Candidate { module, .. }, threads, .. } = bench;
         threads.guests.shutdown_background();
         if self.json { print::json(&json(&module, &measured)) } else { print::text(&text(&module, &measured)) }
     }
@@ -122,7 +123,7 @@ impl Args {
 /// What is needed to measure.
 struct Bench {
     sandbox: Arc<Sandbox>,
-    module: Arc<Module>,
+    candidate: Candidate,
     config: Config,
     threads: Threads,
     slots: u32,
@@ -132,7 +133,7 @@ struct Bench {
 
 impl Bench {
     fn usage<T>(&self, words: &str) -> Result<T, Exit> {
-        print::error(format_args!("{} {words}", self.module.name));
+        print::error(format_args!("{} {words}", self.candidate.module.name));
         Err(Exit::Usage)
     }
 
@@ -148,7 +149,7 @@ impl Bench {
     fn pollster(&self, resources: u32) -> Result<Measured, Exit> {
         // A simulated guest has five resources and more.
         let (config, time) = self.host(resources.div_ceil(4))?;
-        let mut alone = Alone::open(&self.sandbox, &self.module, &config, time.clock())?;
+        let mut alone = Alone::open(&self.sandbox, &self.candidate, &config, time.clock())?;
         let mut guests = 0;
         let measured = self.slots(&time, resources, || {
             let snapshot = alone.read(&self.threads)?;
@@ -157,20 +158,22 @@ impl Bench {
             Ok(alone.poll(snapshot, view, &self.threads))
         })?;
         let calls = u64::from(guests.div_ceil(u32::try_from(config.sandbox.chunk).unwrap_or(u32::MAX).max(1)));
-        Ok(Measured { guests, granted: granted(&self.module.limits, calls, measured.handed), ..measured })
+        Ok(Measured { guests, granted: granted(&self.candidate.module.limits, calls, measured.handed), ..measured })
     }
 
     /// A guest gives a sample of a meter or more; as many guests are taken as give enough.
     fn transformer(&self, samples: u32, meters: &MeterFilter) -> Result<Measured, Exit> {
         let (config, time) = self.host(1)?;
-        let mut one = Trial::open(&self.sandbox, &self.module, meters.clone(), &config, clock(&time), &self.threads)?;
+        let mut one =
+            Trial::open(&self.sandbox, &self.candidate.module, meters.clone(), &config, clock(&time), &self.threads)?;
         time.turn_to(1);
         let of_one = one.next(&self.threads)?.report.map_or(1, |report| report.resources.max(1));
         let guests = samples.div_ceil(of_one).clamp(1, GUESTS);
         let (config, time) = self.host(guests)?;
-        let mut trial = Trial::open(&self.sandbox, &self.module, meters.clone(), &config, clock(&time), &self.threads)?;
+        let mut trial =
+            Trial::open(&self.sandbox, &self.candidate.module, meters.clone(), &config, clock(&time), &self.threads)?;
         let measured = self.slots(&time, samples, || trial.next(&self.threads))?;
-        Ok(Measured { guests, granted: granted(&self.module.limits, 1, measured.handed), ..measured })
+        Ok(Measured { guests, granted: granted(&self.candidate.module.limits, 1, measured.handed), ..measured })
     }
 
     /// Slot after slot; the first one is not measured, because in it there is nothing to remember.
@@ -185,7 +188,10 @@ impl Bench {
             time.turn_to(slot);
             let tried = next()?;
             if let Some(failure) = tried.failures.first() {
-                print::error(format_args!("{} with {resources} resources, slot {slot}: {failure}", self.module.name));
+                print::error(format_args!(
+                    "{} with {resources} resources, slot {slot}: {failure}",
+                    self.candidate.module.name
+                ));
                 return Err(Exit::Module);
             }
             let Some(report) = tried.report else { return self.usage("was handed nothing: no such meter is measured") };

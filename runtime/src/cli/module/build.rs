@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::module::inspect::{self, Tried};
-use crate::cli::module::{Which, cargo, prepare};
+use crate::cli::module::{Terms, Which, cargo, prepare};
 use crate::cli::setup::Where;
 use crate::cli::{Exit, logging, print};
 use crate::config::daemon::LogFormat;
@@ -43,8 +43,8 @@ impl Args {
         logging::start(&LogFormat::Text);
         let (sandbox, config, threads) = prepare(&self.at)?;
         let file = file(&self.folder)?;
-        let which = Which::file(&file, &self.module_config);
-        let module = which.load(&sandbox, &config, &threads)?;
+        let which = Which::file(&file, &Terms::told(&self.module_config));
+        let module = which.load(&sandbox, &config, &threads)?.module;
         let described = Tried::described(&module);
         if self.json {
             let mut said = inspect::json(&module, &described);

@@ -1,11 +1,8 @@
 //! `wasmeter module deploy`.
 
-mod grant;
-mod secret;
 mod text;
 mod told;
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -13,9 +10,9 @@ use std::time::Duration;
 
 use clap::FromArgMatches;
 
-use self::grant::Grant;
-use self::secret::SecretFile;
-use super::{amount, named, refused};
+use super::candidate::Unfit;
+use super::grants::Granting;
+use super::{amount, named, usage};
 use crate::cli::ask::{Daemon, Unanswered};
 use crate::cli::{Exit, print};
 use crate::config::{ByteSize, MeterFilter, duration};
@@ -76,26 +73,8 @@ pub struct Args {
     /// How long a call may take, such as 500ms.
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     deadline: Option<Duration>,
-    /// What it may do; say it again for each.
-    ///
-    /// name=acme.                         what the names of its meters may begin with
-    /// http=https://host:port/path        what it may request, by GET and HEAD
-    /// http='POST https://host:port/path' the same by other methods
-    /// address=10.0.0.5                   an address that is not public, and that it may reach
-    /// origin=token,https://host:port     where a secret may be sent, if it may request from several places
-    /// rate=60                            how many requests it may make in a minute
-    /// body=1MiB                          how much of an answer is read
-    /// time=5s                            how long all requests of a call may take together
-    /// group=block                        statistics that may be read for it
-    /// interval=1s                        how often it may run
-    /// clock                              the time of day as it is
-    /// random                             numbers that nobody can foresee
-    #[arg(long = "grant", value_name = "KIND=VALUE", verbatim_doc_comment)]
-    grants: Vec<Grant>,
-    /// A secret that the host puts into its requests, out of a file; say it again for each.
-    // Parsed by us: the parser of command lines would repeat what may be a secret.
-    #[arg(long = "secret", value_name = "NAME=@FILE")]
-    secrets: Vec<String>,
+    #[command(flatten)]
+    granting: Granting,
     /// The file's signature, as minisign -S writes it; otherwise FILE.minisig if that is there.
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
@@ -141,7 +120,7 @@ impl Args {
 
     fn try_run(&self) -> Result<Exit, Exit> {
         let key = self.key()?;
-        let module = modules::read(&self.file).map_err(|failure| refused(&self.file, &failure))?;
+        let module = modules::read(&self.file).map_err(|failure| Unfit::from(failure).say(self.file.display()))?;
         let mut order = serde_json::to_vec(&self.order()?).unwrap_or_default();
         order.push(b'\n');
         order.extend(module);
@@ -181,8 +160,8 @@ impl Args {
             config: self.told.as_deref().map(told::read).transpose().map_err(usage)?.unwrap_or_default(),
             meters: self.meters.clone(),
             interval: self.interval,
-            grants: Grant::all(&self.grants),
-            secrets: self.secrets()?,
+            grants: self.granting.grants(),
+            secrets: self.granting.secrets()?,
             limits: Overrides {
                 fuel_base: self.fuel,
                 fuel_per_resource: self.fuel_per_resource,
@@ -193,17 +172,6 @@ impl Args {
             dry_run: self.dry_run,
             anyway: self.anyway,
         })
-    }
-
-    fn secrets(&self) -> Result<BTreeMap<String, String>, Exit> {
-        let mut secrets = BTreeMap::new();
-        for text in &self.secrets {
-            let secret: SecretFile = text.parse().map_err(|error| usage(format_args!("--secret: {error}")))?;
-            if secrets.insert(secret.name.clone(), secret.read().map_err(usage)?).is_some() {
-                return Err(usage(format_args!("the secret {} is given twice", secret.name)));
-            }
-        }
-        Ok(secrets)
     }
 
     fn signature(&self) -> Result<Option<String>, Exit> {
@@ -229,9 +197,4 @@ impl Args {
             }
         }
     }
-}
-
-fn usage(why: impl std::fmt::Display) -> Exit {
-    print::error(why);
-    Exit::Usage
 }

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::candidate::Unfit;
 use super::facts::{self, Fact};
 use super::named::Named;
-use super::refused;
 use crate::cli::ask::Unanswered;
 use crate::cli::{Exit, print};
 use crate::control::deployments::{Shown, Standing, VersionShown};
@@ -78,7 +78,7 @@ impl Args {
                 let facts = facts::of_module(&Digest::of(&bytes), bytes.len() as u64);
                 Ok((path.display().to_string(), facts))
             }
-            Err(failure) => Err(refused(path, &failure)),
+            Err(failure) => Err(Unfit::from(failure).say(path.display())),
         });
         let file = file.transpose()?;
         let shown: Shown = self.named.daemon.line()?.get(&self.named.path("")?).map_err(Unanswered::say)?;

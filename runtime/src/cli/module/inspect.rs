@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::agent::OPERATOR;
 use crate::agent::report::ModuleReport;
 use crate::cli::module::subject::Subject;
 use crate::cli::module::trial::Inputs;
@@ -19,7 +20,10 @@ Examples:
   wasmeter module inspect my-module.wasm
   wasmeter module inspect disk --json | jq .reads
   wasmeter module inspect delta --meters cpu --module-config '{\"target\": {\"name\": \"cpu.delta\"}}'
+  wasmeter module inspect exporter.wasm --grant name=acme. --grant http=https://metrics.example/path
 
+With --grant and --secret, as of `wasmeter module deploy`, it is held against them, and refused if
+they do not suffice for what it imports and gives. Then real servers are asked.
 Fuel is measured with calls on the host, which is the simulated one if no other is named.
 What a transformer gives depends on what it is handed: with --meters it is asked, and its fuel
 is measured in the second of two slots.";
@@ -70,25 +74,25 @@ impl Args {
     fn try_run(&self) -> Result<(), Exit> {
         logging::start(&LogFormat::Text);
         let (sandbox, config, threads) = prepare(&self.at)?;
-        let module = self.which.load(&sandbox, &config, &threads)?;
+        let candidate = self.which.load(&sandbox, &config, &threads)?;
         let meters = self.inputs.filter()?;
-        let (sandbox, module) = (Arc::new(sandbox), Arc::new(module));
-        let tried = match (is_pollster(&module), meters) {
+        let (sandbox, module) = (Arc::new(sandbox), &candidate.module);
+        let tried = match (is_pollster(module), meters) {
             (false, None) => Tried::default(),
             (pollster, meters) => {
                 let clock = Arc::new(SystemClock);
-                let mut subject = Subject::open(&sandbox, &module, meters, &config, clock, &threads)?;
+                let mut subject = Subject::open(&sandbox, &candidate, meters, &config, clock, &threads)?;
                 if pollster {
-                    poll(&module, &mut subject, &threads)?
+                    poll(module, &mut subject, &threads)?
                 } else {
-                    convert(&sandbox, &module, &mut subject, &threads)?
+                    convert(&sandbox, module, &mut subject, &threads)?
                 }
             }
         };
         if self.json {
-            print::json(&json(&module, &tried))?;
+            print::json(&json(module, &tried))?;
         } else {
-            print::text(&text(&module, &tried))?;
+            print::text(&text(module, &tried))?;
         }
         threads.guests.shutdown_background();
         let Some(failed) = &tried.failed else { return Ok(()) };
@@ -174,6 +178,8 @@ pub fn json(module: &Module, tried: &Tried) -> serde_json::Value {
         "digest": module.code.digest,
         "size": module.code.size,
         "imports": module.code.manifest.imports,
+        "needs_grant": module.code.manifest.needs_grant(),
+        "granted": is_granted(module),
         "inputs": tried.inputs.iter().map(meter).collect::<Vec<_>>(),
         "meters": tried.meters.iter().map(meter).collect::<Vec<_>>(),
         "declares": tried.declares,
@@ -220,7 +226,17 @@ pub fn text(module: &Module, tried: &Tried) -> String {
     section("attributes", lines(&described.attributes));
     section("is for", lines(&described.discovery));
     section("imports", lines(&code.manifest.imports));
+    let needs = code.manifest.needs_grant().map(|import| match is_granted(module) {
+        true => format!("{import}, and is granted what it needs\n"),
+        false => format!("{import}, as in --grant http='GET https://HOST:PORT/PATH'\n"),
+    });
+    section("needs a grant for", needs.unwrap_or_default());
     out
+}
+
+/// Whether it is a deployment's here, and what it was granted suffices.
+fn is_granted(module: &Module) -> bool {
+    *module.tenant != *OPERATOR
 }
 
 fn meters(all: &[Meter]) -> String {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::cli::module::alone::Alone;
+use crate::cli::module::candidate::Candidate;
 use crate::cli::module::given::Given;
 use crate::cli::module::is_pollster;
 use crate::cli::module::trial::{Trial, Tried};
@@ -10,7 +11,7 @@ use crate::cli::setup::Threads;
 use crate::cli::{Exit, print};
 use crate::clock::Clock;
 use crate::config::{Config, MeterFilter};
-use crate::sandbox::{Module, Sandbox};
+use crate::sandbox::Sandbox;
 
 /// A module and what it is tried on.
 pub enum Subject {
@@ -28,14 +29,15 @@ impl Subject {
     /// A module on the host of a configuration; a transformer is handed the meters that match.
     pub fn open(
         sandbox: &Arc<Sandbox>,
-        module: &Arc<Module>,
+        candidate: &Candidate,
         meters: Option<MeterFilter>,
         config: &Config,
         clock: Arc<dyn Clock>,
         threads: &Threads,
     ) -> Result<Self, Exit> {
+        let module = &candidate.module;
         match (is_pollster(module), meters) {
-            (true, None) => Alone::open(sandbox, module, config, clock).map(|alone| Self::Pollster(Box::new(alone))),
+            (true, None) => Alone::open(sandbox, candidate, config, clock).map(|alone| Self::Pollster(Box::new(alone))),
             (true, Some(_)) => {
                 print::error(format_args!("{} is a pollster, which is handed no meters; remove them", module.name));
                 Err(Exit::Usage)

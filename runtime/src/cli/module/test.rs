@@ -14,7 +14,8 @@ use serde_json::Map;
 use self::case::Case;
 use self::report::{Outcome, Ran};
 use crate::cli::cases::Cases;
-use crate::cli::module::{Which, build, prepare, refused};
+use crate::cli::module::candidate::Unfit;
+use crate::cli::module::{Terms, Which, build, prepare};
 use crate::cli::setup::Where;
 use crate::cli::{Exit, logging, print};
 use crate::config::daemon::LogFormat;
@@ -34,6 +35,11 @@ A case is a folder with a file case.yaml:
   fuel: 60000                   the most that a slot may take
   meters: [cpu]                 what a transformer is handed of what pollsters measure,
   inputs: inputs.jsonl          or samples that are written, a line of JSON each
+  grants: {http: [...]}         what it may do, as in a deployment's file, but {secrets: {NAME: {text: TEXT}}}
+  answers:                      what its requests are answered, one after the other, the last for ever
+    - {url: 'http://a.example/metrics', status: 200, headers: {NAME: TEXT}, body: TEXT}
+    - {method: POST, url: 'http://a.example/x', body_file: answer.json}
+    - {url: 'http://b.example/', error: timeout}
 
 and a file expected.jsonl with a line of JSON for each sample. A key that is left out of a line is
 not compared. Time stands still but for the step from slot to slot, so a case gives the same each time.
@@ -91,9 +97,9 @@ impl Args {
         };
         let cases = find(&cases, &self.only)?;
         let file = if is_crate { build::file(&self.of)? } else { self.of.clone() };
-        let which = Which::file(&file, "");
+        let which = Which::file(&file, &Terms::default());
         let code = which.bytes().and_then(|bytes| threads.time.block_on(sandbox.load(&bytes)));
-        let code = code.map_err(|failure| refused(&file, &failure))?;
+        let code = code.map_err(|failure| Unfit::from(failure).say(file.display()))?;
         let sandbox = Arc::new(sandbox);
         let name = which.name();
         let mut ran = Cases::none(self.json);

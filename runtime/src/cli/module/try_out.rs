@@ -19,7 +19,11 @@ Examples:
   wasmeter module run my-module.wasm --hypervisor recording:host.jsonl --slots 5
   wasmeter module run disk --hypervisor 'sim://?domains=1000&calm=true' --quiet
   wasmeter module run delta --meters cpu --module-config '{\"target\": {\"name\": \"cpu.delta\"}}' --slots 3
+  wasmeter module run exporter.wasm --grant name=acme. --grant http=http://127.0.0.1:9100/metrics \\
+      --grant address=127.0.0.1 --secret token=@token.txt --module-config '{\"series\": [\"orders\"]}'
 
+A module that makes requests is told what each takes; granted, as for `wasmeter module deploy`, it
+is held against all its grants, and real servers are asked.
 A transformer is handed, slot after slot, what pollsters measured of the meters in --meters.
 State is kept from slot to slot, as the daemon does, and forgotten at the end.";
 
@@ -53,19 +57,19 @@ impl Args {
     fn try_run(&self) -> Result<(), Exit> {
         logging::start(&LogFormat::Text);
         let (sandbox, config, threads) = prepare(&self.at)?;
-        let module = self.which.load(&sandbox, &config, &threads)?;
+        let candidate = self.which.load(&sandbox, &config, &threads)?;
         let meters = self.inputs.filter()?;
-        let (sandbox, module) = (Arc::new(sandbox), Arc::new(module));
+        let (sandbox, module) = (Arc::new(sandbox), &candidate.module);
         let clock = Arc::new(SystemClock);
-        let mut subject = Subject::open(&sandbox, &module, meters, &config, clock, &threads)?;
+        let mut subject = Subject::open(&sandbox, &candidate, meters, &config, clock, &threads)?;
         let mut failed = false;
         for slot in 0..self.slots {
             self.wait(slot, &config, &threads);
             let tried = subject.next(&threads)?;
-            if !self.quiet && (is_pollster(&module) || !tried.slot.samples.is_empty()) {
+            if !self.quiet && (is_pollster(module) || !tried.slot.samples.is_empty()) {
                 print::text(&once::samples(&tried.slot))?;
             }
-            print::text(&format!("slot {}: {}\n", slot + 1, used(&tried, is_pollster(&module))))?;
+            print::text(&format!("slot {}: {}\n", slot + 1, used(&tried, is_pollster(module))))?;
             for failure in &tried.failures {
                 print::text(&format!("{failure}\n"))?;
                 failed = true;

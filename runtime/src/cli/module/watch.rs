@@ -14,7 +14,7 @@ use crate::cli::module::test::{compare, lines};
 use crate::cli::module::time::HostTime;
 use crate::cli::module::trial::Inputs;
 use crate::cli::module::try_out;
-use crate::cli::module::{Which, build, deploy, is_pollster, prepare};
+use crate::cli::module::{Terms, Which, build, deploy, is_pollster, prepare};
 use crate::cli::setup::{Threads, Where};
 use crate::cli::{Exit, logging, once, print};
 use crate::config::daemon::LogFormat;
@@ -26,6 +26,7 @@ Examples:
   wasmeter module watch
   wasmeter module watch ~/modules/traffic --once-host 'sim://?domains=100&calm=true' --slots 5
   wasmeter module watch rates --meters cpu --once-host recording:host.jsonl
+  wasmeter module watch exporter --grant name=acme. --grant http=https://metrics.example/path
   wasmeter module watch -- --tenant acme --grant name=acme. --interval 10s
 
 After each build the module runs on a simulated host, from its first slot on. Time stands still
@@ -42,9 +43,8 @@ pub struct Args {
     /// The crate's folder.
     #[arg(value_name = "DIR", default_value = ".")]
     folder: PathBuf,
-    /// Configuration that is handed to the module, as text.
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    module_config: String,
+    #[command(flatten)]
+    terms: Terms,
     #[command(flatten)]
     inputs: Inputs,
     /// The host that it is tried on: simulated, or recorded.
@@ -63,7 +63,7 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Options of `wasmeter module deploy`, by which each build is deployed to a daemon.
-    #[arg(last = true, value_name = "DEPLOY OPTIONS")]
+    #[arg(last = true, value_name = "DEPLOY OPTIONS", conflicts_with_all = ["grants", "secrets"])]
     deploy: Vec<OsString>,
 }
 
@@ -131,19 +131,18 @@ impl Args {
 
     /// What the module gives now, on the host that stands in for a daemon's.
     fn give(&self, file: &Path, sandbox: &Arc<Sandbox>, config: &Config, threads: &Threads) -> Result<Given, Exit> {
-        let which = Which::file(file, &self.module_config);
-        let module = which.load(sandbox, config, threads)?;
-        let module = Arc::new(module);
+        let which = Which::file(file, &self.terms);
+        let candidate = which.load(sandbox, config, threads)?;
         let time = HostTime::of(&config.hypervisor.uri, self.interval)?;
         let meters = self.inputs.filter()?;
-        let mut subject = Subject::open(sandbox, &module, meters, config, time.clock(), threads)?;
+        let mut subject = Subject::open(sandbox, &candidate, meters, config, time.clock(), threads)?;
         let mut given = Given { lines: Vec::new(), table: String::new(), used: String::new(), failed: false };
         for slot in 1..=self.slots {
             time.turn_to(slot);
             let tried = subject.next(threads)?;
             given.lines.extend(lines::of_slot(slot, &tried.slot));
             given.table = once::samples(&tried.slot);
-            given.used = format!("slot {slot}: {}\n", try_out::used(&tried, is_pollster(&module)));
+            given.used = format!("slot {slot}: {}\n", try_out::used(&tried, is_pollster(&candidate.module)));
             for failure in &tried.failures {
                 given.failed = true;
                 given.used.push_str(&format!("{failure}\n"));

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::grants;
+use super::grants::{self, SecretsIn};
 use super::modules::ModuleConfig;
 use super::read::Reading;
 use super::sandbox::{CallLimits, LIMIT_KEYS};
 use crate::config::file;
 use crate::config::matching::{MOST_PATTERNS, MeterFilter};
-use crate::config::problem::{Place, Problems, Severity, quoted};
+use crate::config::problem::{Place, Problems, Severity};
 use crate::config::yaml::{self, Node, Section};
 use crate::digest::Digest;
-use crate::modules::deployment::bounds::{BEGINNINGS, INTERVAL, MOST_NAMES, groups, is_beginning, is_group};
+use crate::modules::deployment::bounds::INTERVAL;
 use crate::modules::deployment::{Grants, Key};
 
 /// A deployment as it is written.
@@ -65,7 +65,6 @@ pub struct Deployments {
 
 const MOST_FILES: usize = 10_000;
 const KEYS: [&str; 9] = ["tenant", "name", "file", "digest", "signature", "config", "meters", "interval", "grants"];
-const GRANTS: [&str; 3] = ["names", "groups", "shortest_interval"];
 
 /// Reads the folder that the configuration names, or none; `limits` are those of modules that set none.
 pub(super) fn read(reading: &mut Reading<'_, '_>, limits: &CallLimits) -> Deployments {
@@ -163,7 +162,7 @@ fn of_text(text: &str, path: &Path, limits: &CallLimits, problems: &mut Problems
     };
     let place = section.entry("name").map_or(section.place, |entry| entry.place);
     let folder = path.parent().unwrap_or(Path::new(""));
-    let grants = grants(&section, folder, problems);
+    let grants = grants::read(&section, SecretsIn::Files(folder), problems).unwrap_or_default();
     let limits = limits.overridden(&section, problems);
     let config = ModuleConfig::of(&section);
     Some(DeploymentFile {
@@ -179,32 +178,4 @@ fn of_text(text: &str, path: &Path, limits: &CallLimits, problems: &mut Problems
         written: path.to_owned(),
         place,
     })
-}
-
-fn grants(section: &Section<'_>, folder: &Path, problems: &mut Problems) -> Grants {
-    let Some(node) = section.get("grants") else { return Grants::default() };
-    let known = [&GRANTS[..], &grants::KEYS].concat();
-    let Some(section) = Section::of(node, section.key("grants"), &known, Severity::Error, problems) else {
-        return Grants::default();
-    };
-    let names = section.texts("names", MOST_NAMES, problems).unwrap_or_default();
-    for (place, name) in &names {
-        if !is_beginning(name) {
-            let message = format!("{} is no beginning of names", quoted(name));
-            problems.error(*place, &section.key("names"), message, format!("Write {BEGINNINGS}"));
-        }
-    }
-    let named = section.texts("groups", MOST_NAMES, problems).unwrap_or_default();
-    for (place, group) in &named {
-        if !is_group(group) {
-            let message = format!("{} is no group of statistics", quoted(group));
-            problems.error(*place, &section.key("groups"), message, format!("Write some of {}", groups()));
-        }
-    }
-    Grants {
-        names: names.into_iter().map(|(_, name)| name).collect(),
-        groups: named.into_iter().map(|(_, group)| group).collect(),
-        shortest_interval: section.read("shortest_interval", problems, |node| node.integer(&INTERVAL)),
-        ..grants::read(&section, folder, problems)
-    }
 }

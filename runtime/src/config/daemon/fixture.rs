@@ -1,15 +1,21 @@
 //! A case of `wasmeter module test`: what a module is tried on, and what it may take.
 
+mod answers;
+
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::grants::{self, SecretsIn};
 use super::modules::ModuleConfig;
 use super::sandbox::{CallLimits, LIMIT_KEYS};
 use crate::config::matching::{MOST_PATTERNS, MeterFilter};
 use crate::config::problem::{Problems, Severity};
 use crate::config::yaml::{self, Node, Section};
 use crate::config::{duration, file};
+use crate::modules::deployment::Grants;
+use crate::sandbox::host::http::Answers;
 
 /// A case as it is written.
 #[derive(Debug)]
@@ -30,9 +36,13 @@ pub struct Fixture {
     pub fuel: Option<u64>,
     /// What a call may use.
     pub limits: CallLimits,
+    /// What the module may do as a deployment's; `None` for one that is the operator's.
+    pub grants: Option<Grants>,
+    /// What its requests are answered.
+    pub answers: Arc<Answers>,
 }
 
-const KEYS: [&str; 7] = ["host", "slots", "interval", "config", "meters", "inputs", "fuel"];
+const KEYS: [&str; 9] = ["host", "slots", "interval", "config", "meters", "inputs", "fuel", "grants", "answers"];
 /// More slots than a case needs, and fewer than take long.
 const SLOTS: RangeInclusive<u64> = 1..=10_000;
 const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
@@ -75,6 +85,12 @@ fn one(path: &Path, limits: &CallLimits, problems: &mut Problems) -> Option<Fixt
         problems.error(entry.place, "inputs", message, "Keep one: what pollsters measure, or what is written");
     }
     let fuel = section.read("fuel", problems, |node| node.integer(&FUEL));
+    let grants = grants::read(&section, SecretsIn::Place, problems);
+    let answers = answers::read(&section, beside, problems);
+    if let (Some(entry), None) = (section.entry("answers"), section.get("grants")) {
+        let remedy = "Grant what is requested, such as `grants: {http: [GET https://metrics.example:9100/metrics]}`";
+        problems.error(entry.place, "answers", "`answers` without `grants`: nothing may be requested", remedy);
+    }
     Some(Fixture {
         host: host?,
         slots: slots.and_then(|slots| u32::try_from(slots).ok()),
@@ -84,6 +100,8 @@ fn one(path: &Path, limits: &CallLimits, problems: &mut Problems) -> Option<Fixt
         inputs,
         fuel,
         limits: limits.overridden(&section, problems),
+        grants,
+        answers: Arc::new(answers),
     })
 }
 
@@ -115,6 +133,9 @@ mod tests {
             ("host: sim://\nmeters: [cpu]\ninputs: x\n", ":3:1: error: `meters` and `inputs` are both given"),
             ("host: sim://\nfuel: much\n", ":2:7: error: `fuel`"),
             ("host: sim://\ninterval: 10\n", "no unit"),
+            ("host: sim://\ngrants: {secrets: {a: {file: b}}}\n", "unknown key `file`"),
+            ("host: sim://\ngrants: {names: [a]}\n", ":2:18: error: `a` is no beginning of names"),
+            ("host: sim://\nanswers: [{url: 'http://a/'}]\n", ":2:1: error: `answers` without `grants`"),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.contains(words), "{text}: {error}");

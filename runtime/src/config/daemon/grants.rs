@@ -1,37 +1,66 @@
-//! What a deployment's module may do beyond measuring: requests, secrets for them, clocks, random numbers.
+//! What a deployment's module may do: names of meters, requests, secrets for them, clocks, random numbers, what is read
+//! for it how often.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::Path;
 use std::str::FromStr;
 
-use crate::config::duration;
 use crate::config::problem::{Problems, Severity, quoted};
 use crate::config::size::ByteSize;
 use crate::config::yaml::{Kind, Node, Section};
-use crate::modules::deployment::bounds::{BODY, MOST_ORIGINS, PER_MINUTE, TIME};
+use crate::config::{Secret, duration};
+use crate::modules::deployment::bounds::{
+    BEGINNINGS, BODY, INTERVAL, MOST_NAMES, MOST_ORIGINS, PER_MINUTE, TIME, groups, is_beginning, is_group,
+};
 use crate::modules::deployment::{Grants, RequestLimits, SecretSource};
 use crate::modules::granting::{MOST_ADDRESSES, MOST_SECRETS, MOST_URLS};
 use crate::sandbox::host::http::secrets::is_name;
 use crate::sandbox::host::http::url::Origin;
 use crate::sandbox::host::http::{AddressGrant, Grant};
 
-/// The keys that are read here.
-pub(super) const KEYS: [&str; 6] = ["http", "addresses", "secrets", "requests", "clock", "random"];
+/// Where secrets are written.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum SecretsIn<'a> {
+    /// In files, whose paths begin at this folder.
+    Files(&'a Path),
+    /// Where they are named, as they are no secrets.
+    Place,
+}
 
-/// What this section grants of these; paths begin at `folder`.
-pub(super) fn read(section: &Section<'_>, folder: &Path, problems: &mut Problems) -> Grants {
-    let (secrets, secret_origins) = secrets(section, folder, problems);
-    Grants {
-        http: texts::<Grant>(section, "http", MOST_URLS, problems),
-        addresses: texts::<AddressGrant>(section, "addresses", MOST_ADDRESSES, problems),
+const KEYS: [&str; 9] =
+    ["names", "http", "addresses", "secrets", "requests", "clock", "random", "groups", "shortest_interval"];
+
+/// What the key `grants` of this section grants, if it is there.
+pub(super) fn read(section: &Section<'_>, secrets_in: SecretsIn<'_>, problems: &mut Problems) -> Option<Grants> {
+    let section = Section::of(section.get("grants")?, section.key("grants"), &KEYS, Severity::Error, problems)?;
+    let names = section.texts("names", MOST_NAMES, problems).unwrap_or_default();
+    for (place, name) in &names {
+        if !is_beginning(name) {
+            let message = format!("{} is no beginning of names", quoted(name));
+            problems.error(*place, &section.key("names"), message, format!("Write {BEGINNINGS}"));
+        }
+    }
+    let named = section.texts("groups", MOST_NAMES, problems).unwrap_or_default();
+    for (place, group) in &named {
+        if !is_group(group) {
+            let message = format!("{} is no group of statistics", quoted(group));
+            problems.error(*place, &section.key("groups"), message, format!("Write some of {}", groups()));
+        }
+    }
+    let (secrets, secret_origins) = secrets(&section, secrets_in, problems);
+    Some(Grants {
+        names: names.into_iter().map(|(_, name)| name).collect(),
+        http: texts::<Grant>(&section, "http", MOST_URLS, problems),
+        addresses: texts::<AddressGrant>(&section, "addresses", MOST_ADDRESSES, problems),
         secrets,
         secret_origins,
-        requests: requests(section, problems),
+        requests: requests(&section, problems),
         clock: section.read("clock", problems, Node::boolean).unwrap_or_default(),
         random: section.read("random", problems, Node::boolean).unwrap_or_default(),
-        ..Grants::default()
-    }
+        groups: named.into_iter().map(|(_, group)| group).collect(),
+        shortest_interval: section.read("shortest_interval", problems, |node| node.integer(&INTERVAL)),
+    })
 }
 
 /// Texts each of which is a `T`. What is wrong is not repeated: a password may be in it.
@@ -61,12 +90,18 @@ fn texts<T: FromStr<Err: Display>>(
 
 type Secrets = (BTreeMap<String, SecretSource>, BTreeMap<String, Vec<String>>);
 
-fn secrets(section: &Section<'_>, folder: &Path, problems: &mut Problems) -> Secrets {
+fn secrets(section: &Section<'_>, secrets_in: SecretsIn<'_>, problems: &mut Problems) -> Secrets {
+    let (key, form, remedy) = match secrets_in {
+        SecretsIn::Files(_) => {
+            ("file", "Write `NAME: {file: PATH}` for each secret", "Name the file that the secret is in")
+        }
+        SecretsIn::Place => ("text", "Write `NAME: {text: TEXT}` for each secret", "Write a text for this case"),
+    };
     let (mut secrets, mut origins) = Secrets::default();
     let entries = section.read("secrets", problems, |node| match &node.kind {
         Kind::Map(entries) if entries.len() <= MOST_SECRETS => Ok(entries),
         Kind::Map(_) => Err(node.refuse("too many secrets", format!("Write at most {MOST_SECRETS}"))),
-        _ => Err(node.refuse("not a mapping", "Write `NAME: {file: PATH}` for each secret")),
+        _ => Err(node.refuse("not a mapping", form)),
     });
     for entry in entries.into_iter().flatten() {
         let path = format!("{}.{}", section.key("secrets"), entry.key);
@@ -74,15 +109,18 @@ fn secrets(section: &Section<'_>, folder: &Path, problems: &mut Problems) -> Sec
             let message = format!("{} is no name for a secret", quoted(&entry.key));
             problems.error(entry.place, &path, message, "Write letters, digits, ., - and _, at most 64");
         }
-        let Some(secret) = Section::of(&entry.value, path, &["file", "origins"], Severity::Error, problems) else {
+        let Some(secret) = Section::of(&entry.value, path, &[key, "origins"], Severity::Error, problems) else {
             continue;
         };
-        let file = secret.required("file", problems, "Name the file that the secret is in", Node::text);
-        let Some(file) = file.map(|file| folder.join(file)) else { continue };
+        let Some(text) = secret.required(key, problems, remedy, Node::text) else { continue };
         if secret.get("origins").is_some() {
             origins.insert(entry.key.clone(), texts::<Origin>(&secret, "origins", MOST_ORIGINS, problems));
         }
-        secrets.insert(entry.key.clone(), SecretSource::File(file.to_string_lossy().into_owned()));
+        let source = match secrets_in {
+            SecretsIn::Files(folder) => SecretSource::File(folder.join(text).to_string_lossy().into_owned()),
+            SecretsIn::Place => SecretSource::Text(Secret::new(text)),
+        };
+        secrets.insert(entry.key.clone(), source);
     }
     (secrets, origins)
 }

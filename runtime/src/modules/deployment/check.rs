@@ -105,7 +105,8 @@ impl Version {
 }
 
 impl Grants {
-    fn check(&self) -> Result<(), Invalid> {
+    /// The same of what is granted.
+    pub fn check(&self) -> Result<(), Invalid> {
         entries("names granted", self.names.iter().map(String::as_str))?;
         entries("requests granted", self.http.iter().map(String::as_str))?;
         entries("addresses granted", self.addresses.iter().map(String::as_str))?;

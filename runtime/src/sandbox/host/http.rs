@@ -9,6 +9,7 @@
 //! - [`secrets`]: what the host adds to headers, and takes out of answers.
 //! - [`request`]: what a module may ask, and where a redirect leads it.
 //! - [`client`]: one request from its first check to the last byte of its answer.
+//! - [`transport`]: what is between the two: [`network`], or [`answers`] that were written for a test.
 //! - [`tls`]: who a server has to be.
 //! - [`rate`]: how often.
 //! - [`price`]: what it costs, in fuel.
@@ -18,11 +19,13 @@
 //! not tried again for fewer resources at a time.
 
 pub mod addresses;
+pub mod answers;
 mod asking;
 pub mod client;
 mod exchange;
 pub mod grant;
 pub mod limits;
+pub mod network;
 pub mod permissions;
 pub mod price;
 pub mod rate;
@@ -32,13 +35,16 @@ pub mod requests;
 pub mod resolve;
 pub mod secrets;
 pub mod tls;
+mod transport;
 pub mod url;
 mod wire;
 
+pub use self::answers::Answers;
 pub use self::asking::Asking;
 pub use self::client::{Allowance, Client};
 pub use self::grant::{AddressGrant, Grant};
 pub use self::limits::Limits;
+pub use self::network::Network;
 pub use self::permissions::Permissions;
 pub use self::price::Usage;
 pub use self::rate::Rate;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::compare::{self, Difference};
 use super::lines;
 use super::report::{Outcome, Ran, Used};
+use crate::cli::module::candidate::{Candidate, Draft, Unfit};
 use crate::cli::module::given::Given;
 use crate::cli::module::subject::Subject;
 use crate::cli::module::time::HostTime;
@@ -15,8 +16,12 @@ use crate::cli::setup::Threads;
 use crate::cli::{Exit, print};
 use crate::config::daemon::Fixture;
 use crate::config::{Config, Problems};
+use crate::modules::deploying::written::Written;
+use crate::modules::deployment::Grants;
+use crate::sandbox::host::http::answers::Question;
+use crate::sandbox::host::http::{Method, Requests};
 use crate::sandbox::module::Code;
-use crate::sandbox::{Failure, Limits, Module, Sandbox};
+use crate::sandbox::{Failure, Limits, Sandbox};
 
 /// What a case is written in.
 pub const FILE: &str = "case.yaml";
@@ -64,23 +69,23 @@ impl Case {
     }
 
     fn try_run(&self, sandbox: &Arc<Sandbox>, name: &str, code: &Code, threads: &Threads) -> Result<Came, Exit> {
-        let (config, limits) = (self.fixture.config.text(), Limits::from(self.fixture.limits));
-        let module = threads.time.block_on(sandbox.configure(name, false, code.clone(), config, limits));
+        let time = HostTime::of(&self.config.hypervisor.uri, self.fixture.interval)?;
         let mut came = Came::default();
-        let module = match module {
-            Ok(module) => Arc::new(module),
+        let candidate = match threads.time.block_on(self.candidate(sandbox, name, code, &time)) {
+            Ok(candidate) => candidate,
             // What a module says against a configuration can be expected, too.
-            Err(failure) => {
+            Err(Unfit::Failed(failure)) => {
                 came.lines.push(lines::failure(0, &failure, 0));
                 came.failed = true;
                 return Ok(came);
             }
+            Err(unfit) => return Err(unfit.say(self.folder.join(FILE).display())),
         };
-        let time = HostTime::of(&self.config.hypervisor.uri, self.fixture.interval)?;
-        let mut subject = self.open(sandbox, &module, &time, threads)?;
+        let mut subject = self.open(sandbox, &candidate, &time, threads)?;
         for slot in 1..=self.fixture.slots.unwrap_or_else(|| time.slots()) {
             time.turn_to(slot);
             let tried = subject.next(threads)?;
+            self.is_answered(slot)?;
             let report = tried.report.as_ref();
             let own = report.map(|report| report.failures.as_slice()).unwrap_or_default();
             if own.len() < tried.failures.len() {
@@ -96,20 +101,45 @@ impl Case {
         Ok(came)
     }
 
+    /// The module, with what it may do. Its requests are answered as it is written, in the time of the case.
+    async fn candidate(&self, sandbox: &Sandbox, name: &str, code: &Code, time: &HostTime) -> Result<Candidate, Unfit> {
+        let (config, limits) = (self.fixture.config.text(), Limits::from(self.fixture.limits));
+        let draft = Draft { sandbox, name, code: code.clone(), config, limits };
+        let Some(grants) = &self.fixture.grants else { return draft.of_the_operator().await };
+        // A case gives the same each time: its clocks show the slot's time, and its random numbers are foreseen.
+        let grants = Grants { clock: false, random: false, ..grants.clone() };
+        let requests = Requests::answered_by(&self.fixture.answers, time.clock());
+        draft.granted(&requests, &grants, Written::File).await
+    }
+
+    /// Whether something is written for all that was requested.
+    fn is_answered(&self, slot: u32) -> Result<(), Exit> {
+        let unwritten = self.fixture.answers.unwritten();
+        for Question { method, url } in &unwritten {
+            let how = if *method == Method::Get { String::new() } else { format!("method: {method}, ") };
+            print::error(format_args!(
+                "{}: slot {slot}: {method} {url} is requested, and no answer is written; add `- {{{how}url: '{url}', \
+                 body: ...}}` to `answers`",
+                self.folder.join(FILE).display(),
+            ));
+        }
+        if unwritten.is_empty() { Ok(()) } else { Err(Exit::Usage) }
+    }
+
     fn open(
         &self,
         sandbox: &Arc<Sandbox>,
-        module: &Arc<Module>,
+        candidate: &Candidate,
         time: &HostTime,
         threads: &Threads,
     ) -> Result<Subject, Exit> {
         let clock = time.clock();
         match &self.fixture.inputs {
             Some(inputs) => {
-                let given = Given::open(sandbox, module, inputs, &self.config, clock, threads)?;
+                let given = Given::open(sandbox, &candidate.module, inputs, &self.config, clock, threads)?;
                 Ok(Subject::Given(Box::new(given)))
             }
-            None => Subject::open(sandbox, module, self.fixture.meters.clone(), &self.config, clock, threads),
+            None => Subject::open(sandbox, candidate, self.fixture.meters.clone(), &self.config, clock, threads),
         }
     }
 

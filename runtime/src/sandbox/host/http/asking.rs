@@ -1,6 +1,7 @@
 //! The interface `http` of the contract: a call's requests, their time and their price.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::client::Allowance;
 use super::price::Usage;
@@ -23,6 +24,8 @@ pub struct Asking {
     booked: u64,
     /// The time that it waited for them.
     pub pauses: Arc<Pauses>,
+    /// Whether one of them took all the time that they have together.
+    is_late: bool,
 }
 
 // === impl Asking ===
@@ -30,7 +33,7 @@ pub struct Asking {
 impl Asking {
     /// Of a call that made none yet.
     pub fn new(granted: Arc<Granted>) -> Self {
-        Self { granted, usage: Usage::default(), booked: 0, pauses: Arc::default() }
+        Self { granted, usage: Usage::default(), booked: 0, pauses: Arc::default(), is_late: false }
     }
 
     /// Whether a server may have seen anything of it.
@@ -46,11 +49,16 @@ impl Asking {
 
     async fn send(&mut self, request: Request, fuel: u64) -> Result<Response, Refused> {
         let Some(Access { client, permissions }) = &self.granted.http else { return Err(Refused::NotNow) };
-        let time = permissions.limits.deadline.saturating_sub(self.pauses.so_far().0);
+        let time = match self.is_late {
+            true => Duration::ZERO,
+            false => permissions.limits.deadline.saturating_sub(self.pauses.so_far().0),
+        };
         // What was booked is gone from the fuel already.
         let allowance = Allowance { time, fuel: fuel.saturating_add(self.booked) };
-        let _pause = self.pauses.begin();
-        client.send(permissions, request, allowance, &mut self.usage).await
+        let _pause = client.takes_time().then(|| self.pauses.begin());
+        let sent = client.send(permissions, request, allowance, &mut self.usage).await;
+        self.is_late |= matches!(sent, Err(Refused::Timeout { .. }));
+        sent
     }
 }
 

@@ -1,37 +1,31 @@
 //! One request from its first check to the last byte of its answer.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header;
 use hyper::http::response::Parts;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::ClientConfig;
-use tokio_rustls::rustls::pki_types::ServerName;
+use tokio::time::Instant;
 
 use super::addresses;
+use super::answers::Answers;
 use super::exchange::{Watch, exchange};
-use super::limits::{ADDRESSES_TRIED, REDIRECTS, REQUEST_HEAD_BYTES};
+use super::limits::{ADDRESSES_TRIED, DEADLINE_CEILING, REDIRECTS, REQUEST_HEAD_BYTES};
+use super::network::Network;
 use super::permissions::Permissions;
 use super::price::{BYTE_IN, Usage};
 use super::refused::{Refused, Stage};
 use super::request::{Outgoing, Request, Response};
-use super::resolve::Resolver;
-use super::tls;
+use super::transport::{Stream, Transport};
 use super::url::{Host, Origin, Scheme};
 use super::wire::{Counted, Tally};
 use crate::clock::Clock;
 
-/// Asks on behalf of all deployments, and keeps nothing of one request for the next: no connections, no sessions, no
-/// cookies, no addresses. Proxies that the environment names are not used.
+/// Asks on behalf of all deployments, and keeps nothing of one request for the next, such as cookies.
 #[derive(Debug)]
 pub struct Client {
-    resolver: Arc<dyn Resolver>,
-    tls: Arc<ClientConfig>,
+    transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
 }
 
@@ -44,11 +38,6 @@ pub struct Allowance {
     pub fuel: u64,
 }
 
-/// A connection of either kind.
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
-
 /// Books what went over a connection, however its use ends.
 struct Bill<'a> {
     usage: &'a mut Usage,
@@ -58,9 +47,19 @@ struct Bill<'a> {
 // === impl Client ===
 
 impl Client {
-    /// A client that looks up names, trusts servers and reads the time like this.
-    pub fn new(resolver: Arc<dyn Resolver>, tls: Arc<ClientConfig>, clock: Arc<dyn Clock>) -> Self {
-        Self { resolver, tls, clock }
+    /// A client that asks servers. By this clock it knows how often it asked.
+    pub fn new(network: Network, clock: Arc<dyn Clock>) -> Self {
+        Self { transport: Arc::new(network), clock }
+    }
+
+    /// A client that asks nobody: what it is answered was written.
+    pub fn answered_by(answers: &Arc<Answers>, clock: Arc<dyn Clock>) -> Self {
+        Self { transport: Arc::<Answers>::clone(answers), clock }
+    }
+
+    /// Whether answers are waited for.
+    pub(super) fn takes_time(&self) -> bool {
+        self.transport.takes_time()
     }
 
     /// Makes a request and follows redirects, each of which is checked like a request of its own. What a request costs
@@ -75,7 +74,9 @@ impl Client {
         usage: &mut Usage,
     ) -> Result<Response, Refused> {
         let secrets = &permissions.secrets;
-        let until = Instant::now() + allowance.time.min(permissions.limits.deadline);
+        let time = allowance.time.min(permissions.limits.deadline);
+        // Where nothing takes time, none is left only if there was none: a slow machine has no say in that.
+        let until = Instant::now() + if self.takes_time() || time.is_zero() { time } else { DEADLINE_CEILING };
         let mut outgoing = Outgoing::new(request, secrets)?;
         let mut host = String::new();
         for _ in 0..=REDIRECTS {
@@ -135,8 +136,12 @@ impl Client {
         };
         let bill = Bill { usage, tally: Arc::clone(&tally) };
         let addresses = self.addresses(permissions, origin, bill.usage, &watch).await?;
-        let tcp = Counted::new(connect(&addresses, origin.port(), &watch).await?, tally);
-        let stream = self.secured(tcp, origin, bill.usage, &watch).await?;
+        let stream = self.transport.connect(outgoing, &addresses, &watch).await?;
+        let mut stream: Box<dyn Stream> = Box::new(Counted::new(stream, tally));
+        if origin.scheme() == Scheme::Https {
+            bill.usage.handshakes += 1;
+            stream = self.transport.secure(stream, origin.host(), &watch).await?;
+        }
         let wanted = |head: &Parts| outgoing.location(head).is_none();
         exchange(stream, request, limits.body, wanted, &watch).await
     }
@@ -161,7 +166,7 @@ impl Client {
                     let permit =
                         Arc::clone(&permissions.rate.bucket.lookups).acquire_owned().await.map_err(|_| unresolved())?;
                     usage.lookups += 1;
-                    self.resolver.resolve(name, permit).await.map_err(|error| {
+                    self.transport.resolve(name, permit).await.map_err(|error| {
                         tracing::debug!(%name, %error, "A module's host cannot be looked up.");
                         unresolved()
                     })
@@ -182,29 +187,6 @@ impl Client {
         }
         Ok(addresses.into_iter().map(addresses::canonical).take(ADDRESSES_TRIED).collect())
     }
-
-    async fn secured<S: Stream + 'static>(
-        &self,
-        tcp: S,
-        origin: &Origin,
-        usage: &mut Usage,
-        watch: &Watch,
-    ) -> Result<Box<dyn Stream>, Refused> {
-        if origin.scheme() == Scheme::Http {
-            return Ok(Box::new(tcp));
-        }
-        let refused = |problem| Refused::Tls { host: watch.host.clone(), problem };
-        let name = match origin.host() {
-            Host::Name(name) => {
-                ServerName::try_from(name.clone()).map_err(|_| refused("no certificate can be for this name"))?
-            }
-            Host::Address(address) => ServerName::from(*address),
-        };
-        usage.handshakes += 1;
-        let handshake = TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp);
-        let stream = watch.within(Stage::Handshake, handshake).await?;
-        Ok(Box::new(stream.map_err(|error| watch.unpayable().unwrap_or_else(|| refused(tls::problem(&error))))?))
-    }
 }
 
 /// How much may come before it costs more than is left, if the request itself can be paid for.
@@ -219,31 +201,6 @@ fn bytes_payable(outgoing: &Outgoing, fuel: u64, usage: &Usage) -> Result<u64, R
     };
     let left = fuel.checked_sub(usage.fuel().saturating_add(next.fuel()));
     left.map(|left| left / BYTE_IN).ok_or_else(|| Refused::OutOfFuel { host: origin.host().to_string() })
-}
-
-/// Connects to the first of these addresses that can be connected to. Each has its share of the time that is left.
-async fn connect(addresses: &[IpAddr], port: u16, watch: &Watch) -> Result<TcpStream, Refused> {
-    let mut problem = "it does not answer";
-    for (tried, address) in addresses.iter().enumerate() {
-        let left = watch.until.saturating_duration_since(Instant::now());
-        let share = u32::try_from(addresses.len() - tried).map_or(Duration::ZERO, |shares| left / shares);
-        let attempt = timeout(share, TcpStream::connect(SocketAddr::new(*address, port)));
-        match watch.within(Stage::Connect, attempt).await? {
-            Ok(Ok(stream)) => {
-                // A request is written as a whole; waiting for more would only delay it.
-                let _ = stream.set_nodelay(true);
-                return Ok(stream);
-            }
-            Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => problem = "nobody listens there",
-            Ok(Err(_)) => problem = "there is no way to it",
-            Err(_) => problem = "it does not answer",
-        }
-    }
-    let host = watch.host.clone();
-    if watch.until <= Instant::now() {
-        return Err(Refused::Timeout { host, within: watch.within, stage: Stage::Connect });
-    }
-    Err(Refused::Unreachable { host, port, problem })
 }
 
 // === impl Bill ===

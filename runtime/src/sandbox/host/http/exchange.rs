@@ -1,6 +1,7 @@
 //! One request and its answer, over a connection that has no other.
 
 use std::error::Error;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,10 +53,10 @@ where
         .max_buf_size(BUFFER)
         .handshake(TokioIo::new(io))
         .await
-        .map_err(|error| watch.broken(&error))?;
+        .map_err(|error| watch.broken(&error, Stage::Head))?;
     let answer = async {
         let response = watch.within(Stage::Head, sender.send_request(request.map(Full::new))).await?;
-        let (head, body) = response.map_err(|error| watch.broken(&error))?.into_parts();
+        let (head, body) = response.map_err(|error| watch.broken(&error, Stage::Head))?.into_parts();
         if head.status.is_informational() {
             return Err(watch.bad("it changes the protocol"));
         }
@@ -83,7 +84,7 @@ async fn whole(mut body: Incoming, longest: usize, watch: &Watch) -> Result<Vec<
     // Pieces are copied together as they come: there may be as many of them as there are bytes.
     let mut whole = Vec::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| watch.broken(&error))?;
+        let frame = frame.map_err(|error| watch.broken(&error, Stage::Body))?;
         let Some(piece) = frame.data_ref() else { continue };
         if piece.len() > longest.saturating_sub(whole.len()) {
             return Err(too_large());
@@ -98,8 +99,12 @@ async fn whole(mut body: Incoming, longest: usize, watch: &Watch) -> Result<Vec<
 impl Watch {
     /// Waits as long as there is time.
     pub(super) async fn within<F: Future>(&self, stage: Stage, work: F) -> Result<F::Output, Refused> {
-        let late = |_| Refused::Timeout { host: self.host.clone(), within: self.within, stage };
-        timeout_at(self.until, work).await.map_err(late)
+        timeout_at(self.until, work).await.map_err(|_| self.late(stage))
+    }
+
+    /// What ends a request for which there is no more time.
+    pub(super) fn late(&self, stage: Stage) -> Refused {
+        Refused::Timeout { host: self.host.clone(), within: self.within, stage }
     }
 
     /// What ends a request for which there is no more fuel.
@@ -112,12 +117,16 @@ impl Watch {
         Refused::BadAnswer { host: self.host.clone(), problem: problem.to_owned() }
     }
 
-    fn broken(&self, error: &hyper::Error) -> Refused {
+    fn broken(&self, error: &hyper::Error, stage: Stage) -> Refused {
         if let Some(unpayable) = self.unpayable() {
             return unpayable;
         }
         if self.tally.is_over() {
             return self.bad("much more came than an answer needs");
+        }
+        let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+        if io.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+            return self.late(stage);
         }
         if error.is_parse_too_large() {
             return Refused::TooLarge { what: "the head of the answer", limit: ANSWER_HEAD_BYTES, grantable: false };

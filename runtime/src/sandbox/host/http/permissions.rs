@@ -37,6 +37,12 @@ pub struct AddressNotGranted {
 // === impl Permissions ===
 
 impl Permissions {
+    /// To ask nothing.
+    pub fn none() -> Self {
+        let (secrets, limits, rate) = (Secrets::default(), Limits::default(), Arc::new(Rate::per_minute(1)));
+        Self { grants: Vec::new(), addresses: Vec::new(), secrets, limits, rate }
+    }
+
     /// What was granted. That a URL names an address that is not public does not grant the address.
     pub fn new(
         grants: Vec<Grant>,

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use super::answers::Answers;
 use super::client::Client;
+use super::network::Network;
 use super::rate::{Bucket, Rate};
 use super::resolve::{Resolver, System};
 use super::tls::{self, NoTls};
@@ -56,6 +58,12 @@ struct Ready {
 // === impl Requests ===
 
 impl Requests {
+    /// Requests to nobody: what they are answered was written, and the time is that of this clock.
+    pub fn answered_by(answers: &Arc<Answers>, clock: Arc<dyn Clock>) -> Self {
+        let client = Arc::new(Client::answered_by(answers, clock));
+        Self { client: Mutex::new(Some(Ready { client, tls: true })), ..Self::default() }
+    }
+
     /// The client; for requests over TLS there has to be somebody whom this machine trusts. If there is nobody, that is
     /// looked at again the next time.
     pub fn client(&self, tls: bool) -> Result<Arc<Client>, NoTls> {
@@ -76,7 +84,7 @@ impl Requests {
             config => (config?, true),
         };
         let names: Arc<dyn Resolver> = Arc::<System>::clone(&self.names);
-        let client = Arc::new(Client::new(names, config, Arc::new(SystemClock)));
+        let client = Arc::new(Client::new(Network::new(names, config), Arc::new(SystemClock)));
         *kept = Some(Ready { client: Arc::clone(&client), tls: has_tls });
         Ok(client)
     }

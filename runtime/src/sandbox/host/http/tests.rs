@@ -7,3 +7,4 @@ mod lab;
 mod redirects;
 mod secrets;
 mod tls;
+mod written;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 use super::lab::{Lab, Server, get, text};
-use crate::sandbox::host::http::{Allowance, Limits, Permissions, Rate, Refused, Secrets, Usage};
+use crate::sandbox::host::http::{Allowance, Client, Limits, Network, Permissions, Rate, Refused, Secrets, Usage};
 
 /// The same port on two addresses.
 async fn twins(one: &str, other: &str) -> (TcpListener, TcpListener) {
@@ -139,7 +139,7 @@ async fn a_look_up_that_never_ends_is_given_up_and_holds_only_its_own_deployment
     let mut lab = Lab::new();
     lab.grants.push("http://a.example".to_owned());
     let tls = crate::sandbox::host::http::tls::trusting(tokio_rustls::rustls::RootCertStore::empty()).unwrap();
-    let client = crate::sandbox::host::http::Client::new(Arc::new(Silent), tls, lab.clock.clone());
+    let client = Client::new(Network::new(Arc::new(Silent), tls), lab.clock.clone());
     let permissions = lab.permissions();
     let allowance = Allowance { time: Limits::default().deadline, fuel: u64::MAX };
     let mut usage = Usage::default();

@@ -20,7 +20,7 @@ use crate::config::Secret;
 use crate::sandbox::host::http::resolve::Resolver;
 use crate::sandbox::host::http::secrets::Granted;
 use crate::sandbox::host::http::{
-    Allowance, Client, Limits, Method, Permissions, Rate, Refused, Request, Response, Secrets, Usage, tls,
+    Allowance, Client, Limits, Method, Network, Permissions, Rate, Refused, Request, Response, Secrets, Usage, tls,
 };
 
 /// Answers of a resolver: each name's in order, the last one for ever.
@@ -90,7 +90,7 @@ impl Lab {
     pub fn trusting(roots: RootCertStore) -> Self {
         let (names, clock) = (Arc::new(Names::default()), Arc::new(ManualClock::at(0)));
         Self {
-            client: Client::new(names.clone(), tls::trusting(roots).unwrap(), clock.clone()),
+            client: Client::new(Network::new(names.clone(), tls::trusting(roots).unwrap()), clock.clone()),
             names,
             clock,
             limits: Limits::default(),

@@ -1,0 +1,122 @@
+//! A module that is tried, with what it may do.
+
+use std::sync::Arc;
+
+use crate::agent::OPERATOR;
+use crate::cli::{Exit, print};
+use crate::modules::deploying::written::Written;
+use crate::modules::deploying::{Fault, Refused};
+use crate::modules::deployment::Grants;
+use crate::modules::granting;
+use crate::sandbox::host::http::Requests;
+use crate::sandbox::module::Code;
+use crate::sandbox::{Cause, Failure, Granted, Limits, Module, Names, Sandbox};
+
+/// A module that can be called.
+pub struct Candidate {
+    /// The module.
+    pub module: Arc<Module>,
+    /// Which names it may give its meters.
+    pub names: Arc<Names>,
+}
+
+/// A module that is not configured yet.
+pub struct Draft<'a> {
+    /// Where it is to run.
+    pub sandbox: &'a Sandbox,
+    /// What it is called.
+    pub name: &'a str,
+    /// Its code.
+    pub code: Code,
+    /// What it is told.
+    pub config: String,
+    /// What a call may use.
+    pub limits: Limits,
+}
+
+/// Why a module is not tried.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfit {
+    /// It is refused, or fails.
+    #[error("{0}")]
+    Failed(Failure),
+    /// What it was granted is wrong, or too little.
+    #[error("{0}")]
+    Refused(String, Exit),
+}
+
+/// Whose it is here. No tenant's: what depends on that is another tenant's somewhere else.
+const TENANT: &str = "local";
+
+// === impl Draft ===
+
+impl Draft<'_> {
+    /// As one of the operator's modules.
+    pub async fn of_the_operator(self) -> Result<Candidate, Unfit> {
+        let Self { sandbox, name, code, config, limits } = self;
+        let module = sandbox.configure(name, false, code, config, limits).await?;
+        Ok(Candidate { module: Arc::new(module), names: Arc::default() })
+    }
+
+    /// As one of the operator's modules, but that requests are refused when they are made: so whoever tries it out is
+    /// told what each would take.
+    pub async fn that_may_ask_nobody(self) -> Result<Candidate, Unfit> {
+        let Self { sandbox, name, code, config, limits } = self;
+        let granted = match code.manifest.asks() {
+            true => Granted::to_try_out(
+                sandbox.requests.client(false).map_err(|error| Failure::new(Cause::Host, error.to_string()))?,
+            ),
+            false => Granted::default(),
+        };
+        let module = sandbox.configure_of((OPERATOR, name), code, config, limits, granted).await?;
+        Ok(Candidate { module: Arc::new(module), names: Arc::default() })
+    }
+
+    /// As that of a deployment, which is held against what it was granted as a daemon does.
+    pub async fn granted(self, requests: &Requests, grants: &Grants, written: Written) -> Result<Candidate, Unfit> {
+        let Self { sandbox, name, code, config, limits } = self;
+        grants.check().map_err(|invalid| Unfit::Refused(invalid.to_string(), Exit::Usage))?;
+        let unfit = |refused: Refused| {
+            let exit = match refused.fault {
+                Fault::Order => Exit::Usage,
+                Fault::Module => Exit::Module,
+                Fault::Room => Exit::Failed,
+            };
+            Unfit::Refused(refused.words(written), exit)
+        };
+        let asking = code.manifest.asks().then_some(limits.memory as u64);
+        let granted = granting::granted(requests, name, grants, written, asking).map_err(unfit)?;
+        let module = sandbox.configure_of((TENANT, name), code, config, limits, granted).await?;
+        // What the operator's modules are somewhere is not known here, but for those that are built in.
+        let names = granting::names(&Arc::default(), grants, written, &module.description.meters).map_err(unfit)?;
+        Ok(Candidate { module: Arc::new(module), names: Arc::new(names) })
+    }
+}
+
+// === impl Unfit ===
+
+impl Unfit {
+    /// Says so of what was tried.
+    pub fn say(self, what: impl std::fmt::Display) -> Exit {
+        match self {
+            Self::Failed(failure) if failure.cause == Cause::Unreadable => {
+                print::error(failure);
+                Exit::Usage
+            }
+            Self::Failed(failure) => {
+                print::error(format_args!("{what} was refused: {failure}"));
+                Exit::Module
+            }
+            Self::Refused(words, exit) => {
+                print::error(format_args!("{what} was refused: {words}"));
+                exit
+            }
+        }
+    }
+}
+
+impl From<Failure> for Unfit {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
