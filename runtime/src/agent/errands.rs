@@ -15,6 +15,7 @@ use crate::discovery::Snapshot;
 use crate::hypervisor::Groups;
 use crate::hypervisor::reader::{Reading, Want};
 use crate::modules::budget::Admitted;
+use crate::modules::deploying::doubts::{self, Doubt};
 use crate::modules::deploying::terms::Operators;
 use crate::modules::deploying::{self, Prepared, Ready};
 use crate::modules::deployment::{Deployment, Key, Version};
@@ -116,6 +117,8 @@ pub struct Changed {
     pub deployment: Option<Deployment>,
     /// What is different, each a sentence without its full stop.
     pub changes: Vec<String>,
+    /// What is odd about the order, if it was only considered.
+    pub doubts: Vec<Doubt>,
 }
 
 /// What an order comes to.
@@ -187,7 +190,9 @@ impl Agent {
             Errand::Surroundings(answer) => drop(answer.send(self.surroundings())),
             Errand::Read(key, ready, answer) => drop(answer.send(self.read_for(&key, &ready).await)),
             Errand::Consider(order, answer) => {
-                drop(answer.send(self.consider(&order).await.map(|next| next.told())));
+                let considered = self.consider(&order).await;
+                let doubts = self.doubts(&order);
+                drop(answer.send(considered.map(|next| Changed { doubts, ..next.told() })));
             }
             Errand::Change(order, answer) => drop(answer.send(self.change(&order).await)),
         }
@@ -298,6 +303,17 @@ impl Agent {
         Ok(told)
     }
 
+    /// What is odd about an order that another version is to run by.
+    fn doubts(&self, Order { key, what, .. }: &Order) -> Vec<Doubt> {
+        let Some((_, ready)) = what.tried() else { return Vec::new() };
+        let operators = Operators::of(&self.config, &self.modules.pollsters);
+        let tenant = doubts::of_tenant(&self.config.tenants, &self.directory.holdings(), &key.tenant);
+        let all =
+            self.tenants.named().flat_map(|(key, deployed)| deployed.ready.values().map(move |ready| (key, ready)));
+        let meters = doubts::of_meters(ready, &operators, deploying::pollsters_of(&key.tenant, all));
+        tenant.into_iter().chain(meters).collect()
+    }
+
     /// What an order comes to, or why it is refused. Whoever only tries something out is told the same.
     async fn consider(&self, Order { key, what, by, at, rules }: &Order) -> Result<Next, Refused> {
         if rules.is_some_and(|rules| rules != self.rules) {
@@ -358,13 +374,14 @@ impl Agent {
 impl Next {
     /// As it is told.
     fn told(&self) -> Changed {
+        let doubts = Vec::new();
         match self {
-            Self::Same(deployment) => Changed { deployment: Some(deployment.clone()), changes: Vec::new() },
-            Self::Gone => Changed { deployment: None, changes: vec!["it is removed".to_owned()] },
+            Self::Same(deployment) => Changed { deployment: Some(deployment.clone()), changes: Vec::new(), doubts },
+            Self::Gone => Changed { deployment: None, changes: vec!["it is removed".to_owned()], doubts },
             Self::Other(other) => {
                 let mut changes: Vec<String> = other.changes.iter().map(ToString::to_string).collect();
                 changes.extend(other.is_new.then(|| "it is new".to_owned()));
-                Changed { deployment: Some(other.deployment.clone()), changes }
+                Changed { deployment: Some(other.deployment.clone()), changes, doubts }
             }
         }
     }

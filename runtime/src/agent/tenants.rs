@@ -17,7 +17,7 @@ use tokio::task::{self, JoinError, JoinSet};
 use self::converting::Pending;
 pub(crate) use self::converting::{Convert, Converted};
 use self::deployed::Place;
-pub use self::deployed::{Deployed, HOST};
+pub use self::deployed::{Deployed, HOST, Short};
 use self::slot::Answer;
 use super::Restored;
 use super::report::ModuleReport;
@@ -243,6 +243,7 @@ impl Tenants {
         for deployed in self.deployed.values_mut() {
             Arc::make_mut(&mut deployed.names).reserve(around.reserved);
             deployed.projects = Arc::new(around.tenants.projects_of(&deployed.deployment.key.tenant));
+            deployed.outdated = deployed.file().is_some_and(|file| failed.contains(file));
         }
         for mut prepared in written {
             prepared.version.deployed_at = around.now;
@@ -263,6 +264,7 @@ impl Tenants {
                 Some(Ok(followed)) => followed,
                 Some(Err(error)) => {
                     tracing::error!(%error, "A deployment stays as it is.");
+                    self.deployed.entry(key).and_modify(|deployed| deployed.outdated = true);
                     continue;
                 }
                 None => (deployed.deployment.clone(), Vec::new()),

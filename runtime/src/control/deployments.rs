@@ -181,6 +181,9 @@ pub struct Row {
     pub digest: Digest,
     /// The operator's file that it is written in; otherwise it came through the socket.
     pub file: Option<String>,
+    /// Whether what that file says now cannot run, so that it goes on as it was.
+    #[serde(default)]
+    pub outdated: bool,
     /// Seconds from slot to slot.
     pub interval: u64,
     /// What the names of its meters may begin with.
@@ -220,6 +223,11 @@ pub enum Standing {
         of: u32,
         /// In how many it failed.
         failed: u32,
+    },
+    /// It needs more than its tenant's budget has.
+    Short {
+        /// Whether it leaves out slots until what it reads can be paid for. Otherwise it runs on what others leave.
+        waits: bool,
     },
     /// Somebody wants that it does not run.
     Paused {

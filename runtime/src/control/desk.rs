@@ -20,6 +20,7 @@ use crate::config::{Secret, hide_secrets};
 use crate::digest::Digest;
 use crate::http::StatusCode;
 use crate::modules::audit::{Entry, Outcome, Who};
+use crate::modules::deploying::doubts::Doubt;
 use crate::modules::deploying::written::Written;
 use crate::modules::deploying::{self, Fault, Loader, Prepared};
 use crate::modules::deployment::{Deployment, Key, SecretSource, Signature, Version};
@@ -67,8 +68,6 @@ struct How {
     only_try: bool,
     /// Even if the version fails when it is tried out.
     anyway: bool,
-    /// What is odd about the order.
-    doubts: Vec<String>,
 }
 
 /// What is done with a deployment.
@@ -174,13 +173,7 @@ impl Desk {
             .map_err(|invalid| No::of(StatusCode::BAD_REQUEST, format!("This cannot be deployed: {invalid}.")))?;
         let own = self.0.turns.take(&key.tenant).await?;
         let prepared = self.prepare(&around, &key, version, file).await??;
-        let tenant = &key.tenant;
-        let stranger = !around.config.tenants.knows(tenant);
-        let doubts = stranger
-            .then(|| format!("{tenant} is no tenant of the configuration, and is taken for the id of a project"));
-        let idle = prepared.ready.idle_patterns().map(|idle| format!("--meters: {idle}"));
-        let doubts: Vec<String> = doubts.into_iter().chain(idle).collect();
-        let how = How { only_try: order.dry_run, anyway: order.anyway, doubts };
+        let how = How { only_try: order.dry_run, anyway: order.anyway };
         let order = self.order(who, key, Some(around.rules), What::Deploy(Box::new(prepared)));
         self.follow(order, Some((&around, own)), how).await
     }
@@ -194,7 +187,7 @@ impl Desk {
 
     async fn try_roll_back(&self, who: Who, key: Key, order: RollBack) -> Answer<Deployed> {
         let RollBack { to, dry_run, anyway } = order;
-        let how = How { only_try: dry_run, anyway, doubts: Vec::new() };
+        let how = How { only_try: dry_run, anyway };
         let page = self.0.journal.page(&key).ok_or_else(|| No::unknown(&key))?;
         let (next, _) = match to {
             Some(to) => page.deployment.rolled_back_to(to),
@@ -217,10 +210,9 @@ impl Desk {
     /// Follows an order that has another version run, which is tried out first if it is said in which surroundings.
     /// What would be refused is not tried out.
     async fn follow(&self, order: Order, tries: Option<(&Surroundings, Turn<'_>)>, how: How) -> Answer<Deployed> {
-        let How { only_try, anyway, doubts } = how;
+        let How { only_try, anyway } = how;
         let order = Arc::new(order);
         let mut told = Deployed::of(&order.key, self.considered(&order).await?)?;
-        told.doubts = doubts;
         if let (Some((around, own)), Some((version, ready))) = (tries, order.what.tried()) {
             let trying = turn(&self.0.trying).await?;
             told.dry_run = Some(self.dry_run(around, &order.key, version, ready).await?);
@@ -297,7 +289,7 @@ impl Desk {
 
     async fn changed(&self, who: Who, key: Key, what: What) -> Answer<Done> {
         let order = Arc::new(self.order(who, key, None, what));
-        let Changed { deployment, changes } = self.change(&order).await?;
+        let Changed { deployment, changes, .. } = self.change(&order).await?;
         let version = leading(deployment.as_ref()).map(|version| version.number);
         Ok(Done { key: order.key.clone(), version, changes })
     }
@@ -362,6 +354,12 @@ impl Desk {
 /// The version that is on trial or tried out, or else the one that is current.
 fn leading(deployment: Option<&Deployment>) -> Option<&Arc<Version>> {
     deployment.and_then(|deployment| deployment.on_trial().or(deployment.current()))
+}
+
+/// What is odd about an order, with the option that it is about.
+fn said(doubt: &Doubt) -> String {
+    let option = Written::Order.key(doubt.key).map(|option| format!("{option}: ")).unwrap_or_default();
+    format!("{option}{doubt}")
 }
 
 /// Waits until others are done.
@@ -429,7 +427,7 @@ fn shown(version: &Version) -> VersionShown {
 impl Deployed {
     /// What became of a deployment that is not removed, or would, of whom nothing is tried out yet.
     fn of(key: &Key, changed: Changed) -> Answer<Self> {
-        let Changed { deployment, changes } = changed;
+        let Changed { deployment, changes, doubts } = changed;
         let (Some(deployment), Some(version)) = (&deployment, leading(deployment.as_ref())) else {
             return Err(No::unknown(key));
         };
@@ -443,7 +441,7 @@ impl Deployed {
             unchanged: changes.is_empty(),
             paused: deployment.paused.is_some(),
             changes,
-            doubts: Vec::new(),
+            doubts: doubts.iter().map(said).collect(),
         })
     }
 }
