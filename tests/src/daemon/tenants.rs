@@ -273,7 +273,10 @@ fn what_cannot_run_is_named() {
         &daemon,
         "acme/probe goes on as it was, as what is written now cannot run: the meter probe.up was not granted",
     );
-    cloud.folder.run("module list --tenant acme").is(0).says("  runs; its file cannot be followed\n");
+    until("the list to say so", || {
+        let list = cloud.folder.run("module list --tenant acme").is(0).stdout;
+        list.contains("  runs; its file cannot be followed\n").then_some(())
+    });
     let shown = cloud.folder.run("module show acme/probe").is(0);
     shown.says("so it goes on as it was: see wasmeter check\n");
     let before = cloud.measured("acme/probe", "probe.up").len();
