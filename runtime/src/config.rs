@@ -29,3 +29,4 @@ pub use self::polling::{Polling, Source};
 pub use self::problem::{Place, Problem, Problems, Severity};
 pub use self::secret::{Secret, hide as hide_secrets};
 pub use self::size::ByteSize;
+pub use self::yaml::spelling::closest;

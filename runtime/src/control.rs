@@ -94,6 +94,7 @@ impl Control {
 
     /// A cycle is over, or the host could not be read for it.
     pub fn cycled(&self, agent: &Agent, report: &Result<Report, HypervisorError>) {
+        self.0.desk.journal().cycled(&agent.tenants);
         self.note(|seen| seen.cycled(agent, report));
     }
 

@@ -14,9 +14,12 @@ use crate::config::{Config, MeterFilter};
 use crate::discovery::Snapshot;
 use crate::hypervisor::Groups;
 use crate::hypervisor::reader::{Reading, Want};
-use crate::modules::deploying::terms::{Fitting, Operators};
+use crate::modules::budget::Admitted;
+use crate::modules::deploying::doubts::{self, Doubt};
+use crate::modules::deploying::terms::Operators;
 use crate::modules::deploying::{self, Prepared, Ready};
 use crate::modules::deployment::{Deployment, Key, Version};
+use crate::modules::life::Change;
 use crate::modules::registry::Unkept;
 use crate::sandbox::host::state::State;
 use crate::sandbox::turns::Gate;
@@ -30,8 +33,10 @@ pub enum Errand {
     Surroundings(Sender<Surroundings>),
     /// Statistics as a deployment's module needs them, now.
     Read(Key, Arc<Ready>, Sender<Result<ReadFor, String>>),
+    /// What would become of a deployment by an order, which is not followed.
+    Consider(Arc<Order>, Sender<Result<Changed, Refused>>),
     /// Another life for a deployment.
-    Change(Box<Order>, Sender<Result<Changed, Refused>>),
+    Change(Arc<Order>, Sender<Result<Changed, Refused>>),
 }
 
 /// What it takes to prepare a module and to run it once.
@@ -47,8 +52,6 @@ pub struct Surroundings {
     pub names: Arc<Names>,
     /// What the operator's modules read anyway.
     pub operators: Operators,
-    /// Beside what runs.
-    pub fitting: Fitting,
     /// On these threads.
     pub guests: Handle,
     /// In these turns.
@@ -107,13 +110,36 @@ pub enum What {
     Remove,
 }
 
-/// What became of a deployment.
+/// What became of a deployment, or would.
 #[derive(Debug)]
 pub struct Changed {
-    /// As it is now; none if it was removed.
+    /// As it is then; none if it is removed.
     pub deployment: Option<Deployment>,
     /// What is different, each a sentence without its full stop.
     pub changes: Vec<String>,
+    /// What is odd about the order, if it was only considered.
+    pub doubts: Vec<Doubt>,
+}
+
+/// What an order comes to.
+enum Next {
+    /// Nothing is different.
+    Same(Deployment),
+    /// It is removed.
+    Gone,
+    /// It goes on as this.
+    Other(Box<Other>),
+}
+
+/// How a deployment goes on.
+struct Other {
+    deployment: Deployment,
+    is_new: bool,
+    changes: Vec<Change>,
+    /// What runs of a version that did not run until now.
+    ready: Option<Arc<Ready>>,
+    /// What all need then.
+    admitted: Admitted,
 }
 
 /// Why an order is not followed.
@@ -125,6 +151,9 @@ pub enum Refused {
     /// It is written in the operator's files.
     #[error("{0} is written in {1}, which comes first: change it there, and reload")]
     Written(Key, String),
+    /// The configuration is another one than it was made ready by.
+    #[error("the configuration was read again meanwhile: say it once more")]
+    Reloaded,
     /// Another version is next to go back to than the one that was made ready.
     #[error("{0} has changed meanwhile: see wasmeter module show, and say it again if it is still wanted")]
     Meanwhile(Key),
@@ -139,6 +168,19 @@ pub enum Refused {
     DoesNotFit(deploying::Refused),
 }
 
+// === impl What ===
+
+impl What {
+    /// The version that is to run by it and does not yet.
+    pub fn tried(&self) -> Option<(&Version, &Arc<Ready>)> {
+        match self {
+            Self::Deploy(prepared) => Some((&prepared.version, &prepared.ready)),
+            Self::RollBack(_, Some((version, ready))) => Some((version, ready)),
+            Self::RollBack(_, None) | Self::Pause | Self::Resume | Self::Remove => None,
+        }
+    }
+}
+
 // === impl Agent ===
 
 impl Agent {
@@ -147,26 +189,22 @@ impl Agent {
         match errand {
             Errand::Surroundings(answer) => drop(answer.send(self.surroundings())),
             Errand::Read(key, ready, answer) => drop(answer.send(self.read_for(&key, &ready).await)),
-            Errand::Change(order, answer) => drop(answer.send(self.change(*order).await)),
+            Errand::Consider(order, answer) => {
+                let considered = self.consider(&order).await;
+                let doubts = self.doubts(&order);
+                drop(answer.send(considered.map(|next| Changed { doubts, ..next.told() })));
+            }
+            Errand::Change(order, answer) => drop(answer.send(self.change(&order).await)),
         }
     }
 
     fn surroundings(&self) -> Surroundings {
-        let operators = Operators::of(&self.config, &self.modules.pollsters);
-        let around = Around {
-            tenants: &self.config.tenants,
-            reserved: &self.names,
-            operators: &operators,
-            now: self.clock.now().wall,
-        };
-        let fitting = self.tenants.fitting(&self.config, self.directory.holdings(), &around);
         Surroundings {
             sandbox: Arc::clone(&self.sandbox),
             config: self.config.clone(),
             rules: self.rules,
             names: Arc::clone(&self.names),
-            operators,
-            fitting,
+            operators: Operators::of(&self.config, &self.modules.pollsters),
             guests: self.guests.clone(),
             gate: self.tenants.gate(),
             clock: Arc::clone(&self.clock),
@@ -227,90 +265,124 @@ impl Agent {
     }
 
     /// Follows an order, which is durable before anything changes.
-    async fn change(&mut self, Order { key, what, by, at, rules }: Order) -> Result<Changed, Refused> {
-        if rules.is_some_and(|rules| rules != self.rules) {
-            return Err(Refused::Meanwhile(key));
-        }
+    async fn change(&mut self, order: &Order) -> Result<Changed, Refused> {
         // What is being kept just now is older.
         self.saved().await;
-        let operators = Operators::of(&self.config, &self.modules.pollsters);
-        let around = Around { tenants: &self.config.tenants, reserved: &self.names, operators: &operators, now: at };
-        let mut fitting = self.tenants.fitting(&self.config, self.directory.holdings(), &around);
-        let unknown = || Refused::Unknown(key.clone());
-        if matches!(what, What::Deploy(_) | What::Remove)
-            && let Some(file) = self.written(&key)
-        {
-            return Err(Refused::Written(key, file));
-        }
-        let (known, mut held) = (self.tenants.get(&key), None);
-        let (next, changes, ready) = match what {
-            What::Remove => {
-                known.ok_or_else(unknown)?;
+        let (key, next) = (&order.key, self.consider(order).await?);
+        let told = next.told();
+        match next {
+            Next::Same(_) => return Ok(told),
+            Next::Gone => {
                 self.registry.remove(key.clone()).await?;
-                self.tenants.remove(&key);
+                self.tenants.remove(key);
                 self.forget_removed();
-                self.tenants.unsaved.remove(&key);
-                self.tenants.flow_into(&self.ledger);
-                return Ok(Changed { deployment: None, changes: vec!["it is removed".to_owned()] });
             }
-            What::Deploy(prepared) => {
-                let Prepared { version, file, ready, .. } = *prepared;
-                known.map_or(Ok(()), |known| known.is_of_one_kind_with(&ready))?;
-                let followed = known.map(|known| known.followed(&version));
-                let (next, changes) = match followed {
-                    Some(None) => {
-                        let deployment = known.map(|known| known.deployment.clone());
-                        return Ok(Changed { deployment, changes: Vec::new() });
-                    }
-                    Some(Some(followed)) => followed?,
-                    None => (Deployment::new(key.clone(), version, HOST, at), Vec::new()),
-                };
-                fitting.admit(&key, &ready).map_err(Refused::DoesNotFit)?;
-                let quota = self.config.tenants.quota_of(&key.tenant);
-                self.registry.fits(next.clone(), quota).await?;
+            Next::Other(other) => {
+                let Other { deployment, is_new, changes, ready, admitted } = *other;
                 // Held until a deployment that names it is kept.
-                held = Some(self.registry.put(file).await?);
-                (next, changes, Some(ready))
+                let held = match &order.what {
+                    What::Deploy(prepared) => Some(self.registry.put(prepared.file.clone()).await?),
+                    _ => None,
+                };
+                self.registry.save(deployment.clone()).await?;
+                drop(held);
+                match ready.as_ref().filter(|_| is_new) {
+                    Some(ready) => {
+                        let operators = Operators::of(&self.config, &self.modules.pollsters);
+                        let (tenants, reserved) = (&self.config.tenants, &self.names);
+                        let around = Around { tenants, reserved, operators: &operators, now: order.at };
+                        self.tenants.add(deployment, Arc::clone(ready), &around);
+                    }
+                    None => self.tenants.go_on(key, deployment, &changes, ready),
+                }
+                self.tenants.admit(admitted);
+            }
+        }
+        self.tenants.unsaved.remove(key);
+        self.tenants.flow_into(&self.ledger);
+        Ok(told)
+    }
+
+    /// What is odd about an order that another version is to run by.
+    fn doubts(&self, Order { key, what, .. }: &Order) -> Vec<Doubt> {
+        let Some((_, ready)) = what.tried() else { return Vec::new() };
+        let operators = Operators::of(&self.config, &self.modules.pollsters);
+        let tenant = doubts::of_tenant(&self.config.tenants, &self.directory.holdings(), &key.tenant);
+        let all =
+            self.tenants.named().flat_map(|(key, deployed)| deployed.ready.values().map(move |ready| (key, ready)));
+        let meters = doubts::of_meters(ready, &operators, deploying::pollsters_of(&key.tenant, all));
+        tenant.into_iter().chain(meters).collect()
+    }
+
+    /// What an order comes to, or why it is refused. Whoever only tries something out is told the same.
+    async fn consider(&self, Order { key, what, by, at, rules }: &Order) -> Result<Next, Refused> {
+        if rules.is_some_and(|rules| rules != self.rules) {
+            return Err(Refused::Reloaded);
+        }
+        let operators = Operators::of(&self.config, &self.modules.pollsters);
+        let around = Around { tenants: &self.config.tenants, reserved: &self.names, operators: &operators, now: *at };
+        let mut fitting = self.tenants.fitting(&self.config, self.directory.holdings(), &around);
+        if matches!(what, What::Deploy(_) | What::Remove)
+            && let Some(file) = self.written(key)
+        {
+            return Err(Refused::Written(key.clone(), file));
+        }
+        let known = self.tenants.get(key);
+        let deployed = known.ok_or_else(|| Refused::Unknown(key.clone())).map(|known| &known.deployment);
+        let ((deployment, changes), ready) = match what {
+            What::Remove => return deployed.map(|_| Next::Gone),
+            What::Deploy(prepared) => {
+                let Prepared { version, ready, .. } = &**prepared;
+                let next = match known {
+                    None => (Deployment::new(key.clone(), version.clone(), HOST, *at), Vec::new()),
+                    Some(known) => {
+                        known.is_of_one_kind_with(ready)?;
+                        match known.followed(version) {
+                            Some(followed) => followed?,
+                            None => return Ok(Next::Same(known.deployment.clone())),
+                        }
+                    }
+                };
+                (next, Some(ready))
             }
             What::RollBack(to, ready) => {
-                let deployment = &known.ok_or_else(unknown)?.deployment;
-                let (next, changes) =
-                    to.map_or_else(|| deployment.rolled_back(), |to| deployment.rolled_back_to(to))?;
+                let deployment = deployed?;
+                let next = to.map_or_else(|| deployment.rolled_back(), |to| deployment.rolled_back_to(to))?;
                 let is_ready = |version: &Arc<Version>| {
                     let runs = deployment.running().any(|running| running.number == version.number);
                     runs || ready.as_ref().is_some_and(|(of, _)| of == version)
                 };
-                if !next.running().all(is_ready) {
-                    return Err(Refused::Meanwhile(key));
+                if !next.0.running().all(is_ready) {
+                    return Err(Refused::Meanwhile(key.clone()));
                 }
-                if let Some((_, ready)) = &ready {
-                    fitting.admit(&key, ready).map_err(Refused::DoesNotFit)?;
-                }
-                (next, changes, ready.map(|(_, ready)| ready))
+                (next, ready.as_ref().map(|(_, ready)| ready))
             }
-            What::Pause => {
-                let (next, changes) = known.ok_or_else(unknown)?.deployment.paused(at, &by);
-                (next, changes, None)
-            }
-            What::Resume => {
-                let (next, changes) = known.ok_or_else(unknown)?.deployment.resumed();
-                (next, changes, None)
-            }
+            What::Pause => (deployed?.paused(*at, by), None),
+            What::Resume => (deployed?.resumed(), None),
         };
-        self.registry.save(next.clone()).await?;
-        drop(held);
-        let is_new = known.is_none();
-        let mut said: Vec<String> = changes.iter().map(ToString::to_string).collect();
-        if is_new {
-            said.push("it is new".to_owned());
+        if let Some(ready) = ready {
+            fitting.admit(key, ready).map_err(Refused::DoesNotFit)?;
         }
-        self.tenants.unsaved.remove(&key);
-        match ready.as_ref().filter(|_| is_new) {
-            Some(ready) => self.tenants.add(next.clone(), Arc::clone(ready), &around),
-            None => self.tenants.go_on(&key, next.clone(), &changes, ready),
+        self.registry.fits(deployment.clone(), self.config.tenants.quota_of(&key.tenant)).await?;
+        let (is_new, admitted) = (known.is_none(), fitting.admitted);
+        Ok(Next::Other(Box::new(Other { deployment, is_new, changes, ready: ready.cloned(), admitted })))
+    }
+}
+
+// === impl Next ===
+
+impl Next {
+    /// As it is told.
+    fn told(&self) -> Changed {
+        let doubts = Vec::new();
+        match self {
+            Self::Same(deployment) => Changed { deployment: Some(deployment.clone()), changes: Vec::new(), doubts },
+            Self::Gone => Changed { deployment: None, changes: vec!["it is removed".to_owned()], doubts },
+            Self::Other(other) => {
+                let mut changes: Vec<String> = other.changes.iter().map(ToString::to_string).collect();
+                changes.extend(other.is_new.then(|| "it is new".to_owned()));
+                Changed { deployment: Some(other.deployment.clone()), changes, doubts }
+            }
         }
-        self.tenants.admit(fitting.admitted);
-        self.tenants.flow_into(&self.ledger);
-        Ok(Changed { deployment: Some(next), changes: said })
     }
 }

@@ -20,7 +20,7 @@ use self::answer::Answer;
 use self::converting::Pending;
 pub(crate) use self::converting::{Convert, Converted};
 use self::deployed::Place;
-pub use self::deployed::{Deployed, HOST};
+pub use self::deployed::{Deployed, HOST, Short};
 use super::Restored;
 use super::report::ModuleReport;
 use crate::clock::Moment;
@@ -250,6 +250,7 @@ impl Tenants {
         for deployed in self.deployed.values_mut() {
             Arc::make_mut(&mut deployed.names).reserve(around.reserved);
             deployed.projects = Arc::new(around.tenants.projects_of(&deployed.deployment.key.tenant));
+            deployed.outdated = deployed.file().is_some_and(|file| failed.contains(file));
         }
         for mut prepared in written {
             prepared.version.deployed_at = around.now;
@@ -270,6 +271,7 @@ impl Tenants {
                 Some(Ok(followed)) => followed,
                 Some(Err(error)) => {
                     tracing::error!(%error, "A deployment stays as it is.");
+                    self.deployed.entry(key).and_modify(|deployed| deployed.outdated = true);
                     continue;
                 }
                 None => (deployed.deployment.clone(), Vec::new()),

@@ -12,8 +12,8 @@ Exit codes:
    1  it could not be started, or failed while it ran; `run --cycles`: an output lacks samples;
       `explain`: there is no value; `module build`: cargo did not build it; `module test`,
       `pipeline test`: something else came than was expected; `module diff --exit-code`: they are
-      different; an order was not followed: there is no such deployment, no room for it, or it is
-      written in a file
+      different; an order was not followed: there is no such deployment or version, no room for
+      it, another kind of module runs, or it is written in a file
   64  the command line, the configuration or an order is wrong, or nobody was there to ask
   69  the hypervisor cannot be reached (`run --cycles`: in no cycle), or the daemon that is asked:
       it does not run, is busy, or may not be asked

@@ -17,6 +17,7 @@ pub mod logs;
 mod named;
 pub mod new;
 pub mod orders;
+mod rollback;
 pub mod show;
 pub mod subject;
 pub mod test;
@@ -71,7 +72,7 @@ pub enum Module {
     /// Have a deployment run again that was paused.
     Resume(orders::Resume),
     /// Go back to a version of a deployment that ran before.
-    Rollback(orders::Rollback),
+    Rollback(rollback::Args),
     /// Remove a deployment with all its versions and all that it remembers.
     Remove(orders::Remove),
 }

@@ -137,13 +137,14 @@ impl Pipelines {
     }
 
     /// Reports each transformer of a sink that is none: neither of [`TRANSFORMERS`] nor known otherwise. `file` is the
-    /// one that this was read from; `is_deployed` and `owner_of` say what is known of tenants' deployments, and whose a
-    /// project is.
+    /// one that this was read from; `is_deployed`, `meant_by` and `owner_of` say what is known of tenants' deployments,
+    /// which of them was meant by another name, and whose a project is.
     pub fn check_transformers(
         &self,
         file: Option<&Path>,
         is_known: impl Fn(&str) -> bool,
         is_deployed: impl Fn(&Key) -> bool,
+        meant_by: impl Fn(&Key) -> Option<String>,
         owner_of: impl Fn(&Tenant) -> Option<String>,
     ) -> Problems {
         let mut problems = Problems::of(file);
@@ -171,7 +172,11 @@ impl Pipelines {
                             problems.error(place, &format!("{key}.name"), message, remedy);
                         } else if !is_deployed(&deployment) {
                             let message = format!("{who}: no file in the folder of deployments describes {deployment}");
-                            let remedy = "Unless it is deployed by an order, what is of its tenant ends there";
+                            let ends = "Unless it is deployed by an order, what is of its tenant ends there";
+                            let remedy = match meant_by(&deployment) {
+                                Some(meant) => format!("Did you mean {meant}? {ends}"),
+                                None => ends.to_owned(),
+                            };
                             problems.warning(place, &format!("{key}.name"), message, remedy);
                         }
                         if !deployments.insert(deployment.clone()) {

@@ -5,7 +5,7 @@
 
 mod parse;
 mod section;
-mod spelling;
+pub mod spelling;
 
 use serde_json::Value;
 

@@ -6,7 +6,7 @@
 //! | `GET /deployments/TENANT/NAME` | | [`Shown`] |
 //! | `GET /deployments/TENANT/NAME/log?after=N&wait=SECONDS` | | [`Log`] |
 //! | `POST /deployments/TENANT/NAME/deploy` | [`Deploy`] as one line of JSON, then the module | [`Deployed`] |
-//! | `POST /deployments/TENANT/NAME/rollback` | [`RollBack`] | [`Done`] |
+//! | `POST /deployments/TENANT/NAME/rollback` | [`RollBack`] | [`Deployed`] |
 //! | `POST /deployments/TENANT/NAME/pause`, `resume`, `remove` | | [`Done`] |
 //!
 //! What is refused is so with another status than 200 and a line that says why. A module that fails when it is tried out
@@ -45,7 +45,7 @@ pub struct Deploy {
     pub anyway: bool,
 }
 
-/// A module is deployed, or would be.
+/// A version of a deployment runs, or would.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Deployed {
     /// Whose it is, and its name.
@@ -55,18 +55,29 @@ pub struct Deployed {
     pub digest: Digest,
     /// Whose key signed it.
     pub signed_by: Option<String>,
-    /// What came of running it once.
-    pub dry_run: DryRun,
-    /// The version that it is now; none if it is not deployed.
+    /// What came of trying it out; none if it ran before, and was not.
+    pub dry_run: Option<DryRun>,
+    /// Its number; none if all stays as it was.
     pub version: Option<u64>,
-    /// Whether that is on trial beside the one before it.
+    /// Whether it is, or would be, on trial beside the one before it.
     pub on_trial: bool,
     /// Whether it ran already, just so.
     pub unchanged: bool,
     /// Whether it does not run, because the deployment is paused.
     pub paused: bool,
+    /// What is different, or would be, each a sentence without its full stop.
+    pub changes: Vec<String>,
     /// What is odd about the order.
     pub doubts: Vec<String>,
+}
+
+// === impl Deployed ===
+
+impl Deployed {
+    /// What failed when it was tried out, if nothing came of it.
+    pub fn failed(&self) -> Option<&str> {
+        self.dry_run.as_ref().and_then(DryRun::failed)
+    }
 }
 
 /// What came of running a module on what was read for it. Nothing of it was kept.
@@ -77,7 +88,7 @@ pub struct DryRun {
     /// Samples that it was handed in a slot, if it is one.
     #[serde(default)]
     pub handed: u64,
-    /// Slots that it ran in. A transformer that gives nothing in the first one is handed the same in a second.
+    /// Slots that it ran in. One that gives nothing in the first and remembers something runs on the same in a second.
     #[serde(default)]
     pub slots: u32,
     /// Guests that it was handed.
@@ -88,7 +99,7 @@ pub struct DryRun {
     pub meters: Vec<DryMeter>,
     /// Samples that it gave and that are wanted.
     pub samples: u64,
-    /// Fuel that it used in the last of them.
+    /// Fuel that it used in the last slot.
     pub fuel: u64,
     /// Fuel that it may use for as many resources, or samples.
     pub fuel_granted: u64,
@@ -170,6 +181,9 @@ pub struct Row {
     pub digest: Digest,
     /// The operator's file that it is written in; otherwise it came through the socket.
     pub file: Option<String>,
+    /// Whether what that file says now cannot run, so that it goes on as it was.
+    #[serde(default)]
+    pub outdated: bool,
     /// Seconds from slot to slot.
     pub interval: u64,
     /// What the names of its meters may begin with.
@@ -209,6 +223,11 @@ pub enum Standing {
         of: u32,
         /// In how many it failed.
         failed: u32,
+    },
+    /// It needs more than its tenant's budget has.
+    Short {
+        /// Whether it leaves out slots until what it reads can be paid for. Otherwise it runs on what others leave.
+        waits: bool,
     },
     /// Somebody wants that it does not run.
     Paused {
@@ -328,6 +347,10 @@ pub struct Line {
 pub struct RollBack {
     /// Which one; the last one that ran if nothing is said.
     pub to: Option<u64>,
+    /// Only say what would come of it.
+    pub dry_run: bool,
+    /// Even if the dry run fails.
+    pub anyway: bool,
 }
 
 /// What an order did.

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use self::turns::Turns;
+use self::turns::{Turn, Turns};
 use super::deployments::{Deploy, Deployed, Done, Log, RollBack, Row, Shown, VersionShown};
 use super::journal::Journal;
 use super::time::Time;
@@ -21,9 +21,10 @@ use crate::config::{Secret, hide_secrets};
 use crate::digest::Digest;
 use crate::http::StatusCode;
 use crate::modules::audit::{Entry, Outcome, Who};
+use crate::modules::deploying::doubts::Doubt;
 use crate::modules::deploying::written::Written;
-use crate::modules::deploying::{self, Fault, Loader, Prepared, Ready};
-use crate::modules::deployment::{Key, SecretSource, Signature, Version};
+use crate::modules::deploying::{self, Fault, Loader, Prepared};
+use crate::modules::deployment::{Deployment, Key, SecretSource, Signature, Version};
 use crate::modules::life::Rules;
 use crate::modules::registry::{Registry, Unkept};
 use crate::modules::store;
@@ -61,6 +62,14 @@ pub struct No {
 }
 
 type Answer<T> = Result<T, No>;
+
+/// How an order is followed that has another version run.
+struct How {
+    /// Only to say what would come of it.
+    only_try: bool,
+    /// Even if the version fails when it is tried out.
+    anyway: bool,
+}
 
 /// What is done with a deployment.
 trait OfVersion {
@@ -163,88 +172,83 @@ impl Desk {
     }
 
     async fn try_deploy(&self, who: Who, key: Key, order: Deploy, file: Bytes) -> Answer<Deployed> {
-        let mut around = self.ask(Errand::Surroundings).await?;
-        self.not_written(&around, &key)?;
+        let around = self.ask(Errand::Surroundings).await?;
         let version = version(&order, &file, by(who), self.now());
-        let (mut loader, _) = Loader::of(&around.sandbox, &around.config, &around.names, around.operators.clone());
         version
             .check()
             .map_err(|invalid| No::of(StatusCode::BAD_REQUEST, format!("This cannot be deployed: {invalid}.")))?;
         let own = self.0.turns.take(&key.tenant).await?;
-        let one = turn(&self.0.preparing).await?;
-        let prepared = loader.prepare(key.clone(), version, file).await?;
-        drop(one);
-        around.fitting.admit(&key, &prepared.ready)?;
-        let trying = turn(&self.0.trying).await?;
-        let dry_run = self.dry_run(&around, &prepared).await?;
-        drop((trying, own));
-        let tenant = &key.tenant;
-        let stranger = !around.config.tenants.knows(tenant);
-        let doubts = stranger
-            .then(|| format!("{tenant} is no tenant of the configuration, and is taken for the id of a project"));
-        let idle = prepared.ready.idle_patterns().map(|idle| format!("--meters: {idle}"));
-        let doubts: Vec<String> = doubts.into_iter().chain(idle).collect();
-        let (digest, signature) = (prepared.version.digest, prepared.version.signature.as_ref());
-        let signed_by = signature.map(|signature| signature.key.clone());
-        let told = Deployed {
-            key: key.clone(),
-            digest,
-            signed_by,
-            dry_run,
-            version: None,
-            on_trial: false,
-            unchanged: false,
-            paused: false,
-            doubts,
-        };
-        if order.dry_run {
-            return Ok(told);
-        }
-        if !order.anyway
-            && let Some(failed) = told.dry_run.failed()
-        {
-            let why = format!("It fails when it is tried out: {failed}. Mend it, or deploy it with --anyway.");
-            return Err(No { tried: Some(Box::new(told)), ..No::of(StatusCode::UNPROCESSABLE_ENTITY, why) });
-        }
-        // Written here, so that the loop finds it there.
-        let held = self.0.registry.put(prepared.file.clone()).await?;
-        let rules = Some(around.rules);
-        let changed = self.change(who, key, rules, What::Deploy(Box::new(prepared))).await;
-        drop(held);
-        let Changed { deployment, changes } = match changed {
-            Ok(changed) => changed,
-            Err(no) => {
-                self.collect().await;
-                return Err(no);
-            }
-        };
-        let running = deployment.as_ref().and_then(|deployment| deployment.on_trial().or(deployment.current()));
-        Ok(Deployed {
-            version: running.map(|version| version.number),
-            on_trial: deployment.as_ref().is_some_and(|deployment| deployment.on_trial().is_some()),
-            unchanged: changes.is_empty(),
-            paused: deployment.as_ref().is_some_and(|deployment| deployment.paused.is_some()),
-            ..told
-        })
+        let prepared = self.prepare(&around, &key, version, file).await??;
+        let how = How { only_try: order.dry_run, anyway: order.anyway };
+        let order = self.order(who, key, Some(around.rules), What::Deploy(Box::new(prepared)));
+        self.follow(order, Some((&around, own)), how).await
     }
 
-    /// Has a version from before run.
-    pub async fn roll_back(&self, who: Who, key: Key, order: RollBack) -> Answer<Done> {
-        let entry = self.entry(who, "rollback", &key, order.to, None);
-        let work = async {
-            let page = self.0.journal.page(&key).ok_or_else(|| No::unknown(&key))?;
-            let (next, _) = match order.to {
-                Some(to) => page.deployment.rolled_back_to(to),
-                None => page.deployment.rolled_back(),
-            }?;
-            let (Some(running), runs) = (next.on_trial().or(next.current()), page.deployment.running()) else {
-                return Err(No::unknown(&key));
-            };
-            let runs_already = runs.into_iter().any(|version| version.number == running.number);
-            let ready = if runs_already { None } else { Some((Arc::clone(running), self.ready(&key, running).await?)) };
-            self.changed(who, key.clone(), What::RollBack(order.to, ready)).await
+    /// Has a version from before run: at once if it ran before, and otherwise after it was tried out.
+    pub async fn roll_back(&self, who: Who, key: Key, order: RollBack) -> Answer<Deployed> {
+        let action = if order.dry_run { "dry-run" } else { "rollback" };
+        let entry = self.entry(who, action, &key, order.to, None);
+        self.written_down(entry, self.try_roll_back(who, key, order)).await
+    }
+
+    async fn try_roll_back(&self, who: Who, key: Key, order: RollBack) -> Answer<Deployed> {
+        let RollBack { to, dry_run, anyway } = order;
+        let how = How { only_try: dry_run, anyway };
+        let page = self.0.journal.page(&key).ok_or_else(|| No::unknown(&key))?;
+        let (next, _) = match to {
+            Some(to) => page.deployment.rolled_back_to(to),
+            None => page.deployment.rolled_back(),
+        }?;
+        let wanted = leading(Some(&next)).ok_or_else(|| No::unknown(&key))?;
+        if page.deployment.running().any(|version| version.number == wanted.number) {
+            return self.follow(self.order(who, key, None, What::RollBack(to, None)), None, how).await;
+        }
+        let around = self.ask(Errand::Surroundings).await?;
+        let own = self.0.turns.take(&key.tenant).await?;
+        let file = self.0.registry.read(wanted.digest).await?.into();
+        let prepared = self.prepare(&around, &key, Version::clone(wanted), file).await?;
+        let prepared = prepared.map_err(|refused| No::outdated(&key, wanted.number, &refused))?;
+        let tries = (dry_run || next.on_trial().is_some()).then_some((&around, own));
+        let what = What::RollBack(to, Some((Arc::clone(wanted), prepared.ready)));
+        self.follow(self.order(who, key, Some(around.rules), what), tries, how).await
+    }
+
+    /// Follows an order that has another version run, which is tried out first if it is said in which surroundings.
+    /// What would be refused is not tried out.
+    async fn follow(&self, order: Order, tries: Option<(&Surroundings, Turn<'_>)>, how: How) -> Answer<Deployed> {
+        let How { only_try, anyway } = how;
+        let order = Arc::new(order);
+        let mut told = Deployed::of(&order.key, self.considered(&order).await?)?;
+        if let (Some((around, own)), Some((version, ready))) = (tries, order.what.tried()) {
+            let trying = turn(&self.0.trying).await?;
+            told.dry_run = Some(self.dry_run(around, &order.key, version, ready).await?);
+            drop((trying, own));
+        }
+        if only_try {
+            return Ok(Deployed { version: None, ..told });
+        }
+        if !anyway && let Some(failed) = told.failed() {
+            let why = format!("It fails when it is tried out: {failed}. Mend it, or say it with --anyway.");
+            let tried = Some(Box::new(Deployed { version: None, ..told }));
+            return Err(No { tried, ..No::of(StatusCode::UNPROCESSABLE_ENTITY, why) });
+        }
+        let held = match &order.what {
+            // Written here, so that the loop finds it there.
+            What::Deploy(prepared) => Some(self.0.registry.put(prepared.file.clone()).await?),
+            _ => None,
         };
-        self.written_down(entry, work).await
+        let changed = self.change(&order).await;
+        drop(held);
+        match changed {
+            Ok(changed) => {
+                let Deployed { dry_run, doubts, .. } = told;
+                Ok(Deployed { dry_run, doubts, ..Deployed::of(&order.key, changed)? })
+            }
+            Err(no) => {
+                self.collect().await;
+                Err(no)
+            }
+        }
     }
 
     /// Has one not run.
@@ -276,42 +280,46 @@ impl Desk {
         }
     }
 
-    /// A version that was kept, ready to run.
-    async fn ready(&self, key: &Key, version: &Version) -> Answer<Arc<Ready>> {
-        let _own = self.0.turns.take(&key.tenant).await?;
+    /// A version, ready to run, or why it cannot.
+    async fn prepare(
+        &self,
+        around: &Surroundings,
+        key: &Key,
+        version: Version,
+        file: Bytes,
+    ) -> Answer<Result<Prepared, deploying::Refused>> {
         let _one = turn(&self.0.preparing).await?;
-        let around = self.ask(Errand::Surroundings).await?;
-        let file = self.0.registry.read(version.digest).await?.into();
         let (mut loader, _) = Loader::of(&around.sandbox, &around.config, &around.names, around.operators.clone());
-        let Prepared { ready, .. } = loader.prepare(key.clone(), version.clone(), file).await?;
-        Ok(ready)
-    }
-
-    /// What the operator wrote in files is not to be changed here: the next reload would change it back.
-    fn not_written(&self, around: &Surroundings, key: &Key) -> Answer<()> {
-        match around.config.deployments.files.iter().find(|deployment| deployment.key == *key) {
-            Some(deployment) => {
-                let file = deployment.written.display();
-                let why = format!("{key} is written in {file}, which comes first: change it there, and reload.");
-                Err(No::of(StatusCode::CONFLICT, why))
-            }
-            None => Ok(()),
-        }
+        Ok(loader.prepare(key.clone(), version, file).await)
     }
 
     async fn changed(&self, who: Who, key: Key, what: What) -> Answer<Done> {
-        let Changed { deployment, changes } = self.change(who, key.clone(), None, what).await?;
-        let running = deployment.as_ref().and_then(|deployment| deployment.on_trial().or(deployment.current()));
-        Ok(Done { key, version: running.map(|version| version.number), changes })
+        let order = Arc::new(self.order(who, key, None, what));
+        let Changed { deployment, changes, .. } = self.change(&order).await?;
+        let version = leading(deployment.as_ref()).map(|version| version.number);
+        Ok(Done { key: order.key.clone(), version, changes })
     }
 
-    /// Has the loop do what is ordered. That is waited for as long as it takes: nobody is told that it was not done, and
-    /// then it is.
-    async fn change(&self, who: Who, key: Key, rules: Option<u64>, what: What) -> Answer<Changed> {
-        let order = Box::new(Order { key, what, by: by(who), at: self.now(), rules });
+    fn order(&self, who: Who, key: Key, rules: Option<u64>, what: What) -> Order {
+        Order { key, what, by: by(who), at: self.now(), rules }
+    }
+
+    /// Has the loop say what would come of an order.
+    async fn considered(&self, order: &Arc<Order>) -> Answer<Changed> {
+        self.tell(|answer| Errand::Consider(Arc::clone(order), answer)).await
+    }
+
+    /// Has the loop do what is ordered.
+    async fn change(&self, order: &Arc<Order>) -> Answer<Changed> {
+        self.tell(|answer| Errand::Change(Arc::clone(order), answer)).await
+    }
+
+    /// Tells the loop of an order. The answer is waited for as long as it takes: nobody is told that something was not
+    /// done, and then it is.
+    async fn tell(&self, errand: impl FnOnce(oneshot::Sender<Result<Changed, Refused>>) -> Errand) -> Answer<Changed> {
         let (sender, answer) = oneshot::channel();
         let ends = || No::of(StatusCode::SERVICE_UNAVAILABLE, "The daemon ends. Ask again what became of it.");
-        self.0.errands.send(Errand::Change(order, sender)).await.map_err(|_| ends())?;
+        self.0.errands.send(errand(sender)).await.map_err(|_| ends())?;
         Ok(answer.await.map_err(|_| ends())??)
     }
 
@@ -347,6 +355,17 @@ impl Desk {
     fn now(&self) -> i64 {
         self.0.clock.now().wall
     }
+}
+
+/// The version that is on trial or tried out, or else the one that is current.
+fn leading(deployment: Option<&Deployment>) -> Option<&Arc<Version>> {
+    deployment.and_then(|deployment| deployment.on_trial().or(deployment.current()))
+}
+
+/// What is odd about an order, with the option that it is about.
+fn said(doubt: &Doubt) -> String {
+    let option = Written::Order.key(doubt.key).map(|option| format!("{option}: ")).unwrap_or_default();
+    format!("{option}{doubt}")
 }
 
 /// Waits until others are done.
@@ -409,12 +428,46 @@ fn shown(version: &Version) -> VersionShown {
     }
 }
 
+// === impl Deployed ===
+
+impl Deployed {
+    /// What became of a deployment that is not removed, or would, of whom nothing is tried out yet.
+    fn of(key: &Key, changed: Changed) -> Answer<Self> {
+        let Changed { deployment, changes, doubts } = changed;
+        let (Some(deployment), Some(version)) = (&deployment, leading(deployment.as_ref())) else {
+            return Err(No::unknown(key));
+        };
+        Ok(Self {
+            key: key.clone(),
+            digest: version.digest,
+            signed_by: version.signature.as_ref().map(|signature| signature.key.clone()),
+            dry_run: None,
+            version: Some(version.number),
+            on_trial: deployment.on_trial().is_some(),
+            unchanged: changes.is_empty(),
+            paused: deployment.paused.is_some(),
+            changes,
+            doubts: doubts.iter().map(said).collect(),
+        })
+    }
+}
+
 // === impl No ===
 
 impl No {
     /// For this reason.
     pub fn of(status: StatusCode, why: impl Into<String>) -> Self {
         Self { status, why: why.into(), tried: None }
+    }
+
+    /// A version that was kept cannot run any more. Whoever asks for it is not to blame.
+    fn outdated(key: &Key, number: u64, refused: &deploying::Refused) -> Self {
+        let status = match refused.fault {
+            Fault::Order | Fault::Module => StatusCode::UNPROCESSABLE_ENTITY,
+            Fault::Room => StatusCode::INSUFFICIENT_STORAGE,
+        };
+        let remedy = "Deploy it anew with what it lacks, or go back to another one";
+        Self::of(status, format!("Version {number} of {key} cannot run as things are now: {refused}. {remedy}."))
     }
 
     fn unknown(key: &Key) -> Self {
@@ -458,7 +511,7 @@ impl From<Refused> for No {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Unknown(key) => Self::unknown(&key),
-            Refused::Written(..) | Refused::Meanwhile(_) => {
+            Refused::Written(..) | Refused::Reloaded | Refused::Meanwhile(_) => {
                 Self::of(StatusCode::CONFLICT, sentence(&refused.to_string()))
             }
             Refused::Never(refused) => refused.into(),

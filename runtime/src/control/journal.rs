@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::deployments::{Failed, Line, Log, Row, Standing, Used};
 use super::time::Time;
 use crate::agent::report::ModuleReport;
-use crate::agent::tenants::Tenants;
+use crate::agent::tenants::{Deployed, Short, Tenants};
 use crate::modules::deployment::{Deployment, Key};
 use crate::modules::life::{Idle, Rules, Run};
 
@@ -27,6 +27,10 @@ pub struct Page {
     pub deployment: Deployment,
     /// Why it cannot run, if it cannot.
     broken: Option<String>,
+    /// Whether what its file says now cannot run.
+    outdated: bool,
+    /// What it needs more of than its tenant has.
+    short: Option<Short>,
     last: Last,
     /// What it used.
     pub used: Used,
@@ -70,6 +74,14 @@ impl Journal {
             let page = pages.entry(key.clone()).or_insert_with(|| Page::of(&deployed.deployment));
             page.deployment.clone_from(&deployed.deployment);
             page.broken.clone_from(&deployed.broken);
+            page.outdated = deployed.is_outdated();
+        }
+    }
+
+    /// Some were due, and had enough for it or not.
+    pub fn cycled(&self, tenants: &Tenants) {
+        for (key, page) in &mut *self.lock() {
+            page.short = tenants.get(key).and_then(Deployed::short);
         }
     }
 
@@ -126,6 +138,8 @@ impl Page {
         Self {
             deployment: deployment.clone(),
             broken: None,
+            outdated: false,
+            short: None,
             last: Last::default(),
             used: Used::default(),
             failures: VecDeque::new(),
@@ -176,6 +190,7 @@ impl Page {
             version: current,
             digest: version.map(|version| version.digest).unwrap_or_else(|| crate::digest::Digest::of(b"")),
             file: deployment.file.clone(),
+            outdated: self.outdated,
             interval: version.map_or(0, |version| version.interval),
             names: deployment.running().flat_map(|version| version.grants.names.iter().cloned()).collect(),
             state: self.standing(rules, now),
@@ -198,6 +213,7 @@ impl Page {
             (Run::Nothing(Idle::Quarantined { until, cause }), _) => {
                 Standing::Quarantined { until: Time(until), cause: cause.word().to_owned() }
             }
+            _ if self.short == Some(Short::Reads) => Standing::Short { waits: true },
             (_, Some(trial)) if trial.dry => Standing::TryingOut { version: trial.instance.version },
             (_, Some(trial)) => Standing::Trial {
                 version: trial.instance.version,
@@ -205,6 +221,7 @@ impl Page {
                 of: rules.trial_slots,
                 failed: trial.failed,
             },
+            _ if self.short == Some(Short::Fuel) => Standing::Short { waits: false },
             _ => Standing::Running,
         }
     }

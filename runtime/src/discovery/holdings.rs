@@ -48,6 +48,16 @@ impl Holdings {
         all
     }
 
+    /// The projects that have anything here.
+    pub fn projects(&self) -> impl Iterator<Item = &str> {
+        self.by_project.keys().map(String::as_str)
+    }
+
+    /// Whether it is known of any guest whose it is.
+    pub fn is_anything_known(&self) -> bool {
+        !self.known.is_empty()
+    }
+
     /// Guests of which it is known whose they are.
     pub fn into_known(self) -> BTreeSet<Uuid> {
         self.known

@@ -19,7 +19,7 @@ use crate::hypervisor::{Groups, KeyId, Record};
 const SHUT_OFF: i64 = 5;
 
 /// What was read in one slot.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Snapshot {
     /// When the reading began.
     pub at: Moment,

@@ -1,5 +1,6 @@
 //! From what was deployed, in the operator's files or through the control socket, to modules that can run.
 
+pub mod doubts;
 pub mod room;
 pub mod terms;
 pub mod written;
@@ -10,16 +11,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use self::doubts::Doubt;
 use self::room::Room;
 use self::terms::{Fitting, Operators};
 use self::written::Written;
-use super::deployment::{Key, Signature, Version};
+use super::deployment::{Key, Signature, Tenant, Version};
 use super::registry::Unkept;
 use super::trust::{Policy, Trust, Verified};
 use super::{granting, read};
 use crate::config::daemon::{CallLimits, DeploymentFile, Tenants};
 use crate::config::polling::Source;
-use crate::config::{Config, Glob, MeterFilter, Problems, Secret};
+use crate::config::{Config, MeterFilter, Problems, Secret};
 use crate::contract::{Description, Meter};
 use crate::digest::Digest;
 use crate::files;
@@ -132,9 +134,11 @@ impl Drafts {
         // What runs comes before what is new, however they are called.
         let mut drafts: Vec<(&DeploymentFile, _)> = config.deployments.files.iter().zip(self.0).collect();
         drafts.sort_by_key(|(deployment, _)| !fitting.admitted.has(&deployment.key));
+        let ready = drafts.iter().filter_map(|(_, prepared)| prepared.as_ref().ok());
+        let ready: Vec<(Key, Arc<Ready>)> = ready.map(|one| (one.key.clone(), Arc::clone(&one.ready))).collect();
         for (deployment, prepared) in drafts {
-            loaded.problems.extend(stranger(&config.tenants, deployment));
             let (mut of_file, key) = (Problems::of(Some(&deployment.written)), &deployment.key);
+            let mut odd = Vec::from_iter(doubts::of_tenant(&config.tenants, &fitting.holdings, &key.tenant));
             let goes_on = fitting.admitted.has(key);
             let fits = |prepared: Prepared| {
                 room.take(&prepared, &config.tenants.quota_of(&key.tenant))?;
@@ -142,9 +146,8 @@ impl Drafts {
             };
             match prepared.and_then(fits) {
                 Ok(prepared) => {
-                    if let Some(idle) = prepared.ready.idle_patterns() {
-                        of_file.warning(deployment.place, "meters", idle, "Correct the pattern, or leave it out");
-                    }
+                    let own = pollsters_of(&key.tenant, ready.iter().map(|(key, ready)| (key, ready)));
+                    odd.extend(doubts::of_meters(&prepared.ready, fitting.operators(), own));
                     loaded.prepared.push(prepared);
                 }
                 Err(Refused { key: place, message, remedy, .. }) => {
@@ -156,21 +159,22 @@ impl Drafts {
                     loaded.failed.insert(deployment.written.display().to_string());
                 }
             }
+            for Doubt { key, message, remedy } in odd {
+                of_file.warning(deployment.place, key, message, remedy);
+            }
             loaded.problems.extend(of_file);
         }
         loaded
     }
 }
 
-/// What is odd about a tenant of whom nothing is said.
-fn stranger(tenants: &Tenants, deployment: &DeploymentFile) -> Problems {
-    let mut problems = Problems::of(Some(&deployment.written));
-    let tenant = &deployment.key.tenant;
-    if !tenants.knows(tenant) {
-        let message = format!("{tenant} is no tenant of the configuration, and is taken for the id of a project");
-        problems.warning(deployment.place, "tenant", message, "Add it under `tenants`, or write a project's id");
-    }
-    problems
+/// What those say of themselves that are pollsters of a tenant's.
+pub fn pollsters_of<'a>(
+    tenant: &Tenant,
+    ready: impl Iterator<Item = (&'a Key, &'a Arc<Ready>)>,
+) -> impl Iterator<Item = &'a Description> {
+    let pollsters = ready.filter(move |(key, ready)| key.tenant == *tenant && !ready.converts());
+    pollsters.map(|(_, ready)| &*ready.module.description)
 }
 
 // === impl Loader ===
@@ -302,12 +306,12 @@ fn wanted(module: &Module, source: &Source) -> Result<(), Refused> {
     if is_any || given.is_empty() {
         return Ok(());
     }
-    let message = format!("no meter is wanted that it gives: {}", names_of(given));
+    let message = format!("no meter is wanted that it gives: {}", names_of(&given.iter().collect::<Vec<_>>()));
     Err(Refused::new("meters", message, "Correct the patterns, or leave them out for all"))
 }
 
 /// The first names of meters.
-fn names_of(meters: &[Meter]) -> String {
+fn names_of(meters: &[&Meter]) -> String {
     let mut names = meters.iter().take(METERS_NAMED).map(|meter| &*meter.name).collect::<Vec<_>>().join(", ");
     if let Some(more) = meters.len().checked_sub(METERS_NAMED).filter(|more| *more > 0) {
         names += &format!(" and {more} more");
@@ -329,26 +333,6 @@ fn source(key: &Key, version: &Version) -> Result<Source, Refused> {
         discovery: vec!["local_instances".to_owned()],
         place: None,
     })
-}
-
-// === impl Ready ===
-
-impl Ready {
-    /// Patterns of what is wanted of a pollster that match nothing of what it says it gives, and what that is; none if
-    /// it declares more in a slot.
-    pub fn idle_patterns(&self) -> Option<String> {
-        let Description { meters, declares, .. } = &*self.module.description;
-        if self.converts() || !declares.is_empty() || meters.is_empty() {
-            return None;
-        }
-        let is_idle = |pattern: &&String| {
-            let glob = Glob::new(pattern.trim_start_matches('!'));
-            glob.is_ok_and(|glob| !meters.iter().any(|meter| glob.matches(&meter.name)))
-        };
-        let idle: Vec<&str> = self.source.meters.patterns().iter().filter(is_idle).map(String::as_str).collect();
-        let named = || format!("{} matches none of the meters that it gives: {}", idle.join(", "), names_of(meters));
-        (!idle.is_empty()).then(named)
-    }
 }
 
 // === impl Refused ===

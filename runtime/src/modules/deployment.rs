@@ -73,7 +73,9 @@ pub enum Refused {
         kept: String,
     },
     /// It runs already, maybe on trial.
-    #[error("version {version} of {key} runs already")]
+    #[error(
+        "version {version} of {key} runs already, or is on trial: name another one, or resume it if it is paused or in quarantine"
+    )]
     RunsAlready {
         /// Which deployment.
         key: Key,
@@ -182,7 +184,7 @@ impl Deployment {
 
     /// To any version that is kept: at once to one that can be gone back to, of which those that ran before it are
     /// left to go back to after that; any other one, which has not shown that it works or was left because it does
-    /// not, is tried out and on trial. One that is on trial ends.
+    /// not, is on trial, after whoever orders it tried it out. One that is on trial ends.
     pub fn rolled_back_to(&self, number: u64) -> Result<(Self, Vec<Change>), Refused> {
         if self.version(number).is_none() {
             let kept: Vec<_> = self.versions.iter().map(|version| version.number.to_string()).collect();
@@ -197,7 +199,7 @@ impl Deployment {
         } else if self.life.earlier().contains(&number) {
             next.life.go_back(number)
         } else {
-            next.life.try_out(number, false)
+            next.life.try_out(number, true)
         };
         if changes.is_empty() {
             return Err(Refused::RunsAlready { key: self.key.clone(), version: number });

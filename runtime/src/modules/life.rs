@@ -24,7 +24,8 @@
 //!
 //! What ran before can be gone back to, at once and without a trial: it has shown that it works, and whoever goes back
 //! does so because the current version is bad. The state goes on: it begins as a copy of the current version's, so that
-//! no difference between two slots is lost. A version that never ran but on trial is tried out and goes on trial again.
+//! no difference between two slots is lost. A version that never ran but on trial goes on trial again, after whoever goes
+//! back to it tried it out.
 //!
 //! # Quarantine
 //!

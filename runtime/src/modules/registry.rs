@@ -152,9 +152,13 @@ impl Registry {
         self.with(move |store| Ok(store.put(&file)?)).await
     }
 
-    /// Whether a tenant has room for a deployment as it is to become.
+    /// Whether a deployment as it is to become can be kept, and its tenant has room for it.
     pub async fn fits(&self, deployment: Deployment, quota: Quota) -> Result<(), Unkept> {
-        self.with(move |store| Ok(store.fits(&deployment, &quota).map(drop)?)).await
+        let fits = move |store: &mut Store| {
+            store.may_keep(&deployment)?;
+            Ok(store.fits(&deployment, &quota).map(drop)?)
+        };
+        self.with(fits).await
     }
 
     /// Keeps a deployment as it is to become.

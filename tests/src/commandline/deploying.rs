@@ -85,6 +85,83 @@ fn a_module_that_fails_is_not_deployed() {
     daemon.end();
 }
 
+/// What ran before runs at once; what did not is tried out, shown and on trial, as if it was deployed.
+#[test]
+fn each_way_back_says_what_becomes_of_it() {
+    let cloud = Cloud::new("");
+    let folder = &cloud.folder;
+    let daemon = folder.start("run");
+    let back = |more: &str| folder.run(&format!("module rollback acme/probe {more}"));
+    cloud.deploy("probe.wasm", "").is(0);
+    back("").is(1).complains("Nothing ran before version 1 of acme/probe").complains("deploy the one that is wanted");
+    back("--to 9").is(1).complains("There is no version 9 of acme/probe: the kept ones are 1");
+    // A trial does not come to its end meanwhile.
+    folder.run("module pause acme/probe").is(0);
+    let paused = "acme/probe: it is paused, and does not run before it is resumed\n";
+    cloud.deploy("probe.wasm", "{words: hello, times: 1}").is(0).says("version 2 of acme/probe is kept");
+    back("--to 2").is(1).complains("ersion 2 of acme/probe runs already, or is on trial: name another one");
+    let ended = back("--to 1").is(0).stdout;
+    assert_eq!(ended, format!("acme/probe: version 2 is given up, and 1 goes on: it was withdrawn\n{paused}"));
+
+    // Version 2 never took over.
+    let tried = back("--to 2 --dry-run").is(0).says("dry run     ").says("probe.up  gauge").says("logged hello");
+    let words = "acme/probe stays as it is so far. To have that, leave out --dry-run\n";
+    tried.says(&format!("\n\nacme/probe: version 2 is on trial\n{paused}{words}"));
+    cloud.shows("probe", "acme/probe is paused at version 1, ");
+    let tried = back("--to 2").is(0).says("dry run     ").says("probe.up  gauge");
+    tried.says(&format!("\n\nacme/probe: version 2 is on trial\n{paused}"));
+    back("--to 1").is(0);
+    let done = back("--to 2 --json").is(0).json();
+    assert_eq!((&done["version"], &done["on_trial"]), (&2.into(), &true.into()), "{done}");
+    assert!(done["dry_run"]["samples"].as_u64() > Some(0) && done["changes"][0] == "version 2 is on trial", "{done}");
+
+    folder.run("module resume acme/probe").is(0);
+    cloud.shows("probe", "acme/probe runs version 2\n");
+    let (again, tried) =
+        ("acme/probe: version 1 runs again in the place of 2, on its state\n", back("--to 1 --dry-run"));
+    tried.is(0).says("dry run     ").says(again).says(words);
+    let done = back("--to 1 --json").is(0).json();
+    assert_eq!((&done["version"], &done["on_trial"], &done["dry_run"]), (&1.into(), &false.into(), &Value::Null));
+    daemon.end();
+}
+
+/// A version that fails when it is tried out again, and one that may not run any more.
+#[test]
+fn what_cannot_run_is_not_gone_back_to() {
+    let cloud = Cloud::new("");
+    let folder = &cloud.folder;
+    folder.write("panic.yaml", "'run: panic'");
+    let daemon = folder.start("run");
+    let deploy = |more: &str, config: &str| cloud.deploy(&format!("hostile.wasm --grant name=hostile. {more}"), config);
+    deploy("--grant group=cpu", "").is(0);
+    deploy("--grant group=cpu --anyway", "panic.yaml").is(0);
+    cloud.shows("hostile", "acme/hostile runs version 1\n");
+    let back = |more: &str| folder.run(&format!("module rollback acme/hostile --to 2 {more}"));
+    for (more, words) in
+        [("", "acme/hostile stays as it is, because"), ("--dry-run", "acme/hostile would stay as it is")]
+    {
+        back(more).is(70).says("\nfailures\n  trap, ").says(words);
+    }
+    back("--anyway").is(0).says("poll is told to panic").says("acme/hostile: version 2 is on trial\n");
+    until("version 2 to be given up", || {
+        let states: Vec<Value> = cloud.deployed().iter().map(|row| row["state"]["is"].clone()).collect();
+        (states == ["running"]).then_some(())
+    });
+
+    std::fs::create_dir(folder.path("trust.d")).unwrap();
+    let config = folder.read("wasmeter.yaml").replace("acme: {", "acme: {signatures: required, ");
+    folder.write("wasmeter.yaml", format!("{config}\ntrust: trust.d\n"));
+    daemon.signal(rustix::process::Signal::HUP);
+    until("it stops", || folder.run("module list --deployed").stdout.contains("cannot run").then_some(()));
+    let said = back("").is(70).stderr;
+    assert!(
+        said.contains("Version 2 of acme/hostile cannot run as things are now: ") && said.contains("sign"),
+        "{said}"
+    );
+    assert!(said.contains("Deploy it anew with what it lacks, or go back to another one."), "{said}");
+    daemon.end();
+}
+
 #[test]
 fn what_may_not_be_deployed_is_refused_in_words() {
     let cloud = Cloud::new("");

@@ -188,6 +188,34 @@ fn it_is_walled_like_a_pollster() {
     daemon.end();
 }
 
+/// A name that is nobody's is said with its place, and with what was probably meant.
+#[test]
+fn what_is_nearly_a_name_is_told() {
+    let cloud = chained(&ONE.replace("acme/parts", "acmee/parts"), "");
+    deploy(&cloud, "parts", "delta", "cpu', 'cpuu", &json!({"target": {"name": "acme.part"}}));
+    cloud.deploy("acem", "probe", "resources", "grants: {names: [probe.]}");
+    let check = cloud.folder.run("check").is(0);
+    for words in [
+        "pipeline.yaml:6:23: warning: sink `one`: no file in the folder of deployments describes acmee/parts. \
+         Did you mean acme/parts? Unless it is deployed by an order, what is of its tenant ends there",
+        "probe-acem.yaml:2:1: warning: acem is no tenant of the configuration, and is taken for the id of a project, \
+         of which no guest is here. Did you mean acme?",
+        "parts-acme.yaml:2:1: warning: cpuu matches none of the meters that the operator's pollsters give, or its \
+         tenant's own that are known. Did you mean cpu?",
+    ] {
+        assert!(check.stdout.contains(words), "no {words:?} in\n{}", check.stdout);
+    }
+    let daemon = cloud.folder.start("run");
+    cloud.slots(1);
+    let line = "module deploy deployments.d/delta.wasm --tenant acmee --grant name=acme. --meters cpuu --dry-run";
+    let ran = cloud.folder.run_with(line, &["--config", "{target: {name: acme.part}}"]).is(0);
+    ran.says("note: --tenant: acmee is no tenant of the configuration, and is taken for the id of a project, of which")
+        .says("no guest is here. Did you mean acme?\n")
+        .says("note: --meters: cpuu matches none of the meters that")
+        .says("known. Did you mean cpu?\n");
+    daemon.end();
+}
+
 /// What is named and not there is said, and holds back what is of its tenant; a pollster's name changes nothing.
 #[test]
 fn what_is_not_there_gives_nothing() {

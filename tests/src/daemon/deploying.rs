@@ -78,10 +78,10 @@ fn a_deployment_lives_through_all_that_can_be_ordered() {
     let daemon = cloud.folder.start("run");
     cloud.slots(1);
     let tried = deploy(&cloud, "probe", json!({"dry_run": true}), &probe());
-    let guests = cloud.guests_of(0..2).len();
-    assert_eq!((tried.version, tried.dry_run.guests as usize, tried.dry_run.samples as usize), (None, guests, guests));
-    assert_eq!((tried.dry_run.meters.len(), &*tried.dry_run.meters[0].name), (1, "probe.up"));
-    assert!(tried.dry_run.fuel > 0 && tried.dry_run.fuel < tried.dry_run.fuel_granted, "{tried:?}");
+    let (guests, run) = (cloud.guests_of(0..2).len(), tried.dry_run.unwrap());
+    assert_eq!((tried.version, run.guests as usize, run.samples as usize), (None, guests, guests));
+    assert_eq!((run.meters.len(), &*run.meters[0].name), (1, "probe.up"));
+    assert!(run.fuel > 0 && run.fuel < run.fuel_granted, "{run:?}");
     assert_eq!(ask(&cloud.folder, "GET", "/deployments", b""), (200, "[]".to_owned()));
 
     let first = deploy(&cloud, "probe", json!({}), &probe());
@@ -147,10 +147,72 @@ fn a_deployment_lives_through_all_that_can_be_ordered() {
     assert_eq!(next, None, "{did:#?}");
 }
 
+/// Whatever keeps a module from being deployed: a dry run says so in the same words.
+#[test]
+fn a_dry_run_refuses_what_the_order_would_be_refused_for() {
+    let cloud = Cloud::new("store: {deployments: 3}");
+    cloud.deploy("acme", "written", "resources", PROBE);
+    let daemon = cloud.folder.start("run");
+    cloud.slots(1);
+    let delta = wasmeter::modules::built_in().find(|module| module.name == "delta").unwrap().wasm.to_vec();
+    let growth = json!({"meters": ["cpu"], "config": "{\"target\": {\"name\": \"probe.of\"}}"});
+    deploy(&cloud, "probe", json!({}), &probe());
+    deploy(&cloud, "growth", growth.clone(), &delta);
+    let large = json!({"limits": {"fuel_base": 1_000_000_000}});
+    for (name, order, module, expected, words) in [
+        ("written", json!({}), &probe(), 409, "which comes first: change it there, and reload"),
+        ("probe", growth, &delta, 409, "acme/probe is a pollster, and this module is none: remove it first"),
+        ("growth", json!({}), &probe(), 409, "acme/growth is a transformer, and this module is none"),
+        ("large", large, &probe(), 507, "budget.tenant"),
+        ("fourth", json!({}), &probe(), 507, "4 deployments, 3 are used, 0 are free"),
+    ] {
+        let mut dry = order.clone();
+        dry["dry_run"] = json!(true);
+        let (status, why) = refused(&cloud, name, order, module);
+        assert!(status == expected && why.contains(words), "{name}: {status} {why}");
+        assert_eq!(refused(&cloud, name, dry, module), (status, why), "{name}");
+    }
+    let (said, dry) = (deploy(&cloud, "probe", json!({}), &probe()), json!({"dry_run": true}));
+    let tried = deploy(&cloud, "probe", dry, &probe());
+    assert_eq!((said.unchanged, said.version, tried.unchanged, tried.version), (true, Some(1), true, None));
+    let tried = deploy(&cloud, "probe", json!({"dry_run": true, "config": "{\"words\": \"hello\"}"}), &probe());
+    assert_eq!(
+        (tried.unchanged, tried.on_trial, tried.changes),
+        (false, true, vec!["version 2 is on trial".to_owned()])
+    );
+    assert_eq!(show(&cloud, "probe").versions.len(), 1);
+    daemon.end();
+}
+
+/// Who compares with the slot before has something to say in the second one.
+#[test]
+fn a_pollster_that_gives_nothing_at_first_is_tried_out_on_the_same_once_more() {
+    let cloud = Cloud::new("");
+    let daemon = cloud.folder.start("run");
+    cloud.slots(1);
+    let module = std::fs::read(env!("IDLE_GUEST_WASM")).unwrap();
+    let order = |more: Value| {
+        let mut order = json!({"interval": 30, "grants": {"names": ["guest."]}, "dry_run": true});
+        order.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        order
+    };
+    let guests = cloud.guests_of(0..2).len() as u64;
+    // Each time anew, as nothing of it is kept.
+    for _ in 0..2 {
+        let run = deploy(&cloud, "idle", order(json!({})), &module).dry_run.unwrap();
+        assert_eq!((run.slots, run.samples, run.failures.len()), (2, guests, 0), "{run:?}");
+        // No counter moved, so all are idle since the slot before.
+        assert_eq!(run.meters[0].example.as_ref().map(|(_, idle)| *idle), Some(30.0), "{run:?}");
+    }
+    let run = deploy(&cloud, "probe", order(json!({"grants": {"names": ["probe."]}})), &probe()).dry_run.unwrap();
+    assert_eq!((run.slots, run.samples), (1, guests), "this one gives all at once: {run:?}");
+    daemon.end();
+}
+
 /// What is wrong is refused with the reason, before anything changes.
 #[test]
 fn what_cannot_be_deployed_is_refused() {
-    let cloud = Cloud::new("store: {deployments: 1}");
+    let cloud = Cloud::new("store: {deployments: 2}");
     cloud.deploy("acme", "written", "resources", PROBE);
     let daemon = cloud.folder.start("run");
     cloud.slots(1);
@@ -197,16 +259,17 @@ fn what_cannot_be_deployed_is_refused() {
     assert!(status == 400 && why.contains("an interval of 0 s"), "{why}");
     let (status, why) = refused(&cloud, "other", json!({"unknown": 1}), &probe());
     assert!(status == 400 && why.contains("unknown field `unknown`"), "{why}");
+    deploy(&cloud, "second", json!({}), &probe());
     let (status, why) = refused(&cloud, "other", json!({}), &probe());
-    assert!(status == 507 && why.contains("2 deployments, 1 are used, 0 are free"), "{why}");
+    assert!(status == 507 && why.contains("3 deployments, 2 are used, 0 are free"), "{why}");
     let (status, why) = refused(&cloud, "Wrong", json!({}), &probe());
     assert!(status == 400 && why.contains("is no name for a deployment"), "{why}");
     let (status, why) = ask(&cloud.folder, "POST", "/deployments/acme/written/rollback", b"");
     assert!(status == 409 && why.contains("Nothing ran before version 1"), "{why}");
     let (_, rows) = ask(&cloud.folder, "GET", "/deployments", b"");
     let rows: Value = serde_json::from_str(&rows).unwrap();
-    assert_eq!(rows.as_array().unwrap().len(), 1, "{rows}");
-    assert!(rows[0]["file"].as_str().unwrap().ends_with("deployments.d/written-acme.yaml"), "{rows}");
+    assert_eq!(rows.as_array().unwrap().len(), 2, "{rows}");
+    assert!(rows[1]["file"].as_str().unwrap().ends_with("deployments.d/written-acme.yaml"), "{rows}");
     daemon.end();
 }
 
@@ -224,7 +287,8 @@ fn a_quarantine_outlives_the_daemon() {
     // Looking for an odd guest took more calls than one.
     assert!(failed.used.calls > 3, "{failed:?}");
     // In a slot there are more parts of guests than were read for it alone.
-    let one_call = tried.dry_run.fuel_granted..2 * tried.dry_run.fuel_granted;
+    let granted = tried.dry_run.unwrap().fuel_granted;
+    let one_call = granted..2 * granted;
     assert!(one_call.contains(&failed.used.fuel_granted), "{} and {one_call:?}", failed.used.fuel_granted);
     until("it to be told", || cloud.folder.read("audit.log").contains("quarantine").then_some(()));
     let history = show(&cloud, "wrong").history;

@@ -304,6 +304,12 @@ fn what_cannot_run_is_named() {
         &daemon,
         "acme/probe goes on as it was, as what is written now cannot run: the meter probe.up was not granted",
     );
+    until("the list to say so", || {
+        let list = cloud.folder.run("module list --tenant acme").is(0).stdout;
+        list.contains("  runs; its file cannot be followed\n").then_some(())
+    });
+    let shown = cloud.folder.run("module show acme/probe").is(0);
+    shown.says("so it goes on as it was: see wasmeter check\n");
     let before = cloud.measured("acme/probe", "probe.up").len();
     until("more of it", || (cloud.measured("acme/probe", "probe.up").len() > before + 1).then_some(()));
     let log = daemon.end();
@@ -398,6 +404,11 @@ fn what_is_read_has_its_price() {
         &daemon,
         "What a deployment reads costs more than its tenant has left; it leaves out slots until there is enough.",
     );
+    until("both to be told", || {
+        let list = cloud.folder.run("module list --tenant acme").is(0).stdout;
+        let waits = list.contains("  waits for budget, as its reads cost more than is left\n");
+        (waits && list.contains("  runs\n")).then_some(())
+    });
     cloud.slots(3);
     daemon.end();
     cloud.has_every_slot("acme/probe", "probe.up", &cloud.guests_of(0..2));

@@ -415,7 +415,7 @@ impl Model {
             if deployment.earlier.contains(&number) {
                 self.go_back(deployment, number);
             } else {
-                self.try_out(deployment, number, false);
+                self.try_out(deployment, number, true);
             }
             Ok(())
         }

@@ -283,7 +283,7 @@ impl World {
 
     pub async fn order(&mut self, key: &Key, what: What) -> Result<(), No> {
         let (key, by, at) = (key.clone(), "me".to_owned(), self.clock.now().wall);
-        let order = Box::new(agent::errands::Order { key, what, by, at, rules: None });
+        let order = Arc::new(agent::errands::Order { key, what, by, at, rules: None });
         let said = self.ask(|answer| Errand::Change(order, answer)).await;
         said.map(drop).map_err(|no| match no.to_string() {
             no if no.contains("see wasmeter module list") => No::Unknown,

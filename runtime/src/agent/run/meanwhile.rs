@@ -109,7 +109,7 @@ impl UnderWay {
                     return Meanwhile::Reloaded(Box::new(prepared));
                 }
                 errand = errand => match errand {
-                    Errand::Change(..) if reload.is_some() => orders.push_back(errand),
+                    Errand::Consider(..) | Errand::Change(..) if reload.is_some() => orders.push_back(errand),
                     errand => return Meanwhile::Errand(errand),
                 },
             }

@@ -54,12 +54,23 @@ pub struct Deployed {
     pub(super) exceeds: bool,
     /// Whether what it reads costs more than it has.
     pub(super) unpaid: bool,
+    /// Whether what its file says now cannot run, so that it goes on as it was.
+    pub(super) outdated: bool,
     /// What it has for sure of an interval's fuel.
     pub(super) sure: u64,
     /// Samples that it was last handed, if it is a transformer.
     pub(super) entries: u32,
     /// What its versions said that they give, by their inputs, if it is a transformer.
     pub(super) described: BTreeMap<u64, Arc<Described>>,
+}
+
+/// What a deployment needs more of than its tenant has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Short {
+    /// What it reads cannot be paid for. It leaves out slots until there is enough.
+    Reads,
+    /// It needs more fuel than fits, and runs on what others leave.
+    Fuel,
 }
 
 /// What a transformer said that it gives, by its inputs.
@@ -108,6 +119,7 @@ impl Deployed {
             skipped: 0,
             exceeds: false,
             unpaid: false,
+            outdated: false,
             sure: 0,
             entries: 0,
             described: BTreeMap::new(),
@@ -279,6 +291,20 @@ impl Deployed {
     /// Whether its current version cannot run.
     pub fn is_broken(&self) -> bool {
         self.broken.is_some()
+    }
+
+    /// What it needs more of than its tenant has, if anything.
+    pub fn short(&self) -> Option<Short> {
+        match (self.unpaid, self.exceeds) {
+            (true, _) => Some(Short::Reads),
+            (false, true) => Some(Short::Fuel),
+            (false, false) => None,
+        }
+    }
+
+    /// Whether what its file says now cannot run, so that it goes on as it was.
+    pub fn is_outdated(&self) -> bool {
+        self.outdated
     }
 
     /// The operator's file that it is written in, if it is in one.

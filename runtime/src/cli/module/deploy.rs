@@ -1,6 +1,6 @@
 //! `wasmeter module deploy`.
 
-mod text;
+pub mod text;
 mod told;
 
 use std::ffi::OsString;
@@ -98,7 +98,18 @@ pub struct Args {
 /// A signature's file has four lines.
 const SIGNATURE_BYTES: u64 = 4 << 10;
 /// A large module is compiled, and run on all guests of its tenant, each call of which may take a minute.
-const WITHIN: Duration = Duration::from_secs(600);
+pub const WITHIN: Duration = Duration::from_secs(600);
+
+/// Says what came of an order that has another version run.
+pub fn answered(deployed: &Deployed, json: bool, text: impl Fn(&Deployed) -> String) -> Result<Exit, Exit> {
+    if json {
+        print::json(&serde_json::to_value(deployed).unwrap_or_default())?;
+    } else {
+        print::text(&text(deployed))?;
+    }
+    let is_well = deployed.version.is_some() || deployed.failed().is_none();
+    Ok(if is_well { Exit::Done } else { Exit::Module })
+}
 
 impl Args {
     /// Of this file, with these options. What is wrong with them is said.
@@ -127,13 +138,7 @@ impl Args {
         let daemon = Daemon { config: self.daemon_config.clone(), socket: self.socket.clone() };
         let line = daemon.patient_line(WITHIN)?;
         let deployed: Deployed = line.send(&named::path(&key, "/deploy"), order).map_err(Unanswered::say)?;
-        if self.json {
-            print::json(&serde_json::to_value(&deployed).unwrap_or_default())?;
-        } else {
-            print::text(&text::deployed(&deployed, self.dry_run))?;
-        }
-        let is_well = deployed.version.is_some() || deployed.dry_run.failed().is_none();
-        Ok(if is_well { Exit::Done } else { Exit::Module })
+        answered(&deployed, self.json, |deployed| text::deployed(deployed, self.dry_run))
     }
 
     fn key(&self) -> Result<Key, Exit> {

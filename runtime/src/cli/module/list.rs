@@ -162,24 +162,27 @@ fn deployed(rows: &[Row], now: Time) -> String {
             row.last.map_or_else(|| "-".to_owned(), |last| age(now.since(last))),
             row.samples.to_string(),
             short(row.fuel),
-            state(row),
+            state(row, now),
         ]);
     }
     if table.is_empty() { "nothing is deployed\n".to_owned() } else { table.render() }
 }
 
 /// A state in a few words.
-fn state(row: &Row) -> String {
+fn state(row: &Row, now: Time) -> String {
     let failing = row.failing.join(", ");
-    match &row.state {
+    let state = match &row.state {
         Standing::Running if row.failing.is_empty() => "runs".to_owned(),
         Standing::Running => format!("fails: {failing}"),
-        Standing::TryingOut { version } => format!("version {version} is tried out"),
-        Standing::Trial { version, good, of, .. } => format!("version {version} on trial, {good} of {of}"),
+        Standing::TryingOut { version } => format!("runs, version {version} is tried out"),
+        Standing::Trial { version, good, of, .. } => format!("runs, version {version} on trial, {good} of {of} good"),
+        Standing::Short { waits: true } => "waits for budget, as its reads cost more than is left".to_owned(),
+        Standing::Short { waits: false } => "runs on what others leave of the budget".to_owned(),
         Standing::Paused { by, .. } => format!("paused by {by}"),
-        Standing::Quarantined { cause, .. } => format!("left out for a while: {cause}"),
+        Standing::Quarantined { until, cause } => format!("in quarantine for {}: {cause}", age(until.since(now))),
         Standing::Broken { why } => format!("cannot run: {why}"),
-    }
+    };
+    if row.outdated { format!("{state}; its file cannot be followed") } else { state }
 }
 
 #[cfg(test)]
@@ -196,16 +199,33 @@ mod tests {
         row.last = None;
         let mut rows = vec![on_trial];
         let broken = Standing::Broken { why: "gone\u{7}".into() };
-        for state in [Standing::TryingOut { version: 3 }, Standing::Running, broken] {
+        let quarantined = Standing::Quarantined { until: Time(now.0 + 28_000_000_000), cause: "trap".into() };
+        let paused = Standing::Paused { since: now, by: "uid 0".into() };
+        let short = |waits| Standing::Short { waits };
+        for state in [
+            Standing::TryingOut { version: 3 },
+            Standing::Running,
+            broken,
+            quarantined,
+            paused,
+            short(true),
+            short(false),
+        ] {
             rows.push(Row { state, ..row.clone() });
         }
+        rows.push(Row { failing: Vec::new(), state: Standing::Running, outdated: true, ..row.clone() });
         let (digest, odd) = (start(&row.digest), "\u{fffd}");
         let expected = format!(
             "DEPLOYMENT  VERSION  MODULE        FROM    EVERY  LAST  SAMPLES  FUEL  STATE\n\
-             acme/probe        2  {digest}  socket    60s  5.0s        2   36k  version 3 on trial, 1 of 3\n\
-             acme/probe        2  {digest}  file      60s     -        2   36k  version 3 is tried out\n\
+             acme/probe        2  {digest}  socket    60s  5.0s        2   36k  runs, version 3 on trial, 1 of 3 good\n\
+             acme/probe        2  {digest}  file      60s     -        2   36k  runs, version 3 is tried out\n\
              acme/probe        2  {digest}  file      60s     -        2   36k  fails: trap\n\
-             acme/probe        2  {digest}  file      60s     -        2   36k  cannot run: gone{odd}\n"
+             acme/probe        2  {digest}  file      60s     -        2   36k  cannot run: gone{odd}\n\
+             acme/probe        2  {digest}  file      60s     -        2   36k  in quarantine for 28.0s: trap\n\
+             acme/probe        2  {digest}  file      60s     -        2   36k  paused by uid 0\n\
+             acme/probe        2  {digest}  file      60s     -        2   36k  waits for budget, as its reads cost more than is left\n\
+             acme/probe        2  {digest}  file      60s     -        2   36k  runs on what others leave of the budget\n\
+             acme/probe        2  {digest}  file      60s     -        2   36k  runs; its file cannot be followed\n"
         );
         assert_eq!(deployed(&rows, now), expected);
         assert_eq!(deployed(&[], now), "nothing is deployed\n");

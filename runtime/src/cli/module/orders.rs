@@ -1,10 +1,10 @@
-//! `wasmeter module pause`, `resume`, `rollback` and `remove`: what a deployment is told in a word.
+//! `wasmeter module pause`, `resume` and `remove`: what a deployment is told in a word.
 
 use super::amount::count;
 use super::named::Named;
 use crate::cli::ask::Unanswered;
 use crate::cli::{Exit, confirm, print};
-use crate::control::deployments::{Done, RollBack, Shown};
+use crate::control::deployments::{Done, Shown};
 
 const PAUSE: &str = "\
 Examples:
@@ -19,15 +19,6 @@ const RESUME: &str = "\
 Examples:
   wasmeter module resume acme/pressure
 
-Exit code 69: there is no daemon that answers.";
-
-const ROLLBACK: &str = "\
-Examples:
-  wasmeter module rollback acme/pressure       a trial ends; otherwise back to what ran before
-  wasmeter module rollback acme/pressure --to 3
-
-A version that ran before runs at once; any other one is tried out and on trial first. See
-`wasmeter module show` for which there are, and `wasmeter module diff` for what is different.
 Exit code 69: there is no daemon that answers.";
 
 const REMOVE: &str = "\
@@ -55,17 +46,6 @@ pub struct Resume {
     order: Order,
 }
 
-/// Go back to a version of a deployment that ran before.
-#[derive(Debug, clap::Args)]
-#[command(after_help = ROLLBACK)]
-pub struct Rollback {
-    #[command(flatten)]
-    order: Order,
-    /// To this version; otherwise to the last one that ran.
-    #[arg(long, value_name = "VERSION")]
-    to: Option<u64>,
-}
-
 /// Remove a deployment with all its versions and all that it remembers.
 #[derive(Debug, clap::Args)]
 #[command(after_help = REMOVE)]
@@ -77,7 +57,7 @@ pub struct Remove {
     yes: bool,
 }
 
-/// What all orders have in common.
+/// What these orders have in common.
 #[derive(Debug, clap::Args)]
 struct Order {
     #[command(flatten)]
@@ -102,15 +82,6 @@ impl Resume {
     /// Does it.
     pub fn run(self) -> Exit {
         self.order.give("/resume", Vec::new())
-    }
-}
-
-// === impl Rollback ===
-
-impl Rollback {
-    /// Does it.
-    pub fn run(self) -> Exit {
-        self.order.give("/rollback", serde_json::to_vec(&RollBack { to: self.to }).unwrap_or_default())
     }
 }
 

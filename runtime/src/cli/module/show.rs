@@ -58,6 +58,9 @@ fn text(shown: &Shown, now: Time) -> String {
     let mut out = format!("{} {}\n", row.key, print::line(&standing(row)));
     let from = row.file.as_deref().map_or_else(|| "the control socket".to_owned(), print::line);
     out += &format!("from         {from}\n");
+    if row.outdated {
+        out += "             which cannot be followed as it is now, so it goes on as it was: see wasmeter check\n";
+    }
     out += &match row.last {
         Some(last) => {
             let ago = age(now.since(last));
@@ -98,6 +101,12 @@ pub fn standing(row: &Row) -> String {
         Standing::Trial { version: next, good, of, failed } => {
             let failed = if *failed > 0 { format!(", failed in {failed}") } else { String::new() };
             format!("runs version {version}, and version {next} is on trial: good in {good} of {of} slots{failed}")
+        }
+        Standing::Short { waits: true } => {
+            format!("leaves out slots with version {version}, as what it reads costs more than its tenant has left")
+        }
+        Standing::Short { waits: false } => {
+            format!("runs version {version} on what others leave, as it needs more than its tenant's budget has")
         }
         Standing::Paused { since, by } => format!("is paused at version {version}, since {since} by {by}"),
         Standing::Quarantined { until, cause } => {
@@ -263,6 +272,7 @@ pub fn example() -> Shown {
             version: 2,
             digest: Digest::of(b"module"),
             file: None,
+            outdated: false,
             interval: 60,
             names: vec!["acme.".into()],
             state: Standing::Trial { version: 3, good: 1, of: 3, failed: 0 },
@@ -344,6 +354,8 @@ mod tests {
                 "runs version 2, and version 3 is tried out beside it, before its trial",
             ),
             (Standing::Paused { since, by: "root".into() }, "is paused at version 2, since 2026-01-02T03:04:05"),
+            (Standing::Short { waits: true }, "leaves out slots with version 2, as what it reads costs more than"),
+            (Standing::Short { waits: false }, "runs version 2 on what others leave, as it needs more than"),
             (Standing::Quarantined { until, cause: "trap".into() }, "is left out until 2026-01-02T03:04:05.000Z: trap"),
             (Standing::Broken { why: "gone".into() }, "cannot run version 2: gone"),
         ] {

@@ -109,6 +109,11 @@ impl Tenants {
         self.named.get(tenant.as_str()).map_or(self.quota, |rules| rules.quota)
     }
 
+    /// Those of which something is said, with their projects.
+    pub fn named(&self) -> impl Iterator<Item = (&str, &BTreeSet<String>)> {
+        self.named.iter().map(|(name, rules)| (&**name, &rules.projects))
+    }
+
     /// Whether a tenant is one of these, or looks like the id of a project.
     pub fn knows(&self, tenant: &Tenant) -> bool {
         let id = tenant.as_str().bytes().filter(|letter| *letter != b'-');

@@ -1,14 +1,16 @@
-//! What a misspelt key was meant to be.
+//! What a misspelt key or name was meant to be.
 
 /// The candidate that is at most a slip or two away.
-pub(super) fn closest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
+pub fn closest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     const LONGEST: usize = 64; // bytes; nobody misspells a key of four words
     if word.len() > LONGEST {
         return None;
     }
-    let word = word.to_lowercase().replace('-', "_");
-    let near = candidates.iter().filter(|candidate| slips(&word, candidate) <= 2.min(candidate.len() / 3));
-    near.min_by_key(|candidate| slips(&word, candidate)).copied()
+    let plain = |word: &str| word.to_lowercase().replace('-', "_");
+    let word = plain(word);
+    let slips = |candidate: &str| slips(&word, &plain(candidate));
+    let near = candidates.iter().filter(|candidate| slips(candidate) <= 2.min(candidate.len() / 3));
+    near.min_by_key(|candidate| slips(candidate)).copied()
 }
 
 /// The distance, but two letters that changed places are one slip.
@@ -60,5 +62,6 @@ mod tests {
         ] {
             assert_eq!(closest(word, &keys), meant, "{word}");
         }
+        assert_eq!(closest("acme-shops/probe", &["acme/probe", "acme-shop/probe"]), Some("acme-shop/probe"));
     }
 }

@@ -2,43 +2,36 @@
 
 mod handing;
 mod meters;
+mod run;
 
 use std::sync::Arc;
 
 use tokio::task::JoinError;
 
 use self::handing::{Feeder, Handing};
-use self::meters::Meters;
+use self::run::{Run, Tried};
 use super::{Answer, Desk, No};
 use crate::agent::errands::{Errand, ReadFor, Surroundings};
-use crate::agent::polling::{Poll, Polled};
-use crate::agent::tenants::{Convert, Converted};
-use crate::contract::{Batch, Column, Series};
+use crate::agent::polling::Poll;
+use crate::agent::tenants::Convert;
 use crate::control::deployments::{DryRun, Failed, Line, Reads};
-use crate::discovery::{Resources, Rules, View};
+use crate::discovery::{Rules, View};
 use crate::http::StatusCode;
 use crate::hypervisor::Groups;
-use crate::modules::deploying::Prepared;
-use crate::sandbox::Names;
+use crate::modules::deploying::Ready;
+use crate::modules::deployment::{Key, Version};
 use crate::sandbox::ledger::Ledger;
-
-/// What came of a module that was tried out.
-struct Tried {
-    polled: Polled,
-    /// What it said and gave, if it is a transformer.
-    converted: Option<Converted>,
-    /// What that is of.
-    resources: Arc<Resources>,
-    /// Samples that it was handed.
-    handed: u32,
-    /// Slots that it ran in.
-    slots: u32,
-}
+use crate::sandbox::{Module, Names};
 
 impl Desk {
     /// Runs a module as it would be run in a slot.
-    pub(super) async fn dry_run(&self, around: &Surroundings, prepared: &Prepared) -> Answer<DryRun> {
-        let (key, ready) = (&prepared.key, &prepared.ready);
+    pub(super) async fn dry_run(
+        &self,
+        around: &Surroundings,
+        key: &Key,
+        version: &Version,
+        ready: &Arc<Ready>,
+    ) -> Answer<DryRun> {
         let read = self.ask(|answer| Errand::Read(key.clone(), Arc::clone(ready), answer)).await?;
         let read = read.map_err(|why| {
             No::of(
@@ -47,16 +40,16 @@ impl Desk {
             )
         })?;
         let lost = |error| No::of(StatusCode::INTERNAL_SERVER_ERROR, format!("The dry run was lost: {error}."));
-        try_out(around, prepared, read).await.map_err(lost)
+        try_out(around, version, ready, read).await.map_err(lost)
     }
 }
 
-async fn try_out(around: &Surroundings, prepared: &Prepared, read: ReadFor) -> Result<DryRun, JoinError> {
+async fn try_out(around: &Surroundings, version: &Version, ready: &Ready, read: ReadFor) -> Result<DryRun, JoinError> {
     let ReadFor { snapshot, projects, state, feeding, groups, shared, took } = read;
-    let (ready, module) = (&prepared.ready, &prepared.ready.module);
+    let module = &ready.module;
     let roots = snapshot.resources.guests_of(|project| projects.contains(project));
     let view = View::of(&snapshot.resources, roots.clone());
-    let names = Names::granted(Arc::clone(&around.names), &prepared.version.grants.names);
+    let names = Names::granted(Arc::clone(&around.names), &version.grants.names);
     let poll = Poll {
         sandbox: Arc::clone(&around.sandbox),
         ledger: Arc::new(Ledger::silent()),
@@ -70,70 +63,57 @@ async fn try_out(around: &Surroundings, prepared: &Prepared, read: ReadFor) -> R
         sure: 0,
         clock: Arc::clone(&around.clock),
     };
-    let handing = ready.converts().then(|| Handing {
-        feeders: feeding.into_iter().map(|work| Feeder::of(work, &poll, &around.names)).collect(),
-        operators: Arc::clone(&around.names),
-        rules: Rules::of(&around.config),
-        interval: prepared.version.interval,
-        convert: Convert {
-            sandbox: Arc::clone(&poll.sandbox),
-            ledger: Arc::clone(&poll.ledger),
-            tenant: Arc::clone(&poll.tenant),
-            module: Arc::clone(module),
-            meters: ready.source.meters.clone(),
-            names: Arc::clone(&poll.names),
-            state: Arc::clone(&poll.state),
-            described: Arc::default(),
-            resources: Arc::clone(&snapshot.resources),
-            roots,
-            at: snapshot.at,
-            samples: Arc::default(),
-            sure: 0,
-            clock: Arc::clone(&poll.clock),
-        },
-    });
-    let work = async move {
-        match handing {
-            Some(handing) => handing.run().await,
-            None => Tried {
-                polled: poll.run().await,
-                converted: None,
+    let (mut run, handed) = if ready.converts() {
+        let handing = Handing {
+            feeders: feeding.into_iter().map(|work| Feeder::of(work, &poll, &around.names)).collect(),
+            operators: Arc::clone(&around.names),
+            rules: Rules::of(&around.config),
+            convert: Convert {
+                sandbox: Arc::clone(&poll.sandbox),
+                ledger: Arc::clone(&poll.ledger),
+                tenant: Arc::clone(&poll.tenant),
+                module: Arc::clone(module),
+                meters: ready.source.meters.clone(),
+                names: Arc::clone(&poll.names),
+                state: Arc::clone(&poll.state),
+                described: Arc::default(),
                 resources: Arc::clone(&snapshot.resources),
-                handed: 0,
-                slots: 1,
+                roots,
+                at: snapshot.at,
+                samples: Arc::default(),
+                sure: 0,
+                clock: Arc::clone(&poll.clock),
             },
-        }
+        };
+        let (convert, handed) = in_turns(around, module, handing.hand_over()).await?;
+        (Run::Convert(convert), handed)
+    } else {
+        (Run::Poll(poll), view.resources())
     };
-    let work = around.gate.in_turns(&module.tenant, work);
-    let Tried { polled, converted, resources, handed, slots } = around.guests.spawn(work).await?;
-    let Polled { landed, mut failures, fuel, memory, took: ran, lines, .. } = polled;
-    let mut meters = Meters::of(names, &resources);
-    let wanted = |name: &str| ready.source.meters.matches(name);
-    for landed in landed {
-        failures.extend(meters.count(&module.name, &module.description.meters, landed, of_series, wanted));
+    let mut slots = 1;
+    let mut tried = in_turns(around, module, run.clone().run()).await?.counted(ready, &names);
+    // Who compares with the last slot gives nothing before the second one.
+    if tried.gave_nothing() && tried.state.names() > 0 && handed > 0 {
+        run.go_on(&tried.state, version.interval);
+        slots = 2;
+        let first = std::mem::replace(&mut tried, in_turns(around, module, run.run()).await?.counted(ready, &names));
+        tried.said_before(first);
     }
-    // Of a transformer everything is wanted: its meters are those that it is handed.
-    if let Some(Converted { gives, landed, .. }) = converted {
-        let gives = gives.unwrap_or_default();
-        for landed in landed {
-            failures.extend(meters.count(&module.name, &gives.meters, landed, of_batch, |_| true));
-        }
-    }
-    let meters = meters.into_counted();
+    let Tried { meters, failures, fuel, memory, took: ran, lines, .. } = tried;
     let described = |key: &str| Groups::of_key(key).is_some();
     let statistics = module.description.reads.iter().map(|wanted| wanted.key.clone()).filter(|key| described(key));
     let only_for_it = groups.names().filter(|name| !shared.names().any(|other| other == *name));
     let is_transformer = ready.converts();
     Ok(DryRun {
         is_transformer,
-        handed: handed.into(),
+        handed: if is_transformer { handed.into() } else { 0 },
         slots,
         guests: view.roots(),
         resources: view.resources(),
         samples: meters.iter().map(|meter| meter.samples).sum(),
         meters,
         fuel,
-        fuel_granted: module.limits.fuel(if is_transformer { handed } else { view.resources() }),
+        fuel_granted: module.limits.fuel(handed),
         memory: memory as u64,
         took_seconds: ran.as_secs_f64(),
         reads: Reads {
@@ -158,12 +138,13 @@ async fn try_out(around: &Surroundings, prepared: &Prepared, read: ReadFor) -> R
     })
 }
 
-fn of_series(series: &Series) -> (u32, &Column) {
-    (series.meter, &series.column)
-}
-
-fn of_batch(batch: &Batch) -> (u32, &Column) {
-    (batch.meter, &batch.column)
+/// Runs in the turns of the module's tenant, beside the loop.
+async fn in_turns<T: Send + 'static>(
+    around: &Surroundings,
+    module: &Module,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, JoinError> {
+    around.guests.spawn(around.gate.in_turns(&module.tenant, work)).await
 }
 
 fn line(level: tracing::Level, text: &str) -> Line {

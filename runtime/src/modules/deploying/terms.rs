@@ -21,6 +21,8 @@ pub struct Operators {
     reads: Vec<(u64, Groups)>,
     /// The meters that they describe.
     pub meters: Arc<[Meter]>,
+    /// Whether any of them declares more in a slot.
+    pub declare: bool,
 }
 
 /// What is to fit.
@@ -94,7 +96,8 @@ impl Operators {
             (interval, all.fold(Groups::STATE, |all, some| all | some))
         };
         let meters = pollsters.iter().flat_map(|module| &module.description.meters).cloned().collect();
-        Self { reads: intervals.map(read).collect(), meters }
+        let declare = pollsters.iter().any(|module| !module.description.declares.is_empty());
+        Self { reads: intervals.map(read).collect(), meters, declare }
     }
 
     /// What they read in every slot of an interval.
@@ -131,6 +134,11 @@ impl Fitting {
     pub fn beside(admitted: Admitted, holdings: Holdings, config: &Config, operators: Operators) -> Self {
         let chunk = u32::try_from(config.sandbox.chunk).unwrap_or(u32::MAX);
         Self { admitted, holdings, chunk, tenants: config.tenants.clone(), operators }
+    }
+
+    /// What the operator's modules read anyway, and give.
+    pub fn operators(&self) -> &Operators {
+        &self.operators
     }
 
     /// Counts with what a version of a deployment needs, if that fits. What runs of it may run again, should the new

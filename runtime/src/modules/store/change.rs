@@ -34,13 +34,8 @@ impl<S: Storage> Store<S> {
     ///
     /// A version that is to run and did not run before needs its module in the store.
     pub fn save(&mut self, deployment: &Deployment) -> Result<(), Error> {
-        let key = &deployment.key;
-        deployment.check().map_err(|invalid| Error::Invalid { key: key.clone(), invalid })?;
-        let before = self.deployments.get(key);
-        self.check_open(key)?;
-        if before.is_none() && self.deployments.len() >= DEPLOYMENTS {
-            return Err(Error::TooMany(self.deployments.len()));
-        }
+        self.may_keep(deployment)?;
+        let before = self.deployments.get(&deployment.key);
         for digest in deployment.running().map(|version| &version.digest) {
             let ran = || before.is_some_and(|before| before.running().any(|version| version.digest == *digest));
             if !self.whole.contains(digest) && !ran() {
@@ -49,8 +44,19 @@ impl<S: Storage> Store<S> {
         }
         let done = self.replace(deployment);
         self.or_as_it_was(done)?;
-        self.deployments.insert(key.clone(), deployment.clone());
+        self.deployments.insert(deployment.key.clone(), deployment.clone());
         Ok(())
+    }
+
+    /// Whether a deployment may be in the store at all, as it is to become.
+    pub fn may_keep(&self, deployment: &Deployment) -> Result<(), Error> {
+        let key = &deployment.key;
+        deployment.check().map_err(|invalid| Error::Invalid { key: key.clone(), invalid })?;
+        self.check_open(key)?;
+        match self.deployments.len() {
+            count if count >= DEPLOYMENTS && !self.deployments.contains_key(key) => Err(Error::TooMany(count)),
+            _ => Ok(()),
+        }
     }
 
     /// What was not made durable may be there all the same after a crash, so what was before is put back at once. Where

@@ -40,7 +40,7 @@ fn a_transformer_is_tried_out_on_what_the_operator_measures() {
 
     // A growth is known in the second slot, each time anew: nothing of it was kept.
     for _ in 0..2 {
-        let run = deploy(&cloud, "growth", growth("cpu", true), &delta()).dry_run;
+        let run = deploy(&cloud, "growth", growth("cpu", true), &delta()).dry_run.unwrap();
         assert_eq!((run.is_transformer, run.handed, run.slots, run.samples), (true, guests, 2, guests), "{run:?}");
         assert_eq!((u64::from(run.guests), &*run.meters[0].name, &*run.meters[0].kind), (guests, "growth.of", "delta"));
         assert_eq!(run.meters[0].example.as_ref().map(|(_, value)| *value), Some(0.0), "twice the same");
@@ -48,23 +48,23 @@ fn a_transformer_is_tried_out_on_what_the_operator_measures() {
         assert!(run.reads.groups.is_empty() && run.reads.took_seconds == 0.0, "it has nothing read: {run:?}");
         assert!(run.failures.is_empty(), "{run:?}");
     }
-    let shared = deploy(&cloud, "shared", sharing(&json!({})), &std::fs::read(parting()).unwrap()).dry_run;
+    let shared = deploy(&cloud, "shared", sharing(&json!({})), &std::fs::read(parting()).unwrap()).dry_run.unwrap();
     assert_eq!((shared.handed, shared.slots, shared.samples), (guests, 1, 2 * guests), "{shared:?}");
     assert_eq!((shared.meters.len(), &*shared.meters[0].name), (1, "shared.cpu"));
     // So is what comes in other slots, of parts that a pollster declares, and nobody hears what that pollster says.
     let said = daemon.log().matches("unheard").count();
     assert!(said > 0, "it does say something in a slot:\n{}", daemon.log());
-    let parts = deploy(&cloud, "parts", growth("probe.dynamic.age", true), &delta()).dry_run;
+    let parts = deploy(&cloud, "parts", growth("probe.dynamic.age", true), &delta()).dry_run.unwrap();
     assert_eq!((parts.handed, parts.slots, parts.samples), (2 * guests, 2, 2 * guests), "{parts:?}");
     assert_eq!((parts.log.len(), daemon.log().matches("unheard").count()), (0, said), "{}", daemon.log());
     // What its tenant's own give is there in slots only.
-    let nothing = deploy(&cloud, "nothing", growth("own.meter", true), &delta()).dry_run;
+    let nothing = deploy(&cloud, "nothing", growth("own.meter", true), &delta()).dry_run.unwrap();
     assert_eq!((nothing.handed, nothing.slots, nothing.samples), (0, 1, 0), "{nothing:?}");
 
     let first = deploy(&cloud, "growth", growth("cpu", false), &delta());
-    assert_eq!((first.version, first.dry_run.slots), (Some(1), 2));
+    assert_eq!((first.version, first.dry_run.unwrap().slots), (Some(1), 2));
     until("a growth", || (!cloud.measured("acme/growth", "growth.of").is_empty()).then_some(()));
-    let next = deploy(&cloud, "growth", growth("cpu", true), &delta()).dry_run;
+    let next = deploy(&cloud, "growth", growth("cpu", true), &delta()).dry_run.unwrap();
     assert_eq!((next.handed, next.slots, next.samples), (guests, 1, guests), "with what is remembered: {next:?}");
     cloud.slots(2);
     cloud.has_every_slot("acme/growth", "growth.of", &cloud.guests_of(0..2));
@@ -91,7 +91,7 @@ fn a_transformer_that_fails_is_not_deployed() {
     let samples = samples_so_far(&cloud.folder.read("samples"));
     let odd = samples.iter().find(|sample| ours.contains(text(sample, "resource_id"))).unwrap();
     let odd = json!({"odd": odd["resource_metadata"]["display_name"]});
-    let run = deploy(&cloud, "shared", sharing(&odd), &module).dry_run;
+    let run = deploy(&cloud, "shared", sharing(&odd), &module).dry_run.unwrap();
     assert_eq!((run.samples, run.failures.len()), (2 * (ours.len() as u64 - 1), 1), "{run:?}");
     assert_eq!((&*run.failures[0].cause, run.failures[0].resources), ("trap", 1), "{run:?}");
     daemon.end();

@@ -12,15 +12,20 @@ const WIDTH: usize = 100;
 
 /// What came of it, and what can be done next.
 pub fn deployed(deployed: &Deployed, only_tried: bool) -> String {
+    format!("{}{}\n", tried_out(deployed), next(deployed, only_tried))
+}
+
+/// What came of trying it out, and what is odd about the order, with an empty line behind; nothing if it was not.
+pub fn tried_out(deployed: &Deployed) -> String {
     let Deployed { key, digest, signed_by, dry_run, .. } = deployed;
+    let Some(dry_run) = dry_run else { return String::new() };
     let signed = signed_by.as_deref().map_or_else(|| "not signed".to_owned(), |key| format!("signed by {key}"));
     let mut out = format!("{key}  sha256:{digest}, {}\n", print::line(&signed));
     out += &tried(dry_run);
     for doubt in &deployed.doubts {
         out += &format!("\nnote: {}\n", print::line(doubt));
     }
-    out += &format!("\n{}\n", next(deployed, only_tried));
-    out
+    out + "\n"
 }
 
 fn tried(run: &DryRun) -> String {
@@ -56,16 +61,18 @@ fn tried(run: &DryRun) -> String {
 /// Why what came of it says little.
 fn doubt(run: &DryRun) -> Option<&'static str> {
     let DryRun { is_transformer, guests, handed, slots, samples, .. } = run;
-    match (is_transformer, handed) {
-        _ if *guests == 0 => Some("its tenant has no guest here now, so nothing is known of how it does"),
-        (true, 0) => {
-            Some("so nothing is known of how it does: what its tenant's own give is handed to it in slots only")
+    if *guests == 0 {
+        return Some("its tenant has no guest here now, so nothing is known of how it does");
+    }
+    if *is_transformer && *handed == 0 {
+        return Some("so nothing is known of how it does: what its tenant's own give is handed to it in slots only");
+    }
+    match (slots, samples) {
+        (..2, _) => None,
+        (_, 0) if run.failures.is_empty() => {
+            Some("it gave nothing, nor for the same an interval later, as if no counter moved: it may need more slots")
         }
-        (true, _) if *slots > 1 && *samples == 0 && run.failures.is_empty() => {
-            Some("it gave no samples for them, nor for the same an interval later: it may need more slots")
-        }
-        (true, _) if *slots > 1 => Some("it gave nothing for them; this is what came of the same an interval later"),
-        _ => None,
+        _ => Some("it gave nothing at first; this is what came of the same an interval later, as if no counter moved"),
     }
 }
 
@@ -124,9 +131,13 @@ fn meters(meters: &[DryMeter]) -> String {
 
 /// What is so now.
 fn next(deployed: &Deployed, only_tried: bool) -> String {
-    let Deployed { key, version, on_trial, unchanged, paused, dry_run, .. } = deployed;
+    let Deployed { key, version, on_trial, unchanged, paused, .. } = deployed;
     let show = format!("wasmeter module show {key}");
     match version {
+        None if deployed.failed().is_some() => {
+            let is = if only_tried { "would not be" } else { "is not" };
+            format!("{key} {is} deployed, because the dry run failed. Mend it, or deploy it with --anyway")
+        }
         _ if *unchanged => format!("{key} runs just so already, and stays as it is. See {show}"),
         Some(version) if *paused => {
             format!("version {version} of {key} is kept, and does not run: {key} is paused. See {show}")
@@ -135,10 +146,6 @@ fn next(deployed: &Deployed, only_tried: bool) -> String {
             format!("version {version} of {key} is on trial beside the one before. See {show}")
         }
         Some(version) => format!("version {version} of {key} runs from the next slot on. See {show}"),
-        None if dry_run.failed().is_some() => {
-            let is = if only_tried { "would not be" } else { "is not" };
-            format!("{key} {is} deployed, because the dry run failed. Mend it, or deploy it with --anyway")
-        }
         None if only_tried => format!("{key} is not deployed yet. To have that, leave out --dry-run"),
         None => format!("{key} is not deployed"),
     }
@@ -156,7 +163,7 @@ mod tests {
             key: Key::new("acme".parse().unwrap(), "probe".parse().unwrap()),
             digest: Digest::of(b"x"),
             signed_by: Some("release".into()),
-            dry_run: DryRun {
+            dry_run: Some(DryRun {
                 is_transformer: false,
                 handed: 0,
                 slots: 1,
@@ -183,11 +190,12 @@ mod tests {
                 },
                 failures: Vec::new(),
                 log: vec![Line { at: None, version: None, level: "info".into(), text: "one\ntwo\u{7}".into() }],
-            },
+            }),
             version: Some(2),
             on_trial: true,
             unchanged: false,
             paused: false,
+            changes: Vec::new(),
             doubts: Vec::new(),
         }
     }
@@ -224,9 +232,14 @@ mod tests {
                 4,
                 2,
                 2,
-                "pollsters\n            it gave nothing for them; this is what came of the same an interval later\n",
+                "pollsters\n            it gave nothing at first; this is what came of the same an interval later, as if",
             ),
-            (4, 2, 0, "pollsters\n            it gave no samples for them, nor for the same an interval later: it may"),
+            (
+                4,
+                2,
+                0,
+                "pollsters\n            it gave nothing, nor for the same an interval later, as if no counter moved: it may",
+            ),
             (
                 0,
                 1,
@@ -235,11 +248,16 @@ mod tests {
             ),
         ] {
             let mut tried = example();
-            tried.dry_run = DryRun { is_transformer: true, handed, slots, samples, ..tried.dry_run };
+            let run = tried.dry_run.take().unwrap();
+            tried.dry_run = Some(DryRun { is_transformer: true, handed, slots, samples, ..run });
             let said = super::deployed(&tried, true);
             assert!(said.contains(words), "no {words:?} in\n{said}");
         }
-        assert!(!super::deployed(&example(), true).contains("handed"));
+        let mut pollster = example();
+        assert!(!super::deployed(&pollster, true).contains("handed"));
+        pollster.dry_run.as_mut().unwrap().slots = 2;
+        let said = super::deployed(&pollster, true);
+        assert!(said.contains("in all\n            it gave nothing at first; this is what came of the same"), "{said}");
     }
 
     #[test]
@@ -249,13 +267,15 @@ mod tests {
         let fails = |version, samples| {
             let mut fails = trial(version, false, false);
             let why = "the module failed\nfailures\n".to_owned();
-            fails.dry_run.failures = vec![Failed { at: None, version: None, cause: "trap".into(), why, resources: 6 }];
-            fails.dry_run.samples = samples;
+            let run = fails.dry_run.as_mut().unwrap();
+            run.failures = vec![Failed { at: None, version: None, cause: "trap".into(), why, resources: 6 }];
+            run.samples = samples;
             fails
         };
         for (deployed, only_tried, words) in [
             (trial(Some(1), false, false), false, "version 1 of acme/probe runs from the next slot on."),
             (trial(Some(2), false, true), false, "acme/probe runs just so already"),
+            (trial(None, false, true), true, "acme/probe runs just so already"),
             (trial(None, false, false), true, "is not deployed yet. To have that, leave out --dry-run"),
             (fails(None, 0), true, "would not be deployed, because the dry run failed. Mend it"),
             (fails(None, 0), false, "is not deployed, because the dry run failed. Mend it"),

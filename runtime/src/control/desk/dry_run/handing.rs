@@ -1,12 +1,11 @@
-//! Trying a transformer out: the operator's pollsters measure for it, unheard, and it is handed what they give.
+//! What a transformer is handed that is tried out: the operator's pollsters measure for it, unheard.
 
 use std::sync::Arc;
 
-use super::Tried;
 use crate::agent::OPERATOR;
 use crate::agent::polling::Poll;
 use crate::agent::tenants::Convert;
-use crate::clock::{Moment, SECOND};
+use crate::clock::Moment;
 use crate::contract::Series;
 use crate::discovery::{Directory, Ident, Resources, Rules};
 use crate::pipeline::Samples;
@@ -23,8 +22,6 @@ pub(super) struct Handing {
     pub(super) operators: Arc<Names>,
     /// How they call devices, and who is metered.
     pub(super) rules: Rules,
-    /// Seconds from slot to slot.
-    pub(super) interval: u64,
     /// The transformer, with nothing to convert yet.
     pub(super) convert: Convert,
 }
@@ -55,10 +52,9 @@ impl Feeder {
 // === impl Handing ===
 
 impl Handing {
-    /// Hands over all that is measured. Who gives nothing is handed the same once more, an interval later: a growth,
-    /// say, is known only then.
-    pub(super) async fn run(self) -> Tried {
-        let Self { feeders, operators, rules, interval, mut convert } = self;
+    /// The transformer with all that is measured, and how many samples of that it takes.
+    pub(super) async fn hand_over(self) -> (Convert, u32) {
+        let Self { feeders, operators, rules, mut convert } = self;
         let mut measured = Vec::with_capacity(feeders.len());
         for Feeder { work, poll } in feeders {
             measured.push((work, poll.run().await.landed));
@@ -66,21 +62,8 @@ impl Handing {
         let (samples, resources) = stamp(measured, &operators, rules, &convert.resources, convert.at);
         let taken = samples.iter().filter(|samples| convert.meters.matches(&samples.meter.name));
         let handed = taken.map(|samples| samples.column.len()).sum::<usize>();
-        let handed = u32::try_from(handed).unwrap_or(u32::MAX);
-        convert.samples = Arc::new(samples);
-        convert.resources = Arc::clone(&resources);
-        let (polled, converted) = convert.clone().run().await;
-        let gave = converted.landed.iter().flat_map(|landed| &landed.output).any(|batch| !batch.column.is_empty());
-        if gave || !polled.failures.is_empty() || handed == 0 {
-            return Tried { polled, converted: Some(converted), resources, handed, slots: 1 };
-        }
-        convert.state = polled.state;
-        convert.wait(interval);
-        let (mut second, converted) = convert.run().await;
-        let mut lines = polled.lines;
-        lines.append(std::mem::take(&mut second.lines));
-        second.lines = lines;
-        Tried { polled: second, converted: Some(converted), resources, handed, slots: 2 }
+        (convert.samples, convert.resources) = (Arc::new(samples), resources);
+        (convert, u32::try_from(handed).unwrap_or(u32::MAX))
     }
 }
 
@@ -110,16 +93,4 @@ fn stamp(
     // This directory knows no others. Counted from the other end, parts have the identities of nobody else.
     declared.iter_mut().for_each(|part| part.ident = Ident(u32::MAX - part.ident.0));
     (samples, Arc::new(resources.with_declared(declared)))
-}
-
-// === impl Convert ===
-
-impl Convert {
-    /// The same samples are measured so many seconds later.
-    fn wait(&mut self, seconds: u64) {
-        let later = seconds.saturating_mul(SECOND.unsigned_abs());
-        let Moment { wall, monotonic } = self.at;
-        self.at = Moment { wall: wall.saturating_add_unsigned(later), monotonic: monotonic.saturating_add(later) };
-        Arc::make_mut(&mut self.samples).iter_mut().for_each(|samples| samples.at = self.at.into());
-    }
 }

@@ -241,7 +241,7 @@ impl Model {
             return;
         }
         if !self.earlier.contains(&version) {
-            return self.deploy(version, false);
+            return self.deploy(version, true);
         }
         while self.current.version != version {
             self.roll_back();

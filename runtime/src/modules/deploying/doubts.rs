@@ -1,0 +1,155 @@
+//! What is odd about a deployment that can run all the same: a name that is nobody's, patterns that match nothing.
+
+use std::fmt;
+
+use super::{Ready, names_of};
+use crate::config::daemon::Tenants;
+use crate::config::{Glob, closest};
+use crate::contract::Description;
+use crate::discovery::holdings::Holdings;
+use crate::modules::deploying::terms::Operators;
+use crate::modules::deployment::{Key, Tenant};
+
+/// What is odd.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// The key of a deployment's file that it is about.
+    pub key: &'static str,
+    /// What it is, without a full stop.
+    pub message: String,
+    /// What to do, without a full stop.
+    pub remedy: String,
+}
+
+/// A tenant that is none of the configuration and has no guest here. One that looks like the id of a project may have
+/// its guests elsewhere, unless another one is called nearly the same.
+pub fn of_tenant(tenants: &Tenants, here: &Holdings, tenant: &Tenant) -> Option<Doubt> {
+    let name = tenant.as_str();
+    let is_known = tenants.named().any(|(named, _)| named == name) || here.projects().any(|project| project == name);
+    let listed = tenants.named().flat_map(|(named, projects)| projects.iter().map(String::as_str).chain([named]));
+    let meant = closest(name, &listed.chain(here.projects()).collect::<Vec<_>>());
+    if is_known || (tenants.knows(tenant) && meant.is_none()) {
+        return None;
+    }
+    let of_none = if here.is_anything_known() { ", of which no guest is here" } else { "" };
+    let message = format!("{name} is no tenant of the configuration, and is taken for the id of a project{of_none}");
+    let remedy = match meant {
+        Some(meant) => format!("Did you mean {meant}?"),
+        None => "Add it under `tenants`, or write a project's id".to_owned(),
+    };
+    Some(Doubt { key: "tenant", message, remedy })
+}
+
+/// The name of a deployment that was probably meant by one that there is not.
+pub fn meant_by<'a>(key: &Key, tenants: &Tenants, deployed: impl Iterator<Item = &'a Key>) -> Option<String> {
+    let deployed: Vec<String> = deployed.map(ToString::to_string).collect();
+    let deployed: Vec<&str> = deployed.iter().map(String::as_str).collect();
+    let named: Vec<&str> = tenants.named().map(|(tenant, _)| tenant).collect();
+    let of_tenant = || {
+        let is_named = named.contains(&key.tenant.as_str());
+        let tenant = closest(key.tenant.as_str(), &named).filter(|_| !is_named);
+        tenant.map(|tenant| format!("{tenant}/{}", key.name))
+    };
+    closest(&key.to_string(), &deployed).map(str::to_owned).or_else(of_tenant)
+}
+
+/// Patterns of meters that match nothing: of a pollster none that it says it gives, of a transformer none that the
+/// operator's pollsters say they give, or its tenant's own. Who declares more in a slot may give anything.
+pub fn of_meters<'a>(
+    ready: &Ready,
+    operators: &Operators,
+    own: impl Iterator<Item = &'a Description>,
+) -> Option<Doubt> {
+    let (mut meters, mut declares) = (Vec::new(), false);
+    if ready.converts() {
+        meters.extend(operators.meters.iter());
+        declares = operators.declare;
+        for description in own {
+            meters.extend(&description.meters);
+            declares |= !description.declares.is_empty();
+        }
+    } else {
+        meters.extend(&ready.module.description.meters);
+        declares |= !ready.module.description.declares.is_empty();
+    }
+    if declares || meters.is_empty() {
+        return None;
+    }
+    let is_idle = |pattern: &&str| {
+        let glob = Glob::new(pattern.trim_start_matches('!'));
+        glob.is_ok_and(|glob| !meters.iter().any(|meter| glob.matches(&meter.name)))
+    };
+    let patterns = ready.source.meters.patterns().iter().map(String::as_str);
+    let idle: Vec<&str> = patterns.filter(is_idle).collect();
+    let first = idle.first()?;
+    let names: Vec<&str> = meters.iter().map(|meter| &*meter.name).collect();
+    let of_whom = match ready.converts() {
+        true => "that the operator's pollsters give, or its tenant's own that are known".to_owned(),
+        false => format!("that it gives: {}", names_of(&meters)),
+    };
+    let remedy = match closest(first.trim_start_matches('!'), &names) {
+        Some(meant) => format!("Did you mean {meant}?"),
+        None => "Correct the pattern, or leave it out".to_owned(),
+    };
+    Some(Doubt { key: "meters", message: format!("{} matches none of the meters {of_whom}", idle.join(", ")), remedy })
+}
+
+// === impl Doubt ===
+
+/// As it is told of an order.
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}. {}", self.message, self.remedy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::config::Config;
+
+    const HERE: &str = "5d7b60047a9a234138bda7f890cb50bf";
+
+    #[test]
+    fn a_name_that_is_nobodys_is_odd() {
+        let (config, _) = Config::parse("tenants: {acme-shop: {projects: [p-one]}}", None).unwrap();
+        let mut here = Holdings::default();
+        let said = |here: &Holdings, tenant: &str| {
+            of_tenant(&config.tenants, here, &tenant.parse().unwrap()).map(|doubt| doubt.to_string())
+        };
+        let unknown = |tenant: &str, rest: &str| {
+            Some(format!("{tenant} is no tenant of the configuration, and is taken for the id of a project{rest}"))
+        };
+        assert_eq!(said(&here, "other"), unknown("other", ". Add it under `tenants`, or write a project's id"));
+        here.add(Uuid::from_u128(1), Some(HERE), Some(3));
+        here.add(Uuid::from_u128(2), Some("plain"), Some(3));
+        for (tenant, meant) in [("acme_shops", "acme-shop"), ("p-oen", "p-one"), (&HERE.replacen('5', "6", 1), HERE)] {
+            let rest = format!(", of which no guest is here. Did you mean {meant}?");
+            assert_eq!(said(&here, tenant), unknown(tenant, &rest));
+        }
+        for known in ["acme-shop", HERE, "plain", "0123456789abcdef0123456789abcdef"] {
+            assert_eq!(said(&here, known), None, "{known}");
+        }
+    }
+
+    #[test]
+    fn what_was_meant_by_a_deployment_is_found() {
+        let (config, _) = Config::parse("tenants: {acme: {projects: [p]}}", None).unwrap();
+        let key = |text: &str| {
+            let (tenant, name) = text.split_once('/').unwrap();
+            Key::new(tenant.parse().unwrap(), name.parse().unwrap())
+        };
+        let deployed = [key("acme/growth")];
+        for (text, meant) in [
+            ("acme/grwoth", Some("acme/growth")),
+            ("acmee/growth", Some("acme/growth")),
+            ("acmee/ordered", Some("acme/ordered")),
+            ("acme/ordered", None),
+            ("elsewhere/parts", None),
+        ] {
+            assert_eq!(meant_by(&key(text), &config.tenants, deployed.iter()).as_deref(), meant, "{text}");
+        }
+    }
+}
