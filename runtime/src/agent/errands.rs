@@ -94,6 +94,17 @@ pub struct Order {
     pub rules: Option<u64>,
 }
 
+/// A version that somebody goes back to, made ready.
+#[derive(Debug)]
+pub struct Readied {
+    /// The version.
+    pub version: Arc<Version>,
+    /// What runs of it.
+    pub ready: Arc<Ready>,
+    /// Whether it is on trial then, because it never took over: it is tried out for that.
+    pub on_trial: bool,
+}
+
 /// What is to become of a deployment.
 #[derive(Debug)]
 pub enum What {
@@ -101,7 +112,7 @@ pub enum What {
     Deploy(Box<Prepared>),
     /// The version that ran before runs again, or that of this number. It is this one, which is ready, unless it runs
     /// already.
-    RollBack(Option<u64>, Option<(Arc<Version>, Arc<Ready>)>),
+    RollBack(Option<u64>, Option<Readied>),
     /// It does not run.
     Pause,
     /// It runs again.
@@ -175,7 +186,7 @@ impl What {
     pub fn tried(&self) -> Option<(&Version, &Arc<Ready>)> {
         match self {
             Self::Deploy(prepared) => Some((&prepared.version, &prepared.ready)),
-            Self::RollBack(_, Some((version, ready))) => Some((version, ready)),
+            Self::RollBack(_, Some(Readied { version, ready, .. })) => Some((version, ready)),
             Self::RollBack(_, None) | Self::Pause | Self::Resume | Self::Remove => None,
         }
     }
@@ -345,17 +356,24 @@ impl Agent {
                 };
                 (next, Some(ready))
             }
-            What::RollBack(to, ready) => {
+            What::RollBack(to, readied) => {
                 let deployment = deployed?;
                 let next = to.map_or_else(|| deployment.rolled_back(), |to| deployment.rolled_back_to(to))?;
-                let is_ready = |version: &Arc<Version>| {
-                    let runs = deployment.running().any(|running| running.number == version.number);
-                    runs || ready.as_ref().is_some_and(|(of, _)| of == version)
+                let (on_trial, current) = (next.0.on_trial(), next.0.current());
+                // Others may have changed it since the version was made ready.
+                let is_as_wanted = match readied {
+                    Some(readied) => {
+                        on_trial.or(current) == Some(&readied.version) && on_trial.is_some() == readied.on_trial
+                    }
+                    None => next
+                        .0
+                        .running()
+                        .all(|version| deployment.running().any(|running| running.number == version.number)),
                 };
-                if !next.0.running().all(is_ready) {
+                if !is_as_wanted {
                     return Err(Refused::Meanwhile(key.clone()));
                 }
-                (next, ready.as_ref().map(|(_, ready)| ready))
+                (next, readied.as_ref().map(|readied| &readied.ready))
             }
             What::Pause => (deployed?.paused(*at, by), None),
             What::Resume => (deployed?.resumed(), None),

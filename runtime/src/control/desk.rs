@@ -15,7 +15,7 @@ use self::turns::{Turn, Turns};
 use super::deployments::{Deploy, Deployed, Done, Log, RollBack, Row, Shown, VersionShown};
 use super::journal::Journal;
 use super::time::Time;
-use crate::agent::errands::{Changed, Errand, Order, Refused, Surroundings, What};
+use crate::agent::errands::{Changed, Errand, Order, Readied, Refused, Surroundings, What};
 use crate::clock::Clock;
 use crate::config::{Secret, hide_secrets};
 use crate::digest::Digest;
@@ -208,8 +208,10 @@ impl Desk {
         let file = self.0.registry.read(wanted.digest).await?.into();
         let prepared = self.prepare(&around, &key, Version::clone(wanted), file).await?;
         let prepared = prepared.map_err(|refused| No::outdated(&key, wanted.number, &refused))?;
-        let tries = (dry_run || next.on_trial().is_some()).then_some((&around, own));
-        let what = What::RollBack(to, Some((Arc::clone(wanted), prepared.ready)));
+        let on_trial = next.on_trial().is_some();
+        let tries = (dry_run || on_trial).then_some((&around, own));
+        let readied = Readied { version: Arc::clone(wanted), ready: prepared.ready, on_trial };
+        let what = What::RollBack(to, Some(readied));
         self.follow(self.order(who, key, Some(around.rules), what), tries, how).await
     }
 

@@ -1,6 +1,6 @@
 //! Whose meter a name is: no two modules give samples of one name.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::call::Landed;
@@ -14,6 +14,8 @@ pub mod built_in;
 #[derive(Debug, Default, Clone)]
 pub struct Names {
     owners: HashMap<String, Owner>,
+    /// The same as they are on `/metrics`.
+    metrics: HashSet<String>,
     /// How many names of a module were declared.
     declared: HashMap<Arc<str>, usize>,
     slot: u64,
@@ -30,8 +32,8 @@ struct Granted {
     prefixes: Arc<[String]>,
 }
 
-/// What the names begin with that the host itself gives.
-const HOSTS: &str = "wasmeter.";
+/// What the names begin with that the host itself gives, as they are on `/metrics`.
+const HOSTS: &str = "wasmeter_";
 
 #[derive(Debug, Clone)]
 struct Owner {
@@ -66,9 +68,8 @@ impl Names {
     /// Whether a name may be had at all, whoever has it.
     pub fn allow(&self, name: &str) -> Result<(), String> {
         let Some(Granted { reserved, prefixes }) = &self.granted else { return Ok(()) };
-        let is_hosts = name.get(..HOSTS.len()).is_some_and(|start| is_one_metric(start, HOSTS));
-        let mut operators = reserved.owners.keys().map(String::as_str).chain(built_in::METERS);
-        if is_hosts || operators.any(|other| is_one_metric(name, other)) {
+        let metric = metric(name);
+        if metric.starts_with(HOSTS) || built_in::has_metric(&metric) || reserved.metrics.contains(&metric) {
             return Err(format!("the meter {name} is the operator's; choose a name of its own"));
         }
         if prefixes.iter().any(|prefix| name.starts_with(&**prefix)) {
@@ -86,8 +87,7 @@ impl Names {
             Some(owner) if owner.module != *module => Err(Arc::clone(&owner.module)),
             Some(_) => Ok(()),
             None => {
-                let owner = Owner { module: Arc::clone(module), declared: None };
-                self.owners.insert(name.to_owned(), owner);
+                self.own(name, Owner { module: Arc::clone(module), declared: None });
                 Ok(())
             }
         }
@@ -98,7 +98,7 @@ impl Names {
         self.slot = before.slot;
         for (name, owner) in &before.owners {
             if owner.declared.is_some() && !self.owners.contains_key(name) && still_runs(&owner.module) {
-                self.owners.insert(name.clone(), owner.clone());
+                self.own(name, owner.clone());
                 *self.declared.entry(Arc::clone(&owner.module)).or_default() += 1;
             }
         }
@@ -164,25 +164,30 @@ impl Names {
             return Err(Failure::new(Cause::TooMuch, detail));
         }
         *declared += 1;
-        self.owners.insert(name.to_owned(), Owner { module: Arc::clone(module), declared: Some(self.slot) });
+        self.own(name, Owner { module: Arc::clone(module), declared: Some(self.slot) });
         Ok(())
+    }
+
+    fn own(&mut self, name: &str, owner: Owner) {
+        self.metrics.insert(metric(name));
+        self.owners.insert(name.to_owned(), owner);
     }
 
     fn forget_all_but_this_slots(&mut self, module: &Arc<str>) {
         let slot = self.slot;
         let old = |owner: &Owner| owner.module == *module && owner.declared.is_some_and(|last| last < slot);
         let forgotten = self.owners.extract_if(|_, owner| old(owner)).count();
+        self.metrics = self.owners.keys().map(|name| metric(name)).collect();
         if let Some(declared) = self.declared.get_mut(module) {
             *declared = declared.saturating_sub(forgotten);
         }
     }
 }
 
-/// Whether two names are one on `/metrics`, where all but letters and digits is `_`. Who sums up a built-in meter's series
-/// there has to find nobody else's among them.
-fn is_one_metric(one: &str, other: &str) -> bool {
-    let folded = |byte: u8| if byte.is_ascii_alphanumeric() { byte } else { b'_' };
-    one.len() == other.len() && one.bytes().map(folded).eq(other.bytes().map(folded))
+/// A name as it is on `/metrics`, where all but letters and digits is `_`. Who sums up a built-in meter's series there has
+/// to find nobody else's among them.
+fn metric(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
 
 fn taken(name: &str, owner: &Arc<str>) -> String {

@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use wasmeter::agent::errands::{Errand, What};
+use wasmeter::agent::errands::{Errand, Readied, What};
 use wasmeter::agent::tenants::Landing;
 use wasmeter::agent::{self, Agent, Parts};
 use wasmeter::clock::{Clock, ManualClock, SECOND};
@@ -270,10 +270,15 @@ impl World {
                 let to = if let Order::RollBackTo(to) = order { Some(to) } else { None };
                 let Some(number) = ready else { return What::RollBack(to, None) };
                 let deployment = &self.agent().tenants.get(key).unwrap().deployment;
+                let next = to.map_or_else(|| deployment.rolled_back(), |to| deployment.rolled_back_to(to));
+                let on_trial = next.is_ok_and(|(next, _)| next.on_trial().is_some());
                 let version = Version::clone(deployment.version(number).unwrap());
                 let file = self.registry.as_ref().unwrap().read(version.digest).await.unwrap();
                 let prepared = self.prepare(key, version, file).await;
-                What::RollBack(to, Some((Arc::new(prepared.version), prepared.ready)))
+                What::RollBack(
+                    to,
+                    Some(Readied { version: Arc::new(prepared.version), ready: prepared.ready, on_trial }),
+                )
             }
             Order::Pause => What::Pause,
             Order::Resume => What::Resume,

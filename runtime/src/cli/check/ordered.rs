@@ -1,8 +1,11 @@
 //! Deployments that were ordered: whether they would run, by what is in the store. The daemon may use it meanwhile.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use crate::config::{Config, Problems};
 use crate::modules::deploying::terms::Fitting;
-use crate::modules::deploying::{Loader, Prepared, Refused};
+use crate::modules::deploying::{Loader, Prepared, Ready, Refused};
 use crate::modules::deployment::{Deployment, Key, Version};
 use crate::modules::registry::Unkept;
 use crate::modules::store::{Oddity, Survey};
@@ -10,10 +13,12 @@ use crate::modules::store::{Oddity, Survey};
 /// What a look at the store showed.
 #[derive(Debug, Default)]
 pub struct Ordered {
-    /// All deployments that are kept.
+    /// Deployments that are kept and go on.
     pub kept: Vec<Deployment>,
     /// Those that were ordered and would run.
     pub running: Vec<Key>,
+    /// What runs of them, which holds places for requests as long as it is there.
+    pub ready: Vec<Arc<Ready>>,
     /// What is odd, and what would not run.
     pub problems: Problems,
 }
@@ -63,6 +68,7 @@ pub async fn look(config: &Config, loader: &mut Loader, fitting: &mut Fitting) -
             match prepare(loader, &survey, key, version).await {
                 Ok(prepared) => {
                     runs |= !on_trial;
+                    found.ready.push(Arc::clone(&prepared.ready));
                     if let Err(refused) = fitting.admit(key, &prepared.ready) {
                         let message = format!("{key} has no fuel for sure: {refused}");
                         problems.warning(None, refused.key, message, refused.remedy);
@@ -85,7 +91,11 @@ pub async fn look(config: &Config, loader: &mut Loader, fitting: &mut Fitting) -
         found.running.extend(runs.then(|| key.clone()));
         found.problems.extend(problems);
     }
-    found.kept = survey.deployments;
+    // What is in no file any more ends, and leaves its room.
+    let unread: BTreeSet<String> = config.deployments.unread.iter().map(|path| path.display().to_string()).collect();
+    let stays =
+        |kept: &Deployment| is_written(&kept.key) || kept.file.as_ref().is_none_or(|file| unread.contains(file));
+    found.kept = survey.deployments.into_iter().filter(stays).collect();
     found
 }
 

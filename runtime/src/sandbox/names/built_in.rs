@@ -1,5 +1,10 @@
 //! Names of meters that built-in pollsters give.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use super::metric;
+
 /// All of them, in their order. They are the operator's wherever such a pollster is off, too: whoever turns it on later,
 /// or reads samples of several hosts, finds nobody else's numbers under them.
 pub const METERS: [&str; 52] = [
@@ -61,3 +66,10 @@ pub const METERS: [&str; 52] = [
 pub fn has(name: &str) -> bool {
     METERS.binary_search(&name).is_ok()
 }
+
+/// Whether a built-in pollster gives a meter that is called so on `/metrics`.
+pub(super) fn has_metric(metric: &str) -> bool {
+    METRICS.contains(metric)
+}
+
+static METRICS: LazyLock<HashSet<String>> = LazyLock::new(|| METERS.into_iter().map(metric).collect());

@@ -126,9 +126,9 @@ fn of_batch(batch: &Batch) -> (u32, &Column) {
 // === impl Tried ===
 
 impl Tried {
-    /// Whether there are neither samples nor failures.
+    /// Whether there are no samples.
     pub(super) fn gave_nothing(&self) -> bool {
-        self.failures.is_empty() && self.meters.iter().all(|meter| meter.samples == 0)
+        self.meters.iter().all(|meter| meter.samples == 0)
     }
 
     /// It said something in the slot before.

@@ -17,6 +17,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::OwnedSemaphorePermit;
 
+pub(super) use self::peer::Silent;
 use self::peer::{HANDSHAKE_IN, HANDSHAKE_OUT, Peer};
 use super::exchange::Watch;
 use super::network::NOBODY;

@@ -57,7 +57,7 @@ impl Asking {
         let allowance = Allowance { time, fuel: fuel.saturating_add(self.booked) };
         let _pause = client.takes_time().then(|| self.pauses.begin());
         let sent = client.send(permissions, request, allowance, &mut self.usage).await;
-        self.is_late |= matches!(sent, Err(Refused::Timeout { .. }));
+        self.is_late |= !client.takes_time() && matches!(sent, Err(Refused::Timeout { .. }));
         sent
     }
 }

@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 
+use super::answers::Silent;
 use super::limits::{ANSWER_HEAD_BYTES, ANSWER_HEADERS};
 use super::refused::{Refused, Stage};
 use super::wire::Tally;
@@ -125,7 +126,7 @@ impl Watch {
             return self.bad("much more came than an answer needs");
         }
         let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-        if io.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+        if io.and_then(io::Error::get_ref).is_some_and(|error| error.is::<Silent>()) {
             return self.late(stage);
         }
         if error.is_parse_too_large() {

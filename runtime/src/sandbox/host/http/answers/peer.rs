@@ -43,6 +43,11 @@ pub(super) const HANDSHAKE_IN: usize = 3_000;
 /// What ends a head.
 const END: &[u8] = b"\r\n\r\n";
 
+/// It is waited for until there is no more time.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing comes any more")]
+pub(in crate::sandbox::host::http) struct Silent;
+
 // === impl Peer ===
 
 impl Peer {
@@ -139,7 +144,7 @@ impl AsyncRead for Peer {
         }
         match this.steps.front() {
             _ if into.filled().len() > before => Poll::Ready(Ok(())),
-            None if this.is_silent => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            None if this.is_silent => Poll::Ready(Err(io::Error::other(Silent))),
             None => Poll::Ready(Ok(())),
             Some(_) => {
                 this.waiting = Some(cx.waker().clone());
