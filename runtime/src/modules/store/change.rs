@@ -53,6 +53,7 @@ impl<S: Storage> Store<S> {
         let key = &deployment.key;
         deployment.check().map_err(|invalid| Error::Invalid { key: key.clone(), invalid })?;
         self.check_open(key)?;
+        record_of(deployment)?;
         match self.deployments.len() {
             count if count >= DEPLOYMENTS && !self.deployments.contains_key(key) => Err(Error::TooMany(count)),
             _ => Ok(()),
@@ -100,11 +101,7 @@ impl<S: Storage> Store<S> {
 
     fn replace(&mut self, deployment: &Deployment) -> Result<(), Error> {
         let (shelf, name) = (Shelf::Deployments, names::deployment(&deployment.key));
-        let failed = |error: serde_json::Error| Error::io(Step::Write, shelf, &name)(error.into());
-        let bytes = encode(deployment).map_err(failed)?;
-        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > RECORD_BYTES {
-            return Err(Error::TooLong { key: deployment.key.clone(), bytes: bytes.len(), most: RECORD_BYTES });
-        }
+        let bytes = record_of(deployment)?;
         self.write(shelf, &name, &bytes)?;
         let renamed = self.storage.rename(shelf, &names::new(&name), &name);
         let done = renamed.and_then(|()| self.storage.sync(shelf));
@@ -150,4 +147,16 @@ impl<S: Storage> Store<S> {
             Error::io(Step::Write, shelf, name)(error)
         })
     }
+}
+
+/// A deployment as its file has it.
+fn record_of(deployment: &Deployment) -> Result<Vec<u8>, Error> {
+    let key = &deployment.key;
+    let failed =
+        |error: serde_json::Error| Error::io(Step::Write, Shelf::Deployments, &names::deployment(key))(error.into());
+    let bytes = encode(deployment).map_err(failed)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > RECORD_BYTES {
+        return Err(Error::TooLong { key: key.clone(), bytes: bytes.len(), most: RECORD_BYTES });
+    }
+    Ok(bytes)
 }
