@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rustix::process::Signal;
 use serde_json::Value;
 use wasmeter::spool::log::Cause;
 use wasmeter_rig::{Certificates, Proxy, or_say};
@@ -183,6 +184,50 @@ fn a_server_that_refuses_some_guests_gets_all_others() {
     assert!(arrived.values().all(|sample| !lacking.contains(text(sample, "resource_id"))), "{lacking:?}");
     assert_eq!(books(&folder, "http", &measured), (0, [("refused", missing.len() as u64)].into()));
     assert!(!log.contains(WAITS), "some of it was always taken: {log}");
+}
+
+/// Outputs that answer nobody change, and one goes: no slot waits for them, and nothing is lost that is still wanted.
+#[test]
+fn a_reload_waits_for_no_output() {
+    let Some(receiver) = or_say(Receiver::start("http", &[])) else { return };
+    let proxies = ["one", "two", "gone"].map(|name| (name, Proxy::start(receiver.port()).unwrap()));
+    let output = |(name, proxy): &(&str, Proxy), timeout: &str| {
+        format!("- {{name: {name}, http: {{url: 'http://127.0.0.1:{}/{name}', timeout: {timeout}}}}}\n", proxy.port())
+    };
+    let outputs = |timeout: &str| proxies.iter().map(|named| output(named, timeout)).collect::<String>();
+    let folder = sending(GUESTS, &outputs("60s"), "");
+    folder.poll(&["cpu", "memory.usage"]);
+    let daemon = folder.start("run");
+    receiver.until_received(1);
+    proxies.iter().for_each(|(_, proxy)| proxy.stall());
+    until_measured(&folder, 2);
+    let config =
+        folder.read("wasmeter.yaml").replace(&output(&proxies[2], "60s"), "").replace("timeout: 60s", "timeout: 50s");
+    folder.write("wasmeter.yaml", config);
+    daemon.signal(Signal::HUP);
+    until_said(&daemon, "The configuration was read again and is in force.", 1);
+    until_said(&daemon, "what it had still to deliver is lost, and counted. output=\"gone\"", 1);
+    until_measured(&folder, 1);
+    proxies.iter().for_each(|(_, proxy)| proxy.heal().unwrap());
+    daemon.end();
+
+    let measured = folder.samples("samples");
+    let times: BTreeSet<i64> = measured.iter().map(|sample| seconds(text(sample, "timestamp"))).collect();
+    let longest = times.iter().zip(times.iter().skip(1)).map(|(one, next)| next - one).max().unwrap();
+    assert!(longest < 10, "for {longest} s nothing was measured");
+    for name in ["one", "two"] {
+        let of_it = |line: &Value| line["request"]["path"] == format!("/{name}");
+        let received = receiver.received().into_iter().filter(of_it);
+        let samples = received.map(|mut line| line["sample"].take());
+        let arrived = samples.map(|sample| (text(&sample, "id").to_owned(), sample)).collect();
+        assert_eq!(missing(&arrived, &measured), Vec::<&Value>::new(), "{name}");
+        assert_eq!(books(&folder, name, &measured), (0, BTreeMap::new()), "{name}");
+    }
+}
+
+fn seconds(timestamp: &str) -> i64 {
+    let time: jiff::civil::DateTime = timestamp.parse().unwrap();
+    jiff::tz::TimeZone::UTC.to_timestamp(time).unwrap().as_second()
 }
 
 /// A server that wants a certificate, and clients that know whom to believe, or do not.
