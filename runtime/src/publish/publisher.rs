@@ -133,7 +133,9 @@ impl Publishers {
         };
         let mut old: BTreeMap<String, Running> =
             all.extract_if(.., |running| !goes_on(running)).map(|old| (old.name.clone(), old)).collect();
-        old.values().for_each(|old| drop(old.stop.send_replace(true)));
+        for old in old.values() {
+            old.stop.send_replace(true);
+        }
         self.known().retain(|name, _| all.iter().any(|running| running.name == *name && running.output.is_some()));
         // The books of those that end are open until then.
         let ending = old.keys().chain(all.iter().map(|running| &running.name));
