@@ -170,11 +170,8 @@ impl Run<'_> {
     async fn serve(&mut self, outputs: &[Output], agent: &Agent) {
         let served = self.publishers.serve(outputs, agent.clock.now().wall).await;
         self.control.served(served.as_ref().err().map(Error::with_cause));
-        match served {
-            Ok(closed) => closed.iter().for_each(|(output, samples)| say_closed(output, *samples)),
-            Err(error) => {
-                tracing::error!(%error, "The spool cannot be used; every slot tries again to serve outputs by it.");
-            }
+        if let Err(error) = served {
+            tracing::error!(%error, "The spool cannot be used; every slot tries again to serve outputs by it.");
         }
     }
 
@@ -456,18 +453,6 @@ fn failure(committed: &Result<Committed, Error>) -> Option<&Error> {
     match committed {
         Ok(Committed { delayed, .. }) => delayed.as_ref(),
         Err(error) => Some(error),
-    }
-}
-
-/// What is lost with an output that is not wanted any more.
-fn say_closed(output: &str, samples: u64) {
-    match samples {
-        0 => tracing::info!(output, "An output is not served any more; everything was delivered."),
-        _ => tracing::warn!(
-            output,
-            samples,
-            "An output is not served any more; what it had still to deliver is lost, and counted."
-        ),
     }
 }
 

@@ -140,7 +140,7 @@ fn budgets(status: &Status) -> Columns {
 /// Everybody's books. Whether they deliver is known while they run.
 pub fn publishers(publishers: &[Publisher], running: bool, now: Time) -> String {
     let mut table = Columns::new([
-        ("PUBLISHER", Side::Left),
+        ("PUBLISHER", Side::Name),
         ("STATE", Side::Left),
         ("MEASURED", Side::Right),
         ("REPLAYED", Side::Right),
@@ -188,7 +188,7 @@ pub fn spool(spool: &Spool, now: Time) -> String {
 pub fn losses(losses: &Losses) -> String {
     let mut out = publishers(&losses.publishers, true, losses.at).trim_start().to_owned();
     let mut table = Columns::new([
-        ("PUBLISHER", Side::Left),
+        ("PUBLISHER", Side::Name),
         ("CAUSE", Side::Left),
         ("MODULE", Side::Left),
         ("TENANT", Side::Left),

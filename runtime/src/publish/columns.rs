@@ -7,6 +7,8 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 pub enum Side {
     /// Words.
     Left,
+    /// Names that somebody may want to type or copy: as they are, however long.
+    Name,
     /// Numbers.
     Right,
 }
@@ -32,7 +34,10 @@ impl Columns {
 
     /// Adds a row.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.into_iter().map(clean).collect());
+        let cells = cells.into_iter().zip(&self.sides);
+        self.rows.push(
+            cells.map(|(cell, side)| if *side == Side::Name { shown(&cell) } else { cut(shown(&cell)) }).collect(),
+        );
     }
 
     /// How many rows there are beside the header.
@@ -64,9 +69,13 @@ impl Columns {
     }
 }
 
-/// What a terminal can show in a column: no control characters, and not too much.
-fn clean(cell: String) -> String {
-    let mut cell = cell.replace(char::is_control, "\u{fffd}");
+/// What a terminal can show: no control characters.
+fn shown(cell: &str) -> String {
+    cell.replace(char::is_control, "\u{fffd}")
+}
+
+/// Not too much of it.
+fn cut(mut cell: String) -> String {
     if cell.width() > WIDEST {
         let mut width = 0;
         let end = cell.char_indices().find(|(_, c)| {
@@ -119,5 +128,13 @@ mod tests {
         assert_eq!(lines, "NAME   BYTES\n\u{65e5}\u{672c}    1.5K\na\u{fffd}[2J     7B\n");
         columns.row(["x".repeat(100), String::new()]);
         assert!(columns.render().lines().all(|line| line.width() <= WIDEST + 7));
+    }
+
+    #[test]
+    fn names_are_not_cut() {
+        let name = format!("pipeline:opentelemetryhttp://collector.example.org:4318/{}", "x".repeat(100));
+        let mut columns = Columns::new([("PUBLISHER", Side::Name), ("LOST", Side::Right)]);
+        columns.row([name.clone(), "7".into()]);
+        assert!(columns.render().contains(&format!("{name}     7\n")));
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex as AsyncMutex, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::Instrument;
 
 use super::counted::Counted;
@@ -46,9 +46,12 @@ pub struct Publishers {
     serving: Arc<AtomicBool>,
 }
 
+/// What is done for one name: only ever one thing at a time, which begins once the one before has ended.
 #[derive(Debug)]
 struct Running {
-    output: Output,
+    name: String,
+    /// What is served. None where the last one is not wanted any more, and its books are closed once it has ended.
+    output: Option<Output>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -118,61 +121,109 @@ impl Publishers {
         Self { spool, threads, running: Arc::default(), health: Arc::default(), serving: Arc::new(true.into()) }
     }
 
-    /// Has these outputs be served and no others. One that is as it was goes on undisturbed. What one that is not
-    /// wanted any more had still to deliver is lost: these are they, and how many samples that is.
-    pub async fn serve(&self, outputs: &[Output], now: i64) -> Result<Vec<(String, u64)>, Error> {
+    /// Has these outputs be served and no others. One that is as it was goes on undisturbed; others end, each in its own
+    /// time, before another one with their name begins. Who asks for this waits for none of them.
+    pub async fn serve(&self, outputs: &[Output], now: i64) -> Result<(), Error> {
         let mut all = self.running.lock().await;
-        let goes_on = |running: &Running| outputs.contains(&running.output) && !running.task.is_finished();
-        for old in all.extract_if(.., |running| !goes_on(running)).collect::<Vec<_>>() {
-            self.known().remove(old.output.name());
-            old.end(PATIENCE).await;
+        all.retain(|running| !running.task.is_finished());
+        let is_wanted = |name: &str| outputs.iter().any(|output| output.name() == name);
+        let goes_on = |running: &Running| match &running.output {
+            Some(output) => outputs.contains(output),
+            None => !is_wanted(&running.name),
+        };
+        let mut old: BTreeMap<String, Running> =
+            all.extract_if(.., |running| !goes_on(running)).map(|old| (old.name.clone(), old)).collect();
+        for old in old.values() {
+            old.stop.send_replace(true);
         }
-        let names: Vec<String> = outputs.iter().map(|output| output.name().to_owned()).collect();
+        self.known().retain(|name, _| all.iter().any(|running| running.name == *name && running.output.is_some()));
+        // The books of those that end are open until then.
+        let ending = old.keys().chain(all.iter().map(|running| &running.name));
+        let mut names: Vec<String> =
+            outputs.iter().map(|output| output.name().to_owned()).chain(ending.cloned()).collect();
+        names.sort_unstable();
+        names.dedup();
         let spool = self.spool.clone();
         // The disk may hang, and who asks for this keeps time.
-        let closed = blocking(move || spool.follow(&names, now)).await?;
+        blocking(move || spool.follow(&names, now)).await?.into_iter().for_each(say_closed);
         for output in outputs {
-            if !all.iter().any(|running| running.output == *output) {
-                all.push(self.start(output).await?);
+            if !all.iter().any(|running| running.output.as_ref() == Some(output)) {
+                all.push(self.start(output, old.remove(output.name())));
             }
         }
+        all.extend(old.into_values().map(|old| self.close(old, now)));
         self.serving.store(true, Ordering::Relaxed);
-        Ok(closed)
+        Ok(())
     }
 
-    async fn start(&self, output: &Output) -> Result<Running, Error> {
+    /// Serves an output once the one that had its name has ended.
+    fn start(&self, output: &Output, old: Option<Running>) -> Running {
         let (stop, stopped) = watch::channel(false);
         let (spool, name, health) = (self.spool.clone(), output.name().to_owned(), Health::default());
-        let feed = blocking(move || Feed::new(&spool, &name, stopped)).await?;
-        self.known().insert(output.name().to_owned(), health.clone());
+        self.known().insert(name.clone(), health.clone());
         let watched = Watched { serving: Arc::clone(&self.serving), stopped: stop.subscribe() };
-        let work = publisher(output).run(feed, health);
+        let publisher = publisher(output);
+        let work = async move {
+            let _watched = watched;
+            if let Some(old) = old {
+                old.end(Instant::now() + PATIENCE).await;
+            }
+            match blocking(move || Feed::new(&spool, &name, stopped)).await {
+                Ok(feed) => publisher.run(feed, health).await,
+                Err(error) => {
+                    health.fails(error.to_string());
+                    tracing::error!(%error, "The spool cannot be read; the next slot tries again.");
+                }
+            }
+        };
         // Whatever it says, the log names it.
         let named = tracing::error_span!("output", name = output.name());
-        let task = self.threads.spawn(
-            async move {
-                let _watched = watched;
-                work.await;
+        let task = self.threads.spawn(work.instrument(named));
+        Running { name: output.name().to_owned(), output: Some(output.clone()), stop, task }
+    }
+
+    /// Closes the books of an output that is not wanted any more, once it has ended.
+    fn close(&self, old: Running, now: i64) -> Running {
+        let (stop, mut stopped) = watch::channel(false);
+        let (all, name) = (self.clone(), old.name.clone());
+        let closing = name.clone();
+        let work = async move {
+            let began = Instant::now();
+            old.end(began + PATIENCE).await;
+            let mut running = tokio::select! {
+                biased;
+                // It is wanted again, or the daemon ends: the next one to look closes them.
+                _ = stopped.wait_for(|stop| *stop) => return,
+                running = all.running.lock() => running,
+            };
+            // Nobody is to take it for one whose books are open. Dropped, it would end this.
+            let _closed: Vec<Running> = running.extract_if(.., |running| running.name == name).collect();
+            let now = now.saturating_add_unsigned(u64::try_from(began.elapsed().as_nanos()).unwrap_or_default());
+            let (spool, output) = (all.spool.clone(), name.clone());
+            match blocking(move || spool.close(&name, now)).await {
+                Ok(closed) => closed.into_iter().for_each(say_closed),
+                Err(error) => {
+                    tracing::error!(output, %error, "The books of an output are not closed; the next start does it.");
+                }
             }
-            .instrument(named),
-        );
-        Ok(Running { output: output.clone(), stop, task })
+        };
+        Running { name: closing, output: None, stop, task: self.threads.spawn(work) }
     }
 
     /// Gives up what a publisher has not delivered of what was kept before this time. It is stopped meanwhile, so that
     /// it does not deliver what counts as lost.
     pub async fn give_up(&self, publisher: &str, time: i64, now: i64) -> Result<u64, Error> {
         let mut all = self.running.lock().await;
-        let at = all.iter().position(|running| running.output.name() == publisher);
+        let at = all.iter().position(|running| running.name == publisher && running.output.is_some());
         let stopped = at.map(|at| all.swap_remove(at));
-        let output = stopped.as_ref().map(|running| running.output.clone());
+        let output = stopped.as_ref().and_then(|running| running.output.clone());
         if let Some(running) = stopped {
-            running.end(PATIENCE).await;
+            running.end(Instant::now() + PATIENCE).await;
         }
         let (spool, name) = (self.spool.clone(), publisher.to_owned());
         let given_up = blocking(move || spool.give_up(&name, time, now)).await;
         if let Some(output) = output {
-            all.push(self.start(&output).await?);
+            all.push(self.start(&output, None));
         }
         given_up
     }
@@ -210,9 +261,22 @@ impl Publishers {
         for running in all.iter() {
             running.stop.send_replace(true);
         }
+        let deadline = Instant::now() + patience;
         for running in all.drain(..) {
-            running.end(patience).await;
+            running.end(deadline).await;
         }
+    }
+}
+
+/// What is lost with an output that is not wanted any more.
+fn say_closed((output, samples): (String, u64)) {
+    match samples {
+        0 => tracing::info!(output, "An output is not served any more; everything was delivered."),
+        _ => tracing::warn!(
+            output,
+            samples,
+            "An output is not served any more; what it had still to deliver is lost, and counted."
+        ),
     }
 }
 
@@ -225,10 +289,17 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + S
 // === impl Running ===
 
 impl Running {
-    async fn end(mut self, patience: Duration) {
+    /// Ends it, and gives it up at this time.
+    async fn end(mut self, deadline: Instant) {
         self.stop.send_replace(true);
-        if timeout(patience, &mut self.task).await.is_err() {
-            self.task.abort();
-        }
+        // If it is given up, dropping it ends it.
+        let _ = timeout_at(deadline, &mut self.task).await;
+    }
+}
+
+impl Drop for Running {
+    /// What waits for others to end is not to leave them behind.
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }

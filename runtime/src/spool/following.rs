@@ -24,6 +24,12 @@ impl Spool {
         Ok(std::mem::take(&mut kept.closed))
     }
 
+    /// The same, for all that are followed but this one.
+    pub fn close(&self, publisher: &str, now: i64) -> Result<Vec<(String, u64)>, Error> {
+        let followed = self.lock().store.accounts().into_iter().filter(is_publisher).map(|account| account.cursor);
+        self.follow(&followed.filter(|other| other != publisher).collect::<Vec<_>>(), now)
+    }
+
     /// Closes the books of all but these. What they lose stands in a record before their cursors go: whoever finds both
     /// after a crash knows that the cursors are to go uncounted.
     fn close_others(&self, kept: &mut Kept, publishers_now: &[String], now: i64) -> Result<(), Error> {

@@ -1,9 +1,10 @@
 //! What comes out of a pipeline, for every kind of receiver at once.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use wasmeter_rig::{Proxy, Rabbit, or_say};
+use wasmeter_rig::{Proxy, Rabbit, Vhost, or_say};
 
 use super::receiver::Receiver;
 use crate::support::program::{Folder, samples_so_far, text, until};
@@ -24,18 +25,45 @@ sinks:
       publishers: PUBLISHERS
 ";
 
+/// How many guests there are, and so many rates come of a slot.
+const GUESTS: usize = 5;
+/// Bytes a second, fewer than a slot has.
+const SLOW: u64 = 2000;
+
 /// A resource at a time, which tells samples of one meter apart, and the volume.
 type Point = ((String, i64), f64);
 
 /// Somebody who gets samples.
 struct Recipient {
-    receiver: Receiver,
+    /// Its name in the books.
+    publisher: String,
+    /// None while there is none.
+    receiver: RefCell<Option<Receiver>>,
+    /// What came to those before.
+    before: RefCell<Vec<Value>>,
     /// Whether it says what arrived. Who does not may lack what was under way when a connection broke.
     confirms: bool,
     /// What stands between.
     proxy: Option<Proxy>,
     /// What it wrote down of a sample.
     point: fn(&Value) -> Point,
+    /// What happens to it, one after the other.
+    troubles: &'static [Trouble],
+}
+
+/// What happens to a recipient.
+#[derive(Debug, Clone, Copy)]
+enum Trouble {
+    /// It refuses connections; without any, nobody listens.
+    Away,
+    /// It answers nobody.
+    Silent,
+    /// It is there, and takes less than is measured.
+    Slow,
+    /// It behaves in this way.
+    Behaves(&'static str),
+    /// The broker takes nothing.
+    Full,
 }
 
 fn micros(timestamp: &str) -> i64 {
@@ -60,71 +88,145 @@ fn of_point(point: &Value) -> Point {
 }
 
 impl Recipient {
+    fn new(kind: &str, more: &[&str], point: fn(&Value) -> Point, troubles: &'static [Trouble]) -> Option<Self> {
+        let receiver = or_say(Receiver::start(kind, more))?;
+        // The broker is who is in trouble, and datagrams need no connection.
+        let proxy = (!matches!(kind, "udp" | "oslo")).then(|| Proxy::start(receiver.port()).unwrap());
+        let port = proxy.as_ref().map_or(receiver.port(), Proxy::port);
+        Some(Self {
+            publisher: match kind {
+                "http" => format!("http://127.0.0.1:{port}/in?timeout=2"),
+                "otlp-http" => format!("opentelemetryhttp://127.0.0.1:{port}/v1/metrics?timeout=2"),
+                "otlp-grpc" => format!("opentelemetrygrpc://127.0.0.1:{port}?timeout=2"),
+                kind => format!("{kind}://127.0.0.1:{port}"),
+            },
+            receiver: RefCell::new(Some(receiver)),
+            before: RefCell::default(),
+            confirms: !matches!(kind, "udp" | "tcp"),
+            proxy,
+            point,
+            troubles,
+        })
+    }
+
     fn seen(&self) -> BTreeMap<(String, i64), f64> {
-        self.receiver.received().iter().map(self.point).collect()
+        let mut all = self.before.borrow().clone();
+        all.extend(self.receiver.borrow().iter().flat_map(Receiver::received));
+        all.iter().map(self.point).collect()
+    }
+
+    fn begins(&self, trouble: Trouble, vhost: &Vhost<'_>) {
+        match (trouble, &self.proxy) {
+            (Trouble::Away, Some(proxy)) => proxy.refuse(),
+            (Trouble::Away, None) => {
+                let receiver = self.receiver.take().unwrap();
+                self.before.borrow_mut().extend(receiver.end());
+            }
+            (Trouble::Silent, Some(proxy)) => proxy.stall(),
+            (Trouble::Slow, Some(proxy)) => proxy.throttle(SLOW),
+            (Trouble::Behaves(mode), _) => self.receiver.borrow().as_ref().unwrap().behave(mode),
+            (Trouble::Full, _) => {
+                let full = r#"{"max-length":0,"overflow":"reject-publish"}"#;
+                vhost.rabbit().ctl(&["set_policy", "-p", vhost.name(), "full", "^metering", full]).unwrap();
+            }
+            (trouble, None) => panic!("{trouble:?} needs somebody between"),
+        }
+        if let (Trouble::Away | Trouble::Silent, Some(proxy)) = (trouble, &self.proxy) {
+            proxy.cut();
+        }
+    }
+
+    fn ends(&self, trouble: Trouble, vhost: &Vhost<'_>) {
+        match (trouble, &self.proxy) {
+            (Trouble::Behaves(_), _) => self.receiver.borrow().as_ref().unwrap().behave("take"),
+            (Trouble::Full, _) => {
+                vhost.rabbit().ctl(&["clear_policy", "-p", vhost.name(), "full"]).unwrap();
+            }
+            (_, Some(proxy)) => proxy.heal().unwrap(),
+            (_, None) => {
+                let port = self.publisher.rsplit(':').next().unwrap();
+                *self.receiver.borrow_mut() = Some(Receiver::start("udp", &[port]).unwrap());
+            }
+        }
     }
 }
 
-/// Each is away, answers nobody, and comes and goes, while the others get what there is; in the end all
-/// that say what arrived have all of it.
+/// What is measured in all, and delivered, spooled and lost, of each publisher of a pipeline. The equation holds.
+fn books(folder: &Folder) -> Vec<(String, u64, [u64; 3])> {
+    let told = folder.run("spool status --json").is(0).json();
+    let publishers = told["publishers"].as_array().unwrap().iter();
+    let of_pipeline = publishers.filter(|publisher| text(publisher, "name").starts_with("pipeline:"));
+    let books = of_pipeline.map(|publisher| {
+        let number = |key: &str| publisher[key].as_u64().unwrap();
+        let (measured, became) = (number("measured"), ["delivered", "spooled", "lost"].map(number));
+        assert_eq!(measured + number("replayed"), became.iter().sum::<u64>(), "{publisher}");
+        (text(publisher, "name").to_owned(), measured, became)
+    });
+    books.collect()
+}
+
+/// Each is away, answers nobody, is slow, refuses, and comes and goes, while the others get all of each slot, and the
+/// books balance. In the end all that say what arrived have all of it.
 #[test]
 fn each_receiver_has_every_rate() {
+    use Trouble::{Away, Behaves, Full, Silent, Slow};
     let Some(vhost) = or_say(Rabbit::shared()) else { return };
-    let behind = |kind: &str, point: fn(&Value) -> Point| {
-        let receiver = or_say(Receiver::start(kind, &[]))?;
-        let proxy = Proxy::start(receiver.port()).unwrap();
-        Some(Recipient { receiver, confirms: kind != "tcp", proxy: Some(proxy), point })
-    };
-    let Some(http) = behind("http", |line| of_sample(&line["sample"], "")) else { return };
-    let Some(otlp_http) = behind("otlp-http", of_point) else { return };
-    let Some(otlp_grpc) = behind("otlp-grpc", of_point) else { return };
-    let Some(tcp) = behind("tcp", |sample| of_sample(sample, "counter_")) else { return };
-    let Some(udp) = or_say(Receiver::start("udp", &[])) else { return };
-    let udp = Recipient { receiver: udp, confirms: false, proxy: None, point: |sample| of_sample(sample, "counter_") };
-    let Some(oslo) = or_say(Receiver::start("oslo", &[&vhost.url(), "metering"])) else { return };
-    let proxy = Proxy::start(vhost.rabbit().port()).unwrap();
-    let notifier = vhost.url_at(proxy.port()).replace("rabbit://", "notifier://");
-    let oslo = Recipient {
-        receiver: oslo,
-        confirms: true,
-        proxy: Some(proxy),
-        point: |line| of_sample(&line["sample"], "counter_"),
-    };
-    let port = |recipient: &Recipient| recipient.proxy.as_ref().map_or(recipient.receiver.port(), Proxy::port);
-    let publishers = [
-        format!("{notifier}?per_meter_topic=0"),
-        format!("http://127.0.0.1:{}/in?timeout=2", port(&http)),
-        format!("opentelemetryhttp://127.0.0.1:{}/v1/metrics?timeout=2", port(&otlp_http)),
-        format!("opentelemetrygrpc://127.0.0.1:{}?timeout=2", port(&otlp_grpc)),
-        format!("tcp://127.0.0.1:{}", port(&tcp)),
-        format!("udp://127.0.0.1:{}", port(&udp)),
-        "file://FOLDER/rates?json".to_owned(),
+    let of_http = |line: &Value| of_sample(&line["sample"], "");
+    let of_message = |sample: &Value| of_sample(sample, "counter_");
+    let of_notification = |line: &Value| of_sample(&line["sample"], "counter_");
+    let recipients = [
+        Recipient::new("http", &[], of_http, &[Away, Behaves("status 503"), Behaves("late 300")]),
+        Recipient::new("otlp-http", &[], of_point, &[Silent, Behaves("flap 503"), Behaves("status 400")]),
+        Recipient::new("otlp-grpc", &[], of_point, &[Away, Behaves("status 14"), Slow]),
+        Recipient::new("tcp", &[], of_message, &[Away, Silent, Slow]),
+        Recipient::new("udp", &[], of_message, &[Away]),
+        Recipient::new("oslo", &[&vhost.url(), "metering"], of_notification, &[Silent, Full, Slow]),
     ];
+    let Some(mut all) = recipients.into_iter().collect::<Option<Vec<Recipient>>>() else { return };
+    let broker = Proxy::start(vhost.rabbit().port()).unwrap();
+    let notifier = vhost.url_at(broker.port()).replace("rabbit://", "notifier://");
+    all[5].publisher = format!("{notifier}?per_meter_topic=0");
+    all[5].proxy = Some(broker);
+    let file = "file://FOLDER/rates?json";
+    let publishers: Vec<&str> = all.iter().map(|recipient| &*recipient.publisher).chain([file]).collect();
     // Its secret is what samples over UDP and TCP are signed with.
     let signing = format!("outputs: [{{notifier: {{url: '{}', secret: hush-hush}}}}]", vhost.url());
     let folder = Folder::measuring(super::GUESTS, &format!("{signing}\npipeline: pipeline.yaml\n"));
     folder.pipe_samples(&PIPELINE.replace("PUBLISHERS", &format!("{publishers:?}")));
     let daemon = folder.start("run");
-    let all = [http, otlp_http, otlp_grpc, tcp, udp, oslo];
-    let counts = || all.iter().map(|recipient| recipient.seen().len()).collect::<Vec<usize>>();
-    until("rates everywhere", || counts().iter().all(|count| *count > 0).then_some(()));
+    let rates = || -> BTreeMap<(String, i64), f64> {
+        samples_so_far(&folder.read("rates")).iter().map(|one| of_sample(one, "counter_")).collect()
+    };
+    until("rates everywhere", || all.iter().all(|recipient| !recipient.seen().is_empty()).then_some(()));
     for (place, troubled) in all.iter().enumerate() {
-        let Some(proxy) = &troubled.proxy else { continue };
-        for trouble in [Proxy::refuse, Proxy::stall, Proxy::refuse] {
-            trouble(proxy);
-            proxy.cut();
-            let before = counts();
-            let grew = |(other, (now, before)): (usize, (&usize, &usize))| other == place || now > before;
-            until("more for the others", || counts().iter().zip(&before).enumerate().all(grew).then_some(()));
-            proxy.heal().unwrap();
+        for trouble in troubled.troubles {
+            troubled.begins(*trouble, &vhost);
+            let before = rates();
+            let slot = until("another slot", || {
+                let mut now = rates();
+                now.retain(|at, _| !before.contains_key(at));
+                (now.len() >= GUESTS).then_some(now)
+            });
+            for other in all.iter().enumerate().filter(|(other, _)| *other != place).map(|(_, other)| other) {
+                let has_it = |seen: BTreeMap<_, _>| slot.keys().all(|at| seen.contains_key(at)).then_some(());
+                let what = format!("{} while {} is {trouble:?}", other.publisher, troubled.publisher);
+                until(&what, || has_it(other.seen()));
+            }
+            assert!(books(&folder).iter().all(|(_, _, [_, _, lost])| *lost == 0), "{trouble:?}");
+            troubled.ends(*trouble, &vhost);
         }
         let before = troubled.seen().len();
         until("more again", || (troubled.seen().len() > before).then_some(()));
     }
-    let rates: BTreeMap<_, _> =
-        samples_so_far(&folder.read("rates")).iter().map(|one| of_sample(one, "counter_")).collect();
-    for (recipient, publisher) in all.iter().zip([1, 2, 3, 4, 5, 0]) {
-        let publisher = &publishers[publisher];
+    daemon.end();
+    let rates = rates();
+    let books = books(&folder);
+    assert_eq!(books.len(), publishers.len(), "{books:#?}");
+    for (publisher, measured, became) in &books {
+        assert_eq!((*measured, became), (rates.len() as u64, &[rates.len() as u64, 0, 0]), "{publisher}");
+    }
+    for recipient in &all {
+        let publisher = &recipient.publisher;
         let seen = until(publisher, || {
             let seen = recipient.seen();
             (!recipient.confirms || rates.keys().all(|at| seen.contains_key(at))).then_some(seen)
@@ -133,5 +235,4 @@ fn each_receiver_has_every_rate() {
             assert_eq!(seen.get(at), Some(volume), "{at:?} from {publisher}");
         }
     }
-    daemon.end();
 }

@@ -62,6 +62,13 @@ impl Receiver {
         samples_so_far(&fs::read_to_string(self.path("received")).unwrap())
     }
 
+    /// Ends it. Returns all that came.
+    pub(super) fn end(mut self) -> Vec<Value> {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.received()
+    }
+
     /// Waits for so many more.
     pub(super) fn until_received(&self, more: usize) {
         let before = self.received().len();

@@ -1,7 +1,8 @@
 //! Servers of HTTP that are away, slow, full, picky, or take nothing at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use rustix::process::Signal;
 use serde_json::Value;
 use wasmeter::spool::log::Cause;
 use wasmeter_rig::{Certificates, Proxy, or_say};
@@ -14,6 +15,8 @@ use crate::support::program::{Folder, text, until};
 const WAITS: &str = "Samples cannot be delivered; they wait in the spool.";
 const AGAIN: &str = "Samples are delivered again.";
 const REFUSED: &str = "The server will never take some samples";
+/// So many guests that no record is refused sample by sample before it is given up.
+const MANY: &str = "sim://?domains=60&seed=1&calm=true&disks=1&nics=1";
 /// What nobody may read anywhere: passwords, tokens, and what stands for them in a request.
 const SECRETS: [&str; 5] = ["hush/hush", "hush%2Fhush", "t0ken", "s3cret", "bWV0ZXI6aHVzaC9odXNo"];
 
@@ -139,6 +142,92 @@ fn a_server_that_takes_nothing_costs_nothing_and_one_that_is_picky_what_it_refus
     assert_eq!((books.held.counts.samples(), lost), (0, vec![(Cause::Refused, 2)]));
     assert_eq!(books.acknowledged.counts.samples(), measured.len() as u64);
     assert!(receiver.received().iter().all(|line| line["request"]["alone"] == true));
+}
+
+/// Whenever it recovers: while the record is tried that was refused first, or the one after it.
+#[test]
+fn a_server_that_refuses_everything_for_a_while_costs_nothing() {
+    let Some(receiver) = or_say(Receiver::start("http", &[])) else { return };
+    let http = format!("- {{name: http, http: {{url: '{}'}}}}", url(receiver.port()));
+    let folder = sending(MANY, &http, "");
+    folder.poll(&["cpu", "memory.usage", "vcpus"]);
+    let daemon = folder.start("run");
+    receiver.until_received(1);
+    for times in 1..=4 {
+        receiver.behave("status 400");
+        until_said(&daemon, WAITS, times);
+        until_measured(&folder, 1);
+        receiver.behave("take");
+        until_said(&daemon, AGAIN, times);
+    }
+    daemon.end();
+    let (arrived, measured) = (arrived(&receiver), folder.samples("samples"));
+    assert_eq!(missing(&arrived, &measured), Vec::<&Value>::new());
+    assert_eq!(books(&folder, "http", &measured), (0, BTreeMap::new()));
+}
+
+/// What it refuses is spread over all that it is sent.
+#[test]
+fn a_server_that_refuses_some_guests_gets_all_others() {
+    let Some(receiver) = or_say(Receiver::start("http", &[])) else { return };
+    receiver.behave("some 400");
+    let http = format!("- {{name: http, http: {{url: '{}'}}}}", url(receiver.port()));
+    let folder = sending(MANY, &http, "");
+    folder.poll(&["cpu", "memory.usage", "vcpus"]);
+    let daemon = folder.start("run");
+    until_measured(&folder, 2);
+    receiver.until_received(1);
+    let log = daemon.end();
+    let (arrived, measured) = (arrived(&receiver), folder.samples("samples"));
+    let missing = missing(&arrived, &measured);
+    let lacking: BTreeSet<&str> = missing.iter().map(|sample| text(sample, "resource_id")).collect();
+    assert!(arrived.values().all(|sample| !lacking.contains(text(sample, "resource_id"))), "{lacking:?}");
+    assert_eq!(books(&folder, "http", &measured), (0, [("refused", missing.len() as u64)].into()));
+    assert!(!log.contains(WAITS), "some of it was always taken: {log}");
+}
+
+/// Outputs that answer nobody change, and one goes: no slot waits for them, and nothing is lost that is still wanted.
+#[test]
+fn a_reload_waits_for_no_output() {
+    let Some(receiver) = or_say(Receiver::start("http", &[])) else { return };
+    let proxies = ["one", "two", "gone"].map(|name| (name, Proxy::start(receiver.port()).unwrap()));
+    let output = |(name, proxy): &(&str, Proxy), timeout: &str| {
+        format!("- {{name: {name}, http: {{url: 'http://127.0.0.1:{}/{name}', timeout: {timeout}}}}}\n", proxy.port())
+    };
+    let outputs = |timeout: &str| proxies.iter().map(|named| output(named, timeout)).collect::<String>();
+    let folder = sending(GUESTS, &outputs("60s"), "");
+    folder.poll(&["cpu", "memory.usage"]);
+    let daemon = folder.start("run");
+    receiver.until_received(1);
+    proxies.iter().for_each(|(_, proxy)| proxy.stall());
+    until_measured(&folder, 2);
+    let config =
+        folder.read("wasmeter.yaml").replace(&output(&proxies[2], "60s"), "").replace("timeout: 60s", "timeout: 50s");
+    folder.write("wasmeter.yaml", config);
+    daemon.signal(Signal::HUP);
+    until_said(&daemon, "The configuration was read again and is in force.", 1);
+    until_said(&daemon, "what it had still to deliver is lost, and counted. output=\"gone\"", 1);
+    until_measured(&folder, 1);
+    proxies.iter().for_each(|(_, proxy)| proxy.heal().unwrap());
+    daemon.end();
+
+    let measured = folder.samples("samples");
+    let times: BTreeSet<i64> = measured.iter().map(|sample| seconds(text(sample, "timestamp"))).collect();
+    let longest = times.iter().zip(times.iter().skip(1)).map(|(one, next)| next - one).max().unwrap();
+    assert!(longest < 10, "for {longest} s nothing was measured");
+    for name in ["one", "two"] {
+        let of_it = |line: &Value| line["request"]["path"] == format!("/{name}");
+        let received = receiver.received().into_iter().filter(of_it);
+        let samples = received.map(|mut line| line["sample"].take());
+        let arrived = samples.map(|sample| (text(&sample, "id").to_owned(), sample)).collect();
+        assert_eq!(missing(&arrived, &measured), Vec::<&Value>::new(), "{name}");
+        assert_eq!(books(&folder, name, &measured), (0, BTreeMap::new()), "{name}");
+    }
+}
+
+fn seconds(timestamp: &str) -> i64 {
+    let time: jiff::civil::DateTime = timestamp.parse().unwrap();
+    jiff::tz::TimeZone::UTC.to_timestamp(time).unwrap().as_second()
 }
 
 /// A server that wants a certificate, and clients that know whom to believe, or do not.

@@ -1,10 +1,10 @@
 //! A record in requests, tried again until all of it is taken or known to be refused.
 //!
 //! A server that refuses what it is sent may mean a sample of it, or everything. A request that is refused is made
-//! smaller by halves, until it is known which samples are meant; these are given up once the server has taken others. As
-//! long as it takes nothing at all, nothing is given up: something else is wrong then.
+//! smaller until it is known which samples are meant; these are given up once the server has taken others. As long as it
+//! takes nothing at all, nothing is given up: something else is wrong then. What is refused as a whole is tried again
+//! after another record was taken, and only then it is known that it was meant.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::pin::Pin;
 use std::time::Duration;
@@ -12,16 +12,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::header::{self, HeaderName};
 use hyper::{StatusCode, Version};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::client::{Answer, Client};
+use super::sieve::{Sieve, Step};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Secret;
 use crate::config::daemon::Server;
 use crate::publish::pauses::Pauses;
 use crate::publish::publisher::{Health, Publisher};
-use crate::spool::log::{Cause, Counts};
+use crate::spool::log::Cause;
 use crate::spool::record::counts_of;
 use crate::spool::{Delivery, Feed};
 
@@ -80,16 +81,14 @@ pub struct Poster<F> {
     kept: Option<Instant>,
 }
 
-/// What became of a record.
-enum Posted {
-    /// It is done with, but for samples at these places, which are lost.
-    Done(Vec<usize>),
-    /// All of it was refused.
-    Refused(String),
+/// A record on its way.
+struct Open {
+    record: Delivery,
+    sieve: Sieve,
+    /// Why something of it was refused, as it was said last.
+    reason: String,
 }
 
-/// Refusals after which nothing is tried any more of a record of which nothing was taken.
-const ENOUGH: usize = 64;
 /// How much time may be forgotten if the daemon is killed.
 const KEPT_EVERY: Duration = Duration::from_secs(60);
 /// Reasons that are remembered, so that they are said once.
@@ -114,87 +113,60 @@ impl<F: Form> Poster<F> {
 
     /// Delivers until the feed ends.
     async fn deliver(&mut self, feed: &mut Feed) -> Option<()> {
-        // A record that was refused as a whole, until it is known whether others are, too.
-        let mut odd: Option<Delivery> = None;
+        // The next record, which shows whether the one before is meant where all of that is refused.
+        let mut next: Option<Open> = None;
         loop {
-            let record = feed.next().await?;
-            loop {
-                if let Some(again) = odd.take() {
-                    match self.post(&again, feed).await? {
-                        Posted::Done(lost) => self.done(&again, &lost, feed),
-                        Posted::Refused(_) => odd = Some(again),
+            let mut open = match next.take() {
+                Some(next) => next,
+                None => Open::of(feed.next().await?, self.batch_size),
+            };
+            while !self.post(&mut open, feed).await? {
+                self.waits(&open.reason);
+                let pause = self.pauses.next(None);
+                match &mut next {
+                    None => {
+                        let paused = tokio::select! {
+                            record = feed.next() => Some(record?),
+                            () = sleep(pause) => None,
+                        };
+                        next = paused.map(|record| Open::of(record, self.batch_size));
                     }
+                    Some(next) => match self.post(next, feed).await? && next.sieve.takes() {
+                        true => open.sieve.trust(),
+                        false => feed.pause(pause).await?,
+                    },
                 }
-                match self.post(&record, feed).await? {
-                    Posted::Done(lost) => {
-                        if let Some(odd) = odd.take() {
-                            let all: Vec<usize> = (0..odd.content.len()).collect();
-                            self.done(&odd, &all, feed);
-                        }
-                        self.done(&record, &lost, feed);
-                        if self.kept.is_none_or(|kept| kept.elapsed() >= KEPT_EVERY) {
-                            self.keep(false, feed).await;
-                        }
-                        break;
-                    }
-                    Posted::Refused(why) => {
-                        self.waits(&why);
-                        if odd.is_none() {
-                            odd = Some(record);
-                            break;
-                        }
-                        feed.pause(self.pauses.next(None)).await?;
-                    }
-                }
+            }
+            self.done(open, feed);
+            if self.kept.is_none_or(|kept| kept.elapsed() >= KEPT_EVERY) {
+                self.keep(false, feed).await;
             }
         }
     }
 
-    /// One record, but for samples that are refused. None once the publisher is to stop.
-    async fn post(&mut self, record: &Delivery, feed: &mut Feed) -> Option<Posted> {
-        let samples = record.content.len();
-        let starts = (0..samples).step_by(self.batch_size);
-        let mut waiting: VecDeque<Range<usize>> =
-            starts.map(|start| start..samples.min(start.saturating_add(self.batch_size))).collect();
-        let (mut lost, mut taken, mut refusals, mut reason) = (Vec::new(), samples == 0, 0, String::new());
-        while let Some(places) = waiting.pop_front() {
+    /// Posts a record until all is known of it, or until the server seems to take nothing. Returns whether all is known;
+    /// None once the publisher is to stop.
+    async fn post(&mut self, open: &mut Open, feed: &mut Feed) -> Option<bool> {
+        let Open { record, sieve, reason } = open;
+        loop {
+            let places = match sieve.step() {
+                Step::Ask(places) => places,
+                Step::Nothing => return Some(false),
+                Step::Done => return Some(true),
+            };
             match self.ask(record, places.clone(), feed).await? {
-                Verdict::Taken => taken = true,
-                Verdict::TakenBut(number, why) => {
-                    taken = true;
-                    self.say_lost(number, &why);
-                    lost.extend(spread(places, number));
+                Ok(lost) => sieve.taken(places, lost),
+                Err(why) => {
+                    *reason = why;
+                    sieve.refused(places);
                 }
-                Verdict::Refused(why) => {
-                    refusals += 1;
-                    reason = why;
-                    if !taken && refusals >= ENOUGH {
-                        break;
-                    }
-                    match places.len() {
-                        0 | 1 => lost.extend(places),
-                        number => {
-                            let middle = places.start + number / 2;
-                            waiting.extend([places.start..middle, middle..places.end]);
-                        }
-                    }
-                }
-                // Whoever asks tries again by itself.
-                Verdict::Later(..) => waiting.push_front(places),
             }
         }
-        if !taken {
-            return Some(Posted::Refused(reason));
-        }
-        if refusals > 0 {
-            self.say_lost(lost.len() as u64, &reason);
-        }
-        lost.sort_unstable();
-        Some(Posted::Done(lost))
     }
 
-    /// Makes a request until there is an answer that another try would not change.
-    async fn ask(&mut self, record: &Delivery, places: Range<usize>, feed: &mut Feed) -> Option<Verdict> {
+    /// Makes a request until there is an answer that another try would not change: it was taken but for so many samples,
+    /// or refused. None once the publisher is to stop.
+    async fn ask(&mut self, record: &Delivery, places: Range<usize>, feed: &mut Feed) -> Option<Result<u64, String>> {
         let headers = self.form.headers();
         let body = self.form.body(record, places);
         loop {
@@ -202,25 +174,36 @@ impl<F: Form> Poster<F> {
                 Ok(answer) => self.form.verdict(&answer),
                 Err(failure) => Verdict::Later(failure.to_string(), None),
             };
-            match verdict {
+            let (lost, why) = match verdict {
+                Verdict::Taken => (0, String::new()),
+                Verdict::TakenBut(lost, why) => (lost, why),
+                Verdict::Refused(why) => return Some(Err(why)),
                 Verdict::Later(why, after) => {
                     self.waits(&why);
                     feed.pause(self.pauses.next(after)).await?;
+                    continue;
                 }
-                Verdict::Refused(_) => return Some(verdict),
-                Verdict::Taken | Verdict::TakenBut(..) => {
-                    self.works();
-                    return Some(verdict);
-                }
-            }
+            };
+            self.works();
+            self.say_lost(lost, &why);
+            return Some(Ok(lost));
         }
     }
 
-    fn done(&self, record: &Delivery, lost: &[usize], feed: &mut Feed) {
-        let mut refused: Vec<(Cause, Counts)> = Vec::new();
-        if !lost.is_empty() {
-            refused.push((Cause::Refused, counts_of(&record.content, lost.iter().copied())));
-        }
+    /// All is known of a record.
+    fn done(&mut self, open: Open, feed: &mut Feed) {
+        let Open { record, mut sieve, reason } = open;
+        let lost = sieve.lost();
+        let refused = match lost.len() {
+            0 => Vec::new(),
+            samples => {
+                // Why others were left out was said with the answer.
+                if !reason.is_empty() {
+                    self.say_lost(samples as u64, &reason);
+                }
+                vec![(Cause::Refused, counts_of(&record.content, lost.iter().copied()))]
+            }
+        };
         feed.delivered_but(record.sequence, refused);
     }
 
@@ -259,6 +242,13 @@ impl<F: Form> Poster<F> {
     }
 }
 
+impl Open {
+    fn of(record: Delivery, batch_size: usize) -> Self {
+        let sieve = Sieve::new(record.content.len(), batch_size);
+        Self { record, sieve, reason: String::new() }
+    }
+}
+
 impl<F: Form> Publisher for Poster<F> {
     fn run(mut self: Box<Self>, mut feed: Feed, health: Health) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
@@ -269,13 +259,6 @@ impl<F: Form> Publisher for Poster<F> {
             self.keep(true, &feed).await;
         })
     }
-}
-
-/// So many places out of these, about as many of each meter as there are of it: who takes a part does not say which.
-fn spread(places: Range<usize>, number: u64) -> impl Iterator<Item = usize> {
-    let all = places.len();
-    let number = usize::try_from(number).unwrap_or(all).min(all);
-    (0..number).map(move |i| places.start + i * all / number)
 }
 
 /// What a server or the system said, on one line, and without what we would not say ourselves.
@@ -355,12 +338,5 @@ mod tests {
         assert_eq!(after("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
         assert!(after("Thu, 31 Dec 2099 23:59:59 GMT").unwrap() > Duration::from_secs(1 << 30));
         assert_eq!(after("soon"), None);
-    }
-
-    #[test]
-    fn what_is_lost_of_a_part_is_spread_over_it() {
-        assert_eq!(spread(10..20, 5).collect::<Vec<_>>(), [10, 12, 14, 16, 18]);
-        assert_eq!(spread(10..13, 99).collect::<Vec<_>>(), [10, 11, 12]);
-        assert_eq!(spread(3..4, 0).count(), 0);
     }
 }

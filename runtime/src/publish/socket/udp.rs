@@ -1,10 +1,16 @@
-//! Each sample as a datagram. Nobody says whether it arrived: what was handed to the system counts as delivered.
+//! Each sample as a datagram. Nobody says whether it arrived: what the network took, and did not send back within a
+//! moment, counts as delivered.
+//!
+//! That nobody listens is told by an error of a later datagram, and does not say which ones came back: the record is
+//! sent again, from its beginning.
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::time::Duration;
 
 use tokio::net::{UdpSocket, lookup_host};
+use tokio::time::sleep;
 
 use super::msgpack::Packer;
 use super::tries::Tries;
@@ -30,6 +36,8 @@ pub struct Udp {
 const LARGEST: usize = 65_507;
 /// Samples that are packed before they are sent.
 const AT_ONCE: usize = 100;
+/// How long it may take until a network says that nobody listens. Records come at most this often.
+const MOMENT: Duration = Duration::from_millis(50);
 
 // === impl Udp ===
 
@@ -48,15 +56,13 @@ impl Udp {
     async fn deliver(&mut self, feed: &mut Feed) -> Option<()> {
         loop {
             let record = feed.next().await?;
-            let mut oversize = Vec::new();
-            let samples = record.content.len();
-            for start in (0..samples).step_by(AT_ONCE) {
-                for (place, datagram) in self.packed(&record, start..samples.min(start + AT_ONCE)) {
-                    if !self.send(&datagram, feed).await? {
-                        oversize.push(place);
-                    }
+            let oversize = loop {
+                match self.send(&record).await {
+                    Ok(oversize) => break oversize,
+                    Err(error) => self.tries.failed(&error, feed).await?,
                 }
-            }
+            };
+            self.tries.succeeded();
             let lost = match oversize.is_empty() {
                 true => Vec::new(),
                 false => {
@@ -65,6 +71,30 @@ impl Udp {
                 }
             };
             feed.delivered_but(record.sequence, lost);
+        }
+    }
+
+    /// Sends a whole record. Returns the places of samples that do not fit.
+    async fn send(&mut self, record: &Delivery) -> io::Result<Vec<usize>> {
+        let socket = match self.open.take() {
+            Some(socket) => socket,
+            None => open(&self.output).await?,
+        };
+        let (samples, mut oversize) = (record.content.len(), Vec::new());
+        for start in (0..samples).step_by(AT_ONCE) {
+            for (place, datagram) in self.packed(record, start..samples.min(start + AT_ONCE)) {
+                if !fits(&socket, &datagram).await? {
+                    oversize.push(place);
+                }
+            }
+        }
+        sleep(MOMENT).await;
+        match socket.take_error()? {
+            Some(error) => Err(error),
+            None => {
+                self.open = Some(socket);
+                Ok(oversize)
+            }
         }
     }
 
@@ -79,45 +109,24 @@ impl Udp {
         all
     }
 
-    /// Sends one until the system takes it, and says whether it can. None once the publisher is to stop.
-    async fn send(&mut self, datagram: &[u8], feed: &mut Feed) -> Option<bool> {
-        loop {
-            match self.try_send(datagram).await {
-                Ok(sent) => {
-                    self.tries.succeeded();
-                    return Some(sent);
-                }
-                Err(error) => {
-                    self.open = None;
-                    self.tries.failed(&error, feed).await?;
-                }
-            }
-        }
-    }
-
-    async fn try_send(&mut self, datagram: &[u8]) -> io::Result<bool> {
-        if datagram.len() > LARGEST {
-            return Ok(false);
-        }
-        let socket = match self.open.take() {
-            Some(socket) => socket,
-            None => open(&self.output).await?,
-        };
-        let sent = socket.send(datagram).await;
-        self.open = Some(socket);
-        match sent {
-            Ok(_) => Ok(true),
-            // Where less fits than a datagram may have, the system knows.
-            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::MSGSIZE.raw_os_error()) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
     fn say_oversize(&mut self, samples: usize) {
         if !std::mem::replace(&mut self.oversize, true) {
             let receiver = self.output.address();
             tracing::warn!(receiver, samples, "Samples do not fit into a datagram: they are lost, and counted.");
         }
+    }
+}
+
+/// Sends a datagram, if it can be sent at all.
+async fn fits(socket: &UdpSocket, datagram: &[u8]) -> io::Result<bool> {
+    if datagram.len() > LARGEST {
+        return Ok(false);
+    }
+    match socket.send(datagram).await {
+        Ok(_) => Ok(true),
+        // Where less fits than a datagram may have, the system knows.
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::MSGSIZE.raw_os_error()) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -127,7 +136,7 @@ async fn open(output: &SocketOutput) -> io::Result<UdpSocket> {
         let any: SocketAddr = if address.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
         let connected = async {
             let socket = UdpSocket::bind(any).await?;
-            // A receiver that is not there is told by the next datagram's error.
+            // Connected, it is told what comes back.
             socket.connect(address).await.map(|()| socket)
         };
         match connected.await {

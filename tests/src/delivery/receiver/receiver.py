@@ -5,9 +5,11 @@ sample. How it behaves stands in FOLDER/mode, which is looked at for each reques
 
     take               everything
     status N [METER]   answers with status N, to all or to what has a sample of this meter
+    some N             answers with status N to what has a sample of some resources, two of five
     flap N             answers every other request with status N
     most N             takes no more than N samples at once
     partial N          takes all but N data points of each request, and says that it does (OpenTelemetry)
+    late N             answers after so many milliseconds
     slow               answers only after the mode has changed
 """
 
@@ -19,6 +21,7 @@ import struct
 import sys
 import threading
 import time
+import zlib
 from concurrent import futures
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -41,8 +44,8 @@ def receive(samples):
         RECEIVED.flush()
 
 
-def status(meters, ok):
-    """What to answer to samples of these meters, and how many of them not to take."""
+def status(samples, ok):
+    """What to answer to samples, by their meters and resources, and how many of them not to take."""
     with LOCK:
         REQUESTS[0] += 1
         number = REQUESTS[0]
@@ -50,11 +53,15 @@ def status(meters, ok):
     while said == ["slow"]:
         time.sleep(0.02)
         said = mode()
-    if said[0] == "status" and (len(said) == 2 or said[2] in meters):
+    if said[0] == "late":
+        time.sleep(int(said[1]) / 1000)
+    if said[0] == "status" and (len(said) == 2 or said[2] in [meter for meter, _ in samples]):
+        return int(said[1]), 0
+    if said[0] == "some" and any(zlib.crc32(resource.encode()) % 5 < 2 for _, resource in samples):
         return int(said[1]), 0
     if said[0] == "flap" and number % 2 == 0:
         return int(said[1]), 0
-    if said[0] == "most" and len(meters) > int(said[1]):
+    if said[0] == "most" and len(samples) > int(said[1]):
         return 8 if ok == 0 else 413, 0
     return ok, int(said[1]) if said[0] == "partial" else 0
 
@@ -88,7 +95,7 @@ def of_samples(handler, body):
     assert handler.headers["Content-Type"] == "application/json"
     alone = isinstance(samples, dict)
     samples = [samples] if alone else samples
-    code, _ = status([sample["name"] for sample in samples], 201)
+    code, _ = status([(sample["name"], sample["resource_id"]) for sample in samples], 201)
     if code == 201:
         request = {
             "path": handler.path,
@@ -202,7 +209,7 @@ def attributes(pairs):
 def taken(request, response, ok):
     """Takes what is to be taken. Returns the status, and the response."""
     found = points(request)
-    code, rejected = status([point["name"] for point in found], ok)
+    code, rejected = status([(point["name"], point["attributes"]["resource_id"]) for point in found], ok)
     if code == ok:
         rejected = min(rejected, len(found))
         receive(found[rejected:])
