@@ -12,13 +12,13 @@ pub mod tally;
 pub mod tenants;
 pub mod usage;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
 use self::keeping::Kept;
-use self::reloading::Follow;
+use self::reloading::{Follow, Verdict};
 use self::saving::Saving;
 use self::tally::Tally;
 use self::tenants::{Around, Tenants};
@@ -28,8 +28,8 @@ use crate::discovery::{Directory, Rules};
 use crate::hypervisor::Hypervisor;
 use crate::hypervisor::reader::Reader;
 use crate::modules::budget::{Admitted, Budget};
+use crate::modules::deploying::Loader;
 use crate::modules::deploying::terms::Operators;
-use crate::modules::deploying::{Loader, Ready};
 use crate::modules::deployment::{Deployment, Version};
 use crate::modules::registry::Registry;
 use crate::modules::{Modules, NotLoaded};
@@ -103,32 +103,16 @@ async fn load(sandbox: &Sandbox, config: &Config) -> Result<Modules, NotLoaded> 
     Ok(modules)
 }
 
-/// A deployment that was kept, those of its versions that can run, and why its current one cannot, if it cannot.
-pub(crate) type Restored = (Deployment, BTreeMap<u64, Arc<Ready>>, Option<String>);
+/// A deployment that was kept, and which of its versions can run.
+pub(crate) type Restored = (Deployment, Vec<Verdict>);
 
-/// Makes ready again what was kept. What cannot run is said, and stays.
+/// Makes ready again what was kept.
 async fn restore(loader: &mut Loader, registry: &Registry, kept: Vec<Deployment>) -> Vec<Restored> {
     let mut restored = Vec::new();
     for deployment in kept {
-        let (mut ready, mut broken) = (BTreeMap::new(), None);
-        for version in deployment.running() {
-            let prepared = match registry.read(version.digest).await {
-                Ok(file) => loader.prepare(deployment.key.clone(), Version::clone(version), file.into()).await,
-                Err(error) => Err(error.into()),
-            };
-            match prepared {
-                Ok(prepared) => drop(ready.insert(version.number, prepared.ready)),
-                Err(why) => {
-                    let (key, version) = (&deployment.key, version.number);
-                    tracing::error!(%key, version, %why, remedy = why.remedy, "A version of a deployment cannot run.");
-                    broken = Some(why.to_string());
-                }
-            }
-        }
-        if !ready.is_empty() {
-            broken = None;
-        }
-        restored.push((deployment, ready, broken));
+        let versions: Vec<Arc<Version>> = deployment.running().cloned().collect();
+        let verdicts = reloading::judge(loader, registry, &deployment.key, &versions).await;
+        restored.push((deployment, verdicts));
     }
     restored
 }
@@ -161,9 +145,8 @@ impl Agent {
         let mut loader = loader(&sandbox, &config, &around);
         tenants.admit(Admitted::of(Budget::of(&config)));
         tenants.restore(restore(&mut loader, &registry, registry.deployments()).await, &around);
-        let fitting = tenants.fitting(&config, directory.holdings(), &around);
         let follow = Follow::prepare(loader, &registry, &config, Vec::new()).await;
-        let held = follow.take_over(&mut tenants, &around, &config, fitting);
+        let held = follow.take_over(&mut tenants, &around, &config, directory.holdings());
         let ledger = Arc::<Ledger>::default();
         tenants.flow_into(&ledger);
         let mut agent = Self {

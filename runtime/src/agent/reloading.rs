@@ -8,9 +8,10 @@ use tokio::task::JoinHandle;
 
 use super::tenants::{Around, Tenants};
 use super::{Agent, Restored, load, loader, restore};
-use crate::config::Config;
+use crate::config::{Config, Severity};
 use crate::discovery::Rules;
-use crate::modules::deploying::terms::{Fitting, Operators};
+use crate::discovery::holdings::Holdings;
+use crate::modules::deploying::terms::Operators;
 use crate::modules::deploying::{self, Drafts, Loaded, Loader, Ready, Refused};
 use crate::modules::deployment::{Key, Version};
 use crate::modules::registry::Registry;
@@ -34,15 +35,12 @@ pub(super) struct Follow {
     drafts: Drafts,
     /// Modules that came, until their deployments are kept.
     held: Vec<Pinned>,
-    /// What was ordered, and whether it may run by these rules.
-    verified: Vec<(Key, u64, Verified)>,
+    /// Which versions of those that there are may run by these rules.
+    verdicts: Vec<(Key, Vec<Verdict>)>,
 }
 
-/// Nothing if it may go on, what runs if it may run again, or why it may not.
-type Verified = Result<Option<Arc<Ready>>, Refused>;
-
-/// A deployment that was ordered: its versions that run, and whether it cannot.
-pub(super) type Ordered = (Key, Vec<Arc<Version>>, bool);
+/// A version by its number: what runs of it, or why it cannot.
+pub(crate) type Verdict = (u64, Result<Arc<Ready>, Refused>);
 
 // === impl Reloaded ===
 
@@ -56,12 +54,12 @@ impl Reloaded {
 // === impl Follow ===
 
 impl Follow {
-    /// Makes ready what is written, and looks again at what was ordered.
+    /// Makes ready what is written, and anew what runs: by these rules and limits, with secrets as they are now.
     pub(super) async fn prepare(
         mut loader: Loader,
         registry: &Registry,
         config: &Config,
-        ordered: Vec<Ordered>,
+        running: Vec<(Key, Vec<Arc<Version>>)>,
     ) -> Self {
         let drafts = deploying::prepare(&mut loader, config).await;
         // So that what is written now can be gone back to when the files say something else.
@@ -77,49 +75,62 @@ impl Follow {
                 }
             }
         }
-        let mut verified = Vec::new();
-        for (key, versions, is_broken) in ordered {
-            for version in versions {
-                let result = verify(&mut loader, registry, &key, &version, is_broken).await;
-                let is_bad = result.is_err();
-                verified.push((key.clone(), version.number, result));
-                if is_bad {
-                    break;
-                }
-            }
+        let written: BTreeMap<_, _> = drafts.prepared().map(|prepared| (&prepared.key, prepared)).collect();
+        let mut verdicts = Vec::with_capacity(running.len());
+        for (key, mut versions) in running {
+            let same = written.get(&key).and_then(|written| {
+                let place = versions.iter().position(|version| written.version.is_like(version))?;
+                Some((versions.remove(place).number, Ok(Arc::clone(&written.ready))))
+            });
+            let mut of_key = judge(&mut loader, registry, &key, &versions).await;
+            of_key.extend(same);
+            verdicts.push((key, of_key));
         }
-        Self { drafts, held, verified }
+        Self { drafts, held, verdicts }
     }
 
-    /// Has what is written run as far as it fits. What does not is said, and keeps nothing else from running. What was
-    /// ordered and may not run by these rules, such as under a key that was taken away, stops.
+    /// Has what runs go on by these rules, or stop, such as under a key that was taken away; and what is written, as far
+    /// as it fits. What does not is said, and keeps nothing else from running.
     pub(super) fn take_over(
         self,
         tenants: &mut Tenants,
         around: &Around<'_>,
         config: &Config,
-        mut fitting: Fitting,
+        holdings: Holdings,
     ) -> Vec<Pinned> {
-        let Self { drafts, held, verified } = self;
+        let Self { drafts, held, verdicts } = self;
+        for (key, verdicts) in verdicts {
+            tenants.hold_to(&key, verdicts);
+        }
+        let mut fitting = tenants.fitting(config, holdings, around);
         let mut room = tenants.room(config, around.now);
-        let Loaded { prepared, failed, problems } = drafts.admit(config, &mut fitting, &mut room);
+        let Loaded { prepared, problems } = drafts.admit(config, &mut fitting, &mut room);
         if !problems.is_empty() {
             tracing::error!("Not all deployments run as they are written now:\n{problems}");
         }
-        for (key, number, verified) in verified {
-            match verified {
-                Ok(None) => {}
-                Ok(Some(ready)) => tenants.mend(&key, number, ready),
-                Err(why) => {
-                    tracing::error!(%key, %why, remedy = why.remedy, "A deployment does not run any more.");
-                    tenants.stop(&key, why.to_string());
-                }
-            }
-        }
-        tenants.follow(prepared, &failed, around);
+        tenants.follow(prepared, config, around);
+        tenants.refused = problems.iter().filter(|problem| problem.severity == Severity::Error).cloned().collect();
         tenants.admit(fitting.admitted);
         held
     }
+}
+
+/// Makes versions of a deployment ready by the rules of a loader, from what is in the store.
+pub(super) async fn judge(
+    loader: &mut Loader,
+    registry: &Registry,
+    key: &Key,
+    versions: &[Arc<Version>],
+) -> Vec<Verdict> {
+    let mut verdicts = Vec::with_capacity(versions.len());
+    for version in versions {
+        let prepared = match registry.read(version.digest).await {
+            Ok(file) => loader.prepare(key.clone(), Version::clone(version), file.into()).await,
+            Err(error) => Err(error.into()),
+        };
+        verdicts.push((version.number, prepared.map(|prepared| prepared.ready)));
+    }
+    verdicts
 }
 
 /// What somebody put back into the store, such as a backup of a file that was damaged.
@@ -140,15 +151,6 @@ async fn mended(loader: &mut Loader, registry: &Registry) -> Vec<Restored> {
     }
 }
 
-async fn verify(loader: &mut Loader, registry: &Registry, key: &Key, version: &Version, is_broken: bool) -> Verified {
-    let file = registry.read(version.digest).await?;
-    if is_broken {
-        let prepared = loader.prepare(key.clone(), version.clone(), file.into()).await?;
-        return Ok(Some(prepared.ready));
-    }
-    loader.verify(key, version, &file).map(|_| None)
-}
-
 // === impl Agent ===
 
 impl Agent {
@@ -158,7 +160,7 @@ impl Agent {
         let (sandbox, registry, reserved) = (Arc::clone(&self.sandbox), self.registry.clone(), Arc::clone(&self.names));
         let works: BTreeMap<String, Option<String>> =
             self.modules.names().map(|name| (name.to_owned(), self.modules.work_of(name))).collect();
-        let (ordered, now) = (self.tenants.ordered(), self.clock.now().wall);
+        let (running, now) = (self.tenants.running(), self.clock.now().wall);
         async move {
             let modules = load(&sandbox, &config).await?;
             let mut names = modules.names.clone();
@@ -170,7 +172,7 @@ impl Agent {
             let around = Around { tenants: &config.tenants, reserved: &names, operators: &operators, now };
             let mut loader = loader(&sandbox, &config, &around);
             let mended = mended(&mut loader, &registry).await;
-            let follow = Follow::prepare(loader, &registry, &config, ordered).await;
+            let follow = Follow::prepare(loader, &registry, &config, running).await;
             Ok(Reloaded { config, modules, mended, follow })
         }
     }
@@ -214,9 +216,8 @@ impl Agent {
             now: self.clock.now().wall,
         };
         self.tenants.restore(mended, &around);
-        let fitting = self.tenants.fitting(&config, self.directory.holdings(), &around);
         self.rules += 1;
-        let held = follow.take_over(&mut self.tenants, &around, &config, fitting);
+        let held = follow.take_over(&mut self.tenants, &around, &config, self.directory.holdings());
         self.forget_removed();
         self.tenants.flow_into(&self.ledger);
         self.saving.held.extend(held);

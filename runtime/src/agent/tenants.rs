@@ -5,6 +5,7 @@ mod answer;
 mod chained;
 mod converting;
 mod deployed;
+mod next;
 mod reading;
 mod room;
 mod slot;
@@ -16,22 +17,23 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::{self, JoinError, JoinSet};
 
-use self::answer::Answer;
-use self::converting::Pending;
+use self::answer::{Answer, Chained};
 pub(crate) use self::converting::{Convert, Converted};
-use self::deployed::Place;
+use self::deployed::{At, Place};
 pub use self::deployed::{Deployed, HOST, Short};
+use self::next::Input;
 use super::Restored;
+use super::reloading::Verdict;
 use super::report::ModuleReport;
 use crate::clock::Moment;
-use crate::config::{Config, daemon as config};
+use crate::config::{Config, Problem, daemon as config};
 use crate::discovery::holdings::{Holding, Holdings};
 use crate::discovery::resource::{Ident, Resource};
 use crate::modules::audit::Who;
 use crate::modules::budget::{Admitted, Budget};
 use crate::modules::deploying::room::Room;
 use crate::modules::deploying::terms::{Fitting, Operators};
-use crate::modules::deploying::{Prepared, Ready};
+use crate::modules::deploying::{Fault, Prepared, Ready, Refused};
 use crate::modules::deployment::{Deployment, Key, Version};
 use crate::modules::life::{Change, Idle, Rules, Run};
 use crate::pipeline::{Samples, Slot};
@@ -60,8 +62,6 @@ pub struct Tenants {
     waiting: Vec<Answer>,
     /// Room for what they remember, if it was looked for since the last landing.
     room: Option<self::room::Room>,
-    /// Transformers that wait for pollsters of their slot.
-    pending: Vec<Pending>,
     /// How many deployments there were. Answers to one that is gone are not another's of its name.
     deployments: u64,
     /// Resources that were forgotten while something was under way, and when.
@@ -72,6 +72,8 @@ pub struct Tenants {
     pub unsaved: BTreeSet<Key>,
     /// What became of deployments, by whom, and is not in the audit log yet.
     pub happened: Vec<Happened>,
+    /// What keeps files from being followed as they are written.
+    pub refused: Vec<Problem>,
 }
 
 /// A deployment that is at a slot.
@@ -199,12 +201,12 @@ impl Tenants {
             lost: Vec::new(),
             waiting: Vec::new(),
             room: None,
-            pending: Vec::new(),
             deployments: 0,
             gone: Vec::new(),
             forgotten: BTreeMap::new(),
             unsaved: BTreeSet::new(),
             happened: Vec::new(),
+            refused: Vec::new(),
         }
     }
 
@@ -212,7 +214,7 @@ impl Tenants {
     /// something.
     pub fn restore(&mut self, kept: Vec<Restored>, around: &Around<'_>) {
         self.operators.clone_from(around.operators);
-        for (deployment, ready, broken) in kept {
+        for (deployment, verdicts) in kept {
             // What took its place meanwhile, because a file says so, goes on and is to be kept in its place.
             if self.deployed.contains_key(&deployment.key) {
                 self.unsaved.insert(deployment.key);
@@ -221,7 +223,8 @@ impl Tenants {
             let (on_host, changes) = deployment.on_host(HOST);
             let key = on_host.key.clone();
             let place = self.place(&key, around);
-            self.deployed.insert(key.clone(), Deployed::of(on_host, ready, broken, place));
+            self.deployed.insert(key.clone(), Deployed::of(on_host, BTreeMap::new(), place));
+            self.hold_to(&key, verdicts);
             self.bears(&key, &Holding::default(), 1);
             if !changes.is_empty() {
                 say(&key, &changes, None);
@@ -230,17 +233,13 @@ impl Tenants {
         }
     }
 
-    /// Has what is written run, and nothing that was written before and is not any more. What is another version of one
-    /// that runs is tried out beside it and then on trial. What is written in these files and cannot be loaded goes on
-    /// as it was.
-    pub fn follow(&mut self, written: Vec<Prepared>, failed: &BTreeSet<String>, around: &Around<'_>) {
+    /// Has what is written and can run do so, and nothing that was written before and is not any more. What is another
+    /// version of one that runs is tried out beside it and then on trial. What is written and cannot run goes on as it
+    /// was.
+    pub fn follow(&mut self, written: Vec<Prepared>, config: &Config, around: &Around<'_>) {
         self.operators.clone_from(around.operators);
-        let found: BTreeSet<Key> = written.iter().map(|prepared| prepared.key.clone()).collect();
-        let is_gone = |key: &Key, deployed: &Deployed| {
-            !found.contains(key) && deployed.file().is_some_and(|file| !failed.contains(file))
-        };
-        let gone: Vec<Key> =
-            self.deployed.iter().filter(|(key, deployed)| is_gone(key, deployed)).map(|(key, _)| key.clone()).collect();
+        let stay: BTreeSet<Key> = self.staying(config).map(|(key, _)| key.clone()).collect();
+        let gone: Vec<Key> = self.deployed.keys().filter(|key| !stay.contains(key)).cloned().collect();
         for key in gone {
             tracing::info!(tenant = key.tenant.as_str(), deployment = key.name.as_str(), "Deployment: it is removed.");
             self.remove(&key);
@@ -308,20 +307,18 @@ impl Tenants {
     /// Those that go on, whatever becomes of what is written now.
     fn staying(&self, config: &Config) -> impl Iterator<Item = (&Key, &Deployed)> {
         let config::Deployments { files, unread, .. } = &config.deployments;
-        let unread: BTreeSet<String> = unread.iter().map(|path| path.display().to_string()).collect();
-        let written: BTreeSet<Key> = files.iter().map(|deployment| deployment.key.clone()).collect();
+        let written = files.iter().map(|deployment| &deployment.key).chain(unread.values().flatten());
+        let written: BTreeSet<Key> = written.cloned().collect();
+        let unread: BTreeSet<String> = unread.keys().map(|path| path.display().to_string()).collect();
         self.deployed.iter().filter(move |(key, deployed)| {
             written.contains(key) || deployed.file().is_none_or(|file| unread.contains(file))
         })
     }
 
-    /// Those that were ordered: their versions that run, and whether they cannot.
-    pub fn ordered(&self) -> Vec<(Key, Vec<Arc<Version>>, bool)> {
-        let ordered = self.deployed.iter().filter(|(_, deployed)| deployed.file().is_none());
-        let running = |(key, deployed): (&Key, &Deployed)| {
-            (key.clone(), deployed.deployment.running().cloned().collect(), deployed.is_broken())
-        };
-        ordered.map(running).collect()
+    /// Versions that run, or would if they could.
+    pub fn running(&self) -> Vec<(Key, Vec<Arc<Version>>)> {
+        let versions = |deployed: &Deployed| deployed.deployment.running().cloned().collect();
+        self.deployed.iter().map(|(key, deployed)| (key.clone(), versions(deployed))).collect()
     }
 
     /// This is what they need of what there is.
@@ -371,7 +368,7 @@ impl Tenants {
         let key = new.key.clone();
         let place = self.place(&key, around);
         let ready = BTreeMap::from([(new.life.current().version, ready)]);
-        self.deployed.insert(key, Deployed::of(new, ready, None, place));
+        self.deployed.insert(key, Deployed::of(new, ready, place));
     }
 
     /// Has one go on as this.
@@ -381,25 +378,36 @@ impl Tenants {
         }
     }
 
-    /// Keeps one from running, for this reason.
-    pub fn stop(&mut self, key: &Key, why: String) {
-        if let Some(deployed) = self.deployed.get_mut(key) {
-            deployed.ready.clear();
-            deployed.broken = Some(why);
+    /// Has versions of one run that may, as they were made ready, and none that may not. A trial of one that may not is
+    /// given up, as long as there is a version to go on with.
+    pub fn hold_to(&mut self, key: &Key, verdicts: Vec<Verdict>) {
+        let Some(deployed) = self.deployed.get_mut(key) else { return };
+        let refused = deployed.hold_to(verdicts);
+        let trial = deployed.deployment.on_trial().map(|version| version.number);
+        // What is only missing may be there again in a moment.
+        let is_over = |(version, why): &&(u64, Refused)| Some(*version) == trial && why.fault != Fault::Missing;
+        if let Some((_, why)) = refused.iter().find(is_over)
+            && !deployed.is_broken()
+        {
+            let (next, changes) = deployed.deployment.without_trial();
+            let why = Some(why.to_string());
+            say(key, &changes, why.as_deref());
+            self.happened.extend(changes.iter().map(|change| Happened::by_itself(key, change, why.as_deref())));
+            deployed.go_on(next, &changes, None);
+            self.unsaved.insert(key.clone());
         }
-    }
-
-    /// Has a version run that could not.
-    pub fn mend(&mut self, key: &Key, version: u64, ready: Arc<Ready>) {
-        if let Some(deployed) = self.deployed.get_mut(key) {
-            deployed.ready.insert(version, ready);
-            deployed.broken = None;
+        if deployed.is_broken() {
+            let tenant = Arc::clone(&deployed.tenant);
+            Arc::make_mut(&mut self.admitted).remove(&tenant, &key.name.as_str().into());
         }
     }
 
     /// Has one run no more. What it is at does not land, and what it remembers is forgotten.
     pub fn remove(&mut self, key: &Key) -> Option<Deployed> {
-        let removed = self.deployed.remove(key)?;
+        let mut removed = self.deployed.remove(key)?;
+        for next in removed.next.drain(..) {
+            self.pass_over(key, removed.number, next.at.monotonic, next.input.into_chain());
+        }
         Arc::make_mut(&mut self.admitted).remove(&removed.tenant, &key.name.as_str().into());
         self.forgotten.extend(removed.states.keys().map(|id| (removed.work(*id), Arc::default())));
         Some(removed)
@@ -463,7 +471,9 @@ impl Tenants {
 
     /// Whether anything is under way.
     pub fn are_busy(&self) -> bool {
-        !self.running.is_empty() || !self.waiting.is_empty() || !self.pending.is_empty()
+        !self.running.is_empty()
+            || !self.waiting.is_empty()
+            || self.deployed.values().any(|deployed| !deployed.next.is_empty())
     }
 
     /// States by what they are kept under.
@@ -507,8 +517,8 @@ impl Tenants {
     fn let_go(&mut self) {
         let running = self.tasks.values().map(|task| task.read);
         let waiting = self.waiting.iter().map(|answer| answer.at.monotonic);
-        let pending = self.pending.iter().map(|pending| pending.at.monotonic);
-        let oldest = running.chain(waiting).chain(pending).min();
+        let next = self.deployed.values().flat_map(|deployed| &deployed.next).map(|next| next.at.monotonic);
+        let oldest = running.chain(waiting).chain(next).min();
         self.gone.retain(|(at, _)| oldest.is_some_and(|oldest| *at > oldest));
     }
 
@@ -537,12 +547,10 @@ impl Tenants {
             }
             Err(error) => {
                 tracing::error!(%error, "The task of a tenant's module was lost; it begins anew with the next slot.");
-                let Some(Task { key, number, chained, .. }) = self.tasks.remove(&error.id()) else { return };
-                for pending in &mut self.pending {
-                    pending.waits.remove(&(key.clone(), number));
-                }
+                let Some(Task { key, number, read, chained }) = self.tasks.remove(&error.id()) else { return };
+                self.wait_no_more(&key, number, read);
                 let found = self.deployed.get_mut(&key).filter(|deployed| deployed.number == number);
-                found.into_iter().for_each(|deployed| deployed.busy = false);
+                found.into_iter().for_each(|deployed| deployed.at = At::Nothing);
                 self.lose(&key, chained);
             }
         }
@@ -551,6 +559,21 @@ impl Tenants {
     /// Samples in a chain come to nothing, as what they were handed to does not run, or is not there any more.
     pub(super) fn lose(&mut self, key: &Key, samples: u32) {
         self.lost.push((key.clone(), samples));
+    }
+
+    /// A deployment does not begin with a slot that was next for it.
+    fn pass_over(&mut self, key: &Key, number: u64, read: u64, chain: Option<Chained>) {
+        self.wait_no_more(key, number, read);
+        self.lose(key, chain.map_or(0, |chain| chain.taken));
+    }
+
+    /// Has nobody wait for what a deployment gives in a slot.
+    fn wait_no_more(&mut self, key: &Key, number: u64, read: u64) {
+        let waited = (key.clone(), number);
+        let next = self.deployed.values_mut().flat_map(|deployed| &mut deployed.next);
+        for next in next.filter(|next| next.at.monotonic == read) {
+            next.waits.remove(&waited);
+        }
     }
 
     /// Hands on what landed of a slot to transformers that wait for it.
@@ -562,21 +585,19 @@ impl Tenants {
         first: u32,
         declared: &[Resource],
     ) {
-        let Self { pending, deployed, .. } = self;
-        for pending in pending.iter_mut().filter(|pending| pending.at == at) {
-            let Some(deployed) = deployed.get(&pending.key) else {
-                pending.waits.clear();
-                continue;
-            };
-            let own = gave.iter().filter(|(key, ..)| key.tenant == pending.key.tenant);
+        let is_done = |waited: &(Key, u64)| gave.iter().any(|(key, number, _)| (key, number) == (&waited.0, &waited.1));
+        let next =
+            self.deployed.iter_mut().flat_map(|(key, deployed)| deployed.next.iter_mut().map(move |next| (key, next)));
+        for (theirs, next) in next.filter(|(_, next)| next.at == at && !next.waits.is_empty()) {
+            let own = gave.iter().filter(|(key, ..)| key.tenant == theirs.tenant);
             let own = own.flat_map(|(.., range)| samples.get(range.clone()).unwrap_or_default());
-            let own: Vec<&Samples> = own.filter(|samples| deployed.takes(&samples.meter.name)).collect();
-            if !own.is_empty() {
-                pending.take(own.into_iter(), first, declared);
+            let own: Vec<&Samples> = own.filter(|samples| next.takes(&samples.meter.name)).collect();
+            if let Input::Given(given) = &mut next.input
+                && !own.is_empty()
+            {
+                given.take(own.into_iter(), first, declared);
             }
-            let is_done =
-                |waited: &(Key, u64)| gave.iter().any(|(key, number, _)| (key, number) == (&waited.0, &waited.1));
-            pending.waits.retain(|waited| !is_done(waited));
+            next.waits.retain(|waited| !is_done(waited));
         }
     }
 

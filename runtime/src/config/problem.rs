@@ -54,16 +54,23 @@ pub struct Problems {
 
 // === impl Problem ===
 
+impl Problem {
+    /// Where it is, what, and what to do, without a full stop.
+    pub fn sentence(&self) -> String {
+        format!("{}{}. {}", self.place(), self.message, self.remedy)
+    }
+
+    /// To be followed by what is wrong there.
+    fn place(&self) -> String {
+        let Some(file) = &self.file else { return String::new() };
+        let numbers = [self.line, self.column].into_iter().flatten().map(|number| format!("{number}:"));
+        format!("{file}:{} ", numbers.collect::<String>())
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(file) = &self.file {
-            write!(f, "{file}:")?;
-            for number in [self.line, self.column].into_iter().flatten() {
-                write!(f, "{number}:")?;
-            }
-            f.write_str(" ")?;
-        }
-        write!(f, "{}: {}. {}", self.severity, self.message, self.remedy)
+        write!(f, "{}{}: {}. {}", self.place(), self.severity, self.message, self.remedy)
     }
 }
 

@@ -481,7 +481,7 @@ impl From<deploying::Refused> for No {
     fn from(refused: deploying::Refused) -> Self {
         let status = match refused.fault {
             Fault::Order => StatusCode::BAD_REQUEST,
-            Fault::Module => StatusCode::UNPROCESSABLE_ENTITY,
+            Fault::Module | Fault::Missing => StatusCode::UNPROCESSABLE_ENTITY,
             Fault::Room => StatusCode::INSUFFICIENT_STORAGE,
         };
         let key = Written::Order.key(refused.key).map(|key| format!("{key}: ")).unwrap_or_default();

@@ -12,6 +12,7 @@ use crate::agent::tally::Tally;
 use crate::agent::tenants::{Deployed, Standing};
 use crate::agent::{Agent, OPERATOR};
 use crate::clock::Moment;
+use crate::config::Problem;
 use crate::hypervisor::HypervisorError;
 use crate::modules::budget::{Admitted, Demand};
 use crate::modules::life::Idle;
@@ -45,6 +46,8 @@ pub(super) struct Seen {
     ledger: Arc<Ledger>,
     /// What tenants' modules were admitted with.
     admitted: Arc<Admitted>,
+    /// Why deployments' files are not followed as they are written.
+    pub refused: Vec<String>,
     /// What runs of tenants' deployments.
     standing: BTreeMap<Owner, Standing>,
     /// Modules that run: samples in the last slot, and causes of what failed in it.
@@ -66,6 +69,7 @@ impl Seen {
         self.ledger = Arc::clone(agent.ledger());
         self.admitted = Arc::clone(agent.tenants.admitted());
         self.tally = agent.tally.clone();
+        self.refused = agent.tenants.refused.iter().map(Problem::sentence).collect();
         self.standing.clear();
         let before = std::mem::take(&mut self.running);
         let operators = agent.modules().pollsters.iter().map(|module| (Arc::clone(&module.name), OPERATOR.into()));

@@ -82,6 +82,9 @@ pub(super) fn of(status: &Status, seen: &Seen, deployments: Deployments) -> Vec<
             say(format!("{key} is not deployed any more: {}.", bare(&why)));
         }
     }
+    for why in &seen.refused {
+        say(format!("{}.", bare(why)));
+    }
     for row in deployments.rows {
         match row.state {
             Standing::Broken { why } => say(format!("{} cannot run: {}.", row.key, bare(&why))),

@@ -5,7 +5,7 @@ pub mod room;
 pub mod terms;
 pub mod written;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,6 +76,8 @@ pub enum Fault {
     Order,
     /// The module is none, fails, was signed by nobody, or wants what it was not granted.
     Module,
+    /// What it takes from elsewhere is not there as it has to be: its file in the store, or a secret.
+    Missing,
     /// There is no room for it.
     Room,
 }
@@ -85,9 +87,7 @@ pub enum Fault {
 pub struct Loaded {
     /// What can run.
     pub prepared: Vec<Prepared>,
-    /// What is written and cannot run as it is now; of some files it is not even known what they say.
-    pub failed: BTreeSet<String>,
-    /// Why not.
+    /// Why not all can, and what is odd.
     pub problems: Problems,
 }
 
@@ -130,7 +130,6 @@ impl Drafts {
     /// What of them may run, as far as it fits. They are those of this configuration.
     pub fn admit(self, config: &Config, fitting: &mut Fitting, room: &mut Room) -> Loaded {
         let mut loaded = Loaded { problems: config.deployments.problems.clone(), ..Loaded::default() };
-        loaded.failed = config.deployments.unread.iter().map(|path| path.display().to_string()).collect();
         // What runs comes before what is new, however they are called.
         let mut drafts: Vec<(&DeploymentFile, _)> = config.deployments.files.iter().zip(self.0).collect();
         drafts.sort_by_key(|(deployment, _)| !fitting.admitted.has(&deployment.key));
@@ -156,7 +155,6 @@ impl Drafts {
                         false => format!("{key} does not run: {message}"),
                     };
                     of_file.error(deployment.place, place, message, remedy);
-                    loaded.failed.insert(deployment.written.display().to_string());
                 }
             }
             for Doubt { key, message, remedy } in odd {
@@ -234,7 +232,7 @@ impl Loader {
     }
 
     /// Who signed a module, if somebody had to or did.
-    pub fn verify(&self, key: &Key, version: &Version, file: &[u8]) -> Result<Option<Verified>, Refused> {
+    fn verify(&self, key: &Key, version: &Version, file: &[u8]) -> Result<Option<Verified>, Refused> {
         let signed = version.signature.as_ref().map(|signature| signature.text.as_bytes());
         let verified = self.policy.check(&self.trust, key.tenant.as_str(), file, signed);
         verified.map_err(|refused| Refused::new("signature", refused.to_string(), refused.remedy()))
@@ -357,6 +355,11 @@ impl Refused {
         Self { fault: Fault::Room, ..Self::new(key, message, remedy) }
     }
 
+    /// What it takes is not there as it has to be.
+    pub(super) fn missing(key: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { fault: Fault::Missing, ..Self::new(key, message, remedy) }
+    }
+
     fn failed(failure: Failure) -> Self {
         Self::new("file", failure.on_one_line(), super::remedy(&failure))
     }
@@ -364,7 +367,8 @@ impl Refused {
 
 impl From<Unkept> for Refused {
     fn from(unkept: Unkept) -> Self {
-        Self::new("file", unkept.to_string(), "Send SIGHUP to the daemon once that is mended, or deploy it once more")
+        let remedy = "Send SIGHUP to the daemon once that is mended, or deploy it once more";
+        Self::missing("file", unkept.to_string(), remedy)
     }
 }
 

@@ -167,6 +167,13 @@ impl Deployment {
         }
     }
 
+    /// Without the version on trial, which cannot run any more.
+    pub fn without_trial(&self) -> (Self, Vec<Change>) {
+        let mut next = self.clone();
+        let changes = Vec::from_iter(next.life.refuse());
+        (next, changes)
+    }
+
     /// Back to what ran before, at once. Said during a trial, that is the current version, and only the trial ends.
     ///
     /// Said twice, it goes back twice: what was just left because it is bad never comes back by itself. Whoever wants

@@ -151,7 +151,7 @@ fn secrets(grants: &Grants, allowed: &[Grant], written: Written) -> Result<Secre
         };
         named.insert(name.clone(), GrantedSecret { secret, origins });
     }
-    Secrets::new(named).map_err(|invalid| Refused::new("grants.secrets", invalid.to_string(), "Use another one"))
+    Secrets::new(named).map_err(|invalid| Refused::missing("grants.secrets", invalid.to_string(), "Use another one"))
 }
 
 /// A secret is what a file says without the end of its last line.
@@ -160,7 +160,7 @@ fn read(name: &str, path: &Path) -> Result<Secret, Refused> {
         .and_then(|bytes| String::from_utf8(bytes).map_err(|_| std::io::Error::other("it is no text")));
     let text = text.map_err(|error| {
         let message = format!("the secret {name}: {} cannot be read: {error}", path.display());
-        Refused::new("grants.secrets", message, "Name a file that the daemon's user can read")
+        Refused::missing("grants.secrets", message, "Name a file that the daemon's user can read")
     })?;
     Ok(Secret::new(text.trim_end_matches(['\r', '\n'])))
 }

@@ -18,7 +18,9 @@
 //! it does not run. When it fails in a slot, nothing of what it gave there counts; the version before it runs in that
 //! same slot, on the old state. So of each slot one version's samples land, and no slot is lost. After
 //! [`Rules::trial_slots`] good slots in a row the new version takes over with its state, and the old state is dropped;
-//! after [`Rules::trial_failures`] failures in all it is given up and its state is dropped.
+//! after [`Rules::trial_failures`] failures in all it is given up and its state is dropped. One that is still at a slot when
+//! the next one comes failed in it, in a dry run, too. One that may not run any more, by rules that changed, is given up at
+//! once, as long as there is a version to go on with.
 //!
 //! # Going back
 //!
@@ -223,6 +225,11 @@ impl Life {
     /// Ends a trial because somebody wants the version before it.
     pub(super) fn withdraw(&mut self) -> Option<Change> {
         self.give_up(GivenUp::Withdrawn)
+    }
+
+    /// Ends a trial because its version cannot run any more.
+    pub(super) fn refuse(&mut self) -> Option<Change> {
+        self.give_up(GivenUp::CannotRun)
     }
 
     /// Goes back at once to a version that was current before. What was left on the way is not gone back to again.

@@ -173,6 +173,15 @@ impl Ledger {
         }
     }
 
+    /// Books the call that runs, which is given up for this reason. Nobody knows what it used, so it is all that it was
+    /// given.
+    pub fn give_up(&self, module: &Arc<str>, tenant: &Arc<str>, failure: Cause) -> u64 {
+        let account = (Arc::clone(module), Arc::clone(tenant));
+        let drawn = self.lock().accounts.get(&account).map_or(0, |account| account.drawn.0);
+        self.book(module, tenant, drawn, Some(failure));
+        drawn
+    }
+
     /// Takes the price of what is to be read for a module, of which so much is for sure. If that is not there, nothing
     /// is taken, and nothing is to be read.
     pub fn charge(&self, module: &Arc<str>, tenant: &Arc<str>, price: u64, sure: u64) -> bool {
@@ -289,6 +298,17 @@ mod tests {
         assert_eq!((account.used_in_all, account.calls, account.failures["out-of-fuel"]), (10, 2, 1));
         ledger.open(&module, &tenant, 10, 0);
         assert_eq!(ledger.draw(&module, &tenant, 7), Some(7));
+    }
+
+    #[test]
+    fn a_call_that_is_given_up_used_all_that_it_was_given() {
+        let (ledger, module, tenant) = (Ledger::default(), Arc::from("m"), Arc::from("t"));
+        ledger.open(&module, &tenant, 10, 0);
+        assert_eq!(ledger.draw(&module, &tenant, 7), Some(7));
+        assert_eq!(ledger.give_up(&module, &tenant, Cause::Deadline), 7);
+        let account = &ledger.accounts()[&(module.clone(), tenant.clone())];
+        assert_eq!((account.used_in_all, account.calls, account.failures["deadline"]), (7, 1, 1));
+        assert_eq!(ledger.draw(&module, &tenant, 7), Some(3));
     }
 
     fn flow(rate: u64) -> Flow {

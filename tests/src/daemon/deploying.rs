@@ -2,6 +2,7 @@
 
 mod damaged;
 mod killed;
+mod ruled;
 mod transformers;
 
 use std::io::{Read, Write};

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -99,6 +99,15 @@ fn deploy(cloud: &Cloud, tenant: &str, name: &str, grants: &str, config: &serde_
     cloud.deploy(tenant, name, "asking", &all);
 }
 
+/// A deployment of a transformer that gives a meter another name.
+fn converts(cloud: &Cloud, tenant: &str, meter: &str, name: &str) {
+    let module = wasmeter::modules::built_in().find(|module| module.name == "unit_conversion").unwrap();
+    cloud.folder.write("deployments.d/converts.wasm", module.wasm);
+    let config = json!({"target": {"name": name}}).to_string();
+    let more = format!("meters: [{meter}]\ngrants: {{names: [own.]}}\nconfig: {config:?}");
+    cloud.deploy(tenant, "converts", "converts", &more);
+}
+
 fn granted(server: &Server) -> String {
     format!("http: ['GET,POST {}'], addresses: [127.0.0.1]", server.url("/granted"))
 }
@@ -135,6 +144,36 @@ fn a_secret_reaches_the_server_and_nobody_else() {
     let status = of_meter(&all, "asking.status");
     assert!(status.iter().all(|sample| sample["counter_volume"] == 200));
     assert!(!samples.contains(SECRET));
+}
+
+/// It is the same version, which goes on with another secret; with one that cannot be used it goes on with the old one.
+#[test]
+fn a_secret_that_changed_is_in_force_after_a_reload() {
+    const NEXT: &str = "an0ther-0f-acme";
+    let cloud = cloud();
+    let server = Server::new(|_| page("ok"));
+    let header = json!({"authorization": "Bearer {{secret:token}}"});
+    let config = json!({"requests": [{"url": server.url("/granted"), "headers": header}]});
+    let grants = format!("{}, secrets: {{token: {{file: token}}}}", granted(&server));
+    deploy(&cloud, "acme", "asks", &grants, &config, "");
+    let daemon = cloud.folder.start("run");
+    let sees = |secret: &str, after: usize| {
+        let header = format!("authorization: Bearer {secret}\r\n");
+        until(secret, || server.seen().iter().skip(after).any(|request| request.contains(&header)).then_some(()));
+    };
+    sees(SECRET, 0);
+    cloud.folder.write("deployments.d/token", NEXT);
+    daemon.signal(Signal::HUP);
+    sees(NEXT, 0);
+    std::fs::remove_file(cloud.folder.path("deployments.d/token")).unwrap();
+    daemon.signal(Signal::HUP);
+    said(&daemon, "acme/asks goes on as it was, as what is written now cannot run: the secret token: ");
+    until("it to be in force", || (daemon.log().matches("is in force.").count() == 2).then_some(()));
+    sees(NEXT, server.seen().len());
+    cloud.folder.run("module show acme/asks").is(0).says("acme/asks runs version 1\n");
+    let log = daemon.end();
+    assert!(!log.contains("version 2"), "{log}");
+    cloud.has_every_slot("acme/asks", "asking.status", &cloud.guests_of(0..2));
 }
 
 /// Each refusal names the grant that it takes, and no server hears of the request.
@@ -295,11 +334,7 @@ fn a_slow_server_delays_its_own_module_alone() {
         deploy(&cloud, cloud.single(), &format!("slow{number}"), &grants, &asks(&server), more);
     }
     // A transformer waits for nobody who gives nothing of its meters.
-    let converts = wasmeter::modules::built_in().find(|module| module.name == "unit_conversion").unwrap();
-    cloud.folder.write("deployments.d/converts.wasm", converts.wasm);
-    let config = json!({"target": {"name": "own.cpu"}}).to_string();
-    let more = format!("meters: [cpu]\ngrants: {{names: [own.]}}\nconfig: {config:?}");
-    cloud.deploy(cloud.single(), "converts", "converts", &more);
+    converts(&cloud, cloud.single(), "cpu", "own.cpu");
     let daemon = cloud.folder.start("run");
     until("all wait", || (server.seen().len() == 5).then_some(()));
     cloud.slots(5);
@@ -317,6 +352,49 @@ fn a_slow_server_delays_its_own_module_alone() {
     cloud.has_every_slot(&format!("{}/converts", cloud.single()), "own.cpu", &cloud.guests_of(2..3));
     cloud.has_every_slot("acme/probe", "probe.up", &cloud.guests_of(0..2));
     cloud.has_every_slot("acme/quick", "asking.status", &cloud.guests_of(0..2));
+}
+
+/// A version that is still at a slot when the next one comes is given up, whether it is tried out or on trial. What runs
+/// has that slot and the next one, each once.
+#[test]
+fn a_version_that_is_slower_than_its_interval_loses_no_slot() {
+    let cloud = cloud();
+    let quick = Server::new(|_| page("ok"));
+    let asks = |server: &Server| {
+        let config = json!({"requests": [{"url": server.url("/granted")}]});
+        let grants = format!("{}, requests: {{time: 1m}}", granted(server));
+        deploy(&cloud, "acme", "asks", &grants, &config, "");
+    };
+    asks(&quick);
+    // What it is handed comes late, and comes all the same.
+    converts(&cloud, "acme", "asking.up", "own.up");
+    let daemon = cloud.folder.start("run");
+    cloud.slots(2);
+    let never = Server::new(|_| page("too late"));
+    never.answers.store(false, Ordering::SeqCst);
+    asks(&never);
+    daemon.signal(Signal::HUP);
+    said(&daemon, "version 2 is given up, and 1 goes on: it failed with deadline when it was tried out.");
+    said(&daemon, "it was still at a slot when the next one came");
+    cloud.slots(2);
+    let asked = AtomicUsize::new(0);
+    let once = Server::new(move |_| match asked.fetch_add(1, Ordering::SeqCst) {
+        0 => page("ok"),
+        _ => loop {
+            thread::park();
+        },
+    });
+    asks(&once);
+    daemon.signal(Signal::HUP);
+    said(&daemon, "version 3 did well when it was tried out, and is on trial.");
+    said(&daemon, "version 3 is given up, and 1 goes on: it failed with deadline.");
+    cloud.slots(2);
+    never.answers.store(true, Ordering::SeqCst);
+    cloud.slots(1);
+    let log = daemon.end();
+    assert!(!log.contains("leaves out slots") && !log.contains("too late"), "{log}");
+    cloud.has_every_slot("acme/asks", "asking.status", &cloud.guests_of(0..2));
+    cloud.has_every_slot("acme/converts", "own.up", &cloud.guests_of(0..2));
 }
 
 /// A call that failed after a request is not made again for some of its guests; what cannot be paid for is not asked.

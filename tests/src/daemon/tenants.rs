@@ -249,7 +249,7 @@ fn what_is_taken_back_and_what_is_broken_cost_no_slot() {
 }
 
 /// Makes a key of minisign's in the folder of keys, and signs a module with it.
-fn sign(cloud: &Cloud, key: &str, module: &str) {
+pub(super) fn sign(cloud: &Cloud, key: &str, module: &str) {
     let folder = &cloud.folder;
     std::fs::create_dir_all(folder.path("trust.d")).unwrap();
     let run = |arguments: &[&str]| {
@@ -320,6 +320,46 @@ fn what_cannot_run_is_named() {
     assert!(log.contains(&around), "{log}");
     assert!(log.contains("acme/long does not run: it cannot be kept: the configuration has 70000 bytes"), "{log}");
     assert!(!cloud.measured("acme/probe", "probe.up").is_empty());
+}
+
+/// A deployment is known by its key: one whose file has another name goes on, even if what is in it cannot run. Whoever
+/// asks how the daemon is hears of that.
+#[test]
+fn a_file_that_has_another_name_and_cannot_run_ends_nothing() {
+    let cloud = Cloud::new("");
+    cloud.deploy("acme", "probe", "resources", PROBE);
+    cloud.deploy("acme", "other", "resources", PROBE);
+    let daemon = cloud.folder.start("run");
+    cloud.slots(2);
+    cloud.folder.run("status").is(0).says("all is well");
+    let written = |name: &str, more: &str| {
+        let old = cloud.folder.path(&format!("deployments.d/{name}-acme.yaml"));
+        let text = std::fs::read_to_string(&old).unwrap();
+        std::fs::remove_file(old).unwrap();
+        cloud.folder.write(&format!("deployments.d/renamed-{name}.yaml"), format!("{text}{more}"));
+    };
+    // Another digest, and something that cannot be read at all.
+    written("probe", "config: {parts: [new]}\n");
+    let file = "deployments.d/renamed-probe.yaml";
+    let digest = Digest::of(&std::fs::read(resources()).unwrap()).to_string();
+    cloud.folder.write(file, cloud.folder.read(file).replace(&digest, &Digest::of(b"").to_string()));
+    written("other", "fuel_base: much\n");
+    daemon.signal(Signal::HUP);
+    said(&daemon, "acme/probe goes on as it was, as what is written now cannot run: ");
+    said(&daemon, "The configuration was read again and is in force.");
+    let status = cloud.folder.run("status").is(0);
+    let words = "renamed-probe.yaml:2:1: acme/probe goes on as it was, as what is written now cannot run: ";
+    status.says(words).says("write the new digest if that is what you want.").says("renamed-other.yaml:");
+    cloud.slots(2);
+    daemon.end();
+    let daemon = cloud.folder.start("run");
+    cloud.slots(2);
+    cloud.folder.run("status").is(0).says("renamed-probe.yaml:2:1: ");
+    let log = daemon.end();
+    assert!(!log.contains("it is removed"), "{log}");
+    for name in ["acme/probe", "acme/other"] {
+        cloud.has_every_slot(name, "probe.up", &cloud.guests_of(0..2));
+    }
 }
 
 /// What does not fit is refused, and says what is free; it runs once something else is gone.

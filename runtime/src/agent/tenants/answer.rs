@@ -1,18 +1,24 @@
 //! What a deployment gives in a slot: what its versions are called with, what they gave, and how that went.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::select;
+use tokio::sync::watch;
 
 use super::Deployed;
 use super::converting::{Convert, Converted};
 use super::room::Room;
 use crate::agent::polling::{Poll, Polled};
-use crate::clock::Moment;
+use crate::clock::{Clock, Moment};
 use crate::discovery::Resources;
 use crate::modules::deploying::Ready;
 use crate::modules::deployment::Key;
 use crate::modules::life::{Instance, Outcome, Ran, Run};
-use crate::sandbox::Cause;
+use crate::sandbox::host::log::Lines;
 use crate::sandbox::host::state::State;
+use crate::sandbox::ledger::Ledger;
+use crate::sandbox::{Cause, Failure};
 
 /// What a deployment gave in a slot, which may be over.
 #[derive(Debug)]
@@ -66,6 +72,20 @@ pub(super) enum Job {
     Convert(Convert),
 }
 
+/// Where a call is booked that may be given up.
+struct Account {
+    ledger: Arc<Ledger>,
+    module: Arc<str>,
+    tenant: Arc<str>,
+    /// What the module remembers before it.
+    state: Arc<State>,
+    clock: Arc<dyn Clock>,
+    began: u64,
+}
+
+/// Why a version on trial is not waited for.
+const TOO_SLOW: &str = "it was still at a slot when the next one came";
+
 /// A version, what runs of it, and what it is called with.
 pub(super) type InstanceJob = (Instance, Arc<Ready>, Job);
 
@@ -91,15 +111,25 @@ impl Answer {
         self.ran.trial.is_some_and(|(_, outcome)| self.run.falls_back(outcome))
     }
 
-    /// Runs what is on trial or tried out.
-    pub async fn run_trial(&mut self, job: Option<InstanceJob>) {
+    /// Runs what is on trial or tried out, until the next slot comes.
+    pub async fn run_trial(&mut self, job: Option<InstanceJob>, is_overdue: &mut watch::Receiver<bool>) {
         let Some(trial) = self.run.on_trial() else { return };
-        let Some((instance, ready, job)) = job else {
-            // What is not ready since the last start would be on trial for ever.
+        let Some((instance, ready, job)) = job.filter(|_| !*is_overdue.borrow()) else {
+            // What others left no time for did not fail, but what can never run would be on trial for ever.
             self.ran.trial = Some((trial.state, Outcome::Failed(Cause::Host)));
             return;
         };
-        let (gave, outcome) = Gave::of(instance, ready, job, self.resources).await;
+        let (account, resources) = (job.account(), self.resources);
+        let given_up = Arc::clone(&ready);
+        let (gave, outcome) = select! {
+            biased;
+            done = Gave::of(instance, ready, job, resources) => done,
+            Ok(_) = is_overdue.wait_for(|overdue| *overdue) => {
+                let polled = account.give_up(Failure::new(Cause::Deadline, TOO_SLOW), resources);
+                let gave = Gave { instance, ready: given_up, polled, converted: None };
+                (gave, Outcome::Failed(Cause::Deadline))
+            }
+        };
         self.ran.trial = Some((trial.state, outcome));
         self.trial = Some(gave);
     }
@@ -209,6 +239,21 @@ impl Job {
         }
     }
 
+    fn account(&self) -> Account {
+        let (ledger, module, tenant, clock) = match self {
+            Self::Poll(poll) => (&poll.ledger, &poll.module, &poll.tenant, &poll.clock),
+            Self::Convert(convert) => (&convert.ledger, &convert.module, &convert.tenant, &convert.clock),
+        };
+        Account {
+            ledger: Arc::clone(ledger),
+            module: Arc::clone(&module.name),
+            tenant: Arc::clone(tenant),
+            state: Arc::clone(self.state()),
+            clock: Arc::clone(clock),
+            began: clock.now().monotonic,
+        }
+    }
+
     async fn run(self) -> (Polled, Option<Converted>) {
         match self {
             Self::Poll(poll) => (poll.run().await, None),
@@ -216,6 +261,27 @@ impl Job {
                 let (polled, converted) = convert.run().await;
                 (polled, Some(converted))
             }
+        }
+    }
+}
+
+// === impl Account ===
+
+impl Account {
+    /// What comes of a call that is given up, for this reason.
+    fn give_up(self, failure: Failure, resources: u32) -> Polled {
+        let Self { ledger, module, tenant, state, clock, began } = self;
+        let fuel = ledger.give_up(&module, &tenant, failure.cause);
+        Polled {
+            landed: Vec::new(),
+            failures: vec![(failure, resources)],
+            state,
+            fuel,
+            memory: 0,
+            took: Duration::from_nanos(clock.now().monotonic.saturating_sub(began)),
+            calls: 1,
+            granted: fuel,
+            lines: Lines::default(),
         }
     }
 }
@@ -246,13 +312,10 @@ fn outcome(polled: &Polled, converted: Option<&Converted>, before: &Arc<State>, 
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::contract::{Batch, Column, Series, Values};
-    use crate::sandbox::host::log::Lines;
+    use crate::sandbox::Landed;
     use crate::sandbox::host::state::Writes;
-    use crate::sandbox::{Failure, Landed};
 
     const TRAP: Cause = Cause::Trap;
 

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::answer::{Chained, jobs};
-use super::slot::{Handed, entries};
+use super::answer::Chained;
+use super::next::{Given, Input};
+use super::slot::entries;
 use super::{Deployed, NOT_RUNNING};
 use crate::agent::Agent;
 use crate::discovery::Resources;
@@ -23,13 +24,14 @@ impl Agent {
                 self.tenants.lose(&key, taken);
             }
         }
+        self.begin_next();
         for (key, samples) in std::mem::take(&mut self.tenants.lost).into_iter().filter(|(_, samples)| *samples > 0) {
             self.tally.failed(&key.to_string().into(), NOT_RUNNING, samples);
             self.sinks.lost(&key, samples);
         }
     }
 
-    /// Whether it begins; one that may not run, or is still at an earlier slot, does not.
+    /// Whether it begins, if not at once; one that may not run, or is still at an earlier slot, does not.
     fn begin_in_chain(&mut self, key: &Key, Portion { taken, passing }: Portion, slot: &Slot) -> bool {
         let (Some(sink), Some(deployed)) = (self.sinks.sink_of(key).cloned(), self.tenants.deployed.get_mut(key))
         else {
@@ -39,25 +41,15 @@ impl Agent {
         if matches!(run, Run::Nothing(_)) || deployed.is_broken() {
             return false;
         }
-        if deployed.busy {
-            self.skip(key);
-            return false;
-        }
-        Arc::make_mut(&mut deployed.names).reserve(&self.names);
-        let chained = Chained { sink, taken: entries(&taken) };
+        let chain = Some(Chained { sink, taken: entries(&taken) });
         // Each version has what is for it.
         let samples = [taken, passing].concat();
-        let count = entries(&samples);
-        deployed.entries = count;
-        let Some(deployed) = self.tenants.deployed.get(key) else { return false };
-        let handed = Handed::of(deployed, samples, (slot.at, &slot.resources));
-        let jobs =
-            jobs(&run, |instance| self.convert(deployed, (&deployed.ready, &deployed.states), instance, &handed));
-        if jobs.0.is_none() && jobs.1.is_none() {
-            return false;
+        let given = Given { resources: Arc::clone(&slot.resources), samples, chain };
+        let has_time = deployed.turn_to(slot.at, run, Input::Given(given));
+        if !has_time {
+            self.skip(key);
         }
-        self.spawn(key.clone(), run, (slot.at, Arc::clone(&slot.resources)), count, jobs, Some(chained));
-        true
+        has_time
     }
 
     /// What tenants' transformers in chains are handed of what comes to them there.

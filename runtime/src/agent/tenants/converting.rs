@@ -1,9 +1,8 @@
-//! Tenants' transformers: what they are handed, and when they begin.
+//! Tenants' transformers: what they are called with, and what they give.
 //!
 //! A transformer is handed what the operator's pollsters gave in the slot, and what its own tenant's did, of its
-//! tenant's guests alone. So it begins when those of them have landed that began with the slot.
+//! tenant's guests alone. So it begins when those of them have landed that have the slot.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +12,7 @@ use crate::agent::polling::Polled;
 use crate::clock::{Clock, Moment};
 use crate::config::MeterFilter;
 use crate::contract::Batch;
-use crate::discovery::resource::Resource;
 use crate::discovery::{Resources, Snapshot};
-use crate::modules::deploying::Ready;
-use crate::modules::deployment::Key;
-use crate::modules::life::{Run, StateId};
 use crate::pipeline::Samples;
 use crate::pipeline::chain::{Batches, Done, Work};
 use crate::sandbox::halves::Answers;
@@ -25,29 +20,6 @@ use crate::sandbox::host::Gives;
 use crate::sandbox::host::state::State;
 use crate::sandbox::ledger::{self, Ledger};
 use crate::sandbox::{Landed, Module, Names, Sandbox, turns};
-
-/// A transformer that waits for its tenant's pollsters.
-#[derive(Debug)]
-pub(super) struct Pending {
-    /// Whose it is.
-    pub key: Key,
-    /// Which one of this key.
-    pub number: u64,
-    /// What is to run.
-    pub run: Run,
-    /// When its slot was read.
-    pub at: Moment,
-    /// The slot's resources, with the parts that modules declared.
-    pub resources: Arc<Resources>,
-    /// What it is handed, so far.
-    pub samples: Vec<Samples>,
-    /// Those that it waits for.
-    pub waits: BTreeSet<(Key, u64)>,
-    /// Its versions that run, whatever becomes of them until it begins.
-    pub ready: BTreeMap<u64, Arc<Ready>>,
-    /// What these remembered when the slot began.
-    pub states: BTreeMap<StateId, Arc<State>>,
-}
 
 /// What a version of a transformer said and gave.
 #[derive(Debug)]
@@ -77,37 +49,6 @@ pub(crate) struct Convert {
     pub samples: Arc<Vec<Samples>>,
     pub sure: u64,
     pub clock: Arc<dyn Clock>,
-}
-
-// === impl Pending ===
-
-impl Pending {
-    /// Whether it may be handed anything that these give.
-    pub fn takes_of<'a>(&self, mut modules: impl Iterator<Item = &'a Arc<Module>>) -> bool {
-        let takes = |name: &str| self.ready.values().any(|ready| ready.source.meters.matches(name));
-        modules.any(|module| {
-            let description = &module.description;
-            !description.declares.is_empty() || description.meters.iter().any(|meter| takes(&meter.name))
-        })
-    }
-
-    /// Takes what a pollster of its tenant's landed in its slot, whose numbers from `first` on are of parts that were
-    /// declared meanwhile.
-    pub fn take<'a>(&mut self, samples: impl Iterator<Item = &'a Samples>, first: u32, declared: &[Resource]) {
-        let further = self.resources.len().saturating_sub(first);
-        if !declared.is_empty() {
-            self.resources = Arc::new(self.resources.with_declared(declared.to_vec()));
-        }
-        for samples in samples {
-            let mut samples = samples.clone();
-            let columns =
-                std::iter::once(&mut samples.column).chain(samples.notes.iter_mut().map(|note| &mut note.column));
-            for column in columns {
-                column.resources.iter_mut().filter(|number| **number >= first).for_each(|number| *number += further);
-            }
-            self.samples.push(samples);
-        }
-    }
 }
 
 // === impl Convert ===
@@ -148,11 +89,11 @@ impl Convert {
 
 #[cfg(test)]
 mod tests {
+    use super::super::next::Given;
     use super::*;
     use crate::contract::{Column, Kind, Meter, Values};
-    use crate::discovery::resource::{GuestResources, Ident};
+    use crate::discovery::resource::{GuestResources, Ident, Resource};
     use crate::discovery::{Label, View};
-    use crate::modules::life::Idle;
     use crate::pipeline::samples::NoteColumn;
     use crate::publish::id::Ids;
     use crate::sandbox::host::texts::Text;
@@ -212,24 +153,12 @@ mod tests {
         let part = |root| Resource { ident: Ident(9), root, label: Arc::new(Label::bare("part")) };
         // The operator's modules declared two parts in the slot, behind which ours stand.
         let slot = Arc::new(resources.with_declared(vec![part(0), part(1)]));
-        let (key, run) = (Key::new("a".parse().unwrap(), "b".parse().unwrap()), Run::Nothing(Idle::Paused));
-        let (samples_of_slot, waits) = (vec![samples(&[0, 3])], BTreeSet::new());
-        let mut pending = Pending {
-            key,
-            number: 1,
-            run,
-            at: AT,
-            resources: slot,
-            samples: samples_of_slot,
-            waits,
-            ready: BTreeMap::new(),
-            states: BTreeMap::new(),
-        };
-        pending.take([samples(&[0, 2, 3])].iter(), resources.len(), &[part(2)]);
-        pending.take([samples(&[2])].iter(), resources.len(), &[]);
-        let numbers: Vec<&[u32]> = pending.samples.iter().map(|samples| &*samples.column.resources).collect();
+        let mut given = Given { resources: slot, samples: vec![samples(&[0, 3])], chain: None };
+        given.take([samples(&[0, 2, 3])].iter(), resources.len(), &[part(2)]);
+        given.take([samples(&[2])].iter(), resources.len(), &[]);
+        let numbers: Vec<&[u32]> = given.samples.iter().map(|samples| &*samples.column.resources).collect();
         assert_eq!(numbers, [&[0, 3][..], &[0, 2, 5], &[2]]);
-        assert_eq!(pending.samples[1].notes[0].column.resources, [0, 2, 5]);
-        assert_eq!(pending.resources.get(5).unwrap().root, 2);
+        assert_eq!(given.samples[1].notes[0].column.resources, [0, 2, 5]);
+        assert_eq!(given.resources.get(5).unwrap().root, 2);
     }
 }

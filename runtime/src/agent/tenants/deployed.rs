@@ -1,19 +1,22 @@
 //! A deployment with all that it takes to run.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
+use super::next::{Input, Next};
+use crate::agent::reloading::Verdict;
+use crate::clock::Moment;
 use crate::config::MeterFilter;
 use crate::contract::Wanted;
 use crate::discovery::holdings::Holding;
 use crate::modules::budget::Demand;
-use crate::modules::deploying::Ready;
 use crate::modules::deploying::terms::Operators;
-use crate::modules::deployment::{Deployment, Refused, Version};
-use crate::modules::life::{Change, StateId};
+use crate::modules::deploying::{Fault, Ready, Refused};
+use crate::modules::deployment::{self, Deployment, Version};
+use crate::modules::life::{Change, Run, StateId};
 use crate::sandbox::Names;
 use crate::sandbox::host::Gives;
 use crate::sandbox::host::state::State;
@@ -46,8 +49,10 @@ pub struct Deployed {
     pub(super) number: u64,
     /// How many calls its tenant may make at once.
     pub(super) calls: Arc<Semaphore>,
-    /// Whether it is at a slot.
-    pub(super) busy: bool,
+    /// What it is at.
+    pub(super) at: At,
+    /// Slots that it begins with next, oldest first.
+    pub(super) next: VecDeque<Next>,
     /// Slots that it did not get to because it was at one.
     pub(super) skipped: u64,
     /// Whether it needs more than fits.
@@ -73,6 +78,19 @@ pub enum Short {
     Fuel,
 }
 
+/// What a deployment is at.
+#[derive(Debug)]
+pub(super) enum At {
+    Nothing,
+    /// A slot that leaves no time for another one: slots that come meanwhile are left out.
+    Slot,
+    /// A slot of this moment in which a version is on trial or tried out, which is told here that the next one has come.
+    Trial(Moment, watch::Sender<bool>),
+}
+
+/// Slots that wait at most: of one that waits for its tenant's pollsters, that slot and the next one.
+const WAITING: usize = 2;
+
 /// What a transformer said that it gives, by its inputs.
 pub(crate) type Described = HashMap<Vec<String>, Arc<Gives>>;
 
@@ -95,19 +113,14 @@ pub(super) struct Place {
 
 impl Deployed {
     /// A deployment, with those of its versions that can run.
-    pub(super) fn of(
-        deployment: Deployment,
-        ready: BTreeMap<u64, Arc<Ready>>,
-        broken: Option<String>,
-        place: Place,
-    ) -> Self {
+    pub(super) fn of(deployment: Deployment, ready: BTreeMap<u64, Arc<Ready>>, place: Place) -> Self {
         let Place { projects, reserved, number, calls } = place;
         let states: BTreeMap<_, Arc<State>> = deployment.life.states().map(|id| (id, Arc::default())).collect();
         let (tenant, owner) = (deployment.key.tenant.as_str().into(), deployment.key.to_string().into());
         let mut deployed = Self {
             projects,
             ready,
-            broken,
+            broken: None,
             names: Arc::new(Names::granted(reserved, &[])),
             kept: states.clone(),
             states,
@@ -115,7 +128,8 @@ impl Deployed {
             owner,
             number,
             calls,
-            busy: false,
+            at: At::Nothing,
+            next: VecDeque::new(),
             skipped: 0,
             exceeds: false,
             unpaid: false,
@@ -131,7 +145,7 @@ impl Deployed {
 
     /// The deployment as it is once this version is to run, if that makes a difference: it is on trial, or is tried out
     /// for one, or what runs goes on without another one that is.
-    pub fn followed(&self, version: &Version) -> Option<Result<(Deployment, Vec<Change>), Refused>> {
+    pub fn followed(&self, version: &Version) -> Option<Result<(Deployment, Vec<Change>), deployment::Refused>> {
         let Self { deployment, .. } = self;
         let is_like = |running: Option<&Arc<Version>>| running.is_some_and(|running| running.is_like(version));
         if self.is_broken() || !(is_like(deployment.current()) || is_like(deployment.on_trial())) {
@@ -166,6 +180,32 @@ impl Deployed {
         self.tidy();
     }
 
+    /// Has versions that run be as they were made ready just now, and gives back those that cannot run. What runs needs
+    /// nothing that is missing just now.
+    pub(super) fn hold_to(&mut self, verdicts: Vec<Verdict>) -> Vec<(u64, Refused)> {
+        let (key, mut refused) = (&self.deployment.key, Vec::new());
+        let runs = |number: u64| self.deployment.running().any(|version| version.number == number);
+        for (version, verdict) in verdicts.into_iter().filter(|(version, _)| runs(*version)) {
+            match verdict {
+                Ok(ready) => drop(self.ready.insert(version, ready)),
+                Err(why) if why.fault == Fault::Missing && self.ready.contains_key(&version) => {
+                    tracing::error!(%key, version, %why, remedy = why.remedy, "A deployment goes on as it was.");
+                }
+                Err(why) => {
+                    tracing::error!(%key, version, %why, remedy = why.remedy, "A version of a deployment cannot run.");
+                    self.ready.remove(&version);
+                    refused.push((version, why));
+                }
+            }
+        }
+        let current = self.deployment.life.current().version;
+        if let Some((_, why)) = refused.iter().find(|(version, _)| *version == current) {
+            self.broken = Some(why.to_string());
+        }
+        self.tidy();
+        refused
+    }
+
     /// Copies states that begin as copies by these changes.
     pub(super) fn copy_states(&mut self, changes: &[Change]) {
         for change in changes {
@@ -197,16 +237,43 @@ impl Deployed {
         }
     }
 
+    /// Whether it can have a slot that comes now, be it after the one that it is at.
+    pub(super) fn has_time(&self) -> bool {
+        self.next.len() < WAITING && !matches!(self.at, At::Slot)
+    }
+
+    /// Has a slot be the next one, if it can have it. A version on trial that is still at an earlier one is too slow: it is
+    /// not waited for.
+    pub(super) fn turn_to(&mut self, at: Moment, run: Run, input: Input) -> bool {
+        if let At::Trial(before, overdue) = &self.at
+            && *before != at
+        {
+            overdue.send_replace(true);
+        }
+        let has_time = self.has_time();
+        if has_time {
+            let follows = !matches!(self.at, At::Nothing) || !self.next.is_empty();
+            let (ready, states) = (self.ready.clone(), self.states.clone());
+            self.next.push_back(Next { at, input, waits: BTreeSet::new(), run, ready, states, follows });
+        }
+        has_time
+    }
+
+    /// Whether it may begin with what is next.
+    pub(super) fn may_begin(&self) -> bool {
+        matches!(self.at, At::Nothing) && self.next.front().is_some_and(|next| next.waits.is_empty())
+    }
+
     /// Whether it is a pollster that can run.
     pub(super) fn measures(&self) -> bool {
         !self.ready.is_empty() && !self.converts()
     }
 
     /// Refuses a module of another kind than what runs of it, which could not stand in for it.
-    pub fn is_of_one_kind_with(&self, ready: &Ready) -> Result<(), Refused> {
+    pub fn is_of_one_kind_with(&self, ready: &Ready) -> Result<(), deployment::Refused> {
         let kind = if self.converts() { "transformer" } else { "pollster" };
         let differs = !self.ready.is_empty() && self.converts() != ready.converts();
-        if differs { Err(Refused::AnotherKind(self.deployment.key.clone(), kind)) } else { Ok(()) }
+        if differs { Err(deployment::Refused::AnotherKind(self.deployment.key.clone(), kind)) } else { Ok(()) }
     }
 
     /// Whether it is a transformer.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Tenants;
+use super::{Deployed, Tenants};
 use crate::agent::Agent;
 use crate::discovery::holdings::{Holding, Holdings};
 use crate::hypervisor::Groups;
@@ -41,7 +41,7 @@ impl Agent {
             let Some(holding) = self.tenants.holding(&key, &holdings, &mut last) else { continue };
             let mut stand_in = Groups::NONE;
             // One that is still at its last slot reads nothing.
-            if self.tenants.deployed.get(&key).is_some_and(|deployed| !deployed.busy) {
+            if self.tenants.deployed.get(&key).is_some_and(Deployed::has_time) {
                 let sure = self.tenants.bears(&key, &holding, chunk);
                 let Some(deployed) = self.tenants.deployed.get_mut(&key) else { continue };
                 let (always, instead) = groups(deployed.reads());

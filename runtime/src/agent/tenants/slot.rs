@@ -1,12 +1,16 @@
 //! A slot of tenants' modules: what begins, and how it lands.
 
 use std::cell::LazyCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use super::answer::{Answer, Chained, Gave, Job, Jobs, jobs};
-use super::converting::{Convert, Converted, Pending};
+use super::converting::{Convert, Converted};
+use super::deployed::At;
+use super::next::{Given, Input, Next};
 use super::room::Room;
 use super::{Deployed, Landing, Source, Task};
 use crate::agent::Agent;
@@ -91,7 +95,7 @@ pub(super) type Running<'a> = (&'a BTreeMap<u64, Arc<Ready>>, &'a BTreeMap<State
 
 impl Agent {
     /// Has tenants' modules that are due begin with what was read, and transformers wait with what the operator's
-    /// pollsters `measured`. One that is still at an earlier slot does not.
+    /// pollsters `measured`. One that is still at an earlier slot does not, unless that is a version on trial.
     pub(in crate::agent) fn begin(
         &mut self,
         due: impl Iterator<Item = (Key, Run)>,
@@ -99,8 +103,8 @@ impl Agent {
         slot: &Slot,
         measured: usize,
     ) {
-        let chunk = u32::try_from(self.config.sandbox.chunk).unwrap_or(u32::MAX);
-        let (mut begun, mut transformers): (BTreeSet<(Key, u64)>, Vec<Pending>) = Default::default();
+        self.begin_next();
+        let (mut pollsters, mut transformers): (Vec<(Key, u64)>, Vec<Key>) = Default::default();
         // All that a tenant deployed sees the same.
         let by_project = LazyCell::new(|| snapshot.resources.by_project());
         let mut views: HashMap<Arc<str>, View> = HashMap::new();
@@ -110,78 +114,107 @@ impl Agent {
             if deployed.converts() && self.sinks.sink_of(&key).is_some() {
                 continue;
             }
-            if deployed.busy {
-                self.skip(&key);
-                continue;
-            }
-            // What the operator's modules declared in this slot is theirs from now on.
-            Arc::make_mut(&mut deployed.names).reserve(&self.names);
             let projects = Arc::clone(&deployed.projects);
-            if deployed.converts() {
-                deployed.busy = true;
+            let input = if deployed.converts() {
                 let view = View::of(&slot.resources, by_project.of(&projects));
                 let taken = slot.samples.iter().take(measured).filter(|samples| deployed.takes(&samples.meter.name));
                 let samples = taken.filter_map(|samples| samples.seen_by(&view)).collect();
-                let (number, resources) = (deployed.number, Arc::clone(&slot.resources));
-                let (ready, states) = (deployed.ready.clone(), deployed.states.clone());
-                let (at, waits) = (slot.at, BTreeSet::new());
-                transformers.push(Pending { key, number, run, ready, states, at, resources, samples, waits });
-                continue;
-            }
-            let deployed = &*deployed;
-            let view = || View::of(&snapshot.resources, by_project.of(&projects));
-            let view = views.entry(Arc::clone(&deployed.tenant)).or_insert_with(view);
-            let job = |instance: &Instance| {
-                let ready = Arc::clone(deployed.ready.get(&instance.version)?);
-                let poll = Poll {
-                    sandbox: Arc::clone(&self.sandbox),
-                    ledger: Arc::clone(&self.ledger),
-                    tenant: Arc::clone(&deployed.tenant),
-                    module: Arc::clone(&ready.module),
-                    snapshot: Arc::clone(snapshot),
-                    names: Arc::clone(&deployed.names),
-                    view: view.clone(),
-                    chunk,
-                    state: deployed.states.get(&instance.state).cloned().unwrap_or_default(),
-                    sure: deployed.sure,
-                    clock: Arc::clone(&self.clock),
-                };
-                Some((ready, Job::Poll(poll)))
+                Input::Given(Given { resources: Arc::clone(&slot.resources), samples, chain: None })
+            } else {
+                let view = || View::of(&snapshot.resources, by_project.of(&projects));
+                let view = views.entry(Arc::clone(&deployed.tenant)).or_insert_with(view);
+                Input::Read(Arc::clone(snapshot), view.clone())
             };
-            let jobs = jobs(&run, job);
-            begun.insert((key.clone(), deployed.number));
-            self.spawn(key, run, (snapshot.at, Arc::clone(&snapshot.resources)), view.resources(), jobs, None);
+            match (deployed.turn_to(slot.at, run, input), deployed.converts()) {
+                (false, _) => self.skip(&key),
+                (true, true) => transformers.push(key),
+                (true, false) => pollsters.push((key, deployed.number)),
+            }
         }
-        for mut pending in transformers {
-            let of_tenant = begun.iter().filter(|(key, _)| key.tenant == pending.key.tenant);
+        for key in transformers {
+            let of_tenant = pollsters.iter().filter(|(other, _)| other.tenant == key.tenant);
+            let next_of = |key: &Key| self.tenants.deployed.get(key)?.next.back();
+            let Some(next) = next_of(&key) else { continue };
             let gives = |(key, _): &&(Key, u64)| {
-                let ready = self.tenants.deployed.get(key).into_iter().flat_map(|deployed| deployed.ready.values());
-                pending.takes_of(ready.map(|ready| &ready.module))
+                let ready = next_of(key).into_iter().flat_map(|next| next.ready.values());
+                next.takes_of(ready.map(|ready| &ready.module))
             };
             // One that waits for a server, say, delays nobody who is not handed what it gives.
-            pending.waits = of_tenant.filter(gives).cloned().collect();
-            self.tenants.pending.push(pending);
+            let waits = of_tenant.filter(gives).cloned().collect();
+            if let Some(next) = self.tenants.deployed.get_mut(&key).and_then(|deployed| deployed.next.back_mut()) {
+                next.waits = waits;
+            }
         }
-        self.begin_transformers();
+        self.begin_next();
     }
 
-    /// Has transformers begin that wait for nobody any more.
-    fn begin_transformers(&mut self) {
-        let begins: Vec<Pending> = self.tenants.pending.extract_if(.., |pending| pending.waits.is_empty()).collect();
-        for Pending { key, number, run, ready, states, at, resources, samples, .. } in begins {
-            // It may have been removed meanwhile, and another one of its name be there.
-            let found = self.tenants.deployed.get_mut(&key).filter(|deployed| deployed.number == number);
-            let Some(deployed) = found else { continue };
-            deployed.entries = entries(&samples);
-            let Some(deployed) = self.tenants.deployed.get(&key) else { continue };
-            let (entries, handed) = (deployed.entries, Handed::of(deployed, samples, (at, &resources)));
-            let jobs = jobs(&run, |instance| self.convert(deployed, (&ready, &states), instance, &handed));
-            self.spawn(key, run, (at, Arc::clone(&resources)), entries, jobs, None);
+    /// Has those begin with what is next for them that are at nothing, and wait for nobody any more.
+    pub(super) fn begin_next(&mut self) {
+        let begin = self.tenants.deployed.iter().filter(|(_, deployed)| deployed.may_begin());
+        let begin: Vec<Key> = begin.map(|(key, _)| key.clone()).collect();
+        for key in begin {
+            let Some(deployed) = self.tenants.deployed.get_mut(&key) else { continue };
+            let Some(mut next) = deployed.next.pop_front() else { continue };
+            if next.follows {
+                next.follow(deployed, &self.tenants.rules);
+            }
+            // What the operator's modules declared in this slot is theirs from now on.
+            Arc::make_mut(&mut deployed.names).reserve(&self.names);
+            if let Input::Given(given) = &next.input {
+                deployed.entries = entries(&given.samples);
+            }
+            self.begin_with(key, next);
         }
+    }
+
+    fn begin_with(&mut self, key: Key, next: Next) {
+        let Next { at, input, run, ready, states, .. } = next;
+        let Some(deployed) = self.tenants.deployed.get(&key) else { return };
+        let (number, running) = (deployed.number, (&ready, &states));
+        let (of, resources, jobs, chain) = match input {
+            Input::Read(snapshot, view) => {
+                let jobs = jobs(&run, |instance| self.poll_of(deployed, running, instance, (&snapshot, &view)));
+                (Arc::clone(&snapshot.resources), view.resources(), jobs, None)
+            }
+            Input::Given(Given { resources, samples, chain }) => {
+                let handed = Handed::of(deployed, samples, (at, &resources));
+                let jobs = jobs(&run, |instance| self.convert(deployed, running, instance, &handed));
+                (resources, deployed.entries, jobs, chain)
+            }
+        };
+        if jobs.0.is_none() && jobs.1.is_none() {
+            return self.tenants.pass_over(&key, number, at.monotonic, chain);
+        }
+        self.spawn(key, run, (at, of), resources, jobs, chain);
+    }
+
+    /// What an instance of a pollster is called with.
+    fn poll_of(
+        &self,
+        deployed: &Deployed,
+        (ready, states): Running<'_>,
+        instance: &Instance,
+        (snapshot, view): (&Arc<Snapshot>, &View),
+    ) -> Option<(Arc<Ready>, Job)> {
+        let ready = Arc::clone(ready.get(&instance.version)?);
+        let poll = Poll {
+            sandbox: Arc::clone(&self.sandbox),
+            ledger: Arc::clone(&self.ledger),
+            tenant: Arc::clone(&deployed.tenant),
+            module: Arc::clone(&ready.module),
+            snapshot: Arc::clone(snapshot),
+            names: Arc::clone(&deployed.names),
+            view: view.clone(),
+            chunk: u32::try_from(self.config.sandbox.chunk).unwrap_or(u32::MAX),
+            state: states.get(&instance.state).cloned().unwrap_or_default(),
+            sure: deployed.sure,
+            clock: Arc::clone(&self.clock),
+        };
+        Some((ready, Job::Poll(poll)))
     }
 
     /// What an instance of a transformer is called with.
-    pub(super) fn convert(
+    fn convert(
         &self,
         deployed: &Deployed,
         (ready, states): Running<'_>,
@@ -209,7 +242,7 @@ impl Agent {
     }
 
     /// Has a deployment run, in its tenant's turns.
-    pub(super) fn spawn(
+    fn spawn(
         &mut self,
         key: Key,
         run: Run,
@@ -224,7 +257,8 @@ impl Agent {
             Run::Nothing(_) | Run::Current(_) | Run::DryRun { .. } => None,
         };
         let Some(deployed) = self.tenants.deployed.get_mut(&key) else { return };
-        deployed.busy = true;
+        let (overdue, mut is_overdue) = watch::channel(false);
+        deployed.at = if run.on_trial().is_some() { At::Trial(at, overdue) } else { At::Slot };
         let room = room.zip(run.on_trial()).map(|(room, trial)| {
             let before = deployed.states.get(&trial.state).cloned().unwrap_or_default();
             (room, Arc::clone(&deployed.tenant), before)
@@ -247,9 +281,9 @@ impl Agent {
             if let Run::DryRun { .. } = run {
                 // What counts has what there is of fuel before what does not.
                 answer.run_current(then).await;
-                answer.run_trial(first).await;
+                answer.run_trial(first, &mut is_overdue).await;
             } else {
-                answer.run_trial(first).await;
+                answer.run_trial(first, &mut is_overdue).await;
                 answer.fit_trial(room);
                 if answer.ran.trial.is_none_or(|(_, outcome)| run.falls_back(outcome)) {
                     answer.run_current(then).await;
@@ -301,7 +335,7 @@ impl Agent {
     /// Lands what tenants' modules gave in one slot; `None` if nothing is done. Samples, states and what becomes of
     /// deployments belong together.
     pub fn land(&mut self) -> Option<Landing> {
-        self.begin_transformers();
+        self.begin_next();
         let mut answers = self.tenants.take();
         self.fit(&mut answers);
         let first = answers.first()?;
@@ -331,7 +365,7 @@ impl Agent {
                 }
                 continue;
             };
-            deployed.busy = false;
+            deployed.at = At::Nothing;
             let (next, changed) = deployed.deployment.outcome(&answer.ran, &self.tenants.rules, at.wall);
             if next.is_worth_saving(&deployed.deployment) {
                 self.tenants.unsaved.insert(key.clone());
@@ -418,7 +452,7 @@ impl Agent {
         self.tenants.let_go();
         let (samples, declared) = stamper.finish();
         self.tenants.hand_on(at, &gave, &samples, resources.len(), &declared);
-        self.begin_transformers();
+        self.begin_next();
         let mut slot = Slot { at, resources, samples };
         slot.declare(declared);
         Some(Landing { slot, reports, changes, source })

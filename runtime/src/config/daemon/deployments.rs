@@ -1,6 +1,6 @@
 //! What the operator deployed for tenants: a file for each deployment, in a folder that is never written to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -55,9 +55,9 @@ pub struct DeploymentFile {
 pub struct Deployments {
     /// Those that can be understood.
     pub files: Vec<DeploymentFile>,
-    /// Files that cannot, each of which costs itself alone.
+    /// Files that cannot, each of which costs itself alone, and whose they are as far as that can be read.
     #[serde(skip)]
-    pub unread: BTreeSet<PathBuf>,
+    pub unread: BTreeMap<PathBuf, Option<Key>>,
     /// What is wrong with them.
     #[serde(skip)]
     pub problems: Problems,
@@ -84,7 +84,9 @@ pub(super) fn read(reading: &mut Reading<'_, '_>, limits: &CallLimits) -> Deploy
     let (mut all, mut found): (BTreeMap<Key, DeploymentFile>, Deployments) = Default::default();
     for path in paths {
         let mut problems = Problems::of(Some(&path));
-        if let Some(deployment) = one(&path, limits, &mut problems) {
+        let deployment = one(&path, limits, &mut problems);
+        let key = deployment.as_ref().map(|deployment| deployment.key.clone());
+        if let Some(deployment) = deployment {
             match all.get(&deployment.key) {
                 Some(first) => {
                     let message = format!("{} is deployed in {}, too", deployment.key, first.written.display());
@@ -94,11 +96,11 @@ pub(super) fn read(reading: &mut Reading<'_, '_>, limits: &CallLimits) -> Deploy
             }
         }
         if problems.has_errors() {
-            found.unread.insert(path);
+            found.unread.insert(path, key);
         }
         found.problems.extend(problems);
     }
-    found.files = all.into_values().filter(|deployment| !found.unread.contains(&deployment.written)).collect();
+    found.files = all.into_values().filter(|deployment| !found.unread.contains_key(&deployment.written)).collect();
     found
 }
 

@@ -138,6 +138,17 @@ fn what_is_written_is_tried_out_and_what_is_ordered_was() {
 }
 
 #[test]
+fn a_version_on_trial_that_cannot_run_any_more_leaves_the_one_before_it() {
+    let one = with(1);
+    let (next, changes) = deployed(&one, b"2").without_trial();
+    assert_eq!(standing(&next), (1, None, &[][..]));
+    let [change] = &changes[..] else { panic!("{changes:?}") };
+    assert_eq!(change.to_string(), "version 2 is given up, and 1 goes on: it cannot run any more");
+    assert!(change.is_by_failing());
+    assert_eq!(one.without_trial(), (one.clone(), Vec::new()));
+}
+
+#[test]
 fn rolling_back_twice_goes_back_twice() {
     let three = with(3);
     let two = back(&three);

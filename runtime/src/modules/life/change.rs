@@ -80,6 +80,8 @@ pub enum GivenUp {
     Failed(Cause),
     /// The host could run the version before it, and not this one.
     Untried,
+    /// It cannot run any more, such as by rules that changed.
+    CannotRun,
     /// Somebody wanted the version before it.
     Withdrawn,
     /// Another one came.
@@ -102,12 +104,12 @@ pub enum Ended {
 // === impl Change ===
 
 impl Change {
-    /// Whether what failed last is why.
+    /// Whether something is to be said of why, such as what failed last.
     pub fn is_by_failing(&self) -> bool {
         match self {
             Self::Quarantined { .. } => true,
             Self::TrialGivenUp { why, .. } => {
-                matches!(why, GivenUp::FailedDryRun(_) | GivenUp::Failed(_) | GivenUp::Untried)
+                matches!(why, GivenUp::FailedDryRun(_) | GivenUp::Failed(_) | GivenUp::Untried | GivenUp::CannotRun)
             }
             _ => false,
         }
@@ -153,6 +155,7 @@ impl fmt::Display for GivenUp {
             Self::FailedDryRun(cause) => write!(f, "it failed with {cause} when it was tried out"),
             Self::Failed(cause) => write!(f, "it failed with {cause}"),
             Self::Untried => f.write_str("the host could not run it"),
+            Self::CannotRun => f.write_str("it cannot run any more"),
             Self::Withdrawn => f.write_str("it was withdrawn"),
             Self::Replaced => f.write_str("another one takes its place"),
         }

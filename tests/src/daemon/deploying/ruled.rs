@@ -1,0 +1,97 @@
+//! Rules that change while deployments run: a reload takes them over as a restart does.
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use wasmeter::control::deployments::Standing;
+
+use super::{ask, deploy, order, probe, show, tell};
+use crate::daemon::tenants::{Cloud, said, sign};
+use crate::support::program::{Daemon, until};
+
+/// Has these rules be in force.
+fn rule(cloud: &Cloud, daemon: &Daemon, config: &str) {
+    let in_force = || daemon.log().matches("The configuration was read again and is in force.").count();
+    let before = in_force();
+    cloud.folder.write("wasmeter.yaml", config);
+    daemon.signal(Signal::HUP);
+    until("other rules", || (in_force() > before).then_some(()));
+}
+
+fn measures(cloud: &Cloud, source: &str) {
+    let slots = || cloud.measured(source, "probe.up").len();
+    let before = slots();
+    until("samples", || (slots() >= before + 2).then_some(()));
+}
+
+/// What it is signed with may not sign any more; the version before it may.
+#[test]
+fn a_version_on_trial_that_may_not_run_is_given_up_alone() {
+    let cloud = Cloud::new("trust: trust.d");
+    let config = cloud.folder.read("wasmeter.yaml");
+    let keys = |keys: &str| config.replace("acme: {", &format!("acme: {{signatures: required, keys: [{keys}], "));
+    cloud.folder.write("wasmeter.yaml", keys("release, other"));
+    let signed = |key: &str, interval: u64| {
+        sign(&cloud, key, "resources");
+        let signature: Value = cloud.folder.read("deployments.d/resources.minisig").into();
+        json!({"signature": signature, "interval": interval})
+    };
+    let (first, second) = (signed("release", 1), signed("other", 600));
+    let daemon = cloud.folder.start("run");
+    cloud.slots(1);
+    deploy(&cloud, "probe", first, &probe());
+    measures(&cloud, "acme/probe");
+    assert!(deploy(&cloud, "probe", second, &probe()).on_trial);
+    rule(&cloud, &daemon, &keys("release"));
+    let given_up = "version 2 is given up, and 1 goes on: it cannot run any more";
+    said(&daemon, &format!("Deployment: {given_up}."));
+    measures(&cloud, "acme/probe");
+    assert_eq!(show(&cloud, "probe").row.state, Standing::Running);
+    let told = || show(&cloud, "probe").history.into_iter().find(|entry| entry.action == given_up);
+    let why = until("it to be in the audit log", told).why;
+    assert!(why.is_some_and(|why| why.contains("signed with other")));
+    daemon.end();
+    let daemon = cloud.folder.start("run");
+    measures(&cloud, "acme/probe");
+    assert!(matches!(show(&cloud, "probe").row, row if row.version == 1 && row.state == Standing::Running));
+    daemon.end();
+}
+
+/// Intervals, whose a project is, and limits.
+#[test]
+fn what_runs_is_held_to_other_rules_at_once() {
+    let cloud = Cloud::new("");
+    let config = cloud.folder.read("wasmeter.yaml");
+    let daemon = cloud.folder.start("run");
+    cloud.slots(1);
+    deploy(&cloud, "probe", json!({}), &probe());
+    let path = format!("/deployments/{}/probe/deploy", cloud.single());
+    let (status, body) = ask(&cloud.folder, "POST", &path, &order(json!({}), &probe()));
+    assert_eq!(status, 200, "{body}");
+    let single = format!("{}/probe", cloud.single());
+    measures(&cloud, &single);
+
+    let beta = format!("tenants: {{beta: {{projects: ['{}']}}, ", cloud.single());
+    let cannot = |words: String| {
+        cloud.folder.run("status").is(0).says(&words);
+        cloud.folder.run("check").is(64).says("deployments/");
+    };
+    rule(&cloud, &daemon, &config.replace("tenants: {", &beta));
+    cannot(format!("{single} cannot run: {} is a project of the tenant beta, whose rules hold", cloud.single()));
+    measures(&cloud, "acme/probe");
+    rule(&cloud, &daemon, &format!("{config}\nbudget: {{shortest_interval: 9}}\n"));
+    cannot("acme/probe cannot run: it runs every 1 s, and may every 9 s".to_owned());
+    rule(&cloud, &daemon, &config);
+    measures(&cloud, &single);
+    measures(&cloud, "acme/probe");
+
+    let granted = || show(&cloud, "probe").used.fuel_granted;
+    let before = granted();
+    rule(&cloud, &daemon, &config.replace("deadline: 1m", "deadline: 1m, fuel_base: 60000000"));
+    until("another limit", || (granted() > before).then_some(()));
+    assert_eq!(show(&cloud, "probe").versions.len(), 1);
+    // A pause is none of the rules' business.
+    tell(&cloud, "probe/pause");
+    rule(&cloud, &daemon, &config);
+    assert!(matches!(show(&cloud, "probe").row.state, Standing::Paused { .. }));
+    daemon.end();
+}
