@@ -113,8 +113,8 @@ pub enum What {
 /// What became of a deployment, or would.
 #[derive(Debug)]
 pub struct Changed {
-    /// As it is then; none if it is removed.
-    pub deployment: Option<Deployment>,
+    /// As it is then, or was until it was removed.
+    pub deployment: Deployment,
     /// What is different, each a sentence without its full stop.
     pub changes: Vec<String>,
     /// What is odd about the order, if it was only considered.
@@ -125,8 +125,8 @@ pub struct Changed {
 enum Next {
     /// Nothing is different.
     Same(Deployment),
-    /// It is removed.
-    Gone,
+    /// It is removed, and was this.
+    Gone(Deployment),
     /// It goes on as this.
     Other(Box<Other>),
 }
@@ -272,7 +272,7 @@ impl Agent {
         let told = next.told();
         match next {
             Next::Same(_) => return Ok(told),
-            Next::Gone => {
+            Next::Gone(_) => {
                 self.registry.remove(key.clone()).await?;
                 self.tenants.remove(key);
                 self.forget_removed();
@@ -330,7 +330,7 @@ impl Agent {
         let known = self.tenants.get(key);
         let deployed = known.ok_or_else(|| Refused::Unknown(key.clone())).map(|known| &known.deployment);
         let ((deployment, changes), ready) = match what {
-            What::Remove => return deployed.map(|_| Next::Gone),
+            What::Remove => return Ok(Next::Gone(deployed?.clone())),
             What::Deploy(prepared) => {
                 let Prepared { version, ready, .. } = &**prepared;
                 let next = match known {
@@ -376,12 +376,14 @@ impl Next {
     fn told(&self) -> Changed {
         let doubts = Vec::new();
         match self {
-            Self::Same(deployment) => Changed { deployment: Some(deployment.clone()), changes: Vec::new(), doubts },
-            Self::Gone => Changed { deployment: None, changes: vec!["it is removed".to_owned()], doubts },
+            Self::Same(deployment) => Changed { deployment: deployment.clone(), changes: Vec::new(), doubts },
+            Self::Gone(deployment) => {
+                Changed { deployment: deployment.clone(), changes: vec!["it is removed".to_owned()], doubts }
+            }
             Self::Other(other) => {
                 let mut changes: Vec<String> = other.changes.iter().map(ToString::to_string).collect();
                 changes.extend(other.is_new.then(|| "it is new".to_owned()));
-                Changed { deployment: Some(other.deployment.clone()), changes, doubts }
+                Changed { deployment: other.deployment.clone(), changes, doubts }
             }
         }
     }

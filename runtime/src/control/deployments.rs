@@ -359,8 +359,10 @@ pub struct Done {
     /// Whose it is, and its name.
     #[serde(flatten)]
     pub key: Key,
-    /// The version that runs now, or is tried out or on trial; none if there is none.
-    pub version: Option<u64>,
+    /// The version that runs now, or is tried out or on trial; or did, if it is removed.
+    pub version: u64,
+    /// Its module.
+    pub digest: Digest,
     /// What is different now, each a sentence without its full stop; none if nothing is.
     pub changes: Vec<String>,
 }

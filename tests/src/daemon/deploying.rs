@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use wasmeter::control::deployments::{Deployed, Log, Shown, Standing};
+use wasmeter::digest::Digest;
+use wasmeter::modules::audit::{Entry, Outcome, Who};
 
 use super::tenants::{Cloud, PROBE, said};
 use crate::support::program::{Folder, until};
@@ -131,20 +133,23 @@ fn a_deployment_lives_through_all_that_can_be_ordered() {
     daemon.end();
     assert_eq!(std::fs::read_dir(cloud.folder.path("deployed/modules")).unwrap().count(), 0);
     let audit = cloud.folder.read("audit.log");
-    let did = |line: &str| {
-        let line: Value = serde_json::from_str(line).unwrap();
-        format!("{} {}", line["action"].as_str().unwrap(), line["result"].as_str().unwrap())
-    };
-    let did: Vec<String> = audit.lines().map(did).filter(|line| !line.ends_with(" begun")).collect();
-    let ordered = ["deploy ok", "deploy ok", "deploy ok", "rollback ok", "pause ok", "resume ok", "remove ok"];
-    let mut wanted = ordered.iter();
-    let mut next = wanted.next();
-    for line in &did {
-        if Some(&line.as_str()) == next {
-            next = wanted.next();
-        }
-    }
-    assert_eq!(next, None, "{did:#?}");
+    let lines = audit.lines().map(|line| serde_json::from_str::<Entry>(line).unwrap());
+    let did = lines.filter(|entry| matches!(entry.who, Who::Peer { .. }) && entry.result != Outcome::Begun);
+    let did: Vec<_> = did.map(|entry| (entry.action, entry.version, entry.digest, entry.result)).collect();
+    let (module, gone) = (Some(Digest::of(&probe())), "There is no deployment acme/probe. See wasmeter module list.");
+    let done = |action: &str, version| (action.to_owned(), version, module, Outcome::Done);
+    let ordered = [
+        done("dry-run", None),
+        done("deploy", Some(1)),
+        done("deploy", Some(1)),
+        done("deploy", Some(2)),
+        done("rollback", Some(1)),
+        done("pause", Some(1)),
+        done("resume", Some(1)),
+        done("remove", Some(1)),
+        ("remove".to_owned(), None, None, Outcome::Failed(gone.to_owned())),
+    ];
+    assert_eq!(did, ordered, "each says which module runs after it, or ran before");
 }
 
 /// Whatever keeps a module from being deployed: a dry run says so in the same words.
@@ -247,6 +252,11 @@ fn what_cannot_be_deployed_is_refused() {
     assert!(status == 400 && why.contains("--meters: no meter is wanted that it gives: remembering.mark"), "{why}");
     let (status, why) = refused(&cloud, "other", json!({}), &std::fs::read(crate::support::asking()).unwrap());
     assert!(status == 422 && why.contains("`--grant http='GET https://HOST:PORT/PATH'` grants it"), "{why}");
+    let sockets = r#"(component (import "wasi:sockets/tcp@0.2.6" (instance))
+        (instance $i) (export "wasmeter:plugin/poller@0.1.1" (instance $i)))"#;
+    let (status, why) = refused(&cloud, "other", json!({}), &wat::parse_str(sockets).unwrap());
+    assert!(status == 422 && why.contains("it imports what nothing grants: wasi:sockets/tcp@0.2.6 ("), "{why}");
+    assert!(why.ends_with("requests with wasmeter:plugin/http). Have the module do without."), "{why}");
     let (status, why) = refused(&cloud, "other", json!({"grants": {"names": [""]}}), &probe());
     assert!(status == 400 && why.contains("is no beginning of names; write whole words"), "{why}");
     let large = json!({"limits": {"fuel_base": 1_000_000_000}, "dry_run": true});
