@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use self::turns::{Turn, Turns};
 use super::deployments::{Deploy, Deployed, Done, Log, RollBack, Row, Shown, VersionShown};
-use super::journal::Journal;
+use super::journal::{Journal, Page};
 use super::time::Time;
 use crate::agent::errands::{Changed, Errand, Order, Refused, Surroundings, What};
 use crate::clock::Clock;
@@ -137,8 +137,9 @@ impl Desk {
         let history = self.0.registry.history(key.clone(), HISTORY).await;
         Ok(Shown {
             row: page.row(&Rules::default(), self.now()),
-            versions: page.deployment.versions.iter().map(|version| shown(version)).collect(),
+            versions: page.deployment.versions.iter().map(|version| shown(version, &page)).collect(),
             earlier: page.deployment.life.earlier().iter().rev().copied().collect(),
+            share: page.share,
             used: page.used,
             failures: page.failures.into(),
             history,
@@ -149,6 +150,7 @@ impl Desk {
     pub async fn log(&self, key: &Key, after: u64, wait: Duration) -> Answer<Log> {
         let journal = &self.0.journal;
         let mut news = journal.news();
+        journal.page(key).ok_or_else(|| No::unknown(key))?;
         let more = async {
             loop {
                 let log = journal.log(key, after)?;
@@ -161,7 +163,7 @@ impl Desk {
             Ok(log) => log,
             Err(_) => journal.log(key, after),
         };
-        log.ok_or_else(|| No::unknown(key))
+        log.ok_or_else(|| No::of(StatusCode::NOT_FOUND, format!("{key} was removed, so nothing comes of it any more.")))
     }
 
     /// Has a module run, after it was tried out.
@@ -422,7 +424,7 @@ fn told(text: &str) -> serde_json::Value {
     }
 }
 
-fn shown(version: &Version) -> VersionShown {
+fn shown(version: &Version, page: &Page) -> VersionShown {
     let text = version.config.expose();
     VersionShown {
         number: version.number,
@@ -436,6 +438,7 @@ fn shown(version: &Version) -> VersionShown {
         interval: version.interval,
         grants: version.grants.clone(),
         limits: version.limits,
+        in_force: page.in_force.get(&version.number).copied(),
     }
 }
 

@@ -253,7 +253,7 @@ mod tests {
         // What nobody checked is no more than may be, too.
         let requests = RequestLimits { body: Some(u64::MAX), time: Some(u64::MAX), per_minute: Some(u32::MAX) };
         let most = given(Grants { requests, ..http(&["http://a.example/"]) }, Written::Order).unwrap();
-        assert_eq!(most.http.unwrap().permissions.longest_body(), BODY_CEILING as u64);
+        assert_eq!(most.http.unwrap().permissions.limits().body, BODY_CEILING);
         let idle = |grants| granted(&Requests::default(), "acme/idle", &grants, Written::Order, None);
         let nothing = idle(Grants { clock: true, ..Grants::default() }).unwrap();
         assert!(nothing.http.is_none() && nothing.clock && !nothing.random);

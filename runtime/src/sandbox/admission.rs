@@ -278,7 +278,10 @@ impl Outline {
 fn reason(import: &str) -> Option<&'static str> {
     let known = [
         ("wasi:filesystem/", "files: std::fs is used somewhere"),
-        ("wasi:sockets/", "the network: std::net is used somewhere; a pollster makes requests with wasmeter:plugin/http"),
+        (
+            "wasi:sockets/",
+            "the network: std::net is used somewhere; a pollster makes requests with wasmeter:plugin/http",
+        ),
         ("wasi:http/", "the network; a pollster makes requests with wasmeter:plugin/http"),
         ("wasmeter:plugin/", "an interface that this world does not have"),
     ];

@@ -124,14 +124,17 @@ impl Cache {
         if magic != MAGIC || self.checksum(path, code) != checksum {
             return Err(damaged());
         }
-        deserialize(&self.engine, code).map(Some).map_err(|source| CacheError::Refused { path: path.to_owned(), source })
+        deserialize(&self.engine, code)
+            .map(Some)
+            .map_err(|source| CacheError::Refused { path: path.to_owned(), source })
     }
 
     /// Keeps compiled code, and loads it.
     pub fn store(&self, digest: &str, code: &[u8]) -> Result<Component, CacheError> {
         let path = self.path(digest);
         let at = |source| CacheError::Io { path: path.clone(), source };
-        let component = deserialize(&self.engine, code).map_err(|source| CacheError::Refused { path: path.clone(), source })?;
+        let component =
+            deserialize(&self.engine, code).map_err(|source| CacheError::Refused { path: path.clone(), source })?;
         // One file for each writer: two may be at the same module.
         static WRITER: AtomicU64 = AtomicU64::new(0);
         let writer = WRITER.fetch_add(1, Ordering::Relaxed);
