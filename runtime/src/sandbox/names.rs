@@ -89,7 +89,9 @@ impl Names {
     /// Whether a name may be had at all, whoever has it.
     pub fn allow(&self, name: &str) -> Result<(), NotAllowed> {
         let Some(Granted { reserved, prefixes }) = &self.granted else { return Ok(()) };
-        if name.starts_with(HOSTS) || built_in::has(name) || reserved.owners.contains_key(name) {
+        let is_hosts = name.get(..HOSTS.len()).is_some_and(|start| is_one_metric(start, HOSTS));
+        let mut operators = reserved.owners.keys().map(String::as_str).chain(built_in::METERS);
+        if is_hosts || operators.any(|other| is_one_metric(name, other)) {
             return Err(NotAllowed::Operators(name.to_owned()));
         }
         if prefixes.iter().any(|prefix| name.starts_with(&**prefix)) {
@@ -194,6 +196,13 @@ impl Names {
             *declared = declared.saturating_sub(forgotten);
         }
     }
+}
+
+/// Whether two names are one on `/metrics`, where all but letters and digits is `_`. Who sums up a built-in meter's series
+/// there has to find nobody else's among them.
+fn is_one_metric(one: &str, other: &str) -> bool {
+    let folded = |byte: u8| if byte.is_ascii_alphanumeric() { byte } else { b'_' };
+    one.len() == other.len() && one.bytes().map(folded).eq(other.bytes().map(folded))
 }
 
 fn taken(name: &str, owner: &Arc<str>) -> String {

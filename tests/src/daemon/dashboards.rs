@@ -192,6 +192,10 @@ fn rules_do_what_they_say() {
         alerts.clone().filter(|alert| !tests.contains(&format!("alertname=\"{alert}\""))).collect();
     assert_eq!(untested, ["WasmeterSamplesLost"], "that one is tested with its words");
     assert!(tests.contains("alertname: WasmeterSamplesLost"));
+    let mut records = rules.lines().filter_map(|line| line.trim().strip_prefix("- record: "));
+    let untested =
+        records.find(|record| !tests.contains(&format!("{record}{{")) && !tests.contains(&format!("({record}")));
+    assert_eq!(untested, None, "nothing says what it records");
     let document = fs::read_to_string(DOCUMENT).unwrap();
     let unexplained: Vec<&str> = alerts.filter(|alert| !document.contains(&format!("`{alert}`"))).collect();
     assert!(unexplained.is_empty(), "docs/operate.md says nothing of {unexplained:?}");

@@ -406,7 +406,7 @@ fn what_is_read_has_its_price() {
     );
     until("both to be told", || {
         let list = cloud.folder.run("module list --tenant acme").is(0).stdout;
-        let waits = list.contains("  waits for budget, as its reads cost more than is left\n");
+        let waits = list.contains("  waits, as its reads cost more than is left\n");
         (waits && list.contains("  runs\n")).then_some(())
     });
     cloud.slots(3);

@@ -176,7 +176,7 @@ fn state(row: &Row, now: Time) -> String {
         Standing::Running => format!("fails: {failing}"),
         Standing::TryingOut { version } => format!("runs, version {version} is tried out"),
         Standing::Trial { version, good, of, .. } => format!("runs, version {version} on trial, {good} of {of} good"),
-        Standing::Short { waits: true } => "waits for budget, as its reads cost more than is left".to_owned(),
+        Standing::Short { waits: true } => "waits, as its reads cost more than is left".to_owned(),
         Standing::Short { waits: false } => "runs on what others leave of the budget".to_owned(),
         Standing::Paused { by, .. } => format!("paused by {by}"),
         Standing::Quarantined { until, cause } => format!("in quarantine for {}: {cause}", age(until.since(now))),
@@ -221,9 +221,9 @@ mod tests {
              acme/probe        2  {digest}  file      60s     -        2   36k  runs, version 3 is tried out\n\
              acme/probe        2  {digest}  file      60s     -        2   36k  fails: trap\n\
              acme/probe        2  {digest}  file      60s     -        2   36k  cannot run: gone{odd}\n\
-             acme/probe        2  {digest}  file      60s     -        2   36k  in quarantine for 28.0s: trap\n\
+             acme/probe        2  {digest}  file      60s     -        2   36k  in quarantine for 28s: trap\n\
              acme/probe        2  {digest}  file      60s     -        2   36k  paused by uid 0\n\
-             acme/probe        2  {digest}  file      60s     -        2   36k  waits for budget, as its reads cost more than is left\n\
+             acme/probe        2  {digest}  file      60s     -        2   36k  waits, as its reads cost more than is left\n\
              acme/probe        2  {digest}  file      60s     -        2   36k  runs on what others leave of the budget\n\
              acme/probe        2  {digest}  file      60s     -        2   36k  runs; its file cannot be followed\n"
         );
