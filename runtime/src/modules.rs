@@ -149,7 +149,7 @@ fn remedy(failure: &Failure) -> &'static str {
         Cause::OutOfFuel | Cause::Deadline | Cause::Memory => {
             "Raise fuel_base, deadline or memory, of the module or under sandbox, if it is to have that much"
         }
-        Cause::NotGranted => "Grant it, or have the module do without",
+        Cause::NotGranted => "Have the module do without",
         _ => "See wasmeter module inspect for what the file says of itself",
     }
 }

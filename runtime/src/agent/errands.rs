@@ -75,7 +75,7 @@ pub struct ReadFor {
     pub groups: Groups,
     /// Those of them that anybody else reads.
     pub shared: Groups,
-    /// How long it took.
+    /// How long what it reads itself took.
     pub took: Duration,
 }
 
@@ -124,8 +124,8 @@ pub enum What {
 /// What became of a deployment, or would.
 #[derive(Debug)]
 pub struct Changed {
-    /// As it is then; none if it is removed.
-    pub deployment: Option<Deployment>,
+    /// As it is then, or was until it was removed.
+    pub deployment: Deployment,
     /// What is different, each a sentence without its full stop.
     pub changes: Vec<String>,
     /// What is odd about the order, if it was only considered.
@@ -136,8 +136,8 @@ pub struct Changed {
 enum Next {
     /// Nothing is different.
     Same(Deployment),
-    /// It is removed.
-    Gone,
+    /// It is removed, and was this.
+    Gone(Deployment),
     /// It goes on as this.
     Other(Box<Other>),
 }
@@ -223,7 +223,8 @@ impl Agent {
     }
 
     /// Reads what a deployment's module would read in a slot, of its tenant's guests alone. For a transformer that is
-    /// what others read whose samples it is handed.
+    /// what others read whose samples it is handed. What the operator's modules read in each of its slots is there as
+    /// well, as it is handed the resources of that, too.
     async fn read_for(&mut self, key: &Key, ready: &Ready) -> Result<ReadFor, String> {
         let feeding = if ready.converts() { self.feeding(&ready.source.meters) } else { Vec::new() };
         let modules = feeding.iter().map(|work| &work.module).chain([&ready.module]);
@@ -232,18 +233,31 @@ impl Agent {
         let holdings = self.directory.holdings();
         let mut want = Want::default();
         want.and_stopped(self.config.guests.report_stopped);
-        want.add_of(reads, &holdings.of(&projects).guests);
+        let guests = holdings.of(&projects).guests;
+        want.add_of(reads, &guests);
         want.know(holdings.into_known());
-        let began = self.clock.now();
-        let reading = self.reader.read(&want).await.map_err(|error| error.to_string())?;
-        self.directory.learn_from(&mut self.reader, &reading).await.map_err(|error| error.to_string())?;
-        let took = self.since(began);
-        let Reading { at, groups, records, .. } = reading;
-        let snapshot =
-            Arc::new(Snapshot::assemble(&mut self.directory, |key| want.has(key), groups, &records, &[], at));
-        let state = self.tenants.get(key).and_then(|deployed| deployed.state()).unwrap_or_default();
         let groups = if ready.converts() { Groups::NONE } else { want.all_groups() };
+        let began = self.clock.now();
+        let mut reading = self.reader.read(&want).await.map_err(|error| error.to_string())?;
+        let took = self.since(began);
+        let (own, always) = (want.clone(), self.in_slots_of(ready.source.interval.as_secs()));
+        want.add_of(always.iter().flat_map(|work| &work.module.description.reads), &guests);
+        if want != own {
+            reading = self.reader.read(&want).await.map_err(|error| error.to_string())?;
+        }
+        self.directory.learn_from(&mut self.reader, &reading).await.map_err(|error| error.to_string())?;
+        let Reading { at, groups: read, records, .. } = reading;
+        let snapshot = Arc::new(Snapshot::assemble(&mut self.directory, |key| want.has(key), read, &records, &[], at));
+        let state = self.tenants.get(key).and_then(|deployed| deployed.state()).unwrap_or_default();
         Ok(ReadFor { snapshot, projects, state, feeding, groups, shared: self.read_by_others(key), took })
+    }
+
+    /// What the operator's pollsters measure in every slot of an interval.
+    fn in_slots_of(&self, interval: u64) -> Vec<Work> {
+        let polling = &self.config.polling;
+        let intervals = polling.sources.iter().map(|source| source.interval.as_secs());
+        let always: Vec<u64> = intervals.filter(|their| *their > 0 && interval.is_multiple_of(*their)).collect();
+        plan::plan(polling, &self.modules.pollsters, &always)
     }
 
     /// What the operator's pollsters measure of guests, in whichever slots, that may be among these meters.
@@ -283,7 +297,7 @@ impl Agent {
         let told = next.told();
         match next {
             Next::Same(_) => return Ok(told),
-            Next::Gone => {
+            Next::Gone(_) => {
                 self.registry.remove(key.clone()).await?;
                 self.tenants.remove(key);
                 self.forget_removed();
@@ -341,7 +355,7 @@ impl Agent {
         let known = self.tenants.get(key);
         let deployed = known.ok_or_else(|| Refused::Unknown(key.clone())).map(|known| &known.deployment);
         let ((deployment, changes), ready) = match what {
-            What::Remove => return deployed.map(|_| Next::Gone),
+            What::Remove => return Ok(Next::Gone(deployed?.clone())),
             What::Deploy(prepared) => {
                 let Prepared { version, ready, .. } = &**prepared;
                 let next = match known {
@@ -394,12 +408,14 @@ impl Next {
     fn told(&self) -> Changed {
         let doubts = Vec::new();
         match self {
-            Self::Same(deployment) => Changed { deployment: Some(deployment.clone()), changes: Vec::new(), doubts },
-            Self::Gone => Changed { deployment: None, changes: vec!["it is removed".to_owned()], doubts },
+            Self::Same(deployment) => Changed { deployment: deployment.clone(), changes: Vec::new(), doubts },
+            Self::Gone(deployment) => {
+                Changed { deployment: deployment.clone(), changes: vec!["it is removed".to_owned()], doubts }
+            }
             Self::Other(other) => {
                 let mut changes: Vec<String> = other.changes.iter().map(ToString::to_string).collect();
                 changes.extend(other.is_new.then(|| "it is new".to_owned()));
-                Changed { deployment: Some(other.deployment.clone()), changes, doubts }
+                Changed { deployment: other.deployment.clone(), changes, doubts }
             }
         }
     }

@@ -40,6 +40,8 @@ pub struct Line {
 pub enum Unanswered {
     /// Nobody is there. It has not been said yet.
     Nobody(String),
+    /// The answer broke off, or is none. It has not been said yet.
+    BrokenOff(String),
     /// The answer is no, which has been said.
     Refused(Exit),
 }
@@ -154,7 +156,8 @@ impl Line {
                 refused(&why, Exit::Unreachable)
             }
             Err(error @ AskError::Unreachable { .. }) => Err(Unanswered::Nobody(error.to_string())),
-            Err(error) => refused(&error.to_string(), Exit::Unreachable),
+            Err(error @ AskError::Unreadable { .. }) => Err(Unanswered::BrokenOff(error.to_string())),
+            Err(error @ AskError::TooLate { .. }) => refused(&error.to_string(), Exit::Unreachable),
         }
     }
 }
@@ -173,6 +176,10 @@ impl Unanswered {
             Self::Nobody(why) => {
                 let remedy = "Start the daemon, or name its configuration (-c FILE) or its socket (--socket PATH)";
                 print::error(format_args!("{why}. {remedy}"));
+                Exit::Unreachable
+            }
+            Self::BrokenOff(why) => {
+                print::error(why);
                 Exit::Unreachable
             }
             Self::Refused(exit) => exit,

@@ -182,7 +182,7 @@ fn usage(why: impl std::fmt::Display) -> Exit {
 /// A configuration, read once, and the sandbox that it wants.
 fn prepare(at: &Where) -> Result<(Sandbox, Config, Threads), Exit> {
     let config = at.load()?;
-    Ok((setup::sandbox(&config)?, config, Threads::start()?))
+    Ok((setup::sandbox_to_look(&config)?, config, Threads::start()?))
 }
 
 fn is_pollster(module: &Loaded) -> bool {

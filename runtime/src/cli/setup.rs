@@ -13,6 +13,7 @@ use crate::hypervisor::{self, Hypervisor};
 use crate::modules::registry::Registry;
 use crate::sandbox::Sandbox;
 use crate::sandbox::compile::Compiler;
+use crate::sandbox::loading::SandboxError;
 use crate::spool::{Opened, Spool};
 
 /// Where to measure, and by which rules.
@@ -102,14 +103,27 @@ impl Threads {
 
 /// A sandbox as the configuration wants it.
 pub fn sandbox(config: &Config) -> Result<Sandbox, Exit> {
-    let compiler = Compiler::this().map_err(|error| {
+    Sandbox::new(&config.sandbox.cache, compiler()?).map_err(no_sandbox)
+}
+
+/// A sandbox for whoever looks at modules. Where the cache is another user's, or there cannot be one, it goes without.
+pub fn sandbox_to_look(config: &Config) -> Result<Sandbox, Exit> {
+    match Sandbox::new(&config.sandbox.cache, compiler()?) {
+        Err(SandboxError::Cache(_)) => Sandbox::without_cache(compiler()?).map_err(no_sandbox),
+        made => made.map_err(no_sandbox),
+    }
+}
+
+fn compiler() -> Result<Compiler, Exit> {
+    Compiler::this().map_err(|error| {
         print::error(format_args!("this program does not know where it is: {error}"));
         Exit::Failed
-    })?;
-    Sandbox::new(&config.sandbox.cache, compiler).map_err(|error| {
-        print::error(&error);
-        Exit::Failed
     })
+}
+
+fn no_sandbox(error: SandboxError) -> Exit {
+    print::error(&error);
+    Exit::Failed
 }
 
 /// The host that the configuration names.

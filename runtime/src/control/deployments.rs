@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::time::Time;
 use crate::digest::Digest;
 use crate::modules::audit::Entry;
-use crate::modules::deployment::{Grants, Key, Overrides};
+use crate::modules::deployment::{Grants, Key, Overrides, RequestLimits};
 
 /// Have a module run for a tenant.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -154,7 +154,7 @@ pub struct Reads {
     pub took_seconds: f64,
 }
 
-/// Calls that came to nothing.
+/// Calls of a slot that came to nothing for one cause.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Failed {
     /// When, if it was in a slot.
@@ -167,6 +167,19 @@ pub struct Failed {
     pub why: String,
     /// Resources that were left out.
     pub resources: u32,
+}
+
+// === impl Failed ===
+
+impl Failed {
+    /// Counts it with what failed for the same cause in the same slot, if that is among these: where an odd resource was
+    /// looked for by halves, each of them failed.
+    pub fn joins<'a>(&self, others: impl IntoIterator<Item = &'a mut Self>) -> bool {
+        let is_like = |other: &Self| (other.at, other.version, &other.cause) == (self.at, self.version, &self.cause);
+        let Some(other) = others.into_iter().find(|other| is_like(other)) else { return false };
+        other.resources = other.resources.saturating_add(self.resources);
+        true
+    }
 }
 
 /// A deployment in a list.
@@ -260,6 +273,9 @@ pub struct Shown {
     pub versions: Vec<VersionShown>,
     /// Those that can be gone back to, the last one first.
     pub earlier: Vec<u64>,
+    /// What it has for sure; none if it cannot run.
+    #[serde(default)]
+    pub share: Option<Share>,
     /// What it used since the daemon started.
     pub used: Used,
     /// What failed last, newest last.
@@ -293,6 +309,42 @@ pub struct VersionShown {
     pub grants: Grants,
     /// What a call of it may use, where that differs from what all have.
     pub limits: Overrides,
+    /// What holds of it while it runs; none if it does not.
+    #[serde(default)]
+    pub in_force: Option<InForce>,
+}
+
+/// What a version may use, whether that is said of it or all may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InForce {
+    /// In a call. All of them are there.
+    pub limits: Overrides,
+    /// For its requests, if it may make any. All of them are there.
+    pub requests: Option<RequestLimits>,
+}
+
+/// How much of a core a deployment has for sure, as fuel in a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// What it was admitted with.
+    pub fuel_per_second: u64,
+    /// What all modules of its tenant may have.
+    pub of_tenant: u64,
+}
+
+// === impl VersionShown ===
+
+impl VersionShown {
+    /// With what all may have, where nothing else is said of it.
+    #[must_use]
+    pub fn with_defaults(&self) -> Self {
+        let mut all = self.clone();
+        if let Some(InForce { limits, requests }) = self.in_force {
+            all.limits = limits;
+            all.grants.requests = requests.unwrap_or(all.grants.requests);
+        }
+        all
+    }
 }
 
 /// What a deployment used since the daemon started.
@@ -359,8 +411,10 @@ pub struct Done {
     /// Whose it is, and its name.
     #[serde(flatten)]
     pub key: Key,
-    /// The version that runs now, or is tried out or on trial; none if there is none.
-    pub version: Option<u64>,
+    /// The version that runs now, or is tried out or on trial; or did, if it is removed.
+    pub version: u64,
+    /// Its module.
+    pub digest: Digest,
     /// What is different now, each a sentence without its full stop; none if nothing is.
     pub changes: Vec<String>,
 }

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use self::turns::{Turn, Turns};
 use super::deployments::{Deploy, Deployed, Done, Log, RollBack, Row, Shown, VersionShown};
-use super::journal::Journal;
+use super::journal::{Journal, Page};
 use super::time::Time;
 use crate::agent::errands::{Changed, Errand, Order, Readied, Refused, Surroundings, What};
 use crate::clock::Clock;
@@ -73,19 +73,19 @@ struct How {
 
 /// What is done with a deployment.
 trait OfVersion {
-    /// The version that it is about, if that is known.
-    fn version(&self) -> Option<u64>;
+    /// The version that it is about, if there is one, and its module.
+    fn of(&self) -> (Option<u64>, Digest);
 }
 
 impl OfVersion for Deployed {
-    fn version(&self) -> Option<u64> {
-        self.version
+    fn of(&self) -> (Option<u64>, Digest) {
+        (self.version, self.digest)
     }
 }
 
 impl OfVersion for Done {
-    fn version(&self) -> Option<u64> {
-        self.version
+    fn of(&self) -> (Option<u64>, Digest) {
+        (Some(self.version), self.digest)
     }
 }
 
@@ -137,8 +137,9 @@ impl Desk {
         let history = self.0.registry.history(key.clone(), HISTORY).await;
         Ok(Shown {
             row: page.row(&Rules::default(), self.now()),
-            versions: page.deployment.versions.iter().map(|version| shown(version)).collect(),
+            versions: page.deployment.versions.iter().map(|version| shown(version, &page)).collect(),
             earlier: page.deployment.life.earlier().iter().rev().copied().collect(),
+            share: page.share,
             used: page.used,
             failures: page.failures.into(),
             history,
@@ -149,6 +150,7 @@ impl Desk {
     pub async fn log(&self, key: &Key, after: u64, wait: Duration) -> Answer<Log> {
         let journal = &self.0.journal;
         let mut news = journal.news();
+        journal.page(key).ok_or_else(|| No::unknown(key))?;
         let more = async {
             loop {
                 let log = journal.log(key, after)?;
@@ -161,7 +163,7 @@ impl Desk {
             Ok(log) => log,
             Err(_) => journal.log(key, after),
         };
-        log.ok_or_else(|| No::unknown(key))
+        log.ok_or_else(|| No::of(StatusCode::NOT_FOUND, format!("{key} was removed, so nothing comes of it any more.")))
     }
 
     /// Has a module run, after it was tried out.
@@ -187,7 +189,8 @@ impl Desk {
     /// Has a version from before run: at once if it ran before, and otherwise after it was tried out.
     pub async fn roll_back(&self, who: Who, key: Key, order: RollBack) -> Answer<Deployed> {
         let action = if order.dry_run { "dry-run" } else { "rollback" };
-        let entry = self.entry(who, action, &key, order.to, None);
+        let digest = |to| Some(self.0.journal.page(&key)?.deployment.version(to)?.digest);
+        let entry = self.entry(who, action, &key, order.to, order.to.and_then(digest));
         self.written_down(entry, self.try_roll_back(who, key, order)).await
     }
 
@@ -199,7 +202,7 @@ impl Desk {
             Some(to) => page.deployment.rolled_back_to(to),
             None => page.deployment.rolled_back(),
         }?;
-        let wanted = leading(Some(&next)).ok_or_else(|| No::unknown(&key))?;
+        let wanted = leading(&next).ok_or_else(|| No::unknown(&key))?;
         if page.deployment.running().any(|version| version.number == wanted.number) {
             return self.follow(self.order(who, key, None, What::RollBack(to, None)), None, how).await;
         }
@@ -255,19 +258,19 @@ impl Desk {
 
     /// Has one not run.
     pub async fn pause(&self, who: Who, key: Key) -> Answer<Done> {
-        let entry = self.entry(who, "pause", &key, None, None);
+        let entry = self.entry_of_running(who, "pause", &key);
         self.written_down(entry, self.changed(who, key, What::Pause)).await
     }
 
     /// Has one run again.
     pub async fn resume(&self, who: Who, key: Key) -> Answer<Done> {
-        let entry = self.entry(who, "resume", &key, None, None);
+        let entry = self.entry_of_running(who, "resume", &key);
         self.written_down(entry, self.changed(who, key, What::Resume)).await
     }
 
     /// Has there be none.
     pub async fn remove(&self, who: Who, key: Key) -> Answer<Done> {
-        let entry = self.entry(who, "remove", &key, None, None);
+        let entry = self.entry_of_running(who, "remove", &key);
         let work = async {
             let done = self.changed(who, key.clone(), What::Remove).await?;
             self.collect().await;
@@ -298,8 +301,8 @@ impl Desk {
     async fn changed(&self, who: Who, key: Key, what: What) -> Answer<Done> {
         let order = Arc::new(self.order(who, key, None, what));
         let Changed { deployment, changes, .. } = self.change(&order).await?;
-        let version = leading(deployment.as_ref()).map(|version| version.number);
-        Ok(Done { key: order.key.clone(), version, changes })
+        let version = leading(&deployment).ok_or_else(|| No::unknown(&order.key))?;
+        Ok(Done { key: order.key.clone(), version: version.number, digest: version.digest, changes })
     }
 
     fn order(&self, who: Who, key: Key, rules: Option<u64>, what: What) -> Order {
@@ -339,11 +342,14 @@ impl Desk {
     async fn written_down<T: OfVersion>(&self, entry: Entry, work: impl Future<Output = Answer<T>>) -> Answer<T> {
         let begun = self.0.registry.begin(entry).await?;
         let answer = work.await;
-        let (version, result) = match &answer {
-            Ok(done) => (done.version(), Outcome::Done),
-            Err(no) => (None, Outcome::Failed(no.why.clone())),
+        let (begun, result) = match &answer {
+            Ok(done) => {
+                let (version, digest) = done.of();
+                (begun.of(version, Some(digest)), Outcome::Done)
+            }
+            Err(no) => (begun.of(None, no.tried.as_ref().map(|tried| tried.digest)), Outcome::Failed(no.why.clone())),
         };
-        if let Err(error) = self.0.registry.end(begun, Time(self.now()), version, result).await {
+        if let Err(error) = self.0.registry.end(begun, Time(self.now()), result).await {
             tracing::error!(%error, "What came of an order is not in the audit log.");
         }
         answer
@@ -354,14 +360,21 @@ impl Desk {
         Entry { time, who, action: action.to_owned(), key: key.clone(), version, digest, result, why: None }
     }
 
+    /// About what runs now, or is on trial.
+    fn entry_of_running(&self, who: Who, action: &str, key: &Key) -> Entry {
+        let page = self.0.journal.page(key);
+        let runs = page.iter().find_map(|page| leading(&page.deployment));
+        self.entry(who, action, key, runs.map(|version| version.number), runs.map(|version| version.digest))
+    }
+
     fn now(&self) -> i64 {
         self.0.clock.now().wall
     }
 }
 
 /// The version that is on trial or tried out, or else the one that is current.
-fn leading(deployment: Option<&Deployment>) -> Option<&Arc<Version>> {
-    deployment.and_then(|deployment| deployment.on_trial().or(deployment.current()))
+fn leading(deployment: &Deployment) -> Option<&Arc<Version>> {
+    deployment.on_trial().or(deployment.current())
 }
 
 /// What is odd about an order, with the option that it is about.
@@ -413,7 +426,7 @@ fn told(text: &str) -> serde_json::Value {
     }
 }
 
-fn shown(version: &Version) -> VersionShown {
+fn shown(version: &Version, page: &Page) -> VersionShown {
     let text = version.config.expose();
     VersionShown {
         number: version.number,
@@ -427,18 +440,17 @@ fn shown(version: &Version) -> VersionShown {
         interval: version.interval,
         grants: version.grants.clone(),
         limits: version.limits,
+        in_force: page.in_force.get(&version.number).copied(),
     }
 }
 
 // === impl Deployed ===
 
 impl Deployed {
-    /// What became of a deployment that is not removed, or would, of whom nothing is tried out yet.
+    /// What became of a deployment, or would, of whom nothing is tried out yet.
     fn of(key: &Key, changed: Changed) -> Answer<Self> {
         let Changed { deployment, changes, doubts } = changed;
-        let (Some(deployment), Some(version)) = (&deployment, leading(deployment.as_ref())) else {
-            return Err(No::unknown(key));
-        };
+        let version = leading(&deployment).ok_or_else(|| No::unknown(key))?;
         Ok(Self {
             key: key.clone(),
             digest: version.digest,

@@ -2,15 +2,18 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::deployments::{Failed, Line, Log, Row, Standing, Used};
+use super::deployments::{Failed, InForce, Line, Log, Row, Share, Standing, Used};
 use super::time::Time;
 use crate::agent::report::ModuleReport;
 use crate::agent::tenants::{Deployed, Short, Tenants};
-use crate::modules::deployment::{Deployment, Key};
+use crate::modules::deploying::Ready;
+use crate::modules::deployment::{Deployment, Key, Overrides, RequestLimits};
 use crate::modules::life::{Idle, Rules, Run};
+use crate::sandbox::Module;
 
 /// What deployments have been doing.
 #[derive(Debug)]
@@ -31,6 +34,10 @@ pub struct Page {
     outdated: bool,
     /// What it needs more of than its tenant has.
     short: Option<Short>,
+    /// What it has for sure.
+    pub share: Option<Share>,
+    /// What holds of its versions that run.
+    pub in_force: BTreeMap<u64, InForce>,
     last: Last,
     /// What it used.
     pub used: Used,
@@ -69,19 +76,28 @@ impl Journal {
     /// These deployments there are, as they are now, and no others.
     pub fn turn_to(&self, tenants: &Tenants) {
         let mut pages = self.lock();
+        let before = pages.len();
         pages.retain(|key, _| tenants.get(key).is_some());
+        if pages.len() < before {
+            // Whoever waits for lines of one that is gone waits for nothing.
+            self.lines.send_modify(|_| {});
+        }
         for (key, deployed) in tenants.named() {
             let page = pages.entry(key.clone()).or_insert_with(|| Page::of(&deployed.deployment));
             page.deployment.clone_from(&deployed.deployment);
             page.broken.clone_from(&deployed.broken);
             page.outdated = deployed.is_outdated();
+            page.share = share(tenants, deployed);
+            page.in_force = deployed.ready.iter().map(|(number, ready)| (*number, in_force(ready))).collect();
         }
     }
 
     /// Some were due, and had enough for it or not.
     pub fn cycled(&self, tenants: &Tenants) {
         for (key, page) in &mut *self.lock() {
-            page.short = tenants.get(key).and_then(Deployed::short);
+            let deployed = tenants.get(key);
+            page.short = deployed.and_then(Deployed::short);
+            page.share = deployed.and_then(|deployed| share(tenants, deployed));
         }
     }
 
@@ -140,6 +156,8 @@ impl Page {
             broken: None,
             outdated: false,
             short: None,
+            share: None,
+            in_force: BTreeMap::new(),
             last: Last::default(),
             used: Used::default(),
             failures: VecDeque::new(),
@@ -162,11 +180,10 @@ impl Page {
             if !failing.contains(&cause) {
                 failing.push(cause.clone());
             }
-            push(
-                &mut self.failures,
-                FAILURES,
-                Failed { at, version, cause, why: failure.to_string(), resources: *resources },
-            );
+            let failed = Failed { at, version, cause, why: failure.to_string(), resources: *resources };
+            if !failed.joins(&mut self.failures) {
+                push(&mut self.failures, FAILURES, failed);
+            }
         }
         self.last = Last { at, samples: report.samples as u64, fuel: report.fuel, failing };
         let mut more = 0;
@@ -233,6 +250,32 @@ impl Page {
         let skip = usize::try_from(after.saturating_sub(self.before)).unwrap_or(usize::MAX);
         Log { next, lost: self.before.saturating_sub(after), lines: self.lines.iter().skip(skip).cloned().collect() }
     }
+}
+
+fn share(tenants: &Tenants, deployed: &Deployed) -> Option<Share> {
+    let ((name, tenant), admitted) = (deployed.named(), tenants.admitted());
+    let fuel_per_second = admitted.get(&tenant, &name)?.per_second();
+    Some(Share { fuel_per_second, of_tenant: admitted.budget().for_tenant(&tenant) })
+}
+
+fn in_force(ready: &Ready) -> InForce {
+    let Module { limits, granted, .. } = &*ready.module;
+    let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let requests = granted.http.as_ref().map(|access| {
+        let (limits, per_minute) = (access.permissions.limits(), access.permissions.per_minute());
+        RequestLimits {
+            body: Some(limits.body as u64),
+            time: Some(milliseconds(limits.deadline)),
+            per_minute: Some(per_minute),
+        }
+    });
+    let limits = Overrides {
+        fuel_base: Some(limits.fuel_base),
+        fuel_per_resource: Some(limits.fuel_per_resource),
+        memory: Some(limits.memory as u64),
+        deadline: Some(milliseconds(limits.deadline)),
+    };
+    InForce { limits, requests }
 }
 
 /// Adds one, and lets go of the oldest where there are too many; gives how many that were.

@@ -2,6 +2,7 @@
 //! question has a bound, so that none keeps the daemon from measuring or from answering others.
 
 mod about_deployments;
+mod place;
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -21,6 +22,7 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 
+use self::place::Place;
 use super::Control;
 use super::desk::Desk;
 use super::orders::{GiveUp, MOST_BYTES, Refused, Replay};
@@ -30,8 +32,10 @@ use crate::http::listener::Door;
 use crate::http::{self, Limits, Method, Reply, Request, Room, StatusCode, header, line};
 use crate::modules::audit::Who;
 
-/// Connections at once. People ask, and a few programs.
+/// Connections that are answered at once. People ask, and a few programs.
 const CONNECTIONS: usize = 32;
+/// Connections beside these that wait: for lines that modules log, or for modules that are compiled and tried out.
+const WAITING: usize = 128;
 /// What an order to the spool may take; a disk may hang.
 const WITHIN: Duration = Duration::from_secs(20);
 /// Orders may be as large as their samples, escaped, or as a module with all that is said about it.
@@ -186,22 +190,23 @@ fn inode(path: &Path) -> io::Result<u64> {
 
 async fn accept(listener: UnixListener, control: Control, group: Option<u32>) {
     let (mut door, mut connections) = (Door::of(Arc::new(Semaphore::new(CONNECTIONS))), JoinSet::new());
-    let room = Room::of(BODIES);
+    let (waiting, room) = (Arc::new(Semaphore::new(WAITING)), Room::of(BODIES));
     while let Some(((stream, _), permit)) = door.next(|context| listener.poll_accept(context)).await {
         while connections.try_join_next().is_some() {}
         let (control, who, room) = (control.clone(), who_asks(&stream, group), room.clone());
+        let place = Place::of(permit, &waiting);
         connections.spawn(async move {
             let handler = move |request: Request| {
-                let control = control.clone();
+                let (control, place) = (control.clone(), place.clone());
                 async move {
                     match who {
+                        Some(_) if waits(&request) && !place.wait() => too_many(),
                         Some(who) => answer(&control, who, &request).await,
                         None => refusal(),
                     }
                 }
             };
             http::serve_in(stream, LIMITS, Some(&room), handler).await;
-            drop(permit);
         });
     }
 }
@@ -216,6 +221,15 @@ fn who_asks(stream: &UnixStream, group: Option<u32>) -> Option<Who> {
 
 fn refusal() -> Reply {
     line(StatusCode::FORBIDDEN, "Only the daemon's own user, root and the group in control.group may ask.")
+}
+
+fn too_many() -> Reply {
+    line(StatusCode::SERVICE_UNAVAILABLE, &format!("{WAITING} wait for something already. Ask again."))
+}
+
+/// Whether the answer may take long. Samples are shown to few at once, who take no place of these.
+fn waits(request: &Request) -> bool {
+    below_deployments(request.uri().path()).is_some_and(|path| about_deployments::waits(path, request))
 }
 
 async fn answer(control: &Control, who: Who, request: &Request) -> Reply {

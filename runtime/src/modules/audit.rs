@@ -51,10 +51,10 @@ pub struct Entry {
     /// To which deployment.
     #[serde(flatten)]
     pub key: Key,
-    /// To which version, if it is about one.
+    /// To which version, if it is about one: that which runs after it, or ran until it was removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
-    /// With which module, if it is about one.
+    /// With which module, if it is about one: that of the version, or one that was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
     /// What came of it.
@@ -137,9 +137,9 @@ impl Audit {
         Ok(Begun(entry))
     }
 
-    /// Writes down what came of it, and of which version it is, if that is known by now.
-    pub fn end(&mut self, begun: Begun, time: Time, version: Option<u64>, result: Outcome) -> Result<(), AuditError> {
-        self.write(&Entry { time, result, version: version.or(begun.0.version), ..begun.0 })
+    /// Writes down what came of it.
+    pub fn end(&mut self, begun: Begun, time: Time, result: Outcome) -> Result<(), AuditError> {
+        self.write(&Entry { time, result, ..begun.0 })
     }
 
     /// Writes one line, durably. For what was refused before it began.
@@ -212,6 +212,16 @@ fn torn(file: &File) -> io::Result<bool> {
     let mut byte = [0];
     file.read_exact_at(&mut byte, last)?;
     Ok(byte != *b"\n")
+}
+
+// === impl Begun ===
+
+impl Begun {
+    /// The same, of this version and with this module, as far as that is known by now.
+    pub fn of(self, version: Option<u64>, digest: Option<Digest>) -> Self {
+        let Self(entry) = self;
+        Self(Entry { version: version.or(entry.version), digest: digest.or(entry.digest), ..entry })
+    }
 }
 
 // === impl Entry ===

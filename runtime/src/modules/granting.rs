@@ -16,6 +16,7 @@ use crate::sandbox::granted::{Access, Granted};
 use crate::sandbox::host::http::secrets::Granted as GrantedSecret;
 use crate::sandbox::host::http::url::{Origin, Scheme};
 use crate::sandbox::host::http::{AddressGrant, Grant, Limits, Permissions, Requests, Secrets};
+use crate::sandbox::names::NotAllowed;
 
 /// Requests of a deployment in a minute where nothing else is said: one in a second, as in the shortest interval.
 pub const PER_MINUTE: u32 = 60;
@@ -98,22 +99,22 @@ pub fn names<'a>(
 ) -> Result<Names, Refused> {
     let names = Names::granted(Arc::clone(reserved), &grants.names);
     for meter in gives {
-        let refused = |message| Refused::new("grants.names", message, remedy_of_name(written, grants, &meter.name));
+        let refused =
+            |why: NotAllowed| Refused::new("grants.names", why.to_string(), remedy_of_name(written, &meter.name, &why));
         names.allow(&meter.name).map_err(refused)?;
     }
     Ok(names)
 }
 
-/// What to do about a meter that a deployment may not give. A name of the operator's is nobody else's, granted or not.
-fn remedy_of_name(written: Written, grants: &Grants, name: &str) -> String {
-    match name.split_once('.') {
-        Some((word, _)) if !grants.names.iter().any(|granted| name.starts_with(granted)) => {
-            format!(
-                "Grant it, such as by {}, or have the module choose other names",
-                written.entry("grants.names", format!("{word}."))
-            )
-        }
-        _ => "Have the module choose other names".to_owned(),
+/// What to do about a meter that a deployment may not give.
+fn remedy_of_name(written: Written, name: &str, why: &NotAllowed) -> String {
+    match (why, name.split_once('.')) {
+        (NotAllowed::Operators(_), _) => "No grant gives it away: have the module choose other names".to_owned(),
+        (NotAllowed::NotGranted { .. }, Some((word, _))) => format!(
+            "Grant it, such as by {}, or have the module choose other names",
+            written.entry("grants.names", format!("{word}."))
+        ),
+        (NotAllowed::NotGranted { .. }, None) => "Have the module choose other names".to_owned(),
     }
 }
 
@@ -179,6 +180,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::Kind;
     use crate::sandbox::host::http::limits::BODY_CEILING;
 
     /// What these grants give a module that makes requests, if they are written there.
@@ -209,6 +211,25 @@ mod tests {
     }
 
     #[test]
+    fn no_grant_is_named_that_would_be_refused_as_well() {
+        let mut operators = Names::default();
+        operators.describe(&Arc::from("own"), "own.load").unwrap();
+        let operators = Arc::new(operators);
+        let remedy = |meter: &str, granted: &[&str]| {
+            let grants = Grants { names: granted.iter().map(ToString::to_string).collect(), ..Grants::default() };
+            let meter = Meter { name: meter.to_owned(), unit: String::new(), kind: Kind::Gauge };
+            names(&operators, &grants, Written::Order, [&meter]).unwrap_err().remedy
+        };
+        let other = "No grant gives it away: have the module choose other names";
+        for name in ["own.load", "disk.device.usage", "wasmeter.module.fuel", "cpu"] {
+            assert_eq!((&*remedy(name, &[]), &*remedy(name, &["own.", "disk."])), (other, other), "{name}");
+        }
+        let granted = "Grant it, such as by `--grant name='disk.'`, or have the module choose other names";
+        assert_eq!(remedy("disk.mine", &["own."]), granted);
+        assert_eq!(remedy("load", &[]), "Have the module choose other names");
+    }
+
+    #[test]
     fn what_cannot_be_granted_says_which_key_it_is() {
         let http = |urls: &[&str]| Grants { http: urls.iter().map(ToString::to_string).collect(), ..Grants::default() };
         let secret = |text: &str| with_secret(SecretSource::Text(Secret::new(text)));
@@ -232,7 +253,7 @@ mod tests {
         // What nobody checked is no more than may be, too.
         let requests = RequestLimits { body: Some(u64::MAX), time: Some(u64::MAX), per_minute: Some(u32::MAX) };
         let most = given(Grants { requests, ..http(&["http://a.example/"]) }, Written::Order).unwrap();
-        assert_eq!(most.http.unwrap().permissions.longest_body(), BODY_CEILING as u64);
+        assert_eq!(most.http.unwrap().permissions.limits().body, BODY_CEILING);
         let idle = |grants| granted(&Requests::default(), "acme/idle", &grants, Written::Order, None);
         let nothing = idle(Grants { clock: true, ..Grants::default() }).unwrap();
         assert!(nothing.http.is_none() && nothing.clock && !nothing.random);

@@ -196,14 +196,8 @@ impl Registry {
     }
 
     /// Writes down what came of it.
-    pub async fn end(
-        &self,
-        begun: Begun,
-        time: Time,
-        version: Option<u64>,
-        result: audit::Outcome,
-    ) -> Result<(), Unkept> {
-        self.writing(move |audit| audit.end(begun, time, version, result)).await
+    pub async fn end(&self, begun: Begun, time: Time, result: audit::Outcome) -> Result<(), Unkept> {
+        self.writing(move |audit| audit.end(begun, time, result)).await
     }
 
     /// Writes down what happened by itself.

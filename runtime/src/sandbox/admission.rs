@@ -253,7 +253,7 @@ impl Outline {
         if refused.is_empty() {
             return Ok(());
         }
-        let detail = format!("it imports what was not granted: {}", refused.join(", "));
+        let detail = format!("it imports what nothing grants: {}", refused.join(", "));
         Err(Failure::new(Cause::NotGranted, detail))
     }
 
@@ -278,8 +278,11 @@ impl Outline {
 fn reason(import: &str) -> Option<&'static str> {
     let known = [
         ("wasi:filesystem/", "files: std::fs is used somewhere"),
-        ("wasi:sockets/", "the network: std::net is used somewhere"),
-        ("wasi:http/", "the network; the contract's http makes requests"),
+        (
+            "wasi:sockets/",
+            "the network: std::net is used somewhere; a pollster makes requests with wasmeter:plugin/http",
+        ),
+        ("wasi:http/", "the network; a pollster makes requests with wasmeter:plugin/http"),
         ("wasmeter:plugin/", "an interface that this world does not have"),
     ];
     known.iter().find(|(prefix, _)| import.starts_with(prefix)).map(|(_, reason)| *reason)
@@ -337,7 +340,8 @@ mod tests {
                 (instance $i) (export "wasmeter:plugin/converter@0.1.0" (instance $i)))"#,
         );
         assert_eq!(failure.cause, Cause::NotGranted);
-        assert!(failure.detail.contains("wasi:sockets/tcp@0.2.6 (the network"), "{failure}");
+        assert!(failure.detail.starts_with("it imports what nothing grants: wasi:sockets/tcp@0.2.6 (the network: "));
+        assert!(failure.detail.contains("; a pollster makes requests with wasmeter:plugin/http), "), "{failure}");
         assert!(failure.detail.contains("wasmeter:plugin/stats@0.1.0 (an interface"), "{failure}");
         assert!(!failure.detail.contains("wasi:cli"), "{failure}");
     }

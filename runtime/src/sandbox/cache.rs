@@ -124,14 +124,17 @@ impl Cache {
         if magic != MAGIC || self.checksum(path, code) != checksum {
             return Err(damaged());
         }
-        self.deserialize(code).map(Some).map_err(|source| CacheError::Refused { path: path.to_owned(), source })
+        deserialize(&self.engine, code)
+            .map(Some)
+            .map_err(|source| CacheError::Refused { path: path.to_owned(), source })
     }
 
     /// Keeps compiled code, and loads it.
     pub fn store(&self, digest: &str, code: &[u8]) -> Result<Component, CacheError> {
         let path = self.path(digest);
         let at = |source| CacheError::Io { path: path.clone(), source };
-        let component = self.deserialize(code).map_err(|source| CacheError::Refused { path: path.clone(), source })?;
+        let component =
+            deserialize(&self.engine, code).map_err(|source| CacheError::Refused { path: path.clone(), source })?;
         // One file for each writer: two may be at the same module.
         static WRITER: AtomicU64 = AtomicU64::new(0);
         let writer = WRITER.fetch_add(1, Ordering::Relaxed);
@@ -196,17 +199,17 @@ impl Cache {
         hash.finalize().into()
     }
 
-    /// The one place where compiled code is believed.
-    #[allow(unsafe_code, clippy::disallowed_methods, reason = "loads what this daemon's compiler made")]
-    fn deserialize(&self, code: &[u8]) -> wasmtime::Result<Component> {
-        // SAFETY: `code` is what our own child process wrote to us just now, or what this user wrote to a file that
-        // nobody else can write, with a checksum that still holds; the engine checks version and settings itself.
-        unsafe { Component::deserialize(&self.engine, code) }
-    }
-
     fn path(&self, digest: &str) -> PathBuf {
         self.folder.join(format!("{digest}-{:016x}.cwasm", self.settings))
     }
+}
+
+/// The one place where compiled code is believed: what the compiler wrote to us just now, or what it once did.
+#[allow(unsafe_code, clippy::disallowed_methods, reason = "loads what this daemon's compiler made")]
+pub(super) fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: `code` is what our own child process wrote to us just now, or what this user wrote to a file that nobody
+    // else can write, with a checksum that still holds; the engine checks version and settings itself.
+    unsafe { Component::deserialize(engine, code) }
 }
 
 /// Notes that a file was used just now. Times of reading are not kept on every disk.

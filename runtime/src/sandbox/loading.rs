@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
 
-use super::cache::{Cache, CacheError};
+use super::cache::{self, Cache, CacheError};
 use super::call::Called;
 use super::check;
 use super::compile::Compiler;
@@ -26,7 +26,8 @@ pub struct Sandbox {
     pub(super) engine: Engine,
     pollsters: Linker<Context>,
     transformers: Linker<Context>,
-    cache: Cache,
+    /// Where compiled modules are kept, if they are.
+    cache: Option<Cache>,
     compiler: Compiler,
     /// Instances of the operator's modules, and those of tenants: nobody waits for an instance that waits for its turn.
     pub(super) slots: Semaphore,
@@ -62,6 +63,18 @@ pub enum SandboxError {
 impl Sandbox {
     /// A sandbox that keeps compiled modules in this folder.
     pub fn new(folder: &Path, compiler: Compiler) -> Result<Self, SandboxError> {
+        Self::of(|engine| Ok(Some(Cache::open(folder, engine)?)), compiler)
+    }
+
+    /// A sandbox that compiles everything anew.
+    pub fn without_cache(compiler: Compiler) -> Result<Self, SandboxError> {
+        Self::of(|_| Ok(None), compiler)
+    }
+
+    fn of(
+        cache: impl FnOnce(&Engine) -> Result<Option<Cache>, CacheError>,
+        compiler: Compiler,
+    ) -> Result<Self, SandboxError> {
         let engine = engine::running().map_err(SandboxError::Engine)?;
         let (mut pollsters, mut transformers) = (Linker::new(&engine), Linker::new(&engine));
         wasi::link(&mut pollsters)
@@ -71,7 +84,7 @@ impl Sandbox {
                 transformer::Transformer::add_to_linker::<_, HasSelf<Context>>(&mut transformers, |context| context)
             })
             .map_err(SandboxError::Engine)?;
-        let cache = Cache::open(folder, &engine)?;
+        let cache = cache(&engine)?;
         let [slots, tenants_slots, asking_slots] =
             [engine::OPERATORS_SLOTS, engine::TENANTS_SLOTS, engine::ASKING_SLOTS]
                 .map(|slots| Semaphore::new(slots as usize));
@@ -83,11 +96,14 @@ impl Sandbox {
     pub async fn load(&self, bytes: &[u8]) -> Result<Code, Failure> {
         let manifest = admission::admit(bytes)?;
         let digest = Digest::of(bytes).to_string();
-        let component = match self.cache.load(&digest) {
+        let component = match self.cache.as_ref().and_then(|cache| cache.load(&digest)) {
             Some(component) => component,
             None => {
                 let code = self.compiler.compile(bytes).await?;
-                self.cache.store(&digest, &code).map_err(unkept)?
+                match &self.cache {
+                    Some(cache) => cache.store(&digest, &code).map_err(unkept)?,
+                    None => cache::deserialize(&self.engine, &code).map_err(|source| unfit(&source))?,
+                }
             }
         };
         let linker = match manifest.world {
@@ -201,11 +217,18 @@ fn said<T>(module: &Module, called: Called<T>) -> Result<T, Failure> {
 /// Code that was compiled a moment ago is refused for one reason: what the component instantiates, which parsing does
 /// not tell, does not fit into a slot of the pool.
 fn unkept(error: CacheError) -> Failure {
-    if let CacheError::Refused { source, .. } = &error {
-        let words = format!("{source:#}");
-        if words.contains("exceeds") {
-            return Failure::new(Cause::TooLarge, format!("it is more than an instance may be: {words}"));
-        }
+    match &error {
+        CacheError::Refused { source, .. } => unfit(source),
+        _ => Failure::new(Cause::Host, error.to_string()),
     }
-    Failure::new(Cause::Host, error.to_string())
+}
+
+/// What was just compiled cannot be loaded.
+fn unfit(error: &wasmtime::Error) -> Failure {
+    match format!("{error:#}") {
+        words if words.contains("exceeds") => {
+            Failure::new(Cause::TooLarge, format!("it is more than an instance may be: {words}"))
+        }
+        words => Failure::new(Cause::Host, words),
+    }
 }

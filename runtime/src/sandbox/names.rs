@@ -32,6 +32,22 @@ struct Granted {
     prefixes: Arc<[String]>,
 }
 
+/// Why a name may not be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotAllowed {
+    /// Nobody else gives it, whatever is granted.
+    #[error("the meter {0} is the operator's; choose a name of its own")]
+    Operators(String),
+    /// It begins with nothing that was granted.
+    #[error("the meter {name} was not granted: {}", beginnings(granted))]
+    NotGranted {
+        /// The name.
+        name: String,
+        /// What names may begin with.
+        granted: Arc<[String]>,
+    },
+}
+
 /// What the names begin with that the host itself gives, as they are on `/metrics`.
 const HOSTS: &str = "wasmeter_";
 
@@ -40,6 +56,13 @@ struct Owner {
     module: Arc<str>,
     /// The last slot in which it was declared; `None` for one that its module described when it was loaded.
     declared: Option<u64>,
+}
+
+fn beginnings(granted: &[String]) -> String {
+    match granted.join(", ") {
+        none if none.is_empty() => "no names were".to_owned(),
+        some => format!("names begin with {some}"),
+    }
 }
 
 // === impl Names ===
@@ -66,19 +89,16 @@ impl Names {
     }
 
     /// Whether a name may be had at all, whoever has it.
-    pub fn allow(&self, name: &str) -> Result<(), String> {
+    pub fn allow(&self, name: &str) -> Result<(), NotAllowed> {
         let Some(Granted { reserved, prefixes }) = &self.granted else { return Ok(()) };
         let metric = metric(name);
         if metric.starts_with(HOSTS) || built_in::has_metric(&metric) || reserved.metrics.contains(&metric) {
-            return Err(format!("the meter {name} is the operator's; choose a name of its own"));
+            return Err(NotAllowed::Operators(name.to_owned()));
         }
         if prefixes.iter().any(|prefix| name.starts_with(&**prefix)) {
             return Ok(());
         }
-        match prefixes.join(", ") {
-            none if none.is_empty() => Err(format!("the meter {name} was not granted: no names were")),
-            some => Err(format!("the meter {name} was not granted: names begin with {some}")),
-        }
+        Err(NotAllowed::NotGranted { name: name.to_owned(), granted: Arc::clone(prefixes) })
     }
 
     /// Takes a name for a module that described it when it was loaded, or says whose it is.
@@ -111,7 +131,7 @@ impl Names {
 
     /// Why a module cannot have a meter of this name, if another has one.
     pub fn refuse(&self, module: &Arc<str>, name: &str) -> Result<(), String> {
-        self.allow(name)?;
+        self.allow(name).map_err(|not_allowed| not_allowed.to_string())?;
         match self.owners.get(name).filter(|owner| owner.module != *module) {
             Some(owner) => Err(taken(name, &owner.module)),
             None => Ok(()),
@@ -145,7 +165,7 @@ impl Names {
     }
 
     fn declare(&mut self, module: &Arc<str>, name: &str) -> Result<(), Failure> {
-        self.allow(name).map_err(|detail| Failure::new(Cause::Forged, detail))?;
+        self.allow(name).map_err(|not_allowed| Failure::new(Cause::Forged, not_allowed.to_string()))?;
         if let Some(owner) = self.owners.get_mut(name) {
             if owner.module != *module {
                 return Err(Failure::new(Cause::Forged, taken(name, &owner.module)));

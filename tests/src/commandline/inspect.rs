@@ -22,6 +22,16 @@ fn a_pollster_is_described() {
     assert_eq!((&built_in["world"], &built_in["measured"]), (&"transformer".into(), &serde_json::Value::Null));
 }
 
+/// Somebody may have no home, or read the daemon's configuration and not its cache.
+#[test]
+fn whoever_looks_at_modules_needs_no_cache() {
+    let folder = Folder::new("");
+    folder.write("wasmeter.yaml", "sandbox: {cache: /proc/nowhere/wasmeter}\nspool: {path: spool}\n");
+    let ran = folder.run("module list --built-in").is(0).says("  cpu vcpus\n");
+    assert_eq!(ran.stderr, "");
+    folder.run("once").is(1).complains("cannot use /proc/nowhere/wasmeter: ");
+}
+
 #[test]
 fn each_file_that_is_no_module_has_words_of_its_own() {
     let folder = Folder::new("");

@@ -5,15 +5,19 @@ mod killed;
 mod ruled;
 mod transformers;
 
-use std::io::{Read, Write};
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use wasmeter::control::deployments::{Deployed, Log, Shown, Standing};
+use wasmeter::digest::Digest;
+use wasmeter::modules::audit::{Entry, Outcome, Who};
 
 use super::tenants::{Cloud, PROBE, said};
-use crate::support::program::{Folder, until};
+use crate::support::program::{Folder, Ran, until};
 use crate::support::{hostile, resources};
 
 /// Sends a request, and gives the status and the body of the answer.
@@ -132,20 +136,23 @@ fn a_deployment_lives_through_all_that_can_be_ordered() {
     daemon.end();
     assert_eq!(std::fs::read_dir(cloud.folder.path("deployed/modules")).unwrap().count(), 0);
     let audit = cloud.folder.read("audit.log");
-    let did = |line: &str| {
-        let line: Value = serde_json::from_str(line).unwrap();
-        format!("{} {}", line["action"].as_str().unwrap(), line["result"].as_str().unwrap())
-    };
-    let did: Vec<String> = audit.lines().map(did).filter(|line| !line.ends_with(" begun")).collect();
-    let ordered = ["deploy ok", "deploy ok", "deploy ok", "rollback ok", "pause ok", "resume ok", "remove ok"];
-    let mut wanted = ordered.iter();
-    let mut next = wanted.next();
-    for line in &did {
-        if Some(&line.as_str()) == next {
-            next = wanted.next();
-        }
-    }
-    assert_eq!(next, None, "{did:#?}");
+    let lines = audit.lines().map(|line| serde_json::from_str::<Entry>(line).unwrap());
+    let did = lines.filter(|entry| matches!(entry.who, Who::Peer { .. }) && entry.result != Outcome::Begun);
+    let did: Vec<_> = did.map(|entry| (entry.action, entry.version, entry.digest, entry.result)).collect();
+    let (module, gone) = (Some(Digest::of(&probe())), "There is no deployment acme/probe. See wasmeter module list.");
+    let done = |action: &str, version| (action.to_owned(), version, module, Outcome::Done);
+    let ordered = [
+        done("dry-run", None),
+        done("deploy", Some(1)),
+        done("deploy", Some(1)),
+        done("deploy", Some(2)),
+        done("rollback", Some(1)),
+        done("pause", Some(1)),
+        done("resume", Some(1)),
+        done("remove", Some(1)),
+        ("remove".to_owned(), None, None, Outcome::Failed(gone.to_owned())),
+    ];
+    assert_eq!(did, ordered, "each says which module runs after it, or ran before");
 }
 
 /// Whatever keeps a module from being deployed: a dry run says so in the same words.
@@ -210,6 +217,89 @@ fn a_pollster_that_gives_nothing_at_first_is_tried_out_on_the_same_once_more() {
     daemon.end();
 }
 
+/// What the operator's modules read in its slots anyway makes parts of guests that it is handed, too.
+#[test]
+fn a_dry_run_is_handed_what_a_slot_hands_over() {
+    let cloud = Cloud::new("");
+    let meters = "cpu, disk.device.read.bytes, network.incoming.bytes";
+    cloud.folder.write("polling.yaml", format!("sources: [{{name: a, interval: 2, meters: [{meters}]}}]\n"));
+    let daemon = cloud.folder.start("run");
+    cloud.slots(1);
+    let run = deploy(&cloud, "probe", json!({"interval": 4}), &probe()).dry_run.unwrap();
+    assert!(run.resources > run.guests && run.reads.groups.is_empty(), "it reads nothing itself: {run:?}");
+    let used = || Some(show(&cloud, "probe").used).filter(|used| used.calls > 0);
+    assert_eq!(until("a slot", used).fuel_granted, run.fuel_granted);
+    let run = deploy(&cloud, "probe", json!({"interval": 1, "dry_run": true}), &probe()).dry_run.unwrap();
+    assert_eq!(run.resources, run.guests, "the operator's are not in all of its slots: {run:?}");
+    daemon.end();
+}
+
+/// What holds without being said, and what it has for sure.
+#[test]
+fn limits_are_shown_where_nobody_set_them() {
+    let cloud = Cloud::new("");
+    let daemon = cloud.folder.start("run");
+    cloud.slots(1);
+    deploy(&cloud, "probe", json!({"limits": {"memory": 8 << 20}}), &probe());
+    let asking = std::fs::read(crate::support::asking()).unwrap();
+    let grants = json!({"names": ["asking."], "http": ["GET http://a.example/"]});
+    deploy(&cloud, "asking", json!({"grants": grants, "anyway": true}), &asking);
+    let shown = show(&cloud, "probe");
+    let in_force = shown.versions[0].in_force.unwrap();
+    let limits = json!({"fuel_base": 50_000_000, "fuel_per_resource": 20_000, "memory": 8 << 20, "deadline": 60_000});
+    assert_eq!((serde_json::to_value(in_force.limits).unwrap(), in_force.requests), (limits, None));
+    let share = shown.share.unwrap();
+    assert!(share.fuel_per_second > 50_000_000 && share.of_tenant == 1_000_000_000, "{share:?}");
+    let said = cloud.folder.run("module show acme/asking").is(0);
+    said.says("  60 a minute\n").says("limits.memory").says("  32.0M\n").says("share  ");
+    daemon.end();
+}
+
+/// Whoever waits for lines is in nobody's way, and is told when there will be none.
+#[test]
+fn many_wait_for_lines_and_others_are_answered() {
+    let cloud = Cloud::new("");
+    let daemon = cloud.folder.start("run");
+    cloud.slots(1);
+    deploy(&cloud, "probe", json!({}), &probe());
+    let mut waiting: Vec<UnixStream> = Vec::new();
+    for _ in 0..40 {
+        let mut stream = UnixStream::connect(cloud.folder.path("control.sock")).unwrap();
+        let path = "/deployments/acme/probe/log?after=0&wait=60";
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes()).unwrap();
+        waiting.push(stream);
+    }
+    assert_eq!(ask(&cloud.folder, "GET", "/status", b"").0, 200);
+    for stream in &mut waiting {
+        stream.set_nonblocking(true).unwrap();
+        let answered = stream.read(&mut [0]).map_err(|error| error.kind());
+        assert_eq!(answered, Err(ErrorKind::WouldBlock), "it waits still");
+        stream.set_nonblocking(false).unwrap();
+    }
+    tell(&cloud, "probe/remove");
+    for mut stream in waiting {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+        assert!(answer.ends_with("acme/probe was removed, so nothing comes of it any more.\n"), "{answer}");
+    }
+    deploy(&cloud, "aloud", json!({"config": "{\"words\": \"hello\"}"}), &probe());
+    let follow = |name: &str| {
+        let mut follower = cloud.folder.command(&format!("module logs acme/{name} --follow"));
+        let mut follower = follower.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // From now on it follows.
+        BufReader::new(follower.stdout.as_mut().unwrap()).read_line(&mut String::new()).unwrap();
+        follower
+    };
+    deploy(&cloud, "second", json!({"config": "{\"words\": \"hello\"}"}), &probe());
+    let [first, second] = ["aloud", "second"].map(follow);
+    tell(&cloud, "aloud/remove");
+    let ended = Ran::of(&first.wait_with_output().unwrap()).is(1);
+    assert!(ended.stderr.contains("acme/aloud"), "{}", ended.stderr);
+    daemon.end();
+    Ran::of(&second.wait_with_output().unwrap()).is(0).complains("The daemon ended.");
+}
+
 /// What is wrong is refused with the reason, before anything changes.
 #[test]
 fn what_cannot_be_deployed_is_refused() {
@@ -248,6 +338,11 @@ fn what_cannot_be_deployed_is_refused() {
     assert!(status == 400 && why.contains("--meters: no meter is wanted that it gives: remembering.mark"), "{why}");
     let (status, why) = refused(&cloud, "other", json!({}), &std::fs::read(crate::support::asking()).unwrap());
     assert!(status == 422 && why.contains("`--grant http='GET https://HOST:PORT/PATH'` grants it"), "{why}");
+    let sockets = r#"(component (import "wasi:sockets/tcp@0.2.6" (instance))
+        (instance $i) (export "wasmeter:plugin/poller@0.1.1" (instance $i)))"#;
+    let (status, why) = refused(&cloud, "other", json!({}), &wat::parse_str(sockets).unwrap());
+    assert!(status == 422 && why.contains("it imports what nothing grants: wasi:sockets/tcp@0.2.6 ("), "{why}");
+    assert!(why.ends_with("requests with wasmeter:plugin/http). Have the module do without."), "{why}");
     let (status, why) = refused(&cloud, "other", json!({"grants": {"names": [""]}}), &probe());
     assert!(status == 400 && why.contains("is no beginning of names; write whole words"), "{why}");
     let large = json!({"limits": {"fuel_base": 1_000_000_000}, "dry_run": true});
@@ -287,10 +382,10 @@ fn a_quarantine_outlives_the_daemon() {
     assert!(failed.failures.len() >= 3 && failed.failures[0].why.contains("divide by zero"), "{failed:?}");
     // Looking for an odd guest took more calls than one.
     assert!(failed.used.calls > 3, "{failed:?}");
-    // In a slot there are more parts of guests than were read for it alone.
-    let granted = tried.dry_run.unwrap().fuel_granted;
-    let one_call = granted..2 * granted;
-    assert!(one_call.contains(&failed.used.fuel_granted), "{} and {one_call:?}", failed.used.fuel_granted);
+    assert_eq!(failed.used.fuel_granted, tried.dry_run.unwrap().fuel_granted, "it is handed what it was tried out on");
+    // Each half failed, and is one line with the others of its slot.
+    let slots: BTreeSet<_> = failed.failures.iter().map(|failed| failed.at).collect();
+    assert_eq!(slots.len(), failed.failures.len(), "{failed:?}");
     until("it to be told", || cloud.folder.read("audit.log").contains("quarantine").then_some(()));
     let history = show(&cloud, "wrong").history;
     let told = history.last().and_then(|entry| entry.why.as_deref());

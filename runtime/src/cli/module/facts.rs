@@ -97,6 +97,7 @@ pub fn example(number: u64) -> VersionShown {
         interval: 60,
         grants: Grants { names: vec!["acme.".into()], clock: true, ..Grants::default() },
         limits: Overrides { memory: Some(16 << 20), deadline: Some(500), ..Overrides::default() },
+        in_force: None,
     }
 }
 

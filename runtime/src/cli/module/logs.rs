@@ -45,7 +45,7 @@ impl Args {
 
     fn try_run(&self) -> Result<(), Exit> {
         let line = self.named.daemon.line()?;
-        let mut log = self.ask(&line, 0, 0)?;
+        let mut log = self.ask(&line, 0, 0)?.map_err(Unanswered::say)?;
         if let Some(most) = self.lines {
             log.lines.drain(..log.lines.len().saturating_sub(most));
             log.lost = 0;
@@ -55,7 +55,14 @@ impl Args {
             return Ok(());
         }
         while is_read {
-            log = self.ask(&line, log.next, WAIT)?;
+            log = match self.ask(&line, log.next, WAIT)? {
+                Ok(log) => log,
+                Err(Unanswered::Nobody(_) | Unanswered::BrokenOff(_)) => {
+                    print::note("The daemon ended.");
+                    return Ok(());
+                }
+                Err(refused) => return Err(refused.say()),
+            };
             if !log.lines.is_empty() || log.lost > 0 {
                 is_read = self.print(&log, false)?;
             }
@@ -63,9 +70,9 @@ impl Args {
         Ok(())
     }
 
-    fn ask(&self, line: &ToDaemon, after: u64, wait: u64) -> Result<Log, Exit> {
+    fn ask(&self, line: &ToDaemon, after: u64, wait: u64) -> Result<Result<Log, Unanswered>, Exit> {
         let path = self.named.path(&format!("/log?after={after}&wait={wait}"))?;
-        line.get(&path).map_err(Unanswered::say)
+        Ok(line.get(&path))
     }
 
     /// Returns whether anybody still reads.

@@ -135,13 +135,15 @@ fn text(done: &Done) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::Digest;
     use crate::modules::deployment::Key;
 
     #[test]
     fn what_changed_is_said_line_by_line() {
         let key = Key::new("acme".parse().unwrap(), "probe".parse().unwrap());
         let of = |changes: &[&str]| {
-            text(&Done { key: key.clone(), version: None, changes: changes.iter().map(ToString::to_string).collect() })
+            let changes = changes.iter().map(ToString::to_string).collect();
+            text(&Done { key: key.clone(), version: 1, digest: Digest::of(b"module"), changes })
         };
         assert_eq!(of(&[]), "acme/probe: nothing is different\n");
         assert_eq!(of(&["a trial ended", "b\n\u{7}"]), "acme/probe: a trial ended\nacme/probe: b\u{fffd}\u{fffd}\n");

@@ -6,7 +6,8 @@ use super::named::Named;
 use crate::cli::ask::Unanswered;
 use crate::cli::{Exit, print};
 use crate::clock::{Clock, SystemClock};
-use crate::control::deployments::{Failed, Row, Shown, Standing, Used};
+use crate::config::share;
+use crate::control::deployments::{Failed, Row, Share, Shown, Standing, Used};
 use crate::control::text::age;
 use crate::control::time::Time;
 use crate::digest::Digest;
@@ -54,7 +55,7 @@ impl Args {
 }
 
 fn text(shown: &Shown, now: Time) -> String {
-    let Shown { row, versions, used, failures: failed, history: done, .. } = shown;
+    let Shown { row, versions, share, used, failures: failed, history: done, .. } = shown;
     let mut out = format!("{} {}\n", row.key, print::line(&standing(row)));
     let from = row.file.as_deref().map_or_else(|| "the control socket".to_owned(), print::line);
     out += &format!("from         {from}\n");
@@ -73,9 +74,13 @@ fn text(shown: &Shown, now: Time) -> String {
         out += &format!("failing      {}\n", print::line(&row.failing.join(", ")));
     }
     out += &use_since_start(used);
+    if let Some(Share { fuel_per_second, of_tenant }) = *share {
+        let (share, all) = (percent(fuel_per_second), percent(of_tenant));
+        out += &format!("share        {share} of a core, of {all} that all modules of {} have\n", row.key.tenant);
+    }
     if let Some(version) = versions.iter().find(|version| version.number == row.version) {
         out += &format!("\nversion {}\n", version.number);
-        let facts = facts::of(version);
+        let facts = facts::of(&version.with_defaults());
         let width = facts.iter().map(|(what, _)| what.chars().count()).max().unwrap_or_default();
         let mut before = "";
         for (what, value) in &facts {
@@ -133,6 +138,14 @@ fn use_since_start(used: &Used) -> String {
         out += &format!("skipped      {}, because it was still at an earlier one\n", count(*skipped, "slot"));
     }
     out
+}
+
+/// How much of a core burns so much fuel in a second. Whoever has any has more than nothing.
+fn percent(fuel: u64) -> String {
+    match share::Share::of_fuel(fuel) {
+        share if share == share::Share::percent(0) && fuel > 0 => "less than 0.01%".to_owned(),
+        share => share.to_string(),
+    }
 }
 
 fn versions_table(shown: &Shown) -> String {
@@ -252,7 +265,17 @@ fn history(done: &[Entry]) -> String {
 /// A deployment as the daemon tells it.
 #[cfg(test)]
 pub fn example() -> Shown {
-    use crate::modules::deployment::Key;
+    use crate::control::deployments::{InForce, VersionShown};
+    use crate::modules::deployment::{Key, Overrides, RequestLimits};
+    let in_force = Some(InForce {
+        limits: Overrides {
+            fuel_base: Some(50_000_000),
+            fuel_per_resource: Some(20_000),
+            memory: Some(16 << 20),
+            deadline: Some(1_000),
+        },
+        requests: Some(RequestLimits { body: Some(1 << 20), time: Some(5_000), per_minute: Some(60) }),
+    });
     let time = Time(1_767_323_045_000_000_000);
     let key = Key::new("acme".parse().unwrap(), "probe".parse().unwrap());
     let entry = |who, action: &str, version, result| Entry {
@@ -281,8 +304,9 @@ pub fn example() -> Shown {
             fuel: 36_000,
             failing: vec!["trap".into()],
         },
-        versions: vec![facts::example(1), facts::example(2), facts::example(3)],
+        versions: vec![facts::example(1), VersionShown { in_force, ..facts::example(2) }, facts::example(3)],
         earlier: vec![1],
+        share: Some(Share { fuel_per_second: 240_000_000, of_tenant: 1_000_000_000 }),
         used: Used {
             calls: 120,
             fuel: 41_000_000,
@@ -324,10 +348,18 @@ mod tests {
             "failing      trap\n",
             "since start  240 samples, 120 calls in 0.4 s, 41M fuel\n",
             "memory       1.1M at most\n",
+            "share        2.4% of a core, of 10% that all modules of acme have\n",
+            "  grants.body               1.0M\n",
+            "  grants.time               5s\n",
+            "  grants.rate               60 a minute\n",
+            "  limits.fuel               50000000\n",
+            "  limits.fuel_per_resource  20000\n",
+            "  limits.memory             16.0M\n",
+            "  limits.deadline           1s\n",
             "failed       3 trap\n",
             "skipped      1 slot,",
-            "\nversion 2\n  module             sha256:",
-            "  meters             acme.*\n                     !acme.odd\n",
+            "\nversion 2\n  module                    sha256:",
+            "  meters                    acme.*\n                            !acme.odd\n",
             "      2  current   ",
             "      3  on trial  ",
             "      1  earlier   ",

@@ -21,7 +21,7 @@ use crate::hypervisor::Groups;
 use crate::modules::deploying::Ready;
 use crate::modules::deployment::{Key, Version};
 use crate::sandbox::ledger::Ledger;
-use crate::sandbox::{Module, Names};
+use crate::sandbox::{Failure, Module, Names};
 
 impl Desk {
     /// Runs a module as it would be run in a slot.
@@ -125,16 +125,7 @@ async fn try_out(around: &Surroundings, version: &Version, ready: &Ready, read: 
             // A transformer has nothing read: what was read for it now is what others read in any case.
             took_seconds: if is_transformer { 0.0 } else { took.as_secs_f64() },
         },
-        failures: failures
-            .into_iter()
-            .map(|(failure, resources)| Failed {
-                at: None,
-                version: None,
-                cause: failure.cause.word().to_owned(),
-                why: failure.to_string(),
-                resources,
-            })
-            .collect(),
+        failures: failed(&failures),
         log: lines.kept().iter().map(|(level, text)| line(*level, text)).collect(),
     })
 }
@@ -146,6 +137,19 @@ async fn in_turns<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, JoinError> {
     around.guests.spawn(around.gate.in_turns(&module.tenant, work)).await
+}
+
+/// What failed, by cause.
+fn failed(failures: &[(Failure, u32)]) -> Vec<Failed> {
+    let mut all: Vec<Failed> = Vec::new();
+    for (failure, resources) in failures {
+        let (cause, why) = (failure.cause.word().to_owned(), failure.to_string());
+        let failed = Failed { at: None, version: None, cause, why, resources: *resources };
+        if !failed.joins(&mut all) {
+            all.push(failed);
+        }
+    }
+    all
 }
 
 fn line(level: tracing::Level, text: &str) -> Line {

@@ -20,6 +20,15 @@ const HEAD: usize = 2 << 20;
 /// The longest that somebody waits for lines.
 const LONGEST_WAIT: u64 = 60; // seconds
 
+/// Whether the answer may take long.
+pub fn waits(path: &str, request: &Request) -> bool {
+    match path.rsplit('/').next() {
+        Some("log") => asked(request, "wait").is_some_and(|seconds| seconds > 0),
+        Some("deploy" | "rollback") => true,
+        _ => false,
+    }
+}
+
 /// Answers a request; `path` is what stands behind `/deployments`.
 pub async fn answer(desk: &Desk, who: Who, path: &str, request: &Request) -> Reply {
     let method = request.method();

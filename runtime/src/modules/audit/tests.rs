@@ -33,7 +33,7 @@ fn a_line_says_who_did_what_to_what() {
     let path = folder.path().join("log/audit.log");
     let mut audit = Audit::at(&path);
     let begun = audit.begin(entry(0, "n")).unwrap();
-    audit.end(begun, entry(1, "n").time, None, Outcome::Failed("no\nroom".to_owned())).unwrap();
+    audit.end(begun, entry(1, "n").time, Outcome::Failed("no\nroom".to_owned())).unwrap();
     let by_file = Entry { who: Who::File, version: None, digest: None, action: "remove".to_owned(), ..entry(2, "n") };
     audit.write(&by_file).unwrap();
     let digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";

@@ -63,9 +63,14 @@ impl Permissions {
         Ok(permissions)
     }
 
-    /// Bytes of the longest body of an answer.
-    pub fn longest_body(&self) -> u64 {
-        self.limits.body as u64
+    /// What requests may use.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// How many there may be in a minute.
+    pub fn per_minute(&self) -> u32 {
+        self.rate.limit()
     }
 
     /// Whether a request may be made. What was said of secrets in the URL is of no interest here.

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-/// Nanoseconds in a minute.
-const MINUTE: u64 = 60_000_000_000;
+/// Nanoseconds.
+const SECOND: u64 = 1_000_000_000;
+const MINUTE: u64 = 60 * SECOND;
 
 /// So many requests a minute in the long run, a minute's worth of them at once if none were made before. So no minute
 /// has twice as many.
@@ -44,14 +45,15 @@ impl Rate {
         self.per_minute
     }
 
-    /// Takes a token at this moment, or says how long it is until there is one.
+    /// Takes a token at this moment, or says how long it is until there is one, in whole seconds: anything finer would be
+    /// a clock, which is granted by itself.
     pub fn take(&self, now: u64) -> Result<(), Duration> {
         let token = MINUTE / u64::from(self.per_minute);
         let mut full_at = self.bucket.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         let after = full_at.max(now).saturating_add(token);
         let missing = after.saturating_sub(now).saturating_sub(MINUTE);
         if missing > 0 {
-            return Err(Duration::from_nanos(missing));
+            return Err(Duration::from_secs(missing.div_ceil(SECOND)));
         }
         *full_at = after;
         Ok(())
@@ -89,6 +91,9 @@ mod tests {
         }
         assert_eq!(rate.take(start), Err(Duration::from_secs(20)));
         assert_eq!(rate.take(start + 15 * second), Err(Duration::from_secs(5)));
+        // No clock can be read off it.
+        assert_eq!(rate.take(start + 15 * second + 1), Err(Duration::from_secs(5)));
+        assert_eq!(rate.take(start + 20 * second - 1), Err(Duration::from_secs(1)));
         assert_eq!(rate.take(start + 20 * second), Ok(()));
         assert_eq!(rate.take(start + 20 * second), Err(Duration::from_secs(20)));
         assert_eq!(rate.take(start + 3_600 * second), Ok(()));
