@@ -246,10 +246,11 @@ impl Tenants {
             self.happened.push(Happened::by_file(&key, "remove"));
             self.unsaved.insert(key);
         }
-        for deployed in self.deployed.values_mut() {
+        let can_run: BTreeSet<Key> = written.iter().map(|prepared| prepared.key.clone()).collect();
+        for (key, deployed) in &mut self.deployed {
             Arc::make_mut(&mut deployed.names).reserve(around.reserved);
             deployed.projects = Arc::new(around.tenants.projects_of(&deployed.deployment.key.tenant));
-            deployed.outdated = deployed.file().is_some_and(|file| failed.contains(file));
+            deployed.outdated = deployed.file().is_some() && !can_run.contains(key);
         }
         for mut prepared in written {
             prepared.version.deployed_at = around.now;

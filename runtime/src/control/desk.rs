@@ -477,7 +477,7 @@ impl No {
     /// A version that was kept cannot run any more. Whoever asks for it is not to blame.
     fn outdated(key: &Key, number: u64, refused: &deploying::Refused) -> Self {
         let status = match refused.fault {
-            Fault::Order | Fault::Module => StatusCode::UNPROCESSABLE_ENTITY,
+            Fault::Order | Fault::Module | Fault::Missing => StatusCode::UNPROCESSABLE_ENTITY,
             Fault::Room => StatusCode::INSUFFICIENT_STORAGE,
         };
         let remedy = "Deploy it anew with what it lacks, or go back to another one";

@@ -92,9 +92,13 @@ pub async fn look(config: &Config, loader: &mut Loader, fitting: &mut Fitting) -
         found.problems.extend(problems);
     }
     // What is in no file any more ends, and leaves its room.
-    let unread: BTreeSet<String> = config.deployments.unread.iter().map(|path| path.display().to_string()).collect();
-    let stays =
-        |kept: &Deployment| is_written(&kept.key) || kept.file.as_ref().is_none_or(|file| unread.contains(file));
+    let unread = &config.deployments.unread;
+    let files: BTreeSet<String> = unread.keys().map(|path| path.display().to_string()).collect();
+    let is_unread = |key: &Key| unread.values().flatten().any(|unread| unread == key);
+    let stays = |kept: &Deployment| {
+        let goes_on = kept.file.as_ref().is_none_or(|file| files.contains(file));
+        goes_on || is_written(&kept.key) || is_unread(&kept.key)
+    };
     found.kept = survey.deployments.into_iter().filter(stays).collect();
     found
 }

@@ -79,7 +79,7 @@ impl Draft<'_> {
         let unfit = |refused: Refused| {
             let exit = match refused.fault {
                 Fault::Order => Exit::Usage,
-                Fault::Module => Exit::Module,
+                Fault::Module | Fault::Missing => Exit::Module,
                 Fault::Room => Exit::Failed,
             };
             Unfit::Refused(refused.words(written), exit)
