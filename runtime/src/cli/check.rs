@@ -8,6 +8,7 @@ use super::setup::{self, Threads, Where};
 use super::{Exit, logging, pipeline, print};
 use crate::config::daemon::LogFormat;
 use crate::config::{Config, Pipelines, Problems};
+use crate::contract::Description;
 use crate::hypervisor::Doubt;
 use crate::modules::Modules;
 use crate::modules::budget::{Admitted, Budget};
@@ -15,6 +16,7 @@ use crate::modules::deploying::room::Room;
 use crate::modules::deploying::terms::{Fitting, Operators};
 use crate::modules::deploying::{self, Loader};
 use crate::publish::outputs;
+use crate::sandbox::{Module, Names};
 use crate::schedule::plan;
 use crate::spool::Unusable;
 
@@ -119,6 +121,8 @@ impl Args {
                     let mut fitting = Fitting::beside(admitted, holdings, config, operators);
                     let drafts = threads.time.block_on(deploying::prepare(&mut loader, config));
                     let loaded = drafts.admit(config, &mut fitting, &mut Room::default());
+                    let prepared = loaded.prepared.iter().map(|prepared| &prepared.ready.module.description);
+                    findings.problems.extend(untaken(config, (&names, &modules.pollsters), prepared));
                     findings.problems.extend(odd);
                     findings.deployments = loaded.prepared.iter().map(|prepared| prepared.key.to_string()).collect();
                     findings.problems.extend(loaded.problems);
@@ -144,6 +148,24 @@ impl Args {
         }
         findings.problems.extend(problems);
     }
+}
+
+/// Which sources of pipelines take nothing, as far as that is known: what is declared while modules run is not.
+fn untaken<'a>(
+    config: &Config,
+    (names, pollsters): (&Names, &'a [Arc<Module>]),
+    deployed: impl Iterator<Item = &'a Arc<Description>> + Clone,
+) -> Problems {
+    let mut described = pollsters.iter().map(|module| &module.description).chain(deployed.clone());
+    let declares = described.any(|description| !description.declares.is_empty());
+    // What is said of a source that is measured as well is said of measuring.
+    let is_said = config.polling_file == config.pipeline_file;
+    let Some(pipelines) = config.pipeline.as_ref().filter(|_| !declares && !is_said) else {
+        return Problems::default();
+    };
+    let deployed = deployed.flat_map(|description| &description.meters).map(|meter| meter.name.as_str());
+    let given: Vec<&str> = names.all().chain(deployed).collect();
+    pipelines.untaken(config.pipeline_file.as_deref(), &given)
 }
 
 /// What stands in the way of the spool. Where this is asked as root, the daemon's user is another one.

@@ -1,7 +1,7 @@
 //! What a misspelt key was meant to be.
 
 /// The candidate that is at most a slip or two away.
-pub(super) fn closest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn closest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     const LONGEST: usize = 64; // bytes; nobody misspells a key of four words
     if word.len() > LONGEST {
         return None;
