@@ -65,8 +65,8 @@ impl Chain {
         Self { meters, transformer }
     }
 
-    /// Transforms those of the measured samples of a slot, the first in it, that match, if there are any
-    /// or others wait.
+    /// Transforms those of the measured samples of a slot, the first in it, that match, if there are any or
+    /// others wait.
     pub async fn run(
         &mut self,
         around: &Surroundings,

@@ -278,7 +278,8 @@ impl Sink {
     }
 
     /// Hands a batch from one transformer to the next, from the one at `next` on, be it empty: the end of a batch is
-    /// where those let go of samples that hold some. Parts that they declare become the slot's. `count` is told how many samples each gave, and failed for.
+    /// where those let go of samples that hold some. Parts that they declare become the slot's. `count` is told how many
+    /// samples each gave, and failed for.
     async fn run(
         &mut self,
         along: &mut Along<'_>,

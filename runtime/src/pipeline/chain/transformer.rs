@@ -94,8 +94,8 @@ impl Transformer {
         }
     }
 
-    /// Has it transform samples, of which there are some unless it [`holds`](Self::holds) others. Names of its meters are taken among `names`, and what comes out goes
-    /// where `route` says.
+    /// Has it transform samples, of which there are some unless it [`holds`](Self::holds) others. Names of its meters
+    /// are taken among `names`, and what comes out goes where `route` says.
     pub async fn run(
         &mut self,
         around: &Surroundings,
