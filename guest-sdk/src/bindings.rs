@@ -27,6 +27,7 @@ pub mod transformer {
             "wasmeter:plugin/attributes@0.1.1": crate::bindings::pollster::wasmeter::plugin::attributes,
             "wasmeter:plugin/texts@0.1.1": crate::bindings::pollster::wasmeter::plugin::texts,
             "wasmeter:plugin/declare@0.1.1": crate::bindings::pollster::wasmeter::plugin::declare,
+            "wasmeter:plugin/clock@0.1.1": crate::bindings::pollster::wasmeter::plugin::clock,
             "wasmeter:plugin/state@0.1.1": crate::bindings::pollster::wasmeter::plugin::state,
             "wasmeter:plugin/log@0.1.1": crate::bindings::pollster::wasmeter::plugin::log,
         },

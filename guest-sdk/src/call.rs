@@ -101,7 +101,8 @@ impl<'a, K> Call<'a, K> {
     }
 
     /// Says how many samples wait in what is remembered, such as those that are held back until there are enough. They
-    /// count as lost where that is forgotten: when the module's parameters or its place become others.
+    /// count as lost where that is forgotten: when the module's parameters or its place become others. A transformer is
+    /// called in slots in which nothing comes to it as long as samples wait.
     pub fn save_waiting(&self, samples: u64) -> Result<(), Failure> {
         if samples == self.load_waiting() {
             return Ok(());
@@ -124,6 +125,11 @@ impl<'a, K> Call<'a, K> {
     /// How many bytes can still be saved in this call, whatever they replace. A number takes 16.
     pub fn room(&self) -> u64 {
         self.host.room()
+    }
+
+    /// When this slot's statistics were read.
+    pub fn read_at(&self) -> Moment {
+        self.host.time()
     }
 
     /// A line for the operator.
@@ -156,11 +162,6 @@ impl Call<'_, Polling> {
     /// A module that uses this needs the grant `http`. An error becomes a [`Failure`] by `?`.
     pub fn send(&self, request: &Request) -> Result<Response, http::Error> {
         self.host.request(request)
-    }
-
-    /// When this slot's statistics were read.
-    pub fn read_at(&self) -> Moment {
-        self.host.time()
     }
 }
 

@@ -16,7 +16,8 @@ pub trait Transformer {
     fn describe(config: &str, inputs: &[Meter]) -> Result<Outputs, String>;
 
     /// The samples of one slot, in order of time where a meter comes several times. Nothing that was saved stays if
-    /// it fails; then it is called again for some resources at a time, of which [`Call::is_part`] tells.
+    /// it fails; then it is called again for some resources at a time, of which [`Call::is_part`] tells. Where samples
+    /// wait ([`Call::save_waiting`]) and none come, it is called without any.
     fn convert(call: &Call<'_, Converting>, inputs: &[Meter], batches: Vec<Batch>) -> Result<Vec<Batch>, Failure>;
 }
 

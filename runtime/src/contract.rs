@@ -28,6 +28,7 @@ pub mod transformer {
             "wasmeter:plugin/attributes": crate::contract::pollster::wasmeter::plugin::attributes,
             "wasmeter:plugin/texts": crate::contract::pollster::wasmeter::plugin::texts,
             "wasmeter:plugin/declare": crate::contract::pollster::wasmeter::plugin::declare,
+            "wasmeter:plugin/clock": crate::contract::pollster::wasmeter::plugin::clock,
             "wasmeter:plugin/state": crate::contract::pollster::wasmeter::plugin::state,
             "wasmeter:plugin/log": crate::contract::pollster::wasmeter::plugin::log,
         },

@@ -142,6 +142,9 @@ impl Modules {
     }
 }
 
+/// What an error of a transformer's begins with that is about a key which it does not know.
+const UNKNOWN: &str = "there is no key ";
+
 fn remedy(failure: &Failure) -> &'static str {
     match failure.cause {
         Cause::Unreadable => "Write where the file is; a relative path begins at the configuration's folder",
@@ -304,9 +307,10 @@ impl Loading<'_> {
                     None => {}
                 }
                 let name = link_name(&sink.name, &transformer.name, &mut taken);
+                let who = format!("the transformer {} of the sink {}", transformer.name, sink.name);
                 let named = self.config.modules.iter().find(|entry| entry.name == transformer.name);
                 let limits = named.map_or(self.config.sandbox.limits, |entry| entry.limits);
-                let configured = match self.transformer(&transformer.name).await {
+                let code = match self.transformer(&transformer.name).await {
                     // The names of all are checked at once.
                     None => break,
                     Some(Ok(code)) if code.manifest.world != World::Transformer => {
@@ -314,29 +318,51 @@ impl Loading<'_> {
                         problems.error(transformer.place, &key, message, "Name a transformer, such as rate_of_change");
                         break;
                     }
-                    Some(Ok(code)) => {
-                        let text = transformer.parameters.text();
-                        self.sandbox.configure_for(&name, named.is_none(), code, text, limits.into(), &inputs).await
-                    }
-                    Some(Err(failure)) => Err(failure),
-                };
-                match configured {
-                    Ok((module, gives)) => {
-                        inputs = gives.meters.clone();
-                        steps.push(Step::Own(Arc::new(module)));
-                    }
-                    Err(failure) => {
-                        self.refused |= failure.cause != Cause::BadDescription;
-                        let message = format!(
-                            "the transformer {} of the sink {}: {}",
-                            transformer.name,
-                            sink.name,
-                            failure.on_one_line()
-                        );
+                    Some(Ok(code)) => code,
+                    Some(Err(failure)) => {
+                        self.refused = true;
+                        let message = format!("{who}: {}", failure.on_one_line());
                         problems.error(transformer.place, &key, message, remedy(&failure));
                         break;
                     }
-                }
+                };
+                let mut parameters = transformer.parameters.clone();
+                let mut is_wrong = false;
+                // It says one thing at a time: it is asked again without what it refused.
+                let configured = loop {
+                    let (code, text) = (code.clone(), parameters.config.text());
+                    let configured =
+                        self.sandbox.configure_for(&name, named.is_none(), code, text, limits.into(), &inputs).await;
+                    let failure = match configured {
+                        Err(failure) => failure,
+                        Ok(configured) => break Some(configured).filter(|_| !is_wrong),
+                    };
+                    let named = parameters.named(&failure.detail);
+                    let named = named.filter(|_| failure.cause == Cause::BadDescription);
+                    let (place, key) = match named {
+                        Some(named) => (named.place, format!("{key}.parameters.{}", named.path)),
+                        // What it lacks was refused before, and has been said.
+                        None if is_wrong => break None,
+                        None => (transformer.place, key.clone()),
+                    };
+                    let message = format!("{who}: {}", failure.on_one_line());
+                    let without = named.and_then(|named| parameters.without(named));
+                    if without.is_some() && failure.detail.starts_with(UNKNOWN) {
+                        // As Ceilometer's own do, it goes without.
+                        problems.warning(place, &key, message, "It has no effect: remove it");
+                    } else {
+                        self.refused |= failure.cause != Cause::BadDescription;
+                        problems.error(place, &key, message, remedy(&failure));
+                        is_wrong = true;
+                    }
+                    match without {
+                        Some(without) => parameters = without,
+                        None => break None,
+                    }
+                };
+                let Some((module, gives)) = configured else { break };
+                inputs = gives.meters.clone();
+                steps.push(Step::Own(Arc::new(module)));
             }
             self.sinks.push(steps);
         }

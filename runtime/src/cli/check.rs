@@ -10,6 +10,7 @@ use super::{Exit, logging, pipeline, print};
 use crate::clock::{Clock, SystemClock};
 use crate::config::daemon::LogFormat;
 use crate::config::{Config, Pipelines, Problems};
+use crate::contract::Description;
 use crate::hypervisor::Doubt;
 use crate::modules::Modules;
 use crate::modules::budget::{Admitted, Budget};
@@ -18,6 +19,7 @@ use crate::modules::deploying::terms::{Fitting, Operators};
 use crate::modules::deploying::{self, Loader};
 use crate::modules::deployment::Key;
 use crate::publish::outputs;
+use crate::sandbox::{Module, Names};
 use crate::schedule::plan;
 use crate::spool::Unusable;
 
@@ -125,6 +127,9 @@ impl Args {
                     let drafts = threads.time.block_on(deploying::prepare(&mut loader, config));
                     let mut room = Room::beside(ordered.kept.iter(), SystemClock.now().wall);
                     let loaded = drafts.admit(config, &mut fitting, &mut room);
+                    let written = loaded.prepared.iter().map(|prepared| &prepared.ready);
+                    let prepared = written.chain(&ordered.ready).map(|ready| &ready.module.description);
+                    findings.problems.extend(untaken(config, (&names, &modules.pollsters), prepared));
                     findings.problems.extend(odd);
                     let written = loaded.prepared.iter().map(|prepared| &prepared.key);
                     findings.deployments = written.chain(&ordered.running).map(Key::to_string).collect();
@@ -152,6 +157,24 @@ impl Args {
         }
         findings.problems.extend(problems);
     }
+}
+
+/// Which sources of pipelines take nothing, as far as that is known: what is declared while modules run is not.
+fn untaken<'a>(
+    config: &Config,
+    (names, pollsters): (&Names, &'a [Arc<Module>]),
+    deployed: impl Iterator<Item = &'a Arc<Description>> + Clone,
+) -> Problems {
+    let mut described = pollsters.iter().map(|module| &module.description).chain(deployed.clone());
+    let declares = described.any(|description| !description.declares.is_empty());
+    // What is said of a source that is measured as well is said of measuring.
+    let is_said = config.polling_file == config.pipeline_file;
+    let Some(pipelines) = config.pipeline.as_ref().filter(|_| !declares && !is_said) else {
+        return Problems::default();
+    };
+    let deployed = deployed.flat_map(|description| &description.meters).map(|meter| meter.name.as_str());
+    let given: Vec<&str> = names.all().chain(deployed).collect();
+    pipelines.untaken(config.pipeline_file.as_deref(), &given)
 }
 
 /// What stands in the way of the spool. Where this is asked as root, the daemon's user is another one.

@@ -2,6 +2,8 @@
 
 mod glob;
 
+use super::yaml::closest;
+
 pub use self::glob::{Glob, InvalidGlob};
 
 /// The most patterns of all sources and transforms together. Each is compared with each meter's name when the work of
@@ -74,6 +76,11 @@ impl MeterFilter {
     pub fn matches(&self, name: &str) -> bool {
         let any = |globs: &[Glob]| globs.iter().any(|glob| glob.matches(name));
         !any(&self.denied) && (self.allowed.is_empty() || any(&self.allowed))
+    }
+
+    /// The one of these names that was probably meant by a pattern that matches none.
+    pub fn meant<'a>(&self, names: &[&'a str]) -> Option<&'a str> {
+        self.patterns.iter().find_map(|pattern| closest(pattern, names))
     }
 
     /// The patterns as written.

@@ -9,6 +9,7 @@ pub mod case;
 mod doubts;
 mod matcher;
 mod outputs;
+mod parameters;
 mod publisher;
 mod sink;
 mod source;
@@ -160,7 +161,7 @@ impl Pipelines {
                         problems.error(place, &format!("{key}.name"), format!("{who}: {why}"), remedy);
                     }
                     Some(Ok(deployment)) => {
-                        if !transformer.parameters.value().is_null() {
+                        if !transformer.parameters.config.value().is_null() {
                             let message = format!("{who}: {deployment} cannot be told anything here");
                             let remedy = "Write `parameters: {}`, and what it is told as `config` of its deployment";
                             problems.error(place, &format!("{key}.parameters"), message, remedy);
@@ -188,8 +189,10 @@ impl Pipelines {
                     None if TRANSFORMERS.contains(&transformer.name.as_str()) || is_known(&transformer.name) => {}
                     None => {
                         let message = format!("{who}: No transformer named {} loaded", shown(&transformer.name));
+                        let meant = yaml::closest(&transformer.name, &TRANSFORMERS);
+                        let meant = meant.map_or_else(String::new, |meant| format!("Did you mean `{meant}`? "));
                         let remedy = format!(
-                            "Name one of {}, a module that has a file under `modules` in wasmeter.yaml, or a tenant's \
+                            "{meant}Name one of {}, a module that has a file under `modules` in wasmeter.yaml, or a tenant's \
                              deployment as TENANT/NAME",
                             TRANSFORMERS.join(", "),
                         );

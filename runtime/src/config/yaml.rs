@@ -11,6 +11,7 @@ use serde_json::Value;
 
 pub(super) use self::parse::parse;
 pub(super) use self::section::{Section, report};
+pub(crate) use self::spelling::closest;
 
 use super::problem::{Place, quoted};
 

@@ -65,7 +65,8 @@ impl Chain {
         Self { meters, transformer }
     }
 
-    /// Transforms those of the measured samples of a slot, the first in it, that match, if there are any.
+    /// Transforms those of the measured samples of a slot, the first in it, that match, if there are any or
+    /// others wait.
     pub async fn run(
         &mut self,
         around: &Surroundings,
@@ -77,7 +78,7 @@ impl Chain {
     ) -> Option<Made> {
         let measured = slot.samples.get(..measured).unwrap_or_default();
         let taken: Vec<&Samples> = measured.iter().filter(|s| self.meters.matches(&s.meter.name)).collect();
-        if taken.is_empty() {
+        if taken.is_empty() && !self.transformer.holds() {
             return None;
         }
         let handed = Handed { samples: &taken, resources: &slot.resources, at: slot.at };

@@ -55,7 +55,7 @@ const WASI: [&str; 18] = [
 
 /// Beside these a pollster may import [`HTTP`], if that is granted.
 const POLLSTER: [&str; 9] = ["types", "stats", "attributes", "texts", "declare", "clock", "state", "log", HTTP];
-const TRANSFORMER: [&str; 6] = ["types", "attributes", "texts", "declare", "state", "log"];
+const TRANSFORMER: [&str; 7] = ["types", "attributes", "texts", "declare", "clock", "state", "log"];
 
 /// What a module has only where the deployment was granted something of it.
 const HTTP: &str = "http";

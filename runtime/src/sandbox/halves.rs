@@ -87,7 +87,8 @@ impl Calls<'_> {
                     answers.landed.push(landed);
                 }
                 Err(failure) => {
-                    match view.halves(resources).filter(|_| !asked && failure.cause.may_be_one_resource()) {
+                    let may_be_a_part = size > 1 && !asked && failure.cause.may_be_one_resource();
+                    match view.halves(resources).filter(|_| may_be_a_part) {
                         // What is tried again says it again.
                         Some((first, second)) => waiting.extend([second, first]),
                         None => {

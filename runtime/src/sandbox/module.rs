@@ -1,7 +1,9 @@
 //! A module that was loaded: linked, configured, and asked what it gives and needs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::{Number, Value};
 use wasmtime::component::{Component, Linker};
 
 use super::admission::Manifest;
@@ -91,12 +93,13 @@ impl Code {
 // === impl Module ===
 
 impl Module {
-    /// What distinguishes its work from that of any other: its name, its configuration, and the meters that it is for.
+    /// What distinguishes its work from that of any other: its name, what its configuration means, and the meters that
+    /// it is for.
     /// What it remembers belongs to its work, whichever code does it: another version goes on with it.
     pub fn work(&self, meters: &[String]) -> String {
         // The number tells those of one name from each other, and changes when one of them goes.
         let name = self.name.split('#').next().unwrap_or_default();
-        let mut all = format!("{name}\0{}", self.config);
+        let mut all = format!("{name}\0{}", meaning(&self.config));
         meters.iter().for_each(|meter| all.extend(["\0", meter]));
         Digest::of(all.as_bytes()).to_string()
     }
@@ -149,5 +152,65 @@ impl Module {
 impl std::fmt::Debug for Module {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Module").field("name", &self.name).field("digest", &self.code.digest).finish_non_exhaustive()
+    }
+}
+
+/// A configuration as one that means the same is written, too: keys in one order, and whole numbers as such.
+fn meaning(config: &str) -> String {
+    match serde_json::from_str(config) {
+        Ok(Value::Null) => String::new(),
+        Ok(Value::Object(entries)) if entries.is_empty() => String::new(),
+        Ok(value) => plain(value).to_string(),
+        Err(_) => config.to_owned(),
+    }
+}
+
+fn plain(value: Value) -> Value {
+    match value {
+        Value::Object(entries) => {
+            let entries: BTreeMap<String, Value> =
+                entries.into_iter().map(|(key, value)| (key, plain(value))).collect();
+            Value::Object(entries.into_iter().collect())
+        }
+        Value::Array(values) => values.into_iter().map(plain).collect(),
+        Value::Number(number) => number.as_f64().filter(|_| number.is_f64()).and_then(whole).unwrap_or(number).into(),
+        other => other,
+    }
+}
+
+/// A real number as the whole one that it is.
+fn whole(real: f64) -> Option<Number> {
+    // Above this, not every whole number is a real one.
+    const MOST: f64 = 9_007_199_254_740_992.0;
+    #[allow(clippy::cast_possible_truncation, reason = "it is whole and fits")]
+    (real.fract() == 0.0 && real.abs() < MOST).then(|| Number::from(real as i64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configurations_that_mean_the_same_are_the_same() {
+        let same = |a: &str, b: &str| meaning(a) == meaning(b);
+        for (a, b) in [
+            (r#"{"target": {"name": "x", "max": 2}, "on": true}"#, r#"{"on":true,"target":{"max":2.0,"name":"x"}}"#),
+            (r#"[{"b": 1, "a": [2.0, null]}]"#, r#"[{"a":[2,null],"b":1.0}]"#),
+            ("{}", "null"),
+            ("", "{}"),
+            ("no JSON", "no JSON"),
+        ] {
+            assert!(same(a, b), "{a} {b}");
+        }
+        for (a, b) in [
+            (r#"{"size": null}"#, "{}"),
+            (r#"{"size": 1}"#, r#"{"size": "1"}"#),
+            (r#"{"rules": [1, 2]}"#, r#"{"rules": [2, 1]}"#),
+            ("1.5", "1"),
+            ("9007199254740993", "9007199254740992.0"),
+            ("no JSON", "no other JSON"),
+        ] {
+            assert!(!same(a, b), "{a} {b}");
+        }
     }
 }

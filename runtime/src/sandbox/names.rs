@@ -124,6 +124,11 @@ impl Names {
         }
     }
 
+    /// All names that modules gave their meters.
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        self.owners.keys().map(String::as_str)
+    }
+
     /// Another slot begins.
     pub fn next_slot(&mut self) {
         self.slot += 1;

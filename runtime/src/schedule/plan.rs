@@ -51,12 +51,14 @@ pub fn discovery_name(url: &str) -> &str {
 pub fn check(config: &Config, modules: &[Arc<Module>]) -> Problems {
     let mut problems = Problems::of(config.polling_file.as_deref());
     let declares = modules.iter().any(|module| !module.description.declares.is_empty());
+    let described = modules.iter().flat_map(|module| &module.description.meters);
+    let described: Vec<&str> = described.map(|meter| meter.name.as_str()).collect();
     for source in &config.polling.sources {
-        let mut described = modules.iter().flat_map(|module| &module.description.meters);
         let ours = config.budget.meters && usage::matches(&source.meters);
-        if !declares && !ours && !described.any(|meter| source.meters.matches(&meter.name)) {
+        if !declares && !ours && !described.iter().any(|name| source.meters.matches(name)) {
             let message = format!("source {} matches no meter of any module that is on", source.name);
-            let remedy = "See wasmeter module list for the meters that there are";
+            let meant = source.meters.meant(&described).map(|meant| format!("Did you mean `{meant}`? "));
+            let remedy = format!("{}See wasmeter module list for the meters that there are", meant.unwrap_or_default());
             problems.warning(source.place, "meters", message, remedy);
         }
         for url in source.discovery.iter().filter(|url| !is_discovery(url)) {

@@ -66,14 +66,60 @@ fn problems_of_pipelines_are_named() {
             &CPU.replace("rate_of_change", "mine"),
             "pipeline.yaml:7:21: error: sink `cpu_util`: No transformer named mine loaded.",
         ),
+        (
+            "",
+            &CPU.replace("rate_of_change", "rate_of_chnage"),
+            "No transformer named rate_of_chnage loaded. Did you mean `rate_of_change`? Name one of",
+        ),
         ("", &CPU.replace("sinks: [cpu_util,", "sinks: [cpu,"), "Dangling sink cpu from source cpu."),
     ] {
         folder(config, pipeline).run("check").is(64).says(words).says("not ready to run");
     }
+    let misspelt = CPU.replace("meters: [cpu]", "meters: [cpuu]");
+    let words =
+        "pipeline.yaml:3:6: warning: source `cpu` matches no meter that anything gives. Did you mean `cpu`? See";
+    folder("", &misspelt).run("check").is(0).says(words).says("ready to run, with warnings");
     let measured = CPU.replace("{name: all,", "{name: all, interval: 60,");
     let words =
         "pipeline.yaml:2:6: warning: source `all`: `interval` has no effect: polling.yaml says what is measured";
     folder("", &measured).run("check").is(0).says(words).says("ready to run, with warnings");
+}
+
+/// All that a transformer refuses, each where it stands; what it does not know has no effect, as in Ceilometer.
+#[test]
+fn all_that_is_wrong_with_parameters_is_said_at_once() {
+    let parameters = "
+        source: {map_from: {name: '('}}
+        target:
+          name: []
+          scale: volume +
+          map_to: {name: x}
+          typo: 1
+        odd: 2";
+    let told = |parameters: &str| {
+        folder(
+            "",
+            &CPU.replace("{target: {name: cpu_util}}}]", "null}]").replace(
+                "    transformers: [{name: rate_of_change, parameters: null}]\n",
+                &format!("    transformers:\n      - name: rate_of_change\n        parameters: {parameters}\n"),
+            ),
+        )
+        .run("check")
+    };
+    let indented = parameters.replace('\n', "\n  ");
+    let ran = told(&indented).is(64);
+    let who = "the transformer rate_of_change of the sink cpu_util: ";
+    for words in [
+        format!("pipeline.yaml:10:31: error: {who}bad-description: source.map_from.name: "),
+        format!("pipeline.yaml:12:13: error: {who}bad-description: target.name is a list; write a text"),
+        format!("pipeline.yaml:13:13: error: {who}bad-description: target.scale: "),
+        format!("pipeline.yaml:15:13: warning: {who}bad-description: there is no key target.typo; there are "),
+        format!("pipeline.yaml:16:11: warning: {who}bad-description: there is no key odd; there are source, target."),
+    ] {
+        assert!(ran.stdout.contains(&words), "{words}\n{}", ran.stdout);
+    }
+    // It goes without what it does not know.
+    told("{target: {name: cpu_util, typo: 1}}").is(0).says("It has no effect: remove it").says("with warnings");
 }
 
 #[test]
@@ -308,4 +354,54 @@ fn cases_that_cannot_be_run_say_why() {
     folder.write("pipeline.yaml", RATE.replace("100.0 / 10**9", "100.0 /"));
     folder.run("pipeline test cases/case.yaml").is(64).complains("the transformer rate_of_change of the sink cpu_util");
     folder.run("pipeline test").is(64).complains("<FILE>...");
+}
+
+/// What comes out of a chain of transformers, with the samples of a case.
+fn chained(transformers: &str, samples: &str, expected: &str) -> crate::support::program::Ran {
+    let folder = case(&format!("pipeline: ../pipeline.yaml\nhost: {SIM}\nin:\n{samples}out:\n  s:\n{expected}"));
+    folder.write(
+        "pipeline.yaml",
+        format!(
+            "sources: [{{name: all, meters: ['*'], sinks: [s]}}]\nsinks:\n- name: s\n  publishers: [test]\n  \
+             transformers:\n{transformers}"
+        ),
+    );
+    folder.run("pipeline test cases/case.yaml")
+}
+
+/// A link before it gives nothing, or the slot brings nothing at all: what waits comes out when it is due.
+#[test]
+fn the_end_of_a_batch_is_for_every_link() {
+    let keep = "  - {name: relabel, parameters: {rules: [{keep: {name: a}}]}}\n";
+    let hold = "  - {name: aggregator, parameters: {size: 0, retention_time: 15}}\n";
+    let first = "  - {slot: 1, meter: a, type: gauge, unit: B, resource: GUEST, volume: 10}\n";
+    let others: String = (1..=4)
+        .map(|slot| format!("  - {{slot: {slot}, meter: b, type: gauge, unit: B, resource: GUEST, volume: 1}}\n"))
+        .collect();
+    let expected = "    - {slot: 3, meter: a, unit: B, resource: GUEST, volume: 10.0}\n";
+    chained(&format!("{keep}{hold}"), &format!("{first}{others}"), expected).is(0);
+    let later = "    - {slot: 3, meter: a, unit: B, resource: GUEST, volume: 10.0}\n    - {slot: 5, meter: a, resource: GUEST}\n";
+    let twice = format!("{first}{}", first.replace("slot: 1", "slot: 5"));
+    let scaled = "  - {name: unit_conversion, parameters: {target: {scale: 1}}}\n";
+    chained(&format!("{hold}{scaled}"), &twice, later).is(1).says("- {");
+    chained(&format!("{hold}{scaled}"), &twice, expected).is(0).says("5 slots, 1 sample of 1 sink");
+}
+
+/// What samples say themselves is there for what stands behind those that hold them back.
+#[test]
+fn notes_wait_with_their_samples() {
+    let sample = "meter: a, type: gauge, unit: s, resource: GUEST";
+    let samples = format!(
+        "  - {{slot: 1, {sample}, volume: 8, notes: {{cpu_number: 4, kind: x}}}}\n  - {{slot: 2, meter: b, type: \
+         gauge, unit: s, resource: GUEST, volume: 3}}\n"
+    );
+    for hold in ["aggregator", "accumulator"] {
+        let chain = format!(
+            "  - {{name: {hold}, parameters: {{size: 2}}}}\n  - name: unit_conversion\n    parameters: {{target: \
+             {{scale: \"volume / (resource_metadata.cpu_number or 1) if resource_metadata.kind == 'x' else volume\"}}}}\n"
+        );
+        let expected = "    - {slot: 2, meter: a, resource: GUEST, volume: 2.0, notes: {cpu_number: 4, kind: x}}\n    \
+                        - {slot: 2, meter: b, resource: GUEST}\n";
+        chained(&chain, &samples, expected).is(0);
+    }
 }

@@ -200,7 +200,7 @@ sinks:
     ran.complains("pipeline.yaml:10:20: error:").complains("there is no publisher `nothing`");
     let ran = piping(&pipeline.replace(r#""udp://", "nothing://""#, "test"), "").run("run --cycles 1").is(64);
     ran.complains(
-        "pipeline.yaml:7:14: error: the transformer delta of the sink bad: bad-description: target.name is both",
+        "pipeline.yaml:7:49: error: the transformer delta of the sink bad: bad-description: target.name is both",
     )
     .complains("pipeline.yaml:9:14: error: sink `bad`: No transformer named nothing loaded");
 }
@@ -257,7 +257,7 @@ sinks:
         folder.configure(&format!("hypervisor: {hypervisor}\npipeline: pipeline.yaml\nmodules: {modules}\n"));
     };
     // Enough for some guests, and not for all of them.
-    configure("fuel_base: 850000, fuel_per_resource: 1, deadline: 30s");
+    configure("fuel_base: 1000000, fuel_per_resource: 1, deadline: 30s");
     let ran = folder.run("run --cycles 4").is(0);
     ran.complains("resources_lost=0");
     let (plain, waits) = (folder.samples("plain").len(), folder.samples("waits").len());

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use scaling::{ByName, CELL_BYTES, CHANGED, GONE, Losses, Numbers as _, OLDEST, at, clear, word};
+use scaling::{ByName, CELL_BYTES, CHANGED, GONE, Losses, OLDEST, Said, at, clear, word};
 use wasmeter_sdk::config::{Deserialize, serde};
-use wasmeter_sdk::{Batch, Call, Column, Converting, Failure, Kind, Meter, Moment, Note, Values};
+use wasmeter_sdk::{Batch, Call, Column, Converting, Failure, Kind, Meter, Moment, Values};
 
 /// Batches that are held back.
 #[derive(Debug, Default, Deserialize)]
@@ -30,16 +30,16 @@ struct Kept {
     wall: i64,
     monotonic: Option<u64>,
     samples: u64,
-    /// The keys of notes that are numbers.
-    notes: Vec<String>,
-    /// The types of the volumes and of these notes.
-    types: Vec<u8>,
+    /// Whether any sample says anything itself.
+    #[serde(default)]
+    says: bool,
+    /// The type of the volumes.
+    #[serde(default)]
+    letter: u8,
 }
 
-/// Batches that can be held back: each has two names of state and one for each note, and a module may have 1,024.
+/// Batches that can be held back: each has three names of state, and a tenant's module may have 1,024.
 pub const MOST: usize = 200;
-/// Notes of a batch that are kept.
-const NOTES: usize = 3;
 /// What a batch takes in the list, about, and what else has to be written.
 const LISTED_BYTES: u64 = 512;
 
@@ -73,12 +73,12 @@ impl Held {
     }
 
     /// Whether there is room for these, too.
-    pub fn has_room(&self, call: &Call<'_, Converting>, batches: &[Batch]) -> bool {
-        let cells = |batch: &Batch| batch.column.len() * (2 + batch.notes.len().min(NOTES));
+    pub fn has_room(&self, call: &Call<'_, Converting>, batches: &[Batch], said: &Said) -> bool {
+        let cells = |batch: &Batch| batch.column.len() * if batch.notes.is_empty() { 2 } else { 3 };
         let cells: usize = batches.iter().map(cells).sum();
         let resources: usize = batches.iter().map(|batch| batch.column.len()).sum();
         let listed = (self.batches.len() + batches.len() + 1) as u64 * LISTED_BYTES;
-        let bytes = (cells + resources) as u64 * CELL_BYTES + listed;
+        let bytes = (cells + resources) as u64 * CELL_BYTES + listed + said.bytes();
         self.batches.len() + batches.len() <= MOST && bytes <= call.room()
     }
 
@@ -87,7 +87,7 @@ impl Held {
         for number in 0..std::mem::take(&mut self.used) {
             clear(call, &mark(number))?;
             clear(call, &value(number))?;
-            (0..NOTES).try_for_each(|place| clear(call, &note(number, place)))?;
+            clear(call, &saying(number))?;
         }
         clear(call, GIVEN)
     }
@@ -97,7 +97,7 @@ impl Held {
         &mut self,
         call: &Call<'_, Converting>,
         inputs: &[Meter],
-        now: i64,
+        (now, said): (i64, &Said),
         losses: &mut Losses,
     ) -> Result<Vec<Batch>, Failure> {
         if self.batches.is_empty() {
@@ -129,10 +129,14 @@ impl Held {
             if column.is_empty() {
                 continue;
             }
-            let mut notes = Vec::new();
-            for (place, key) in kept.notes.iter().enumerate() {
-                notes.push(call.note(key, call.load(&note(number, place), &here))?);
-            }
+            let sayings = if kept.says { call.load(&saying(number), &here) } else { Column::default() };
+            let notes = match &sayings.values {
+                Values::Counts(numbers) => {
+                    let of: Vec<(u32, u64)> = sayings.resources.iter().copied().zip(numbers.iter().copied()).collect();
+                    said.notes(call, &of)?
+                }
+                _ => Vec::new(),
+            };
             given.push(Batch { meter, at: Moment { wall: kept.wall, monotonic: kept.monotonic }, column, notes });
         }
         if !is_part || self.samples() == 0 {
@@ -148,36 +152,33 @@ impl Held {
         Ok(given)
     }
 
-    /// Holds back more.
-    pub fn keep(&mut self, call: &Call<'_, Converting>, inputs: &[Meter], batches: Vec<Batch>) -> Result<(), Failure> {
+    /// Holds back more batches, with the numbers of what their samples say.
+    pub fn keep(
+        &mut self,
+        call: &Call<'_, Converting>,
+        inputs: &[Meter],
+        batches: impl Iterator<Item = (Batch, Vec<u64>)>,
+    ) -> Result<(), Failure> {
         let mut open = 0..self.batches.len();
-        for batch in batches {
-            let Some(input) = inputs.get(batch.meter as usize) else { continue };
-            let (mut keys, mut columns) = (Vec::new(), Vec::new());
-            for Note { key, column } in batch.notes {
-                // Cells hold numbers alone.
-                if column.values.number(0).is_some() && keys.len() < NOTES {
-                    keys.push(key);
-                    columns.push(column);
-                }
-            }
-            let types = std::iter::once(&batch.column).chain(&columns).map(|column| letter(&column.values)).collect();
+        for (Batch { meter, at, column, .. }, sayings) in batches {
+            let Some(input) = inputs.get(meter as usize) else { continue };
+            let says = sayings.iter().any(|number| *number > 0);
             let new = Kept {
                 mark: 0,
                 meter: (input.name.clone(), word(input.kind).to_owned(), input.unit.clone()),
-                wall: batch.at.wall,
-                monotonic: batch.at.monotonic,
-                samples: batch.column.len() as u64,
-                notes: call.resolve(&keys),
-                types,
+                wall: at.wall,
+                monotonic: at.monotonic,
+                samples: column.len() as u64,
+                says,
+                letter: letter(&column.values),
             };
             let number = self.number(new, &mut open);
-            let marks = vec![self.batches.get(number).map_or(0, |kept| kept.mark); batch.column.len()];
-            call.save(&mark(number), &Column::new(batch.column.resources.clone(), marks))?;
-            call.save(&value(number), &batch.column)?;
-            for (place, column) in columns.iter().enumerate() {
-                call.save(&note(number, place), &column.at(&batch.column.resources))?;
+            let marks = vec![self.batches.get(number).map_or(0, |kept| kept.mark); column.len()];
+            call.save(&mark(number), &Column::new(column.resources.clone(), marks))?;
+            if says {
+                call.save(&saying(number), &Column::new(column.resources.clone(), sayings))?;
             }
+            call.save(&value(number), &column)?;
         }
         self.used = self.used.max(self.batches.len());
         Ok(())
@@ -213,7 +214,7 @@ impl Kept {
     /// Whether this is of the same meter and moment as another, and in the same words.
     fn is_cut_from(&self, other: &Self) -> bool {
         let of = |kept: &Self| (kept.wall, kept.monotonic);
-        of(self) == of(other) && self.meter == other.meter && self.notes == other.notes && self.types == other.types
+        of(self) == of(other) && self.meter == other.meter && self.says == other.says && self.letter == other.letter
     }
 
     fn meter(&self) -> Meter {
@@ -239,10 +240,10 @@ impl Kept {
     }
 
     fn into_json(self) -> serde_json::Value {
-        let Self { mark, meter, wall, monotonic, samples, notes, types } = self;
+        let Self { mark, meter, wall, monotonic, samples, says, letter } = self;
         serde_json::json!({
-            "mark": mark, "meter": meter, "wall": wall, "monotonic": monotonic, "samples": samples, "notes": notes,
-            "types": types
+            "mark": mark, "meter": meter, "wall": wall, "monotonic": monotonic, "samples": samples, "says": says,
+            "letter": letter
         })
     }
 }
@@ -264,6 +265,6 @@ fn value(number: usize) -> String {
     format!("value {number}")
 }
 
-fn note(number: usize, place: usize) -> String {
-    format!("note {number} {place}")
+fn saying(number: usize) -> String {
+    format!("said {number}")
 }

@@ -9,7 +9,7 @@
 
 mod held;
 
-use scaling::{Keys, LONGEST, Losses, is_enough, merged};
+use scaling::{Keys, LONGEST, Losses, Said, is_enough, merged};
 use wasmeter_sdk::{Batch, Call, Converting, Failure, Meter, Outputs, Transformer, register_transformer};
 
 use self::held::Held;
@@ -27,24 +27,36 @@ impl Transformer for Accumulator {
 
     fn convert(call: &Call<'_, Converting>, inputs: &[Meter], batches: Vec<Batch>) -> Result<Vec<Batch>, Failure> {
         let size = size(call.config())?;
-        let Some(now) = batches.iter().map(|batch| batch.at.wall).max() else { return Ok(batches) };
+        let now = batches.iter().map(|batch| batch.at.wall).max().unwrap_or_else(|| call.read_at().wall);
         let batches = merged(batches);
-        let mut held = Held::load(call);
+        let (mut held, mut said) = (Held::load(call), Said::load(call));
         let new: usize = batches.iter().map(|batch| batch.column.len()).sum();
         let new = new as u64;
         let is_old = held.since().is_some_and(|since| now.saturating_sub(since) >= LONGEST);
-        let has_room = held.has_room(call, &batches);
-        if !is_old && has_room && !is_enough(call, size, held.samples().saturating_add(new), new) {
-            held.keep(call, inputs, batches)?;
-            held.save(call)?;
-            return Ok(Vec::new());
+        let are_to_wait = !is_old && !is_enough(call, size, held.samples().saturating_add(new), new);
+        if are_to_wait {
+            let of_batches = batches.iter().map(|batch| said.numbers(call, batch));
+            let sayings: Vec<Vec<u64>> = of_batches.collect::<Result<_, _>>()?;
+            if held.has_room(call, &batches, &said) {
+                if new > 0 {
+                    held.keep(call, inputs, batches.into_iter().zip(sayings))?;
+                    said.save(call)?;
+                    held.save(call)?;
+                }
+                return Ok(Vec::new());
+            }
         }
         let mut losses = Losses::default();
         let mut given = Vec::new();
-        if !held.is_empty() || !has_room {
-            given = held.give(call, inputs, now, &mut losses)?;
-            if !has_room && !call.is_part() {
+        if !held.is_empty() || are_to_wait {
+            given = held.give(call, inputs, (now, &said), &mut losses)?;
+            // There is no room for more.
+            if are_to_wait && !call.is_part() {
                 held.clear(call)?;
+            }
+            if held.is_empty() {
+                said.clear();
+                said.save(call)?;
             }
             held.save(call)?;
         }

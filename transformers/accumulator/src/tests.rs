@@ -59,6 +59,20 @@ fn a_meter_may_stay_away() {
     assert_eq!(convert(&b, 60), [of("b", 40), of("b", 50), of("b", 60)]);
 }
 
+/// Nothing comes in, and the first has waited for long.
+#[test]
+fn a_slot_may_bring_nothing() {
+    let mut there = host(r#"{"size": 9}"#);
+    assert_eq!(convert(&mut there, &[count(0, 10, 1, 5)]), []);
+    let convert_nothing = |host: &mut Host| host.convert::<Accumulator>(&[], Vec::new()).unwrap();
+    assert!(convert_nothing(&mut there).batches.is_empty());
+    assert_eq!(there.waiting(), 1);
+    there = there.read_at(10 + 23 * 3_600);
+    let given = convert_nothing(&mut there);
+    assert_eq!((samples(&given.batches), given.meters[0].clone()), (vec![count(0, 10, 1, 5)], inputs()[0].clone()));
+    assert_eq!(there.waiting(), 0);
+}
+
 /// One whose unit is another now cannot come out under its name.
 #[test]
 fn what_cannot_come_out_is_counted() {
@@ -88,7 +102,7 @@ fn nothing_waits_for_a_day() {
 }
 
 #[test]
-fn what_waits_keeps_its_time_its_type_and_its_numbers() {
+fn what_waits_keeps_its_time_its_type_and_what_it_says() {
     let mut host = host(r#"{"size": 3}"#).attribute("n", [(0, "n"), (1, "t")]);
     let ids = ["n", "t"].map(|text| host_text(&host, text));
     let notes = vec![
@@ -102,9 +116,35 @@ fn what_waits_keeps_its_time_its_type_and_its_numbers() {
     assert_eq!(given.len(), 2);
     assert_eq!((given[0].at.wall, given[0].at.monotonic), (moment(10).wall, moment(10).monotonic));
     assert_eq!(given[0].column, [(1, -5_i64)].into_iter().collect());
-    assert_eq!(given[0].notes.len(), 1, "texts are not kept");
-    assert_eq!(given[0].notes[0].column, [(1, 7_u64)].into_iter().collect());
+    let said: Vec<(u32, Column)> = given[0].notes.iter().map(|note| (note.key, note.column.clone())).collect();
+    assert_eq!(said, [(ids[0], [(1, 7_u64)].into_iter().collect()), (ids[1], Column::new(vec![1], vec![ids[1]]))]);
     assert_eq!(given[1].column, new.column);
+}
+
+/// Nobody says what another one said that had its place in an earlier round.
+#[test]
+fn who_says_nothing_is_not_heard() {
+    let mut host = host(r#"{"size": 3}"#).attribute("n", [(0, "n")]);
+    let of = |second, resources: &[u32], notes: Vec<Note>| Batch {
+        meter: 0,
+        at: moment(second),
+        column: resources.iter().map(|resource| (*resource, 1_u64)).collect(),
+        notes,
+    };
+    let says = |resource: u32| {
+        vec![Note { key: host_text(&Host::new(), "n"), column: [(resource, 0.5)].into_iter().collect() }]
+    };
+    let mut said = |batch| -> Vec<Vec<Column>> {
+        let given = host.convert::<Accumulator>(&inputs(), vec![batch]).unwrap().batches;
+        given.iter().map(|batch| batch.notes.iter().map(|note| note.column.clone()).collect()).collect()
+    };
+    let half = |resource: u32| -> Vec<Column> { vec![[(resource, 0.5)].into_iter().collect()] };
+    assert!(said(of(10, &[1, 2], says(1))).is_empty());
+    assert_eq!(said(of(20, &[1], Vec::new())), [half(1), vec![]]);
+    assert!(said(of(30, &[1, 2], says(2))).is_empty());
+    assert_eq!(said(of(40, &[1], says(1))), [half(2), half(1)]);
+    assert!(said(of(50, &[1, 2], Vec::new())).is_empty());
+    assert_eq!(said(of(60, &[1], Vec::new())), [[], []]);
 }
 
 /// The number of a text of the test's host, which numbers them in the order in which it meets them.

@@ -3,11 +3,17 @@
 use std::collections::BTreeMap;
 
 use expression::Volume;
+use scaling::at;
 use wasmeter_sdk::{Call, Column, Converting, Failure, Kind, Values};
 
-/// Of one meter, by resource, ascending.
+/// Of one meter.
 #[derive(Debug, Default)]
-pub struct Aggregates(Vec<(u32, Aggregate)>);
+pub struct Aggregates {
+    /// By resource, ascending.
+    all: Vec<(u32, Aggregate)>,
+    /// Whether any of its samples said anything itself.
+    says: bool,
+}
 
 /// Samples of one resource that became one.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,12 +23,27 @@ pub struct Aggregate {
     count: u64,
     /// Nanoseconds since 1970: when the first was read, or the last.
     time: i64,
+    /// The number of what the first says itself, or the last.
+    said: u64,
+}
+
+/// How samples become one.
+#[derive(Debug, Clone, Copy)]
+pub struct How {
+    /// What they are.
+    pub kind: Kind,
+    /// Whether it has the time of the last, not of the first.
+    pub last_time: bool,
+    /// Whether it says what the last says, not the first.
+    pub last_said: bool,
 }
 
 /// How many samples one aggregate counts; above that stands the type of its total.
 const COUNTS: u64 = 1 << 24;
 /// Above that stands which flush it waits for.
 const ROUNDS: u64 = COUNTS << 2;
+/// Numbers of what samples say; above that stands the flush again.
+const SAYINGS: u64 = 1 << 24;
 
 // === impl Aggregate ===
 
@@ -36,20 +57,33 @@ impl Aggregate {
         }
     }
 
+    /// One sample.
+    pub fn of(volume: Volume, time: i64, said: u64) -> Self {
+        Self { total: volume, count: 1, time, said }
+    }
+
     /// How many samples became this one.
     pub fn samples(&self) -> u64 {
         self.count
     }
 
-    fn add(&mut self, later: Self, kind: Kind, last_time: bool) {
-        self.total = match (kind, self.total.whole(), later.total.whole()) {
+    /// The number of what it says.
+    pub fn said(&self) -> u64 {
+        self.said
+    }
+
+    fn add(&mut self, later: Self, how: How) {
+        self.total = match (how.kind, self.total.whole(), later.total.whole()) {
             (Kind::Cumulative, ..) => later.total,
             (_, Some(a), Some(b)) => Volume::of(a + b),
             _ => Volume::Real((self.total.real() + later.total.real()).clamp(f64::MIN, f64::MAX)),
         };
         self.count = (self.count + later.count).min(COUNTS - 1);
-        if last_time {
+        if how.last_time {
             self.time = later.time;
+        }
+        if how.last_said {
+            self.said = later.said;
         }
     }
 }
@@ -58,31 +92,36 @@ impl Aggregate {
 
 impl Aggregates {
     /// Adds a sample.
-    pub fn add(&mut self, resource: u32, volume: Volume, time: i64, kind: Kind, last_time: bool) {
-        let sample = Aggregate { total: volume, count: 1, time };
-        let behind = self.0.last().is_none_or(|(last, _)| *last < resource);
+    pub fn add(&mut self, resource: u32, sample: Aggregate, how: How) {
+        self.says |= sample.said > 0;
+        let behind = self.all.last().is_none_or(|(last, _)| *last < resource);
         if behind {
-            return self.0.push((resource, sample));
+            return self.all.push((resource, sample));
         }
-        match self.0.binary_search_by_key(&resource, |(known, _)| *known) {
-            Ok(place) => self.0.iter_mut().skip(place).take(1).for_each(|(_, at)| at.add(sample, kind, last_time)),
-            Err(place) => self.0.insert(place, (resource, sample)),
+        match self.all.binary_search_by_key(&resource, |(known, _)| *known) {
+            Ok(place) => self.all.iter_mut().skip(place).take(1).for_each(|(_, at)| at.add(sample, how)),
+            Err(place) => self.all.insert(place, (resource, sample)),
         }
     }
 
     /// The resources that it has.
     pub fn resources(&self) -> Vec<u32> {
-        self.0.iter().map(|(resource, _)| *resource).collect()
+        self.all.iter().map(|(resource, _)| *resource).collect()
     }
 
     /// How many samples became these.
     pub fn samples(&self) -> u64 {
-        self.0.iter().map(|(_, aggregate)| aggregate.count).sum()
+        self.all.iter().map(|(_, aggregate)| aggregate.count).sum()
+    }
+
+    /// Whether any of its samples said anything itself.
+    pub fn say(&self) -> bool {
+        self.says
     }
 
     /// How many resources it has.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.all.len()
     }
 
     /// Adds these samples to those that these resources have from earlier calls. Gives the resources that have some, and
@@ -92,20 +131,21 @@ impl Aggregates {
         call: &Call<'_, Converting>,
         (number, round): (usize, u64),
         resources: &[u32],
-        (kind, last_time): (Kind, bool),
+        how: How,
     ) -> (Vec<u32>, u64) {
         let (mut had, mut samples) = (Vec::new(), 0);
-        let [totals, counts, times] = cells(number).map(|cell| call.load(&cell, resources));
+        let [totals, counts, times, sayings] = cells(number).map(|cell| call.load(&cell, resources));
         let (Values::Counts(bits), Values::Counts(numbers), Values::Integers(moments)) =
             (&totals.values, &counts.values, &times.values)
         else {
             return (had, samples);
         };
-        // All three are written at once.
+        // They are written at once, but for the last, where nothing is said.
         if totals.resources != counts.resources || times.resources != counts.resources {
             return (had, samples);
         }
-        let mut new = std::mem::take(&mut self.0).into_iter().peekable();
+        let mut new = std::mem::take(&mut self.all).into_iter().peekable();
+        let mut from = 0;
         for ((resource, number), (bits, time)) in counts.resources.iter().zip(numbers).zip(bits.iter().zip(moments)) {
             // What waited for an earlier flush has come out.
             if number / ROUNDS != round {
@@ -116,29 +156,36 @@ impl Aggregates {
                 1 => Volume::Integer(bits.cast_signed()),
                 _ => Volume::Real(f64::from_bits(*bits)),
             };
-            let mut aggregate = Aggregate { total, count: number % COUNTS, time: *time };
+            let said = match (at(&sayings.resources, *resource, &mut from), &sayings.values) {
+                (Some(place), Values::Counts(sayings)) => sayings.get(place).copied().unwrap_or_default(),
+                _ => 0,
+            };
+            let is_said = said / SAYINGS == round;
+            self.says |= is_said;
+            let said = if is_said { said % SAYINGS } else { 0 };
+            let mut aggregate = Aggregate { total, count: number % COUNTS, time: *time, said };
             had.push(*resource);
             samples += aggregate.count;
             while let Some(before) = new.next_if(|(other, _)| other < resource) {
-                self.0.push(before);
+                self.all.push(before);
             }
             if let Some((_, later)) = new.next_if(|(other, _)| other == resource) {
-                aggregate.add(later, kind, last_time);
+                aggregate.add(later, how);
             }
-            self.0.push((*resource, aggregate));
+            self.all.push((*resource, aggregate));
         }
-        self.0.extend(new);
+        self.all.extend(new);
         (had, samples)
     }
 
     /// Keeps them for the next call.
     pub fn save(self, call: &Call<'_, Converting>, (number, round): (usize, u64)) -> Result<(), Failure> {
-        if self.0.is_empty() {
+        if self.all.is_empty() {
             return Ok(());
         }
         let (mut totals, mut counts) = (Vec::with_capacity(self.len()), Vec::with_capacity(self.len()));
         let mut times = Vec::with_capacity(self.len());
-        for (_, Aggregate { total, count, time }) in &self.0 {
+        for (_, Aggregate { total, count, time, .. }) in &self.all {
             let (kind, bits) = match *total {
                 Volume::Count(volume) => (0, volume),
                 Volume::Integer(volume) => (1, volume.cast_unsigned()),
@@ -149,7 +196,11 @@ impl Aggregates {
             times.push(*time);
         }
         let resources = self.resources();
-        let [total, count, time] = cells(number);
+        let [total, count, time, said] = cells(number);
+        if self.says {
+            let sayings: Vec<u64> = self.all.iter().map(|(_, aggregate)| round * SAYINGS + aggregate.said).collect();
+            call.save(&said, &Column::new(resources.clone(), sayings))?;
+        }
         call.save(&total, &Column::new(resources.clone(), totals))?;
         call.save(&count, &Column::new(resources.clone(), counts))?;
         call.save(&time, &Column::new(resources, times))
@@ -157,7 +208,7 @@ impl Aggregates {
 
     /// Forgets what these resources have, and nobody else's.
     pub fn forget(call: &Call<'_, Converting>, number: usize, resources: Vec<u32>) -> Result<(), Failure> {
-        let [_, count, _] = cells(number);
+        let [_, count, ..] = cells(number);
         let nothing = vec![0_u64; resources.len()];
         if resources.is_empty() { Ok(()) } else { call.save(&count, &Column::new(resources, nothing)) }
     }
@@ -165,7 +216,7 @@ impl Aggregates {
     /// By the time that they have.
     pub fn by_time(self) -> BTreeMap<i64, Vec<(u32, Aggregate)>> {
         let mut times: BTreeMap<i64, Vec<_>> = BTreeMap::new();
-        for (resource, aggregate) in self.0 {
+        for (resource, aggregate) in self.all {
             times.entry(aggregate.time).or_default().push((resource, aggregate));
         }
         times
@@ -173,6 +224,6 @@ impl Aggregates {
 }
 
 /// The names under which aggregates of a meter are remembered.
-pub fn cells(number: usize) -> [String; 3] {
-    ["total", "count", "time"].map(|what| format!("{what} {number}"))
+pub fn cells(number: usize) -> [String; 4] {
+    ["total", "count", "time", "said"].map(|what| format!("{what} {number}"))
 }

@@ -1,6 +1,9 @@
 //! Settings.
 
 use scaling::{Keys, Naming, Scale};
+use wasmeter_sdk::Kind;
+
+use crate::aggregate::How;
 
 /// What is written under `parameters`.
 #[derive(Debug)]
@@ -29,6 +32,11 @@ pub enum Policy {
 // === impl Config ===
 
 impl Config {
+    /// How samples of a meter of this type become one.
+    pub fn how(&self, kind: Kind) -> How {
+        How { kind, last_time: self.last_time, last_said: self.metadata == Policy::Last }
+    }
+
     pub fn of(config: &str) -> Result<Self, String> {
         let mut keys = Keys::of(config)?;
         let (mut source, mut target) = (keys.keys("source")?, keys.keys("target")?);

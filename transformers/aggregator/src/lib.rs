@@ -15,13 +15,14 @@ mod config;
 use std::collections::BTreeMap;
 
 use scaling::{
-    ByName, CELL_BYTES, CHANGED, Facts, GONE, LONGEST, Losses, OLDEST, Positions, Volumes, clear, is_enough, merged,
+    ByName, CELL_BYTES, CHANGED, Facts, GONE, LONGEST, Losses, OLDEST, Positions, Said, Volumes, clear, is_enough,
+    merged,
 };
 use wasmeter_sdk::{
-    Batch, Call, Converting, Failure, Kind, Meter, Moment, Note, Outputs, Transformer, Values, register_transformer,
+    Batch, Call, Converting, Failure, Kind, Meter, Moment, Outputs, Transformer, Values, register_transformer,
 };
 
-use self::aggregate::{Aggregates, cells};
+use self::aggregate::{Aggregate, Aggregates, cells};
 use self::book::{Book, Waiting};
 use self::config::{Config, Policy};
 
@@ -39,23 +40,28 @@ impl Transformer for Aggregator {
     fn convert(call: &Call<'_, Converting>, inputs: &[Meter], batches: Vec<Batch>) -> Result<Vec<Batch>, Failure> {
         let config = Config::of(call.config())?;
         let outputs = Positions::named(&config.naming, inputs)?.0.into_meters();
-        let Some(now) = batches.last().map(|last| last.at.wall) else { return Ok(Vec::new()) };
+        let now = batches.last().map_or_else(|| call.read_at().wall, |last| last.at.wall);
         let (batches, facts) = (merged(batches), Facts::of(call));
-        let mut book = Book::load(call);
+        let (mut book, mut said) = (Book::load(call), Said::load(call));
         let mut losses = Losses::default();
         let mut meters: BTreeMap<usize, Aggregates> = BTreeMap::new();
-        let mut came = Came::default();
+        let mut moments: BTreeMap<i64, Moment> = BTreeMap::new();
         let mut new = 0;
         for (batch, input) in batches.iter().filter_map(|batch| Some((batch, inputs.get(batch.meter as usize)?))) {
             let number = book.number(input);
             let aggregates = meters.entry(number).or_default();
-            came.add(number, batch);
+            moments.entry(batch.at.wall).or_insert(batch.at);
+            let sayings = match config.metadata {
+                Policy::Drop => vec![0; batch.column.len()],
+                Policy::First | Policy::Last => said.numbers(call, batch)?,
+            };
             let mut scaling = config.scale.begin(&facts, input, batch)?;
             let mut samples = 0;
-            for (row, resource) in batch.column.resources.iter().enumerate() {
+            for ((row, resource), said) in batch.column.resources.iter().enumerate().zip(sayings) {
                 match scaling.volume(row, *resource) {
                     Ok(volume) => {
-                        aggregates.add(*resource, volume, batch.at.wall, input.kind, config.last_time);
+                        let sample = Aggregate::of(volume, batch.at.wall, said);
+                        aggregates.add(*resource, sample, config.how(input.kind));
                         samples += 1;
                     }
                     Err(error) => losses.count(&input.name, || format!("target.scale: {error}")),
@@ -68,11 +74,14 @@ impl Transformer for Aggregator {
         let patience = if call.is_part() { 2 } else { 1 };
         let is_expired =
             config.retention.is_some_and(|most| book.age(now) >= most.saturating_mul(patience).min(LONGEST));
-        let has_room = has_room(call, &meters);
+        let has_room = has_room(call, &meters, &said);
         let mut given = Vec::new();
         if is_full || is_expired || book.age(now) >= LONGEST || !has_room {
-            let flush = Flush { call, config: &config, outputs: ByName::of(&outputs), came, now };
+            let flush = Flush { call, config: &config, outputs: ByName::of(&outputs), moments, said: &said, now };
             given = flush.give(&mut book, meters, &mut losses)?;
+            if book.samples() == 0 {
+                said.clear();
+            }
             if !has_room && !call.is_part() {
                 for name in (0..book.take_used()).flat_map(cells) {
                     clear(call, &name)?;
@@ -83,12 +92,13 @@ impl Transformer for Aggregator {
                 let kind = book.meter(number).map_or(Kind::Gauge, |meter| meter.kind);
                 let resources = aggregates.resources();
                 if book.has_kept(number) {
-                    aggregates.join_kept(call, (number, book.round), &resources, (kind, config.last_time));
+                    aggregates.join_kept(call, (number, book.round), &resources, config.how(kind));
                 }
                 aggregates.save(call, (number, book.round))?;
             }
             book.keep();
         }
+        said.save(call)?;
         book.save(call)?;
         losses.tell(call);
         Ok(given)
@@ -101,24 +111,19 @@ struct Flush<'a> {
     call: &'a Call<'a, Converting>,
     config: &'a Config,
     outputs: ByName<'a>,
-    came: Came<'a>,
+    /// When the samples of this slot were read, by the wall clock.
+    moments: BTreeMap<i64, Moment>,
+    said: &'a Said,
     now: i64,
 }
 
-/// What came in this slot.
-#[derive(Debug, Default)]
-struct Came<'a> {
-    /// The batches of each meter, by its number.
-    batches: BTreeMap<usize, Vec<&'a Batch>>,
-    /// When they were read, by the wall clock.
-    moments: BTreeMap<i64, Moment>,
-}
-
-/// Whether there is room for what would have to be kept: three cells for each aggregate, and one more that a part marks
-/// when it comes out.
-fn has_room(call: &Call<'_, Converting>, meters: &BTreeMap<usize, Aggregates>) -> bool {
-    let aggregates: usize = meters.values().map(Aggregates::len).sum();
-    aggregates as u64 * 4 * CELL_BYTES + BOOK_BYTES <= call.room()
+/// Whether there is room for what would have to be kept: three cells for each aggregate, one for what it says, and one
+/// more that a part marks when it comes out.
+fn has_room(call: &Call<'_, Converting>, meters: &BTreeMap<usize, Aggregates>, said: &Said) -> bool {
+    let cells = |aggregates: &Aggregates| aggregates.len() * if aggregates.say() { 5 } else { 4 };
+    let cells: usize = meters.values().map(cells).sum();
+    let aggregates = meters.values().map(Aggregates::len).sum();
+    cells as u64 * CELL_BYTES + said.bytes() + BOOK_BYTES <= call.room() && !said.is_full(aggregates)
 }
 
 /// What the book takes, about: the meters of a few hundred.
@@ -144,7 +149,7 @@ impl Flush<'_> {
         for (number, Waiting { meter, samples, kept }) in all {
             let mut aggregates = meters.remove(&number).unwrap_or_default();
             if kept > 0 {
-                let how = (meter.kind, config.last_time);
+                let how = config.how(meter.kind);
                 let (had, found) = aggregates.join_kept(call, (number, book.round), &resources, how);
                 if call.is_part() {
                     Aggregates::forget(call, number, had)?;
@@ -155,7 +160,7 @@ impl Flush<'_> {
             } else {
                 book.discount(number, samples);
             }
-            self.put((number, &meter), aggregates, &mut given, losses)?;
+            self.put(&meter, aggregates, &mut given, losses)?;
         }
         if !call.is_part() || book.samples() == 0 {
             book.close();
@@ -166,12 +171,12 @@ impl Flush<'_> {
     /// What comes out of a meter's samples.
     fn put(
         &self,
-        (number, meter): (usize, &Meter),
+        meter: &Meter,
         aggregates: Aggregates,
         given: &mut Vec<Batch>,
         losses: &mut Losses,
     ) -> Result<(), Failure> {
-        let Self { call, config, outputs, came, now } = self;
+        let Self { call, config, outputs, moments, said, now } = self;
         if aggregates.len() == 0 {
             return Ok(());
         }
@@ -180,53 +185,23 @@ impl Flush<'_> {
             losses.count_many(aggregates.samples(), &meter.name, || CHANGED.into());
             return Ok(());
         };
-        let notes = came.notes(config.metadata, number);
         for (time, aggregates) in aggregates.by_time() {
             if now.saturating_sub(time) > OLDEST {
                 let samples = aggregates.iter().map(|(_, aggregate)| aggregate.samples()).sum();
                 losses.count_many(samples, &meter.name, || "it waited for a day".into());
                 continue;
             }
+            let sayings: Vec<(u32, u64)> =
+                aggregates.iter().map(|(resource, aggregate)| (*resource, aggregate.said())).collect();
             let mut volumes = Volumes::like(&Values::Counts(Vec::new()), aggregates.len());
             for (resource, aggregate) in aggregates {
                 volumes.push(resource, config.scale.limited(aggregate.volume(output.kind)));
             }
-            let at = came.moment(time);
-            given.push(Batch { meter: place, at, column: volumes.into_column(), notes: notes.clone() });
+            // By both clocks if it is one of this slot.
+            let at = moments.get(&time).copied().unwrap_or(Moment { wall: time, monotonic: None });
+            given.push(Batch { meter: place, at, column: volumes.into_column(), notes: said.notes(call, &sayings)? });
         }
         Ok(())
-    }
-}
-
-// === impl Came ===
-
-impl<'a> Came<'a> {
-    fn add(&mut self, number: usize, batch: &'a Batch) {
-        self.batches.entry(number).or_default().push(batch);
-        self.moments.entry(batch.at.wall).or_insert(batch.at);
-    }
-
-    /// The moment of a time: by both clocks if it is one of this slot.
-    fn moment(&self, wall: i64) -> Moment {
-        self.moments.get(&wall).copied().unwrap_or(Moment { wall, monotonic: None })
-    }
-
-    /// Metadata that the samples of a meter carried.
-    fn notes(&self, policy: Policy, number: usize) -> Vec<Note> {
-        let mut of_meter = self.batches.get(&number).cloned().unwrap_or_default();
-        match policy {
-            Policy::Drop => return Vec::new(),
-            Policy::First => {}
-            Policy::Last => of_meter.reverse(),
-        }
-        let mut notes: Vec<Note> = Vec::new();
-        for note in of_meter.into_iter().flat_map(|batch| &batch.notes) {
-            match notes.iter_mut().find(|known| known.key == note.key) {
-                Some(known) => known.column = std::mem::take(&mut known.column).or(&note.column),
-                None => notes.push(note.clone()),
-            }
-        }
-        notes
     }
 }
 

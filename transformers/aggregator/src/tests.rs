@@ -2,7 +2,7 @@ use expression::Volume;
 use proptest::prelude::*;
 use scaling::testing::{EXTREMES, Sample, batches, cut, samples};
 use wasmeter_sdk::testing::{Host, moment};
-use wasmeter_sdk::{Column, Kind};
+use wasmeter_sdk::{Column, Kind, Note};
 
 use super::*;
 
@@ -51,6 +51,21 @@ fn the_first_waits_so_long() {
     assert_eq!(convert(&mut host, &[(1, 30, 1, 6)]), [(1, 10, 1, 15.0)]);
     assert_eq!(convert(&mut host, &[(1, 40, 1, 7)]), []);
     assert_eq!(convert(&mut host, &[(1, 90, 2, 1)]), [(1, 40, 1, 7.0), (1, 90, 2, 1.0)]);
+}
+
+/// Nothing comes in, and what waits has waited long enough.
+#[test]
+fn a_slot_may_bring_nothing() {
+    let mut there = host(r#"{"size": 0, "retention_time": 20}"#).read_at(10);
+    assert_eq!(convert(&mut there, &[(1, 10, 1, 4)]), []);
+    let convert_nothing = |host: &mut Host| host.convert::<Aggregator>(&[], Vec::new()).unwrap();
+    there = there.read_at(29);
+    assert!(convert_nothing(&mut there).batches.is_empty());
+    there = there.read_at(30);
+    let given = convert_nothing(&mut there);
+    assert_eq!(given.meters, [inputs()[1].clone()]);
+    assert_eq!(samples(&given.batches), [(0, 10, 1, Volume::Count(4))]);
+    assert_eq!(there.waiting(), 0);
 }
 
 /// What waits comes out with the others, whether more of its meter comes in or not, and then waiting begins anew.
@@ -181,8 +196,67 @@ fn metadata_are_of_the_last_or_the_first_or_none() {
         };
         let given = host.convert::<Aggregator>(&inputs(), vec![batch(10, 1), batch(20, 2)]).unwrap().batches;
         let expected: Vec<Column> = expected.map(|n: u64| [(1, n)].into_iter().collect()).into_iter().collect();
-        assert_eq!(given[0].notes.iter().map(|note| note.column.clone()).collect::<Vec<_>>(), expected);
+        let said = |given: &[Batch]| given[0].notes.iter().map(|note| note.column.clone()).collect::<Vec<_>>();
+        assert_eq!(said(&given), expected);
+        // From slot to slot as well, and for a meter that comes in no more.
+        let mut host = host.config(&format!(r#"{{"resource_metadata": "{policy}", "size": 3}}"#));
+        assert!(host.convert::<Aggregator>(&inputs(), vec![batch(10, 1)]).unwrap().batches.is_empty());
+        assert!(host.convert::<Aggregator>(&inputs(), vec![batch(20, 2)]).unwrap().batches.is_empty());
+        let other = Batch { meter: 1, notes: Vec::new(), ..batch(30, 0) };
+        let given = host.convert::<Aggregator>(&inputs(), vec![other]).unwrap().batches;
+        assert_eq!((given[0].meter, said(&given)), (0, expected));
+        assert!(given[1].notes.is_empty());
+        // What was said in an earlier round is said no more.
+        let silent = |second| Batch { notes: Vec::new(), ..batch(second, 0) };
+        for second in [40, 50] {
+            assert!(host.convert::<Aggregator>(&inputs(), vec![silent(second)]).unwrap().batches.is_empty());
+        }
+        let given = host.convert::<Aggregator>(&inputs(), vec![silent(60)]).unwrap().batches;
+        assert!(given[0].notes.is_empty(), "{policy}");
     }
+}
+
+/// Numbers, texts and JSON, each as it was, of several guests.
+#[test]
+fn whatever_is_said_is_kept() {
+    let mut host = host(r#"{"size": 6}"#).attribute("words", [(0, "n"), (1, "t"), (2, "4"), (3, "odd")]);
+    let word = |word: &str| {
+        let known = IDS.into_iter().chain(["n", "t", "4", "odd"]).position(|known| known == word);
+        u32::try_from(known.unwrap()).unwrap()
+    };
+    let texts = |resources: &[u32], index: u32| Column::new(resources.to_vec(), vec![index; resources.len()]);
+    let batch = |second, notes: Vec<Note>| Batch {
+        meter: 0,
+        at: moment(second),
+        column: (0..3).map(|resource| (resource, 1_u64)).collect(),
+        notes,
+    };
+    let (numbers, real): (Column, Column) =
+        ([(0, 7_u64), (2, 7)].into_iter().collect(), [(1, 1e-7)].into_iter().collect());
+    let notes = vec![
+        Note { key: word("n"), column: numbers.clone() },
+        Note { key: word("t"), column: texts(&[0, 1], word("4")) },
+        Note { key: word("odd"), column: real.clone() },
+    ];
+    assert!(host.convert::<Aggregator>(&inputs(), vec![batch(10, notes)]).unwrap().batches.is_empty());
+    let more = Batch { meter: 1, ..batch(20, Vec::new()) };
+    let given = host.convert::<Aggregator>(&inputs(), vec![more]).unwrap().batches;
+    let said: Vec<(u32, Column)> = given[0].notes.iter().map(|note| (note.key, note.column.clone())).collect();
+    let expected = [(word("n"), numbers), (word("odd"), real), (word("t"), texts(&[0, 1], word("4")))];
+    assert_eq!(said, expected);
+}
+
+/// What is said comes to a bound of its own where samples of few guests say ever new things.
+#[test]
+fn what_is_said_has_a_bound() {
+    let mut host = host(r#"{"size": 10000000}"#).attribute("n", [(0, "n")]).read_at(10_000);
+    let mut flushes = 0;
+    for slot in 0..2_500_u32 {
+        let notes = vec![Note { key: 5, column: [(1, u64::from(slot))].into_iter().collect() }];
+        let batch = Batch { meter: 0, at: moment(slot), column: [(1, 1_u64)].into_iter().collect(), notes };
+        flushes += host.convert::<Aggregator>(&inputs(), vec![batch]).unwrap().batches.len();
+    }
+    assert_eq!(flushes, 2);
 }
 
 #[test]

@@ -22,6 +22,7 @@ impl Known {
             let keys = path.keys.first().map(String::as_str);
             matches!(path.root, Root::Meter(_)) && matches!(keys, Some("unit" | "type"))
         });
+        let is_asked = is_asked || config.unit.is_none() || config.kind.is_none();
         let of = |name: &String| inputs.iter().find(|input| input.name == *name);
         if !is_asked {
             return Ok(Self(config.meters.iter().filter_map(of).cloned().collect()));
@@ -39,10 +40,18 @@ impl Known {
         Ok(now)
     }
 
+    /// The meter of a name, if it is known.
+    pub fn get(&self, name: &str) -> Option<&Meter> {
+        self.0.iter().find(|known| known.name == name)
+    }
+
     /// The meter of a name.
     pub fn meter(&self, name: &str) -> Meter {
-        let known = self.0.iter().find(|known| known.name == name).cloned();
-        known.unwrap_or_else(|| Meter { name: name.to_owned(), kind: Kind::Gauge, unit: String::new() })
+        self.get(name).cloned().unwrap_or_else(|| Meter {
+            name: name.to_owned(),
+            kind: Kind::Gauge,
+            unit: String::new(),
+        })
     }
 }
 

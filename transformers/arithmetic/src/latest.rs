@@ -51,7 +51,7 @@ impl<'a> Latest<'a> {
     pub fn of(
         call: &Call<'_, Converting>,
         config: &Config,
-        inputs: &'a [Meter],
+        (inputs, known): (&'a [Meter], &Known),
         batches: &'a [Batch],
     ) -> Result<Self, Failure> {
         let meter_of = |batch: &Batch| {
@@ -72,7 +72,6 @@ impl<'a> Latest<'a> {
             paths.iter().enumerate().filter(|(_, path)| of(&path.root)).map(|(slot, _)| slot).collect()
         };
         let facts = Facts::of(call);
-        let known = Known::learn(call, config, inputs)?;
         let mut meters = Vec::new();
         for name in &config.meters {
             let of_meter = slots(name);

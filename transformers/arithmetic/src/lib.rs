@@ -13,9 +13,10 @@ mod latest;
 mod pending;
 
 use expression::{Expression, Root, Volume};
-use scaling::{Keys, Losses, Volumes, check, check_number, merged};
+use scaling::{ByName, Keys, Losses, Volumes, check, check_number, merged};
 use wasmeter_sdk::{Batch, Call, Converting, Failure, Kind, Meter, Outputs, Transformer, Values, register_transformer};
 
+use self::known::Known;
 use self::latest::Latest;
 
 /// The transformer.
@@ -34,17 +35,23 @@ struct Config {
 
 impl Transformer for Arithmetic {
     fn describe(config: &str, inputs: &[Meter]) -> Result<Outputs, String> {
-        Ok(Config::of(config)?.meter(inputs).into_iter().collect::<Vec<_>>().into())
+        let config = Config::of(config)?;
+        let meters: Vec<Meter> = config.meter(config.reference(inputs)).into_iter().collect();
+        // What `target` lacks may be that of a sample which waits.
+        let declares = if meters.is_empty() { vec![config.name().to_owned()] } else { Vec::new() };
+        Ok(Outputs { meters, declares })
     }
 
     fn convert(call: &Call<'_, Converting>, inputs: &[Meter], batches: Vec<Batch>) -> Result<Vec<Batch>, Failure> {
         let config = Config::of(call.config())?;
         let Some(at) = batches.last().map(|last| last.at) else { return Ok(Vec::new()) };
         let batches = merged(batches);
-        let mut latest = Latest::of(call, &config, inputs, &batches)?;
+        let known = Known::learn(call, &config, inputs)?;
+        let mut latest = Latest::of(call, &config, (inputs, &known), &batches)?;
         let mut losses = Losses::default();
         let mut volumes = Volumes::like(&Values::Reals(Vec::new()), latest.resources().len());
-        if let Some(meter) = config.meter(inputs) {
+        let output = config.meter(config.meters.first().and_then(|first| known.get(first)));
+        if let Some(meter) = &output {
             for place in 0..latest.resources().len() {
                 let Some((resource, values)) = latest.complete(place) else { continue };
                 let values = match values {
@@ -67,8 +74,11 @@ impl Transformer for Arithmetic {
         let notes = latest.notes();
         latest.save(call)?;
         losses.tell(call);
-        let batch = Batch { meter: 0, at, column: volumes.into_column(), notes };
-        Ok(Some(batch).filter(|batch| !batch.column.is_empty()).into_iter().collect())
+        let Some(output) = output.filter(|_| !volumes.is_empty()) else { return Ok(Vec::new()) };
+        let described: Vec<Meter> = config.meter(config.reference(inputs)).into_iter().collect();
+        let position = ByName::of(&described).position(call, &output)?;
+        let batch = position.map(|meter| Batch { meter, at, column: volumes.into_column(), notes });
+        Ok(batch.into_iter().collect())
     }
 }
 
@@ -108,13 +118,22 @@ impl Config {
         Ok(Self { expression, meters, name, unit, kind })
     }
 
-    /// What comes out, if that is known yet: what `target` lacks is the first meter's.
-    fn meter(&self, inputs: &[Meter]) -> Option<Meter> {
+    /// The first meter of the expression, if it comes in.
+    fn reference<'a>(&self, inputs: &'a [Meter]) -> Option<&'a Meter> {
         let first = self.meters.first()?;
-        let reference = inputs.iter().find(|input| input.name == *first);
-        let name = self.name.clone().unwrap_or_else(|| first.clone());
-        let unit = self.unit.clone().or_else(|| reference.map(|input| input.unit.clone()))?;
-        Some(Meter { name, kind: self.kind.or_else(|| reference.map(|input| input.kind))?, unit })
+        inputs.iter().find(|input| input.name == *first)
+    }
+
+    /// What comes out, if that is known yet: what `target` lacks is the first meter's.
+    fn meter(&self, reference: Option<&Meter>) -> Option<Meter> {
+        let unit = self.unit.clone().or_else(|| reference.map(|known| known.unit.clone()))?;
+        let kind = self.kind.or_else(|| reference.map(|known| known.kind))?;
+        Some(Meter { name: self.name().to_owned(), kind, unit })
+    }
+
+    fn name(&self) -> &str {
+        let first = || self.meters.first().map(String::as_str);
+        self.name.as_deref().or_else(first).unwrap_or_default()
     }
 }
 

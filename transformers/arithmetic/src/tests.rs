@@ -96,6 +96,26 @@ fn a_resource_waits_until_it_has_all_meters() {
     assert_eq!(convert(&mut host, &[count(0, 50, 1, 20)]), []);
 }
 
+/// The first meter does not come in in the slot in which the others do; what `target` lacks is its own all the same.
+#[test]
+fn the_first_meter_may_have_waited() {
+    let others = Meter { unit: "GB".into(), ..meter("memory") };
+    for (target, unit) in [("", "MB"), (r#""type": "gauge", "#, "MB"), (r#""unit": "%", "#, "%")] {
+        let config = format!(r#"{{"target": {{{target}"name": "x", "expr": "$(memory.usage) + $(memory)"}}}}"#);
+        let mut host = Host::new().config(&config);
+        let mut convert = |input: &Meter, second| {
+            let given = batches(&[count(0, second, 1, u64::from(second))]);
+            host.convert::<Arithmetic>(std::slice::from_ref(input), given).unwrap()
+        };
+        assert!(convert(&others, 10).batches.is_empty());
+        assert_eq!(convert(&meter("memory.usage"), 20).batches.len(), 1);
+        assert!(convert(&meter("memory.usage"), 30).batches.is_empty());
+        let given = convert(&others, 40);
+        assert_eq!(given.meters, [Meter { name: "x".into(), kind: Kind::Gauge, unit: unit.into() }]);
+        assert_eq!(samples(&given.batches), [(0, 40, 1, Volume::Real(70.0))], "{config}");
+    }
+}
+
 #[test]
 fn one_that_cannot_be_calculated_is_used_up() {
     let mut host = Host::new().config(MEMORY);

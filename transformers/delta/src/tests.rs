@@ -42,6 +42,15 @@ fn names_the_meter_and_keeps_its_unit() {
     );
 }
 
+/// However large a difference is, it is a whole number.
+#[test]
+fn the_largest_difference_is_exact() {
+    let mut host = Host::new().config(CPU);
+    assert_eq!(convert(&mut host, vec![batch(10, &[(1, 0_u64), (2, 0)])]), []);
+    let given = convert(&mut host, vec![batch(20, &[(1, 5), (2, u64::MAX)])]);
+    assert_eq!(given, [(20, [(1, 5_u64), (2, u64::MAX)].into_iter().collect())]);
+}
+
 #[test]
 fn says_what_is_wrong_with_a_configuration() {
     for (config, text) in [

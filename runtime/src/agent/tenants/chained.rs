@@ -64,7 +64,10 @@ impl Agent {
             let guests = resources.guests_of(|project| projects.contains(project));
             let meters = deployed.and_then(Deployed::meters).cloned();
             let tried = deployed.and_then(Deployed::tried_meters).cloned();
-            Some((key.clone(), Share { guests, meters, tried }))
+            // One that is at an earlier slot lets go of what it holds when it is asked next.
+            let holds = |deployed: &Deployed| deployed.states.values().any(|state| state.waiting() > 0);
+            let holds = deployed.is_some_and(|deployed| deployed.is_idle() && holds(deployed));
+            Some((key.clone(), Share { guests, meters, tried, holds }))
         };
         Shares::of(self.sinks.deployed().filter_map(share))
     }

@@ -77,8 +77,10 @@ impl Convert {
             entries,
             sure: self.sure,
         };
-        let done =
-            if entries > 0 { work.run().await } else { Done { gives: None, answers: Answers::none(work.state) } };
+        let done = match entries > 0 || work.state.waiting() > 0 {
+            true => work.run().await,
+            false => Done { gives: None, answers: Answers::none(work.state) },
+        };
         let Done { gives, answers: Answers { landed, failures, state, fuel, memory, calls, lines } } = done;
         let took = Duration::from_nanos(self.clock.now().monotonic.saturating_sub(began));
         let took = took.saturating_sub(turns::waited().saturating_sub(before));

@@ -269,6 +269,11 @@ impl Deployed {
         !self.ready.is_empty() && !self.converts()
     }
 
+    /// Whether it is at no slot and none waits.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.at, At::Nothing) && self.next.is_empty()
+    }
+
     /// Refuses a module of another kind than what runs of it, which could not stand in for it.
     pub fn is_of_one_kind_with(&self, ready: &Ready) -> Result<(), deployment::Refused> {
         let kind = if self.converts() { "transformer" } else { "pollster" };

@@ -160,6 +160,12 @@ impl ModuleConfig {
     }
 }
 
+impl From<Value> for ModuleConfig {
+    fn from(value: Value) -> Self {
+        Self(value)
+    }
+}
+
 impl fmt::Debug for ModuleConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         secret::hide(&self.0).fmt(f)

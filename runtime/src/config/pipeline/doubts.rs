@@ -1,6 +1,7 @@
 //! What is probably not meant in a file that can be used.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 use super::Pipelines;
 use crate::config::problem::{Problems, quoted};
@@ -19,6 +20,24 @@ impl Pipelines {
             source.doubts(&format!("sources[{number}]"), polls, is_polled_elsewhere, problems);
         }
         self.taken_twice(problems);
+    }
+
+    /// Says which sources take nothing, where these are all meters that are given.
+    pub fn untaken(&self, file: Option<&Path>, given: &[&str]) -> Problems {
+        let mut problems = Problems::of(file);
+        for (number, source) in self.sources.iter().enumerate() {
+            if given.iter().any(|name| source.meters.matches(name)) {
+                continue;
+            }
+            let message = format!("source {} matches no meter that anything gives", quoted(&source.name));
+            let meant = source.meters.meant(given).map(|meant| format!("Did you mean `{meant}`? "));
+            let remedy = format!(
+                "{}See wasmeter module list for the meters that there are, beside those of deployments that were ordered",
+                meant.unwrap_or_default()
+            );
+            problems.warning(source.place, &format!("sources[{number}].meters"), message, remedy);
+        }
+        problems
     }
 
     /// Says which sinks transform a meter of two sources. Without transformers a publisher gets it once all the same.

@@ -44,15 +44,17 @@ impl Pipelines {
                         }
                         Some(output)
                     }
-                    // As Ceilometer does: the sink goes on without it.
-                    Err(advice) if advice.is_missing => {
-                        let message = format!("{}; the sink does without", advice.message);
-                        problems.warning(publisher.place, &key, message, advice.remedy);
-                        None
-                    }
-                    Err(advice) => {
-                        problems.error(publisher.place, &key, advice.message, advice.remedy);
-                        is_wrong = true;
+                    Err(wrong) => {
+                        for advice in wrong {
+                            // As Ceilometer does: the sink goes on without it.
+                            if advice.is_missing {
+                                let message = format!("{}; the sink does without", advice.message);
+                                problems.warning(publisher.place, &key, message, advice.remedy);
+                            } else {
+                                problems.error(publisher.place, &key, advice.message, advice.remedy);
+                                is_wrong = true;
+                            }
+                        }
                         None
                     }
                 };

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::parameters::Parameters;
 use super::publisher::Publisher;
-use crate::config::daemon::ModuleConfig;
 use crate::config::named::{Named, text};
 use crate::config::problem::{Place, Problems, Severity};
 use crate::config::yaml::{Kind, Node, Section, report};
@@ -33,7 +33,7 @@ pub struct Transformer {
     /// The name of a built-in one, of an operator's module, or of a tenant's deployment, as `TENANT/NAME`.
     pub name: String,
     /// What it is told; null for nothing.
-    pub parameters: ModuleConfig,
+    pub parameters: Parameters,
     /// Where its name stands.
     #[serde(skip)]
     pub place: Option<Place>,
@@ -132,8 +132,8 @@ impl Transformer {
                 error("parameters", "a transformer: Required field parameters not specified", remedy);
                 None
             }
-            Some(entry) if entry.value.kind.is_falsy() => Some(ModuleConfig::default()),
-            Some(entry) if matches!(entry.value.kind, Kind::Map(_)) => Some(ModuleConfig::from(&entry.value)),
+            Some(entry) if entry.value.kind.is_falsy() => Some(Parameters::default()),
+            Some(entry) if matches!(entry.value.kind, Kind::Map(_)) => Some(Parameters::of(&entry.value)),
             Some(_) => {
                 error("parameters", "a transformer's parameters must be a mapping", remedy);
                 None

@@ -70,6 +70,11 @@ impl Transformer {
         &self.state
     }
 
+    /// Whether samples wait in it, so that it is to be called even if nothing comes.
+    pub fn holds(&self) -> bool {
+        self.state.waiting() > 0
+    }
+
     /// Remembers something else.
     pub fn set_state(&mut self, state: Arc<State>) {
         self.state = state;
@@ -89,8 +94,8 @@ impl Transformer {
         }
     }
 
-    /// Has it transform samples, if there are any. Names of its meters are taken among `names`, and what comes out goes
-    /// where `route` says.
+    /// Has it transform samples, of which there are some unless it [`holds`](Self::holds) others. Names of its meters
+    /// are taken among `names`, and what comes out goes where `route` says.
     pub async fn run(
         &mut self,
         around: &Surroundings,

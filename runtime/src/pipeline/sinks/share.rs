@@ -35,6 +35,8 @@ pub struct Share {
     pub meters: Option<MeterFilter>,
     /// The meters that a version is for that is tried out, if there is one.
     pub tried: Option<MeterFilter>,
+    /// Whether samples wait in it, so that it is to be called even if nothing comes.
+    pub holds: bool,
 }
 
 // === impl Shares ===
@@ -45,9 +47,14 @@ impl Shares {
         Self(shares.collect())
     }
 
+    /// Whether samples wait in a deployment.
+    pub(super) fn holds(&self, key: &Key) -> bool {
+        self.0.get(key).is_some_and(|share| share.holds)
+    }
+
     /// Holds what a deployment is to be handed of a batch, and gives back what passes by it.
     pub(super) fn split(&self, key: &Key, batch: Vec<Samples>, resources: &Resources, held: &mut Held) -> Vec<Samples> {
-        let Some(Share { guests, meters, tried }) = self.0.get(key) else { return batch };
+        let Some(Share { guests, meters, tried, holds }) = self.0.get(key) else { return batch };
         let theirs = View::of(resources, guests.clone());
         let others = theirs.others(resources);
         let is_taken = |samples: &Samples| meters.as_ref().is_none_or(|meters| meters.matches(&samples.meter.name));
@@ -56,7 +63,7 @@ impl Shares {
         let also: Vec<_> = passing.iter().filter(is_tried).filter_map(|samples| samples.seen_by(&theirs)).collect();
         passing.extend(taken.iter().filter_map(|samples| samples.seen_by(&others)));
         let taken: Vec<_> = taken.iter().filter_map(|samples| samples.seen_by(&theirs)).collect();
-        if !taken.is_empty() || !also.is_empty() {
+        if !taken.is_empty() || !also.is_empty() || *holds {
             let portion = held.entry(key.clone()).or_default();
             portion.taken.extend(taken);
             portion.passing.extend(also);

@@ -5,7 +5,7 @@
 //! - [`merged`] puts batches together that came in pieces.
 //! - [`Scale`] makes volumes of samples, which [`Sampled`] knows with the help of [`Facts`]; [`Volumes`] puts numbers into columns.
 //! - [`Follow`] hands a sample the one before it.
-//! - [`is_enough`] and the like are for those that hold samples back.
+//! - [`is_enough`] and the like are for those that hold samples back, and [`Said`] keeps what these say themselves.
 //! - `testing` is for native tests.
 //! - [`Losses`] says what was dropped, and why.
 
@@ -14,6 +14,7 @@ mod hold;
 mod losses;
 mod merge;
 mod naming;
+mod said;
 mod sampled;
 mod scale;
 mod settings;
@@ -26,6 +27,7 @@ pub use self::hold::{ByName, CELL_BYTES, LONGEST, OLDEST, clear, is_enough};
 pub use self::losses::{CHANGED, GONE, Losses};
 pub use self::merge::merged;
 pub use self::naming::{Naming, Pattern, Positions, regex, word};
+pub use self::said::Said;
 pub use self::sampled::{Facts, Noted, Sampled, check, check_number, timestamp};
 pub use self::scale::Scale;
 pub use self::settings::Keys;

@@ -73,6 +73,13 @@ impl Volumes {
             Volume::Integer(volume) => Some(volume),
             Volume::Real(_) => None,
         };
+        if let (None, Volume::Count(large), Values::Integers(values)) = (whole, volume, &self.values)
+            && let Ok(mut counts) = values.iter().map(|value| u64::try_from(*value)).collect::<Result<Vec<_>, _>>()
+        {
+            counts.push(large);
+            self.values = Values::Counts(counts);
+            return;
+        }
         if let Some(whole) = whole {
             match &mut self.values {
                 Values::Counts(values) => match u64::try_from(whole) {
@@ -141,5 +148,10 @@ mod tests {
         ] {
             assert_eq!(column(volumes), expected);
         }
+        let mut integers = Volumes::like(&Values::Integers(Vec::new()), 0);
+        for (resource, volume) in [(0, Integer(5)), (1, Count(u64::MAX)), (2, Integer(6))] {
+            integers.push(resource, volume);
+        }
+        assert_eq!(integers.into_column().values, Values::Counts(vec![5, u64::MAX, 6]));
     }
 }

@@ -23,6 +23,9 @@ pub enum Difference {
 /// Which line it is: the slot, the meter or the failure, the resource, and which one of several.
 type Key = (u64, String, String, usize);
 
+/// Reals that differ by less than this part of them are the same: the last digits of a quotient are nobody's meaning.
+const ROUNDING: f64 = 1e-9;
+
 /// Compares by slot, meter and resource. A key that an expected line does not have is not compared.
 pub fn compare(expected: &[Value], came: &[Value]) -> Vec<Difference> {
     let (expected, mut came) = (by_key(expected), by_key(came));
@@ -32,7 +35,8 @@ pub fn compare(expected: &[Value], came: &[Value]) -> Vec<Difference> {
             None => differences.push((key, Difference::Missing(line.clone()))),
             Some(found) => {
                 let entries = line.as_object().into_iter().flatten();
-                let changed = entries.filter(|(name, value)| found.get(name.as_str()) != Some(*value));
+                let is_same = |name: &str, value| found.get(name).is_some_and(|found| same(found, value));
+                let changed = entries.filter(|(name, value)| !is_same(name, value));
                 let changed: Vec<_> = changed.map(|(name, value)| (name.clone(), value.clone())).collect();
                 if !changed.is_empty() {
                     differences.push((key, Difference::Changed { came: found.clone(), expected: changed }));
@@ -43,6 +47,20 @@ pub fn compare(expected: &[Value], came: &[Value]) -> Vec<Difference> {
     differences.extend(came.into_iter().map(|(key, line)| (key, Difference::Unexpected(line.clone()))));
     differences.sort_by(|(a, _), (b, _)| a.cmp(b));
     differences.into_iter().map(|(_, difference)| difference).collect()
+}
+
+/// Whether two values are the same, but for the rounding of real numbers.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) if a.is_f64() && b.is_f64() => {
+            let (a, b) = (a.as_f64().unwrap_or(f64::NAN), b.as_f64().unwrap_or(f64::NAN));
+            (a - b).abs() <= ROUNDING * a.abs().max(b.abs())
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(key, value)| b.get(key).is_some_and(|other| same(value, other)))
+        }
+        _ => a == b,
+    }
 }
 
 fn by_key(lines: &[Value]) -> BTreeMap<Key, &Value> {
@@ -129,6 +147,15 @@ mod tests {
         let expected = vec![("volume".to_owned(), 7.into())];
         assert_eq!(changed, [Difference::Changed { came: one(), expected }]);
         assert!(changed[0].text().contains("volume: expected 7, and 1 came"), "{}", changed[0].text());
+        // Reals are rounded.
+        let real = |volume: &str| ONE.replace("\"volume\": 1", &format!("\"volume\": {volume}"));
+        assert_eq!(differences(&real("200.0"), &real("199.99999999999997")), []);
+        assert_eq!(differences(&real("0.0"), &real("-0.0")), []);
+        assert_eq!(differences(&real("1000000000.0"), &real("1000000002.0")).len(), 1);
+        assert_eq!(differences(&real("0.0"), &real("1e-300")).len(), 1);
+        let noted = |note: &str| ONE.replace("\"unit\"", &format!("\"notes\": {{\"x\": {note}}}, \"unit\""));
+        assert_eq!(differences(&noted("0.3"), &noted("0.30000000000000004")), []);
+        assert_eq!(differences(&noted("0.3"), &noted("0.4")).len(), 1);
         // A real is not a count, and a key that did not come is none.
         assert_eq!(differences(&ONE.replace("\"volume\": 1", "\"volume\": 1.0"), ONE).len(), 1);
         assert_eq!(differences(&ONE.replace("\"unit\"", "\"notes\": {}, \"unit\""), ONE).len(), 1);

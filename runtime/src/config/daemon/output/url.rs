@@ -55,7 +55,12 @@ pub struct Advice {
 
 /// Options behind a URL's `?`.
 #[derive(Debug)]
-struct Query<'a>(Vec<Pair<'a>>);
+struct Query<'a> {
+    scheme: &'a str,
+    pairs: Vec<Pair<'a>>,
+    /// What is wrong with those that were read.
+    wrong: Vec<Advice>,
+}
 
 #[derive(Debug)]
 struct Pair<'a> {
@@ -97,12 +102,18 @@ const LONGEST: f64 = 600.0;
 // === impl Output ===
 
 impl Output {
-    /// The output that a pipeline's publisher names. It is called `name`, and stands at `place`.
-    pub fn of_url(url: &str, name: &str, place: Option<Place>, defaults: UrlDefaults<'_>) -> Result<FromUrl, Advice> {
+    /// The output that a pipeline's publisher names, or all that is wrong with it. It is called `name`, and stands at
+    /// `place`.
+    pub fn of_url(
+        url: &str,
+        name: &str,
+        place: Option<Place>,
+        defaults: UrlDefaults<'_>,
+    ) -> Result<FromUrl, Vec<Advice>> {
         // As Ceilometer does: a name alone is a scheme.
         let (scheme, rest) = url.split_once("://").unwrap_or((url, ""));
         let scheme = scheme.to_ascii_lowercase();
-        let parts = Parts::of(rest, defaults)?;
+        let parts = Parts::of(&scheme, rest, defaults)?;
         match scheme.as_str() {
             "notifier" => parts.notifier(name, place),
             "file" => parts.file(name, place),
@@ -111,7 +122,7 @@ impl Output {
             "opentelemetrygrpc" => parts.opentelemetry(name, place, Protocol::Grpc),
             "udp" | "tcp" => parts.socket(name, place, &scheme),
             "test" => parts.given(Self::Test { test: name.to_owned() }),
-            other => Err(unknown(other)),
+            other => Err(unknown(other).into()),
         }
     }
 }
@@ -135,6 +146,12 @@ fn advice(message: impl Into<String>, remedy: impl Into<String>) -> Advice {
 
 // === impl Advice ===
 
+impl From<Advice> for Vec<Advice> {
+    fn from(advice: Advice) -> Self {
+        vec![advice]
+    }
+}
+
 impl Advice {
     pub(super) fn of(message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { message: message.into(), remedy: remedy.into(), is_missing: false }
@@ -144,16 +161,19 @@ impl Advice {
 // === impl Parts ===
 
 impl<'a> Parts<'a> {
-    fn of(rest: &'a str, defaults: UrlDefaults<'a>) -> Result<Self, Advice> {
+    fn of(scheme: &'a str, rest: &'a str, defaults: UrlDefaults<'a>) -> Result<Self, Advice> {
         let rest = rest.split('#').next().unwrap_or_default();
         let (place, after) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let (path, query) = after.split_once('?').unwrap_or((after, ""));
-        Ok(Self { place, path, query: Query::of(query)?, warnings: Vec::new(), defaults })
+        Ok(Self { place, path, query: Query::of(scheme, query)?, warnings: Vec::new(), defaults })
     }
 
-    /// The output, with a warning for each option that nobody asked for.
-    fn given(mut self, output: Output) -> Result<FromUrl, Advice> {
-        for Pair { name, .. } in &self.query.0 {
+    /// The output, with a warning for each option that nobody asked for, if nothing is wrong with those that somebody did.
+    fn given(mut self, output: Output) -> Result<FromUrl, Vec<Advice>> {
+        if !self.query.wrong.is_empty() {
+            return Err(self.query.wrong);
+        }
+        for Pair { name, .. } in &self.query.pairs {
             let shown = if crate::config::secret::sounds_secret(name) { "an option" } else { &quoted(name) };
             self.warnings.push(advice(format!("{shown} of the publisher is unknown and has no effect"), "Remove it"));
         }
@@ -164,14 +184,14 @@ impl<'a> Parts<'a> {
         self.warnings.push(advice(format!("{} has no effect: {why}", quoted(option)), "Remove it"));
     }
 
-    fn file(mut self, name: &str, place: Option<Place>) -> Result<FromUrl, Advice> {
+    fn file(mut self, name: &str, place: Option<Place>) -> Result<FromUrl, Vec<Advice>> {
         if !self.place.is_empty() || self.path.len() < 2 {
             let remedy = "Write file:///path/of/the/file, with three slashes";
-            return Err(advice("the publisher file:// has no path", remedy));
+            return Err(advice("the publisher file:// has no path", remedy).into());
         }
         let path = decoded(self.path).ok_or_else(|| encoding("path"))?;
-        let max_bytes: Option<u64> = self.query.number("max_bytes")?;
-        let backup_count: Option<usize> = self.query.number("backup_count")?;
+        let max_bytes: Option<u64> = self.query.number("max_bytes");
+        let backup_count: Option<usize> = self.query.number("backup_count");
         if self.query.take("json").is_none() {
             let message = "samples are written as JSON, and not as Python shows a dictionary";
             self.warnings.push(advice(message, "Add `json` behind a `?`, to say that it is meant"));
@@ -190,7 +210,7 @@ impl<'a> Parts<'a> {
         }))
     }
 
-    fn socket(self, name: &str, place: Option<Place>, scheme: &str) -> Result<FromUrl, Advice> {
+    fn socket(self, name: &str, place: Option<Place>, scheme: &str) -> Result<FromUrl, Vec<Advice>> {
         let (host, port) = endpoint::address_of(self.place, PORT).map_err(|error| {
             advice(format!("the publisher {scheme}:// is wrong: {error}"), format!("Write {scheme}://host:port"))
         })?;
@@ -201,11 +221,11 @@ impl<'a> Parts<'a> {
         self.given(if scheme == "udp" { Output::Udp { udp: socket } } else { Output::Tcp { tcp: socket } })
     }
 
-    fn http(mut self, name: &str, place: Option<Place>, secure: bool) -> Result<FromUrl, Advice> {
+    fn http(mut self, name: &str, place: Option<Place>, secure: bool) -> Result<FromUrl, Vec<Advice>> {
         let (mut server, batch_size) = self.server(secure, HTTP_TIMEOUT, None)?;
         // Whatever else stands there is the server's.
         let query = self.query.written();
-        self.query.0.clear();
+        self.query.pairs.clear();
         if !query.is_empty() {
             server.url.target = Secret::new(format!("{}?{query}", server.url.target.expose()));
         }
@@ -213,13 +233,13 @@ impl<'a> Parts<'a> {
         self.given(Output::Http { http })
     }
 
-    fn opentelemetry(mut self, name: &str, place: Option<Place>, protocol: Protocol) -> Result<FromUrl, Advice> {
-        let secure = self.query.switch("ssl", false)?;
+    fn opentelemetry(mut self, name: &str, place: Option<Place>, protocol: Protocol) -> Result<FromUrl, Vec<Advice>> {
+        let secure = self.query.switch("ssl", false);
         let port = if protocol == Protocol::Http { 4318 } else { 4317 };
         let (mut server, batch_size) = self.server(secure, OTLP_TIMEOUT, Some(port))?;
         if protocol == Protocol::Http {
             let query = self.query.written();
-            self.query.0.clear();
+            self.query.pairs.clear();
             if !query.is_empty() {
                 server.url.target = Secret::new(format!("{}?{query}", server.url.target.expose()));
             }
@@ -242,14 +262,15 @@ impl<'a> Parts<'a> {
             url.port = endpoint::address_of(address, port).map_err(wrong)?.1;
         }
         let mut server = Server::at(url, timeout);
-        if let Some(seconds) = self.query.number::<f64>("timeout")? {
-            let within = Some(seconds).filter(|seconds| (0.01..=LONGEST).contains(seconds));
-            server.timeout = Duration::from_secs_f64(within.ok_or_else(|| value("timeout", "from 0.01 to 600"))?);
+        match self.query.number::<f64>("timeout") {
+            Some(seconds) if (0.01..=LONGEST).contains(&seconds) => server.timeout = Duration::from_secs_f64(seconds),
+            Some(_) => self.query.refuse("timeout", "from 0.01 to 600"),
+            None => {}
         }
         if self.query.take("max_retries").is_some() {
             self.has_no_effect("max_retries", "what cannot be delivered waits in the spool and is tried again");
         }
-        let batch_size = if self.query.switch("batch", true)? { BATCH_SIZE } else { 1 };
+        let batch_size = if self.query.switch("batch", true) { BATCH_SIZE } else { 1 };
         match self.query.take("verify_ssl") {
             None => {}
             Some(text) => match switch(&text) {
@@ -266,22 +287,22 @@ impl<'a> Parts<'a> {
         if server.tls.cert_file.is_none() && server.tls.key_file.take().is_some() {
             self.has_no_effect("clientkey", "there is no `clientcert` that it belongs to");
         }
-        if self.query.switch("raw_only", false)? {
+        if self.query.switch("raw_only", false) {
             self.has_no_effect("raw_only", "it is about events, and these are samples");
         }
         Ok((server, batch_size))
     }
 
-    fn notifier(mut self, name: &str, place: Option<Place>) -> Result<FromUrl, Advice> {
+    fn notifier(mut self, name: &str, place: Option<Place>) -> Result<FromUrl, Vec<Advice>> {
         let topics = self.query.take_all("topic");
         let driver = self.query.take("driver");
         if driver.is_some_and(|driver| !["rabbit", "kombu"].contains(&driver.as_str())) {
             let message = "the publisher notifier:// has a driver that is not rabbit, and this daemon has no other";
-            return Err(advice(message, "Write driver=rabbit, or use another publisher"));
+            return Err(advice(message, "Write driver=rabbit, or use another publisher").into());
         }
         let mut format = Format::metering(self.defaults.host);
         if let Format::Metering { per_meter, .. } = &mut format {
-            *per_meter = self.query.number::<u64>("per_meter_topic")?.unwrap_or(0) != 0;
+            *per_meter = self.query.number::<u64>("per_meter_topic").unwrap_or(0) != 0;
         }
         const WAITS: &str = "what cannot be delivered waits in the spool, whose bounds stand under `spool`";
         match self.query.take("policy").as_deref() {
@@ -301,7 +322,7 @@ impl<'a> Parts<'a> {
         } else {
             let options = base.map_or_else(Options::default, |base| base.url.options.clone());
             let url = format!("rabbit://{}{}?{}", self.place, self.path, self.query.written());
-            self.query.0.clear();
+            self.query.pairs.clear();
             let url = TransportUrl::parse(&url, options).map_err(|error| {
                 let remedy =
                     "Write notifier://user:password@host:5672/vhost, with other characters than letters encoded";
@@ -332,7 +353,7 @@ impl<'a> Parts<'a> {
         self.warnings.extend(notifier.doubts(base));
         if let Err(error) = notifier.target().check() {
             let remedy = "Correct the topic or the virtual host";
-            return Err(advice(format!("the publisher notifier:// is wrong: {error}"), remedy));
+            return Err(advice(format!("the publisher notifier:// is wrong: {error}"), remedy).into());
         }
         self.given(Output::Notifier { notifier })
     }
@@ -341,7 +362,7 @@ impl<'a> Parts<'a> {
 // === impl Query ===
 
 impl<'a> Query<'a> {
-    fn of(text: &'a str) -> Result<Self, Advice> {
+    fn of(scheme: &'a str, text: &'a str) -> Result<Self, Advice> {
         let pairs = text.split('&').filter(|pair| !pair.is_empty());
         let pairs = pairs.map(|written| {
             let (name, value) = written.split_once('=').unwrap_or((written, ""));
@@ -349,7 +370,8 @@ impl<'a> Query<'a> {
             let decode = |text: &str| decoded(&text.replace('+', " "));
             Some(Pair { name: decode(name)?, value: decode(value)?, written })
         });
-        pairs.collect::<Option<_>>().map(Self).ok_or_else(|| encoding("query"))
+        let pairs = pairs.collect::<Option<_>>().ok_or_else(|| encoding("query"))?;
+        Ok(Self { scheme, pairs, wrong: Vec::new() })
     }
 
     /// An option, if it is there. It counts once, and the last one counts.
@@ -359,27 +381,37 @@ impl<'a> Query<'a> {
 
     /// All options of a name.
     fn take_all(&mut self, name: &str) -> Vec<String> {
-        self.0.extract_if(.., |pair| pair.name == name).map(|pair| pair.value).collect()
+        self.pairs.extract_if(.., |pair| pair.name == name).map(|pair| pair.value).collect()
     }
 
-    fn number<T: std::str::FromStr>(&mut self, name: &str) -> Result<Option<T>, Advice> {
-        let Some(text) = self.take(name).filter(|text| !text.is_empty()) else { return Ok(None) };
-        text.trim().parse().map(Some).map_err(|_| value(name, "a number"))
+    fn number<T: std::str::FromStr>(&mut self, name: &str) -> Option<T> {
+        let text = self.take(name).filter(|text| !text.is_empty())?;
+        let number = text.trim().parse().ok();
+        if number.is_none() {
+            self.refuse(name, "a number");
+        }
+        number
     }
 
-    fn switch(&mut self, name: &str, default: bool) -> Result<bool, Advice> {
-        let Some(text) = self.take(name).filter(|text| !text.is_empty()) else { return Ok(default) };
-        switch(&text).ok_or_else(|| value(name, "true or false"))
+    fn switch(&mut self, name: &str, default: bool) -> bool {
+        let Some(text) = self.take(name).filter(|text| !text.is_empty()) else { return default };
+        let switched = switch(&text);
+        if switched.is_none() {
+            self.refuse(name, "true or false");
+        }
+        switched.unwrap_or(default)
+    }
+
+    /// An option is wrong.
+    fn refuse(&mut self, name: &str, expected: &str) {
+        let message = format!("{} of the publisher {}:// is not {expected}", quoted(name), self.scheme);
+        self.wrong.push(advice(message, format!("Correct what stands behind `{name}=`, or take it out")));
     }
 
     /// What is left, as it was written.
     fn written(&self) -> String {
-        self.0.iter().map(|pair| pair.written).collect::<Vec<_>>().join("&")
+        self.pairs.iter().map(|pair| pair.written).collect::<Vec<_>>().join("&")
     }
-}
-
-fn value(name: &str, expected: &str) -> Advice {
-    advice(format!("{} is not {expected}", quoted(name)), "Correct what stands behind the `?`")
 }
 
 fn encoding(what: &str) -> Advice {

@@ -6,7 +6,7 @@ fn defaults(notifier: Option<&NotifierOutput>) -> UrlDefaults<'_> {
     UrlDefaults { host: "compute-1", folder: Path::new("/etc/ceilometer"), notifier }
 }
 
-fn read(url: &str) -> Result<FromUrl, Advice> {
+fn read(url: &str) -> Result<FromUrl, Vec<Advice>> {
     Output::of_url(url, "a:b", None, defaults(None))
 }
 
@@ -15,6 +15,13 @@ fn output(url: &str) -> Output {
     assert_eq!(warnings, [], "{url}");
     assert_eq!(output.name(), "a:b");
     output
+}
+
+/// The one thing that is wrong with a URL.
+fn refused(url: &str) -> Advice {
+    let mut wrong = read(url).unwrap_err();
+    assert_eq!(wrong.len(), 1, "{wrong:?}");
+    wrong.remove(0)
 }
 
 /// What is said of a URL that is taken.
@@ -88,8 +95,8 @@ fn notifiers_have_the_broker_of_the_configuration_or_their_own() {
         );
         assert_eq!(matches!(notifier.format, Format::Metering { per_meter: true, .. }), url.contains("per_meter"));
     }
-    assert!(read("notifier://").unwrap_err().message.contains("names no broker"));
-    assert!(read("notifier://h?driver=kafka").unwrap_err().message.contains("driver"));
+    assert!(refused("notifier://").message.contains("names no broker"));
+    assert!(refused("notifier://h?driver=kafka").message.contains("driver"));
     assert_eq!(warnings("notifier://h?policy=drop&max_queue_length=5&max_retry=100&topic=metering").len(), 3);
     assert_eq!(warnings("notifier://h?policy=default&topic=metering"), [""; 0]);
 }
@@ -114,16 +121,35 @@ fn topics_that_others_read_are_named() {
 }
 
 #[test]
+fn all_options_that_are_wrong_are_said_at_once() {
+    let said: Vec<String> = read("http://h/?timeout=soon&batch=perhaps&verify_ssl=no&raw_only=x")
+        .unwrap_err()
+        .into_iter()
+        .map(|Advice { message, remedy, .. }| format!("{message}. {remedy}"))
+        .collect();
+    let wrong = |name: &str, expected: &str| {
+        format!(
+            "`{name}` of the publisher http:// is not {expected}. Correct what stands behind `{name}=`, or take it out"
+        )
+    };
+    let expected = [("timeout", "a number"), ("batch", "true or false"), ("raw_only", "true or false")];
+    assert_eq!(said, expected.map(|(name, expected)| wrong(name, expected)));
+    let said = read("file:///x?max_bytes=much&backup_count=-1").unwrap_err();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert_eq!(refused("https://h?timeout=1e9").message, "`timeout` of the publisher https:// is not from 0.01 to 600");
+}
+
+#[test]
 fn what_is_not_there_is_said_by_name_and_nothing_secret_is_repeated() {
     for name in ["gnocchi", "prometheus", "zaqar", "kafka", "direct", "database"] {
-        let told = read(&format!("{name}://u:hunter2@h")).unwrap_err();
+        let told = refused(&format!("{name}://u:hunter2@h"));
         assert_eq!(told.message, format!("the publisher {name}:// is not there yet"));
     }
-    let told = read("smtp://u:hunter2@h").unwrap_err();
+    let told = refused("smtp://u:hunter2@h");
     assert_eq!(told.message, "there is no publisher `smtp`");
     assert!(told.remedy.contains("opentelemetrygrpc://"));
     for url in ["://x", "://"] {
-        assert_eq!(read(url).unwrap_err().message, "the scheme of the publisher's URL is missing");
+        assert_eq!(refused(url).message, "the scheme of the publisher's URL is missing");
     }
     for url in [
         "u:hunter2@h",
