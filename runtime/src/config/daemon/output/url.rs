@@ -177,8 +177,7 @@ impl<'a> Parts<'a> {
             self.warnings.push(advice(message, "Add `json` behind a `?`, to say that it is meant"));
         }
         // Ceilometer, too, wants both of them, and with 0 lets the file grow.
-        let is_set = |size: Option<u64>| size.filter(|size| *size > 0);
-        let bounds = (is_set(max_bytes), backup_count.filter(|count| *count > 0));
+        let bounds = (max_bytes.filter(|size| *size > 0), backup_count.filter(|count| *count > 0));
         let alone = match bounds {
             (Some(_), None) => Some(("max_bytes", "backup_count")),
             (None, Some(_)) => Some(("backup_count", "max_bytes")),
@@ -186,7 +185,7 @@ impl<'a> Parts<'a> {
         };
         if let Some((option, other)) = alone {
             let message = format!("{} has no effect without {}, and the file grows", quoted(option), quoted(other));
-            self.warnings.push(advice(message, format!("Add `{other}`, above 0, or remove it")));
+            self.warnings.push(advice(message, format!("Add `{other}`, above 0, or remove `{option}`")));
         }
         let (max_size, keep) = match bounds {
             (Some(size), Some(count)) => (size, count),
