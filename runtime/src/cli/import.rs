@@ -19,7 +19,8 @@ Ceilometer's settings to standard error; what is set to its default, or not at a
 their own beside it, which their owner alone may read: give them to the user that the daemon runs as.
 
 ceilometer.conf, ceilometer.conf.d and polling.yaml are read as ceilometer-polling reads them; what its command
-line or environment say is not seen.";
+line or environment say is not seen. A folder of Mitaka's has no polling.yaml: its pipeline.yaml says what is
+measured how often, and is followed as a whole.";
 
 /// Make a configuration of Ceilometer's, and list what has no counterpart.
 #[derive(Debug, clap::Args)]
@@ -31,7 +32,7 @@ pub struct Args {
     /// Write it to this file, or to wasmeter.yaml in this folder.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Copy polling.yaml, too, instead of referring to it where it is.
+    /// Copy polling.yaml, or Mitaka's pipeline.yaml, too, instead of referring to it where it is.
     #[arg(long, requires = "output")]
     copy: bool,
     /// Write over files that are there.

@@ -24,7 +24,7 @@ mod value;
 
 use std::path::Path;
 
-pub use self::draft::{Draft, SecretFile};
+pub use self::draft::{CopiedFile, Draft, SecretFile};
 pub use self::report::{Item, Verdict};
 pub use super::secret::Secret;
 
@@ -45,7 +45,7 @@ pub struct Import {
 /// What to make of a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PollingFile {
-    /// `polling.yaml` stays where it is, and is referred to.
+    /// `polling.yaml`, or Mitaka's `pipeline.yaml`, stays where it is, and is referred to.
     Stays,
     /// It is copied.
     Copied,

@@ -32,7 +32,7 @@ pub use self::metrics::{Listen, Metrics, Password, TlsFiles, User};
 pub(crate) use self::modules::is_module_name;
 pub use self::modules::{ModuleConfig, ModuleEntry, Transform};
 pub use self::output::{
-    Advice, BadEndpoint, Endpoint, FileOutput, Format, FromUrl, HttpOutput, Log, LogFormat, Login, Metadata,
+    Advice, BadEndpoint, Broker, Endpoint, FileOutput, Format, FromUrl, HttpOutput, Log, LogFormat, Login, Metadata,
     NotifierOutput, OpenTelemetryOutput, Output, Protocol, Server, SocketOutput, TlsOptions, UrlDefaults,
 };
 pub use self::sandbox::{CallLimits, Sandbox};
@@ -94,6 +94,8 @@ pub struct Config {
     pub store: Store,
     /// Where the daemon can be asked how it is.
     pub control: Control,
+    /// Where publishers of pipelines send to that name no broker.
+    pub broker: Option<Broker>,
     /// Where samples go.
     pub outputs: Vec<Output>,
     /// Which guests are metered, and whose they are where Nova does not say so.

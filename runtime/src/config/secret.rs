@@ -69,18 +69,29 @@ pub(super) fn hide_login(text: &str) -> std::borrow::Cow<'_, str> {
     hidden().map_or(text.into(), Into::into)
 }
 
-/// A URL without its login, and without what sounds secret in its query.
+/// A URL without its logins, and without what sounds secret in its query.
 pub(super) fn hide_url(url: &str) -> String {
-    // A password may have been written with any letters unescaped, so that what stands before the last @ may be one.
     let (scheme, rest) = url.split_at(url.find("://").map_or(0, |at| at + 3));
-    let (login, rest) = rest.rsplit_once('@').map_or(("", rest), |(_, rest)| (HIDDEN, rest));
-    let at = if login.is_empty() { "" } else { "@" };
-    let Some((path, query)) = rest.split_once('?') else { return format!("{scheme}{login}{at}{rest}") };
+    let rest = hide_logins(rest);
+    let Some((path, query)) = rest.split_once('?') else { return format!("{scheme}{rest}") };
     let shown = query.split('&').map(|parameter| match parameter.split_once('=') {
         Some((key, _)) if sounds_secret(key) => format!("{key}={HIDDEN}"),
         _ => parameter.to_owned(),
     });
-    format!("{scheme}{login}{at}{path}?{}", shown.collect::<Vec<_>>().join("&"))
+    format!("{scheme}{path}?{}", shown.collect::<Vec<_>>().join("&"))
+}
+
+/// What stands behind a URL's scheme, without logins.
+fn hide_logins(rest: &str) -> String {
+    let (hosts, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let hide =
+        |host: &str| Some(format!("{HIDDEN}@{}", host.split_once('@').filter(|(_, host)| !host.contains('@'))?.1));
+    let hidden: Option<Vec<String>> = hosts.split(',').map(hide).collect();
+    match hidden.filter(|_| !path.contains('@')) {
+        Some(hosts) => format!("{}{path}", hosts.join(",")),
+        // A password may have been written with any letters unescaped, so that what stands before the last @ may be one.
+        None => rest.rsplit_once('@').map_or_else(|| rest.to_owned(), |(_, rest)| format!("{HIDDEN}@{rest}")),
+    }
 }
 
 /// Whether a key's value is probably a secret.
@@ -112,6 +123,20 @@ mod tests {
             ("sim://?domains=20", "sim://?domains=20"),
         ] {
             assert_eq!(hide_login(text), shown);
+        }
+    }
+
+    #[test]
+    fn a_url_loses_its_logins() {
+        for (url, shown) in [
+            ("notifier://a@h1:5672,u:p@h2:5672/v?x=1", "notifier://***@h1:5672,***@h2:5672/v?x=1"),
+            ("notifier://u:p,q@h1,u:p@h2/", "notifier://***@h2/"),
+            ("notifier://u:p@q,u:p@r@h2/", "notifier://***@h2/"),
+            ("http://u:a/b@c@h/in", "http://***@h/in"),
+            ("http://h/in?token=x&y=1", "http://h/in?token=***&y=1"),
+            ("test://", "test://"),
+        ] {
+            assert_eq!(hide_url(url), shown);
         }
     }
 

@@ -10,30 +10,39 @@ use super::prometheus::endpoint;
 use crate::config::daemon::{FileOutput, NotifierOutput, Output, Server};
 use crate::config::{Config, Place, Problems};
 
+/// How an output is written, which decides what its keys are called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    /// As an entry of `outputs`.
+    Entry,
+    /// As a publisher's URL.
+    Url,
+}
+
 /// What is wrong with outputs, as far as can be told without writing.
 pub fn check(config: &Config) -> Problems {
     let mut problems = endpoint::check(config);
     for (place, output) in config.outputs.iter().enumerate() {
-        look_at(output, &format!("outputs[{place}]"), &mut problems);
+        look_at(output, Written::Entry, &format!("outputs[{place}]"), &mut problems);
     }
     let mut of_pipelines = Problems::of(config.pipeline_file.as_deref());
     for output in config.pipeline.iter().flat_map(|pipeline| &pipeline.outputs) {
-        look_at(output, output.name(), &mut of_pipelines);
+        look_at(output, Written::Url, output.name(), &mut of_pipelines);
     }
     problems.extend(of_pipelines);
     problems
 }
 
-fn look_at(output: &Output, key: &str, problems: &mut Problems) {
+fn look_at(output: &Output, written: Written, key: &str, problems: &mut Problems) {
     match output {
         Output::File(file) => unwritable(file, &format!("{key}.file"), problems),
         Output::Notifier { notifier } => {
-            forgetful(notifier, &format!("{key}.notifier"), problems);
-            unencrypted(notifier, &format!("{key}.notifier"), problems);
+            forgetful(notifier, written, &format!("{key}.notifier"), problems);
+            unencrypted(notifier, written, &format!("{key}.notifier"), problems);
         }
-        Output::Http { http } => unencryptable(&http.server, http.place, &format!("{key}.http"), problems),
+        Output::Http { http } => unencryptable(&http.server, written, http.place, &format!("{key}.http"), problems),
         Output::OpenTelemetry { opentelemetry: output } => {
-            unencryptable(&output.server, output.place, &format!("{key}.opentelemetry"), problems);
+            unencryptable(&output.server, written, output.place, &format!("{key}.opentelemetry"), problems);
         }
         Output::Udp { .. } | Output::Tcp { .. } | Output::Test { .. } => {}
     }
@@ -53,12 +62,13 @@ fn unwritable(file: &FileOutput, key: &str, problems: &mut Problems) {
 }
 
 /// Whether connections can be encrypted as they are meant to be.
-fn unencrypted(notifier: &NotifierOutput, key: &str, problems: &mut Problems) {
-    let options = &notifier.url.options;
+fn unencrypted(notifier: &NotifierOutput, written: Written, key: &str, problems: &mut Problems) {
+    let options = &notifier.broker.url.options;
     let files = [&options.ssl_ca_file, &options.ssl_cert_file, &options.ssl_key_file];
     if !options.ssl && files.iter().any(|file| file.is_some()) {
         let message = "files for TLS are named, and connections are not encrypted";
-        problems.warning(notifier.place, key, message, "Add `ssl: true` under options, or remove them");
+        let remedy = format!("Add `ssl: true` under {}, or remove them", written.options());
+        problems.warning(notifier.place, key, message, remedy);
     }
     if let Err(error) = check_encryption(options) {
         let message = format!("no connection can be encrypted as things are: {error}");
@@ -67,24 +77,43 @@ fn unencrypted(notifier: &NotifierOutput, key: &str, problems: &mut Problems) {
 }
 
 /// Whether connections to a server can be encrypted as they are meant to be, and are with whom they should be.
-fn unencryptable(server: &Server, place: Option<Place>, key: &str, problems: &mut Problems) {
+fn unencryptable(server: &Server, written: Written, place: Option<Place>, key: &str, problems: &mut Problems) {
     if let Err(error) = check_server(server) {
         let message = format!("no connection can be encrypted as things are: {error}");
         problems.warning(place, key, message, "Mend the file; it is read for every connection");
     }
     if server.url.secure && !server.tls.verify {
-        let message = "`verify` is off, and whoever is in between can read and change samples";
-        problems.warning(place, key, message, "Name the authority's certificate as `ca_file` instead");
+        let (switch, remedy) = match written {
+            Written::Entry => ("verify", "Name the authority's certificate as `ca_file` instead"),
+            Written::Url => ("verify_ssl", "Name the authority's certificate: `verify_ssl=/path/of/it.pem`"),
+        };
+        let message = format!("`{switch}` is off, and whoever is in between can read and change samples");
+        problems.warning(place, key, message, remedy);
     }
 }
 
 /// Whether what a broker confirmed outlives the broker.
-fn forgetful(notifier: &NotifierOutput, key: &str, problems: &mut Problems) {
+fn forgetful(notifier: &NotifierOutput, written: Written, key: &str, problems: &mut Problems) {
     if notifier.target().survives_restarts() {
         return;
     }
     let message = "the queue is not durable, as is Ceilometer's default: RabbitMQ forgets what is in it when it restarts, \
                    although it confirmed that";
-    let remedy = "Set amqp_durable_queues under options, here and in [oslo_messaging_rabbit] of all that use the queue";
+    let remedy = format!(
+        "Set amqp_durable_queues under {}, and in [oslo_messaging_rabbit] of all that use the queue",
+        written.options(),
+    );
     problems.warning(notifier.place, key, message, remedy);
+}
+
+// === impl Written ===
+
+impl Written {
+    /// Where its options of RabbitMQ stand.
+    fn options(self) -> &'static str {
+        match self {
+            Self::Entry => "`options`",
+            Self::Url => "`broker.options` in wasmeter.yaml",
+        }
+    }
 }

@@ -58,7 +58,7 @@ fn names(folder: &Folder, name: &str) -> Vec<String> {
 #[test]
 fn folders_as_they_are_found_become_ours() {
     let mut wrong = String::new();
-    for name in ["debian", "devstack", "kolla", "rhoso", "tripleo"] {
+    for name in ["debian", "devstack", "kolla", "mitaka", "rhoso", "tripleo"] {
         let folder = Folder::new("");
         copy(&Path::new(FOLDERS).join(name), &folder.path("etc"));
         let ran = import(&folder, "").is(0);
@@ -267,4 +267,27 @@ fn what_is_sent_can_be_checked() {
     let report = run(&format!("check --json -c {out}/wasmeter.yaml")).is(0);
     assert!(!report.stdout.contains("hunter2"), "{}", report.stdout);
     assert_eq!(report.json()["problems"], serde_json::json!([]));
+}
+
+/// It is measured and sent as the file says, and nothing else is.
+#[test]
+fn mitakas_folder_becomes_a_daemon_that_follows_its_pipelines() {
+    let folder = Folder::new("");
+    copy(&Path::new(FOLDERS).join("mitaka"), &folder.path("etc"));
+    let conf = folder.read("etc/ceilometer.conf");
+    folder
+        .write("etc/ceilometer.conf", conf.replace("[DEFAULT]", "[DEFAULT]\nlibvirt_uri = sim://?domains=3&calm=true"));
+    let out = folder.path("wasmeter.yaml").display().to_string();
+    import(&folder, &format!("--output {out} --copy --force")).is(0).says("pipeline.yaml -> pipeline");
+    assert_eq!(names(&folder, ""), ["etc", "notifier.secret", "notifier.url", "pipeline.yaml", "wasmeter.yaml"]);
+    assert_eq!(folder.read("pipeline.yaml"), folder.read("etc/pipeline.yaml"));
+    folder.configure(&format!("{}modules: {{mitaka: {{enabled: true}}}}", folder.read("wasmeter.yaml")));
+    folder.run("check").is(0).says("\nready to run\n");
+    // Whose file says nothing of intervals has a polling.yaml, or no agent that polls.
+    let today = folder.read("etc/pipeline.yaml").replace("      interval: 600\n", "");
+    folder.write("etc/pipeline.yaml", today);
+    import(&folder, "").is(64).complains("polling.yaml: error: the file cannot be read");
+    folder.write("etc/pipeline.yaml", "sources: [");
+    let ran = import(&folder, "").is(64).complains("pipeline.yaml:1:");
+    assert!(!ran.stderr.contains("polling.yaml"), "{}", ran.stderr);
 }

@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::support::program::{Folder, until};
+use crate::support::program::{Folder, Ran, mitaka_to, until};
 
 const SIM: &str = "sim://?domains=1&calm=true";
 
@@ -125,7 +125,7 @@ fn all_that_is_wrong_with_parameters_is_said_at_once() {
 #[test]
 fn who_reads_what_a_publisher_sends_is_said() {
     let to = |publisher: &str| {
-        let config = "outputs: [{notifier: {url: 'rabbit://me:pass@127.0.0.1:1/'}}]";
+        let config = "broker: {url: 'rabbit://me:pass@127.0.0.1:1/'}";
         folder(config, &CPU.replace("test, 'http", &format!("'{publisher}', 'http"))).run("check")
     };
     const NOBODY: &str = "which Ceilometer's collector read: nothing of today's Ceilometer does.";
@@ -139,6 +139,57 @@ fn who_reads_what_a_publisher_sends_is_said() {
     let wrong = CPU.replace("publishers: ['http://me:hunter2@host/samples']", "publishers: [notifire]");
     let ran = folder("", &wrong).run("check").is(64).says("there is no publisher `notifire`");
     assert!(!ran.stdout.contains("Name another publisher"), "{}", ran.stdout);
+}
+
+const BROKER: &str = "url: 'rabbit://me:pass@127.0.0.1:1/', topics: [metering], options: {amqp_durable_queues: true}";
+
+/// What is said of Mitaka's pipelines with publishers that name no broker.
+fn mitaka(config: &str) -> Ran {
+    let modules = "modules: {mitaka: {enabled: true}}";
+    let folder = Folder::new(&format!("hypervisor: {SIM}\npipeline: pipeline.yaml\n{modules}\n{config}"));
+    folder.write("pipeline.yaml", mitaka_to("notifier://"));
+    folder.run("check")
+}
+
+#[test]
+fn mitakas_publishers_have_a_broker_that_gets_nothing_else() {
+    mitaka(&format!("broker: {{{BROKER}}}")).is(0).says("\nready to run\n");
+    let missing = mitaka("").is(64);
+    let words = "pipeline.yaml:33:20: error: the publisher notifier:// names no broker. Name it in wasmeter.yaml, such \
+                 as `broker: {url: rabbit://user:password@host:5672/}`, or write";
+    assert_eq!(missing.stdout.matches("pipeline.yaml:").count(), 1, "{}", missing.stdout);
+    missing.says(words);
+    let output = format!("- notifier: {{format: metering, {BROKER}}}");
+    let words = "pipeline.yaml:33:20: warning: sink `meter_sink` leads samples to the queue metering.sample, to which the \
+                 output `notifier` leads all samples: they are there twice. Move what it says from `outputs` to";
+    let twice = mitaka(&format!("broker: {{{BROKER}}}\noutputs:\n{output}")).is(0).says(words);
+    assert_eq!(twice.stdout.matches("twice").count(), 1, "what is made of samples is another one: {}", twice.stdout);
+    for other in [output.replace(":1/", ":2/"), output.replace(":1/", ":1/v"), output.replace("[metering]", "[mine]")] {
+        mitaka(&format!("broker: {{{BROKER}}}\noutputs:\n{other}")).is(0).says("\nready to run\n");
+    }
+}
+
+#[test]
+fn a_broker_that_nobody_sends_to_is_told() {
+    let words =
+        "warning: `broker` has no effect: no publisher of a `pipeline` is notifier://, udp:// or tcp://. Remove";
+    let config = format!("broker: {{{BROKER}}}");
+    folder(&config, CPU).run("check").is(0).says("wasmeter.yaml:4:1: ").says(words);
+    Folder::measuring(SIM, &config).run("check").is(0).says("wasmeter.yaml:3:1: ").says(words);
+    let used = folder(&config, &CPU.replace("test,", "'udp://127.0.0.1:1',")).run("check").is(0);
+    assert!(!used.stdout.contains("has no effect"), "{}", used.stdout);
+    // What is wrong with it is said, and not that there is none.
+    let wrong = folder("broker: {uri: 'rabbit://h/'}", &CPU.replace("test,", "'notifier://',")).run("check").is(64);
+    let wrong = wrong.says("wasmeter.yaml:4:10: error: unknown key `uri`. Did you mean `url`?");
+    assert!(!wrong.stdout.contains("names no broker"), "{}", wrong.stdout);
+}
+
+#[test]
+fn whoever_is_not_verified_is_told_once_in_the_words_of_the_url() {
+    let url = "'https://127.0.0.1:1/in?verify_ssl=False'";
+    let ran = folder("", &CPU.replace("test,", &format!("{url},"))).run("check").is(0);
+    assert_eq!(ran.stdout.matches("can read and change samples").count(), 1, "{}", ran.stdout);
+    ran.says("warning: `verify_ssl` is off, and whoever is in between can read and change samples. Name the authority");
 }
 
 /// Also if it stands before them, and differs from one in its options alone.

@@ -190,7 +190,7 @@ fn each_receiver_has_every_rate() {
     let file = "file://FOLDER/rates?json";
     let publishers: Vec<&str> = all.iter().map(|recipient| &*recipient.publisher).chain([file]).collect();
     // Its secret is what samples over UDP and TCP are signed with.
-    let signing = format!("outputs: [{{notifier: {{url: '{}', secret: hush-hush}}}}]", vhost.url());
+    let signing = format!("broker: {{url: '{}', secret: hush-hush}}", vhost.url());
     let folder = Folder::measuring(super::GUESTS, &format!("{signing}\npipeline: pipeline.yaml\n"));
     folder.pipe_samples(&PIPELINE.replace("PUBLISHERS", &format!("{publishers:?}")));
     let daemon = folder.start("run");

@@ -99,6 +99,15 @@ fn cache() -> &'static Path {
 /// Mitaka's own pipelines. In a [`Folder`] `all` gets what is measured, `rates` and `deltas` what becomes of it.
 pub const MITAKA: &str = include_str!("mitaka.yaml");
 
+/// The same with this publisher for all sinks.
+pub fn mitaka_to(publisher: &str) -> String {
+    let with = |line: &str| match line.split_once("publishers: ") {
+        Some((before, _)) => format!("{before}publishers: [{publisher:?}]\n"),
+        None => format!("{line}\n"),
+    };
+    MITAKA.lines().map(with).collect()
+}
+
 // === impl Folder ===
 
 impl Folder {

@@ -35,8 +35,8 @@ pub(super) fn all(draft: &Draft, yaml: &str, output: &Path, force: bool) -> Resu
     let config = file(output);
     let folder = config.parent().unwrap_or(Path::new(""));
     let secrets = draft.secrets.iter().map(|file| (folder.join(file.name), file.secret.expose(), SECRET));
-    let polling = draft.polling.iter().map(|text| (folder.join("polling.yaml"), text.as_str(), PLAIN));
-    let files: Vec<_> = secrets.chain(polling).chain([(config.clone(), yaml, PLAIN)]).collect();
+    let copied = draft.copied.iter().map(|file| (folder.join(file.name), file.text.as_str(), PLAIN));
+    let files: Vec<_> = secrets.chain(copied).chain([(config.clone(), yaml, PLAIN)]).collect();
     if let Some((path, _, _)) = files.iter().find(|(path, _, _)| !force && path.symlink_metadata().is_ok()) {
         return Err(NotWritten::Exists(path.clone()));
     }

@@ -15,8 +15,17 @@ pub struct Draft {
     remarks: HashMap<String, String>,
     /// Files of their own that it refers to.
     pub secrets: Vec<SecretFile>,
-    /// The text of `polling.yaml`, where it is copied.
-    pub polling: Option<String>,
+    /// A file of Ceilometer's that is copied.
+    pub copied: Option<CopiedFile>,
+}
+
+/// A file of Ceilometer's, to be written beside `wasmeter.yaml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopiedFile {
+    /// Its name.
+    pub name: &'static str,
+    /// What is in it.
+    pub text: String,
 }
 
 /// A file with a secret, beside `wasmeter.yaml`.
@@ -29,7 +38,8 @@ pub struct SecretFile {
 }
 
 /// Keys in this order, whatever the order in which they were found.
-const ORDER: [&str; 7] = ["host", "hypervisor", "polling", "guests", "metadata", "outputs", "metrics"];
+const ORDER: [&str; 9] =
+    ["host", "hypervisor", "polling", "pipeline", "guests", "metadata", "broker", "outputs", "metrics"];
 
 // === impl Draft ===
 

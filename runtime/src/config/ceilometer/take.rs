@@ -4,6 +4,7 @@ mod exporter;
 mod files;
 mod machine;
 mod notifier;
+mod pipeline;
 mod polling;
 
 use std::collections::HashSet;
@@ -22,6 +23,8 @@ struct Taking<'a> {
     import: Import,
     /// What has been told.
     told: HashSet<At>,
+    /// Whether everything goes where pipelines say, and nowhere else.
+    has_pipelines: bool,
 }
 
 /// A value that is not Ceilometer's default, and where it stands.
@@ -33,19 +36,27 @@ struct Set<T> {
 /// Takes over all of a folder.
 pub(super) fn all(folder: &Folder, copied: PollingFile) -> Import {
     let import = Import { problems: folder.problems.clone(), ..Import::default() };
-    let mut taking = Taking { folder, import, told: HashSet::new() };
+    let mut taking = Taking { folder, import, told: HashSet::new(), has_pipelines: false };
+    let pipeline = folder.path.as_ref().and_then(|path| pipeline::find(&mut taking, path));
+    taking.has_pipelines = pipeline.is_some();
     machine::take(&mut taking);
-    notifier::take(&mut taking);
+    match &pipeline {
+        Some(pipeline) if !pipeline.needs_broker() => notifier::off(&mut taking),
+        _ => notifier::take(&mut taking),
+    }
     exporter::take(&mut taking);
     taking.rest();
     if let Some(path) = &folder.path {
         // Without the folder, one problem says enough.
         if !folder.names.is_empty() {
-            polling::take(&mut taking, path, copied);
-            files::take(&mut taking, path);
+            files::take(&mut taking, path, pipeline.as_ref().map(|pipeline| pipeline.shown.as_str()));
+            match pipeline {
+                Some(pipeline) => pipeline.take(&mut taking, copied),
+                None => polling::take(&mut taking, path, copied),
+            }
         }
         if !taking.import.problems.has_errors()
-            && !["outputs", "metrics"].iter().any(|key| taking.import.draft.has(key))
+            && !["pipeline", "outputs", "metrics"].iter().any(|key| taking.import.draft.has(key))
         {
             let message = "Ceilometer's agent sends nothing with these files, and so would wasmeter";
             let mut problems = Problems::of(None);
@@ -70,6 +81,11 @@ fn known(section: &str, name: &str) -> Option<&'static KnownOption> {
 // === impl Taking ===
 
 impl Taking<'_> {
+    /// Our key below which stands where RabbitMQ is, and how it is used.
+    fn sender(&self) -> &'static str {
+        if self.has_pipelines { "broker" } else { "notifier" }
+    }
+
     /// What an option is set to, if that is not the default. A value that cannot be used is an error.
     fn set<T>(&mut self, option: &KnownOption, expected: &str, read: impl Fn(&str) -> Option<T>) -> Option<Set<T>> {
         let at = self.folder.settings.place(option)?;

@@ -19,7 +19,8 @@ fn import(conf: &str) -> Import {
 fn config(import: &Import) -> Config {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("wasmeter.yaml");
-    fs::write(folder.path().join("polling.yaml"), import.draft.polling.as_ref().unwrap()).unwrap();
+    let copied = import.draft.copied.as_ref().unwrap();
+    fs::write(folder.path().join(copied.name), &copied.text).unwrap();
     fs::write(&path, import.draft.yaml()).unwrap();
     let loaded = Config::load(Some(&path));
     loaded.unwrap_or_else(|problems| panic!("{problems}\n{}", import.draft.yaml())).0
@@ -130,6 +131,50 @@ fn brokers_that_are_not_rabbitmq_have_no_notifier() {
     assert_eq!(told("[DEFAULT]\ntransport_url = kafka://u:hunter2@h:9092/\n").0, Verdict::Missing);
 }
 
+/// What a folder of Mitaka's with this option comes to, whose publishers are these.
+fn mitaka(option: &str, publishers: &str) -> Import {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = format!(
+        "sources: [{{name: a, interval: 60, meters: [cpu, image.size], sinks: [k], discovery: [endpoint]}}]\n\
+         sinks: [{{name: k, publishers: [{publishers}]}}]\n"
+    );
+    fs::write(folder.path().join("ceilometer.conf"), format!("[publisher_notifier]\n{option}\n")).unwrap();
+    fs::write(folder.path().join("pipeline.yaml"), pipeline).unwrap();
+    Import::read(folder.path(), PollingFile::Copied)
+}
+
+#[test]
+fn mitakas_pipelines_have_a_broker_and_no_output() {
+    for (option, topic) in [("", "metering"), ("metering_topic = ours", "ours")] {
+        let import = mitaka(option, "'notifier://'");
+        assert!(!import.problems.has_errors() && !import.draft.has("outputs"), "{}", import.problems);
+        let broker = &import.draft.json()["broker"];
+        assert_eq!((&broker["url"], &broker["topics"]), (&"rabbit://".into(), &serde_json::json!([topic])));
+        assert_eq!(import.draft.json()["pipeline"], "pipeline.yaml");
+        let said: Vec<_> = import.items.iter().filter(|item| item.file == "pipeline.yaml").collect();
+        let names: Vec<_> = said.iter().map(|item| (item.verdict, item.name.as_str())).collect();
+        assert_eq!(
+            names,
+            [
+                (Verdict::Taken, "pipeline.yaml"),
+                (Verdict::Different, "source a: discovery endpoint"),
+                (Verdict::Missing, "source a: image.size"),
+            ]
+        );
+    }
+    let elsewhere = mitaka("metering_topic = ours", "test");
+    assert!(!elsewhere.draft.has("broker") && elsewhere.draft.has("pipeline"));
+    assert!(!elsewhere.problems.to_string().contains("sends nothing"), "{}", elsewhere.problems);
+}
+
+#[test]
+fn samples_that_were_not_signed_are_not() {
+    let import = import("[publisher]\ntelemetry_secret =\n");
+    let outputs = config(&import).outputs;
+    let [crate::config::daemon::Output::Notifier { notifier }] = &outputs[..] else { panic!("{outputs:?}") };
+    assert_eq!(notifier.broker.secret.expose(), "");
+}
+
 #[test]
 fn certificates_that_were_not_verified_are_told() {
     let (verdict, there, _) = told("[oslo_messaging_rabbit]\nssl = 1\n");
@@ -168,7 +213,7 @@ fn sources_that_the_daemon_would_refuse_are_left_out_of_a_copy() {
         "# ours\nsources:\n  - {name: 'a: b', interval: 60, meters: ['!cpu'], discovery: ['local_instances://']}\n";
     fs::write(folder.path().join("polling.yaml"), polling).unwrap();
     let whole = Import::read(folder.path(), PollingFile::Copied);
-    assert_eq!(whole.draft.polling.as_deref(), Some(polling));
+    assert_eq!(whole.draft.copied.as_ref().map(|file| file.text.as_str()), Some(polling));
     let more = format!("{polling}  - {{name: b, interval: 60, meters: [ip.floating], discovery: [fip_services]}}\n");
     fs::write(folder.path().join("polling.yaml"), more).unwrap();
     let part = Import::read(folder.path(), PollingFile::Copied);
@@ -186,7 +231,7 @@ fn discoveries(list: &str, polling: PollingFile) -> (Option<String>, Vec<(Verdic
     let text = format!("sources: [{{name: a, interval: 10, meters: [cpu], discovery: [{list}]}}]\n");
     fs::write(folder.path().join("polling.yaml"), text).unwrap();
     let part = Import::read(folder.path(), polling);
-    let sources = if part.draft.polling.is_some() { config(&part).polling.sources } else { Vec::new() };
+    let sources = if part.draft.copied.is_some() { config(&part).polling.sources } else { Vec::new() };
     let said = part.items.into_iter().filter(|item| item.name.starts_with("source a: "));
     let said = said.map(|item| (item.verdict, item.name["source a: ".len()..].to_owned(), item.here)).collect();
     (sources.first().map(|source| source.discovery.join(" ")), said)

@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 pub use self::endpoint::{BadEndpoint, Endpoint, Login};
-pub use self::notifier::{Format, NotifierOutput};
+pub use self::notifier::{Broker, Format, NotifierOutput};
 pub use self::server::{HttpOutput, OpenTelemetryOutput, Protocol, Server, TlsOptions};
 pub use self::socket::SocketOutput;
 pub use self::url::{Advice, FromUrl, UrlDefaults};

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    BUILT_IN_POLLING, Budget, Config, Control, GuestRules, HypervisorUri, Log, Metadata, Metrics, Output, Reader,
-    Sandbox, Schedule, Spool, Store, Tenants, UrlDefaults, deployments, machine, modules,
+    BUILT_IN_POLLING, Broker, Budget, Config, Control, GuestRules, HypervisorUri, Log, Metadata, Metrics, Output,
+    Reader, Sandbox, Schedule, Spool, Store, Tenants, UrlDefaults, deployments, machine, modules,
 };
 use super::{file, polling::BUILT_IN};
 use crate::config::pipeline::Pipelines;
@@ -12,7 +12,7 @@ use crate::config::polling::Polling;
 use crate::config::problem::{Problems, Severity};
 use crate::config::yaml::{self, Node, Section};
 
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 22] = [
     "host",
     "hypervisor",
     "polling",
@@ -29,6 +29,7 @@ const KEYS: [&str; 21] = [
     "spool",
     "store",
     "control",
+    "broker",
     "outputs",
     "guests",
     "metadata",
@@ -72,6 +73,7 @@ pub(super) fn config(text: &str, path: Option<&Path>, problems: &mut Problems) -
     let store = Store::read(&mut reading, &spool);
     let tenants = Tenants::read(&mut reading, &store.quota, budget.node);
     let control = Control::read(&mut reading, path.is_some());
+    let broker = Broker::read(&mut reading);
     let outputs = Output::read(&mut reading, &host);
     let guests = GuestRules::read(&mut reading);
     let metadata = Metadata::read(&mut reading);
@@ -79,13 +81,17 @@ pub(super) fn config(text: &str, path: Option<&Path>, problems: &mut Problems) -
     let log = Log::read(&mut reading);
     let patterns = transform.iter().map(|transform| transform.meters.patterns().len()).sum();
     let Beside { polling_file, polling, pipeline_file, mut pipeline } = reading.beside(patterns);
+    if broker.is_some() && !pipeline.as_ref().is_some_and(Pipelines::needs_broker) {
+        reading.useless_broker();
+    }
     if let Some(pipeline) = &mut pipeline {
         let mut problems = Problems::of(pipeline_file.as_deref());
-        let notifier = outputs.iter().find_map(|output| match output {
-            Output::Notifier { notifier } => Some(&**notifier),
-            _ => None,
-        });
-        pipeline.open(UrlDefaults { host: &host, folder: &reading.folder, notifier }, &outputs, &mut problems);
+        // Where `broker` is wrong, that is what is said.
+        let is_known = broker.is_some() || reading.root().get("broker").is_none();
+        let defaults = UrlDefaults { host: &host, folder: &reading.folder, broker: broker.as_ref(), outputs: &outputs };
+        if is_known {
+            pipeline.open(defaults, &mut problems);
+        }
         reading.problems.extend(problems);
     }
     let file = path.map(Path::to_owned);
@@ -109,6 +115,7 @@ pub(super) fn config(text: &str, path: Option<&Path>, problems: &mut Problems) -
         spool,
         store,
         control,
+        broker,
         outputs,
         guests,
         metadata,
@@ -171,6 +178,17 @@ impl<'a> Reading<'a, '_> {
         let place = self.root.get("hypervisor").and_then(|node| node.place);
         let uri = self.root.read("hypervisor", self.problems, |node| node.text().map(str::to_owned));
         HypervisorUri { uri: uri.unwrap_or_else(|| SIMULATED.to_owned()), place }
+    }
+
+    /// Says that nobody sends to the broker, as far as publishers could be read.
+    fn useless_broker(&mut self) {
+        let Some(entry) = self.root.entry("broker") else { return };
+        if self.problems.has_errors() {
+            return;
+        }
+        let message = "`broker` has no effect: no publisher of a `pipeline` is notifier://, udp:// or tcp://";
+        let remedy = "Remove it; to send everything there, add a `notifier` to `outputs`";
+        self.problems.warning(entry.place, "broker", message, remedy);
     }
 
     /// Reads Ceilometer's files last: their problems stand behind those of this file, which uses up so many patterns.

@@ -111,6 +111,10 @@ fn the_sample_says_what_the_defaults_are() {
             "module_bytes": "256MiB",
         },
         "control": {"socket": "/run/wasmeter/control.sock", "group": "adm"},
+        "broker": {
+            "url": "rabbit://***:***@host:5672//", "exchange": "ceilometer", "topics": ["metering"], "batch_size": 50,
+            "secret": "***",
+        },
         "outputs": [
             {
                 "file": folder.path().join("samples.jsonl"), "max_size": "10MiB", "keep": 5,
@@ -366,7 +370,7 @@ proptest! {
 
     #[test]
     fn no_value_panics(
-        key in "host|hypervisor|schedule|reader|sandbox|modules|transform|outputs|guests|metadata|metrics|log",
+        key in "host|hypervisor|schedule|reader|sandbox|modules|transform|broker|outputs|guests|metadata|metrics|log",
         inner in "listen|tls|users|offset|drain|memory|deadline|chunk|file|config|meters|keep|report_stopped|format|reserved_keys",
         value in "[\\[\\]{}:,\"'*!a0-9.KMiBs_+ -]{0,12}",
     ) {
@@ -417,8 +421,11 @@ fn a_notifiers_secrets_stand_here_or_in_a_file() {
         let (config, problems) = parse(&format!("outputs: [{{notifier: {{{url}, secret: also-hidden}}}}]")).unwrap();
         assert!(problems.is_empty(), "{problems}");
         let [Output::Notifier { notifier }] = &config.outputs[..] else { panic!("{:?}", config.outputs) };
-        assert_eq!((&*notifier.url.hosts[0].name, notifier.url.hosts[0].password.expose()), ("there", "hidden"));
-        assert_eq!(notifier.secret.expose(), "also-hidden");
+        assert_eq!(
+            (&*notifier.broker.url.hosts[0].name, notifier.broker.url.hosts[0].password.expose()),
+            ("there", "hidden")
+        );
+        assert_eq!(notifier.broker.secret.expose(), "also-hidden");
         let shown = config.effective_json().to_string();
         assert!(shown.contains("there:1234") && !shown.contains("hidden"), "{shown}");
     }

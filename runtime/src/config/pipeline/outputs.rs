@@ -1,11 +1,11 @@
 //! The outputs that publishers name, and what each is called.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use super::{Pipelines, Publisher};
-use crate::config::daemon::{FromUrl, Output, UrlDefaults};
-use crate::config::problem::Problems;
+use crate::config::daemon::{Format, FromUrl, NotifierOutput, Output, UrlDefaults};
+use crate::config::problem::{Problems, quoted};
 use crate::config::secret::hide_url;
 use crate::digest::Digest;
 use crate::pipeline::route::{MOST_PUBLISHERS, OF_PIPELINES, Tag};
@@ -14,6 +14,16 @@ use crate::pipeline::route::{MOST_PUBLISHERS, OF_PIPELINES, Tag};
 const LONGEST: usize = 70;
 /// Letters of a digest that tell URLs apart which look alike in a name.
 const DIGITS: usize = 8;
+
+/// What became of a publisher.
+enum Opened {
+    /// It is the output of this name.
+    As(String),
+    /// There is none of its kind here.
+    Missing,
+    /// Its URL is wrong, which has been said.
+    Wrong,
+}
 
 /// What names are taken, and by what: names of the outputs and their tags differ.
 #[derive(Default)]
@@ -24,27 +34,37 @@ struct Names {
 // === impl Pipelines ===
 
 impl Pipelines {
-    /// Makes outputs of all publishers, each URL once, beside others. Those that cannot be outputs have none, and are reported.
-    pub(in crate::config) fn open(&mut self, defaults: UrlDefaults<'_>, others: &[Output], problems: &mut Problems) {
-        let (mut opened_before, mut names) = (HashMap::<String, Option<String>>::new(), Names::default());
+    /// Whether any publisher sends to the broker of the configuration, or has its secret.
+    pub(in crate::config) fn needs_broker(&self) -> bool {
+        let needs = |publisher: &&Publisher| {
+            ["notifier", "udp", "tcp"].iter().any(|scheme| publisher.scheme().eq_ignore_ascii_case(scheme))
+        };
+        self.publishers().iter().any(needs)
+    }
+
+    /// Makes outputs of all publishers, each URL once. Those that cannot be outputs have none, and are reported.
+    pub(in crate::config) fn open(&mut self, defaults: UrlDefaults<'_>, problems: &mut Problems) {
+        let (mut opened_before, mut names) = (HashMap::<String, Opened>::new(), Names::default());
         for (number, sink) in self.sinks.iter_mut().enumerate() {
-            let mut is_wrong = false;
+            let mut is_empty = true;
             for (at, publisher) in sink.publishers.iter_mut().enumerate() {
                 let key = format!("sinks[{number}].publishers[{at}]");
                 if let Some(known) = opened_before.get(publisher.url().expose()) {
-                    publisher.output = known.clone();
+                    publisher.output = known.name();
+                    is_empty &= matches!(known, Opened::Missing);
                     continue;
                 }
                 let (name, taken) = names.give(publisher);
                 let opened = Output::of_url(publisher.url().expose(), &name, publisher.place, defaults);
-                let opened = match opened {
+                let (opened, output) = match opened {
                     Ok(FromUrl { output, warnings }) => {
                         for advice in warnings {
                             problems.warning(publisher.place, &key, advice.message, advice.remedy);
                         }
-                        Some(output)
+                        (Opened::As(name), Some(output))
                     }
                     Err(wrong) => {
+                        let is_missing = wrong.iter().all(|advice| advice.is_missing);
                         for advice in wrong {
                             // As Ceilometer does: the sink goes on without it.
                             if advice.is_missing {
@@ -52,34 +72,78 @@ impl Pipelines {
                                 problems.warning(publisher.place, &key, message, advice.remedy);
                             } else {
                                 problems.error(publisher.place, &key, advice.message, advice.remedy);
-                                is_wrong = true;
                             }
                         }
-                        None
+                        (if is_missing { Opened::Missing } else { Opened::Wrong }, None)
                     }
                 };
                 let is_taken = |file: &PathBuf| {
-                    others.iter().chain(&self.outputs).any(|other| other.file().as_ref() == Some(file))
+                    defaults.outputs.iter().chain(&self.outputs).any(|other| other.file().as_ref() == Some(file))
                 };
-                if let Some(file) = opened.as_ref().and_then(Output::file).filter(is_taken) {
+                if let Some(file) = output.as_ref().and_then(Output::file).filter(is_taken) {
                     let message = format!("{} is the file of two outputs", file.display());
                     problems.error(publisher.place, &key, message, "Give each output a file of its own");
                 }
-                if let Some(taken) = taken.filter(|_| opened.is_some()) {
+                if let Some(taken) = taken.filter(|_| output.is_some()) {
                     let message = format!("`{publisher}` can be told from {taken} by their order alone");
                     let remedy = "Write a `#` and a word of its own behind its URL: else it takes over what waits for \
                                   the other one when that is removed";
                     problems.warning(publisher.place, &key, message, remedy);
                 }
-                publisher.output = opened.is_some().then_some(name);
-                self.outputs.extend(opened);
-                opened_before.insert(publisher.url().expose().to_owned(), publisher.output.clone());
+                publisher.output = opened.name();
+                is_empty &= matches!(opened, Opened::Missing);
+                self.outputs.extend(output);
+                opened_before.insert(publisher.url().expose().to_owned(), opened);
             }
-            let is_empty = sink.publishers.is_empty() || is_wrong;
-            if !is_empty && sink.publishers.iter().all(|publisher| publisher.output.is_none()) {
+            if is_empty && !sink.publishers.is_empty() {
                 let message = format!("no publisher of the sink {} is there, so its samples go nowhere", sink.name);
                 problems.warning(sink.place, &format!("sinks[{number}]"), message, "Name another publisher");
             }
+        }
+        self.arriving_twice(defaults.outputs, problems);
+    }
+
+    /// Says which publishers send what is measured to a queue to which an output sends all of it already.
+    fn arriving_twice(&self, others: &[Output], problems: &mut Problems) {
+        let (others, ours) = (others.iter().filter_map(collected), self.outputs.iter().filter_map(collected));
+        let ours: HashMap<_, _> = ours.map(|notifier| (notifier.name.as_str(), notifier)).collect();
+        let used: HashSet<usize> = self.pipelines.iter().map(|pipeline| pipeline.sink).collect();
+        // What transformers made of samples are others.
+        let raw = self.sinks.iter().enumerate().filter(|(at, sink)| used.contains(at) && sink.transformers.is_empty());
+        for (number, sink) in raw {
+            for (at, publisher) in sink.publishers.iter().enumerate() {
+                let Some(ours) = publisher.output.as_deref().and_then(|name| ours.get(name)) else { continue };
+                let twice = others.clone().find_map(|other| Some((other, ours.broker.shared_queue(&other.broker)?)));
+                let Some((other, queue)) = twice else { continue };
+                let message = format!(
+                    "sink {} leads samples to the queue {queue}, to which the output {} leads all samples: they are \
+                     there twice",
+                    quoted(&sink.name),
+                    quoted(&other.name),
+                );
+                let remedy = "Move what it says from `outputs` to `broker` in wasmeter.yaml, which gets what pipelines \
+                              say and nothing else, or name another topic";
+                problems.warning(publisher.place, &format!("sinks[{number}].publishers[{at}]"), message, remedy);
+            }
+        }
+    }
+}
+
+/// A notifier for whoever collects. What is for the notification agent is something else, and doubts are about it.
+fn collected(output: &Output) -> Option<&NotifierOutput> {
+    match output {
+        Output::Notifier { notifier } if notifier.format != Format::Polling => Some(notifier),
+        _ => None,
+    }
+}
+
+// === impl Opened ===
+
+impl Opened {
+    fn name(&self) -> Option<String> {
+        match self {
+            Self::As(name) => Some(name.clone()),
+            Self::Missing | Self::Wrong => None,
         }
     }
 }
@@ -121,9 +185,10 @@ impl Publisher {
         let shown = hide_url(self.url().expose());
         let shown = shown.split(['?', '#']).next().unwrap_or_default();
         let (scheme, rest) = shown.split_once("://").unwrap_or(("", shown));
-        let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+        // A login stands before each of several hosts.
+        let hosts = rest.split(',').map(|rest| rest.rsplit_once('@').map_or(rest, |(_, rest)| rest));
         let plain = |c: char| if c.is_control() { '_' } else { c };
-        format!("{scheme}://{rest}").chars().map(plain).take(LONGEST).collect()
+        format!("{scheme}://{}", hosts.collect::<Vec<_>>().join(",")).chars().map(plain).take(LONGEST).collect()
     }
 }
 

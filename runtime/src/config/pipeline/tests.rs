@@ -170,7 +170,7 @@ fn logins_and_tokens_are_shown_to_nobody() {
     for (url, shown) in [
         ("http://user:hunter2@host/x?timeout=5", "http://***@host/x?timeout=5"),
         ("http://hunter2@host", "http://***@host"),
-        ("kafka://a:hunter2@h1,b:hunter2@h2:9092?topic=x", "kafka://***@h2:9092?topic=x"),
+        ("kafka://a:hunter2@h1,b:hunter2@h2:9092?topic=x", "kafka://***@h1,***@h2:9092?topic=x"),
         ("http://a:hunter2/@?@host", "http://***@host"),
         ("http://host/?token=hunter2&x=y&api-key=hunter2", "http://host/?token=***&x=y&api-key=***"),
         ("notifier", "notifier://"),

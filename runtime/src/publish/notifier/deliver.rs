@@ -34,7 +34,7 @@ struct Underway {
 impl Notifier {
     /// A notifier that is not connected yet.
     pub fn new(output: &NotifierOutput) -> Self {
-        Self { output: output.clone(), signer: Signer::new(output.secret.expose()) }
+        Self { output: output.clone(), signer: Signer::new(output.broker.secret.expose()) }
     }
 
     async fn deliver(mut self, mut feed: Feed, health: Health) {
@@ -81,7 +81,7 @@ impl Notifier {
                     }
                 },
                 next = feed.next_if(record.is_none()) => match next {
-                    Some(delivery) => record = Some(Messages::of(delivery, self.output.batch_size, self.output.format.clone())),
+                    Some(delivery) => record = Some(Messages::of(delivery, self.output.broker.batch_size, self.output.format.clone())),
                     None => break,
                 },
                 // What can be sent and received at once was. More can be made while the rest is on its way.

@@ -20,9 +20,10 @@ const READ: [&str; 6] = [
     "pollsters.d",
 ];
 
-pub(super) fn take(taking: &mut Taking<'_>, folder: &Path) {
+/// Tells of all files but those that are `taken` or told of elsewhere.
+pub(super) fn take(taking: &mut Taking<'_>, folder: &Path, taken: Option<&str>) {
     for name in &taking.folder.names {
-        if READ.contains(&name.as_str()) || name.starts_with('.') {
+        if taken == Some(name) || READ.contains(&name.as_str()) || name.starts_with('.') {
             continue;
         }
         let (verdict, there, here) = of(name);
@@ -37,7 +38,8 @@ fn of(name: &str) -> (Verdict, &'static str, &'static str) {
         "pipeline.yaml" => (
             Different,
             "where the notification agent sends samples, and by which transformers",
-            "nothing to do while that agent runs elsewhere; name the file as `pipeline` to have this daemon follow it",
+            "nothing to do while that agent runs elsewhere; to have this daemon follow it, name the file as `pipeline`, \
+             and move what `notifier` says from `outputs` to `broker`",
         ),
         "event_pipeline.yaml" => (
             Missing,

@@ -30,21 +30,19 @@ pub(super) fn take(taking: &mut Taking<'_>) {
     }
     let Some(broker) = broker(taking) else { return off(taking) };
     if let Some(exchange) = taking.text("DEFAULT", "control_exchange") {
-        taking.take(exchange.at, &["notifier", "exchange"], exchange.value);
+        taking.take(exchange.at, &[taking.sender(), "exchange"], exchange.value);
     }
-    if let Some(topics) = taking.list("oslo_messaging_notifications", "topics") {
-        match topics.value.iter().any(String::is_empty) || topics.value.is_empty() {
-            true => taking.wrong(topics.at, "names no topic, or an empty one", "Write notifications"),
-            false => taking.take(topics.at, &["notifier", "topics"], topics.value),
-        }
+    match taking.has_pipelines {
+        true => topics_of_pipelines(taking),
+        false => topics(taking),
     }
     if let Some(size) = taking.integer("polling", "batch_size") {
         if size.value > 0 {
-            taking.take(size.at, &["notifier", "batch_size"], size.value);
+            taking.take(size.at, &[taking.sender(), "batch_size"], size.value);
         } else {
             let remark = taking.remark(size.at);
-            taking.import.draft.set(&["notifier", "batch_size"], 1, remark);
-            taking.tell(size.at, Verdict::Taken, "", "notifier.batch_size, which is 1");
+            taking.import.draft.set(&[taking.sender(), "batch_size"], 1, remark);
+            taking.tell(size.at, Verdict::Taken, "", &format!("{}.batch_size, which is 1", taking.sender()));
         }
     }
     secret(taking);
@@ -57,10 +55,33 @@ pub(super) fn take(taking: &mut Taking<'_>) {
             Kind::Text | Kind::List | Kind::Multi => taking.set(option, "a text", |text| Some(Value::from(text))),
         };
         if let Some(set) = set {
-            taking.take(set.at, &["notifier", "options", option.name], set.value);
+            taking.take(set.at, &[taking.sender(), "options", option.name], set.value);
         }
     }
-    taking.import.draft.set_output("notifier");
+    if !taking.has_pipelines {
+        taking.import.draft.set_output("notifier");
+    }
+}
+
+/// Where the polling agent sends samples.
+fn topics(taking: &mut Taking<'_>) {
+    let Some(topics) = taking.list("oslo_messaging_notifications", "topics") else { return };
+    match topics.value.iter().any(String::is_empty) || topics.value.is_empty() {
+        true => taking.wrong(topics.at, "names no topic, or an empty one", "Write notifications"),
+        false => taking.take(topics.at, &[taking.sender(), "topics"], topics.value),
+    }
+}
+
+/// Where pipelines send what comes out of them. That it is said means that somebody reads it.
+fn topics_of_pipelines(taking: &mut Taking<'_>) {
+    if let Some(topics) = taking.list("oslo_messaging_notifications", "topics") {
+        let there = "where samples go before pipelines, to the notification agent";
+        taking.missing(topics.at, there, "nothing to do: this daemon has the pipelines");
+    }
+    match taking.text("publisher_notifier", "metering_topic") {
+        Some(topic) => taking.take(topic.at, &[taking.sender(), "topics"], vec![topic.value]),
+        None => taking.import.draft.set(&[taking.sender(), "topics"], vec!["metering"], DEFAULT),
+    }
 }
 
 /// Whether notifications go to a broker.
@@ -123,7 +144,7 @@ fn broker(taking: &mut Taking<'_>) -> Option<Broker> {
         if !taking.folder.problems.has_errors() {
             taking.import.problems.extend(problems);
         }
-        taking.import.draft.set(&["notifier", "url"], "rabbit://", DEFAULT);
+        taking.import.draft.set(&[taking.sender(), "url"], "rabbit://", DEFAULT);
         return Some(Broker { at: None, query: String::new() });
     };
     let Some((scheme, rest)) = url.value.split_once("://") else {
@@ -140,9 +161,9 @@ fn broker(taking: &mut Taking<'_>) -> Option<Broker> {
     // A password need not look like one: what is not encoded ends up anywhere.
     if rest.contains('@') {
         taking.import.draft.secrets.push(SecretFile { name: URL_FILE, secret: Secret::new(url.value.as_str()) });
-        taking.take(url.at, &["notifier", "url_file"], URL_FILE);
+        taking.take(url.at, &[taking.sender(), "url_file"], URL_FILE);
     } else {
-        taking.take(url.at, &["notifier", "url"], url.value);
+        taking.take(url.at, &[taking.sender(), "url"], url.value);
     }
     Some(broker)
 }
@@ -152,15 +173,15 @@ fn secret(taking: &mut Taking<'_>) {
     let before = taking.import.problems.iter().len();
     match taking.text("publisher", "telemetry_secret") {
         Some(secret) if secret.value.is_empty() => {
-            taking.tell(secret.at, Verdict::Taken, "", "a notifier without `secret`");
+            taking.take(secret.at, &[taking.sender(), "secret"], "");
         }
         Some(secret) => {
             taking.import.draft.secrets.push(SecretFile { name: SECRET_FILE, secret: Secret::new(secret.value) });
-            taking.take(secret.at, &["notifier", "secret_file"], SECRET_FILE);
+            taking.take(secret.at, &[taking.sender(), "secret_file"], SECRET_FILE);
         }
         // Everybody knows it.
         None if taking.import.problems.iter().len() == before => {
-            taking.import.draft.set(&["notifier", "secret"], option.default.unwrap_or_default(), DEFAULT);
+            taking.import.draft.set(&[taking.sender(), "secret"], option.default.unwrap_or_default(), DEFAULT);
         }
         None => {}
     }
@@ -185,14 +206,16 @@ fn authorities(taking: &mut Taking<'_>, broker: &Broker) {
     let is_named = in_query(names.1).or_else(|| set(file)).is_some();
     if let Some(at) = at.filter(|_| is_on && !is_named) {
         let there = "believes any certificate of the broker's, since `ssl_ca_file` is not set";
-        let here =
-            "it has to be of an authority that the system knows, or that `ssl_ca_file` in `notifier.options` names";
-        taking.different(at, there, here);
+        let here = format!(
+            "it has to be of an authority that the system knows, or that `ssl_ca_file` in `{}.options` names",
+            taking.sender(),
+        );
+        taking.different(at, there, &here);
     }
 }
 
 /// Says of all that is about sending that nothing is sent.
-fn off(taking: &mut Taking<'_>) {
+pub(super) fn off(taking: &mut Taking<'_>) {
     let sending = [
         ("DEFAULT", "transport_url"),
         ("DEFAULT", "control_exchange"),

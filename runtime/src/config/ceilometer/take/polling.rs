@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::Taking;
-use crate::config::ceilometer::draft::quoted;
+use crate::config::ceilometer::draft::{CopiedFile, quoted};
 use crate::config::ceilometer::meters::{self, Giver};
 use crate::config::ceilometer::report::Verdict::{self, Different, Missing, Taken, Unknown};
 use crate::config::ceilometer::{PollingFile, folder};
@@ -16,7 +16,7 @@ use crate::config::{Polling, Source, file};
 use crate::schedule::plan;
 
 /// Its name, here and where no option says otherwise there.
-const NAME: &str = "polling.yaml";
+pub(super) const NAME: &str = "polling.yaml";
 /// Discoveries of agents of the namespace central.
 const CENTRAL: [&str; 18] = [
     "alarm",
@@ -38,6 +38,15 @@ const CENTRAL: [&str; 18] = [
     "volumes",
     "vpn_services",
 ];
+
+/// A file of Ceilometer's that our configuration names.
+pub(super) struct Referred<'a> {
+    /// By this key.
+    pub(super) key: &'static str,
+    /// What a copy of it is called.
+    pub(super) name: &'static str,
+    pub(super) path: &'a Path,
+}
 
 pub(super) fn take(taking: &mut Taking<'_>, folder: &Path, copied: PollingFile) {
     let set = taking.text("polling", "cfg_file");
@@ -72,35 +81,46 @@ pub(super) fn take(taking: &mut Taking<'_>, folder: &Path, copied: PollingFile) 
         meters_of(taking, &shown, source);
     }
     for source in &polling.sources {
-        discoveries_of(taking, &shown, source, copied);
+        discoveries_of(taking, &shown, source, without_discovery(source, copied));
     }
+    let file = Referred { key: "polling", name: NAME, path: &path };
     match copied {
         PollingFile::Copied => {
-            taking.import.draft.set(&["polling"], NAME, format!("a copy of {}", path.display()));
             let is_ours = |source: &Source| source.discovery.iter().all(|url| plan::is_discovery(url));
             let is_whole = polling.sources.iter().all(is_ours);
-            taking.import.draft.polling = Some(if is_whole { text } else { without(&path, &polling.sources) });
+            file.copy(taking, if is_whole { text } else { without(&path, &polling.sources) });
         }
-        PollingFile::Stays => stays(taking, &path),
+        PollingFile::Stays => file.stays(taking),
     }
 }
 
-/// Refers to the file where it is.
-fn stays(taking: &mut Taking<'_>, path: &Path) {
-    let mut problems = Problems::of(Some(path));
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    match absolute.to_str() {
-        Some(text) => taking.import.draft.set(&["polling"], text, ""),
-        None => problems.error(None, "", "the path is not UTF-8, so no file can name it", "Import with --copy"),
+// === impl Referred ===
+
+impl Referred<'_> {
+    /// Has a copy of it beside our configuration.
+    pub(super) fn copy(self, taking: &mut Taking<'_>, text: String) {
+        let draft = &mut taking.import.draft;
+        draft.set(&[self.key], self.name, format!("a copy of {}", self.path.display()));
+        draft.copied = Some(CopiedFile { name: self.name, text });
     }
-    let mode = |path: &Path| fs::metadata(path).map_or(0o777, |found| found.permissions().mode());
-    let is_closed = absolute.ancestors().skip(1).any(|folder| mode(folder) & 0o001 == 0);
-    if is_closed || mode(&absolute) & 0o004 == 0 {
-        let message = "not everybody may read the file, and the daemon runs as a user of its own";
-        let remedy = "Import with --copy, or let that user read it";
-        problems.add(Severity::Warning, None, "", message.to_owned(), remedy.to_owned());
+
+    /// Refers to it where it is.
+    pub(super) fn stays(self, taking: &mut Taking<'_>) {
+        let mut problems = Problems::of(Some(self.path));
+        let absolute = std::path::absolute(self.path).unwrap_or_else(|_| self.path.to_owned());
+        match absolute.to_str() {
+            Some(text) => taking.import.draft.set(&[self.key], text, ""),
+            None => problems.error(None, "", "the path is not UTF-8, so no file can name it", "Import with --copy"),
+        }
+        let mode = |path: &Path| fs::metadata(path).map_or(0o777, |found| found.permissions().mode());
+        let is_closed = absolute.ancestors().skip(1).any(|folder| mode(folder) & 0o001 == 0);
+        if is_closed || mode(&absolute) & 0o004 == 0 {
+            let message = "not everybody may read the file, and the daemon runs as a user of its own";
+            let remedy = "Import with --copy, or let that user read it";
+            problems.add(Severity::Warning, None, "", message.to_owned(), remedy.to_owned());
+        }
+        taking.import.problems.extend(problems);
     }
-    taking.import.problems.extend(problems);
 }
 
 fn is_central(url: &str) -> bool {
@@ -112,12 +132,9 @@ fn is_of_central(source: &Source) -> bool {
     !source.discovery.is_empty() && source.discovery.iter().all(|url| is_central(url))
 }
 
-/// Says of discoveries that there are not what becomes of them, and of their source.
-fn discoveries_of(taking: &mut Taking<'_>, file: &str, source: &Source, copied: PollingFile) {
-    let (known, others): (Vec<&str>, Vec<&str>) =
-        source.discovery.iter().map(String::as_str).partition(|url| plan::is_discovery(url));
-    let (central, unknown): (Vec<&str>, Vec<&str>) = others.into_iter().partition(|url| is_central(url));
-    let here = match (copied, is_of_central(source), known.is_empty()) {
+/// What becomes of a source with discoveries that there are not.
+fn without_discovery(source: &Source, copied: PollingFile) -> &'static str {
+    match (copied, is_of_central(source), !source.discovery.iter().any(|url| plan::is_discovery(url))) {
         (PollingFile::Copied, true, _) => "the source is left out of the copy",
         (PollingFile::Stays, true, _) => {
             "the daemon refuses it: remove the source from the file, or import with --copy, which leaves it out"
@@ -130,7 +147,13 @@ fn discoveries_of(taking: &mut Taking<'_>, file: &str, source: &Source, copied: 
         (PollingFile::Stays, false, true) => {
             "the daemon refuses it: remove the source's `discovery`, or import with --copy, which leaves it out"
         }
-    };
+    }
+}
+
+/// Says of discoveries that there are not what they did there, and what becomes of them `here`.
+pub(super) fn discoveries_of(taking: &mut Taking<'_>, file: &str, source: &Source, here: &str) {
+    let others = source.discovery.iter().map(String::as_str).filter(|url| !plan::is_discovery(url));
+    let (central, unknown): (Vec<&str>, Vec<&str>) = others.partition(|url| is_central(url));
     for (names, verdict, there) in [
         (central, Different, "finds resources that the central agent polls"),
         (unknown, Unknown, "nothing but a warning: there is no such discovery"),
@@ -167,7 +190,7 @@ fn without(path: &Path, sources: &[Source]) -> String {
 }
 
 /// Says which patterns mean no meter that is given here. What has more than one meaning and one of ours needs no word.
-fn meters_of(taking: &mut Taking<'_>, file: &str, source: &Source) {
+pub(super) fn meters_of(taking: &mut Taking<'_>, file: &str, source: &Source) {
     let (mut strange, mut given): (Vec<&str>, Vec<(Giver, Vec<&str>)>) = Default::default();
     for pattern in source.meters.patterns().iter().filter(|pattern| !pattern.starts_with('!')) {
         let Ok(glob) = Glob::new(pattern) else { continue };

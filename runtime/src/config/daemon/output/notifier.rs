@@ -3,36 +3,45 @@
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use super::Output;
 use super::url::Advice;
 use crate::config::daemon::read::Reading;
 use crate::config::file;
 use crate::config::problem::{Place, Severity, quoted};
 use crate::config::yaml::{Entry, Kind, Node, Refusal, Section};
 use crate::publish::notifier::amqp::{self, EXCHANGE};
-use crate::publish::notifier::transport_url::{BadUrl, Options, Secret, TransportUrl, Warning};
+use crate::publish::notifier::transport_url::{BadUrl, Host, Options, Secret, TransportUrl, Warning};
 
 /// Messages of oslo.messaging, for Ceilometer's notification agent.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct NotifierOutput {
     /// What it is called.
     pub name: String,
+    /// Where messages go, and how. It has topics.
+    #[serde(flatten)]
+    pub broker: Broker,
+    /// What messages look like.
+    pub format: Format,
+    /// Where it is configured.
+    #[serde(skip)]
+    pub place: Option<Place>,
+}
+
+/// Where messages go, and how: what Ceilometer's `transport_url`, `control_exchange`, topics and `telemetry_secret` say.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Broker {
     /// The brokers.
     #[serde(serialize_with = "shown")]
     pub url: TransportUrl,
     /// The exchange.
     pub exchange: String,
-    /// Where messages go: each to the queue of this name with `.sample` behind it.
+    /// Each message goes to the queue of each of these names with `.sample` behind it; without any, the format says.
     pub topics: Vec<String>,
-    /// What messages look like.
-    pub format: Format,
     /// Samples in a message; 1 is one message for each.
     pub batch_size: usize,
     /// What samples are signed with; nothing leaves them unsigned.
     #[serde(serialize_with = "hidden")]
     pub secret: Secret,
-    /// Where it is configured.
-    #[serde(skip)]
-    pub place: Option<Place>,
 }
 
 /// What messages look like.
@@ -51,14 +60,15 @@ pub enum Format {
 }
 
 const BATCH: RangeInclusive<u64> = 0..=10_000;
+const BATCH_SIZE: usize = 50;
 const MOST_TOPICS: usize = 64;
 const MOST_OPTIONS: usize = 100;
 /// What Ceilometer signs with if nobody says anything.
 pub(super) const DEFAULT_SECRET: &str = "change this for valid signing";
 /// Where Aodh listens for events.
 const ALARMS: &str = "alarm.all";
-const KEYS: [&str; 10] =
-    ["url", "url_file", "exchange", "topics", "format", "batch_size", "secret", "secret_file", "options", "name"];
+/// What a broker is told.
+const KEYS: [&str; 8] = ["url", "url_file", "exchange", "topics", "batch_size", "secret", "secret_file", "options"];
 
 // === impl NotifierOutput ===
 
@@ -71,32 +81,18 @@ impl NotifierOutput {
         host: &str,
         reading: &mut Reading<'_, '_>,
     ) -> Option<Self> {
-        let section = Section::of(node, path, &KEYS, Severity::Error, reading.problems)?;
-        let options = options(&section, reading);
-        let url = url(&section, options, reading);
-        let exchange = section.read("exchange", reading.problems, |node| node.text().map(str::to_owned));
-        let topics = section.texts("topics", MOST_TOPICS, reading.problems).unwrap_or_default();
-        let topics: Vec<String> = topics.into_iter().map(|(_, topic)| topic).collect();
+        let known = [KEYS.as_slice(), &["format", "name"]].concat();
+        let section = Section::of(node, path, &known, Severity::Error, reading.problems)?;
+        let broker = Broker::of(&section, reading);
         let format = section.read("format", reading.problems, |node| match node.text()? {
             "polling" => Ok(Format::Polling),
             "metering" => Ok(Format::metering(host)),
             _ => Err(node.refuse("not a format", "Write polling or metering")),
         });
         let format = format.unwrap_or(Format::Polling);
-        let batch_size = section.read("batch_size", reading.problems, |node| node.integer(&BATCH));
-        let secret = secret(&section, reading).unwrap_or_else(|| DEFAULT_SECRET.to_owned());
-        let output = Self {
-            name: name.unwrap_or_else(|| "notifier".to_owned()),
-            url: url?,
-            exchange: exchange.unwrap_or_else(|| EXCHANGE.to_owned()),
-            topics: if topics.is_empty() { vec![format.topic().to_owned()] } else { topics },
-            format,
-            // Ceilometer's 0 is one message for each sample.
-            batch_size: batch_size.and_then(|size| usize::try_from(size).ok()).unwrap_or(50).max(1),
-            secret: Secret::new(secret),
-            place: section.place,
-        };
-        for doubt in output.doubts(None) {
+        let name = name.unwrap_or_else(|| "notifier".to_owned());
+        let output = Self::new(name, broker?, format, section.place);
+        for doubt in output.doubts(&[]) {
             reading.problems.warning(section.place, path, format!("{}: {}", quoted(path), doubt.message), doubt.remedy);
         }
         if let Err(error) = output.target().check() {
@@ -106,13 +102,26 @@ impl NotifierOutput {
         Some(output)
     }
 
-    /// Topics of which it is known that whoever reads them does not read these messages. `beside` is another notifier,
-    /// for whose readers its topics are.
-    pub(super) fn doubts(&self, beside: Option<&Self>) -> Vec<Advice> {
+    /// One whose messages go to the topic of its format if nobody names another.
+    pub(super) fn new(name: String, mut broker: Broker, format: Format, place: Option<Place>) -> Self {
+        if broker.topics.is_empty() {
+            broker.topics.push(format.topic().to_owned());
+        }
+        Self { name, broker, format, place }
+    }
+
+    /// Topics of which it is known that whoever reads them does not read these messages, because those of other outputs
+    /// are for them.
+    pub(super) fn doubts(&self, others: &[Output]) -> Vec<Advice> {
         let Format::Metering { .. } = self.format else { return Vec::new() };
         let polled = |topic: &str| {
-            let others = beside.filter(|other| other.format == Format::Polling).map(|other| other.topics.as_slice());
-            topic == Format::Polling.topic() || others.unwrap_or_default().iter().any(|other| other == topic)
+            let is_its = |other: &Output| match other {
+                Output::Notifier { notifier } => {
+                    notifier.format == Format::Polling && notifier.broker.topics.iter().any(|other| other == topic)
+                }
+                _ => false,
+            };
+            topic == Format::Polling.topic() || others.iter().any(is_its)
         };
         let doubt = |topic: &String| match topic.as_str() {
             ALARMS => Some(Advice::of(
@@ -125,12 +134,59 @@ impl NotifierOutput {
             )),
             _ => None,
         };
-        self.topics.iter().filter_map(doubt).collect()
+        self.broker.topics.iter().filter_map(doubt).collect()
     }
 
     /// Where its messages go.
     pub fn target(&self) -> amqp::Config {
-        amqp::Config { exchange: self.exchange.clone(), ..amqp::Config::of_samples(self.url.clone(), &self.topics) }
+        let Broker { url, exchange, topics, .. } = &self.broker;
+        amqp::Config { exchange: exchange.clone(), ..amqp::Config::of_samples(url.clone(), topics) }
+    }
+}
+
+// === impl Broker ===
+
+impl Broker {
+    /// Reads what stands under `broker`, if that is there.
+    pub(in crate::config::daemon) fn read(reading: &mut Reading<'_, '_>) -> Option<Self> {
+        let root = reading.root();
+        let section = Section::of(root.get("broker")?, "broker", &KEYS, Severity::Error, reading.problems)?;
+        Self::of(&section, reading)
+    }
+
+    /// A queue that both send to. Exchanges make no difference: the queue is bound to each of them.
+    pub(in crate::config) fn shared_queue(&self, other: &Self) -> Option<String> {
+        let is_theirs =
+            |ours: &Host| other.url.hosts.iter().any(|theirs| (&theirs.name, theirs.port) == (&ours.name, ours.port));
+        let is_same = self.url.vhost == other.url.vhost && self.url.hosts.iter().any(is_theirs);
+        let topic = self.topics.iter().find(|topic| other.topics.contains(topic));
+        topic.filter(|_| is_same).map(|topic| format!("{topic}.sample"))
+    }
+
+    fn of(section: &Section<'_>, reading: &mut Reading<'_, '_>) -> Option<Self> {
+        let options = options(section, reading);
+        let url = url(section, options, reading);
+        let exchange = section.read("exchange", reading.problems, |node| node.text().map(str::to_owned));
+        let topics = section.texts("topics", MOST_TOPICS, reading.problems).unwrap_or_default();
+        let batch_size = section.read("batch_size", reading.problems, |node| node.integer(&BATCH));
+        let secret = secret(section, reading).map(Secret::new);
+        let default = Self::at(url?);
+        Some(Self {
+            exchange: exchange.unwrap_or(default.exchange),
+            topics: topics.into_iter().map(|(_, topic)| topic).collect(),
+            // Ceilometer's 0 is one message for each sample.
+            batch_size: batch_size
+                .and_then(|size| usize::try_from(size).ok())
+                .map_or(default.batch_size, |size| size.max(1)),
+            secret: secret.unwrap_or(default.secret),
+            url: default.url,
+        })
+    }
+
+    /// One of which nothing but its URL is said.
+    pub(super) fn at(url: TransportUrl) -> Self {
+        let secret = Secret::new(DEFAULT_SECRET);
+        Self { url, exchange: EXCHANGE.to_owned(), topics: Vec::new(), batch_size: BATCH_SIZE, secret }
     }
 }
 

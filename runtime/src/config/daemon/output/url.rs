@@ -12,12 +12,11 @@ use super::notifier::DEFAULT_SECRET;
 use super::server::{BATCH_SIZE, HTTP_TIMEOUT, OTLP_TIMEOUT};
 use super::socket::PORT;
 use super::{
-    FileOutput, Format, HttpOutput, NotifierOutput, OpenTelemetryOutput, Output, Protocol, Server, SocketOutput,
+    Broker, FileOutput, Format, HttpOutput, NotifierOutput, OpenTelemetryOutput, Output, Protocol, Server, SocketOutput,
 };
 use crate::config::Secret;
 use crate::config::problem::{Place, quoted};
 use crate::config::size::ByteSize;
-use crate::publish::notifier::amqp::EXCHANGE;
 use crate::publish::notifier::transport_url::{Options, TransportUrl};
 
 /// What a publisher's URL leaves to the rest of the configuration.
@@ -27,9 +26,10 @@ pub struct UrlDefaults<'a> {
     pub host: &'a str,
     /// The folder that relative paths begin at.
     pub folder: &'a Path,
-    /// The notifier whose broker, options and secret count where a URL names none: what `transport_url` and
-    /// `telemetry_secret` are to Ceilometer.
-    pub notifier: Option<&'a NotifierOutput>,
+    /// What counts where a URL names no broker: what `transport_url` and `telemetry_secret` are to Ceilometer.
+    pub broker: Option<&'a Broker>,
+    /// The outputs that get everything.
+    pub outputs: &'a [Output],
 }
 
 /// An output out of a URL.
@@ -196,9 +196,19 @@ impl<'a> Parts<'a> {
             let message = "samples are written as JSON, and not as Python shows a dictionary";
             self.warnings.push(advice(message, "Add `json` behind a `?`, to say that it is meant"));
         }
-        let (max_size, keep) = match (max_bytes, backup_count) {
-            // Ceilometer, too, wants both of them, and with 0 lets the file grow.
-            (Some(size), Some(count)) if size > 0 && count > 0 => (size, count),
+        // Ceilometer, too, wants both of them, and with 0 lets the file grow.
+        let bounds = (max_bytes.filter(|size| *size > 0), backup_count.filter(|count| *count > 0));
+        let alone = match bounds {
+            (Some(_), None) => Some(("max_bytes", "backup_count")),
+            (None, Some(_)) => Some(("backup_count", "max_bytes")),
+            _ => None,
+        };
+        if let Some((option, other)) = alone {
+            let message = format!("{} has no effect without {}, and the file grows", quoted(option), quoted(other));
+            self.warnings.push(advice(message, format!("Add `{other}`, above 0, or remove `{option}`")));
+        }
+        let (max_size, keep) = match bounds {
+            (Some(size), Some(count)) => (size, count),
             _ => (u64::MAX, 0),
         };
         self.given(Output::File(FileOutput {
@@ -214,7 +224,7 @@ impl<'a> Parts<'a> {
         let (host, port) = endpoint::address_of(self.place, PORT).map_err(|error| {
             advice(format!("the publisher {scheme}:// is wrong: {error}"), format!("Write {scheme}://host:port"))
         })?;
-        let secret = self.defaults.notifier.map(|notifier| notifier.secret.clone());
+        let secret = self.defaults.broker.map(|broker| broker.secret.clone());
         let publisher = self.defaults.host.to_owned();
         let secret = secret.unwrap_or_else(|| Secret::new(DEFAULT_SECRET));
         let socket = SocketOutput { name: name.to_owned(), host, port, secret, publisher, place };
@@ -278,10 +288,6 @@ impl<'a> Parts<'a> {
                 None => server.tls.ca_file = Some(self.defaults.folder.join(text)),
             },
         }
-        if !server.tls.verify && secure {
-            let message = "`verify_ssl` is off, and whoever is in between can read and change samples";
-            self.warnings.push(advice(message, "Name the authority's certificate: `verify_ssl=/path/of/it.pem`"));
-        }
         server.tls.cert_file = self.query.take("clientcert").map(|path| self.defaults.folder.join(path));
         server.tls.key_file = self.query.take("clientkey").map(|path| self.defaults.folder.join(path));
         if server.tls.cert_file.is_none() && server.tls.key_file.take().is_some() {
@@ -314,9 +320,10 @@ impl<'a> Parts<'a> {
                 self.has_no_effect(option, WAITS);
             }
         }
-        let base = self.defaults.notifier;
+        let base = self.defaults.broker;
         let url = if self.place.is_empty() {
-            let remedy = "Write notifier://user:password@host:5672/, or add a notifier with a `url` to `outputs`";
+            let remedy = "Name it in wasmeter.yaml, such as `broker: {url: rabbit://user:password@host:5672/}`, or write \
+                          notifier://user:password@host:5672/";
             let base = base.ok_or_else(|| advice("the publisher notifier:// names no broker", remedy))?;
             base.url.clone()
         } else {
@@ -331,28 +338,23 @@ impl<'a> Parts<'a> {
             self.warnings.extend(url.warnings.iter().map(|warning| advice(warning.to_string(), warning.remedy())));
             url
         };
+        let mut broker =
+            base.map_or_else(|| Broker::at(url.clone()), |base| Broker { url: url.clone(), ..base.clone() });
+        if !topics.is_empty() {
+            broker.topics = topics;
+        }
         // Of others it is said below, and who names this one means it.
-        let is_collected = base.is_some_and(|base| matches!(base.format, Format::Metering { .. }));
-        if topics.is_empty() && !is_collected {
+        if broker.topics.is_empty() {
             let message = "notifier:// sends to the queue metering.sample, which Ceilometer's collector read: nothing \
                            of today's Ceilometer does";
             let remedy = "For its notification agent add a `notifier` to `outputs`; if something of yours reads the \
-                          queue, say so with notifier://?topic=metering";
+                          queue, say so with `topics: [metering]` under `broker`, or with notifier://?topic=metering";
             self.warnings.push(advice(message, remedy));
         }
-        let notifier = Box::new(NotifierOutput {
-            name: name.to_owned(),
-            url,
-            exchange: base.map_or_else(|| EXCHANGE.to_owned(), |base| base.exchange.clone()),
-            topics: if topics.is_empty() { vec![format.topic().to_owned()] } else { topics },
-            format,
-            batch_size: base.map_or(50, |base| base.batch_size),
-            secret: base.map_or_else(|| Secret::new(DEFAULT_SECRET), |base| base.secret.clone()),
-            place,
-        });
-        self.warnings.extend(notifier.doubts(base));
+        let notifier = Box::new(NotifierOutput::new(name.to_owned(), broker, format, place));
+        self.warnings.extend(notifier.doubts(self.defaults.outputs));
         if let Err(error) = notifier.target().check() {
-            let remedy = "Correct the topic or the virtual host";
+            let remedy = "Correct the topic or the virtual host, or the exchange under `broker`";
             return Err(advice(format!("the publisher notifier:// is wrong: {error}"), remedy).into());
         }
         self.given(Output::Notifier { notifier })

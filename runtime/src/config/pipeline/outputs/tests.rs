@@ -10,8 +10,8 @@ fn opened(urls: &[&str]) -> (Vec<Option<String>>, String) {
     let text = format!("sources: [{{name: a, meters: [cpu], sinks: [k]}}]\nsinks:\n- name: k\n  publishers: {list}\n");
     let (mut pipelines, _) = Pipelines::parse(&text, Path::new("pipeline.yaml"), 0, false).unwrap();
     let mut problems = Problems::of(Some(Path::new("pipeline.yaml")));
-    let defaults = UrlDefaults { host: "compute-1", folder: Path::new("/etc/wasmeter"), notifier: None };
-    pipelines.open(defaults, &[], &mut problems);
+    let defaults = UrlDefaults { host: "compute-1", folder: Path::new("/etc/wasmeter"), broker: None, outputs: &[] };
+    pipelines.open(defaults, &mut problems);
     let outputs = pipelines.sinks[0].publishers.iter().map(|publisher| publisher.output.clone()).collect();
     (outputs, problems.to_string())
 }
@@ -31,6 +31,7 @@ fn a_url_that_is_shown_is_the_name() {
         ("http://h:1/in?x=1", "pipeline:http://h:1/in~"),
         ("http://me:hunter2@h/in", "pipeline:http://h/in~"),
         ("http://h/in#second", "pipeline:http://h/in~"),
+        ("notifier://me:p@h1:1,me:hunter2@h2:2/?topic=a", "pipeline:notifier://h1:1,h2:2/~"),
         (&long, &format!("pipeline:http://h/{}~", "x".repeat(61))),
     ] {
         let name = name(url);
