@@ -545,6 +545,11 @@ impl Model {
         }
     }
 
+    /// Whether any slot is under way in which a version is on trial or tried out.
+    pub fn is_any_on_trial(&self) -> bool {
+        self.under_way.values().any(|under_way| under_way.trial.is_some())
+    }
+
     /// All slots that are under way end. What has to come of them.
     pub fn land(&mut self, rules: &Rules) -> BTreeMap<(Key, u64), Lands> {
         let mut landed = BTreeMap::new();
