@@ -545,9 +545,10 @@ impl Model {
         }
     }
 
-    /// Whether any slot is under way in which a version is on trial or tried out.
+    /// Whether a version is on trial or tried out, now or in a slot that is under way.
     pub fn is_any_on_trial(&self) -> bool {
-        self.under_way.values().any(|under_way| under_way.trial.is_some())
+        let under_way = self.under_way.values().any(|under_way| under_way.trial.is_some());
+        under_way || self.running.values().any(|deployment| deployment.trial.is_some())
     }
 
     /// All slots that are under way end. What has to come of them.
