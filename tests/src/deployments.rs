@@ -270,8 +270,8 @@ impl Both {
                 self.model.reload();
                 self.model.save();
             }
-            // A version on trial is given up then, if it is not done by chance.
-            Meanwhile::Slot if self.model.is_any_on_trial() => {}
+            // A version on trial is given up then, if it is not done by chance, and a transformer may have both slots.
+            Meanwhile::Slot if self.model.is_any_on_trial() || self.model.is_any_converting() => {}
             Meanwhile::Slot => {
                 self.cycle().await;
                 self.keep(true);

@@ -551,6 +551,15 @@ impl Model {
         under_way || self.running.values().any(|deployment| deployment.trial.is_some())
     }
 
+    /// Whether there is a transformer beside the chain: while it waits for its tenant's pollsters, it can have the next
+    /// slot as well.
+    pub fn is_any_converting(&self) -> bool {
+        let converts = |deployment: &Deployment| {
+            matches!(deployment.program(&deployment.current).module, Module::Converting { .. })
+        };
+        self.running.iter().any(|(key, deployment)| !self.chain.contains(key) && converts(deployment))
+    }
+
     /// All slots that are under way end. What has to come of them.
     pub fn land(&mut self, rules: &Rules) -> BTreeMap<(Key, u64), Lands> {
         let mut landed = BTreeMap::new();
