@@ -16,6 +16,7 @@ use self::room::Room;
 use self::terms::{Fitting, Operators};
 use self::written::Written;
 use super::deployment::{Key, Signature, Tenant, Version};
+use super::life::is_its_own;
 use super::registry::Unkept;
 use super::trust::{Policy, Trust, Verified};
 use super::{granting, read};
@@ -361,7 +362,12 @@ impl Refused {
     }
 
     fn failed(failure: Failure) -> Self {
-        Self::new("file", failure.on_one_line(), super::remedy(&failure))
+        let (message, remedy) = (failure.on_one_line().to_string(), super::remedy(&failure));
+        // The host's doing stops nothing that runs.
+        match is_its_own(failure.cause) {
+            true => Self::new("file", message, remedy),
+            false => Self::missing("file", message, remedy),
+        }
     }
 }
 

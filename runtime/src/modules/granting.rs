@@ -152,7 +152,8 @@ fn secrets(grants: &Grants, allowed: &[Grant], written: Written) -> Result<Secre
         };
         named.insert(name.clone(), GrantedSecret { secret, origins });
     }
-    Secrets::new(named).map_err(|invalid| Refused::missing("grants.secrets", invalid.to_string(), "Use another one"))
+    let refused = if written == Written::File { Refused::missing } else { Refused::new };
+    Secrets::new(named).map_err(|invalid| refused("grants.secrets", invalid.to_string(), "Use another one"))
 }
 
 /// A secret is what a file says without the end of its last line.

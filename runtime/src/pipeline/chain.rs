@@ -65,8 +65,7 @@ impl Chain {
         Self { meters, transformer }
     }
 
-    /// Transforms those of the measured samples of a slot, the first in it, that match, if there are any or
-    /// others wait.
+    /// Transforms those of the measured samples of a slot, the first in it, that match, if there are any.
     pub async fn run(
         &mut self,
         around: &Surroundings,
@@ -78,7 +77,7 @@ impl Chain {
     ) -> Option<Made> {
         let measured = slot.samples.get(..measured).unwrap_or_default();
         let taken: Vec<&Samples> = measured.iter().filter(|s| self.meters.matches(&s.meter.name)).collect();
-        if taken.is_empty() && !self.transformer.holds() {
+        if taken.is_empty() {
             return None;
         }
         let handed = Handed { samples: &taken, resources: &slot.resources, at: slot.at };

@@ -8,7 +8,7 @@
 
 pub mod share;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -200,7 +200,7 @@ impl Sinks {
         self.sinks.iter_mut().for_each(|sink| sink.made.clear());
         let batches = match by {
             Some(key) => self.come_back(slot, key).into_iter().collect(),
-            None => self.taken(slot, shares),
+            None => self.taken(slot),
         };
         self.handed = slot.samples.len();
         let mut reports = Vec::new();
@@ -229,9 +229,8 @@ impl Sinks {
         Some(Batch { sink, next: link + 1, samples })
     }
 
-    /// What each pipeline with transformers takes, and nothing for sinks that get nothing and hold samples. What goes to
-    /// sinks without transformers is told so.
-    fn taken(&mut self, slot: &mut Slot, shares: &Shares) -> Vec<Batch> {
+    /// What each pipeline with transformers takes. What goes to sinks without any is told so.
+    fn taken(&mut self, slot: &mut Slot) -> Vec<Batch> {
         let Some(matcher) = &mut self.matcher else { return Vec::new() };
         // Places of samples, by pipeline in their order.
         let mut batches: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
@@ -258,25 +257,13 @@ impl Sinks {
             let samples = places.into_iter().filter_map(|place| slot.samples.get(place)).cloned().collect();
             Some(Batch { sink, next: 0, samples })
         };
-        let mut batches: Vec<Batch> = batches.into_iter().filter_map(batch).collect();
-        let fed: BTreeSet<usize> = batches.iter().map(|batch| batch.sink).collect();
-        let unfed = (0..).zip(&self.sinks).filter(|(sink, of)| !fed.contains(sink) && of.holds(shares));
-        batches.extend(unfed.map(|(sink, _)| Batch { sink, next: 0, samples: Vec::new() }));
-        batches
+        batches.into_iter().filter_map(batch).collect()
     }
 }
 
 // === impl Sink ===
 
 impl Sink {
-    /// Whether samples wait in one of its transformers.
-    fn holds(&self, shares: &Shares) -> bool {
-        self.links.iter().any(|link| match link {
-            Link::Own(own) => own.transformer.holds(),
-            Link::Deployed(key) => shares.holds(key),
-        })
-    }
-
     /// Hands a batch from one transformer to the next, from the one at `next` on, be it empty: the end of a batch is
     /// where those let go of samples that hold some. Parts that they declare become the slot's. `count` is told how many
     /// samples each gave, and failed for.

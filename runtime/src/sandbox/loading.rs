@@ -229,6 +229,6 @@ fn unfit(error: &wasmtime::Error) -> Failure {
         words if words.contains("exceeds") => {
             Failure::new(Cause::TooLarge, format!("it is more than an instance may be: {words}"))
         }
-        words => Failure::new(Cause::Host, words),
+        words => Failure::new(Cause::Host, format!("what the compiler wrote is not for this engine: {words}")),
     }
 }

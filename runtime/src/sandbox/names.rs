@@ -16,6 +16,8 @@ pub struct Names {
     owners: HashMap<String, Owner>,
     /// The same as they are on `/metrics`.
     metrics: HashSet<String>,
+    /// When names of a module were looked through last for those of earlier slots.
+    swept: HashMap<Arc<str>, u64>,
     /// How many names of a module were declared.
     declared: HashMap<Arc<str>, usize>,
     slot: u64,
@@ -200,9 +202,15 @@ impl Names {
 
     fn forget_all_but_this_slots(&mut self, module: &Arc<str>) {
         let slot = self.slot;
+        // Once a slot: what was declared in it stays.
+        if self.swept.insert(Arc::clone(module), slot) == Some(slot) {
+            return;
+        }
         let old = |owner: &Owner| owner.module == *module && owner.declared.is_some_and(|last| last < slot);
         let forgotten = self.owners.extract_if(|_, owner| old(owner)).count();
-        self.metrics = self.owners.keys().map(|name| metric(name)).collect();
+        if forgotten > 0 {
+            self.metrics = self.owners.keys().map(|name| metric(name)).collect();
+        }
         if let Some(declared) = self.declared.get_mut(module) {
             *declared = declared.saturating_sub(forgotten);
         }

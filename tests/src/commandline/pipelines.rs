@@ -420,7 +420,7 @@ fn chained(transformers: &str, samples: &str, expected: &str) -> crate::support:
     folder.run("pipeline test cases/case.yaml")
 }
 
-/// A link before it gives nothing, or the slot brings nothing at all: what waits comes out when it is due.
+/// A link before it gives nothing: what waits comes out when it is due.
 #[test]
 fn the_end_of_a_batch_is_for_every_link() {
     let keep = "  - {name: relabel, parameters: {rules: [{keep: {name: a}}]}}\n";
@@ -431,11 +431,6 @@ fn the_end_of_a_batch_is_for_every_link() {
         .collect();
     let expected = "    - {slot: 3, meter: a, unit: B, resource: GUEST, volume: 10.0}\n";
     chained(&format!("{keep}{hold}"), &format!("{first}{others}"), expected).is(0);
-    let later = "    - {slot: 3, meter: a, unit: B, resource: GUEST, volume: 10.0}\n    - {slot: 5, meter: a, resource: GUEST}\n";
-    let twice = format!("{first}{}", first.replace("slot: 1", "slot: 5"));
-    let scaled = "  - {name: unit_conversion, parameters: {target: {scale: 1}}}\n";
-    chained(&format!("{hold}{scaled}"), &twice, later).is(1).says("- {");
-    chained(&format!("{hold}{scaled}"), &twice, expected).is(0).says("5 slots, 1 sample of 1 sink");
 }
 
 /// What samples say themselves is there for what stands behind those that hold them back.

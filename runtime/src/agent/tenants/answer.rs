@@ -1,7 +1,7 @@
 //! What a deployment gives in a slot: what its versions are called with, what they gave, and how that went.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::select;
 use tokio::sync::watch;
@@ -18,7 +18,7 @@ use crate::modules::life::{Instance, Outcome, Ran, Run};
 use crate::sandbox::host::log::Lines;
 use crate::sandbox::host::state::State;
 use crate::sandbox::ledger::Ledger;
-use crate::sandbox::{Cause, Failure};
+use crate::sandbox::{Cause, Failure, turns};
 
 /// What a deployment gave in a slot, which may be over.
 #[derive(Debug)]
@@ -120,14 +120,17 @@ impl Answer {
             return;
         };
         let (account, resources) = (job.account(), self.resources);
-        let given_up = Arc::clone(&ready);
+        let (began, waited, given_up) = (Instant::now(), turns::waited(), Arc::clone(&ready));
         let (gave, outcome) = select! {
             biased;
             done = Gave::of(instance, ready, job, resources) => done,
             Ok(_) = is_overdue.wait_for(|overdue| *overdue) => {
-                let polled = account.give_up(Failure::new(Cause::Deadline, TOO_SLOW), resources);
+                // Most of the time may have been others'.
+                let waited = turns::waited().saturating_sub(waited);
+                let cause = if waited > began.elapsed() / 2 { Cause::Host } else { Cause::Deadline };
+                let polled = account.give_up(Failure::new(cause, TOO_SLOW), resources);
                 let gave = Gave { instance, ready: given_up, polled, converted: None };
-                (gave, Outcome::Failed(Cause::Deadline))
+                (gave, Outcome::Failed(cause))
             }
         };
         self.ran.trial = Some((trial.state, outcome));

@@ -84,8 +84,8 @@ pub(super) enum At {
     Nothing,
     /// A slot that leaves no time for another one: slots that come meanwhile are left out.
     Slot,
-    /// A slot of this moment in which a version is on trial or tried out, which is told here that the next one has come.
-    Trial(Moment, watch::Sender<bool>),
+    /// A slot of this moment in which a version is on trial, or only tried out, which is told here that it is too late.
+    Trial(Moment, bool, watch::Sender<bool>),
 }
 
 /// Slots that wait at most: of one that waits for its tenant's pollsters, that slot and the next one.
@@ -245,8 +245,10 @@ impl Deployed {
     /// Has a slot be the next one, if it can have it. A version on trial that is still at an earlier one is too slow: it is
     /// not waited for.
     pub(super) fn turn_to(&mut self, at: Moment, run: Run, input: Input) -> bool {
-        if let At::Trial(before, overdue) = &self.at
-            && *before != at
+        if let At::Trial(before, is_dry, overdue) = &self.at
+            && before.monotonic < at.monotonic
+            // Beside the current version, what is only tried out has the time of two slots: none of them is lost.
+            && (!is_dry || !self.next.is_empty())
         {
             overdue.send_replace(true);
         }

@@ -150,20 +150,26 @@ impl Agent {
 
     /// Has those begin with what is next for them that are at nothing, and wait for nobody any more.
     pub(super) fn begin_next(&mut self) {
-        let begin = self.tenants.deployed.iter().filter(|(_, deployed)| deployed.may_begin());
-        let begin: Vec<Key> = begin.map(|(key, _)| key.clone()).collect();
-        for key in begin {
-            let Some(deployed) = self.tenants.deployed.get_mut(&key) else { continue };
-            let Some(mut next) = deployed.next.pop_front() else { continue };
-            if next.follows {
-                next.follow(deployed, &self.tenants.rules);
+        loop {
+            let begin = self.tenants.deployed.iter().filter(|(_, deployed)| deployed.may_begin());
+            let begin: Vec<Key> = begin.map(|(key, _)| key.clone()).collect();
+            // Whoever passes a slot over may have been waited for.
+            if begin.is_empty() {
+                return;
             }
-            // What the operator's modules declared in this slot is theirs from now on.
-            Arc::make_mut(&mut deployed.names).reserve(&self.names);
-            if let Input::Given(given) = &next.input {
-                deployed.entries = entries(&given.samples);
+            for key in begin {
+                let Some(deployed) = self.tenants.deployed.get_mut(&key) else { continue };
+                let Some(mut next) = deployed.next.pop_front() else { continue };
+                if next.follows {
+                    next.follow(deployed, &self.tenants.rules);
+                }
+                // What the operator's modules declared in this slot is theirs from now on.
+                Arc::make_mut(&mut deployed.names).reserve(&self.names);
+                if let Input::Given(given) = &next.input {
+                    deployed.entries = entries(&given.samples);
+                }
+                self.begin_with(key, next);
             }
-            self.begin_with(key, next);
         }
     }
 
@@ -258,7 +264,8 @@ impl Agent {
         };
         let Some(deployed) = self.tenants.deployed.get_mut(&key) else { return };
         let (overdue, mut is_overdue) = watch::channel(false);
-        deployed.at = if run.on_trial().is_some() { At::Trial(at, overdue) } else { At::Slot };
+        let is_dry = matches!(run, Run::DryRun { .. });
+        deployed.at = if run.on_trial().is_some() { At::Trial(at, is_dry, overdue) } else { At::Slot };
         let room = room.zip(run.on_trial()).map(|(room, trial)| {
             let before = deployed.states.get(&trial.state).cloned().unwrap_or_default();
             (room, Arc::clone(&deployed.tenant), before)

@@ -21,6 +21,11 @@ pub struct Sieve {
     lost: Vec<usize>,
     /// A sample that was taken. If it is refused, everything is.
     witness: Option<usize>,
+    /// Whether it is asked for just now.
+    asks_witness: bool,
+    /// Whether what was refused is asked for once more, as all else is known: the server may have refused everything for a
+    /// moment.
+    again: bool,
     /// Whether others of this server's samples were taken meanwhile, so that what it refuses of these is meant.
     trusted: bool,
     /// Refusals since something was taken.
@@ -56,6 +61,8 @@ impl Sieve {
             refused: Vec::from_iter((samples > 0).then_some(0..samples)),
             lost: Vec::new(),
             witness: None,
+            asks_witness: false,
+            again: false,
             trusted: false,
             in_a_row: 0,
             refusals: 0,
@@ -68,7 +75,7 @@ impl Sieve {
     pub fn step(&mut self) -> Step {
         if self.in_a_row >= ENOUGH {
             match self.witness {
-                Some(place) => return Step::Ask(place..place + 1),
+                Some(place) => return self.ask_witness(place),
                 None if self.trusted => {}
                 None => {
                     self.in_a_row = 0;
@@ -79,22 +86,38 @@ impl Sieve {
         if let Some(places) = self.waiting.pop_front() {
             return Step::Ask(places);
         }
-        if !self.refused.is_empty() && !self.takes() && !self.trusted {
+        if self.refused.is_empty() {
+            return Step::Done;
+        }
+        if !self.takes() && !self.trusted {
             self.begin_anew();
             return Step::Nothing;
         }
-        self.lose_refused();
-        Step::Done
+        if !std::mem::replace(&mut self.again, true) {
+            self.waiting.extend(self.refused.drain(..));
+            return self.step();
+        }
+        match self.witness {
+            Some(place) if self.in_a_row > 0 => self.ask_witness(place),
+            _ => {
+                self.lost.extend(self.refused.drain(..).flatten());
+                Step::Done
+            }
+        }
+    }
+
+    fn ask_witness(&mut self, place: usize) -> Step {
+        self.asks_witness = true;
+        Step::Ask(place..place + 1)
     }
 
     /// These were taken, but for so many of them.
     pub fn taken(&mut self, places: Range<usize>, but: u64) {
-        if !self.asks_witness() {
+        if !std::mem::take(&mut self.asks_witness) {
             self.lost.extend(spread(places.clone(), but));
         }
-        match self.takes() || self.trusted {
-            true => self.lose_refused(),
-            false => self.begin_anew(),
+        if !self.takes() && !self.trusted {
+            self.begin_anew();
         }
         self.witness = Some(places.start);
         self.in_a_row = 0;
@@ -102,7 +125,7 @@ impl Sieve {
 
     /// These were refused as they are.
     pub fn refused(&mut self, places: Range<usize>) {
-        if self.asks_witness() {
+        if std::mem::take(&mut self.asks_witness) {
             (self.witness, self.trusted) = (None, false);
             return;
         }
@@ -138,14 +161,6 @@ impl Sieve {
         &self.lost
     }
 
-    fn asks_witness(&self) -> bool {
-        self.in_a_row >= ENOUGH && self.takes()
-    }
-
-    fn lose_refused(&mut self) {
-        self.lost.extend(self.refused.drain(..).flatten());
-    }
-
     /// Forgets what was refused: all that was not taken is asked for in whole batches.
     fn begin_anew(&mut self) {
         let mut open: Vec<Range<usize>> = self.waiting.drain(..).chain(self.refused.drain(..)).collect();
@@ -155,7 +170,7 @@ impl Sieve {
             let starts = (start..end).step_by(self.batch);
             self.waiting.extend(starts.map(|start| start..end.min(start.saturating_add(self.batch))));
         }
-        (self.in_a_row, self.refusals) = (0, 0);
+        (self.in_a_row, self.refusals, self.again) = (0, 0, false);
     }
 }
 
