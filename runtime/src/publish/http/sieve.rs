@@ -23,8 +23,8 @@ pub struct Sieve {
     witness: Option<usize>,
     /// Whether it is asked for just now.
     asks_witness: bool,
-    /// Whether what was refused is asked for once more, as all else is known: the server may have refused everything for a
-    /// moment.
+    /// Whether what was refused is being asked for once more, as all else is known, and none of it was taken so far: the
+    /// server may have refused everything for a moment.
     again: bool,
     /// Whether others of this server's samples were taken meanwhile, so that what it refuses of these is meant.
     trusted: bool,
@@ -114,6 +114,7 @@ impl Sieve {
     /// These were taken, but for so many of them.
     pub fn taken(&mut self, places: Range<usize>, but: u64) {
         if !std::mem::take(&mut self.asks_witness) {
+            self.again = false;
             self.lost.extend(spread(places.clone(), but));
         }
         if !self.takes() && !self.trusted {
