@@ -88,8 +88,9 @@ pub(super) enum At {
     Trial(Moment, bool, watch::Sender<bool>),
 }
 
-/// Slots that wait at most: of one that waits for its tenant's pollsters, that slot and the next one.
-const WAITING: usize = 2;
+/// Slots that wait at most: of one that waits for a pollster of its tenant's, as many as that is at or to begin with while
+/// a version of it is tried out.
+const WAITING: usize = 3;
 
 /// What a transformer said that it gives, by its inputs.
 pub(crate) type Described = HashMap<Vec<String>, Arc<Gives>>;
