@@ -79,6 +79,9 @@ fn a_file_may_be_renamed() {
     let written = |written, is_renamed| Meanwhile::Reload(vec![(0, Some(written), is_renamed)]);
     let renamed = written(Written::Program(program(1, NEVER)), true);
     follow([write(1), renamed, written(Written::Nonsense, false)].map(Event::Meanwhile).to_vec());
+    // It names its deployment, which goes on, whatever keeps it from being followed.
+    let changed = written(Written::Changed(program(2, NEVER)), true);
+    follow([write(1), changed, Meanwhile::Reload(vec![(0, None, false)])].map(Event::Meanwhile).to_vec());
 }
 
 /// What is made ready takes a while, and is another version than what is next to go back to by then.

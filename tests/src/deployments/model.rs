@@ -496,8 +496,9 @@ impl Model {
         let is_there = |file: &String| read.values().any(|(name, _)| name == file);
         let is_gone = |deployment: &Deployment| deployment.file.as_ref().is_some_and(|file| !is_there(file));
         for (key, deployment) in self.running.clone() {
-            let is_read = matches!(read.get(&key), Some((_, Written::Program(_))));
-            if is_gone(&deployment) && !is_read {
+            // In a file of another name it is the same one, even if it cannot follow what is there.
+            let is_named = read.get(&key).is_some_and(|(_, written)| *written != Written::Nonsense);
+            if is_gone(&deployment) && !is_named {
                 self.remove(&key);
                 self.unsaved.insert(key);
             }
