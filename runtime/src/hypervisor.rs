@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-pub use self::key::{Groups, KeyId};
+pub use self::key::{Groups, KeyId, KeySet};
 pub use self::plain::{NOVA_NAMESPACES, Note, NotePath, Plain};
 use crate::clock::Clock;
 
@@ -93,6 +93,8 @@ pub struct Doubt {
 pub struct Request {
     /// Groups of statistics, as libvirt divides them.
     pub groups: Groups,
+    /// Which of them: others are not worth their memory.
+    pub keys: KeySet,
     /// The guests to ask.
     pub guests: Guests,
 }

@@ -12,11 +12,10 @@ use super::{Exit, logging, print};
 use crate::clock::{Clock, SystemClock};
 use crate::config::daemon::LogFormat;
 use crate::config::duration;
-use crate::contract::Wanted;
+use crate::hypervisor::HypervisorError;
 use crate::hypervisor::reader::{Reader, Want};
 use crate::hypervisor::recording::mask::Mask;
 use crate::hypervisor::recording::{Recorded, write_slot};
-use crate::hypervisor::{Groups, HypervisorError};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -81,11 +80,7 @@ impl Args {
 
 /// Reads everything of every guest.
 async fn read(reader: &mut Reader) -> Result<Recorded, HypervisorError> {
-    let mut want = Want::default();
-    let every: Vec<Wanted> = Groups::keys().map(|key| Wanted { key: key.to_owned(), instead_of: Vec::new() }).collect();
-    want.and_stopped(true);
-    want.add(&every);
-    let reading = reader.read(&want).await?;
+    let reading = reader.read(&Want::everything()).await?;
     let guests = reading.records.iter().map(|record| record.guest).collect();
     let definitions = reader.define(guests).await?.into_iter().filter_map(|(_, definition)| definition).collect();
     Ok(Recorded::new(reading.at, reading.records, definitions))

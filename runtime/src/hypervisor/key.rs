@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::BitOr;
-use std::sync::{LazyLock, RwLock};
+use std::sync::{Arc, LazyLock, RwLock};
 
 /// More names than any hypervisor has; what comes after is not kept.
 const NAMES: usize = 4096;
 
+/// Where a block device of a guest's is on the host.
+pub const PATH: &str = "block.*.path";
 /// How long the file is that a block device of a guest's is.
 pub const LENGTH: &str = "block.*.length";
 /// The room that this file takes. libvirt says so as well, but where it takes none, it says the length instead.
@@ -20,6 +22,15 @@ pub const OURS: [&str; 3] = [LENGTH, TAKEN, QCOW2];
 /// A statistic's name as a number, the same for the whole life of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct KeyId(u16);
+
+/// Names of statistics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySet {
+    /// Every name.
+    All,
+    /// For each name, by its place, whether it is in the set.
+    Some(Arc<[bool]>),
+}
 
 /// Groups of statistics that one call can ask for together.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
@@ -70,6 +81,31 @@ impl KeyId {
     /// The name.
     pub fn name(self) -> String {
         read().names.get(usize::from(self.0)).map(|name| name.to_string()).unwrap_or_default()
+    }
+}
+
+// === impl KeySet ===
+
+impl KeySet {
+    /// Whether a name is in it.
+    pub fn has(&self, key: KeyId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some(places) => places.get(key.index()).copied().unwrap_or_default(),
+        }
+    }
+}
+
+impl FromIterator<KeyId> for KeySet {
+    fn from_iter<I: IntoIterator<Item = KeyId>>(keys: I) -> Self {
+        let mut places = Vec::new();
+        for key in keys {
+            places.resize(places.len().max(key.index() + 1), false);
+            if let Some(place) = places.get_mut(key.index()) {
+                *place = true;
+            }
+        }
+        Self::Some(places.into())
     }
 }
 
@@ -207,6 +243,15 @@ mod tests {
         assert_eq!(KeyId::of("block.*.rd.bytes"), Some(id));
         assert_ne!(KeyId::of("block.*.wr.bytes"), Some(id));
         assert_eq!(id.name(), "block.*.rd.bytes");
+    }
+
+    #[test]
+    fn a_set_has_what_is_in_it() {
+        let [one, two, three] = ["cpu.time", "vcpu.*.time", "net.*.name"].map(|name| KeyId::of(name).unwrap());
+        let set: KeySet = [three, one, three].into_iter().collect();
+        assert!(set.has(one) && !set.has(two) && set.has(three));
+        let later = KeyId::of("a name that came later").unwrap();
+        assert!(!set.has(later) && KeySet::All.has(later) && !KeySet::from_iter([]).has(one));
     }
 
     #[test]

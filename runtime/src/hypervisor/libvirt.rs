@@ -24,7 +24,9 @@ use self::ffi::{Control, Domain, Kind, Scalar, Stats};
 use self::keys::Keys;
 use self::revision::Revisions;
 use self::watch::Changes;
-use super::{Connection, Definition, Doubt, Groups, Guests, Hypervisor, HypervisorError, Record, Request, Stat, Value};
+use super::{
+    Connection, Definition, Doubt, Groups, Guests, Hypervisor, HypervisorError, KeySet, Record, Request, Stat, Value,
+};
 
 /// The oldest libvirt that gives all that Ceilometer's meters are made of: 7.2.0.
 const OLDEST: u64 = 7_002_000;
@@ -132,29 +134,28 @@ impl Session {
         }
     }
 
-    fn record(&mut self, answer: &ffi::Record<'_>, groups: Groups) -> Option<Record> {
+    fn record(&mut self, answer: &ffi::Record<'_>, request: &Request) -> Option<Record> {
         let guest = answer.guest()?;
-        let stats = if groups.is_empty() { Vec::new() } else { stats_of(answer, &mut self.keys) };
+        let is_empty = request.groups.is_empty();
+        let stats = if is_empty { Vec::new() } else { stats_of(answer, &mut self.keys, &request.keys) };
         Some(Record { guest, revision: self.revisions.now(guest, answer.run()), stats })
     }
 }
 
-/// The statistics in an answer, as far as they can be used.
-fn stats_of(answer: &ffi::Record<'_>, keys: &mut Keys) -> Vec<Stat> {
+/// The statistics in an answer, as far as they are wanted and can be used.
+fn stats_of(answer: &ffi::Record<'_>, keys: &mut Keys, wanted: &KeySet) -> Vec<Stat> {
     let parameters = answer.parameters();
-    let mut stats = Vec::with_capacity(parameters.len());
-    for parameter in parameters {
-        if let (Some(value), Some(key)) = (parameter.value(), keys.get(parameter.key())) {
-            stats.push(Stat { key: key.id, number: key.number, value: value.into() });
-        }
-    }
-    stats
+    let stats = parameters.filter_map(|parameter| {
+        let key = keys.get(parameter.key()).filter(|key| wanted.has(key.id))?;
+        Some(Stat { key: key.id, number: key.number, value: parameter.value()?.into() })
+    });
+    stats.collect()
 }
 
 /// What these bytes describe, as statistics of an answer that libvirt never gave.
 #[doc(hidden)]
 pub fn forged(bytes: &[u8]) -> Vec<Stat> {
-    ffi::forged(bytes, |answer| stats_of(answer, &mut Keys::default()))
+    ffi::forged(bytes, |answer| stats_of(answer, &mut Keys::default(), &KeySet::All))
 }
 
 /// A definition as it is read from a guest's XML; nothing if it cannot be used.
@@ -168,7 +169,7 @@ impl Connection for Session {
         // To libvirt, no group means every group.
         let groups = if request.groups.is_empty() { Groups::STATE } else { request.groups };
         let stats = self.stats(&request.guests, groups).map_err(|error| self.refused("read", &error))?;
-        let records: Vec<Record> = stats.records().filter_map(|answer| self.record(&answer, request.groups)).collect();
+        let records: Vec<Record> = stats.records().filter_map(|answer| self.record(&answer, request)).collect();
         if request.guests == Guests::All && !self.domains.is_empty() {
             let present: HashSet<Uuid> = records.iter().map(|record| record.guest).collect();
             self.domains.retain(|guest, _| present.contains(guest));

@@ -32,7 +32,7 @@ use self::lengths::Lengths;
 use self::line::{Lines, Missed};
 use self::quarantine::Quarantine;
 pub use self::want::Want;
-use super::{Doubt, Groups, Guests, Hypervisor, HypervisorError, Record, Request};
+use super::{Doubt, Groups, Guests, Hypervisor, HypervisorError, KeySet, Record, Request};
 use crate::clock::{Clock, Moment};
 
 /// Guests that are worth two calls at once. More than two gain little, and each may be lost to a frozen guest.
@@ -131,7 +131,8 @@ impl Reader {
         // Before the read: nothing is younger than it says.
         let at = self.clock.now();
         let free = want.groups().without_monitor() | Groups::STATE;
-        let records = match self.request(free, Guests::All).await {
+        let keys = want.to_read();
+        let records = match self.request(free, &keys, Guests::All).await {
             Ok(records) => records,
             Err(Missed::Refused(error)) => return Err(error),
             Err(Missed::Late) => return Err(late(self.lines.watchdog())),
@@ -143,22 +144,22 @@ impl Reader {
         let asked = want.groups().with_monitor();
         if !asked.is_empty() {
             let guests = want.running(&reading.records);
-            if !self.monitored(asked, guests, &mut reading).await {
+            if !self.monitored((asked, &keys), guests, &mut reading).await {
                 return Ok(None);
             }
         }
         for (groups, guests) in want.of_some(&reading.records) {
-            if reading.missing.is_none() && !self.monitored(groups, guests, &mut reading).await {
+            if reading.missing.is_none() && !self.monitored((groups, &keys), guests, &mut reading).await {
                 return Ok(None);
             }
         }
         for (groups, guests) in want.instead(&reading.records) {
-            if reading.missing.is_none() && !self.monitored(groups, guests.clone(), &mut reading).await {
+            if reading.missing.is_none() && !self.monitored((groups, &keys), guests.clone(), &mut reading).await {
                 return Ok(None);
             }
             reading.stood_in.insert(groups, guests);
         }
-        self.stopped(asked, want.stopped(&reading.records), &mut reading).await;
+        self.stopped((asked, &keys), want.stopped(&reading.records), &mut reading).await;
         // Only where block devices were read are there paths.
         if let Some(lengths) = &mut self.lengths {
             lengths.add(&mut reading.records, self.lines.watchdog()).await;
@@ -183,7 +184,12 @@ impl Reader {
 
     /// Reads what needs the guests' processes, of those that are not in quarantine. Whoever holds a call up goes there,
     /// and the answer is no.
-    async fn monitored(&mut self, groups: Groups, mut guests: Vec<Uuid>, reading: &mut Reading) -> bool {
+    async fn monitored(
+        &mut self,
+        (groups, keys): (Groups, &KeySet),
+        mut guests: Vec<Uuid>,
+        reading: &mut Reading,
+    ) -> bool {
         guests.retain(|guest| !self.quarantine.holds(guest));
         // Calls that others lost to a frozen guest are lost to the host as ours are.
         let stuck = self.lines.stuck().max(self.occupied);
@@ -192,7 +198,7 @@ impl Reader {
             return true;
         }
         let calls = if guests.len() >= WORTH_TWO { 2 } else { 1 };
-        let (answers, frozen) = self.at_once(groups, &guests, calls).await;
+        let (answers, frozen) = self.at_once((groups, keys), &guests, calls).await;
         let (mut read, mut late) = (Vec::new(), Vec::new());
         for (some, answer) in answers {
             match answer {
@@ -225,12 +231,12 @@ impl Reader {
 
     /// Reads guests that are off, whose disks libvirt looks at where they are: a call of their own, which storage that
     /// hangs may keep, and no second one before it is back.
-    async fn stopped(&mut self, groups: Groups, guests: Vec<Uuid>, reading: &mut Reading) {
+    async fn stopped(&mut self, (groups, keys): (Groups, &KeySet), guests: Vec<Uuid>, reading: &mut Reading) {
         self.stopped_hang &= self.lines.stuck() > 0;
         if guests.is_empty() || groups.is_empty() || self.stopped_hang {
             return;
         }
-        match self.request(groups, Guests::Only(guests)).await {
+        match self.request(groups, keys, Guests::Only(guests)).await {
             Ok(more) => reading.merge(more),
             Err(Missed::Refused(error)) => tracing::warn!(%error, "Guests that are off could not be read."),
             Err(Missed::Late) => {
@@ -244,14 +250,14 @@ impl Reader {
     /// process the scout has found not to answer; those guests are told, too.
     async fn at_once(
         &self,
-        groups: Groups,
+        (groups, keys): (Groups, &KeySet),
         guests: &[Uuid],
         calls: usize,
     ) -> (Vec<(Vec<Uuid>, Result<Vec<Record>, Missed>)>, BTreeSet<Uuid>) {
         let (tell, told) = watch::channel(BTreeSet::new());
         let read = guests.chunks(guests.len().div_ceil(calls).max(1)).map(|some| {
             let mut told = told.clone();
-            let request = Request { groups, guests: Guests::Only(some.to_vec()) };
+            let request = Request { groups, keys: keys.clone(), guests: Guests::Only(some.to_vec()) };
             async move {
                 let frozen = async {
                     let mine = |frozen: &BTreeSet<Uuid>| some.iter().any(|guest| frozen.contains(guest));
@@ -308,8 +314,8 @@ impl Reader {
         Ok(occupied.into_iter().filter(|(_, since)| *since >= least).map(|(guest, _)| guest).collect())
     }
 
-    async fn request(&self, groups: Groups, guests: Guests) -> Result<Vec<Record>, Missed> {
-        let request = Request { groups, guests };
+    async fn request(&self, groups: Groups, keys: &KeySet, guests: Guests) -> Result<Vec<Record>, Missed> {
+        let request = Request { groups, keys: keys.clone(), guests };
         self.lines.call(move |connection| connection.read(&request)).await
     }
 }

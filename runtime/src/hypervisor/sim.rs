@@ -169,6 +169,8 @@ impl Connection for Session {
         let wanted = self.host.wanted(&request.guests);
         let asks_monitor = !request.groups.with_monitor().is_empty();
         let mut records = Vec::with_capacity(wanted.len());
+        // Filled again and again, so that what is kept of each guest takes no more than it needs.
+        let mut stats = Vec::new();
         let mut scene = self.host.scene();
         for guest in wanted {
             let mut groups = request.groups;
@@ -183,8 +185,8 @@ impl Connection for Session {
                 life = scene.life(guest);
             }
             if life.phase != Phase::Away {
-                let stats = Sheet::read(&self.host.keys, guest, &life, groups);
-                records.push(Record { stats, ..guest.record(&life) });
+                Sheet::of(guest, &life, (&self.host.keys, &request.keys), &mut stats).write(groups);
+                records.push(Record { stats: stats.drain(..).collect(), ..guest.record(&life) });
             }
         }
         Ok(records)

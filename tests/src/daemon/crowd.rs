@@ -392,12 +392,14 @@ fn a_fifth_that_is_hostile_costs_nobody_anything() {
     assert!(reached.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock), "{reached:?}");
     cloud.read(&mut came);
     let mut missing = Vec::new();
+    // The first slot is at the start, and the second one on the grid, which may leave next to no time between them.
+    let soon = came.operators.keys().nth(1);
     for (owner, module) in modules().filter(|(owner, module)| !is_hostile(*owner, *module)) {
         let source = format!("{}/m{module}", tenant(owner));
         let of_source = &came.sources[&source];
         let first = of_source.keys().next().unwrap();
         assert!(came.operators.keys().filter(|slot| *slot < first).count() <= 1, "{source} begins in {first}");
-        for slot in came.operators.keys().filter(|slot| *slot >= first) {
+        for slot in came.operators.keys().filter(|slot| *slot >= first && Some(*slot) != soon) {
             let found = of_source.get(slot).copied().unwrap_or_default();
             if found != cloud.guests[owner] {
                 missing.push(format!("{source} in {slot}: {found} of {}", cloud.guests[owner]));

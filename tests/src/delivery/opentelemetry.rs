@@ -176,7 +176,8 @@ fn streams_have_one_writer_and_outlive_it() {
         let before = rates();
         until("rates", || (rates() >= before + 3).then_some(()));
         let log = if ends_well { daemon.end() } else { daemon.kill() };
-        assert!(!log.contains("WARN"), "{log}");
+        let mut warnings = log.lines().filter(|line| line.contains("WARN"));
+        assert!(warnings.all(|line| line.contains("Slots were left out")), "{log}");
         ends.push(*points(&receiver, &guest, None).last_key_value().unwrap().0);
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 use wasmeter::clock::{Clock, SystemClock};
-use wasmeter::hypervisor::{self, Groups, Guests, Request};
+use wasmeter::hypervisor::{self, Groups, Guests, KeySet, Request};
 use wasmeter_rig::{Guest, Nic, or_say};
 
 use super::Libvirtd;
@@ -23,10 +23,16 @@ fn read(uri: &str) {
     for round in 0..20 {
         let mut connection = host.connect().unwrap();
         for _ in 0..50 {
-            let all = connection.read(&Request { groups, guests: Guests::All }).unwrap();
+            let all = connection.read(&Request { groups, keys: KeySet::All, guests: Guests::All }).unwrap();
             let guests: Vec<Uuid> = all.iter().map(|record| record.guest).collect();
             assert_eq!(guests.len(), 2);
-            assert_eq!(connection.read(&Request { groups, guests: Guests::Only(guests.clone()) }).unwrap().len(), 2);
+            assert_eq!(
+                connection
+                    .read(&Request { groups, keys: KeySet::All, guests: Guests::Only(guests.clone()) })
+                    .unwrap()
+                    .len(),
+                2
+            );
             assert!(connection.define(guests[round % 2]).unwrap().is_some());
             assert!(connection.define(Uuid::from_u128(1)).unwrap().is_none());
             connection.occupied(&guests).unwrap();

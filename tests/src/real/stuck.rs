@@ -65,7 +65,8 @@ impl Beside {
         let host = hypervisor::open(&libvirtd.uri(), &clock).unwrap();
         let guests: Vec<Uuid> = guests.iter().copied().collect();
         let half = |guests: &[Uuid]| {
-            let request = Request { groups: want().groups(), guests: Guests::Only(guests.to_vec()) };
+            let request =
+                Request { groups: want().groups(), keys: want().to_read(), guests: Guests::Only(guests.to_vec()) };
             (host.connect().unwrap(), request)
         };
         let mut beside = Self { halves: guests.chunks(guests.len().div_ceil(2)).map(half).collect() };

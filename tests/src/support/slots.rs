@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wasmeter::clock::{Clock, ManualClock, SECOND};
 use wasmeter::discovery::{Directory, Rules, Snapshot, View};
 use wasmeter::hypervisor::sim::Sim;
-use wasmeter::hypervisor::{Connection, Groups, Guests, Hypervisor, Record, Request};
+use wasmeter::hypervisor::{Connection, Groups, Guests, Hypervisor, KeySet, Record, Request};
 use wasmeter::sandbox::host::Input;
 
 /// Some moment in 2026.
@@ -40,7 +40,7 @@ impl Host {
     pub fn slot_of(&mut self, happens: impl FnOnce(&mut Vec<Record>)) -> Input {
         self.clock.pass(60_000_000_000);
         let groups = Groups::STATE | Groups::CPU_TOTAL | Groups::BALLOON | Groups::BLOCK | Groups::INTERFACE;
-        let mut records = self.connection.read(&Request { groups, guests: Guests::All }).unwrap();
+        let mut records = self.connection.read(&Request { groups, keys: KeySet::All, guests: Guests::All }).unwrap();
         happens(&mut records);
         for guest in self.directory.unknown(&records) {
             let definition = self.connection.define(guest).unwrap().unwrap();

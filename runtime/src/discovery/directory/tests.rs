@@ -6,7 +6,7 @@ use crate::clock::{Clock, ManualClock, SECOND};
 use crate::config::daemon::GuestRules;
 use crate::discovery::Snapshot;
 use crate::hypervisor::sim::Sim;
-use crate::hypervisor::{Connection, Groups, Guests, Hypervisor, Request};
+use crate::hypervisor::{Connection, Groups, Guests, Hypervisor, KeySet, Request};
 
 struct Host {
     clock: Arc<ManualClock>,
@@ -26,7 +26,7 @@ impl Host {
     /// One slot, in which every guest's definition has this revision.
     fn slot(&mut self, revision: u64) -> Snapshot {
         let groups = Groups::STATE | Groups::VCPU | Groups::BLOCK | Groups::INTERFACE;
-        let mut records = self.connection.read(&Request { groups, guests: Guests::All }).unwrap();
+        let mut records = self.connection.read(&Request { groups, keys: KeySet::All, guests: Guests::All }).unwrap();
         records.iter_mut().for_each(|record| record.revision = revision);
         for guest in self.directory.unknown(&records) {
             self.directory.learn(self.connection.define(guest).unwrap().unwrap(), revision);
@@ -72,8 +72,10 @@ fn devices_are_forgotten_when_they_have_been_gone_for_as_long_as_is_said() {
     host.directory.reconfigure(Rules { guests, ..Rules::default() });
     let guest = host.guest();
     let before = idents(&host.slot(1));
-    let records =
-        host.connection.read(&Request { groups: Groups::STATE | Groups::BLOCK, guests: Guests::All }).unwrap();
+    let records = host
+        .connection
+        .read(&Request { groups: Groups::STATE | Groups::BLOCK, keys: KeySet::All, guests: Guests::All })
+        .unwrap();
     let definition = host.connection.define(records[0].guest).unwrap().unwrap();
     host.directory.learn(Definition { disks: Vec::new(), ..definition.clone() }, 1);
     let without = idents(&host.slot(1));
@@ -148,7 +150,7 @@ fn parts_of_this_slot_are_kept() {
 #[test]
 fn a_guest_that_is_not_novas_is_not_asked_about_again() {
     let mut host = Host::new();
-    let request = Request { groups: Groups::STATE, guests: Guests::All };
+    let request = Request { groups: Groups::STATE, keys: KeySet::All, guests: Guests::All };
     let records = host.connection.read(&request).unwrap();
     for record in &records {
         let definition = host.connection.define(record.guest).unwrap().unwrap();

@@ -6,7 +6,7 @@ use crate::config::daemon::{GuestRules, Whose, WithoutNova};
 use crate::contract::Values;
 use crate::discovery::Rules;
 use crate::hypervisor::sim::Sim;
-use crate::hypervisor::{Definition, Guests, Hypervisor, Plain, Request};
+use crate::hypervisor::{Definition, Guests, Hypervisor, KeySet, Plain, Request};
 
 /// Everything that is read of a simulated host.
 fn slot(report_stopped: bool) -> Snapshot {
@@ -14,7 +14,7 @@ fn slot(report_stopped: bool) -> Snapshot {
     let sim = Sim::from_uri("sim://?domains=200&freeze=0", Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
     let groups = Groups::keys().filter_map(Groups::of_key).fold(Groups::NONE, |all, group| all | group);
     let mut connection = sim.connect().unwrap();
-    let records = connection.read(&Request { groups, guests: Guests::All }).unwrap();
+    let records = connection.read(&Request { groups, keys: KeySet::All, guests: Guests::All }).unwrap();
     let guests = GuestRules { report_stopped, ..GuestRules::default() };
     let mut directory = Directory::new(Rules { guests, ..Rules::default() });
     for record in &records {

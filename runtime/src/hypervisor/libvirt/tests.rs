@@ -43,7 +43,7 @@ fn host(guests: usize) -> (NamedTempFile, String) {
 }
 
 fn all(groups: Groups) -> Request {
-    Request { groups, guests: Guests::All }
+    Request { groups, keys: KeySet::All, guests: Guests::All }
 }
 
 fn stat(key: &str, number: u32, value: Value) -> Stat {
@@ -103,7 +103,7 @@ fn some_guests_are_read() {
     let (_file, uri) = host(5);
     let mut connection = connect(&uri);
     let mut only = |guests: &[Uuid]| {
-        let request = Request { groups: Groups::STATE, guests: Guests::Only(guests.to_vec()) };
+        let request = Request { groups: Groups::STATE, keys: KeySet::All, guests: Guests::Only(guests.to_vec()) };
         let records = connection.read(&request).unwrap();
         records.iter().map(|record| (record.guest, record.stats.len())).collect::<Vec<_>>()
     };
@@ -177,7 +177,7 @@ fn repeat() -> usize {
     let mut connection = connect(&uri);
     let mut round = || {
         assert_eq!(connection.read(&all(Groups::STATE | Groups::IOTHREAD)).unwrap().len(), 20);
-        let only = Request { groups: Groups::STATE, guests: Guests::Only(guests.clone()) };
+        let only = Request { groups: Groups::STATE, keys: KeySet::All, guests: Guests::Only(guests.clone()) };
         assert_eq!(connection.read(&only).unwrap().len(), 20);
         connection.define(guest(1)).unwrap().unwrap();
         connection.define(NOBODY).unwrap();

@@ -108,7 +108,7 @@ impl Lengths {
 
 /// The files that disks are, by libvirt's word. Some paths name no file, and some none that this user may look at.
 fn files(records: &[Record]) -> Vec<File> {
-    let Some(path_of) = KeyId::of("block.*.path") else { return Vec::new() };
+    let Some(path_of) = KeyId::of(key::PATH) else { return Vec::new() };
     let paths = records.iter().enumerate().flat_map(|(place, record)| {
         let paths = record.stats.iter().filter(|stat| stat.key == path_of);
         paths.filter_map(move |stat| match &stat.value {

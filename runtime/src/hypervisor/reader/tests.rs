@@ -36,12 +36,44 @@ fn with(reading: &Reading, key: &str) -> Vec<Uuid> {
 async fn only_what_is_wanted_is_read() {
     let (host, _) = host("sim://?domains=10&calm=true");
     let mut reader = Reader::new(host, Arc::new(SystemClock), WATCHDOG, 5);
-    let reading = reader.read(&want(&["net.*.rx.bytes"], None)).await.unwrap();
+    let reading = reader.read(&want(&["net.*.rx.bytes", "net.count"], None)).await.unwrap();
     assert_eq!(with(&reading, "state.state").len(), 10);
+    assert_eq!(with(&reading, "net.count").len(), 10);
     assert!(with(&reading, "balloon.current").is_empty());
     let reading = reader.read(&want(&["balloon.current"], None)).await.unwrap();
     assert_eq!(with(&reading, "balloon.current").len(), 10);
     assert!(with(&reading, "net.count").is_empty());
+}
+
+fn names(reading: &Reading) -> BTreeSet<String> {
+    reading.records.iter().flat_map(|record| &record.stats).map(|stat| stat.key.name()).collect()
+}
+
+/// Of a group that is read, statistics that nobody asks for are left out, but for those that tell whose the others are.
+#[tokio::test]
+async fn of_groups_only_what_is_wanted_is_kept() {
+    let (host, _) = host("sim://?domains=60&calm=true&nics=2");
+    let mut reader = Reader::new(host, Arc::new(SystemClock), WATCHDOG, 5);
+    for (wanted, instead, kept) in [
+        (&["net.*.rx.bytes"][..], None, &["net.*.rx.bytes", "net.*.name"][..]),
+        (&["vcpu.current"], None, &["vcpu.current", "vcpu.*.state"]),
+        (&["block.*.rd.bytes"], None, &["block.*.rd.bytes", "block.*.name"]),
+        (&["balloon.rss", "state.reason"], None, &["balloon.rss", "state.reason"]),
+        // What some have tells who needs something else.
+        (
+            &["vcpu.*.time"],
+            Some(("cpu.time", &["vcpu.*.wait"][..])),
+            &["vcpu.current", "vcpu.*.state", "vcpu.*.time", "vcpu.*.wait", "cpu.time"],
+        ),
+    ] {
+        let reading = reader.read(&want(wanted, instead)).await.unwrap();
+        let kept: BTreeSet<String> = kept.iter().chain(&["state.state"]).map(|key| (*key).to_owned()).collect();
+        assert_eq!(names(&reading), kept, "{wanted:?}");
+    }
+    let everything = names(&reader.read(&Want::everything()).await.unwrap());
+    assert!(
+        ["cpu.user", "state.reason", "block.*.fl.times", "net.*.tx.drop"].iter().all(|key| everything.contains(*key))
+    );
 }
 
 /// What a tenant's module reads is read of its guests; where everybody's are read anyway, of all.

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use crate::contract::Wanted;
-use crate::hypervisor::{Groups, KeyId, Record};
+use crate::hypervisor::{Groups, KeyId, KeySet, Record, key};
 
 /// The union of what pollsters read.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Want {
     keys: BTreeSet<KeyId>,
+    /// Whatever a host says, also what nobody asks for by name.
+    everything: bool,
     always: Groups,
     /// Groups that only stand in for others: for guests that lack a value under one of these keys.
     instead: BTreeMap<Groups, BTreeSet<Vec<KeyId>>>,
@@ -24,9 +26,23 @@ pub struct Want {
     stopped: bool,
 }
 
+/// Statistics of groups that tell whose the others are: which guests run, which virtual CPUs there are, which devices.
+const TELLING: [(Groups, &[&str]); 4] = [
+    (Groups::STATE, &["state.state"]),
+    (Groups::VCPU, &["vcpu.current", "vcpu.*.state"]),
+    (Groups::INTERFACE, &["net.*.name"]),
+    (Groups::BLOCK, &["block.*.name"]),
+];
+
 // === impl Want ===
 
 impl Want {
+    /// Everything that can be read, of every guest.
+    pub fn everything() -> Self {
+        let always = Groups::of_keys(Groups::keys());
+        Self { everything: true, always, stopped: true, ..Self::default() }
+    }
+
     /// Adds what one pollster reads.
     pub fn add(&mut self, reads: &[Wanted]) {
         for wanted in reads {
@@ -59,6 +75,22 @@ impl Want {
     /// Whether anybody reads what is under a key: groups have more than that.
     pub fn has(&self, key: KeyId) -> bool {
         self.keys.contains(&key)
+    }
+
+    /// Names of the statistics that a read has to give for that.
+    pub fn to_read(&self) -> KeySet {
+        if self.everything {
+            return KeySet::All;
+        }
+        let of_some = self.instead_of_some.values().flat_map(BTreeMap::keys);
+        let lacked = self.instead.values().flatten().chain(of_some).flatten().copied();
+        let groups = self.all_groups() | Groups::STATE;
+        let telling = TELLING.iter().filter(|(group, _)| groups.contains(*group)).flat_map(|(_, keys)| *keys);
+        let telling = telling.copied().filter_map(KeyId::of);
+        // How long files are is looked up by their paths.
+        let lengths = [key::LENGTH, key::TAKEN].into_iter().filter_map(KeyId::of).any(|key| self.keys.contains(&key));
+        let path = lengths.then(|| KeyId::of(key::PATH)).flatten();
+        self.keys.iter().copied().chain(lacked).chain(telling).chain(path).collect()
     }
 
     /// Guests of which it is known whose they are.

@@ -63,9 +63,9 @@ impl Tape {
         let _ = self.begun.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next);
     }
 
-    fn record(&self, guest: &RecordedGuest, wanted: Groups) -> Record {
-        let is_wanted =
-            |stat: &&Stat| self.groups.get(&stat.key).is_some_and(|group| !group.is_empty() && wanted.contains(*group));
+    fn record(&self, guest: &RecordedGuest, Request { groups, keys, .. }: &Request) -> Record {
+        let is_in = |group: &Groups| !group.is_empty() && groups.contains(*group);
+        let is_wanted = |stat: &&Stat| keys.has(stat.key) && self.groups.get(&stat.key).is_some_and(is_in);
         let stats = guest.stats.iter().filter(is_wanted).cloned().collect();
         Record { guest: guest.definition.uuid, revision: guest.revision, stats }
     }
@@ -104,7 +104,7 @@ impl Connection for Session {
             self.tape.wind();
         }
         let Some(slot) = self.tape.now() else { return Ok(Vec::new()) };
-        let record = |guest| self.tape.record(guest, request.groups);
+        let record = |guest| self.tape.record(guest, request);
         Ok(match &request.guests {
             Guests::All => slot.recorded.guests.iter().map(record).collect(),
             Guests::Only(uuids) => uuids.iter().filter_map(|uuid| slot.guest(*uuid)).map(record).collect(),

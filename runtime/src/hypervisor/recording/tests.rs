@@ -12,7 +12,7 @@ use super::mask::Mask;
 use super::*;
 use crate::clock::{Clock, ManualClock, SECOND};
 use crate::hypervisor::sim::Sim;
-use crate::hypervisor::{Groups, Guests, KeyId, Note, NotePath, Plain, Request, Value};
+use crate::hypervisor::{Groups, Guests, KeyId, KeySet, Note, NotePath, Plain, Request, Value};
 
 /// Some moment in 2026.
 const START: i64 = 1_790_000_000 * SECOND;
@@ -28,7 +28,7 @@ fn every_group() -> Groups {
 }
 
 fn all(groups: Groups) -> Request {
-    Request { groups, guests: Guests::All }
+    Request { groups, keys: KeySet::All, guests: Guests::All }
 }
 
 /// Slots of a simulated host, a minute apart.
@@ -98,7 +98,7 @@ fn a_slot_lasts_until_the_next_read_of_every_guests_state() {
         name.starts_with("state.") || name.starts_with("net.")
     }));
     let guest = slots[0].guests[0].definition.uuid;
-    let only = |groups| Request { groups, guests: Guests::Only(vec![guest, Uuid::nil()]) };
+    let only = |groups| Request { groups, keys: KeySet::All, guests: Guests::Only(vec![guest, Uuid::nil()]) };
     let blocks = other.read(&all(Groups::BLOCK)).unwrap();
     assert_eq!(blocks.len(), slots[0].guests.len());
     assert_eq!(other.read(&only(every_group())).unwrap(), records(&slots[0])[..1]);

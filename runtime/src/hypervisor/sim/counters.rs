@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::guest::Guest;
 use super::keys::Keys;
 use super::life::{Life, Pace, Phase};
-use crate::hypervisor::{Groups, KeyId, Stat, Value};
+use crate::hypervisor::{Groups, KeyId, KeySet, Stat, Value};
 
 mod devices;
 mod memory;
@@ -28,32 +28,36 @@ pub(super) struct Sheet<'a> {
     keys: &'a Keys,
     guest: &'a Guest,
     life: &'a Life,
-    stats: Vec<Stat>,
+    wanted: &'a KeySet,
+    stats: &'a mut Vec<Stat>,
 }
 
 // === impl Sheet ===
 
 impl<'a> Sheet<'a> {
-    /// What these groups say about a guest.
-    pub(super) fn read(keys: &'a Keys, guest: &'a Guest, life: &'a Life, groups: Groups) -> Vec<Stat> {
-        let (vcpus, nics, disks) = (guest.shape.vcpus as usize, guest.nics.len(), guest.disks.len() + 2);
-        let running = life.runs();
+    pub(super) fn of(
+        guest: &'a Guest,
+        life: &'a Life,
+        (keys, wanted): (&'a Keys, &'a KeySet),
+        stats: &'a mut Vec<Stat>,
+    ) -> Self {
+        Self { keys, guest, life, wanted, stats }
+    }
+
+    /// Writes down what these groups say about a guest, as far as it is wanted.
+    pub(super) fn write(mut self, groups: Groups) {
+        let running = self.life.runs();
         let asked = [
-            // With about how many statistics it has.
-            (Groups::STATE, Self::state as fn(&mut Self), true, 2),
-            (Groups::CPU_TOTAL, Self::cpu, false, 3),
-            (Groups::BALLOON, Self::balloon, true, 14),
-            (Groups::VCPU, Self::vcpu, true, 2 + 5 * vcpus),
-            (Groups::INTERFACE, Self::net, false, 1 + 9 * nics),
-            (Groups::BLOCK, Self::block, true, 1 + 14 * disks),
-            (Groups::PERF, Self::perf, false, 4),
+            (Groups::STATE, Self::state as fn(&mut Self), true),
+            (Groups::CPU_TOTAL, Self::cpu, false),
+            (Groups::BALLOON, Self::balloon, true),
+            (Groups::VCPU, Self::vcpu, true),
+            (Groups::INTERFACE, Self::net, false),
+            (Groups::BLOCK, Self::block, true),
+            (Groups::PERF, Self::perf, false),
         ];
-        let asked = asked.iter().filter(|(group, _, stopped, _)| groups.contains(*group) && (running || *stopped));
-        // A host of 10,000 guests would spend its time on memory that is not used.
-        let size = asked.clone().map(|(.., size)| size).sum();
-        let mut sheet = Self { keys, guest, life, stats: Vec::with_capacity(size) };
-        asked.for_each(|(_, asks, ..)| asks(&mut sheet));
-        sheet.stats
+        let asked = asked.into_iter().filter(|(group, _, stopped)| groups.contains(*group) && (running || *stopped));
+        asked.for_each(|(_, asks, _)| asks(&mut self));
     }
 
     fn state(&mut self) {
@@ -135,7 +139,9 @@ impl<'a> Sheet<'a> {
     }
 
     fn push(&mut self, key: KeyId, number: u32, value: Value) {
-        self.stats.push(Stat { key, number, value });
+        if self.wanted.has(key) {
+            self.stats.push(Stat { key, number, value });
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::clock::{ManualClock, SECOND};
-use crate::hypervisor::{Groups, KeyId, Value};
+use crate::hypervisor::{Groups, KeyId, KeySet, Value};
 
 /// Some moment in 2026.
 const START: i64 = 1_790_000_000 * SECOND;
@@ -34,7 +34,7 @@ fn every_group() -> Groups {
 }
 
 fn all(groups: Groups) -> Request {
-    Request { groups, guests: Guests::All }
+    Request { groups, keys: KeySet::All, guests: Guests::All }
 }
 
 fn read(sim: &Sim, groups: Groups) -> Vec<Record> {

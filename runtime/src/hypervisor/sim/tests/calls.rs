@@ -53,7 +53,11 @@ fn a_stuck_call_ends_with_its_host() {
     let (sim, _) = host("sim://?domains=3&freeze=2&calm=true", START);
     let mut connection = sim.connect().unwrap();
     let guests = read(&sim, Groups::STATE);
-    let only = |n: usize| Request { groups: Groups::BLOCK, guests: Guests::Only(vec![guests[n].guest, Uuid::nil()]) };
+    let only = |n: usize| Request {
+        groups: Groups::BLOCK,
+        keys: KeySet::All,
+        guests: Guests::Only(vec![guests[n].guest, Uuid::nil()]),
+    };
     assert_eq!(connection.read(&only(2)).unwrap().len(), 1);
     let request = only(0);
     let call = thread::spawn(move || connection.read(&request));
@@ -96,7 +100,7 @@ fn stopped_guests_say_what_needs_no_process() {
         }
         clock.pass(1_000_000_000);
     };
-    let request = Request { groups: every_group(), guests: Guests::Only(vec![stopped]) };
+    let request = Request { groups: every_group(), keys: KeySet::All, guests: Guests::Only(vec![stopped]) };
     let record = sim.connect().unwrap().read(&request).unwrap().remove(0);
     let keys: BTreeSet<String> = record.stats.iter().map(|stat| stat.key.name()).collect();
     let expected = [

@@ -81,7 +81,8 @@ fn eventful_guests_lose_counters_with_their_process_alone() {
             plugs += usize::from(plugged && guest.plugged(&before).is_none());
             assert_eq!(guest.revision(&life) == guest.revision(&before), plugged == guest.plugged(&before).is_some());
             if second % 37 == 0 {
-                let stats = Sheet::read(&sim.host.keys, guest, &life, every_group());
+                let mut stats = Vec::new();
+                Sheet::of(guest, &life, (&sim.host.keys, &KeySet::All), &mut stats).write(every_group());
                 let now = counters(&Record { stats, ..guest.record(&life) });
                 let same = life.effort.up >= at(second - 37).effort.up;
                 let fell = |(key, count): (&String, &u64)| now.get(key).is_some_and(|now| now < count);
