@@ -195,8 +195,7 @@ fn whoever_is_not_verified_is_told_once_in_the_words_of_the_url() {
 /// A broker tells who somebody is, and receivers of datagrams have nothing but the signature.
 #[test]
 fn whoever_signs_as_everybody_can_is_told_once() {
-    let words =
-        "samples are signed with Ceilometer's default secret, which everybody knows. Have the receiver";
+    let words = "samples are signed with Ceilometer's default secret, which everybody knows. Have the receiver";
     let publishers = CPU.replace("test,", "'udp://127.0.0.1:1',");
     let tcp = "outputs: [{tcp: {host: 127.0.0.1, port: 1}}]";
     let known = folder(tcp, &publishers);
