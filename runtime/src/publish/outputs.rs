@@ -7,7 +7,7 @@ use rustix::fs::Access;
 use super::http::client::check_encryption as check_server;
 use super::notifier::amqp::check_encryption;
 use super::prometheus::endpoint;
-use crate::config::daemon::{FileOutput, NotifierOutput, Output, Server};
+use crate::config::daemon::{FileOutput, NotifierOutput, Output, Server, SocketOutput};
 use crate::config::{Config, Place, Problems};
 
 /// How an output is written, which decides what its keys are called.
@@ -44,7 +44,9 @@ fn look_at(output: &Output, written: Written, key: &str, problems: &mut Problems
         Output::OpenTelemetry { opentelemetry: output } => {
             unencryptable(&output.server, written, output.place, &format!("{key}.opentelemetry"), problems);
         }
-        Output::Udp { .. } | Output::Tcp { .. } | Output::Test { .. } => {}
+        Output::Udp { udp } => forgeable(udp, written, &format!("{key}.udp"), problems),
+        Output::Tcp { tcp } => forgeable(tcp, written, &format!("{key}.tcp"), problems),
+        Output::Test { .. } => {}
     }
 }
 
@@ -89,6 +91,19 @@ fn unencryptable(server: &Server, written: Written, place: Option<Place>, key: &
         };
         let message = format!("`{switch}` is off, and whoever is in between can read and change samples");
         problems.warning(place, key, message, remedy);
+    }
+}
+
+/// Whether a receiver can tell our samples from those of others: nothing but the signature says whose they are.
+fn forgeable(socket: &SocketOutput, written: Written, key: &str, problems: &mut Problems) {
+    if socket.is_signed_as_by_all() {
+        let message = "samples are signed with Ceilometer's default secret, which everybody knows";
+        let option = match written {
+            Written::Entry => "`secret_file`",
+            Written::Url => "`broker.secret_file` in wasmeter.yaml",
+        };
+        let remedy = format!("Have the receiver use another one, and name a file with it as {option}");
+        problems.warning(socket.place, key, message, remedy);
     }
 }
 

@@ -192,6 +192,25 @@ fn whoever_is_not_verified_is_told_once_in_the_words_of_the_url() {
     ran.says("warning: `verify_ssl` is off, and whoever is in between can read and change samples. Name the authority");
 }
 
+/// A broker tells who somebody is, and receivers of datagrams have nothing but the signature.
+#[test]
+fn whoever_signs_as_everybody_can_is_told_once() {
+    let words = "samples are signed with Ceilometer's default secret, which everybody knows. Have the receiver";
+    let publishers = CPU.replace("test,", "'udp://127.0.0.1:1',");
+    let tcp = "outputs: [{tcp: {host: 127.0.0.1, port: 1}}]";
+    let known = folder(tcp, &publishers);
+    let ran = known.run("check").is(0);
+    assert_eq!(ran.stdout.matches(words).count(), 2, "{}", ran.stdout);
+    let ran = ran.says("wasmeter.yaml:4:").says("pipeline.yaml:8:").says(" as `secret_file`");
+    ran.says(" as `broker.secret_file` in wasmeter.yaml");
+    let log = known.start("run").end();
+    assert_eq!(log.matches(words).count(), 2, "{log}");
+
+    let tcp = tcp.replace("port: 1", "port: 1, secret: ours");
+    let ran = folder(&format!("{tcp}\nbroker: {{{BROKER}, secret: ours}}"), &publishers).run("check").is(0);
+    assert!(!ran.stdout.contains(words), "{}", ran.stdout);
+}
+
 /// Also if it stands before them, and differs from one in its options alone.
 #[test]
 fn another_publisher_costs_none_what_waits_for_it() {

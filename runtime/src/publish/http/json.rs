@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use hyper::header::{self, HeaderName};
 
-use super::poster::Form;
+use super::form::Form;
 use crate::json;
 use crate::publish::sample::Sample;
 use crate::spool::Delivery;

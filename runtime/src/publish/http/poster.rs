@@ -1,69 +1,30 @@
 //! A record in requests, tried again until all of it is taken or known to be refused.
 //!
 //! A server that refuses what it is sent may mean a sample of it, or everything. A request that is refused is made
-//! smaller until it is known which samples are meant; these are given up once the server has taken others. As long as it
-//! takes nothing at all, nothing is given up: something else is wrong then. What is refused as a whole is tried again
-//! after another record was taken, and only then it is known that it was meant.
+//! smaller until it is known which samples are meant, and these are given up only if the server takes something else: a
+//! sample that it took before, which is posted once more in proof. Where there is none yet, or that is refused, too,
+//! the records behind are looked at, until something of one is taken. As long as the server takes nothing at all,
+//! nothing is given up: something else is wrong then.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::header::{self, HeaderName};
-use hyper::{StatusCode, Version};
-use tokio::time::{Instant, sleep};
-use uuid::Uuid;
+use tokio::select;
+use tokio::time::{Instant, sleep_until};
 
-use super::client::{Answer, Client};
+use super::client::Client;
+use super::form::{Form, Verdict};
 use super::sieve::{Sieve, Step};
-use crate::clock::{Clock, SystemClock};
 use crate::config::Secret;
 use crate::config::daemon::Server;
 use crate::publish::pauses::Pauses;
 use crate::publish::publisher::{Health, Publisher};
-use crate::spool::log::Cause;
+use crate::spool::log::{Cause, Sequence};
 use crate::spool::record::counts_of;
 use crate::spool::{Delivery, Feed};
-
-/// A way of writing samples, and of reading what a server says to them.
-pub trait Form: Send + 'static {
-    /// The version of HTTP.
-    const VERSION: Version = Version::HTTP_11;
-
-    /// Headers of each request.
-    fn headers(&self) -> Vec<(HeaderName, &'static str)>;
-
-    /// Begins, in the service of this id, with what was kept of it before.
-    fn begin(&mut self, _service: Uuid, _kept: Option<&[u8]>) {}
-
-    /// What it is to begin with after a start of the daemon, if there is anything of the kind, `in_the_end` or on its
-    /// way.
-    fn to_keep(&self, _in_the_end: bool) -> Option<Vec<u8>> {
-        None
-    }
-
-    /// Samples of a record, by their places in it.
-    fn body(&mut self, record: &Delivery, places: Range<usize>) -> Bytes;
-
-    /// What an answer means.
-    fn verdict(&self, answer: &Answer) -> Verdict {
-        Verdict::of_status(answer)
-    }
-}
-
-/// What became of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// All of it was taken.
-    Taken,
-    /// All of it but so many samples, which will never be taken.
-    TakenBut(u64, String),
-    /// It will not be taken, however often it comes.
-    Refused(String),
-    /// It may be taken later, perhaps not before so long.
-    Later(String, Option<Duration>),
-}
 
 /// Posts samples in a form to a server.
 #[derive(Debug)]
@@ -79,6 +40,18 @@ pub struct Poster<F> {
     refusals: Vec<String>,
     /// When it was kept last what the form begins with after a start.
     kept: Option<Instant>,
+    proof: Option<Proof>,
+}
+
+/// A request of which the server took something.
+#[derive(Debug)]
+struct Proof {
+    /// The record that it is of.
+    of: Sequence,
+    body: Bytes,
+    samples: usize,
+    /// Whether the server refused it when it came again.
+    is_refused: bool,
 }
 
 /// A record on its way.
@@ -87,12 +60,22 @@ struct Open {
     sieve: Sieve,
     /// Why something of it was refused, as it was said last.
     reason: String,
+    /// How often it was posted before the records in front of it were done.
+    tries: usize,
+    /// Requests of which something was taken.
+    taken: usize,
+    /// Whether something of a later record was taken, and the server is not known to take anything twice: what it
+    /// refuses is meant, then, as nothing can be asked for in proof.
+    is_believed: bool,
 }
 
 /// How much time may be forgotten if the daemon is killed.
 const KEPT_EVERY: Duration = Duration::from_secs(60);
 /// Reasons that are remembered, so that they are said once.
 const MOST_REASONS: usize = 20;
+/// Samples that are held of later records, as long as it takes to find one that is taken. Each is of two kilobytes at
+/// most, if it is the only one of its resource.
+const MOST_AHEAD: usize = 30_000;
 
 // === impl Poster ===
 
@@ -108,33 +91,23 @@ impl<F: Form> Poster<F> {
             failing: false,
             refusals: Vec::new(),
             kept: None,
+            proof: None,
         }
     }
 
     /// Delivers until the feed ends.
     async fn deliver(&mut self, feed: &mut Feed) -> Option<()> {
-        // The next record, which shows whether the one before is meant where all of that is refused.
-        let mut next: Option<Open> = None;
+        let mut ahead = VecDeque::new();
         loop {
-            let mut open = match next.take() {
-                Some(next) => next,
+            let mut open = match ahead.pop_front() {
+                Some(open) => open,
                 None => Open::of(feed.next().await?, self.batch_size),
             };
             while !self.post(&mut open, feed).await? {
                 self.waits(&open.reason);
-                let pause = self.pauses.next(None);
-                match &mut next {
-                    None => {
-                        let paused = tokio::select! {
-                            record = feed.next() => Some(record?),
-                            () = sleep(pause) => None,
-                        };
-                        next = paused.map(|record| Open::of(record, self.batch_size));
-                    }
-                    Some(next) => match self.post(next, feed).await? && next.sieve.takes() {
-                        true => open.sieve.trust(),
-                        false => feed.pause(pause).await?,
-                    },
+                open.is_believed = self.look_ahead(&mut ahead, feed).await?;
+                if !open.is_believed {
+                    open.sieve.doubted();
                 }
             }
             self.done(open, feed);
@@ -144,55 +117,121 @@ impl<F: Form> Poster<F> {
         }
     }
 
-    /// Posts a record until all is known of it, or until the server seems to take nothing. Returns whether all is known;
-    /// None once the publisher is to stop.
-    async fn post(&mut self, open: &mut Open, feed: &mut Feed) -> Option<bool> {
-        let Open { record, sieve, reason } = open;
+    /// After a pause, posts one of the records behind: the last one, and then others in turn. Returns whether something
+    /// of it was taken; None once the publisher is to stop.
+    async fn look_ahead(&mut self, ahead: &mut VecDeque<Open>, feed: &mut Feed) -> Option<bool> {
+        let over = Instant::now() + self.pauses.next(None);
         loop {
-            let places = match sieve.step() {
-                Step::Ask(places) => places,
-                Step::Nothing => return Some(false),
+            let has_room = ahead.iter().map(|open| open.record.content.len()).sum::<usize>() < MOST_AHEAD;
+            select! {
+                record = feed.next_if(has_room) => ahead.push_back(Open::of(record?, self.batch_size)),
+                () = sleep_until(over) => break,
+            }
+        }
+        let Some(later) = ahead.iter_mut().rev().min_by_key(|open| open.tries) else { return Some(false) };
+        let before = later.taken;
+        later.tries += 1;
+        if !self.post(later, feed).await? {
+            later.sieve.doubted();
+        }
+        Some(later.taken > before)
+    }
+
+    /// Posts a record until all is known of it, or until the server seems to take nothing. Returns whether all is
+    /// known; None once the publisher is to stop.
+    async fn post(&mut self, open: &mut Open, feed: &mut Feed) -> Option<bool> {
+        loop {
+            match open.sieve.step() {
                 Step::Done => return Some(true),
-            };
-            match self.ask(record, places.clone(), feed).await? {
-                Ok(lost) => sieve.taken(places, lost),
-                Err(why) => {
-                    *reason = why;
-                    sieve.refused(places);
+                Step::Prove => {
+                    let is_proven = self.proves(feed).await?;
+                    open.is_believed &= !is_proven;
+                    if !is_proven && !open.is_believed {
+                        return Some(false);
+                    }
+                    open.sieve.proven();
                 }
+                Step::Ask(places) => match self.ask(&open.record, places.clone(), feed).await? {
+                    Ok(lost) => {
+                        open.taken += usize::from(takes_any(places.len(), lost));
+                        open.sieve.taken(places, lost);
+                    }
+                    Err(why) => {
+                        open.reason = why;
+                        open.sieve.refused(places);
+                    }
+                },
             }
         }
     }
 
-    /// Makes a request until there is an answer that another try would not change: it was taken but for so many samples,
-    /// or refused. None once the publisher is to stop.
+    /// Makes a request until there is an answer that another try would not change: it was taken but for so many
+    /// samples, or refused. None once the publisher is to stop.
     async fn ask(&mut self, record: &Delivery, places: Range<usize>, feed: &mut Feed) -> Option<Result<u64, String>> {
-        let headers = self.form.headers();
-        let body = self.form.body(record, places);
+        let body = self.form.body(record, places.clone());
         loop {
-            let verdict = match self.client.post(body.clone(), &headers).await {
-                Ok(answer) => self.form.verdict(&answer),
-                Err(failure) => Verdict::Later(failure.to_string(), None),
-            };
-            let (lost, why) = match verdict {
+            let (lost, why) = match self.exchange(body.clone()).await {
                 Verdict::Taken => (0, String::new()),
                 Verdict::TakenBut(lost, why) => (lost, why),
                 Verdict::Refused(why) => return Some(Err(why)),
                 Verdict::Later(why, after) => {
-                    self.waits(&why);
-                    feed.pause(self.pauses.next(after)).await?;
+                    self.waits_for(&why, after, feed).await?;
                     continue;
                 }
             };
-            self.works();
+            self.took(record, places, lost);
             self.say_lost(lost, &why);
             return Some(Ok(lost));
         }
     }
 
+    /// Whether the server takes again what it took. None once the publisher is to stop.
+    async fn proves(&mut self, feed: &mut Feed) -> Option<bool> {
+        let Some(proof) = &self.proof else { return Some(false) };
+        let samples = proof.samples;
+        let is_taken = match self.exchange(proof.body.clone()).await {
+            Verdict::Taken => true,
+            Verdict::TakenBut(lost, _) => takes_any(samples, lost),
+            Verdict::Refused(_) => false,
+            Verdict::Later(why, after) => {
+                // It may be away, or have a status of its own for what it has already.
+                self.waits_for(&why, after, feed).await?;
+                return Some(false);
+            }
+        };
+        if is_taken {
+            self.works();
+        }
+        if let Some(proof) = &mut self.proof {
+            proof.is_refused = !is_taken;
+        }
+        Some(is_taken)
+    }
+
+    async fn exchange(&mut self, body: Bytes) -> Verdict {
+        match self.client.post(body, &self.form.headers()).await {
+            Ok(answer) => self.form.verdict(&answer),
+            Err(failure) => Verdict::Later(failure.to_string(), None),
+        }
+    }
+
+    /// These were taken, but for so many of them.
+    fn took(&mut self, record: &Delivery, places: Range<usize>, lost: u64) {
+        self.works();
+        let is_known = self.proof.as_ref().is_some_and(|proof| proof.of == record.sequence && !proof.is_refused);
+        if is_known || !takes_any(places.len(), lost) {
+            return;
+        }
+        // One will do, unless it is not known which ones were taken.
+        let places = if lost == 0 { places.start..places.start + 1 } else { places };
+        let samples = places.len();
+        let body = self.form.body(record, places);
+        self.proof = Some(Proof { of: record.sequence, body, samples, is_refused: false });
+    }
+
     /// All is known of a record.
     fn done(&mut self, open: Open, feed: &mut Feed) {
-        let Open { record, mut sieve, reason } = open;
+        let Open { record, mut sieve, reason, .. } = open;
         let lost = sieve.lost();
         let refused = match lost.len() {
             0 => Vec::new(),
@@ -212,6 +251,12 @@ impl<F: Form> Poster<F> {
         if let Some(bytes) = self.form.to_keep(in_the_end) {
             feed.keep(bytes).await;
         }
+    }
+
+    /// Waits for a server that is to be asked later, perhaps not before so long. None once the publisher is to stop.
+    async fn waits_for(&mut self, why: &str, after: Option<Duration>, feed: &mut Feed) -> Option<()> {
+        self.waits(why);
+        feed.pause(self.pauses.next(after)).await
     }
 
     fn waits(&mut self, why: &str) {
@@ -245,7 +290,7 @@ impl<F: Form> Poster<F> {
 impl Open {
     fn of(record: Delivery, batch_size: usize) -> Self {
         let sieve = Sieve::new(record.content.len(), batch_size);
-        Self { record, sieve, reason: String::new() }
+        Self { record, sieve, reason: String::new(), tries: 0, taken: 0, is_believed: false }
     }
 }
 
@@ -259,6 +304,11 @@ impl<F: Form> Publisher for Poster<F> {
             self.keep(true, &feed).await;
         })
     }
+}
+
+/// Whether some of so many samples were taken, if so many were not.
+fn takes_any(samples: usize, lost: u64) -> bool {
+    lost < samples as u64
 }
 
 /// What a server or the system said, on one line, and without what we would not say ourselves.
@@ -275,68 +325,4 @@ fn hidden(text: &str, server: &Server) -> String {
         shown = shown.replace(secret, "***");
     }
     shown.chars().take(SHOWN).flat_map(char::escape_debug).collect()
-}
-
-// === impl Verdict ===
-
-impl Verdict {
-    /// What the status of an answer says by itself.
-    pub fn of_status(answer: &Answer) -> Self {
-        let status = answer.status;
-        let why = format!("it answers {status}");
-        match status {
-            status if status.is_success() => Self::Taken,
-            StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
-                Self::Refused(why)
-            }
-            _ => Self::Later(why, retry_after(answer)),
-        }
-    }
-}
-
-/// When the server wants to be asked again.
-fn retry_after(answer: &Answer) -> Option<Duration> {
-    let text = answer.headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let then = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-    let now = jiff::Timestamp::from_nanosecond(SystemClock.now().wall.into()).ok()?;
-    Some(Duration::try_from(then.duration_since(now)).unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn answer(status: u16, headers: &[(&'static str, &str)]) -> Answer {
-        let headers = headers.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
-        let (body, trailers) = Default::default();
-        Answer { status: StatusCode::from_u16(status).unwrap(), headers: headers.collect(), body, trailers }
-    }
-
-    #[test]
-    fn statuses_about_samples_are_told_from_those_about_the_server() {
-        for (status, expected) in [(200, "taken"), (204, "taken"), (400, "refused"), (413, "refused"), (422, "refused")]
-            .into_iter()
-            .chain([301, 401, 403, 404, 408, 429, 500, 502, 503, 504].map(|status| (status, "later")))
-        {
-            let verdict = match Verdict::of_status(&answer(status, &[])) {
-                Verdict::Taken => "taken",
-                Verdict::Refused(_) => "refused",
-                Verdict::Later(_, None) => "later",
-                other => panic!("{other:?}"),
-            };
-            assert_eq!(verdict, expected, "{status}");
-        }
-    }
-
-    #[test]
-    fn who_wants_to_be_asked_later_is() {
-        let after = |text: &str| retry_after(&answer(503, &[("retry-after", text)]));
-        assert_eq!(after("7"), Some(Duration::from_secs(7)));
-        assert_eq!(after("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
-        assert!(after("Thu, 31 Dec 2099 23:59:59 GMT").unwrap() > Duration::from_secs(1 << 30));
-        assert_eq!(after("soon"), None);
-    }
 }

@@ -1,9 +1,10 @@
 //! Which samples of a record a server takes, and which it never will.
 //!
-//! What is refused is asked again by halves. One half is followed down to a single sample, the other waits behind all
-//! else: so single samples of all parts of a record are reached soon, and something is taken if anything can be. What was
-//! refused while nothing was taken says nothing, and is asked again. So is what was refused since a server took a sample
-//! that it refuses now.
+//! What is refused is asked for again by halves, down to single samples. One half is followed at once, the other waits
+//! behind all else: so single samples of all parts of a record are reached soon, and something is taken if anything can
+//! be. What is refused alone is asked for once more when all else is known, and given up if it is refused again. Before
+//! that and after it there has to be proof that the server takes something at all: so no moment in which it refuses
+//! everything costs a sample, however long it is and whenever it begins.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -15,22 +16,19 @@ pub struct Sieve {
     batch: usize,
     /// Not known, in the order in which they are asked for.
     waiting: VecDeque<Range<usize>>,
-    /// Refused since something was taken last, and not made smaller.
-    refused: Vec<Range<usize>>,
+    /// Refused alone.
+    refused: Vec<usize>,
     /// Never to be taken.
     lost: Vec<usize>,
-    /// A sample that was taken. If it is refused, everything is.
-    witness: Option<usize>,
-    /// Whether it is asked for just now.
-    asks_witness: bool,
-    /// Whether what was refused is being asked for once more, as all else is known, and none of it was taken so far: the
-    /// server may have refused everything for a moment.
-    again: bool,
-    /// Whether others of this server's samples were taken meanwhile, so that what it refuses of these is meant.
-    trusted: bool,
-    /// Refusals since something was taken.
+    /// How often what is refused alone was asked for again.
+    again: usize,
+    /// Whether something was taken since then.
+    took: bool,
+    /// Refusals since it was known that the server takes something.
     in_a_row: usize,
-    /// Refusals of what was known to be asked again.
+    /// Whether the server seemed to take nothing, and nothing of this record was taken since.
+    doubted: bool,
+    /// Refusals in all.
     refusals: usize,
 }
 
@@ -39,16 +37,19 @@ pub struct Sieve {
 pub enum Step {
     /// These are to be asked for.
     Ask(Range<usize>),
-    /// The server seems to take nothing; it may be asked again later.
-    Nothing,
+    /// It is to be found out whether the server takes anything at all.
+    Prove,
     /// Everything is known.
     Done,
 }
 
-/// Refusals after which a server seems to take nothing: enough for a few ways from a thousand samples down to one.
+/// Refusals in a row after which a server may refuse everything: enough for a few ways from a thousand samples down to
+/// one, most of which lead past the samples that are meant.
 const ENOUGH: usize = 64;
-/// Refusals of a record after which nothing is made smaller any more: a server that is odd costs no more than that.
-const MOST: usize = 8192;
+/// How often what is refused alone is asked for again, as long as some of it is taken: where one of two servers behind
+/// a name refuses everything, two samples of a thousand are left after that. So a record takes at most two requests for
+/// each of its samples to be halved, and so many more; one more, if the server answers the same to the same.
+const MOST_AGAIN: usize = 8;
 
 // === impl Sieve ===
 
@@ -57,83 +58,59 @@ impl Sieve {
     pub fn new(samples: usize, batch: usize) -> Self {
         let mut sieve = Self {
             batch: batch.max(1),
-            waiting: VecDeque::new(),
-            refused: Vec::from_iter((samples > 0).then_some(0..samples)),
+            waiting: VecDeque::from_iter((samples > 0).then_some(0..samples)),
+            refused: Vec::new(),
             lost: Vec::new(),
-            witness: None,
-            asks_witness: false,
-            again: false,
-            trusted: false,
+            again: 0,
+            took: false,
             in_a_row: 0,
+            doubted: false,
             refusals: 0,
         };
         sieve.begin_anew();
         sieve
     }
 
-    /// What is next. What is to be asked for gets an answer before this is called again.
+    /// What is next. What is to be asked for, or to be found out, is before this is called again.
     pub fn step(&mut self) -> Step {
-        if self.in_a_row >= ENOUGH {
-            match self.witness {
-                Some(place) => return self.ask_witness(place),
-                None if self.trusted => {}
-                None => {
-                    self.in_a_row = 0;
-                    return Step::Nothing;
-                }
-            }
+        if self.in_a_row >= ENOUGH || self.in_a_row > 0 && self.waiting.is_empty() {
+            return Step::Prove;
         }
         if let Some(places) = self.waiting.pop_front() {
             return Step::Ask(places);
         }
-        if self.refused.is_empty() {
+        let is_sure = self.again > 0 && !self.took || self.again == MOST_AGAIN;
+        if self.refused.is_empty() || is_sure {
+            self.lost.append(&mut self.refused);
             return Step::Done;
         }
-        if !self.takes() && !self.trusted {
-            self.begin_anew();
-            return Step::Nothing;
-        }
-        if !std::mem::replace(&mut self.again, true) {
-            self.waiting.extend(self.refused.drain(..));
-            return self.step();
-        }
-        match self.witness {
-            Some(place) if self.in_a_row > 0 => self.ask_witness(place),
-            _ => {
-                self.lost.extend(self.refused.drain(..).flatten());
-                Step::Done
-            }
-        }
+        self.again += 1;
+        self.took = false;
+        self.waiting.extend(self.refused.drain(..).map(|place| place..place + 1));
+        self.step()
     }
 
-    fn ask_witness(&mut self, place: usize) -> Step {
-        self.asks_witness = true;
-        Step::Ask(place..place + 1)
-    }
-
-    /// These were taken, but for so many of them.
+    /// These were taken, but for so many of them, which never will be.
     pub fn taken(&mut self, places: Range<usize>, but: u64) {
-        if !std::mem::take(&mut self.asks_witness) {
-            self.again = false;
-            self.lost.extend(spread(places.clone(), but));
+        let all = places.len();
+        let but = usize::try_from(but).unwrap_or(all).min(all);
+        self.lost.extend(spread(places, but));
+        if but == all {
+            return;
         }
-        if !self.takes() && !self.trusted {
+        self.took = true;
+        self.in_a_row = 0;
+        if std::mem::take(&mut self.doubted) {
             self.begin_anew();
         }
-        self.witness = Some(places.start);
-        self.in_a_row = 0;
     }
 
     /// These were refused as they are.
     pub fn refused(&mut self, places: Range<usize>) {
-        if std::mem::take(&mut self.asks_witness) {
-            (self.witness, self.trusted) = (None, false);
-            return;
-        }
         self.in_a_row += 1;
         self.refusals += 1;
-        if places.len() < 2 || self.refusals > MOST {
-            self.refused.push(places);
+        if places.len() < 2 {
+            self.refused.extend(places);
             return;
         }
         let middle = places.start + places.len() / 2;
@@ -145,15 +122,17 @@ impl Sieve {
         self.waiting.push_back(other);
     }
 
-    /// The server takes samples of another record.
-    pub fn trust(&mut self) {
-        self.trusted = true;
-        self.begin_anew();
+    /// The server takes something.
+    pub fn proven(&mut self) {
+        self.in_a_row = 0;
     }
 
-    /// Whether the server took something of it, and was not seen to refuse everything since.
-    pub fn takes(&self) -> bool {
-        self.witness.is_some()
+    /// The server seems to take nothing: what it refuses says nothing. It may be asked again later.
+    pub fn doubted(&mut self) {
+        (self.in_a_row, self.again, self.doubted) = (0, 0, true);
+        if self.waiting.is_empty() {
+            self.begin_anew();
+        }
     }
 
     /// Samples that are given up, once everything is known.
@@ -164,21 +143,21 @@ impl Sieve {
 
     /// Forgets what was refused: all that was not taken is asked for in whole batches.
     fn begin_anew(&mut self) {
-        let mut open: Vec<Range<usize>> = self.waiting.drain(..).chain(self.refused.drain(..)).collect();
+        let refused = self.refused.drain(..).map(|place| place..place + 1);
+        let mut open: Vec<Range<usize>> = self.waiting.drain(..).chain(refused).collect();
         open.sort_unstable_by_key(|places| places.start);
         let joined = open.chunk_by(|one, next| one.end == next.start);
         for (start, end) in joined.filter_map(|run| Some((run.first()?.start, run.last()?.end))) {
             let starts = (start..end).step_by(self.batch);
             self.waiting.extend(starts.map(|start| start..end.min(start.saturating_add(self.batch))));
         }
-        (self.in_a_row, self.refusals, self.again) = (0, 0, false);
+        (self.in_a_row, self.again) = (0, 0);
     }
 }
 
 /// So many places out of these, about as many of each meter as there are of it: who takes a part does not say which.
-fn spread(places: Range<usize>, number: u64) -> impl Iterator<Item = usize> {
+fn spread(places: Range<usize>, number: usize) -> impl Iterator<Item = usize> {
     let all = places.len();
-    let number = usize::try_from(number).unwrap_or(all).min(all);
     (0..number).map(move |i| places.start + i * all / number)
 }
 

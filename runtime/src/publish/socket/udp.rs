@@ -1,8 +1,8 @@
 //! Each sample as a datagram. Nobody says whether it arrived: what the network took, and did not send back within a
 //! moment, counts as delivered.
 //!
-//! That nobody listens is told by an error of a later datagram, and does not say which ones came back: the record is
-//! sent again, from its beginning.
+//! That nobody listens, or that a router has no room for as much at once, is told by an error of a later datagram, and
+//! does not say which ones came back: the record is sent again, from its beginning. The system knows the room by then.
 
 use std::io;
 use std::net::SocketAddr;
@@ -83,7 +83,7 @@ impl Udp {
         let (samples, mut oversize) = (record.content.len(), Vec::new());
         for start in (0..samples).step_by(AT_ONCE) {
             for (place, datagram) in self.packed(record, start..samples.min(start + AT_ONCE)) {
-                if !fits(&socket, &datagram).await? {
+                if !fits(datagram.len(), || socket.send(&datagram)).await? {
                     oversize.push(place);
                 }
             }
@@ -117,17 +117,23 @@ impl Udp {
     }
 }
 
-/// Sends a datagram, if it can be sent at all.
-async fn fits(socket: &UdpSocket, datagram: &[u8]) -> io::Result<bool> {
-    if datagram.len() > LARGEST {
+/// Sends a datagram of this length, if it can be sent at all.
+async fn fits<S: Future<Output = io::Result<usize>>>(length: usize, mut send: impl FnMut() -> S) -> io::Result<bool> {
+    if length > LARGEST {
         return Ok(false);
     }
-    match socket.send(datagram).await {
-        Ok(_) => Ok(true),
-        // Where less fits than a datagram may have, the system knows.
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::MSGSIZE.raw_os_error()) => Ok(false),
-        Err(error) => Err(error),
+    match send().await {
+        // That is about this one, or about one before it. The latter is told once, and whatever follows can be sent.
+        Err(error) if is_too_long(&error) => match send().await {
+            Err(again) if is_too_long(&again) => Ok(false),
+            sent => sent.and(Err(error)),
+        },
+        sent => sent.map(|_| true),
     }
+}
+
+fn is_too_long(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::MSGSIZE.raw_os_error())
 }
 
 async fn open(output: &SocketOutput) -> io::Result<UdpSocket> {
@@ -154,5 +160,37 @@ impl Publisher for Udp {
             // It ends when the feed does.
             let _ = self.deliver(&mut feed).await;
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+
+    use rustix::io::Errno;
+
+    use super::*;
+
+    /// What becomes of a datagram, and how often it was sent, where the system says this to it.
+    fn sent(length: usize, says: &[Result<usize, Errno>]) -> (Result<bool, Option<i32>>, usize) {
+        let mut said = says.iter().map(|said| said.map_err(io::Error::from));
+        let mut times = 0;
+        let sending = fits(length, || {
+            times += 1;
+            ready(said.next().unwrap())
+        });
+        let became = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(sending);
+        (became.map_err(|error| error.raw_os_error()), times)
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_from_what_came_back_of_another_one() {
+        let is = |error: Errno| Err(Some(error.raw_os_error()));
+        assert_eq!(sent(100, &[Ok(100)]), (Ok(true), 1));
+        assert_eq!(sent(LARGEST + 1, &[]), (Ok(false), 0));
+        assert_eq!(sent(100, &[Err(Errno::MSGSIZE), Err(Errno::MSGSIZE)]), (Ok(false), 2));
+        assert_eq!(sent(100, &[Err(Errno::MSGSIZE), Ok(100)]), (is(Errno::MSGSIZE), 2), "it was one before");
+        assert_eq!(sent(100, &[Err(Errno::MSGSIZE), Err(Errno::CONNREFUSED)]), (is(Errno::CONNREFUSED), 2));
+        assert_eq!(sent(100, &[Err(Errno::CONNREFUSED)]), (is(Errno::CONNREFUSED), 1));
     }
 }

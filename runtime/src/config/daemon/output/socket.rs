@@ -66,6 +66,11 @@ impl SocketOutput {
         })
     }
 
+    /// Whether samples are signed with what Ceilometer signs with if nobody says anything.
+    pub fn is_signed_as_by_all(&self) -> bool {
+        self.secret.expose() == DEFAULT_SECRET
+    }
+
     /// Host and port, to be shown.
     pub fn address(&self) -> String {
         endpoint::authority(&self.host, self.port)
