@@ -84,6 +84,9 @@ pub struct Life {
     #[serde(default)]
     origins: Vec<StateId>,
     /// The version of the host that all of this happened with.
+    /// The version that was last given up because it could not run any more: whoever wants it may have it tried again.
+    #[serde(default)]
+    refused: Option<u64>,
     host: String,
     /// Numbers of states are given once, so that what is left of an old one cannot be taken for a new one.
     next_state: u64,
@@ -172,6 +175,7 @@ impl Life {
             earlier: Vec::new(),
             origins: Vec::new(),
             host: host.to_owned(),
+            refused: None,
             next_state: first.saturating_add(1),
         }
     }
@@ -214,6 +218,7 @@ impl Life {
         let mut changes = Vec::from_iter(self.give_up(GivenUp::Replaced));
         changes.extend(self.standing.release(Ended::AnotherVersion));
         let (instance, dry) = (self.instance(version), !was_tried_out);
+        self.refused.take_if(|refused| *refused == version);
         changes.push(match dry {
             true => Change::DryRunBegun { tried: instance, current: self.current },
             false => Change::TrialBegun { trial: instance, copy_of: self.current.state },
@@ -230,9 +235,15 @@ impl Life {
     /// Ends a trial because its version cannot run any more.
     pub(super) fn refuse(&mut self) -> Option<Change> {
         self.give_up(GivenUp::CannotRun)
+        self.refused = self.trial.as_ref().map(|trial| trial.instance.version).or(self.refused);
     }
 
     /// Goes back at once to a version that was current before. What was left on the way is not gone back to again.
+    /// Whether this version was given up because it could not run any more, rather than for anything that it did.
+    pub fn was_refused(&self, version: u64) -> bool {
+        self.refused == Some(version)
+    }
+
     pub(super) fn go_back(&mut self, version: u64) -> Vec<Change> {
         let mut changes = Vec::from_iter(self.withdraw());
         changes.extend(self.standing.release(Ended::AnotherVersion));
@@ -272,10 +283,10 @@ impl Life {
 
     fn kept(&self) -> impl PartialEq + '_ {
         // With the current one these change, too.
-        let Self { current, standing, trial, earlier, origins: _, host, next_state } = self;
+        let Self { current, standing, trial, earlier, origins: _, refused, host, next_state } = self;
         // Of these there are only as many as the rules let a version on trial fail.
         let trial = trial.as_ref().map(|trial| (trial.instance, trial.dry, trial.failed));
-        (current, standing.kept(), trial, earlier, host, next_state)
+        (current, standing.kept(), trial, earlier, refused, host, next_state)
     }
 
     fn instance(&mut self, version: u64) -> Instance {

@@ -150,9 +150,11 @@ impl Deployed {
         let Self { deployment, .. } = self;
         let is_like = |running: Option<&Arc<Version>>| running.is_some_and(|running| running.is_like(version));
         if self.is_broken() || !(is_like(deployment.current()) || is_like(deployment.on_trial())) {
-            // What is written did not change, whatever was done with it since: it failed its trial, or was left.
+            // What is written did not change, whatever was done with it since: it failed its trial, or was left. But
+            // that it could not run is over by now.
             let mut written = deployment.versions.iter().rev().filter(|version| version.file.is_some());
-            let is_known = version.file.is_some() && is_like(written.next());
+            let written = written.next().filter(|written| !deployment.life.was_refused(written.number));
+            let is_known = version.file.is_some() && is_like(written);
             return match self.is_broken() {
                 true => Some(deployment.mended(version.clone())),
                 false => (!is_known).then(|| deployment.deployed(version.clone())),
