@@ -133,6 +133,7 @@ impl Run<'_> {
         let (end, wish) = self.cycles(agent, wishes).await;
         if !matches!(end, End::Unshown(_)) && wish != Some(Wish::Stop) {
             let (drain, mut said) = (agent.config().schedule.drain, Said::default());
+            agent.tenants.end_trials();
             let rest = async {
                 while agent.tenants.are_busy() {
                     agent.tenants.done().await;
