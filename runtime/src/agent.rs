@@ -23,7 +23,7 @@ use self::saving::Saving;
 use self::tally::Tally;
 use self::tenants::{Around, Tenants};
 use crate::clock::Clock;
-use crate::config::{Config, MeterFilter, Polling};
+use crate::config::{Config, Polling};
 use crate::discovery::{Directory, Rules};
 use crate::hypervisor::Hypervisor;
 use crate::hypervisor::reader::Reader;
@@ -38,7 +38,7 @@ use crate::pipeline::{Chain, Sinks};
 use crate::publish::id::Ids;
 use crate::sandbox::host::state::State;
 use crate::sandbox::ledger::Ledger;
-use crate::sandbox::{Module, Names, Sandbox};
+use crate::sandbox::{Names, Sandbox};
 use crate::schedule::plan;
 
 /// Whose samples they are, where all guests are looked at together.
@@ -183,9 +183,9 @@ impl Agent {
         Ok(agent)
     }
 
-    /// Hands meters that match to one more transformer, beside those of the configuration.
-    pub fn hand_to(&mut self, meters: MeterFilter, module: Arc<Module>) {
-        self.chains.push(Chain::new(meters, module));
+    /// Hands what is measured to one more transformer, beside those of the configuration.
+    pub fn hand_to(&mut self, chain: Chain) {
+        self.chains.push(chain);
     }
 
     /// Measures these sources from now on, instead of those of the configuration.

@@ -3,6 +3,9 @@
 //! [`Slots`] is a plain state machine over the two clocks, so that every clock change can be tried in a test. Slots
 //! of one interval stand at multiples of it since 1970, moved by an offset that is stable for the host, so that the
 //! hosts of a cloud do not all ask at once. Slots of different intervals that fall together are one cycle.
+//!
+//! An interval that comes later does not begin at once, but with the next slot of all the operator's intervals that it is
+//! a multiple of: what the operator's modules do in each of its slots they do in the first one, too.
 
 pub mod plan;
 
@@ -20,6 +23,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slots {
     offset: i64,
+    /// The operator's intervals, in seconds.
+    operators: Vec<u64>,
     rows: Vec<Row>,
 }
 
@@ -28,8 +33,10 @@ pub struct Slots {
 struct Row {
     /// In nanoseconds.
     interval: i64,
-    /// The number of the last slot that ran or was left out; `None` before the first cycle.
+    /// The number of the last slot that ran or was left out; `None` before anybody asked.
     last: Option<i64>,
+    /// Whether any ran.
+    begun: bool,
     /// When it ran, on the clock that only runs forwards.
     ran: u64,
     /// The wall clock went back since; a slot that comes again too soon is a repetition.
@@ -72,21 +79,21 @@ pub fn offset(setting: AutoDuration, host: &str) -> i64 {
 // === impl Slots ===
 
 impl Slots {
-    /// Slots of these intervals, in seconds.
-    pub fn new(intervals: &[u64], offset: i64) -> Self {
-        let mut sorted = intervals.to_vec();
+    /// Slots of the operator's intervals and of tenants', in seconds.
+    pub fn new(operators: &[u64], tenants: &[u64], offset: i64) -> Self {
+        let mut sorted = [operators, tenants].concat();
         sorted.sort_unstable();
         sorted.dedup();
         let row = |seconds: u64| {
             let interval = i64::try_from(seconds).unwrap_or(i64::MAX / SECOND).saturating_mul(SECOND).max(SECOND);
-            Row { interval, last: None, ran: 0, set_back: false, running: false }
+            Row { interval, last: None, begun: false, ran: 0, set_back: false, running: false }
         };
-        Self { offset, rows: sorted.into_iter().map(row).collect() }
+        Self { offset, operators: operators.to_vec(), rows: sorted.into_iter().map(row).collect() }
     }
 
     /// The same slots with other intervals after a change of configuration: those that stay go on.
-    pub fn reconfigure(&self, intervals: &[u64], offset: i64) -> Self {
-        let mut new = Self::new(intervals, offset);
+    pub fn reconfigure(&self, operators: &[u64], tenants: &[u64], offset: i64) -> Self {
+        let mut new = Self::new(operators, tenants, offset);
         if offset == self.offset {
             for row in &mut new.rows {
                 if let Some(old) = self.rows.iter().find(|old| old.interval == row.interval) {
@@ -128,10 +135,13 @@ impl Slots {
     pub fn next(&mut self, now: Moment) -> Next {
         let mut due = Due::default();
         let mut wait = LONGEST_SLEEP;
+        // Ascending, so that of each one all that it is a multiple of come before it.
         for row in &mut self.rows {
-            match row.due(now, self.offset) {
+            let seconds = row.seconds();
+            let divides = |other: &&u64| **other < seconds && seconds.is_multiple_of(**other);
+            let may_begin = self.operators.iter().filter(divides).all(|other| due.intervals.contains(other));
+            match row.due(now, self.offset, may_begin) {
                 Some(skipped) => {
-                    let seconds = row.seconds();
                     due.intervals.push(seconds);
                     if skipped > 0 {
                         due.skipped.push((seconds, skipped));
@@ -147,13 +157,14 @@ impl Slots {
 // === impl Row ===
 
 impl Row {
-    /// Whether a slot is due, and how many before it were left out.
-    fn due(&mut self, now: Moment, offset: i64) -> Option<u64> {
+    /// Whether a slot is due, and how many before it were left out. The first one may come between its others.
+    fn due(&mut self, now: Moment, offset: i64, may_begin: bool) -> Option<u64> {
         let slot = self.slot(now, offset);
-        let Some(last) = self.last else {
+        if may_begin && !self.begun {
             self.run(slot, now);
             return Some(0);
-        };
+        }
+        let last = *self.last.get_or_insert(slot);
         if slot < last {
             // The clock went back. Go on from here, instead of waiting for it to come round again.
             self.last = Some(slot);
@@ -174,7 +185,7 @@ impl Row {
     }
 
     fn run(&mut self, slot: i64, now: Moment) {
-        self.last = Some(slot);
+        (self.last, self.begun) = (Some(slot), true);
         self.ran = now.monotonic;
         self.set_back = false;
         self.running = true;

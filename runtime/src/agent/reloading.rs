@@ -141,7 +141,9 @@ async fn mended(loader: &mut Loader, registry: &Registry) -> Vec<Restored> {
     match registry.take_up().await {
         Ok(found) => {
             let keys = found.iter().map(|deployment| &deployment.key);
-            keys.for_each(|key| tracing::info!(%key, "A deployment is in the store again, and goes on."));
+            keys.for_each(|key| {
+                tracing::info!(%key, "A deployment is in the store again, and goes on with nothing remembered.");
+            });
             restore(loader, registry, found).await
         }
         Err(error) => {

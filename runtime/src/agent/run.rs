@@ -133,6 +133,7 @@ impl Run<'_> {
         let (end, wish) = self.cycles(agent, wishes).await;
         if !matches!(end, End::Unshown(_)) && wish != Some(Wish::Stop) {
             let (drain, mut said) = (agent.config().schedule.drain, Said::default());
+            agent.tenants.end_trials();
             let rest = async {
                 while agent.tenants.are_busy() {
                     agent.tenants.done().await;
@@ -184,7 +185,8 @@ impl Run<'_> {
             let (tell, drain) = (self.tell, agent.config().schedule.drain);
             let mut wish = match slots.next(agent.clock.now()) {
                 Next::Sleep(duration) => {
-                    let shortest = Duration::from_secs(intervals(agent).into_iter().min().unwrap_or(1));
+                    let (operators, tenants) = intervals(agent);
+                    let shortest = Duration::from_secs(operators.into_iter().chain(tenants).min().unwrap_or(1));
                     let next = tokio::select! {
                         biased;
                         wish = wishes.recv() => Meanwhile::Wish(wish.or(Some(Wish::Stop))),
@@ -311,7 +313,8 @@ impl Run<'_> {
 
     /// Has slots be those that deployments want now.
     fn follow(&self, agent: &Agent, slots: &mut Slots) {
-        let wanted = slots.reconfigure(&intervals(agent), offset(agent.config()));
+        let (operators, tenants) = intervals(agent);
+        let wanted = slots.reconfigure(&operators, &tenants, offset(agent.config()));
         if wanted != *slots {
             *slots = wanted;
             self.control.begin(agent, slots);
@@ -407,7 +410,8 @@ impl Run<'_> {
                 self.serve(&outputs, agent).await;
                 self.metrics = metrics;
                 self.metrics.begin();
-                *slots = slots.reconfigure(&intervals(agent), offset(agent.config()));
+                let (operators, tenants) = intervals(agent);
+                *slots = slots.reconfigure(&operators, &tenants, offset(agent.config()));
                 self.control.begin(agent, slots);
                 tracing::info!("The configuration was read again and is in force.");
             }
@@ -487,9 +491,10 @@ async fn within<T>(drain: Duration, running: impl Future<Output = T>, wishes: &m
     }
 }
 
-fn intervals(agent: &Agent) -> Vec<u64> {
+/// The operator's, and those of tenants.
+fn intervals(agent: &Agent) -> (Vec<u64>, Vec<u64>) {
     let sources = agent.config().polling.sources.iter().map(|source| source.interval.as_secs());
-    sources.chain(agent.tenants.intervals()).collect()
+    (sources.collect(), agent.tenants.intervals().collect())
 }
 
 fn offset(config: &Config) -> i64 {
@@ -497,5 +502,6 @@ fn offset(config: &Config) -> i64 {
 }
 
 fn slots(agent: &Agent) -> Slots {
-    Slots::new(&intervals(agent), offset(agent.config()))
+    let (operators, tenants) = intervals(agent);
+    Slots::new(&operators, &tenants, offset(agent.config()))
 }

@@ -74,6 +74,8 @@ pub struct Tenants {
     pub happened: Vec<Happened>,
     /// What keeps files from being followed as they are written.
     pub refused: Vec<Problem>,
+    /// Whether the daemon ends, so that no version on trial is waited for.
+    ends: bool,
 }
 
 /// A deployment that is at a slot.
@@ -207,7 +209,15 @@ impl Tenants {
             unsaved: BTreeSet::new(),
             happened: Vec::new(),
             refused: Vec::new(),
+            ends: false,
         }
+    }
+
+    /// Waits for no version that is on trial or tried out, now or later, as the daemon ends: the versions before them
+    /// run in their slots.
+    pub fn end_trials(&mut self) {
+        self.ends = true;
+        self.deployed.values().for_each(Deployed::end_trial);
     }
 
     /// Has these run, which were kept. What does not fit any more runs as far as others leave it

@@ -154,7 +154,12 @@ impl Which {
     fn load(&self, sandbox: &Sandbox, config: &Config, threads: &Threads) -> Result<Candidate, Exit> {
         let grants = self.terms.granting.all()?;
         let candidate = threads.time.block_on(self.try_load(sandbox, config.sandbox.limits, grants));
-        candidate.map_err(|unfit| unfit.say(self.file.display()))
+        candidate.map_err(|unfit| self.unfit(unfit))
+    }
+
+    /// Says why it is not tried.
+    fn unfit(&self, unfit: Unfit) -> Exit {
+        unfit.say(self.file.display())
     }
 
     async fn try_load(

@@ -34,7 +34,7 @@ use crate::modules::audit::Who;
 
 /// Connections that are answered at once. People ask, and a few programs.
 const CONNECTIONS: usize = 32;
-/// Connections beside these that wait: for lines that modules log, or for modules that are compiled and tried out.
+/// Connections beside these that wait: for lines that modules log, or for what they ordered.
 const WAITING: usize = 128;
 /// What an order to the spool may take; a disk may hang.
 const WITHIN: Duration = Duration::from_secs(20);
@@ -229,7 +229,10 @@ fn too_many() -> Reply {
 
 /// Whether the answer may take long. Samples are shown to few at once, who take no place of these.
 fn waits(request: &Request) -> bool {
-    below_deployments(request.uri().path()).is_some_and(|path| about_deployments::waits(path, request))
+    match request.uri().path() {
+        "/spool/replay" | "/spool/drop" => true,
+        path => below_deployments(path).is_some_and(|path| about_deployments::waits(path, request)),
+    }
 }
 
 async fn answer(control: &Control, who: Who, request: &Request) -> Reply {
@@ -339,5 +342,34 @@ fn json(value: &impl Serialize) -> Reply {
     match serde_json::to_vec(value) {
         Ok(body) => http::reply(StatusCode::OK, "application/json", body),
         Err(error) => line(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn who_orders_something_keeps_no_place_from_those_who_ask() {
+        for (method, path, is_long) in [
+            (Method::GET, "/status", false),
+            (Method::GET, "/deployments", false),
+            (Method::GET, "/deployments/acme/probe", false),
+            (Method::GET, "/deployments/acme/probe/log?after=1", false),
+            (Method::GET, "/deployments/acme/probe/log?wait=5", true),
+            (Method::POST, "/tap", false),
+            (Method::POST, "/spool/replay", true),
+            (Method::POST, "/spool/drop", true),
+            (Method::POST, "/deployments/acme/probe/deploy", true),
+            (Method::POST, "/deployments/acme/probe/rollback", true),
+            (Method::POST, "/deployments/acme/probe/pause", true),
+            (Method::POST, "/deployments/acme/probe/resume", true),
+            (Method::POST, "/deployments/acme/probe/remove", true),
+        ] {
+            let request = hyper::Request::builder().method(&method).uri(path).body(Bytes::new()).unwrap();
+            assert_eq!(waits(&request), is_long, "{method} {path}");
+        }
     }
 }

@@ -268,7 +268,7 @@ impl Loader {
         } else {
             module.description.meters.clone()
         };
-        granting::names(&self.reserved, grants, written, &gives)?;
+        granting::may_give(&Names::granted(Arc::clone(&self.reserved), &grants.names), written, &gives)?;
         if module.code.manifest.world != World::Transformer {
             wanted(&module, &source)?;
         }

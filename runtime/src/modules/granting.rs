@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::deploying::written::Written;
@@ -90,20 +89,18 @@ pub fn granted(
     Ok(Granted { http: Some(Access { client, permissions }), clock, random })
 }
 
-/// The names that a module of these grants may give its meters, if it may give those of which it is known that it does.
-pub fn names<'a>(
-    reserved: &Arc<Names>,
-    grants: &Grants,
+/// Whether a module may give those meters of which it is known that it does.
+pub fn may_give<'a>(
+    names: &Names,
     written: Written,
     gives: impl IntoIterator<Item = &'a Meter>,
-) -> Result<Names, Refused> {
-    let names = Names::granted(Arc::clone(reserved), &grants.names);
+) -> Result<(), Refused> {
     for meter in gives {
         let refused =
             |why: NotAllowed| Refused::new("grants.names", why.to_string(), remedy_of_name(written, &meter.name, &why));
         names.allow(&meter.name).map_err(refused)?;
     }
-    Ok(names)
+    Ok(())
 }
 
 /// What to do about a meter that a deployment may not give.
@@ -180,6 +177,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::contract::Kind;
     use crate::sandbox::host::http::limits::BODY_CEILING;
@@ -217,9 +216,10 @@ mod tests {
         operators.describe(&Arc::from("own"), "own.load").unwrap();
         let operators = Arc::new(operators);
         let remedy = |meter: &str, granted: &[&str]| {
-            let grants = Grants { names: granted.iter().map(ToString::to_string).collect(), ..Grants::default() };
+            let granted: Vec<String> = granted.iter().map(ToString::to_string).collect();
+            let names = Names::granted(Arc::clone(&operators), &granted);
             let meter = Meter { name: meter.to_owned(), unit: String::new(), kind: Kind::Gauge };
-            names(&operators, &grants, Written::Order, [&meter]).unwrap_err().remedy
+            may_give(&names, Written::Order, [&meter]).unwrap_err().remedy
         };
         let other = "No grant gives it away: have the module choose other names";
         for name in ["own.load", "disk.device.usage", "wasmeter.module.fuel", "cpu"] {

@@ -20,7 +20,8 @@
 //! [`Rules::trial_slots`] good slots in a row the new version takes over with its state, and the old state is dropped;
 //! after [`Rules::trial_failures`] failures in all it is given up and its state is dropped. One that is still at a slot when
 //! the next one comes failed in it, in a dry run, too. One that may not run any more, by rules that changed, is given up at
-//! once, as long as there is a version to go on with.
+//! once, as long as there is a version to go on with; that is remembered, as it may be tried again once it may run.
+//! Nobody waits for one when the daemon ends: that is as if the host could not run it.
 //!
 //! # Going back
 //!
@@ -83,6 +84,9 @@ pub struct Life {
     /// States that the current one is a copy of a copy of, the last one last. A trial's is a copy of the current one.
     #[serde(default)]
     origins: Vec<StateId>,
+    /// The version that was last given up because it could not run any more: whoever wants it may have it tried again.
+    #[serde(default)]
+    refused: Option<u64>,
     /// The version of the host that all of this happened with.
     host: String,
     /// Numbers of states are given once, so that what is left of an old one cannot be taken for a new one.
@@ -171,6 +175,7 @@ impl Life {
             trial: None,
             earlier: Vec::new(),
             origins: Vec::new(),
+            refused: None,
             host: host.to_owned(),
             next_state: first.saturating_add(1),
         }
@@ -213,6 +218,7 @@ impl Life {
     pub(super) fn try_out(&mut self, version: u64, was_tried_out: bool) -> Vec<Change> {
         let mut changes = Vec::from_iter(self.give_up(GivenUp::Replaced));
         changes.extend(self.standing.release(Ended::AnotherVersion));
+        self.refused.take_if(|refused| *refused == version);
         let (instance, dry) = (self.instance(version), !was_tried_out);
         changes.push(match dry {
             true => Change::DryRunBegun { tried: instance, current: self.current },
@@ -229,7 +235,13 @@ impl Life {
 
     /// Ends a trial because its version cannot run any more.
     pub(super) fn refuse(&mut self) -> Option<Change> {
+        self.refused = self.trial.as_ref().map(|trial| trial.instance.version).or(self.refused);
         self.give_up(GivenUp::CannotRun)
+    }
+
+    /// Whether this version was given up because it could not run any more, rather than for anything that it did.
+    pub fn was_refused(&self, version: u64) -> bool {
+        self.refused == Some(version)
     }
 
     /// Goes back at once to a version that was current before. What was left on the way is not gone back to again.
@@ -272,10 +284,10 @@ impl Life {
 
     fn kept(&self) -> impl PartialEq + '_ {
         // With the current one these change, too.
-        let Self { current, standing, trial, earlier, origins: _, host, next_state } = self;
+        let Self { current, standing, trial, earlier, origins: _, refused, host, next_state } = self;
         // Of these there are only as many as the rules let a version on trial fail.
         let trial = trial.as_ref().map(|trial| (trial.instance, trial.dry, trial.failed));
-        (current, standing.kept(), trial, earlier, host, next_state)
+        (current, standing.kept(), trial, earlier, refused, host, next_state)
     }
 
     fn instance(&mut self, version: u64) -> Instance {

@@ -26,6 +26,8 @@ use crate::sandbox::{Module, Names, Sandbox};
 #[derive(Debug)]
 pub struct Chain {
     meters: MeterFilter,
+    /// What its meters may be called, where that is not as for all others.
+    names: Option<Arc<Names>>,
     /// The transformer.
     pub transformer: Transformer,
 }
@@ -62,7 +64,13 @@ impl Chain {
     /// A transformer for the meters that match.
     pub fn new(meters: MeterFilter, module: Arc<Module>) -> Self {
         let transformer = Transformer::new(module, meters.patterns());
-        Self { meters, transformer }
+        Self { meters, names: None, transformer }
+    }
+
+    /// The same, whose meters have only these names, if there are such.
+    #[must_use]
+    pub fn called(self, names: Option<Arc<Names>>) -> Self {
+        Self { names, ..self }
     }
 
     /// Transforms those of the measured samples of a slot, the first in it, that match, if there are any.
@@ -80,6 +88,13 @@ impl Chain {
         if taken.is_empty() {
             return None;
         }
+        let names = match &mut self.names {
+            Some(own) => {
+                Arc::make_mut(own).next_slot();
+                own
+            }
+            None => names,
+        };
         let handed = Handed { samples: &taken, resources: &slot.resources, at: slot.at };
         Some(self.transformer.run(around, directory, names, ids, handed, &Route::default()).await)
     }

@@ -13,7 +13,7 @@ fn run(intervals: &[u64], skipped: &[(u64, u64)]) -> Next {
 
 #[test]
 fn one_cycle_at_once_and_then_aligned() {
-    let mut slots = Slots::new(&[60, 10, 10], 0);
+    let mut slots = Slots::new(&[60, 10, 10], &[], 0);
     assert_eq!(slots.next(at(1003.0, 0.0)), run(&[10, 60], &[]));
     assert_eq!(slots.next(at(1003.0, 0.0)), Next::Sleep(Duration::from_secs(1)));
     assert_eq!(slots.next(at(1009.75, 6.75)), Next::Sleep(Duration::from_millis(250)));
@@ -23,7 +23,7 @@ fn one_cycle_at_once_and_then_aligned() {
 
 #[test]
 fn an_overrun_skips_slots_and_counts_them() {
-    let mut slots = Slots::new(&[10, 60], 0);
+    let mut slots = Slots::new(&[10, 60], &[], 0);
     assert_eq!(slots.next(at(1050.0, 0.0)), run(&[10, 60], &[]));
     assert_eq!(slots.finished(at(1052.0, 2.0)), []);
     assert_eq!(slots.next(at(1060.0, 10.0)), run(&[10], &[]));
@@ -35,7 +35,7 @@ fn an_overrun_skips_slots_and_counts_them() {
 
 #[test]
 fn a_machine_that_slept_skips_slots_and_counts_them() {
-    let mut slots = Slots::new(&[10], 0);
+    let mut slots = Slots::new(&[10], &[], 0);
     slots.next(at(1000.0, 0.0));
     slots.finished(at(1001.0, 1.0));
     assert_eq!(slots.next(at(1034.0, 34.0)), run(&[10], &[(10, 2)]));
@@ -43,7 +43,7 @@ fn a_machine_that_slept_skips_slots_and_counts_them() {
 
 #[test]
 fn a_clock_that_is_set_back_causes_no_stall_and_no_repetition() {
-    let mut slots = Slots::new(&[10], 0);
+    let mut slots = Slots::new(&[10], &[], 0);
     slots.next(at(1000.0, 0.0));
     assert_eq!(slots.next(at(1010.0, 10.0)), run(&[10], &[]));
     assert!(matches!(slots.next(at(1009.5, 11.0)), Next::Sleep(_)));
@@ -55,7 +55,7 @@ fn a_clock_that_is_set_back_causes_no_stall_and_no_repetition() {
 
 #[test]
 fn a_clock_that_is_set_forward_causes_one_cycle() {
-    let mut slots = Slots::new(&[10], 0);
+    let mut slots = Slots::new(&[10], &[], 0);
     slots.next(at(1000.0, 0.0));
     assert_eq!(slots.next(at(5001.0, 1.0)), run(&[10], &[(10, 399)]));
     assert!(matches!(slots.next(at(5001.0, 1.0)), Next::Sleep(_)));
@@ -66,17 +66,56 @@ fn offsets_are_stable_and_can_be_zero() {
     assert_eq!(offset(AutoDuration::Auto, "compute-1"), offset(AutoDuration::Auto, "compute-1"));
     assert_ne!(offset(AutoDuration::Auto, "compute-1"), offset(AutoDuration::Auto, "compute-2"));
     assert_eq!(offset(AutoDuration::Fixed(Duration::ZERO), "compute-1"), 0);
-    let mut slots = Slots::new(&[10], 3 * SECOND);
+    let mut slots = Slots::new(&[10], &[], 3 * SECOND);
     slots.next(at(1000.0, 0.0));
     assert_eq!(slots.next(at(1003.0, 3.0)), run(&[10], &[]));
 }
 
 #[test]
 fn a_reload_keeps_the_slots_that_stay() {
-    let mut slots = Slots::new(&[10], 0);
+    let mut slots = Slots::new(&[10], &[], 0);
     slots.next(at(1001.0, 0.0));
-    let mut slots = slots.reconfigure(&[10, 60], 0);
-    assert_eq!(slots.next(at(1002.0, 1.0)), run(&[60], &[]));
+    let mut slots = slots.reconfigure(&[10, 7], &[], 0);
+    assert_eq!(slots.next(at(1002.0, 1.0)), run(&[7], &[]));
+    assert_eq!(slots.reconfigure(&[7, 10], &[10], 0), slots.reconfigure(&[7, 10], &[], 0));
+}
+
+/// Whatever is read in all of its slots is read in the first one, too.
+#[test]
+fn what_comes_later_begins_in_a_slot_of_all_that_it_is_a_multiple_of() {
+    let mut slots = Slots::new(&[2], &[5], 0);
+    assert_eq!(slots.next(at(1001.0, 0.0)), run(&[2, 5], &[]));
+    let mut slots = slots.reconfigure(&[2], &[4, 5], 0);
+    assert_eq!(slots.next(at(1001.5, 0.5)), Next::Sleep(Duration::from_millis(500)));
+    assert_eq!(slots.next(at(1002.0, 1.0)), run(&[2, 4], &[]), "no multiple of 4, but one of the operator's");
+    assert_eq!(slots.next(at(1004.0, 3.0)), run(&[2, 4], &[]));
+    // Of two of the operator's. What others deployed is nobody's business.
+    let mut slots = slots.reconfigure(&[2, 3], &[5, 30], 0);
+    assert_eq!(slots.next(at(1004.5, 3.5)), run(&[3], &[]), "it is no multiple of 2");
+    assert_eq!(slots.next(at(1005.0, 4.0)), run(&[3, 5], &[]));
+    assert_eq!(slots.next(at(1006.0, 5.0)), run(&[2], &[]));
+    assert_eq!(slots.next(at(1008.0, 7.0)), run(&[2, 3, 30], &[]));
+    // All that are new begin together.
+    let mut slots = slots.reconfigure(&[7, 70], &[], 0);
+    assert_eq!(slots.next(at(1008.5, 7.5)), run(&[7, 70], &[]));
+}
+
+/// A host that is always late may never have a slot of two intervals at once.
+#[test]
+fn what_comes_later_begins_in_a_slot_of_its_own_at_the_latest() {
+    let mut slots = Slots::new(&[2, 3], &[], 0);
+    slots.next(at(1003.0, 0.0));
+    slots.finished(at(1003.0, 0.0));
+    let mut slots = slots.reconfigure(&[2, 3], &[6], 0);
+    for (second, due) in [(4, 2), (5, 3), (6, 2)] {
+        let now = at(1000.0 + f64::from(second), f64::from(second) - 3.0);
+        assert_eq!(slots.next(now), run(&[due], &[]));
+        if second < 6 {
+            assert_eq!(slots.finished(now), []);
+        }
+    }
+    assert_eq!(slots.finished(at(1008.5, 5.5)), [(2, 1)], "that of 1008, which is one of all three");
+    assert_eq!(slots.next(at(1008.5, 5.5)), run(&[3, 6], &[]));
 }
 
 proptest! {
@@ -87,7 +126,7 @@ proptest! {
         interval in 1u64..100, offset in 0i64..1_000_000_000_000,
         steps in prop::collection::vec((1u64..300, prop_oneof![9 => Just(0i64), 1 => -100_000i64..100_000]), 1..600),
     ) {
-        let mut slots = Slots::new(&[interval], offset);
+        let mut slots = Slots::new(&[interval], &[], offset);
         let mut now = Moment { wall: 1_700_000_000 * SECOND, monotonic: 0 };
         let (mut cycles, mut jumps, mut last, mut set) = (0u64, 0u64, 0u64, 0u64);
         for (tenths, jump) in steps {

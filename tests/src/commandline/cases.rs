@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::daemon::requests::{Server, page};
 use crate::support::program::{Folder, Ran};
-use crate::support::{EXAMPLES, asking, hostile};
+use crate::support::{EXAMPLES, asking, hostile, parting};
 
 /// The top folder of the repository.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
@@ -317,4 +317,36 @@ fn grants_are_held_against_the_module() {
         "host: recording:host.jsonl\ngrants: {names: [b.], http: ['http://a.example']}\n",
     );
     case.run(&test).is(70).complains("case.yaml was refused: grants.names: the meter asking.up was not granted");
+}
+
+/// What a transformer makes is held against its grants like what a pollster gives: what it says of the inputs that are
+/// known before it is tried, and what it declares in a slot.
+#[test]
+fn names_of_what_a_transformer_makes_are_held_against_its_grants() {
+    let folder = case("host: sim://?domains=1&calm=true\n", None);
+    let growth = r#"delta --module-config {"target":{"name":"growth.cpu"}}"#;
+    let refused = "the meter growth.cpu was not granted: names begin with acme.. Grant it, such as by ";
+    for command in ["run", "inspect", "bench --resources 1 --slots 1"] {
+        let line = format!("module {command} {growth} --meters cpu");
+        folder.run(&format!("{line} --grant name=growth.")).is(0);
+        let ran = folder.run(&format!("{line} --grant name=acme.")).is(70);
+        ran.complains(&format!("delta was refused: --grant name: {refused}`--grant name='growth.'`"));
+    }
+    let id = "2ed8d4a5-c3eb-4c66-a727-c4f1a70e2409";
+    folder.write(
+        "cases/one/in.jsonl",
+        format!(r#"{{"slot": 1, "meter": "cpu", "type": "cumulative", "resource": "{id}", "volume": 1}}"#),
+    );
+    for handed in ["meters: [cpu]", "inputs: in.jsonl"] {
+        let case = "host: sim://?domains=1&calm=true\nconfig: {target: {name: growth.cpu}}\ngrants: {names: [acme.]}\n";
+        folder.write("cases/one/case.yaml", format!("{case}{handed}\n"));
+        let ran = folder.run("module test delta --cases cases").is(70).says("unusable one");
+        ran.complains(&format!("case.yaml was refused: grants.names: {refused}`grants: {{names: [growth.]}}`"));
+    }
+
+    let (file, declared) = (parting(), r#"{"pattern":"b.*","meter":"b.c","parts":["d"]}"#);
+    let line = format!("{file} --meters cpu --module-config {declared} --grant name=acme.");
+    let forged = "parting failed for 1 input samples: forged: the meter b.c was not granted: names begin with acme.";
+    folder.run(&format!("module run {line} --hypervisor sim://?domains=1&calm=true")).is(70).says(forged);
+    folder.run(&format!("module bench {line} --resources 1")).is(70).complains("forged: the meter b.c was not granted");
 }

@@ -397,6 +397,41 @@ fn a_version_that_is_slower_than_its_interval_loses_no_slot() {
     cloud.has_every_slot("acme/converts", "own.up", &cloud.guests_of(0..2));
 }
 
+/// A version that is tried out when the daemon ends is not waited for, and nothing is held against it. What runs has
+/// that slot, however long the other one might have taken.
+#[test]
+fn a_version_that_is_slow_when_the_daemon_ends_costs_no_slot_and_no_trial() {
+    let cloud = cloud();
+    let config = cloud.folder.read("wasmeter.yaml").replace("offset: 0s", "offset: 0s, drain: 10m");
+    cloud.folder.write("wasmeter.yaml", config);
+    let quick = Server::new(|_| page("ok"));
+    let asks = |server: &Server| {
+        let config = json!({"requests": [{"url": server.url("/granted")}]});
+        let grants = format!("{}, requests: {{time: 1m}}", granted(server));
+        deploy(&cloud, "acme", "asks", &grants, &config, "");
+        let file = cloud.folder.read("deployments.d/asks-acme.yaml");
+        // No slot comes while it waits.
+        cloud.folder.write("deployments.d/asks-acme.yaml", file.replace("interval: 1\n", "interval: 10\n"));
+    };
+    asks(&quick);
+    let daemon = cloud.folder.start("run");
+    cloud.slots(2);
+    let never = Server::new(|_| page("too late"));
+    never.answers.store(false, Ordering::SeqCst);
+    asks(&never);
+    daemon.signal(Signal::HUP);
+    until("it is tried out", || (!never.seen().is_empty()).then_some(()));
+    let slots = quick.seen().len();
+    let log = daemon.end();
+    assert!(!log.contains("version 2 is given up") && !log.contains("version 2 did well"), "{log}");
+    assert_eq!(cloud.measured("acme/asks", "asking.status").len(), slots, "the last one landed, too");
+
+    never.answers.store(true, Ordering::SeqCst);
+    let daemon = cloud.folder.start("run");
+    said(&daemon, "Deployment: version 2 did well when it was tried out, and is on trial.");
+    daemon.end();
+}
+
 /// A call that failed after a request is not made again for some of its guests; what cannot be paid for is not asked.
 #[test]
 fn requests_are_made_once_and_paid_for_first() {

@@ -83,8 +83,14 @@ struct Account {
     began: u64,
 }
 
-/// Why a version on trial is not waited for.
-const TOO_SLOW: &str = "it was still at a slot when the next one came";
+/// Why a version that is on trial, or only tried out, is not waited for any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unawaited {
+    /// The next slot came.
+    NextSlot,
+    /// The daemon ends.
+    End,
+}
 
 /// A version, what runs of it, and what it is called with.
 pub(super) type InstanceJob = (Instance, Arc<Ready>, Job);
@@ -111,10 +117,10 @@ impl Answer {
         self.ran.trial.is_some_and(|(_, outcome)| self.run.falls_back(outcome))
     }
 
-    /// Runs what is on trial or tried out, until the next slot comes.
-    pub async fn run_trial(&mut self, job: Option<InstanceJob>, is_overdue: &mut watch::Receiver<bool>) {
+    /// Runs what is on trial or tried out, as long as it is waited for.
+    pub async fn run_trial(&mut self, job: Option<InstanceJob>, is_unawaited: &mut watch::Receiver<Option<Unawaited>>) {
         let Some(trial) = self.run.on_trial() else { return };
-        let Some((instance, ready, job)) = job.filter(|_| !*is_overdue.borrow()) else {
+        let Some((instance, ready, job)) = job.filter(|_| is_unawaited.borrow().is_none()) else {
             // What others left no time for did not fail, but what can never run would be on trial for ever.
             self.ran.trial = Some((trial.state, Outcome::Failed(Cause::Host)));
             return;
@@ -124,11 +130,10 @@ impl Answer {
         let (gave, outcome) = select! {
             biased;
             done = Gave::of(instance, ready, job, resources) => done,
-            Ok(_) = is_overdue.wait_for(|overdue| *overdue) => {
-                // Most of the time may have been others'.
-                let waited = turns::waited().saturating_sub(waited);
-                let cause = if waited > began.elapsed() / 2 { Cause::Host } else { Cause::Deadline };
-                let polled = account.give_up(Failure::new(cause, TOO_SLOW), resources);
+            Some(why) = unawaited(is_unawaited) => {
+                let failure = why.failure(began.elapsed(), turns::waited().saturating_sub(waited));
+                let cause = failure.cause;
+                let polled = account.give_up(failure, resources);
                 let gave = Gave { instance, ready: given_up, polled, converted: None };
                 (gave, Outcome::Failed(cause))
             }
@@ -203,6 +208,26 @@ impl Answer {
     pub fn given(&self) -> usize {
         let gave = self.trial.iter().chain(&self.current);
         gave.map(|gave| given(&gave.polled, gave.converted.as_ref())).sum()
+    }
+}
+
+/// Waits until a version is not waited for any more.
+async fn unawaited(told: &mut watch::Receiver<Option<Unawaited>>) -> Option<Unawaited> {
+    told.wait_for(Option::is_some).await.ok().and_then(|why| *why)
+}
+
+// === impl Unawaited ===
+
+impl Unawaited {
+    /// What comes of a call that took so long, of which it waited so long for others.
+    fn failure(self, took: Duration, waited: Duration) -> Failure {
+        match self {
+            Self::NextSlot => {
+                let cause = if waited > took / 2 { Cause::Host } else { Cause::Deadline };
+                Failure::new(cause, "it was still at a slot when the next one came")
+            }
+            Self::End => Failure::new(Cause::Host, "it was still at a slot when the daemon ended"),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 
+use super::answer::Unawaited;
 use super::next::{Input, Next};
 use crate::agent::reloading::Verdict;
 use crate::clock::Moment;
@@ -84,8 +85,8 @@ pub(super) enum At {
     Nothing,
     /// A slot that leaves no time for another one: slots that come meanwhile are left out.
     Slot,
-    /// A slot of this moment in which a version is on trial, or only tried out, which is told here that it is too late.
-    Trial(Moment, bool, watch::Sender<bool>),
+    /// A slot of this moment in which a version is on trial, or only tried out, which is told here that nobody waits.
+    Trial(Moment, bool, watch::Sender<Option<Unawaited>>),
 }
 
 /// Slots that wait at most: of one that waits for a pollster of its tenant's, as many as that is at or to begin with while
@@ -150,9 +151,11 @@ impl Deployed {
         let Self { deployment, .. } = self;
         let is_like = |running: Option<&Arc<Version>>| running.is_some_and(|running| running.is_like(version));
         if self.is_broken() || !(is_like(deployment.current()) || is_like(deployment.on_trial())) {
-            // What is written did not change, whatever was done with it since: it failed its trial, or was left.
+            // What is written did not change, whatever was done with it since: it failed its trial, or was left. But
+            // that it could not run is over by now.
             let mut written = deployment.versions.iter().rev().filter(|version| version.file.is_some());
-            let is_known = version.file.is_some() && is_like(written.next());
+            let written = written.next().filter(|written| !deployment.life.was_refused(written.number));
+            let is_known = version.file.is_some() && is_like(written);
             return match self.is_broken() {
                 true => Some(deployment.mended(version.clone())),
                 false => (!is_known).then(|| deployment.deployed(version.clone())),
@@ -246,12 +249,12 @@ impl Deployed {
     /// Has a slot be the next one, if it can have it. A version on trial that is still at an earlier one is too slow: it is
     /// not waited for.
     pub(super) fn turn_to(&mut self, at: Moment, run: Run, input: Input) -> bool {
-        if let At::Trial(before, is_dry, overdue) = &self.at
+        if let At::Trial(before, is_dry, unawaited) = &self.at
             && before.monotonic < at.monotonic
             // Beside the current version, what is only tried out has the time of two slots: none of them is lost.
             && (!is_dry || !self.next.is_empty())
         {
-            overdue.send_replace(true);
+            unawaited.send_replace(Some(Unawaited::NextSlot));
         }
         let has_time = self.has_time();
         if has_time {
@@ -260,6 +263,20 @@ impl Deployed {
             self.next.push_back(Next { at, input, waits: BTreeSet::new(), run, ready, states, follows });
         }
         has_time
+    }
+
+    /// Whether there is a version that can run in the place of one on trial.
+    pub(super) fn can_fall_back(&self) -> bool {
+        self.ready.contains_key(&self.deployment.life.current().version)
+    }
+
+    /// Waits no longer for a version that is on trial or tried out, as the daemon ends.
+    pub(super) fn end_trial(&self) {
+        if let At::Trial(_, _, unawaited) = &self.at
+            && self.can_fall_back()
+        {
+            unawaited.send_modify(|why| *why = why.or(Some(Unawaited::End)));
+        }
     }
 
     /// Whether it may begin with what is next.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::answer::{Answer, Chained, Gave, Job, Jobs, jobs};
+use super::answer::{Answer, Chained, Gave, Job, Jobs, Unawaited, jobs};
 use super::converting::{Convert, Converted};
 use super::deployed::At;
 use super::next::{Given, Input, Next};
@@ -263,9 +263,10 @@ impl Agent {
             Run::Nothing(_) | Run::Current(_) | Run::DryRun { .. } => None,
         };
         let Some(deployed) = self.tenants.deployed.get_mut(&key) else { return };
-        let (overdue, mut is_overdue) = watch::channel(false);
+        let ends = self.tenants.ends && deployed.can_fall_back();
+        let (unawaited, mut is_unawaited) = watch::channel(ends.then_some(Unawaited::End));
         let is_dry = matches!(run, Run::DryRun { .. });
-        deployed.at = if run.on_trial().is_some() { At::Trial(at, is_dry, overdue) } else { At::Slot };
+        deployed.at = if run.on_trial().is_some() { At::Trial(at, is_dry, unawaited) } else { At::Slot };
         let room = room.zip(run.on_trial()).map(|(room, trial)| {
             let before = deployed.states.get(&trial.state).cloned().unwrap_or_default();
             (room, Arc::clone(&deployed.tenant), before)
@@ -288,9 +289,9 @@ impl Agent {
             if let Run::DryRun { .. } = run {
                 // What counts has what there is of fuel before what does not.
                 answer.run_current(then).await;
-                answer.run_trial(first, &mut is_overdue).await;
+                answer.run_trial(first, &mut is_unawaited).await;
             } else {
-                answer.run_trial(first, &mut is_overdue).await;
+                answer.run_trial(first, &mut is_unawaited).await;
                 answer.fit_trial(room);
                 if answer.ran.trial.is_none_or(|(_, outcome)| run.falls_back(outcome)) {
                     answer.run_current(then).await;

@@ -49,7 +49,7 @@ impl Alone {
         Ok(Self {
             sandbox: Arc::clone(sandbox),
             module: Arc::clone(&candidate.module),
-            names: Arc::clone(&candidate.names),
+            names: candidate.names.clone().unwrap_or_default(),
             reader: Reader::new(hypervisor, clock, config.watchdog(), config.reader.max_stuck),
             directory: Directory::new(Rules::of(config)),
             config: config.clone(),

@@ -103,7 +103,7 @@ impl Args {
         let which = Which::file(&file, &self.terms);
         let candidate = which.load(&sandbox, &config, &threads)?;
         let meters = self.inputs.filter()?;
-        let bench = Bench { sandbox: Arc::new(sandbox), candidate, config, threads, slots: self.slots };
+        let bench = Bench { sandbox: Arc::new(sandbox), which, candidate, config, threads, slots: self.slots };
         let measured = match (is_pollster(&bench.candidate.module), meters) {
             (true, None) => self.each(|resources| bench.pollster(resources)),
             (false, Some(meters)) => self.each(|resources| bench.transformer(resources, &meters)),
@@ -123,6 +123,7 @@ impl Args {
 /// What is needed to measure.
 struct Bench {
     sandbox: Arc<Sandbox>,
+    which: Which,
     candidate: Candidate,
     config: Config,
     threads: Threads,
@@ -164,14 +165,17 @@ impl Bench {
     /// A guest gives a sample of a meter or more; as many guests are taken as give enough.
     fn transformer(&self, samples: u32, meters: &MeterFilter) -> Result<Measured, Exit> {
         let (config, time) = self.host(1)?;
-        let mut one =
-            Trial::open(&self.sandbox, &self.candidate.module, meters.clone(), &config, clock(&time), &self.threads)?;
+        let open = |config: &Config, time: &HostTime| {
+            let Self { sandbox, candidate, threads, .. } = self;
+            let trial = Trial::open(sandbox, candidate, meters.clone(), config, clock(time), threads);
+            trial.map_err(|unfit| self.which.unfit(unfit))
+        };
+        let mut one = open(&config, &time)?;
         time.turn_to(1);
         let of_one = one.next(&self.threads)?.report.map_or(1, |report| report.resources.max(1));
         let guests = samples.div_ceil(of_one).clamp(1, GUESTS);
         let (config, time) = self.host(guests)?;
-        let mut trial =
-            Trial::open(&self.sandbox, &self.candidate.module, meters.clone(), &config, clock(&time), &self.threads)?;
+        let mut trial = open(&config, &time)?;
         let measured = self.slots(&time, samples, || trial.next(&self.threads))?;
         Ok(Measured { guests, granted: granted(&self.candidate.module.limits, 1, measured.handed), ..measured })
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::agent::OPERATOR;
 use crate::cli::{Exit, print};
+use crate::contract::Meter;
 use crate::modules::deploying::written::Written;
 use crate::modules::deploying::{Fault, Refused};
 use crate::modules::deployment::Grants;
@@ -16,8 +17,10 @@ use crate::sandbox::{Cause, Failure, Granted, Limits, Module, Names, Sandbox};
 pub struct Candidate {
     /// The module.
     pub module: Arc<Module>,
-    /// Which names it may give its meters.
-    pub names: Arc<Names>,
+    /// Which names it may give its meters, if that was granted. One of the operator's has those that are nobody's.
+    pub names: Option<Arc<Names>>,
+    /// Where its grants are written, if it has any.
+    written: Written,
 }
 
 /// A module that is not configured yet.
@@ -43,6 +46,9 @@ pub enum Unfit {
     /// What it was granted is wrong, or too little.
     #[error("{0}")]
     Refused(String, Exit),
+    /// There is nothing that it can be tried on, as was said already.
+    #[error("it cannot be tried")]
+    Said(Exit),
 }
 
 /// Whose it is here. No tenant's: what depends on that is another tenant's somewhere else.
@@ -55,7 +61,7 @@ impl Draft<'_> {
     pub async fn of_the_operator(self) -> Result<Candidate, Unfit> {
         let Self { sandbox, name, code, config, limits } = self;
         let module = sandbox.configure(name, false, code, config, limits).await?;
-        Ok(Candidate { module: Arc::new(module), names: Arc::default() })
+        Ok(Candidate::of_the_operator(module))
     }
 
     /// As one of the operator's modules, but that requests are refused when they are made: so whoever tries it out is
@@ -69,33 +75,51 @@ impl Draft<'_> {
             false => Granted::default(),
         };
         let module = sandbox.configure_of((OPERATOR, name), code, config, limits, granted).await?;
-        Ok(Candidate { module: Arc::new(module), names: Arc::default() })
+        Ok(Candidate::of_the_operator(module))
     }
 
     /// As that of a deployment, which is held against what it was granted as a daemon does.
     pub async fn granted(self, requests: &Requests, grants: &Grants, written: Written) -> Result<Candidate, Unfit> {
         let Self { sandbox, name, code, config, limits } = self;
         grants.check().map_err(|invalid| Unfit::Refused(invalid.to_string(), Exit::Usage))?;
-        let unfit = |refused: Refused| {
-            let exit = match refused.fault {
-                Fault::Order => Exit::Usage,
-                Fault::Module | Fault::Missing => Exit::Module,
-                Fault::Room => Exit::Failed,
-            };
-            Unfit::Refused(refused.words(written), exit)
-        };
+        let unfit = |refused| Unfit::of(&refused, written);
         let asking = code.manifest.asks().then_some(limits.memory as u64);
         let granted = granting::granted(requests, name, grants, written, asking).map_err(unfit)?;
         let module = sandbox.configure_of((TENANT, name), code, config, limits, granted).await?;
         // What the operator's modules are somewhere is not known here, but for those that are built in.
-        let names = granting::names(&Arc::default(), grants, written, &module.description.meters).map_err(unfit)?;
-        Ok(Candidate { module: Arc::new(module), names: Arc::new(names) })
+        let names = Names::granted(Arc::default(), &grants.names);
+        granting::may_give(&names, written, &module.description.meters).map_err(unfit)?;
+        Ok(Candidate { module: Arc::new(module), names: Some(Arc::new(names)), written })
+    }
+}
+
+// === impl Candidate ===
+
+impl Candidate {
+    fn of_the_operator(module: Module) -> Self {
+        Self { module: Arc::new(module), names: None, written: Written::Order }
+    }
+
+    /// Holds what a transformer makes of these inputs against its grants, as a daemon does when it is deployed.
+    pub async fn may_convert(&self, sandbox: &Sandbox, inputs: &[Meter]) -> Result<(), Unfit> {
+        let Some(names) = self.names.as_ref().filter(|_| !inputs.is_empty()) else { return Ok(()) };
+        let gives = sandbox.outputs(&self.module, inputs, self.module.limits.describing()).await.result?;
+        granting::may_give(names, self.written, &gives.meters).map_err(|refused| Unfit::of(&refused, self.written))
     }
 }
 
 // === impl Unfit ===
 
 impl Unfit {
+    fn of(refused: &Refused, written: Written) -> Self {
+        let exit = match refused.fault {
+            Fault::Order => Exit::Usage,
+            Fault::Module | Fault::Missing => Exit::Module,
+            Fault::Room => Exit::Failed,
+        };
+        Self::Refused(refused.words(written), exit)
+    }
+
     /// Says so of what was tried.
     pub fn say(self, what: impl std::fmt::Display) -> Exit {
         match self {
@@ -111,7 +135,14 @@ impl Unfit {
                 print::error(format_args!("{what} was refused: {words}"));
                 exit
             }
+            Self::Said(exit) => exit,
         }
+    }
+}
+
+impl From<Exit> for Unfit {
+    fn from(said: Exit) -> Self {
+        Self::Said(said)
     }
 }
 

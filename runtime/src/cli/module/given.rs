@@ -1,5 +1,6 @@
 //! A transformer that is handed samples as they were written, of the resources of a host.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Number};
 
 use crate::agent::OPERATOR;
+use crate::cli::module::candidate::{Candidate, Unfit};
 use crate::cli::module::trial::Tried;
 use crate::cli::module::written::{Written, samples};
 use crate::cli::setup::{self, Threads};
@@ -21,7 +23,7 @@ use crate::hypervisor::reader::{Reader, Want};
 use crate::pipeline::chain::{Chain, Surroundings};
 use crate::pipeline::{Samples, Slot};
 use crate::publish::id::Ids;
-use crate::sandbox::{Module, Names, Sandbox};
+use crate::sandbox::{Names, Sandbox};
 
 /// A transformer, a host, and what it is handed in each slot.
 pub struct Given {
@@ -70,21 +72,22 @@ impl Given {
     /// Opens the host of a configuration, and reads the samples.
     pub fn open(
         sandbox: &Arc<Sandbox>,
-        module: &Arc<Module>,
+        candidate: &Candidate,
         path: &Path,
         config: &Config,
         clock: Arc<dyn Clock>,
         threads: &Threads,
-    ) -> Result<Self, Exit> {
+    ) -> Result<Self, Unfit> {
         let unusable = |reason: String| {
             print::error(format_args!("{}: {reason}", path.display()));
             Exit::Usage
         };
         let inputs = read(path).map_err(unusable)?;
+        threads.time.block_on(candidate.may_convert(sandbox, &meters(&inputs)))?;
         let all = MeterFilter::new(vec!["*".to_owned()]).map_err(|refused| unusable(refused.to_string()))?;
         let hypervisor = setup::hypervisor(config, &clock)?;
         Ok(Self {
-            chain: Chain::new(all, Arc::clone(module)),
+            chain: Chain::new(all, Arc::clone(&candidate.module)).called(candidate.names.clone()),
             reader: Reader::new(hypervisor, Arc::clone(&clock), config.watchdog(), config.reader.max_stuck),
             directory: Directory::new(Rules::of(config)),
             names: Arc::default(),
@@ -139,6 +142,13 @@ impl Given {
             self.inputs.iter().filter(|input| input.slot == self.slot).map(Input::written).collect();
         samples(&inputs, snapshot, &mut self.ids).map_err(|(_, reason)| reason)
     }
+}
+
+/// The meters of inputs, each once.
+fn meters(inputs: &[Input]) -> Vec<Meter> {
+    let meters = inputs.iter().map(|input| input.written().meter);
+    let each: BTreeMap<String, Meter> = meters.map(|meter| (format!("{meter:?}"), meter)).collect();
+    each.into_values().collect()
 }
 
 // === impl Input ===

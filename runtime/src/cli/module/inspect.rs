@@ -81,7 +81,8 @@ impl Args {
             (false, None) => Tried::default(),
             (pollster, meters) => {
                 let clock = Arc::new(SystemClock);
-                let mut subject = Subject::open(&sandbox, &candidate, meters, &config, clock, &threads)?;
+                let subject = Subject::open(&sandbox, &candidate, meters, &config, clock, &threads);
+                let mut subject = subject.map_err(|unfit| self.which.unfit(unfit))?;
                 if pollster {
                     poll(module, &mut subject, &threads)?
                 } else {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::cli::module::alone::Alone;
-use crate::cli::module::candidate::Candidate;
+use crate::cli::module::candidate::{Candidate, Unfit};
 use crate::cli::module::given::Given;
 use crate::cli::module::is_pollster;
 use crate::cli::module::trial::{Trial, Tried};
@@ -34,21 +34,21 @@ impl Subject {
         config: &Config,
         clock: Arc<dyn Clock>,
         threads: &Threads,
-    ) -> Result<Self, Exit> {
+    ) -> Result<Self, Unfit> {
         let module = &candidate.module;
         match (is_pollster(module), meters) {
-            (true, None) => Alone::open(sandbox, candidate, config, clock).map(|alone| Self::Pollster(Box::new(alone))),
+            (true, None) => Ok(Self::Pollster(Box::new(Alone::open(sandbox, candidate, config, clock)?))),
             (true, Some(_)) => {
                 print::error(format_args!("{} is a pollster, which is handed no meters; remove them", module.name));
-                Err(Exit::Usage)
+                Err(Exit::Usage.into())
             }
             (false, None) => {
                 let remedy = "say what it is to be handed, as in --meters cpu";
                 print::error(format_args!("{} is a transformer; {remedy}", module.name));
-                Err(Exit::Usage)
+                Err(Exit::Usage.into())
             }
             (false, Some(meters)) => {
-                Trial::open(sandbox, module, meters, config, clock, threads).map(|trial| Self::Behind(Box::new(trial)))
+                Ok(Self::Behind(Box::new(Trial::open(sandbox, candidate, meters, config, clock, threads)?)))
             }
         }
     }

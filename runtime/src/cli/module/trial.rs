@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::agent::report::{ModuleReport, Report};
 use crate::agent::{Agent, Parts};
+use crate::cli::module::candidate::{Candidate, Unfit};
 use crate::cli::setup::{self, Threads};
 use crate::cli::{Exit, print};
 use crate::clock::Clock;
@@ -14,7 +15,7 @@ use crate::config::polling::Source;
 use crate::config::{Config, MeterFilter, Polling};
 use crate::contract::Meter;
 use crate::modules::registry::Registry;
-use crate::pipeline::Slot;
+use crate::pipeline::{Chain, Slot};
 use crate::sandbox::{Module, Sandbox};
 
 /// What a transformer is handed.
@@ -70,12 +71,12 @@ impl Trial {
     /// Loads pollsters, and opens the host.
     pub fn open(
         sandbox: &Arc<Sandbox>,
-        module: &Arc<Module>,
+        candidate: &Candidate,
         meters: MeterFilter,
         config: &Config,
         clock: Arc<dyn Clock>,
         threads: &Threads,
-    ) -> Result<Self, Exit> {
+    ) -> Result<Self, Unfit> {
         let mut config = config.clone();
         config.reader.watchdog = AutoDuration::Fixed(config.watchdog());
         config.transform.clear();
@@ -83,15 +84,17 @@ impl Trial {
         config.pipeline = None;
         config.polling = Polling { sources: vec![everything(meters.clone())] };
         let hypervisor = setup::hypervisor(&config, &clock)?;
-        let (sandbox, guests) = (Arc::clone(sandbox), threads.guests.handle().clone());
-        let parts = Parts { clock, hypervisor, sandbox, guests, registry: Registry::none("this only tries out") };
+        let registry = Registry::none("this only tries out");
+        let guests = threads.guests.handle().clone();
+        let parts = Parts { clock, hypervisor, sandbox: Arc::clone(sandbox), guests, registry };
         let mut agent = threads.time.block_on(Agent::new(config, parts)).map_err(|not_loaded| {
             print::problems(&not_loaded.problems);
             Exit::without_modules(&not_loaded)
         })?;
-        agent.hand_to(meters.clone(), Arc::clone(module));
-        let trial = Self { agent, meters, module: Arc::clone(module) };
-        trial.check()?;
+        let module = Arc::clone(&candidate.module);
+        agent.hand_to(Chain::new(meters.clone(), Arc::clone(&module)).called(candidate.names.clone()));
+        let trial = Self { agent, meters, module };
+        threads.time.block_on(candidate.may_convert(sandbox, &trial.inputs()?))?;
         Ok(trial)
     }
 
@@ -122,13 +125,14 @@ impl Trial {
         Ok(Tried { inputs, slot, report, failures })
     }
 
-    /// Whether there can be anything that it is for.
-    fn check(&self) -> Result<(), Exit> {
+    /// What it is for of all that pollsters say they give, if there can be anything.
+    fn inputs(&self) -> Result<Vec<Meter>, Exit> {
         let pollsters = &self.agent.modules().pollsters;
         let described = || pollsters.iter().flat_map(|module| &module.description.meters);
         let declares = pollsters.iter().any(|module| !module.description.declares.is_empty());
-        if declares || described().any(|meter| self.meters.matches(&meter.name)) {
-            return Ok(());
+        let inputs: Vec<Meter> = described().filter(|meter| self.meters.matches(&meter.name)).cloned().collect();
+        if declares || !inputs.is_empty() {
+            return Ok(inputs);
         }
         let names: BTreeSet<&str> = described().map(|meter| meter.name.as_str()).collect();
         let names = Vec::from_iter(names).join(" ");

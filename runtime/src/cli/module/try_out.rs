@@ -61,7 +61,8 @@ impl Args {
         let meters = self.inputs.filter()?;
         let (sandbox, module) = (Arc::new(sandbox), &candidate.module);
         let clock = Arc::new(SystemClock);
-        let mut subject = Subject::open(&sandbox, &candidate, meters, &config, clock, &threads)?;
+        let subject = Subject::open(&sandbox, &candidate, meters, &config, clock, &threads);
+        let mut subject = subject.map_err(|unfit| self.which.unfit(unfit))?;
         let mut failed = false;
         for slot in 0..self.slots {
             self.wait(slot, &config, &threads);

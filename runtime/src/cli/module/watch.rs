@@ -135,7 +135,8 @@ impl Args {
         let candidate = which.load(sandbox, config, threads)?;
         let time = HostTime::of(&config.hypervisor.uri, self.interval)?;
         let meters = self.inputs.filter()?;
-        let mut subject = Subject::open(sandbox, &candidate, meters, config, time.clock(), threads)?;
+        let subject = Subject::open(sandbox, &candidate, meters, config, time.clock(), threads);
+        let mut subject = subject.map_err(|unfit| which.unfit(unfit))?;
         let mut given = Given { lines: Vec::new(), table: String::new(), used: String::new(), failed: false };
         for slot in 1..=self.slots {
             time.turn_to(slot);

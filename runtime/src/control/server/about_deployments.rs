@@ -20,13 +20,10 @@ const HEAD: usize = 2 << 20;
 /// The longest that somebody waits for lines.
 const LONGEST_WAIT: u64 = 60; // seconds
 
-/// Whether the answer may take long.
+/// Whether the answer may take long. Any order waits for a slot, a disk, and a configuration that is made ready.
 pub fn waits(path: &str, request: &Request) -> bool {
-    match path.rsplit('/').next() {
-        Some("log") => asked(request, "wait").is_some_and(|seconds| seconds > 0),
-        Some("deploy" | "rollback") => true,
-        _ => false,
-    }
+    let lines = path.ends_with("/log") && asked(request, "wait").is_some_and(|seconds| seconds > 0);
+    lines || *request.method() == Method::POST
 }
 
 /// Answers a request; `path` is what stands behind `/deployments`.

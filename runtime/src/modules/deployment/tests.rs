@@ -146,6 +146,11 @@ fn a_version_on_trial_that_cannot_run_any_more_leaves_the_one_before_it() {
     assert_eq!(change.to_string(), "version 2 is given up, and 1 goes on: it cannot run any more");
     assert!(change.is_by_failing());
     assert_eq!(one.without_trial(), (one.clone(), Vec::new()));
+    // That is no fault of its own, as long as it is not tried again.
+    let again = next.rolled_back_to(2).unwrap().0;
+    assert_eq!([&one, &next, &again].map(|it| it.life.was_refused(2)), [false, true, false]);
+    assert!(!trial_failed(&again).unwrap().life.was_refused(2));
+    assert!(next.is_worth_saving(&trial_failed(&again).unwrap()));
 }
 
 #[test]

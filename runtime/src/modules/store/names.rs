@@ -9,7 +9,7 @@ const DEPLOYMENT: &str = ".json";
 const BETWEEN: char = '@';
 /// While it is written.
 const NEW: &str = ".new";
-/// Set aside because it cannot be used.
+/// Set aside because it cannot be used. A number follows if one of the name was set aside before.
 const DAMAGED: &str = ".damaged";
 
 /// A module's file.
@@ -27,9 +27,11 @@ pub fn new(name: &str) -> String {
     format!("{name}{NEW}")
 }
 
-/// The file when it is set aside.
-pub fn damaged(name: &str) -> String {
-    format!("{name}{DAMAGED}")
+/// The file when it is set aside, beside those of all these names.
+pub fn damaged(name: &str, others: &[String]) -> String {
+    let first = format!("{name}{DAMAGED}");
+    let more = (2_u32..).map(|number| format!("{first}.{number}"));
+    std::iter::once(first.clone()).chain(more).find(|free| !others.contains(free)).unwrap_or(first)
 }
 
 /// The module whose file this is.
@@ -50,5 +52,7 @@ pub fn as_new(name: &str) -> Option<&str> {
 
 /// The file that this was before it was set aside.
 pub fn as_damaged(name: &str) -> Option<&str> {
-    name.strip_suffix(DAMAGED)
+    let (set_aside, number) = name.rsplit_once(DAMAGED)?;
+    let is_number = |number: &str| number.parse().is_ok_and(|number: u32| number > 1);
+    (number.is_empty() || number.strip_prefix('.').is_some_and(is_number)).then_some(set_aside)
 }

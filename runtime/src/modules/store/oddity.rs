@@ -16,8 +16,8 @@ pub enum Oddity {
         key: Key,
         /// What is wrong with it.
         what: String,
-        /// Whether it was set aside; otherwise it is where it was.
-        set_aside: bool,
+        /// What it is called since it was set aside; otherwise it is where it was.
+        set_aside: Option<String>,
     },
     /// A deployment's file was set aside before, and nobody mended it.
     SetAside {
@@ -25,6 +25,8 @@ pub enum Oddity {
         file: String,
         /// The deployment.
         key: Key,
+        /// What it is called now.
+        set_aside: String,
     },
     /// A deployment's file cannot be read now. It is where it was.
     Unreadable {
@@ -93,11 +95,11 @@ impl Oddity {
     pub fn message(&self) -> String {
         match self {
             Self::Damaged { file, key, what, set_aside } => {
-                let renamed = if *set_aside { format!(", and was renamed to {file}.damaged") } else { String::new() };
+                let renamed = set_aside.as_ref().map(|name| format!(", and was renamed to {name}")).unwrap_or_default();
                 format!("{file} cannot be used{renamed}, so {key} does not run: {what}")
             }
-            Self::SetAside { file, key } => {
-                format!("{file} could not be used and was renamed to {file}.damaged, so {key} does not run")
+            Self::SetAside { file, key, set_aside } => {
+                format!("{file} could not be used and was renamed to {set_aside}, so {key} does not run")
             }
             Self::Unreadable { file, key, what } => format!("{file} cannot be read, so {key} does not run: {what}"),
             Self::Foreign { file, key, format } => {
@@ -118,13 +120,15 @@ impl Oddity {
     /// What to do.
     pub fn remedy(&self) -> String {
         match self {
-            Self::Damaged { file, key, set_aside: false, .. } => format!(
+            Self::Damaged { file, key, set_aside: None, .. } => format!(
                 "Put a backup of {file} in its place and send SIGHUP to the daemon, or remove it and deploy {key} again"
             ),
-            Self::Damaged { file, key, .. } | Self::SetAside { file, key } => format!(
-                "Put a backup of {file} back and send SIGHUP to the daemon, or deploy {key} again; then remove \
-                 {file}.damaged"
-            ),
+            Self::Damaged { file, key, set_aside: Some(set_aside), .. } | Self::SetAside { file, key, set_aside } => {
+                format!(
+                    "Put a backup of {file} back and send SIGHUP to the daemon, or deploy {key} again; then remove \
+                     {set_aside}"
+                )
+            }
             Self::Unreadable { .. } => "Make it readable and send SIGHUP to the daemon, or move it away".to_owned(),
             Self::Foreign { .. } => "Run that wasmeter, or move the file away".to_owned(),
             Self::NoModule { .. } => "Send SIGHUP to the daemon once that is mended".to_owned(),

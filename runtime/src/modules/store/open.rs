@@ -65,10 +65,10 @@ impl<S: Storage> Store<S> {
                 found.push(name);
             } else if names::as_new(&name).is_some_and(&ours) && self.storage.remove(shelf, &name).is_ok() {
                 // It was never written to its end, or never took its place.
-            } else if let Some(set_aside) = names::as_damaged(&name).filter(|name| ours(name)) {
+            } else if let Some(was) = names::as_damaged(&name).filter(|name| ours(name)) {
                 self.mention(shelf, &name);
-                let key = names::as_deployment(set_aside);
-                oddities.extend(key.map(|key| Oddity::SetAside { file: file(shelf, set_aside), key }));
+                let set_aside = |key| Oddity::SetAside { file: file(shelf, was), key, set_aside: file(shelf, &name) };
+                oddities.extend(names::as_deployment(was).map(set_aside));
             } else {
                 oddities.push(Oddity::Stranger { file: file(shelf, &name) });
             }
@@ -98,7 +98,7 @@ impl<S: Storage> Store<S> {
         };
         match &mut oddity {
             Oddity::Damaged { set_aside, .. } => {
-                *set_aside = self.storage.rename(Shelf::Deployments, name, &names::damaged(name)).is_ok();
+                *set_aside = self.set_aside(name).ok();
             }
             oddity => {
                 if let Oddity::Unreadable { file, .. } = oddity {
@@ -109,6 +109,15 @@ impl<S: Storage> Store<S> {
         }
         oddities.push(oddity);
         None
+    }
+
+    /// Gives a file that cannot be used another name, which it says. What was set aside before may be what somebody
+    /// wants.
+    fn set_aside(&self, name: &str) -> std::io::Result<String> {
+        let shelf = Shelf::Deployments;
+        let set_aside = names::damaged(name, &self.storage.list(shelf, FILES)?);
+        self.storage.rename(shelf, name, &set_aside)?;
+        Ok(file(shelf, &set_aside))
     }
 
     /// Which modules of a deployment are whole. One whose module is not is kept as it is, and not served.
@@ -148,7 +157,7 @@ pub(super) fn look_at<S: Storage>(
     key: &Key,
 ) -> (Result<Box<Deployment>, Oddity>, BTreeSet<Digest>) {
     let file = file(Shelf::Deployments, name);
-    let damaged = |what| Oddity::Damaged { file: file.clone(), key: key.clone(), what, set_aside: false };
+    let damaged = |what| Oddity::Damaged { file: file.clone(), key: key.clone(), what, set_aside: None };
     let bytes = match storage.read(Shelf::Deployments, name, RECORD_BYTES) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::InvalidData => {

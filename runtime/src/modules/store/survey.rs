@@ -45,11 +45,11 @@ impl<S: Storage> Survey<S> {
                     Ok(deployment) => deployments.push(*deployment),
                     Err(oddity) => oddities.push(oddity),
                 }
-            } else if let Some((set_aside, key)) =
-                names::as_damaged(name).and_then(|name| Some((name, names::as_deployment(name)?)))
+            } else if let Some((was, key)) =
+                names::as_damaged(name).and_then(|was| Some((was, names::as_deployment(was)?)))
             {
-                if !names.iter().any(|name| name == set_aside) {
-                    oddities.push(Oddity::SetAside { file: file(shelf, set_aside), key });
+                if !names.iter().any(|name| name == was) {
+                    oddities.push(Oddity::SetAside { file: file(shelf, was), key, set_aside: file(shelf, name) });
                 }
             } else if names::as_new(name).and_then(names::as_deployment).is_none() {
                 oddities.push(Oddity::Stranger { file: file(shelf, name) });

@@ -5,7 +5,7 @@ use rustix::process::Signal;
 use serde_json::json;
 use wasmeter::digest::Digest;
 
-use super::{deploy, probe};
+use super::{deploy, probe, show};
 use crate::daemon::tenants::{Cloud, said};
 use crate::support::hostile;
 use crate::support::program::until;
@@ -52,7 +52,7 @@ fn a_file_that_was_damaged_is_named_and_taken_up_when_it_is_back() {
     cloud.folder.run("check").is(0).says("so acme/one does not run").says("ready to run, with warnings");
     cloud.folder.write(file, &backup);
     daemon.signal(Signal::HUP);
-    said(&daemon, "A deployment is in the store again, and goes on");
+    said(&daemon, "A deployment is in the store again, and goes on with nothing remembered.");
     measured(&cloud);
     let status = cloud.folder.run("status").is(0);
     assert!(!status.stdout.contains(trouble), "{}", status.stdout);
@@ -86,6 +86,31 @@ fn a_module_that_was_damaged_is_named_and_runs_when_it_is_back() {
     measured(&cloud);
     daemon.end();
     cloud.has_every_slot("acme/two", "hostile.time", &cloud.guests_of(0..2));
+}
+
+/// One that is damaged while it runs goes on as it was, and by the rules of then once it is mended.
+#[test]
+fn a_module_that_is_damaged_while_it_runs_goes_on() {
+    let cloud = Cloud::new("");
+    let daemon = cloud.folder.start("run");
+    cloud.slots(1);
+    deploy(&cloud, "one", json!({}), &probe());
+    measured(&cloud);
+    let granted = || show(&cloud, "one").used.fuel_granted;
+    let before = granted();
+    let file = format!("deployed/modules/{}.wasm", Digest::of(&probe()));
+    cloud.folder.write(&file, "else");
+    let config = cloud.folder.read("wasmeter.yaml");
+    cloud.folder.write("wasmeter.yaml", config.replace("deadline: 1m", "deadline: 1m, fuel_base: 60000000"));
+    daemon.signal(Signal::HUP);
+    said(&daemon, "A deployment goes on as it was.");
+    measured(&cloud);
+    assert_eq!(granted(), before);
+    cloud.folder.write(&file, probe());
+    daemon.signal(Signal::HUP);
+    until("another limit", || (granted() > before).then_some(()));
+    measured(&cloud);
+    daemon.end();
 }
 
 /// What was ordered is held against today's rules, whether a daemon runs or not.

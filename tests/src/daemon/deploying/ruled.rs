@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use wasmeter::control::deployments::Standing;
 
 use super::{ask, deploy, order, probe, show, tell};
-use crate::daemon::tenants::{Cloud, said, sign};
+use crate::daemon::tenants::{Cloud, PROBE, said, sign};
 use crate::support::program::{Daemon, until};
 
 /// Has these rules be in force.
@@ -53,6 +53,38 @@ fn a_version_on_trial_that_may_not_run_is_given_up_alone() {
     let daemon = cloud.folder.start("run");
     measures(&cloud, "acme/probe");
     assert!(matches!(show(&cloud, "probe").row, row if row.version == 1 && row.state == Standing::Running));
+    daemon.end();
+}
+
+/// What is written is tried out again once it may run, after a restart, too; and nothing has to be written anew for it.
+#[test]
+fn a_version_from_a_file_that_may_run_again_is_tried_out_again() {
+    let cloud = Cloud::new("trust: trust.d");
+    let config = cloud.folder.read("wasmeter.yaml");
+    let keys = |keys: &str| config.replace("acme: {", &format!("acme: {{signatures: required, keys: [{keys}], "));
+    cloud.folder.write("wasmeter.yaml", keys("release, other"));
+    let signed = |key: &str, more: &str| {
+        sign(&cloud, key, "resources");
+        cloud.deploy("acme", "probe", "resources", &format!("{PROBE}\nsignature: resources.minisig\n{more}"));
+    };
+    signed("release", "");
+    let daemon = cloud.folder.start("run");
+    measures(&cloud, "acme/probe");
+    // Its trial takes longer than this.
+    signed("other", "meters: [probe.up]");
+    let file = cloud.folder.read("deployments.d/probe-acme.yaml");
+    cloud.folder.write("deployments.d/probe-acme.yaml", file.replace("interval: 1\n", "interval: 600\n"));
+    rule(&cloud, &daemon, &keys("release, other"));
+    said(&daemon, "Deployment: version 2 did well when it was tried out, and is on trial.");
+    rule(&cloud, &daemon, &keys("release"));
+    said(&daemon, "Deployment: version 2 is given up, and 1 goes on: it cannot run any more.");
+    measures(&cloud, "acme/probe");
+    daemon.end();
+    let daemon = cloud.folder.start("run");
+    measures(&cloud, "acme/probe");
+    rule(&cloud, &daemon, &keys("release, other"));
+    said(&daemon, "Deployment: version 3 is tried out beside 1, and nothing of it counts.");
+    said(&daemon, "Deployment: version 3 did well when it was tried out, and is on trial.");
     daemon.end();
 }
 

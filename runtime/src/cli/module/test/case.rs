@@ -71,8 +71,9 @@ impl Case {
     fn try_run(&self, sandbox: &Arc<Sandbox>, name: &str, code: &Code, threads: &Threads) -> Result<Came, Exit> {
         let time = HostTime::of(&self.config.hypervisor.uri, self.fixture.interval)?;
         let mut came = Came::default();
-        let candidate = match threads.time.block_on(self.candidate(sandbox, name, code, &time)) {
-            Ok(candidate) => candidate,
+        let candidate = threads.time.block_on(self.candidate(sandbox, name, code, &time));
+        let mut subject = match candidate.and_then(|candidate| self.open(sandbox, &candidate, &time, threads)) {
+            Ok(subject) => subject,
             // What a module says against a configuration can be expected, too.
             Err(Unfit::Failed(failure)) => {
                 came.lines.push(lines::failure(0, &failure, 0));
@@ -81,7 +82,6 @@ impl Case {
             }
             Err(unfit) => return Err(unfit.say(self.folder.join(FILE).display())),
         };
-        let mut subject = self.open(sandbox, &candidate, &time, threads)?;
         for slot in 1..=self.fixture.slots.unwrap_or_else(|| time.slots()) {
             time.turn_to(slot);
             let tried = subject.next(threads)?;
@@ -132,11 +132,11 @@ impl Case {
         candidate: &Candidate,
         time: &HostTime,
         threads: &Threads,
-    ) -> Result<Subject, Exit> {
+    ) -> Result<Subject, Unfit> {
         let clock = time.clock();
         match &self.fixture.inputs {
             Some(inputs) => {
-                let given = Given::open(sandbox, &candidate.module, inputs, &self.config, clock, threads)?;
+                let given = Given::open(sandbox, candidate, inputs, &self.config, clock, threads)?;
                 Ok(Subject::Given(Box::new(given)))
             }
             None => Subject::open(sandbox, candidate, self.fixture.meters.clone(), &self.config, clock, threads),

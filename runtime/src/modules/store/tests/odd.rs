@@ -143,6 +143,30 @@ fn a_look_sees_what_is_there_and_changes_nothing() {
     assert!(!survey.is_still(&one));
 }
 
+/// What was set aside first may be what somebody wants back.
+#[test]
+fn what_is_damaged_again_is_kept_beside_what_was() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let one = deploy(&mut store, key("acme", "one"), b"one").key;
+    drop(store);
+    let file = folder.path().join("deployments/acme@one.json");
+    for (damage, name) in [("first", "acme@one.json.damaged"), ("second", "acme@one.json.damaged.2")] {
+        fs::write(&file, damage).unwrap();
+        let (_, oddities) = Store::open(dir(folder.path())).unwrap();
+        let name = format!("deployments/{name}");
+        let of_it = oddities.last().unwrap().to_string();
+        assert!(of_it.contains(&format!("renamed to {name}, ")) && of_it.ends_with(&format!("then remove {name}")));
+        assert_eq!(fs::read_to_string(folder.path().join(name)).unwrap(), damage);
+    }
+    assert_eq!(fs::read_to_string(folder.path().join("deployments/acme@one.json.damaged")).unwrap(), "first");
+    let (store, oddities) = Store::open(dir(folder.path())).unwrap();
+    drop(store);
+    let is_set_aside = |oddity: &Oddity| matches!(oddity, Oddity::SetAside { .. }) && oddity.lacks() == Some(&one);
+    assert!(oddities.len() == 2 && oddities.iter().all(is_set_aside), "{oddities:?}");
+    assert_eq!(Survey::at(folder.path()).unwrap().unwrap().oddities, oddities);
+}
+
 const MENDED: &str = "Send SIGHUP to the daemon once that is mended";
 
 #[test]
@@ -263,7 +287,7 @@ fn links_pipes_and_folders_are_no_files() {
     fs::create_dir(deployments.join("acme@folder.json.new")).unwrap();
     fs::write(deployments.join("acme@large.json"), vec![b' '; (4 << 20) + 1]).unwrap();
     let (mut store, oddities) = Store::open(dir(folder.path())).unwrap();
-    let set_aside = |oddity: &Oddity| matches!(oddity, Oddity::Damaged { set_aside: true, .. });
+    let set_aside = |oddity: &Oddity| matches!(oddity, Oddity::Damaged { set_aside: Some(_), .. });
     assert_eq!(oddities.iter().filter(|oddity| set_aside(oddity)).count(), 3, "{oddities:?}");
     let stranger = Oddity::Stranger { file: "deployments/acme@folder.json.new".to_owned() };
     assert!(oddities.len() == 4 && oddities.contains(&stranger), "{oddities:?}");
