@@ -142,11 +142,11 @@ impl World {
         self.folder.path().join(name)
     }
 
-    /// Writes the configuration; this is said on top.
+    /// Writes the configuration; this is said on top. However busy the machine is, no read of the host is given up.
     pub fn configure(&self, more: &str) {
         let config = format!(
             "hypervisor: {HOST}\npolling: polling.yaml\npipeline: pipeline.yaml\ndeployments: deployments.d\n\
-             host: here\n\
+             host: here\nreader: {{watchdog: 10m}}\n\
              budget: {{node: 6400%, tenant: 6400%}}\nstore: {{path: deployed, audit: audit.log}}\n{}\n{more}\n",
             self.tenants
         );
