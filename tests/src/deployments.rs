@@ -46,8 +46,10 @@ enum Meanwhile {
     Reload(Vec<(usize, Option<Written>, bool)>),
     /// The operator's sink has this of the chains, and files are read again.
     Chain(usize),
-    /// The next slot comes.
-    Slot,
+    /// The next slot comes, when what has begun is done, or when nobody had a turn yet.
+    Slot {
+        done: bool,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -104,7 +106,7 @@ fn meanwhile() -> impl Strategy<Value = Meanwhile> {
         4 => (0..KEYS.len(), wish()).prop_map(|(key, wish)| Meanwhile::Order(key, wish)),
         2 => files.prop_map(Meanwhile::Reload),
         1 => (0..CHAINS.len()).prop_map(Meanwhile::Chain),
-        1 => Just(Meanwhile::Slot),
+        3 => any::<bool>().prop_map(|done| Meanwhile::Slot { done }),
     ]
 }
 
@@ -238,9 +240,8 @@ impl Both {
     }
 
     async fn cycle(&mut self) {
-        let now = self.world.clock.now().wall + SECOND;
         let second = self.world.cycle().await;
-        self.model.begin(second, &self.rules, now);
+        self.model.begin(second, &self.rules);
     }
 
     fn keep(&mut self, is_kept: bool) {
@@ -270,9 +271,11 @@ impl Both {
                 self.model.reload();
                 self.model.save();
             }
-            // A version on trial is given up then, if it is not done by chance, and a transformer may have both slots.
-            Meanwhile::Slot if self.model.is_any_on_trial() || self.model.is_any_converting() => {}
-            Meanwhile::Slot => {
+            Meanwhile::Slot { done } => {
+                if done {
+                    self.world.finish().await;
+                    self.model.finish();
+                }
                 self.cycle().await;
                 self.keep(true);
             }

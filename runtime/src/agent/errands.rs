@@ -301,6 +301,8 @@ impl Agent {
                 self.registry.remove(key.clone()).await?;
                 self.tenants.remove(key);
                 self.forget_removed();
+                // It may have been waited for.
+                self.begin_next();
             }
             Next::Other(other) => {
                 let Other { deployment, is_new, changes, ready, admitted } = *other;

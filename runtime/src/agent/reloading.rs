@@ -226,6 +226,8 @@ impl Agent {
         self.save().await;
         self.modules = modules;
         self.config = config;
+        // What was removed may have been waited for.
+        self.begin_next();
     }
 
     /// Both at once, or it stays as it is if the configuration is wrong.

@@ -543,6 +543,13 @@ impl Tenants {
         }
     }
 
+    /// Waits until all is done that was begun, and lands nothing.
+    pub async fn all_done(&mut self) {
+        while let Some(joined) = self.running.join_next_with_id().await {
+            self.joined(joined);
+        }
+    }
+
     /// Takes what is done besides.
     pub fn gather(&mut self) {
         while let Some(joined) = self.running.try_join_next_with_id() {

@@ -31,8 +31,8 @@ struct Turns {
     /// How many slices may run at once.
     most: usize,
     running: usize,
-    /// Nobody has a turn meanwhile.
-    closed: bool,
+    /// Who holds it closed; nobody has a turn as long as anybody does.
+    closed: usize,
     /// How long the slices of each tenant took in this slot.
     used: BTreeMap<Arc<str>, Duration>,
     /// Who waits, in order, and who of them has been given a turn.
@@ -106,7 +106,7 @@ impl Gate {
         let turns = Turns {
             most: most.max(1),
             running: 0,
-            closed: false,
+            closed: 0,
             used: BTreeMap::new(),
             waiting: BTreeMap::new(),
             order: BTreeSet::new(),
@@ -124,7 +124,7 @@ impl Gate {
     /// Begins another slot, in which everybody is equal again, and gives no turns until what is returned is dropped.
     pub fn close(self: &Arc<Self>) -> Closed {
         let mut turns = self.lock();
-        turns.closed = true;
+        turns.closed += 1;
         turns.used.clear();
         turns.order = turns.waiting.keys().map(|tenant| (Duration::ZERO, Arc::clone(tenant))).collect();
         Closed(Arc::clone(self))
@@ -138,7 +138,7 @@ impl Gate {
 impl Drop for Closed {
     fn drop(&mut self) {
         let mut turns = self.0.lock();
-        turns.closed = false;
+        turns.closed -= 1;
         turns.call();
     }
 }
@@ -153,7 +153,7 @@ impl Turns {
             mine.into_iter().position(|waiting| waiting.ticket == ticket).unwrap_or(usize::MAX)
         });
         let free = self.most.saturating_sub(self.running);
-        if self.closed || free == 0 {
+        if self.closed > 0 || free == 0 {
             return false;
         }
         // Those before it: all that wait in its own tenant before it, and all of tenants that ran less.
@@ -191,7 +191,7 @@ impl Turns {
 
     /// Wakes those who have a turn now.
     fn call(&mut self) {
-        let free = if self.closed { 0 } else { self.most.saturating_sub(self.running) };
+        let free = if self.closed > 0 { 0 } else { self.most.saturating_sub(self.running) };
         let queues = self.order.iter().filter_map(|(_, tenant)| self.waiting.get(tenant));
         queues.flatten().take(free).for_each(|waiting| waiting.waker.wake_by_ref());
     }
@@ -363,6 +363,8 @@ mod tests {
         let tenant: Arc<str> = "t".into();
         let done = Arc::new(AtomicU64::new(0));
         let closed = gate.close();
+        drop(gate.close());
+        assert!(!gate.lock().is_called(&tenant, None), "somebody holds it closed still");
         let (counted, waits) = (Arc::clone(&done), gate.in_turns(&tenant, async {}));
         let task = threads.spawn(async move {
             waits.await;

@@ -114,6 +114,50 @@ fn a_version_that_runs_again_remembers_what_the_other_did() {
     follow(first.chain(second).chain(back).collect());
 }
 
+/// Slots that come while a version is on trial, or tried out, wait, whether that was done or had no turn yet.
+#[test]
+fn a_trial_costs_no_slot() {
+    for (second, done) in [(deploy(2), true), (deploy(2), false), (write(2), true), (write(2), false)] {
+        runtime().block_on(async {
+            let mut both = Both::new().await;
+            let first = if matches!(second, Meanwhile::Reload(_)) { write(1) } else { deploy(1) };
+            both.happen(Event::Meanwhile(first)).await;
+            both.happen(Event::Meanwhile(second)).await;
+            for waiting in 0..5 {
+                both.happen(Event::Meanwhile(Meanwhile::Slot { done })).await;
+                // Three wait at most, and what comes then is left out.
+                let deployed = both.world.agent().tenants.all().next().unwrap();
+                assert_eq!(deployed.skipped(), u64::from(waiting == 4));
+            }
+            let must = both.model.land(&both.rules);
+            assert_eq!(must.len(), 4);
+            let landed = both.world.land().await;
+            assert_eq!(landed, must);
+            both.check();
+        });
+    }
+}
+
+/// A transformer begins with a slot when what it waits for has landed, and slots that come until then wait.
+#[test]
+fn waiting_for_a_pollster_costs_no_slot() {
+    let forgetful = Program { module: Module::Forgetful, fails: NEVER };
+    let both = [order(Wish::Deploy(forgetful)), Meanwhile::Order(3, Wish::Deploy(program(1, NEVER)))];
+    let more = |slots, meanwhile: &[Meanwhile]| {
+        let slots = std::iter::repeat_n(Meanwhile::Slot { done: false }, slots).chain(meanwhile.iter().cloned());
+        Event::Slot(slot(slots.collect()))
+    };
+    let both: Vec<Event> = both.into_iter().map(Event::Meanwhile).collect();
+    for ends in [more(1, &[]), more(3, &[]), more(1, &[order(Wish::Remove)]), more(1, &[order(Wish::Pause)])] {
+        follow(both.iter().cloned().chain([ends]).chain(slots(1)).collect());
+    }
+    // What it waits for waits itself, and is removed: then it begins at once, and its trial is done when the next one comes.
+    let late = [deploy(2), Meanwhile::Slot { done: false }].map(Event::Meanwhile);
+    let trial = Event::Meanwhile(Meanwhile::Order(3, Wish::Deploy(program(2, NEVER))));
+    let gone = more(0, &[order(Wish::Remove), Meanwhile::Slot { done: true }]);
+    follow([&both[..1], &late, &both[1..], &[trial, gone]].concat());
+}
+
 /// Nor does what takes the place of a deployment of its name.
 #[test]
 fn what_was_removed_is_not_remembered() {

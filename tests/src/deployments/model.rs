@@ -3,8 +3,9 @@
 //! The model knows no modules and no files: a deployment is a list of versions with whoever runs, and each of those has
 //! a trail of all that ran on its state. What a version does in a second it knows beforehand.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use wasmeter::clock::SECOND;
 use wasmeter::modules::deployment::{Key, VERSIONS};
 use wasmeter::modules::life::Rules;
 
@@ -97,23 +98,46 @@ pub enum Runs {
     Trial,
 }
 
-/// A slot that is under way.
+/// Slots that a deployment is at or is to begin with, oldest first.
+#[derive(Debug, Clone, Default)]
+struct Queue(VecDeque<UnderWay>);
+
+/// Slots that wait at most.
+const WAITING: usize = 3;
+
+/// A slot of a deployment.
 #[derive(Debug, Clone)]
 struct UnderWay {
     second: u64,
+    /// What runs, if that is not what is to run when the slot before it ended.
+    plan: Option<Plan>,
+    /// Versions that it was read for: one that came on trial since is not tried in it.
+    versions: BTreeSet<u64>,
+    /// Whether it was handed what came to its place in the chain.
+    chained: bool,
+    /// Pollsters that a transformer waits for.
+    waits: BTreeSet<Key>,
+    /// Whether all of it ran.
+    done: bool,
+    /// Whether a version on trial was not waited for.
+    overdue: bool,
+}
+
+/// What runs in a slot.
+#[derive(Debug, Clone)]
+struct Plan {
     trial: Option<Ran>,
     current: Ran,
     /// All that had a state when it began.
     there: BTreeSet<u64>,
     /// Whether nothing counts of what is on trial.
     dry: bool,
-    /// Whether it was handed what came to its place in the chain.
-    chained: bool,
 }
 
 #[derive(Debug, Clone)]
 struct Ran {
     id: u64,
+    version: u64,
     program: Program,
     trail: u64,
 }
@@ -171,7 +195,7 @@ pub struct Model {
     pub files: BTreeMap<Key, (String, Written)>,
     /// As they were when they were read last.
     read: BTreeMap<Key, (String, Written)>,
-    under_way: BTreeMap<Key, UnderWay>,
+    under_way: BTreeMap<Key, Queue>,
     unsaved: BTreeSet<Key>,
     ids: u64,
     trails: Trails,
@@ -186,6 +210,11 @@ pub struct Model {
     /// What is on the disk of them, and what was before the last record.
     memory: Trails,
     memory_before: Trails,
+}
+
+/// A second of the clock, in nanoseconds since 1970.
+fn wall(second: u64) -> i64 {
+    i64::try_from(second).unwrap() * SECOND
 }
 
 // === impl Program ===
@@ -233,6 +262,31 @@ impl Deployment {
         self.version(instance.version).unwrap().program
     }
 
+    fn converts(&self) -> bool {
+        matches!(self.program(&self.current).module, Module::Converting { .. })
+    }
+
+    /// Whether a transformer waits for it, as it may declare meters.
+    fn declares(&self) -> bool {
+        self.instances().any(|instance| self.program(instance).module == Module::Forgetful)
+    }
+
+    /// What runs in a slot that begins now, if anything does.
+    fn plan(&self, second: u64, rules: &Rules, trails: &Trails) -> Option<Plan> {
+        let runs = self.runs(rules, wall(second));
+        let ran = |instance: &Instance| {
+            let state = if instance.dry { &self.current } else { instance };
+            let Instance { id, version, .. } = *instance;
+            Ran { id, version, program: self.program(instance), trail: trails[&state.id] }
+        };
+        (runs != Runs::Nothing).then(|| Plan {
+            trial: self.trial.as_ref().map(ran),
+            current: ran(&self.current),
+            there: self.remembering().map(|instance| instance.id).collect(),
+            dry: runs == Runs::DryRun,
+        })
+    }
+
     fn instances(&self) -> impl Iterator<Item = &Instance> {
         std::iter::once(&self.current).chain(&self.trial)
     }
@@ -274,14 +328,16 @@ impl Deployment {
         }
     }
 
-    /// What follows from a slot, for whoever is still there.
-    fn went(&mut self, trial: Option<(u64, bool)>, current: Option<(u64, bool)>, rules: &Rules, now: i64) {
+    /// What follows from a slot, for whoever is still there. What was on trial may not have been tried: that happens in
+    /// fewer slots in a row than it is given up after.
+    fn went(&mut self, trial: Option<(u64, Option<bool>)>, current: Option<(u64, bool)>, rules: &Rules, now: i64) {
         let current = current.filter(|(id, _)| *id == self.current.id).map(|(_, good)| good);
         if let Some(good) = current {
             self.note(good, rules);
         }
         match (&mut self.trial, trial) {
             (Some(on_trial), Some((id, good))) if on_trial.id == id => {
+                let Some(good) = good else { return };
                 if !good {
                     self.trial = None;
                     return;
@@ -318,6 +374,29 @@ impl Deployment {
             let number = self.versions.remove(oldest).number;
             self.earlier.retain(|earlier| *earlier != number);
         }
+    }
+}
+
+// === impl Queue ===
+
+impl Queue {
+    /// The slot that it is at.
+    fn begun(&mut self) -> Option<&mut UnderWay> {
+        self.0.front_mut().filter(|first| first.waits.is_empty())
+    }
+
+    fn take_begun(&mut self) -> Option<UnderWay> {
+        self.0.pop_front_if(|first| first.waits.is_empty())
+    }
+
+    /// Whether it has time for another slot, which ends whatever is on trial and not done, after two slots if it is only
+    /// tried out.
+    fn has_time(&mut self) -> bool {
+        let slots = self.0.len();
+        let Some(begun) = self.begun() else { return slots < WAITING };
+        let Some(Plan { trial: Some(_), dry, .. }) = begun.plan else { return false };
+        begun.overdue |= !begun.done && (!dry || slots > 1);
+        slots <= WAITING
     }
 }
 
@@ -473,7 +552,15 @@ impl Model {
 
     fn remove(&mut self, key: &Key) {
         self.running.remove(key);
-        self.under_way.remove(key);
+        let Some(mut removed) = self.under_way.remove(key) else { return };
+        // Nobody waits for what it did not begin with.
+        removed.take_begun();
+        for UnderWay { second, .. } in removed.0 {
+            let all = self.under_way.values_mut().flat_map(|queue| &mut queue.0);
+            for slot in all.filter(|slot| slot.second == second) {
+                slot.waits.remove(key);
+            }
+        }
     }
 
     /// What somebody who looks at it now finds is to be made ready for a rollback.
@@ -522,84 +609,97 @@ impl Model {
         }
     }
 
-    /// A slot begins for all that are not at one.
-    pub fn begin(&mut self, second: u64, rules: &Rules, now: i64) {
+    /// A slot comes.
+    pub fn begin(&mut self, second: u64, rules: &Rules) {
         // What comes to a transformer waits for it, whether it runs or not.
         let tenants = super::KEYS.iter().map(|(tenant, _)| *tenant);
         for tenant in tenants.filter(|tenant| self.chain.iter().all(|key| key.tenant.as_str() != *tenant)) {
             self.delivered.insert((second, tenant.to_owned()), Delivered::AsMeasured);
         }
+        let mut taken = BTreeSet::new();
         for (key, deployment) in &self.running {
-            let runs = deployment.runs(rules, now);
-            if self.under_way.contains_key(key) || runs == Runs::Nothing {
-                continue;
+            let Some(plan) = deployment.plan(second, rules, &self.trails) else { continue };
+            let queue = self.under_way.entry(key.clone()).or_default();
+            if queue.has_time() {
+                let slot = UnderWay {
+                    second,
+                    plan: queue.0.is_empty().then_some(plan),
+                    versions: deployment.instances().map(|instance| instance.version).collect(),
+                    chained: self.chain.contains(key),
+                    waits: BTreeSet::new(),
+                    done: false,
+                    overdue: false,
+                };
+                queue.0.push_back(slot);
+                taken.insert(key.clone());
             }
-            let ran = |instance: &Instance| {
-                let state = if instance.dry { &deployment.current } else { instance };
-                Ran { id: instance.id, program: deployment.program(instance), trail: self.trails[&state.id] }
-            };
-            let trial = deployment.trial.as_ref().map(ran);
-            let there = deployment.remembering().map(|instance| instance.id).collect();
-            let (current, dry) = (ran(&deployment.current), runs == Runs::DryRun);
-            let under_way = UnderWay { second, trial, current, there, dry, chained: self.chain.contains(key) };
-            self.under_way.insert(key.clone(), under_way);
+        }
+        // A transformer beside the chain has what its tenant's pollsters give.
+        for key in taken.iter().filter(|key| self.running[key].converts() && !self.chain.contains(key)) {
+            let gives = |other: &&Key| other.tenant == key.tenant && self.running[other].declares();
+            let waits = taken.iter().filter(gives).cloned().collect();
+            self.under_way.get_mut(key).and_then(|queue| queue.0.back_mut()).unwrap().waits = waits;
         }
     }
 
-    /// Whether a version is on trial or tried out, now or in a slot that is under way.
-    pub fn is_any_on_trial(&self) -> bool {
-        let under_way = self.under_way.values().any(|under_way| under_way.trial.is_some());
-        under_way || self.running.values().any(|deployment| deployment.trial.is_some())
+    /// All that has begun is done, and does not land yet.
+    pub fn finish(&mut self) {
+        self.under_way.values_mut().filter_map(Queue::begun).for_each(|begun| begun.done = true);
     }
 
-    /// Whether there is a transformer beside the chain: while it waits for its tenant's pollsters, it can have the next
-    /// slot as well.
-    pub fn is_any_converting(&self) -> bool {
-        let converts = |deployment: &Deployment| {
-            matches!(deployment.program(&deployment.current).module, Module::Converting { .. })
-        };
-        self.running.iter().any(|(key, deployment)| !self.chain.contains(key) && converts(deployment))
-    }
-
-    /// All slots that are under way end. What has to come of them.
+    /// All slots that are under way end, and those that wait begin and end. What has to come of them.
     pub fn land(&mut self, rules: &Rules) -> BTreeMap<(Key, u64), Lands> {
         let mut landed = BTreeMap::new();
-        for (key, UnderWay { second, trial, current, there, dry, chained }) in std::mem::take(&mut self.under_way) {
-            let good = |ran: &Ran| !ran.program.fails(second);
-            let trial_went = trial.as_ref().map(|trial| (trial.id, good(trial)));
-            let falls_back = dry || trial_went.is_none_or(|(_, good)| !good);
-            let current_went = falls_back.then(|| (current.id, good(&current)));
-            let lands = if falls_back { Some(current).filter(good) } else { trial };
-            let mut deployment = self.running.remove(&key).unwrap();
-            let before = deployment.lasting();
-            let now = i64::try_from(second).unwrap() * wasmeter::clock::SECOND;
-            deployment.went(trial_went, current_went, rules, now);
-            if deployment.lasting() != before {
-                self.unsaved.insert(key.clone());
-            }
-            let was_dry = before.trial.is_some_and(|trial| trial.dry);
-            if let Some(trial) = deployment.trial.as_ref().filter(|trial| was_dry && !trial.dry) {
-                self.copy(trial.id, Some(deployment.current.id));
-            }
-            let deployment = self.running.entry(key.clone()).or_insert(deployment);
-            let Some(Ran { id, program, trail }) = lands else { continue };
-            match program.module {
-                // Where its place is gone meanwhile, it comes to nothing.
-                Module::Converting { .. } if chained && !self.chain.contains(&key) => {}
-                Module::Converting { mark } if chained => {
-                    self.delivered.insert((second, key.tenant.to_string()), Delivered::Converted { mark });
-                }
-                module => drop(landed.insert((key.clone(), second), Lands { module, trail })),
-            }
-            // Whoever began as a copy while this ran goes on from what it left.
-            for instance in deployment.remembering() {
-                let began = !there.contains(&instance.id) && instance.ancestors.contains(&id);
-                if began || instance.id == id {
-                    self.trails.insert(instance.id, program.follow(trail, second));
+        for (key, queue) in std::mem::take(&mut self.under_way) {
+            for slot in queue.0 {
+                let second = slot.second;
+                if let Some(lands) = self.land_one(&key, slot, rules) {
+                    landed.insert((key.clone(), second), lands);
                 }
             }
         }
         landed
+    }
+
+    fn land_one(&mut self, key: &Key, slot: UnderWay, rules: &Rules) -> Option<Lands> {
+        let UnderWay { second, plan, versions, chained, overdue, .. } = slot;
+        let plan = plan.or_else(|| self.running[key].plan(second, rules, &self.trails))?;
+        let Plan { trial, current, there, dry } = plan;
+        let good = |ran: &Ran| !ran.program.fails(second);
+        let is_tried = |trial: &Ran| !overdue && versions.contains(&trial.version);
+        let trial_went = trial.as_ref().map(|trial| (trial.id, is_tried(trial).then(|| good(trial))));
+        let falls_back = dry || trial_went.is_none_or(|(_, good)| good != Some(true));
+        let current_went = falls_back.then(|| (current.id, good(&current)));
+        let lands = if falls_back { Some(current).filter(good) } else { trial };
+        let mut deployment = self.running.remove(key).unwrap();
+        let before = deployment.lasting();
+        deployment.went(trial_went, current_went, rules, wall(second));
+        if deployment.lasting() != before {
+            self.unsaved.insert(key.clone());
+        }
+        let was_dry = before.trial.is_some_and(|trial| trial.dry);
+        if let Some(trial) = deployment.trial.as_ref().filter(|trial| was_dry && !trial.dry) {
+            self.copy(trial.id, Some(deployment.current.id));
+        }
+        let deployment = self.running.entry(key.clone()).or_insert(deployment);
+        let Ran { id, program, trail, .. } = lands?;
+        // Whoever began as a copy while this ran goes on from what it left.
+        for instance in deployment.remembering() {
+            let began = !there.contains(&instance.id) && instance.ancestors.contains(&id);
+            if began || instance.id == id {
+                self.trails.insert(instance.id, program.follow(trail, second));
+            }
+        }
+        match program.module {
+            Module::Converting { mark } if chained => {
+                // Where its place is gone meanwhile, it comes to nothing.
+                if self.chain.contains(key) {
+                    self.delivered.insert((second, key.tenant.to_string()), Delivered::Converted { mark });
+                }
+                None
+            }
+            module => Some(Lands { module, trail }),
+        }
     }
 
     /// What was measured is kept.

@@ -22,6 +22,7 @@ use wasmeter::modules::registry::Registry;
 use wasmeter::pipeline::Slot;
 use wasmeter::sandbox::Sandbox;
 use wasmeter::sandbox::compile::Compiler;
+use wasmeter::sandbox::turns::Closed;
 use wasmeter::spool::memory::Memory;
 
 use super::model::{Delivered, End, Lands, Module, No, Order, Program, Written};
@@ -54,6 +55,8 @@ pub struct World {
     pub clock: Arc<ManualClock>,
     pub agent: Option<Agent>,
     pub registry: Option<Registry>,
+    /// Nobody has a turn: what is under way is done when the test says so, and not by chance.
+    held: Option<Closed>,
     folder: TempDir,
     /// What the configuration says of them.
     tenants: String,
@@ -114,8 +117,9 @@ impl World {
         std::fs::write(folder.path().join("polling.yaml"), polling).unwrap();
         let clock = Arc::new(ManualClock::at(START));
         let (tenants, memory, memory_before, guests, delivered) = Default::default();
+        let (agent, registry, held) = (None, None, None);
         let mut world =
-            Self { clock, agent: None, registry: None, folder, tenants, memory, memory_before, guests, delivered };
+            Self { clock, agent, registry, held, folder, tenants, memory, memory_before, guests, delivered };
         world.pipe(&[]);
         world.configure("");
         world.begin().await;
@@ -138,11 +142,11 @@ impl World {
         self.folder.path().join(name)
     }
 
-    /// Writes the configuration; this is said on top.
+    /// Writes the configuration; this is said on top. However busy the machine is, no read of the host is given up.
     pub fn configure(&self, more: &str) {
         let config = format!(
             "hypervisor: {HOST}\npolling: polling.yaml\npipeline: pipeline.yaml\ndeployments: deployments.d\n\
-             host: here\n\
+             host: here\nreader: {{watchdog: 10m}}\n\
              budget: {{node: 6400%, tenant: 6400%}}\nstore: {{path: deployed, audit: audit.log}}\n{}\n{more}\n",
             self.tenants
         );
@@ -178,6 +182,7 @@ impl World {
         let mut agent = Agent::new(config, Parts { clock, hypervisor, sandbox, guests, registry }).await.unwrap();
         agent.remember(self.memory.clone());
         agent.saved().await;
+        self.held = Some(agent.tenants.hold());
         self.agent = Some(agent);
     }
 
@@ -309,8 +314,16 @@ impl World {
         u64::try_from(self.clock.now().wall / SECOND).unwrap()
     }
 
+    /// Has what is under way be done, and land later.
+    pub async fn finish(&mut self) {
+        self.held = None;
+        self.agent().tenants.all_done().await;
+        self.held = Some(self.agent().tenants.hold());
+    }
+
     /// What tenants' modules give, by deployment and second.
     pub async fn land(&mut self) -> BTreeMap<(Key, u64), Lands> {
+        self.held = None;
         let mut all = BTreeMap::new();
         while self.agent().tenants.are_busy() {
             self.agent().tenants.done().await;
@@ -321,6 +334,7 @@ impl World {
                 self.read(&slot, &mut all);
             }
         }
+        self.held = Some(self.agent().tenants.hold());
         all
     }
 

@@ -1,7 +1,5 @@
 //! Batches that are held back from call to call: numbers in cells of their resources, the rest in bytes.
 
-use std::ops::Range;
-
 use scaling::{ByName, CELL_BYTES, CHANGED, GONE, Losses, OLDEST, Said, at, clear, word};
 use wasmeter_sdk::config::{Deserialize, serde};
 use wasmeter_sdk::{Batch, Call, Column, Converting, Failure, Kind, Meter, Moment, Values};
@@ -13,13 +11,15 @@ pub struct Held {
     batches: Vec<Kept>,
     /// How many batches were ever held back.
     ever: i64,
+    /// How many were when others came out last: what is left of those waits for resources that were absent.
+    left: i64,
     /// Whether some resources have got theirs already.
     cut: bool,
     /// Numbers of batches under which there may be cells.
     used: usize,
 }
 
-/// A batch that is held back. Its place is its number.
+/// A batch that is held back, or the place of one that came out. Its place is its number.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(crate = "serde")]
 struct Kept {
@@ -67,6 +67,11 @@ impl Held {
         self.batches.iter().map(|kept| kept.samples).sum()
     }
 
+    /// How many of them came since others came out.
+    pub fn fresh(&self) -> u64 {
+        self.batches.iter().filter(|kept| kept.mark > self.left).map(|kept| kept.samples).sum()
+    }
+
     /// When the first sample that waits was read.
     pub fn since(&self) -> Option<i64> {
         self.batches.iter().filter(|kept| kept.samples > 0).map(|kept| kept.wall).min()
@@ -79,7 +84,8 @@ impl Held {
         let resources: usize = batches.iter().map(|batch| batch.column.len()).sum();
         let listed = (self.batches.len() + batches.len() + 1) as u64 * LISTED_BYTES;
         let bytes = (cells + resources) as u64 * CELL_BYTES + listed + said.bytes();
-        self.batches.len() + batches.len() <= MOST && bytes <= call.room()
+        let wait = self.batches.iter().filter(|kept| kept.samples > 0).count();
+        wait + batches.len() <= MOST && bytes <= call.room()
     }
 
     /// Removes cells that nothing refers to any more.
@@ -92,31 +98,30 @@ impl Held {
         clear(call, GIVEN)
     }
 
-    /// All that waits of the resources of this call; what waits of others is lost if this is not a part.
+    /// All that waits of the resources of this call. What waits of others waits on, unless it is given up.
     pub fn give(
         &mut self,
         call: &Call<'_, Converting>,
         inputs: &[Meter],
         (now, said): (i64, &Said),
+        gives_up: bool,
         losses: &mut Losses,
     ) -> Result<Vec<Batch>, Failure> {
         if self.batches.is_empty() {
             return Ok(Vec::new());
         }
-        let (is_part, outputs) = (call.is_part(), ByName::of(inputs));
+        let outputs = ByName::of(inputs);
         let resources = call.attribute("id")?.resources;
         let before = if self.cut { call.load(GIVEN, &resources) } else { Column::default() };
         let mut got: Vec<u32> = Vec::new();
         let mut given = Vec::new();
-        for (number, kept) in self.batches.iter_mut().enumerate().filter(|(_, kept)| kept.samples > 0) {
+        let mut waiting: Vec<_> = self.batches.iter_mut().enumerate().filter(|(_, kept)| kept.samples > 0).collect();
+        waiting.sort_by_key(|(_, kept)| kept.mark);
+        for (number, kept) in waiting {
             let here = kept.resources(number, call, &resources, &before);
             let count = here.len() as u64;
-            let lost = if is_part { 0 } else { kept.samples.saturating_sub(count) };
-            losses.count_many(lost, &kept.meter.0, || GONE.into());
             kept.samples = kept.samples.saturating_sub(count);
-            if is_part {
-                got.extend(&here);
-            }
+            got.extend(&here);
             let Some(meter) = outputs.position(call, &kept.meter())? else {
                 losses.count_many(count, &kept.meter.0, || CHANGED.into());
                 continue;
@@ -139,15 +144,26 @@ impl Held {
             };
             given.push(Batch { meter, at: Moment { wall: kept.wall, monotonic: kept.monotonic }, column, notes });
         }
-        if !is_part || self.samples() == 0 {
+        got.sort_unstable();
+        got.dedup();
+        // Who got theirs is remembered only where there is room for that.
+        if gives_up || (!call.is_part() && got.len() as u64 * CELL_BYTES > call.room()) {
+            for kept in &mut self.batches {
+                losses.count_many(std::mem::take(&mut kept.samples), &kept.meter.0, || GONE.into());
+            }
+        }
+        if self.samples() == 0 {
             self.batches.clear();
             self.cut = false;
-        } else if !got.is_empty() {
-            got.sort_unstable();
-            got.dedup();
+            return Ok(given);
+        }
+        if !got.is_empty() {
             let marks = vec![self.ever; got.len()];
             call.save(GIVEN, &Column::new(got, marks))?;
             self.cut = true;
+        }
+        if !call.is_part() {
+            self.left = self.ever;
         }
         Ok(given)
     }
@@ -159,7 +175,7 @@ impl Held {
         inputs: &[Meter],
         batches: impl Iterator<Item = (Batch, Vec<u64>)>,
     ) -> Result<(), Failure> {
-        let mut open = 0..self.batches.len();
+        let (mut from, before) = (0, self.ever);
         for (Batch { meter, at, column, .. }, sayings) in batches {
             let Some(input) = inputs.get(meter as usize) else { continue };
             let says = sayings.iter().any(|number| *number > 0);
@@ -172,7 +188,7 @@ impl Held {
                 says,
                 letter: letter(&column.values),
             };
-            let number = self.number(new, &mut open);
+            let number = self.number(new, &mut from, before);
             let marks = vec![self.batches.get(number).map_or(0, |kept| kept.mark); column.len()];
             call.save(&mark(number), &Column::new(column.resources.clone(), marks))?;
             if says {
@@ -184,26 +200,36 @@ impl Held {
         Ok(())
     }
 
-    /// The number of a batch: that of another part of it, or a new one. Parts have their batches in one order, so each of
-    /// `open` is taken at most once.
-    fn number(&mut self, new: Kept, open: &mut Range<usize>) -> usize {
-        let mut known = self.batches.iter_mut().enumerate().take(open.end).skip(open.start);
-        let other = known.find(|(_, known)| known.is_cut_from(&new));
+    /// The number of a batch: that of another part of it among those that there were `before`, or a new one. Parts have
+    /// their batches in one order, so each is taken at most once.
+    fn number(&mut self, new: Kept, from: &mut usize, before: i64) -> usize {
+        let open = self.left + 1..=before;
+        let mut known = self.batches.iter_mut().enumerate().skip(*from);
+        let other = known.find(|(_, known)| open.contains(&known.mark) && known.is_cut_from(&new));
         if let Some((place, known)) = other {
             known.samples = known.samples.saturating_add(new.samples);
-            open.start = place + 1;
+            *from = place + 1;
             return place;
         }
         self.ever = self.ever.wrapping_add(1);
-        self.batches.push(Kept { mark: self.ever, ..new });
-        self.batches.len() - 1
+        let new = Kept { mark: self.ever, ..new };
+        match self.batches.iter_mut().enumerate().find(|(_, kept)| kept.samples == 0) {
+            Some((place, free)) => {
+                *free = new;
+                place
+            }
+            None => {
+                self.batches.push(new);
+                self.batches.len() - 1
+            }
+        }
     }
 
     pub fn save(self, call: &Call<'_, Converting>) -> Result<(), Failure> {
         call.save_waiting(self.samples())?;
-        let Self { batches, ever, cut, used } = self;
+        let Self { batches, ever, left, cut, used } = self;
         let list: Vec<serde_json::Value> = batches.into_iter().map(Kept::into_json).collect();
-        let list = serde_json::json!({ "batches": list, "ever": ever, "cut": cut, "used": used });
+        let list = serde_json::json!({ "batches": list, "ever": ever, "left": left, "cut": cut, "used": used });
         call.save_bytes(LIST, list.to_string().as_bytes())
     }
 }

@@ -33,7 +33,7 @@ impl Transformer for Accumulator {
         let new: usize = batches.iter().map(|batch| batch.column.len()).sum();
         let new = new as u64;
         let is_old = held.since().is_some_and(|since| now.saturating_sub(since) >= LONGEST);
-        let are_to_wait = !is_old && !is_enough(call, size, held.samples().saturating_add(new), new);
+        let are_to_wait = !is_old && !is_enough(call, size, held.fresh().saturating_add(new), new);
         if are_to_wait {
             let of_batches = batches.iter().map(|batch| said.numbers(call, batch));
             let sayings: Vec<Vec<u64>> = of_batches.collect::<Result<_, _>>()?;
@@ -49,7 +49,9 @@ impl Transformer for Accumulator {
         let mut losses = Losses::default();
         let mut given = Vec::new();
         if !held.is_empty() || are_to_wait {
-            given = held.give(call, inputs, (now, &said), &mut losses)?;
+            // What a part lacks is another part's.
+            let gives_up = !call.is_part() && (is_old || are_to_wait);
+            given = held.give(call, inputs, (now, &said), gives_up, &mut losses)?;
             // There is no room for more.
             if are_to_wait && !call.is_part() {
                 held.clear(call)?;

@@ -153,14 +153,53 @@ fn host_text(_: &Host, text: &str) -> u32 {
     u32::try_from(known.unwrap()).unwrap()
 }
 
+/// What waits of a guest, or of a part that is measured less often.
 #[test]
-fn a_guest_that_is_gone_takes_its_samples_with_it() {
+fn what_is_absent_when_others_come_out_waits_on() {
     let mut there = host(r#"{"size": 3}"#);
     assert_eq!(convert(&mut there, &[count(0, 10, 1, 5), count(0, 10, 2, 6)]), []);
     there = there.attribute("id", [(0, "a"), (2, "c")]);
     assert_eq!(convert(&mut there, &[count(0, 20, 0, 7)]), [count(0, 10, 2, 6), count(0, 20, 0, 7)]);
-    assert_eq!(there.dropped(), 1);
+    assert_eq!((there.dropped(), there.waiting()), (0, 1));
+    // Others do not come out the earlier for it.
+    assert_eq!(convert(&mut there, &[count(0, 30, 0, 7), count(0, 30, 2, 8)]), []);
+    there = there.attribute("id", (0..).zip(IDS));
+    let given = convert(&mut there, &[count(0, 40, 1, 9)]);
+    assert_eq!(given, [count(0, 10, 1, 5), count(0, 30, 0, 7), count(0, 30, 2, 8), count(0, 40, 1, 9)]);
+    assert_eq!((there.dropped(), there.waiting()), (0, 0));
+}
+
+#[test]
+fn a_guest_that_is_gone_takes_its_samples_with_it() {
+    let mut there = host(r#"{"size": 2}"#);
+    assert_eq!(convert(&mut there, &[count(0, 10, 1, 5)]), []);
+    there = there.attribute("id", [(0, "a"), (2, "c")]);
+    assert_eq!(convert(&mut there, &[count(0, 20, 0, 7)]), [count(0, 20, 0, 7)]);
+    assert_eq!((there.dropped(), there.waiting()), (0, 1));
+    there = there.read_at(10 + 23 * 3_600);
+    assert!(there.convert::<Accumulator>(&[], Vec::new()).unwrap().batches.is_empty());
+    assert_eq!((there.dropped(), there.waiting()), (1, 0));
     assert_eq!(there.logs()[0].1, "A sample was dropped: a: it waited, and what it is of is gone");
+}
+
+/// One guest is never there when others come out; once its samples leave no room for others they are given up.
+#[test]
+fn what_is_absent_takes_no_room_from_others() {
+    let mut there = host(r#"{"size": 3}"#);
+    let (mut came, mut given) = (0, 0);
+    for slot in 0..250 {
+        let second = 3 * slot;
+        given += convert(&mut there, &[count(0, second, 1, 5)]).len();
+        there = there.attribute("id", [(0, "a")]);
+        for second in [second + 1, second + 2] {
+            given += convert(&mut there, &[count(0, second, 0, 5)]).len();
+        }
+        there = there.attribute("id", (0..).zip(IDS));
+        came += 3;
+    }
+    let (dropped, waiting) = (u64::from(there.dropped()), there.waiting());
+    assert!(dropped > 0, "{waiting}");
+    assert_eq!(given as u64 + dropped + waiting, came);
 }
 
 #[test]
@@ -244,24 +283,29 @@ fn volume() -> impl Strategy<Value = Volume> {
 }
 
 proptest! {
-    /// Slots in which meters stay away, and calls that are cut. Where none is, samples come out when there are enough;
-    /// nothing is ever lost, and nothing comes out twice.
+    /// Slots in which meters and resources stay away, and calls that are cut. Where neither is, samples come out when
+    /// there are enough; nothing is ever lost, and nothing comes out twice.
     #[test]
     fn it_is_what_a_plain_model_says(
         slots in prop::collection::vec(
             (
                 prop::collection::vec((0_u32..2, 0_u32..9, 0_u32..5, volume()), 0..12),
                 prop::option::weighted(0.3, prop::collection::vec(0_usize..3, 5)),
+                prop::collection::vec(prop::bool::weighted(0.3), 5),
             ),
             1..14,
         ),
+        stay_away: bool,
         size in 0_u64..30,
     ) {
         let mut host = host(&format!(r#"{{"size": {size}}}"#));
-        let (mut held, mut ever, mut came, mut was_cut) = (Vec::new(), Vec::new(), Vec::new(), false);
-        for (number, (slot, calls)) in (0..).zip(slots) {
+        let (mut held, mut ever, mut came, mut was_cut) = (Vec::new(), Vec::new(), Vec::new(), stay_away);
+        for (number, (slot, calls, absent)) in (0..).zip(slots) {
+            let is_there = |resource: u32| !stay_away || calls.is_some() || !absent[resource as usize];
+            host = host.attribute("id", (0..).zip(IDS).filter(|(resource, _)| is_there(*resource)));
+            let slot = slot.into_iter().filter(|(_, _, resource, _)| is_there(*resource));
             // Each slot has times of its own.
-            let slot: Vec<Sample> = slot.into_iter().map(|(m, s, r, v)| (m, number * 10 + s, r, v)).collect();
+            let slot: Vec<Sample> = slot.map(|(m, s, r, v)| (m, number * 10 + s, r, v)).collect();
             let flat = samples(&batches(&slot));
             ever.extend(flat.clone());
             if let Some(calls) = calls {
@@ -285,7 +329,7 @@ proptest! {
             came.extend(given);
             prop_assert_eq!(host.waiting(), (ever.len() - came.len()) as u64);
         }
-        let mut host = host.config(r#"{"size": 0}"#);
+        let mut host = host.config(r#"{"size": 0}"#).attribute("id", (0..).zip(IDS));
         let last = (0, 990, 0, Volume::Count(1));
         ever.push(last);
         came.extend(convert(&mut host, &[last]));

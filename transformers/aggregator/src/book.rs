@@ -8,9 +8,14 @@ use wasmeter_sdk::{Call, Converting, Failure, Kind, Meter};
 /// What is remembered beside the aggregates.
 #[derive(Debug, PartialEq)]
 pub struct Book {
-    /// When the first sample that waits was read.
+    /// When the first sample that waits was read, of those that came since others came out.
     since: Option<i64>,
-    /// How often everything came out, so that what is left of it is not taken for more.
+    /// Samples that did not come out with the others, because their resources were absent, and since when there are any.
+    left: u64,
+    left_since: Option<i64>,
+    /// Aggregates that are kept, of all meters and resources.
+    aggregates: usize,
+    /// How often everything came out, so that cells of it are not taken for more.
     pub round: u64,
     /// Numbers of meters under which there may be cells.
     used: usize,
@@ -43,12 +48,23 @@ impl Book {
         let before = call.load_bytes(NAME).unwrap_or_default();
         let mut lines = std::str::from_utf8(&before).unwrap_or_default().lines();
         let mut head = lines.next().unwrap_or_default().split(' ');
-        let since = head.next().and_then(|since| since.parse().ok());
-        // No cell is of round 0.
-        let round = head.next().and_then(|round| round.parse().ok()).unwrap_or(1);
-        let used = head.next().and_then(|used| used.parse().ok()).unwrap_or(0);
-        let mut book =
-            Self { since, round, used, meters: Vec::new(), numbers: BTreeMap::new(), before: before.clone() };
+        let mut number = || head.next().and_then(|number| number.parse::<i64>().ok());
+        let (since, round, used, left_since) = (number(), number(), number(), number());
+        let (left, aggregates) = (number(), number());
+        let whole = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok());
+        let count = |number| whole(number).and_then(|number| usize::try_from(number).ok()).unwrap_or(0);
+        let mut book = Self {
+            since,
+            left: whole(left).unwrap_or(0),
+            left_since,
+            aggregates: count(aggregates),
+            // No cell is of round 0.
+            round: whole(round).unwrap_or(1),
+            used: count(used),
+            meters: Vec::new(),
+            numbers: BTreeMap::new(),
+            before: before.clone(),
+        };
         lines.map(Waiting::read).for_each(|waiting| book.push(waiting));
         book
     }
@@ -90,7 +106,32 @@ impl Book {
         self.meters.iter().map(|waiting| waiting.samples).sum()
     }
 
-    /// How long the first has waited.
+    /// How many of them came since others came out.
+    pub fn fresh(&self) -> u64 {
+        self.samples().saturating_sub(self.left)
+    }
+
+    /// How long samples have waited whose resources were absent.
+    pub fn left_for(&self, now: i64) -> i64 {
+        self.left_since.map_or(0, |since| now.saturating_sub(since))
+    }
+
+    /// How many aggregates are kept.
+    pub fn aggregates(&self) -> usize {
+        self.aggregates
+    }
+
+    /// So many more are kept.
+    pub fn add(&mut self, aggregates: usize) {
+        self.aggregates = self.aggregates.saturating_add(aggregates);
+    }
+
+    /// So many less are.
+    pub fn remove(&mut self, aggregates: usize) {
+        self.aggregates = self.aggregates.saturating_sub(aggregates);
+    }
+
+    /// How long the first of those has waited.
     pub fn age(&self, now: i64) -> i64 {
         self.since.map_or(0, |since| now.saturating_sub(since))
     }
@@ -115,13 +156,20 @@ impl Book {
         self.used = self.used.max(self.meters.len());
     }
 
-    /// Everything came out.
+    /// Everything came out but what waits of resources that were absent.
+    pub fn leave(&mut self, now: i64) {
+        self.since = None;
+        self.left = self.samples();
+        self.left_since.get_or_insert(now);
+    }
+
+    /// Everything came out, or is given up.
     pub fn close(&mut self) {
         // Those that were never kept have left nothing behind.
         self.round += u64::from(self.meters.iter().any(|waiting| waiting.kept > 0));
         self.meters.clear();
         self.numbers.clear();
-        self.since = None;
+        (self.since, self.left, self.left_since, self.aggregates) = (None, 0, None, 0);
     }
 
     /// Numbers under which there may be cells that nothing refers to any more.
@@ -133,8 +181,10 @@ impl Book {
         call.save_waiting(self.samples())?;
         let mut text = String::new();
         if self.used > 0 {
-            let since = self.since.map_or_else(|| "-".to_owned(), |since| since.to_string());
-            text = format!("{since} {} {}", self.round, self.used);
+            let Self { since, round, used, left_since, left, aggregates, .. } = &self;
+            let [since, left_since] =
+                [since, left_since].map(|at| at.map_or_else(|| "-".to_owned(), |at| at.to_string()));
+            text = format!("{since} {round} {used} {left_since} {left} {aggregates}");
             self.meters.iter().for_each(|waiting| waiting.write(&mut text));
         }
         if text.as_bytes() == self.before { Ok(()) } else { call.save_bytes(NAME, text.as_bytes()) }

@@ -70,14 +70,17 @@ impl Transformer for Aggregator {
             book.count(number, samples, batch.at.wall);
             new += samples;
         }
-        let is_full = config.size.is_some_and(|size| is_enough(call, size, book.samples(), new));
+        let is_full = config.size.is_some_and(|size| is_enough(call, size, book.fresh(), new));
         let patience = if call.is_part() { 2 } else { 1 };
         let is_expired =
             config.retention.is_some_and(|most| book.age(now) >= most.saturating_mul(patience).min(LONGEST));
-        let has_room = has_room(call, &meters, &said);
+        let has_room = has_room(call, &meters, &book, &said);
+        // What a part lacks is another part's.
+        let gives_up = !call.is_part() && (!has_room || book.age(now).max(book.left_for(now)) >= LONGEST);
         let mut given = Vec::new();
-        if is_full || is_expired || book.age(now) >= LONGEST || !has_room {
-            let flush = Flush { call, config: &config, outputs: ByName::of(&outputs), moments, said: &said, now };
+        if is_full || is_expired || book.age(now) >= LONGEST || !has_room || gives_up {
+            let outputs = ByName::of(&outputs);
+            let flush = Flush { call, config: &config, outputs, moments, said: &said, now, gives_up };
             given = flush.give(&mut book, meters, &mut losses)?;
             if book.samples() == 0 {
                 said.clear();
@@ -91,9 +94,11 @@ impl Transformer for Aggregator {
             for (number, mut aggregates) in meters {
                 let kind = book.meter(number).map_or(Kind::Gauge, |meter| meter.kind);
                 let resources = aggregates.resources();
-                if book.has_kept(number) {
-                    aggregates.join_kept(call, (number, book.round), &resources, config.how(kind));
-                }
+                let had = match book.has_kept(number) {
+                    true => aggregates.join_kept(call, (number, book.round), &resources, config.how(kind)).0.len(),
+                    false => 0,
+                };
+                book.add(aggregates.len() - had);
                 aggregates.save(call, (number, book.round))?;
             }
             book.keep();
@@ -105,7 +110,7 @@ impl Transformer for Aggregator {
     }
 }
 
-/// Everything that waits comes out.
+/// What waits comes out.
 #[derive(Debug)]
 struct Flush<'a> {
     call: &'a Call<'a, Converting>,
@@ -115,14 +120,17 @@ struct Flush<'a> {
     moments: BTreeMap<i64, Moment>,
     said: &'a Said,
     now: i64,
+    /// Whether what waits of resources that are absent waits no longer.
+    gives_up: bool,
 }
 
 /// Whether there is room for what would have to be kept: three cells for each aggregate, one for what it says, and one
 /// more that a part marks when it comes out.
-fn has_room(call: &Call<'_, Converting>, meters: &BTreeMap<usize, Aggregates>, said: &Said) -> bool {
+fn has_room(call: &Call<'_, Converting>, meters: &BTreeMap<usize, Aggregates>, book: &Book, said: &Said) -> bool {
     let cells = |aggregates: &Aggregates| aggregates.len() * if aggregates.say() { 5 } else { 4 };
     let cells: usize = meters.values().map(cells).sum();
-    let aggregates = meters.values().map(Aggregates::len).sum();
+    // A slot may bring few of those that wait.
+    let aggregates = book.aggregates().max(meters.values().map(Aggregates::len).sum());
     cells as u64 * CELL_BYTES + said.bytes() + BOOK_BYTES <= call.room() && !said.is_full(aggregates)
 }
 
@@ -132,7 +140,7 @@ const BOOK_BYTES: u64 = 32 << 10;
 // === impl Flush ===
 
 impl Flush<'_> {
-    /// What waits of the resources of this call, with what is new; what waits of others is lost if this is not a part.
+    /// What waits of the resources of this call, with what is new. What waits of others waits on, unless it is given up.
     fn give(
         &self,
         book: &mut Book,
@@ -145,25 +153,32 @@ impl Flush<'_> {
             false => Vec::new(),
         };
         let all: Vec<(usize, Waiting)> = book.meters().map(|(number, waiting)| (number, waiting.clone())).collect();
-        let mut given = Vec::new();
+        let (mut given, mut out) = (Vec::new(), Vec::new());
         for (number, Waiting { meter, samples, kept }) in all {
             let mut aggregates = meters.remove(&number).unwrap_or_default();
-            if kept > 0 {
-                let how = config.how(meter.kind);
-                let (had, found) = aggregates.join_kept(call, (number, book.round), &resources, how);
-                if call.is_part() {
-                    Aggregates::forget(call, number, had)?;
-                    book.discount(number, samples.saturating_sub(kept).saturating_add(found));
-                } else {
-                    losses.count_many(kept.saturating_sub(found), &meter.name, || GONE.into());
-                }
-            } else {
-                book.discount(number, samples);
-            }
+            let (had, found) = match kept {
+                0 => (Vec::new(), 0),
+                _ => aggregates.join_kept(call, (number, book.round), &resources, config.how(meter.kind)),
+            };
+            book.discount(number, samples.saturating_sub(kept).saturating_add(found));
+            out.push((number, had));
             self.put(&meter, aggregates, &mut given, losses)?;
         }
-        if !call.is_part() || book.samples() == 0 {
+        if self.gives_up {
+            for (_, Waiting { meter, samples, .. }) in book.meters() {
+                losses.count_many(*samples, &meter.name, || GONE.into());
+            }
+        }
+        if self.gives_up || book.samples() == 0 {
             book.close();
+            return Ok(given);
+        }
+        for (number, had) in out {
+            book.remove(had.len());
+            Aggregates::forget(call, number, had)?;
+        }
+        if !call.is_part() {
+            book.leave(self.now);
         }
         Ok(given)
     }
@@ -176,7 +191,7 @@ impl Flush<'_> {
         given: &mut Vec<Batch>,
         losses: &mut Losses,
     ) -> Result<(), Failure> {
-        let Self { call, config, outputs, moments, said, now } = self;
+        let Self { call, config, outputs, moments, said, now, .. } = self;
         if aggregates.len() == 0 {
             return Ok(());
         }

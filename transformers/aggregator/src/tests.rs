@@ -120,19 +120,35 @@ fn kinds_are_apart() {
     assert_eq!(convert(&[count(0, 20, 6), count(1, 20, 6)]), [(10, 5.0), (10, 5.0)]);
 }
 
+/// What waits of a guest, or of a part that is measured less often.
 #[test]
-fn what_a_guest_takes_with_it_is_counted() {
+fn what_is_absent_when_others_come_out_waits_on() {
     let mut there = host(r#"{"size": 5}"#);
     assert_eq!(convert(&mut there, &[(0, 10, 1, 5), (0, 10, 2, 6), (1, 10, 1, 6)]), []);
     there = there.attribute("id", [(0, "a"), (2, "c")]);
     assert_eq!(convert(&mut there, &[(0, 20, 0, 7), (0, 20, 2, 8)]), [(0, 10, 2, 7.0), (0, 20, 0, 7.0)]);
-    assert_eq!(there.dropped(), 2);
-    assert_eq!(there.logs()[0].1, "2 samples were dropped, the first of gauge: it waited, and what it is of is gone");
-    // It is back, and what it had has come out for everybody.
+    assert_eq!((there.dropped(), there.waiting()), (0, 2));
+    // Others do not come out the earlier for it.
+    for second in [30, 40] {
+        assert_eq!(convert(&mut there, &[(0, second, 0, 7), (0, second, 2, 9)]), []);
+    }
     there = there.attribute("id", (0..).zip(IDS));
-    assert_eq!(convert(&mut there, &[(0, 30, 0, 7), (0, 30, 1, 8), (0, 30, 2, 9)]), []);
-    let given = convert(&mut there, &[(0, 40, 0, 7), (0, 40, 1, 8)]);
-    assert_eq!(given, [(0, 30, 0, 7.0), (0, 30, 1, 8.0), (0, 30, 2, 9.0)]);
+    let given = convert(&mut there, &[(0, 50, 1, 9)]);
+    assert_eq!(given, [(0, 10, 1, 7.0), (0, 30, 0, 7.0), (0, 30, 2, 9.0), (1, 10, 1, 6.0)]);
+    assert_eq!((there.dropped(), there.waiting()), (0, 0));
+}
+
+#[test]
+fn what_a_guest_takes_with_it_is_counted() {
+    let mut there = host(r#"{"size": 3}"#);
+    assert_eq!(convert(&mut there, &[(0, 10, 1, 5), (1, 10, 1, 6)]), []);
+    there = there.attribute("id", [(0, "a"), (2, "c")]);
+    assert_eq!(convert(&mut there, &[(0, 20, 0, 7)]), [(0, 20, 0, 7.0)]);
+    assert_eq!((there.dropped(), there.waiting()), (0, 2));
+    there = there.read_at(20 + 23 * 3_600);
+    assert!(there.convert::<Aggregator>(&[], Vec::new()).unwrap().batches.is_empty());
+    assert_eq!((there.dropped(), there.waiting()), (2, 0));
+    assert_eq!(there.logs()[0].1, "2 samples were dropped, the first of gauge: it waited, and what it is of is gone");
 }
 
 #[test]
@@ -257,6 +273,36 @@ fn what_is_said_has_a_bound() {
         flushes += host.convert::<Aggregator>(&inputs(), vec![batch]).unwrap().batches.len();
     }
     assert_eq!(flushes, 2);
+}
+
+/// Where there is no room, what is absent when the others come out is given up.
+#[test]
+fn what_is_absent_takes_no_room_from_others() {
+    let mut host = host(r#"{"size": 10000000}"#).attribute("n", [(0, "n")]).read_at(10_000);
+    assert_eq!(convert(&mut host, &[(0, 0, 2, 5)]), []);
+    host = host.attribute("id", [(1, "b")]);
+    let mut flushes = 0;
+    for slot in 1..1_200_u32 {
+        let notes = vec![Note { key: 5, column: [(1, u64::from(slot))].into_iter().collect() }];
+        let batch = Batch { meter: 0, at: moment(slot), column: [(1, 1_u64)].into_iter().collect(), notes };
+        flushes += host.convert::<Aggregator>(&inputs(), vec![batch]).unwrap().batches.len();
+    }
+    assert_eq!((flushes, host.dropped()), (1, 1));
+}
+
+/// Each of many guests says something else, and a slot brings samples of one.
+#[test]
+fn what_many_say_waits_until_there_are_enough() {
+    let ids: Vec<String> = (0..1_200).map(|resource| format!("id-{resource}")).collect();
+    let ids = (0..).zip(ids.iter().map(String::as_str));
+    let mut host = Host::new().config(r#"{"size": 10000000}"#).attribute("id", ids).attribute("n", [(0, "n")]);
+    let notes = vec![Note { key: 1_200, column: (0..1_200).map(|resource| (resource, u64::from(resource))).collect() }];
+    let column = (0..1_200).map(|resource| (resource, 1_u64)).collect();
+    let all = Batch { meter: 0, at: moment(10), column, notes };
+    let one = Batch { meter: 0, at: moment(20), column: [(1, 1_u64)].into_iter().collect(), notes: Vec::new() };
+    for batch in [all, one] {
+        assert!(host.convert::<Aggregator>(&inputs(), vec![batch]).unwrap().batches.is_empty());
+    }
 }
 
 #[test]
@@ -386,13 +432,14 @@ proptest! {
         prop_assert_eq!(host.dropped(), 0);
     }
 
-    /// However calls are cut, what comes out is the sum of what came in.
+    /// However calls are cut, and whoever is absent, what comes out is the sum of what came in.
     #[test]
     fn nothing_is_lost_where_calls_are_cut(
         slots in prop::collection::vec(
             (
                 prop::collection::vec((0_u32..40, 0_u32..5, 0_u64..1 << 40), 1..12),
                 prop::option::of(prop::collection::vec(0_usize..3, 5)),
+                prop::collection::vec(prop::bool::weighted(0.3), 5),
             ),
             1..14,
         ),
@@ -402,8 +449,11 @@ proptest! {
         let mut host = host(&format!(r#"{{"size": {size}, "retention_time": {retention}}}"#));
         let (mut came, mut went, mut times) = (0_i128, 0_i128, 0);
         let sum = |samples: &[Sample]| samples.iter().map(|(.., volume)| volume.whole().unwrap()).sum::<i128>();
-        for (slot, calls) in slots {
-            let slot: Vec<Sample> = slot.into_iter().map(|(s, r, v)| (1, times + s, r, Volume::Count(v))).collect();
+        for (slot, calls, absent) in slots {
+            let is_there = |resource: u32| calls.is_some() || !absent[resource as usize];
+            let slot = slot.into_iter().filter(|(_, resource, _)| is_there(*resource));
+            let slot: Vec<Sample> = slot.map(|(s, r, v)| (1, times + s, r, Volume::Count(v))).collect();
+            host = host.attribute("id", (0..).zip(IDS).filter(|(resource, _)| is_there(*resource)));
             times += 10;
             let slot = samples(&batches(&slot));
             came += sum(&slot);
@@ -417,7 +467,7 @@ proptest! {
             };
             went += sum(&given);
         }
-        let mut host = host.config(r#"{"size": 1}"#);
+        let mut host = host.config(r#"{"size": 1}"#).attribute("id", (0..).zip(IDS));
         let last = batches(&[(1, 999, 0, Volume::Count(7))]);
         went += sum(&samples(&host.convert::<Aggregator>(&inputs(), last).unwrap().batches));
         prop_assert_eq!(went, came + 7);

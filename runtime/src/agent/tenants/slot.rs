@@ -149,7 +149,7 @@ impl Agent {
     }
 
     /// Has those begin with what is next for them that are at nothing, and wait for nobody any more.
-    pub(super) fn begin_next(&mut self) {
+    pub(in crate::agent) fn begin_next(&mut self) {
         loop {
             let begin = self.tenants.deployed.iter().filter(|(_, deployed)| deployed.may_begin());
             let begin: Vec<Key> = begin.map(|(key, _)| key.clone()).collect();
