@@ -126,7 +126,8 @@ impl Folder {
 fn projects() -> Result<Vec<String>, Box<dyn Error>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let mut host = hypervisor::open(HOST, &clock)?.connect()?;
-    let request = hypervisor::Request { groups: hypervisor::Groups::STATE, guests: Guests::All };
+    let request =
+        hypervisor::Request { groups: hypervisor::Groups::STATE, keys: hypervisor::KeySet::All, guests: Guests::All };
     let mut projects = BTreeSet::new();
     for record in host.read(&request)? {
         let nova = host.define(record.guest)?.and_then(|definition| definition.nova);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::runtime::Builder;
 use wasmeter::clock::{Clock, Moment, SystemClock};
 use wasmeter::discovery::{Directory, Rules, Snapshot, View};
-use wasmeter::hypervisor::{self, Connection, Groups, Guests, Request};
+use wasmeter::hypervisor::{self, Connection, Groups, Guests, KeySet, Request};
 use wasmeter::modules;
 use wasmeter::sandbox::host::Input;
 use wasmeter::sandbox::host::state::State;
@@ -85,7 +85,7 @@ fn snapshot() -> Result<(Arc<Snapshot>, View), Box<dyn Error>> {
     let host = hypervisor::open(&format!("sim://?domains={GUESTS}&seed=1&disks=2&nics=1&calm=true"), &clock)?;
     let mut connection: Box<dyn Connection> = host.connect()?;
     let groups = Groups::keys().filter_map(Groups::of_key).fold(Groups::NONE, |all, group| all | group);
-    let records = connection.read(&Request { groups, guests: Guests::All })?;
+    let records = connection.read(&Request { groups, keys: KeySet::All, guests: Guests::All })?;
     let mut directory = Directory::new(Rules { host: "bench".to_owned(), ..Rules::default() });
     for record in &records {
         if let Some(definition) = connection.define(record.guest)? {

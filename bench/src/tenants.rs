@@ -8,7 +8,7 @@ use tokio::runtime::Builder;
 use tokio::task::yield_now;
 use wasmeter::clock::{Clock, SystemClock};
 use wasmeter::discovery::{Directory, Rules, Snapshot, View};
-use wasmeter::hypervisor::{self, Groups, Guests, Request};
+use wasmeter::hypervisor::{self, Groups, Guests, KeySet, Request};
 use wasmeter::modules;
 use wasmeter::sandbox::host::Input;
 use wasmeter::sandbox::host::debt::SLICE;
@@ -95,7 +95,7 @@ fn input(guests: u32) -> Result<Input, Box<dyn std::error::Error>> {
     let host = hypervisor::open(&format!("sim://?domains={guests}&seed=1&disks=2&nics=1&calm=true"), &clock)?;
     let mut connection = host.connect()?;
     let groups = Groups::STATE | Groups::BLOCK;
-    let records = connection.read(&Request { groups, guests: Guests::All })?;
+    let records = connection.read(&Request { groups, keys: KeySet::All, guests: Guests::All })?;
     let mut directory = Directory::new(Rules { host: "bench".to_owned(), ..Rules::default() });
     for record in &records {
         if let Some(definition) = connection.define(record.guest)? {

@@ -10,7 +10,7 @@ use wasmeter::clock::{Clock, Moment, SystemClock};
 use wasmeter::config::Config;
 use wasmeter::contract::{Column, Kind, Meter, Values};
 use wasmeter::discovery::{Directory, Rules, Snapshot};
-use wasmeter::hypervisor::{self, Connection, Groups, Guests, Request};
+use wasmeter::hypervisor::{self, Connection, Groups, Guests, KeySet, Request};
 use wasmeter::modules;
 use wasmeter::pipeline::chain::{Handed, Surroundings, Transformer};
 use wasmeter::pipeline::{NoteColumn, Route, Samples};
@@ -70,7 +70,7 @@ impl Host {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let host = hypervisor::open(&format!("sim://?domains={GUESTS}&seed=1&disks=1&nics=1&calm=true"), &clock)?;
         let mut connection: Box<dyn Connection> = host.connect()?;
-        let records = connection.read(&Request { groups: Groups::STATE, guests: Guests::All })?;
+        let records = connection.read(&Request { groups: Groups::STATE, keys: KeySet::All, guests: Guests::All })?;
         let mut directory = Directory::new(Rules { host: "bench".to_owned(), ..Rules::default() });
         for record in &records {
             if let Some(definition) = connection.define(record.guest)? {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use wasmeter::clock::{Clock, SystemClock};
-use wasmeter::hypervisor::{self, Groups, Guests, Request};
+use wasmeter::hypervisor::{self, Groups, Guests, KeySet, Request};
 
 /// Seconds of each of so many calls.
 pub fn measure(uri: &str, rounds: usize) -> Result<Vec<f64>, Box<dyn Error>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let mut connection = hypervisor::open(uri, &clock)?.connect()?;
     let groups = Groups::STATE | Groups::CPU_TOTAL | Groups::BALLOON | Groups::VCPU | Groups::INTERFACE | Groups::BLOCK;
-    let request = Request { groups, guests: Guests::All };
+    let request = Request { groups, keys: KeySet::All, guests: Guests::All };
     connection.read(&request)?;
     (0..rounds)
         .map(|_| {
