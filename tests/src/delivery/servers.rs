@@ -189,7 +189,8 @@ fn a_server_that_refuses_everything_for_a_while_costs_nothing() {
 fn slots_that_are_refused_as_a_whole_stop_nothing() {
     let Some(receiver) = or_say(Receiver::start("http", &[])) else { return };
     receiver.behave("status 400 cpu");
-    let http = format!("- {{name: http, http: {{url: '{}'}}}}", url(receiver.port()));
+    // No busy machine is to look like a server that is away.
+    let http = format!("- {{name: http, http: {{url: '{}', timeout: 1m}}}}", url(receiver.port()));
     let folder = sending(GUESTS, &http, "");
     folder.poll(&["cpu"]);
     let daemon = folder.start("run");

@@ -40,6 +40,7 @@ pub struct Poster<F> {
     refusals: Vec<String>,
     /// When it was kept last what the form begins with after a start.
     kept: Option<Instant>,
+    /// What the server took last, to find out whether it takes anything.
     proof: Option<Proof>,
 }
 
@@ -73,8 +74,8 @@ struct Open {
 const KEPT_EVERY: Duration = Duration::from_secs(60);
 /// Reasons that are remembered, so that they are said once.
 const MOST_REASONS: usize = 20;
-/// Samples that are held of later records, as long as it takes to find one that is taken. Each is of two kilobytes at
-/// most, if it is the only one of its resource.
+/// Samples that are held of later records until something of one is taken. With its resource's metadata, each may be of
+/// two kilobytes.
 const MOST_AHEAD: usize = 30_000;
 
 // === impl Poster ===
