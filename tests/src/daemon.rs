@@ -5,6 +5,7 @@ mod crowd;
 pub mod dashboards;
 mod deploying;
 mod failing;
+mod numbers;
 mod outputs;
 mod pipelines;
 mod reloading;

@@ -164,6 +164,7 @@ const GUEST: &[(&str, Ends)] = &[
     ("ask: read an attribute that is not declared", Polling(Undeclared)),
     ("ask: read what is not declared and do without", Landing),
     ("ask: the parent of nobody", Polling(Forged)),
+    ("ask: the parent of the next", Polling(Forged)),
     ("ask: a text of nobody", Polling(Forged)),
     ("ask: for a long text many times", Polling(TooMuch)),
     ("ask: remember for nobody", Polling(Forged)),
@@ -196,6 +197,7 @@ const GUEST: &[(&str, Ends)] = &[
     ("give: a resource of nobody", Polling(Forged)),
     // Where all guests are its own, these are.
     ("give: all numbers up to its last", Landing),
+    ("give: the numbers that it was handed", Landing),
     ("give: resources backwards", Polling(Forged)),
     ("give: a resource twice", Polling(Forged)),
     ("give: a meter of nobody", Polling(Forged)),

@@ -22,6 +22,10 @@ pub fn ask(wrong: &str, call: &Call<'_>, times: &Column) -> Result<(), Failure> 
         "read an attribute that is not declared" => drop(call.attribute("project_id")?),
         "read what is not declared and do without" => drop(stats::read("balloon.current")),
         "the parent of nobody" => drop(call.parents(&[NOWHERE])),
+        "the parent of the next" => {
+            let last = call.attribute("id")?.resources.last().copied().unwrap_or_default();
+            drop(call.parents(&[last + 1]));
+        }
         "a text of nobody" => drop(call.resolve(&[NOWHERE])),
         "for a long text many times" => {
             let text = call.intern(&["x".repeat(LONG)])?;

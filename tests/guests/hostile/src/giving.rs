@@ -14,6 +14,18 @@ pub fn give(wrong: &str, call: &Call<'_>, times: Column, out: &mut Samples) -> R
         "the last number" => out.emit(0, ones(vec![u32::MAX])),
         "the last number first" => out.emit(0, ones([vec![u32::MAX], guests].concat())),
         "all numbers up to its last" => out.emit(0, ones((0..=guests.last().copied().unwrap_or_default()).collect())),
+        "the numbers that it was handed" => {
+            let all = call.attribute("id")?.resources;
+            let parents = call.parents(&all);
+            let guests: Vec<u32> =
+                all.iter().zip(parents).filter(|(own, of)| *own == of).map(|(own, _)| *own).collect();
+            let said =
+                |key: &str, count: usize| call.note(key, Column::new(guests.clone(), vec![count as u64; guests.len()]));
+            let last = all.last().map_or(0, |last| *last as usize);
+            let notes = vec![said("guests", guests.len())?, said("resources", all.len())?, said("last", last)?];
+            let numbers = guests.iter().map(|number| u64::from(*number)).collect::<Vec<_>>();
+            out.emit_with(0, Column::new(guests.clone(), numbers), notes);
+        }
         "resources backwards" => out.emit(0, ones(guests.into_iter().rev().collect())),
         "a resource twice" => out.emit(0, ones([guests.clone(), guests].concat())),
         "a meter of nobody" => out.emit(1, times),
