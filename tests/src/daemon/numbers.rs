@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::tenants::{Cloud, said};
-use crate::support::program::{of_meter, samples_in, samples_so_far, text};
+use super::tenants::Cloud;
+use crate::support::program::{of_meter, samples_in, samples_so_far, text, until};
 
 /// Guests of a call.
 const CHUNK: usize = 2;
@@ -18,6 +18,12 @@ fn resources_by_guest(cloud: &Cloud) -> BTreeMap<String, u64> {
     let once = samples_in(&cloud.folder.run("once --format json --meters vcpus").is(0).stdout);
     let of = |sample: &&Value| (text(sample, "resource_id").to_owned(), 3 + sample["counter_volume"].as_u64().unwrap());
     of_meter(&once, "vcpus").iter().map(of).collect()
+}
+
+/// Whether it is said that what guesses was refused until it was in quarantine.
+fn is_guessing(line: &str, tenant: &str) -> bool {
+    let of = format!("tenant=\"{tenant}\" deployment=\"guess\"");
+    line.contains("in quarantine") && line.contains(&of)
 }
 
 /// Tenants with many guests in several calls each publish the numbers that they were handed, and guess the next one,
@@ -37,7 +43,7 @@ fn a_call_cannot_tell_how_many_others_there_are() {
     let daemon = cloud.folder.start("run");
     cloud.slots(3);
     for (tenant, _) in &tenants {
-        said(&daemon, &format!("{tenant}/guess"));
+        until("quarantine", || daemon.log().lines().any(|line| is_guessing(line, tenant)).then_some(()));
     }
     let log = daemon.log();
     daemon.end();
