@@ -148,7 +148,7 @@ impl Control {
             last: seen.last.clone(),
             modules: seen.modules(now.wall),
             budgets: seen.budgets(),
-            publishers: self.publishers(&view),
+            publishers: self.publishers(&seen, &view),
             former: view.former.iter().map(|(name, lost)| (name.clone(), books::in_all(lost))).collect(),
             spool: spool_status(self.0.spool.path(), &view, seen.unkept.clone()),
             counters: seen.counters(),
@@ -230,10 +230,13 @@ impl Control {
         lock(&self.0.seen).sinks.clone()
     }
 
-    fn publishers(&self, view: &View) -> Vec<Publisher> {
+    fn publishers(&self, seen: &Seen, view: &View) -> Vec<Publisher> {
         let health = self.0.publishers.health();
-        let publisher = |books| publisher(books, |name| health.get(name).cloned().flatten());
-        view.books.iter().map(publisher).collect()
+        let known = |books: &Books| {
+            let name = &books.publisher;
+            publisher(books, seen.urls.get(name), health.get(name).cloned().flatten())
+        };
+        view.books.iter().map(known).collect()
     }
 }
 
@@ -246,14 +249,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is said of a publisher, whose trouble is known elsewhere.
-pub fn publisher(books: &Books, trouble: impl Fn(&str) -> Option<String>) -> Publisher {
+/// What is said of a publisher, of which others know how it is and by what URL it is configured.
+pub fn publisher(books: &Books, url: Option<&String>, trouble: Option<String>) -> Publisher {
     let by_cause = books.lost_by_cause();
     let lost = by_cause.values().fold(0_u64, |sum, samples| sum.saturating_add(*samples));
     let come = books.measured.saturating_add(books.replayed);
     Publisher {
         name: books.publisher.clone(),
-        trouble: trouble(&books.publisher),
+        url: url.cloned(),
+        trouble,
         measured: books.measured,
         replayed: books.replayed,
         delivered: books.delivered,

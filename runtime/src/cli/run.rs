@@ -259,8 +259,7 @@ fn say_recovered(recovery: &Recovery, spool: &Spool) {
         let bytes = recovery.torn_bytes;
         tracing::info!(bytes, "The end of the spool was cut off: a slot that was not kept yet when the daemon ended.");
     }
-    for account in spool.accounts() {
-        let (output, samples) = (&account.cursor, account.held.counts.samples());
+    for Books { publisher: output, spooled: samples, .. } in spool.view(SystemClock.now().wall).books {
         if samples > 0 {
             tracing::info!(output, samples, "The spool has samples of an earlier run that are still to be delivered.");
         }

@@ -12,7 +12,7 @@ use crate::agent::tally::Tally;
 use crate::agent::tenants::{Deployed, Standing};
 use crate::agent::{Agent, OPERATOR};
 use crate::clock::Moment;
-use crate::config::Problem;
+use crate::config::{Pipelines, Problem};
 use crate::hypervisor::HypervisorError;
 use crate::modules::budget::{Admitted, Demand};
 use crate::modules::life::Idle;
@@ -30,6 +30,8 @@ pub(super) struct Seen {
     pub hypervisor: String,
     /// The names of pipelines' sinks.
     pub sinks: Vec<String>,
+    /// The URLs of pipelines' publishers, by the names of their outputs.
+    pub urls: BTreeMap<String, String>,
     /// Pipelines as they are configured.
     pub graph: Graph,
     /// How many samples went through them.
@@ -63,6 +65,7 @@ impl Seen {
         self.hypervisor = format!("{:?}", config.hypervisor);
         let sinks = config.pipeline.iter().flat_map(|pipelines| &pipelines.sinks);
         self.sinks = sinks.map(|sink| sink.name.clone()).collect();
+        self.urls = config.pipeline.as_ref().map(Pipelines::urls).unwrap_or_default();
         self.graph = Graph::of(config);
         self.flow = agent.sinks().flow().clone();
         self.slots = Some(slots.clone());

@@ -163,6 +163,8 @@ pub struct Share {
 pub struct Publisher {
     /// Its name.
     pub name: String,
+    /// Its URL without what may be secret, if it is one of pipelines.
+    pub url: Option<String>,
     /// Why it cannot deliver, if it cannot.
     pub trouble: Option<String>,
     /// Samples that were measured.

@@ -3,6 +3,7 @@
 use super::status::{Counters, Losses, Pause, Publisher, Spool, Status};
 use super::time::Time;
 use crate::config::share::Share;
+use crate::pipeline::route::OF_PIPELINES;
 use crate::publish::columns::{Columns, Side, bytes, short};
 
 /// Stuck guests that are named.
@@ -168,7 +169,20 @@ pub fn publishers(publishers: &[Publisher], running: bool, now: Time) -> String 
     }
     let mut out = String::new();
     add(&mut out, &table);
+    add(&mut out, &urls(publishers));
     out
+}
+
+/// The URLs of those whose names are not all of them.
+fn urls(publishers: &[Publisher]) -> Columns {
+    let mut table = Columns::new([("PUBLISHER", Side::Name), ("URL", Side::Name)]);
+    for Publisher { name, url, .. } in publishers {
+        let Some(url) = url else { continue };
+        if name.strip_prefix(OF_PIPELINES) != Some(url) {
+            table.row([name.clone(), url.clone()]);
+        }
+    }
+    table
 }
 
 /// The spool.

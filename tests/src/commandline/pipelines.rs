@@ -1,8 +1,10 @@
 //! What is said about `pipeline.yaml` before anything runs.
 
+use std::collections::HashSet;
+
 use rustix::process::Signal;
 
-use crate::support::program::{Folder, Ran, mitaka_to, until};
+use crate::support::program::{Folder, Ran, mitaka_to, text, until};
 
 const SIM: &str = "sim://?domains=1&calm=true";
 
@@ -218,7 +220,7 @@ fn another_publisher_costs_none_what_waits_for_it() {
         let sources = "sources: [{name: cpu, meters: [cpu], sinks: [all]}]";
         format!("{sources}\nsinks: [{{name: all, publishers: [{publishers}]}}]\n")
     };
-    let folder = folder("", &to("'http://127.0.0.1:1/in?x=1'"));
+    let folder = folder("", &to("'http://me:hunter2@127.0.0.1:1/in?x=1'"));
     let books = || {
         let ran = folder.run("status --json");
         let status = (ran.code == Some(0)).then(|| ran.json());
@@ -227,14 +229,66 @@ fn another_publisher_costs_none_what_waits_for_it() {
     };
     let daemon = folder.start("run");
     let before = until("samples that wait", || books().into_iter().find(|book| book["spooled"].as_u64() > Some(0)));
-    folder.write("pipeline.yaml", to("'http://127.0.0.1:1/in?x=2', 'http://127.0.0.1:1/in?x=1'"));
+    folder.write("pipeline.yaml", to("'http://127.0.0.1:1/in?x=2', 'http://me:hunter2@127.0.0.1:1/in?x=1'"));
     daemon.signal(Signal::HUP);
     let after = until("another publisher", || Some(books()).filter(|books| books.len() == 2));
     let same = after.iter().find(|book| book["name"] == before["name"]).unwrap_or_else(|| panic!("{after:?}"));
     assert_eq!((same["position"].as_u64(), same["lost"].as_u64()), (before["position"].as_u64(), Some(0)));
     assert!(same["spooled"].as_u64() >= before["spooled"].as_u64(), "{before} {same}");
+    // Whose books these are, people see by the URLs.
+    let shows_urls = |command: &str| {
+        let said = folder.run(command).is(0).stdout;
+        for url in ["http://127.0.0.1:1/in?x=2", "http://***@127.0.0.1:1/in?x=1"] {
+            assert!(said.contains(&format!(" {url}\n")) && !said.contains("hunter2"), "{said}");
+        }
+    };
+    for command in ["status", "losses", "spool status"] {
+        shows_urls(command);
+    }
     let log = daemon.end();
     assert!(!log.contains("is not served any more"), "{log}");
+    shows_urls("spool status");
+}
+
+/// Whoever changes how samples are delivered often does so because many wait.
+#[test]
+fn another_way_of_delivery_costs_a_publisher_nothing_that_waits_for_it() {
+    let to = |options: &str| {
+        let sources = "sources: [{name: cpu, meters: [cpu], sinks: [all]}]";
+        format!("{sources}\nsinks: [{{name: all, publishers: ['file://FOLDER/later/cpu?{options}']}}]\n")
+    };
+    // There is more in the spool than this publisher is to get.
+    let folder = folder("outputs: [{test: true}]\nschedule: {drain: 60s}", "");
+    folder.pipe_samples(&to("json"));
+    let name = format!("pipeline:file://{}", folder.path("later/cpu").display());
+    let books = || {
+        let ran = folder.run("spool status --json");
+        let status = (ran.code == Some(0)).then(|| ran.json());
+        let books = status.and_then(|status| status["publishers"].as_array().cloned()).unwrap_or_default();
+        books.into_iter().find(|book| book["name"] == *name)
+    };
+    let daemon = folder.start("run");
+    until("samples that wait", || books().filter(|book| book["spooled"].as_u64() > Some(1)));
+    daemon.kill();
+    let waiting = books().unwrap()["spooled"].clone();
+    let daemon = folder.start("run");
+    daemon.logs(&format!("that are still to be delivered. output=\"{name}\" samples={waiting}\n"));
+
+    folder.pipe_samples(&to("json&max_bytes=1500&backup_count=1000"));
+    daemon.signal(Signal::HUP);
+    daemon.logs("The configuration was read again and is in force.");
+    std::fs::create_dir(folder.path("later")).unwrap();
+    // It puts files aside, as it is told now.
+    until("a file that was put aside", || folder.path("later/cpu.1").exists().then_some(()));
+    let log = daemon.end();
+    assert!(!log.contains("is not served any more"), "{log}");
+    let files = std::fs::read_dir(folder.path("later")).unwrap().map(|file| file.unwrap().file_name());
+    let samples = files.flat_map(|file| folder.samples(&format!("later/{}", file.to_str().unwrap())));
+    let ids: HashSet<String> = samples.map(|sample| text(&sample, "message_id").to_owned()).collect();
+    let books = books().unwrap();
+    let all = Some(ids.len() as u64);
+    assert_eq!((books["measured"].as_u64(), books["delivered"].as_u64(), books["lost"].as_u64()), (all, all, Some(0)));
+    assert!(all > waiting.as_u64(), "{books}");
 }
 
 /// As a file of Mitaka's does.

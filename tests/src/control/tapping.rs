@@ -67,7 +67,7 @@ fn samples_are_seen_as_they_pass() {
     );
     let status = folder.run("status --json").is(0).json();
     let names = status["publishers"].as_array().unwrap().iter().map(|publisher| text(publisher, "name").to_owned());
-    let output = names.into_iter().find(|name| name.contains("/rates~")).unwrap();
+    let output = names.into_iter().find(|name| name.ends_with("/rates")).unwrap();
     let handed = samples_in(&folder.run(&format!("tap output:{output} --json --count 6")).is(0).stdout);
     assert_eq!(of_meter(&handed, "Grown").len(), 6);
     daemon.end();

@@ -215,6 +215,7 @@ mod tests {
         }
         let books = |name: &str| Publisher {
             name: name.to_owned(),
+            url: None,
             trouble: None,
             measured: 10,
             replayed: 0,

@@ -3,6 +3,7 @@
 use super::look;
 use crate::cli::ask::{Daemon, Unanswered};
 use crate::cli::{Exit, print};
+use crate::config::Pipelines;
 use crate::control::status::{Publisher, Spool, Status};
 use crate::control::{publisher, spool_status, text};
 
@@ -45,7 +46,8 @@ impl Args {
     fn look(&self) -> Result<(bool, Vec<Publisher>, Spool), Exit> {
         let config = self.daemon.load()?;
         let view = look(&config)?.view;
-        let publishers = view.books.iter().map(|books| publisher(books, |_| None)).collect();
+        let urls = config.pipeline.as_ref().map(Pipelines::urls).unwrap_or_default();
+        let publishers = view.books.iter().map(|books| publisher(books, urls.get(&books.publisher), None)).collect();
         Ok((false, publishers, spool_status(&config.spool.path, &view, None)))
     }
 }

@@ -1,6 +1,6 @@
 //! The outputs that publishers name, and what each is called.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 
 use super::{Pipelines, Publisher};
@@ -103,6 +103,12 @@ impl Pipelines {
         self.arriving_twice(defaults.outputs, problems);
     }
 
+    /// The publishers' URLs by the names of their outputs, without what may be secret.
+    pub fn urls(&self) -> BTreeMap<String, String> {
+        let publishers = self.sinks.iter().flat_map(|sink| &sink.publishers);
+        publishers.filter_map(|publisher| Some((publisher.output.clone()?, publisher.to_string()))).collect()
+    }
+
     /// Says which publishers send what is measured to a queue to which an output sends all of it already.
     fn arriving_twice(&self, others: &[Output], problems: &mut Problems) {
         let (others, ours) = (others.iter().filter_map(collected), self.outputs.iter().filter_map(collected));
@@ -167,29 +173,31 @@ impl Names {
 
 impl Publisher {
     /// What its output is called, from one start of the daemon to the next: where it sends to, and a digest where that
-    /// is not all of the URL. It follows from the URL alone, so that what waits for a publisher waits for it whichever
-    /// others there are, and not from a password or token, so that it may get another one.
+    /// is not all that says who gets what. It follows from the URL alone, so that what waits for a publisher waits for
+    /// it whichever others there are, and not from a password, a token or how it delivers, so that these may change.
     fn name(&self) -> String {
-        let (url, shown) = (self.url().expose(), self.place_shown());
-        if shown == url {
+        let url = self.url().expose();
+        let (url, fragment) = url.split_once('#').filter(|(_, word)| !word.contains('@')).unwrap_or((url, ""));
+        let url = Output::receiver(url);
+        let shown = place_shown(&url);
+        if shown == url && fragment.is_empty() {
             return format!("{OF_PIPELINES}{shown}");
         }
-        let (rest, fragment) = url.split_once('#').filter(|(_, word)| !word.contains('@')).unwrap_or((url, ""));
-        let all = format!("{}\n{}\n{fragment}", hide_url(rest), user(rest));
+        let all = format!("{}\n{}\n{fragment}", hide_url(&url), user(&url));
         let digest = Digest::of(all.as_bytes()).to_string();
         format!("{OF_PIPELINES}{shown}~{}", digest.get(..DIGITS).unwrap_or_default())
     }
+}
 
-    /// Where it sends to: its URL without login and options.
-    fn place_shown(&self) -> String {
-        let shown = hide_url(self.url().expose());
-        let shown = shown.split(['?', '#']).next().unwrap_or_default();
-        let (scheme, rest) = shown.split_once("://").unwrap_or(("", shown));
-        // A login stands before each of several hosts.
-        let hosts = rest.split(',').map(|rest| rest.rsplit_once('@').map_or(rest, |(_, rest)| rest));
-        let plain = |c: char| if c.is_control() { '_' } else { c };
-        format!("{scheme}://{}", hosts.collect::<Vec<_>>().join(",")).chars().map(plain).take(LONGEST).collect()
-    }
+/// Where a URL leads: what there is of it without login and options.
+fn place_shown(url: &str) -> String {
+    let shown = hide_url(url);
+    let shown = shown.split(['?', '#']).next().unwrap_or_default();
+    let (scheme, rest) = shown.split_once("://").unwrap_or(("", shown));
+    // A login stands before each of several hosts.
+    let hosts = rest.split(',').map(|rest| rest.rsplit_once('@').map_or(rest, |(_, rest)| rest));
+    let plain = |c: char| if c.is_control() { '_' } else { c };
+    format!("{scheme}://{}", hosts.collect::<Vec<_>>().join(",")).chars().map(plain).take(LONGEST).collect()
 }
 
 /// The user that a URL names, if a password stands behind it: a word alone may be a token.

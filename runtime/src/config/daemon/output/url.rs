@@ -98,6 +98,10 @@ const MISSING: [(&str, &str); 7] = [
 ];
 /// The longest time that a request may take, in seconds.
 const LONGEST: f64 = 600.0;
+/// Options of servers that say how samples are delivered; others are the server's, and say who gets them.
+const DELIVERY: [&str; 7] = ["timeout", "batch", "verify_ssl", "clientcert", "clientkey", "max_retries", "raw_only"];
+/// Options of `notifier://` that say who gets what; the others are about connections.
+const RECEIVER: [&str; 3] = ["topic", "driver", "per_meter_topic"];
 
 // === impl Output ===
 
@@ -124,6 +128,30 @@ impl Output {
             "test" => parts.given(Self::Test { test: name.to_owned() }),
             other => Err(unknown(other).into()),
         }
+    }
+
+    /// A publisher's URL without the options that say how it delivers, and not to whom or what: with others of these it
+    /// is the same publisher.
+    pub fn receiver(url: &str) -> String {
+        let Some((before, query)) = url.split_once('?') else { return url.to_owned() };
+        let scheme = before.split_once("://").map_or("", |(scheme, _)| scheme).to_ascii_lowercase();
+        let is_kept = |option: &&str| {
+            let name = decoded(option.split('=').next().unwrap_or_default());
+            // What stands before an `@` may be a login, which is hidden as a whole as long as that is there.
+            option.contains('@') || (!option.is_empty() && name.is_none_or(|name| says_who_gets_what(&scheme, &name)))
+        };
+        let kept: Vec<&str> = query.split('&').filter(is_kept).collect();
+        if kept.is_empty() { before.to_owned() } else { format!("{before}?{}", kept.join("&")) }
+    }
+}
+
+/// Whether an option says who gets samples, or in which form.
+fn says_who_gets_what(scheme: &str, option: &str) -> bool {
+    match scheme {
+        "http" | "https" => !DELIVERY.contains(&option),
+        "opentelemetryhttp" | "opentelemetrygrpc" => option != "ssl" && !DELIVERY.contains(&option),
+        "notifier" => RECEIVER.contains(&option),
+        _ => false,
     }
 }
 

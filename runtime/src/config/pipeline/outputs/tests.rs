@@ -4,16 +4,21 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What a file with one sink of these publishers makes of them: their outputs, and what is said.
-fn opened(urls: &[&str]) -> (Vec<Option<String>>, String) {
+/// A file with one sink of these publishers, and what is said of them.
+fn pipelines(urls: &[&str]) -> (Pipelines, String) {
     let list = serde_json::to_string(urls).unwrap();
     let text = format!("sources: [{{name: a, meters: [cpu], sinks: [k]}}]\nsinks:\n- name: k\n  publishers: {list}\n");
     let (mut pipelines, _) = Pipelines::parse(&text, Path::new("pipeline.yaml"), 0, false).unwrap();
     let mut problems = Problems::of(Some(Path::new("pipeline.yaml")));
     let defaults = UrlDefaults { host: "compute-1", folder: Path::new("/etc/wasmeter"), broker: None, outputs: &[] };
     pipelines.open(defaults, &mut problems);
-    let outputs = pipelines.sinks[0].publishers.iter().map(|publisher| publisher.output.clone()).collect();
-    (outputs, problems.to_string())
+    (pipelines, problems.to_string())
+}
+
+/// The same: the publishers' outputs, and what is said.
+fn opened(urls: &[&str]) -> (Vec<Option<String>>, String) {
+    let (pipelines, said) = pipelines(urls);
+    (pipelines.sinks[0].publishers.iter().map(|publisher| publisher.output.clone()).collect(), said)
 }
 
 fn name(url: &str) -> String {
@@ -61,22 +66,75 @@ fn another_password_is_no_other_publisher() {
 }
 
 #[test]
-fn those_that_differ_in_what_is_secret_can_be_told_apart_by_a_word() {
-    let (outputs, said) = opened(&["http://h/in?token=a", "http://h/in?token=b"]);
-    let first = outputs[0].clone().unwrap();
-    assert_eq!(outputs[1], Some(format!("{first}#2")));
-    assert_eq!(
-        said,
-        format!(
-            "pipeline.yaml:4:38: warning: `http://h/in?token=***` can be told from {first} by their order alone. Write \
-             a `#` and a word of its own behind its URL: else it takes over what waits for the other one when that is \
-             removed"
-        )
-    );
-    let (outputs, said) = opened(&["http://h/in?token=a", "http://h/in?token=b#b"]);
-    assert_eq!((&outputs[0], said.as_str()), (&Some(first.clone()), ""));
-    assert!(outputs[1].as_ref().is_some_and(|name| !name.starts_with(&first)), "{outputs:?}");
-    assert_eq!(opened(&["http://h/in?token=b#b"]).0[0], outputs[1]);
+fn another_way_of_delivery_is_no_other_publisher() {
+    for (url, options) in [
+        (
+            "http://h/in",
+            &["timeout=5", "timeout=30&batch=false", "max_retries=3&raw_only=1", "tim%65out=5", "", "&"][..],
+        ),
+        ("https://h/in", &["verify_ssl=no", "verify_ssl=/ca.pem&clientcert=c.pem&clientkey=k.pem"]),
+        ("opentelemetryhttp://h/in", &["timeout=5", "ssl=1&batch=0&verify_ssl=/ca.pem"]),
+        ("OpenTelemetryGRPC://h", &["timeout=5", "ssl=1&max_retries=1"]),
+        ("notifier://h:1/v", &["ssl=1&heartbeat_timeout_threshold=5", "policy=queue&max_queue_length=9&max_retry=1"]),
+        ("file:///x", &["json", "max_bytes=10&backup_count=2&json"]),
+        ("udp://h:1", &["x=1"]),
+    ] {
+        for options in options {
+            assert_eq!(name(&format!("{url}?{options}")), format!("pipeline:{url}"), "{options}");
+        }
+    }
+    assert_eq!(name("http://me:p@h/in?x=1&timeout=5&y=a@b"), name("http://me:p@h/in?x=1&y=a@b"));
+}
+
+#[test]
+fn another_receiver_or_another_form_is_another_publisher() {
+    let urls = [
+        // What a server is asked for is its own matter, whatever it means to other publishers.
+        "http://h/in",
+        "https://h/in",
+        "http://h/in?policy=a",
+        "http://h/in?max_bytes=1",
+        "http://h/in?ssl=1",
+        "opentelemetryhttp://h/in",
+        "opentelemetryhttp://h/in?tenant=7",
+        "notifier://h",
+        "notifier://h?topic=a",
+        "notifier://h?topic=a&topic=b",
+        "notifier://h?per_meter_topic=1",
+    ];
+    let names: HashSet<String> = urls.iter().map(|url| name(url)).collect();
+    assert_eq!(names.len(), urls.len(), "{names:?}");
+}
+
+#[test]
+fn those_that_differ_in_neither_can_be_told_apart_by_a_word() {
+    for (one, other, shown) in [
+        ("http://h/in?token=a", "http://h/in?token=b", "http://h/in?token=***"),
+        ("http://h/in?timeout=5", "http://h/in?batch=no", "http://h/in?batch=no"),
+    ] {
+        let (outputs, said) = opened(&[one, other]);
+        let first = outputs[0].clone().unwrap();
+        assert_eq!(outputs[1], Some(format!("{first}#2")));
+        let expected = format!(
+            ": warning: `{shown}` can be told from {first} by their order alone. Write a `#` and a word of its own \
+             behind its URL: else it takes over what waits for the other one when that is removed"
+        );
+        assert!(said.starts_with("pipeline.yaml:4:") && said.ends_with(&expected), "{said}");
+        let worded = format!("{other}#b");
+        let (outputs, said) = opened(&[one, &worded]);
+        assert_eq!((&outputs[0], said.as_str()), (&Some(first.clone()), ""));
+        assert!(outputs[1].as_ref().is_some_and(|name| *name != first && !name.contains("#2")), "{outputs:?}");
+        assert_eq!(opened(&[&worded]).0[0], outputs[1]);
+    }
+}
+
+#[test]
+fn urls_are_known_by_the_names_of_their_outputs() {
+    let urls = ["http://me:hunter2@h/in?token=hunter2&timeout=5", "test", "gnocchi://"];
+    let (pipelines, _) = pipelines(&urls);
+    let shown = ["http://***@h/in?token=***&timeout=5", "test://"];
+    let expected = urls.iter().zip(shown).map(|(url, shown)| (name(url), shown.to_owned()));
+    assert_eq!(pipelines.urls(), expected.collect());
 }
 
 #[test]
