@@ -22,6 +22,18 @@ pub const SECURE: &str = "metrics:\n  listen: 127.0.0.1:0\n  tls: {certificate: 
 /// That user's password.
 pub const PASSWORD: &str = "it's \"secret\": ü";
 
+/// A threshold that is crossed once, and a mean of five seconds.
+const NOW_AND_THEN: &str = r#"
+sources: [{name: a, meters: [memory.usage], sinks: [raised, mean]}]
+sinks:
+    - name: raised
+      transformers: [{name: threshold, parameters: {above: 0, target: {name: memory.raised}}}]
+      publishers: ["test://"]
+    - name: mean
+      transformers: [{name: aggregator, parameters: {size: 0, retention_time: 5, target: {name: memory.mean}}}]
+      publishers: ["test://"]
+"#;
+
 /// Makes a certificate for this machine, and the user's password.
 pub fn secure(folder: &Folder) {
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
@@ -146,6 +158,37 @@ fn promtool_finds_nothing_to_complain_of() {
     });
     assert_eq!(prometheus::complaints(&page), "");
     assert!(!prometheus::complaints(&page.replace("untyped", "counter")).is_empty());
+    daemon.end();
+}
+
+/// What transformers give now and then is there as long as what they are given is.
+#[test]
+fn what_transformers_give_now_and_then_stays() {
+    let config = "metrics: {listen: '127.0.0.1:0'}\npipeline: pipeline.yaml\n\
+                  transform: [{meters: [memory.usage], module: threshold, config: {above: 0}}]\n\
+                  outputs: [{file: samples, max_size: 1GiB}]\n";
+    let folder = Folder::measuring("sim://?domains=5&calm=true", config);
+    folder.poll(&["memory.usage"]);
+    folder.pipe_samples(NOW_AND_THEN);
+    let daemon = folder.start("run");
+    let address = address(&daemon);
+    let (mut seen, mut all_seen) = (BTreeSet::new(), None);
+    until("slots after all of them", || {
+        let page = page::get(&address, "");
+        let count = |name: &str| page.lines().filter(|line| line.starts_with(&format!("ceilometer_{name}{{"))).count();
+        for made in ["memory_usage_threshold", "memory_raised", "memory_mean"] {
+            if seen.contains(made) {
+                assert_eq!(count(made), count("memory_usage"), "{made}:\n{page}");
+            } else if count(made) > 0 {
+                seen.insert(made);
+            }
+        }
+        let slots = slots(&samples_so_far(&folder.read("samples"))).len();
+        if seen.len() < 3 {
+            return None;
+        }
+        (slots > *all_seen.get_or_insert(slots) + 6).then_some(())
+    });
     daemon.end();
 }
 

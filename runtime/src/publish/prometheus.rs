@@ -2,6 +2,8 @@
 //!
 //! - [`meter`]: what a meter's series have in common.
 //! - [`resource`]: what a resource's series have in common.
+//! - [`plan`]: how often what is measured, and what is made of it.
+//! - [`fed`]: of what something is made.
 //! - [`latest`]: the latest value of every series.
 //! - [`page`]: all of it as text, piece by piece.
 //! - [`exporter`]: the latest values, kept from slot to slot.
@@ -10,25 +12,28 @@
 
 pub mod endpoint;
 pub mod exporter;
+pub mod fed;
 pub mod latest;
 pub mod meter;
 pub mod own;
 pub mod page;
+pub mod plan;
 pub mod resource;
 
 pub use self::endpoint::Endpoint;
 pub use self::exporter::{Exporter, Intake};
 pub use self::page::Page;
 
-use std::time::Duration;
-
+use self::fed::Fed;
 use self::latest::Latest;
+use self::plan::Plan;
 use self::resource::Known;
 use crate::pipeline::Slot;
 
 /// Writes a slot's series for a terminal. Control characters, which Prometheus would be told, are replaced there.
 pub fn write(slot: &Slot) -> String {
-    let latest = Latest::default().after(slot, &Known::default().of(&slot.resources), |_| Duration::ZERO);
+    let texts = Known::default().of(&slot.resources);
+    let latest = Latest::default().after(slot, &texts, &Plan::default(), &Fed::default());
     let mut text = String::new();
     for piece in Page::new(latest.into(), slot.at.monotonic) {
         text.push_str(&piece);

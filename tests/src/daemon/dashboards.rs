@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use self::promql::Expression;
@@ -25,6 +26,12 @@ const DASHBOARDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../etc/grafana");
 const BUILT_IN: [(&str, &str); 2] = [("$__rate_interval", "1m"), ("${datasource}", "")];
 /// How wide a dashboard is.
 const WIDTH: u64 = 24;
+
+/// Samples of the operator's, which wait until there are more than there will be.
+const HOLDING: &str = r#"
+sources: [{name: held, meters: [vcpus], sinks: [held]}]
+sinks: [{name: held, transformers: [{name: accumulator, parameters: {size: 50000}}], publishers: [test]}]
+"#;
 
 /// The labels of every metric that is there.
 type Families = BTreeMap<String, BTreeSet<String>>;
@@ -85,20 +92,24 @@ fn is_there(families: &Families, expression: &str, beside: &str) {
     assert!(beside.is_subset(&all), "{beside:?} beside {expression}");
 }
 
-/// A daemon with tenants and a module that fails, and what Prometheus has of it.
+/// A daemon with tenants, a module that fails and one that forgets, and what Prometheus has of it.
 #[test]
 fn dashboards_and_rules_name_what_is_exported() {
     if !installed() {
         return;
     }
-    let cloud = Cloud::new(SECURE);
+    let cloud = Cloud::new(&format!("{SECURE}pipeline: pipeline.yaml\n"));
     cloud.folder.poll(&["*"]);
+    cloud.folder.pipe_samples(HOLDING);
     exporter::secure(&cloud.folder);
     cloud.deploy("acme", "probe", "resources", PROBE);
     let failing = "grants: {names: [hostile.], groups: [cpu]}\nconfig: 'run: divide by zero'";
     cloud.deploy("acme", "fails", "hostile", failing);
     let daemon = cloud.folder.start("run");
     said(&daemon, "it is in quarantine after 3 failing slots in a row");
+    cloud.folder.pipe_samples(&HOLDING.replace("50000", "60000"));
+    daemon.signal(Signal::HUP);
+    said(&daemon, "What it remembered is forgotten");
     let prometheus = Prometheus::start(&cloud.folder, &exporter::address(&daemon), PASSWORD);
     // Rules are evaluated one after the other, and some build upon others.
     let rules = until("all rules evaluated on some scrapes", || {

@@ -2,17 +2,16 @@
 //! longer than it takes to hand over a pointer.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
-
-use rustc_hash::FxHashMap;
 
 use super::endpoint::{Endpoint, Ready};
+use super::fed::Fed;
 use super::latest::Latest;
 use super::own;
 use super::page::Page;
+use super::plan::Plan;
 use super::resource::Known;
 use crate::clock::Clock;
-use crate::config::{Config, MeterFilter};
+use crate::config::Config;
 use crate::control::Control;
 use crate::pipeline::Slot;
 
@@ -21,7 +20,8 @@ use crate::pipeline::Slot;
 pub struct Exporter {
     clock: Arc<dyn Clock>,
     latest: Mutex<Arc<Latest>>,
-    known: Mutex<Known>,
+    /// What it takes to tell what the next slot changes.
+    known: Mutex<(Known, Fed)>,
     /// Whom to ask how the daemon is.
     control: OnceLock<Control>,
 }
@@ -34,9 +34,7 @@ pub struct Intake {
     ready: Mutex<Option<Ready>>,
     /// Nobody listens, so nothing is kept.
     idle: bool,
-    sources: Vec<(MeterFilter, Duration)>,
-    /// How often meters are measured, as far as that was asked.
-    intervals: Mutex<FxHashMap<String, Duration>>,
+    plan: Mutex<Plan>,
 }
 
 // === impl Exporter ===
@@ -47,11 +45,14 @@ impl Exporter {
         Self { clock, latest: Mutex::default(), known: Mutex::default(), control: OnceLock::new() }
     }
 
-    /// Takes a slot's values. `interval` says how often a meter is measured.
-    pub fn store(&self, slot: &Slot, interval: impl Fn(&str) -> Duration) {
+    /// Takes a slot's values.
+    pub fn store(&self, slot: &Slot, plan: &mut Plan) {
+        plan.learn(slot);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let texts = known.of(&slot.resources);
-        let after = Arc::new(self.latest().after(slot, &texts, interval));
+        let (texts, fed) = &mut *known;
+        let texts = texts.of(&slot.resources);
+        fed.learn(slot, &texts, plan);
+        let after = Arc::new(self.latest().after(slot, &texts, plan, fed));
         // What was before is given back after the lock is.
         let _before = std::mem::replace(&mut *self.latest.lock().unwrap_or_else(PoisonError::into_inner), after);
     }
@@ -70,7 +71,7 @@ impl Exporter {
 
     /// Forgets all values.
     pub fn clear(&self) {
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Known::default();
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = (Known::default(), Fed::default());
         *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Arc::default();
     }
 
@@ -84,14 +85,8 @@ impl Exporter {
 impl Intake {
     /// A way to an endpoint's exporter, for the configuration that was prepared last.
     pub fn new(endpoint: Arc<Endpoint>, config: &Config) -> Self {
-        let sources = config.polling.sources.iter().map(|source| (source.meters.clone(), source.interval));
-        let deployments = config.deployments.files.iter().filter_map(|deployment| {
-            let names = deployment.grants.names.iter().map(|name| format!("{name}*")).collect();
-            Some((MeterFilter::new(names).ok()?, Duration::from_secs(deployment.interval)))
-        });
-        let sources = sources.chain(deployments).collect();
         let (ready, idle) = (endpoint.take_ready(), config.metrics.listen.is_empty());
-        Self { endpoint, ready: Mutex::new(ready), idle, sources, intervals: Mutex::default() }
+        Self { endpoint, ready: Mutex::new(ready), idle, plan: Mutex::new(Plan::of(config)) }
     }
 
     /// Says that the configuration to which this belongs is in force.
@@ -110,21 +105,7 @@ impl Intake {
         if self.idle {
             return;
         }
-        let mut known = self.intervals.lock().unwrap_or_else(PoisonError::into_inner);
-        for samples in &slot.samples {
-            let name = &samples.meter.name;
-            if !known.contains_key(name) {
-                known.insert(name.clone(), interval(&self.sources, name));
-            }
-        }
-        self.endpoint.exporter().store(slot, |meter| known.get(meter).copied().unwrap_or_default());
+        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        self.endpoint.exporter().store(slot, &mut plan);
     }
-}
-
-/// How often a meter is measured. What a transformer made comes as seldom as anything does, for all we know.
-fn interval(sources: &[(MeterFilter, Duration)], meter: &str) -> Duration {
-    let longest = |wanted: fn(&MeterFilter, &str) -> bool| {
-        sources.iter().filter(|(meters, _)| wanted(meters, meter)).map(|(_, interval)| *interval).max()
-    };
-    longest(MeterFilter::matches).or_else(|| longest(|_, _| true)).unwrap_or_default()
 }

@@ -6,11 +6,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustc_hash::FxHashSet;
 
+use super::fed::{Fed, Feed};
 use super::meter::{self, MeterText};
+use super::plan::{Maker, Plan, Planned};
 use super::resource::{Entry, Texts};
 use crate::agent::OPERATOR;
 use crate::contract::{Column, Meter, Values};
@@ -18,9 +19,11 @@ use crate::discovery::resource::Ident;
 use crate::pipeline::{Samples, Slot};
 use crate::sandbox::names::built_in;
 
-/// A value is told for so many of its intervals. One or two slots may be lost to a host that does not answer, which
-/// shall not look like guests that are gone.
-const INTERVALS: u32 = 3;
+/// The most values that were made in earlier slots. Transformers may give other names in every slot; a large host has a
+/// fifth as many series.
+pub const MOST_MADE: usize = 500_000;
+/// What a block takes beside its values, as so many of these.
+const BLOCK: usize = 16;
 
 /// The latest value of every series.
 #[derive(Debug, Default)]
@@ -37,19 +40,21 @@ pub struct Series {
     deployment: Option<String>,
     /// What all of them say.
     pub text: Arc<MeterText>,
-    /// Those that were measured together, the latest last.
-    pub blocks: Vec<Arc<Block>>,
+    /// Those that came together, the latest last.
+    pub blocks: Vec<Block>,
 }
 
-/// Values that were measured together.
-#[derive(Debug)]
+/// Values that came together.
+#[derive(Debug, Clone)]
 pub struct Block {
-    /// The resources of their slot.
+    /// The resources of their slot, or theirs alone.
     pub texts: Arc<Texts>,
     /// The values.
-    pub column: Column,
+    pub column: Arc<Column>,
+    /// Whose transformers made them; none if they were measured.
+    maker: Option<Maker>,
     /// Until then, on the clock that only runs forwards, nobody expected them anew: whoever measured their meter did so
-    /// for another source, which has resources of its own.
+    /// for another source, which has resources of its own. Of those that were made, when they came.
     fresh: u64,
     /// When they are too old to be told.
     until: u64,
@@ -58,52 +63,48 @@ pub struct Block {
 // === impl Latest ===
 
 impl Latest {
-    /// What there is after a slot, whose resources are these. `interval` says how often a meter is measured.
+    /// What there is after a slot, whose resources are these.
     ///
-    /// A value stays until its meter is measured again, with another value or with none. It goes with its guest, in the
-    /// first slot that does not have the guest.
+    /// A measured value stays until its meter is measured again, with another value or with none. One that was made
+    /// stays until the next one of its resource is, as long as samples of this go to its maker. Each goes with its guest,
+    /// in the first slot that does not have the guest.
     #[must_use]
-    pub fn after(&self, slot: &Slot, texts: &Arc<Texts>, interval: impl Fn(&str) -> Duration) -> Self {
-        let mut measured: BTreeMap<Key<'_>, Vec<&Samples>> = BTreeMap::new();
+    pub fn after(&self, slot: &Slot, texts: &Arc<Texts>, plan: &Plan, fed: &Fed) -> Self {
+        let mut came: BTreeMap<Key<'_>, Vec<&Samples>> = BTreeMap::new();
         // Two meters of one name would take turns.
         let is_another = |samples: &&Samples| !samples.route.is_measured && built_in::has(&samples.meter.name);
         for samples in slot.samples.iter().filter(|samples| !is_another(samples)) {
             let name = samples.meter.name.as_str();
-            measured.entry((meter::metric(name), name.into(), deployment(samples))).or_default().push(samples);
+            came.entry((meter::metric(name), name.into(), deployment(samples))).or_default().push(samples);
         }
-        let now = slot.at.monotonic;
-        let mut series: BTreeMap<Key<'_>, Arc<Series>> = BTreeMap::new();
+        let (now, unplanned) = (slot.at.monotonic, Planned::default());
+        let mut series: BTreeMap<Key<'_>, Series> = BTreeMap::new();
         for known in &self.series {
             let name = Cow::from(known.meter.name.as_str());
             let key = (known.text.metric.clone(), name, known.deployment.clone());
-            let again = measured.get(&key);
-            let blocks = known.staying(texts, now, again.map(Vec::as_slice));
+            let again = came.get(&key);
+            let blocks = known.staying(texts, now, again.map(Vec::as_slice), fed);
             if !blocks.is_empty() || again.is_some() {
-                let (meter, text, deployment) =
-                    (Arc::clone(&known.meter), Arc::clone(&known.text), known.deployment.clone());
-                series.insert(key, Arc::new(Series { meter, deployment, text, blocks }));
+                let (meter, text) = (Arc::clone(&known.meter), Arc::clone(&known.text));
+                series.insert(key, Series { meter, deployment: known.deployment.clone(), text, blocks });
             }
         }
-        for (key, all) in measured {
+        for (key, all) in came {
             let Some(first) = all.first() else { continue };
-            let interval = interval(&key.1);
-            let [fresh, until] = [interval / 2, interval.saturating_mul(INTERVALS)]
-                .map(|age| now.saturating_add(u64::try_from(age.as_nanos()).unwrap_or(u64::MAX)));
-            let block = |samples: &&Samples| {
-                Arc::new(Block { texts: Arc::clone(texts), column: samples.column.clone(), fresh, until })
+            let planned = plan.meter(&key.1).unwrap_or(&unplanned);
+            let blocks = all.iter().map(|samples| Block::of(samples, texts, now, planned, plan.maker(samples), fed));
+            let blocks = latest(blocks.collect());
+            let (text, mut of_key) = match series.remove(&key) {
+                Some(known) => (known.text_of(&first.meter), known.blocks),
+                None => (None, Vec::new()),
             };
-            let blocks: Vec<_> = all.iter().map(block).collect();
-            let text = || Arc::new(MeterText::of(&first.meter, key.2.as_deref()));
-            let (text, mut all_blocks) = match series.remove(&key) {
-                Some(known) if is_same(&known.meter, &first.meter) => (Arc::clone(&known.text), known.blocks.clone()),
-                Some(known) => (text(), known.blocks.clone()),
-                None => (text(), Vec::new()),
-            };
-            all_blocks.extend(blocks);
+            of_key.extend(blocks);
+            let text = text.unwrap_or_else(|| Arc::new(MeterText::of(&first.meter, key.2.as_deref())));
             let (meter, deployment) = (Arc::clone(&first.meter), key.2.clone());
-            series.insert(key, Arc::new(Series { meter, deployment, text, blocks: all_blocks }));
+            series.insert(key, Series { meter, deployment, text, blocks: of_key });
         }
-        Self { series: series.into_values().collect() }
+        bound(&mut series, now);
+        Self { series: series.into_values().map(Arc::new).collect() }
     }
 
     /// How many series there are, those that are too old among them.
@@ -125,46 +126,129 @@ fn deployment(samples: &Samples) -> Option<String> {
     (*samples.tenant != *OPERATOR).then(|| samples.source().into_owned())
 }
 
-fn is_same(a: &Meter, b: &Meter) -> bool {
-    (&a.name, &a.unit, a.kind) == (&b.name, &b.unit, b.kind)
+/// Of several values of one resource that were made in one slot the last alone: there can be but one series of it.
+fn latest(mut blocks: Vec<Block>) -> Vec<Block> {
+    if blocks.len() < 2 || blocks.iter().all(|block| block.maker.is_none()) {
+        return blocks;
+    }
+    let mut later = FxHashSet::default();
+    blocks.reverse();
+    let last = |block: Block| {
+        let block = block.only(|entry| !later.contains(&entry.ident))?;
+        later.extend(block.idents());
+        Some(block)
+    };
+    let mut blocks: Vec<Block> = blocks.into_iter().filter_map(last).collect();
+    blocks.reverse();
+    blocks
+}
+
+/// Lets go of the oldest values that were made in earlier slots, if there are too many.
+fn bound(series: &mut BTreeMap<Key<'_>, Series>, now: u64) {
+    let is_earlier = |block: &Block| block.maker.is_some() && block.fresh < now;
+    let earlier = series.values().flat_map(|series| &series.blocks).filter(|block| is_earlier(block));
+    let mut earlier: Vec<(u64, usize)> = earlier.map(|block| (block.fresh, BLOCK + block.column.len())).collect();
+    if earlier.iter().map(|(_, size)| size).sum::<usize>() <= MOST_MADE {
+        return;
+    }
+    earlier.sort_unstable_by(|a, b| b.cmp(a));
+    let (mut room, mut too_old) = (MOST_MADE, 0);
+    for (came, size) in earlier {
+        let Some(left) = room.checked_sub(size) else {
+            too_old = came;
+            break;
+        };
+        room = left;
+    }
+    for series in series.values_mut() {
+        series.blocks.retain(|block| !is_earlier(block) || block.fresh > too_old);
+    }
+    series.retain(|_, series| !series.blocks.is_empty());
 }
 
 // === impl Series ===
 
 impl Series {
-    /// What stays of these after a slot, in which they may have been measured again.
-    fn staying(&self, texts: &Texts, now: u64, again: Option<&[&Samples]>) -> Vec<Arc<Block>> {
+    /// What all say, if they are of this meter as it is now.
+    fn text_of(&self, meter: &Meter) -> Option<Arc<MeterText>> {
+        let known = &self.meter;
+        let is_same = (&known.name, &known.unit, known.kind) == (&meter.name, &meter.unit, meter.kind);
+        is_same.then(|| Arc::clone(&self.text))
+    }
+
+    /// What stays of these after a slot, in which more of them may have come.
+    fn staying(&self, texts: &Texts, now: u64, again: Option<&[&Samples]>, fed: &Fed) -> Vec<Block> {
         let until = |block: &Block| if again.is_some() { block.fresh } else { block.until };
-        let young: Vec<_> = self.blocks.iter().filter(|block| now <= until(block)).collect();
+        let is_over = |block: &Block| block.maker.is_none() && until(block) < now;
+        let mut young: Vec<_> = self.blocks.iter().filter(|block| !is_over(block)).collect();
+        if let Some([samples]) = again {
+            // As nearly ever: the same resources again.
+            young.retain(|block| !block.idents().eq(idents(&samples.column, texts)));
+        }
         if young.is_empty() {
-            // As ever where a meter has one source.
             return Vec::new();
         }
-        let numbers = again.into_iter().flatten().flat_map(|samples| &samples.column.resources);
-        let idents = numbers.filter_map(|number| texts.get(*number)).map(|entry| entry.ident);
-        let measured: FxHashSet<Ident> = idents.collect();
-        let is_here = |entry: &Entry| texts.contains(entry.root) && (again.is_none() || texts.contains(entry.ident));
-        let stays = |entry: &Entry| !measured.contains(&entry.ident) && is_here(entry);
-        young.into_iter().filter_map(|block| block.only(stays)).collect()
+        let came: FxHashSet<Ident> =
+            again.into_iter().flatten().flat_map(|samples| idents(&samples.column, texts)).collect();
+        let stays = |entry: &Entry| !came.contains(&entry.ident) && texts.contains(entry.root);
+        let left = |block: &Block| match &block.maker {
+            Some(maker) => block.fed(fed.of(maker)?, stays),
+            None => block.only(|entry| stays(entry) && (again.is_none() || texts.contains(entry.ident))),
+        };
+        young.into_iter().filter_map(left).collect()
     }
+}
+
+fn idents<'a>(column: &'a Column, texts: &'a Texts) -> impl Iterator<Item = Ident> + 'a {
+    column.resources.iter().filter_map(|number| texts.get(*number)).map(|entry| entry.ident)
 }
 
 // === impl Block ===
 
 impl Block {
+    /// The values of a slot, whose resources are these.
+    fn of(samples: &Samples, texts: &Arc<Texts>, now: u64, planned: &Planned, maker: Option<Maker>, fed: &Fed) -> Self {
+        let feed = maker.as_ref().and_then(|maker| fed.of(maker));
+        let until = feed.map_or_else(|| planned.until(now), Feed::until);
+        let fresh = if maker.is_some() { now } else { planned.fresh(now) };
+        Self { texts: Arc::clone(texts), column: Arc::new(samples.column.clone()), maker, fresh, until }
+    }
+
     /// What is left with some resources alone; `None` if that is nothing.
-    fn only(self: &Arc<Self>, stays: impl Fn(&Entry) -> bool) -> Option<Arc<Self>> {
+    fn only(&self, stays: impl Fn(&Entry) -> bool) -> Option<Self> {
         let stays = |number: u32| self.texts.get(number).is_some_and(&stays);
         let staying = self.column.resources.iter().filter(|number| stays(**number)).count();
         match staying {
             0 => None,
-            all if all == self.column.len() => Some(Arc::clone(self)),
+            all if all == self.column.len() => Some(self.clone()),
             _ => {
-                let mut column = self.column.clone();
+                let mut column = Column::clone(&self.column);
                 column.retain(stays);
-                Some(Arc::new(Self { texts: Arc::clone(&self.texts), column, fresh: self.fresh, until: self.until }))
+                Some(Self { column: Arc::new(column), ..self.clone() })
             }
         }
+    }
+
+    /// What is left of values that were made: those of some resources of which samples go to their maker.
+    fn fed(&self, feed: &Feed, stays: impl Fn(&Entry) -> bool) -> Option<Self> {
+        let left = self.only(|entry| feed.has(entry.ident) && stays(entry))?;
+        Some(Self { until: feed.until(), ..left.compact() })
+    }
+
+    /// The same without the resources of its slot that it has no values of. Few values may stay for long.
+    fn compact(self) -> Self {
+        if self.texts.count() <= 2 * self.column.len() {
+            return self;
+        }
+        let mut column = Column::clone(&self.column);
+        let entries = column.resources.iter().filter_map(|number| self.texts.get(*number)).cloned();
+        let texts = Texts::only(entries.collect());
+        column.resources = (0..).take(column.len()).collect();
+        Self { texts, column: Arc::new(column), ..self }
+    }
+
+    fn idents(&self) -> impl Iterator<Item = Ident> + '_ {
+        idents(&self.column, &self.texts)
     }
 
     /// Whether it is told now. Its values are numbers, as all are that modules give.

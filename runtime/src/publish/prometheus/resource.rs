@@ -25,7 +25,7 @@ pub struct ResourceText {
 }
 
 /// One resource of a slot.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Entry {
     /// What it is from slot to slot.
     pub ident: Ident,
@@ -81,6 +81,16 @@ impl Texts {
     /// The resource with a number.
     pub fn get(&self, number: u32) -> Option<&Entry> {
         self.entries.get(number as usize)
+    }
+
+    /// These alone, by their numbers among them, without a slot.
+    pub fn only(entries: Vec<Entry>) -> Arc<Self> {
+        Arc::new(Self { entries, all: FxHashSet::default() })
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.entries.len()
     }
 
     /// Whether there is such a resource.

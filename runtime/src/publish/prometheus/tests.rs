@@ -1,12 +1,16 @@
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::exporter::Exporter;
+use super::latest::MOST_MADE;
 use super::meter::MeterText;
+use super::plan::Maker;
 use super::resource::ResourceText;
 use super::*;
 use crate::agent::OPERATOR;
 use crate::clock::{Clock, ManualClock, Moment, SECOND};
+use crate::config::MeterFilter;
 use crate::contract::{Column, Kind, Meter, Values};
 use crate::discovery::Label;
 use crate::discovery::label::{About, Metadata};
@@ -29,21 +33,22 @@ fn resources(guests: &[u32]) -> Arc<Resources> {
     Arc::new(Resources::number(&guests.collect::<Vec<_>>(), &[]))
 }
 
-/// A slot in which a meter has these values of these resources.
+/// A slot in which a meter has these values of these resources. `sink/meter` came out of that sink.
 fn slot(at: u64, resources: &Arc<Resources>, samples: &[(&str, &[(u32, u64)])]) -> Slot {
     let at = Moment { wall: 0, monotonic: at };
     let samples = samples.iter().map(|(name, values)| {
         let (resources, values) = values.iter().copied().unzip();
+        let (sink, name) = name.split_once('/').map_or((None, *name), |(sink, name)| (Some(sink.into()), name));
         Samples {
-            module: "m".into(),
+            module: if name.starts_with("t.") { "t#2".into() } else { "m".into() },
             tenant: OPERATOR.into(),
             meter: Arc::new(meter(name, Kind::Gauge, "")),
             at: at.into(),
             column: Column { resources, values: Values::Counts(values) },
             notes: Vec::new(),
             first_id: Ids::new("host", at).take(at, 0),
-            route: Route::default(),
-            sink: None,
+            route: if sink.is_some() { Route::to(Vec::new()) } else { Route::default() },
+            sink,
         }
     });
     Slot { at, resources: Arc::clone(resources), samples: samples.collect() }
@@ -63,20 +68,24 @@ fn series(exporter: &Exporter) -> Vec<String> {
 struct Host {
     clock: Arc<ManualClock>,
     exporter: Exporter,
-    /// In seconds.
-    interval: u64,
+    plan: RefCell<Plan>,
 }
 
 impl Host {
+    /// One on which everything is measured every so many seconds, and the sink `k` takes `x`.
     fn every(interval: u64) -> Self {
         let clock = Arc::new(ManualClock::at(0));
-        Self { exporter: Exporter::new(Arc::clone(&clock) as Arc<dyn Clock>), clock, interval }
+        let of = |meter: &str| MeterFilter::new(vec![meter.to_owned()]).unwrap();
+        let sources = vec![(of("*"), Duration::from_secs(interval))];
+        let plan =
+            Plan::new(sources, vec![(of("x"), Maker::Sink("k".into())), (of("x"), Maker::Transform("t".into()))]);
+        Self { exporter: Exporter::new(Arc::clone(&clock) as Arc<dyn Clock>), clock, plan: RefCell::new(plan) }
     }
 
     /// Stores a slot, and waits a second.
     fn stores(&self, resources: &Arc<Resources>, samples: &[(&str, &[(u32, u64)])]) -> Vec<String> {
         let slot = slot(self.clock.now().monotonic, resources, samples);
-        self.exporter.store(&slot, |_| Duration::from_secs(self.interval));
+        self.exporter.store(&slot, &mut self.plan.borrow_mut());
         self.clock.pass(SECOND.unsigned_abs());
         series(&self.exporter)
     }
@@ -120,6 +129,74 @@ fn values_go_with_their_guests_and_devices() {
     let without = Arc::new(Resources::number(&[bare], &[]));
     assert_eq!(host.stores(&without, &[("x", &[(0, 1)])]), ["x 4 1", "z 4-a 6"]);
     assert_eq!(host.stores(&without, &[("x", &[(0, 1)]), ("z", &[(0, 0)])]), ["x 4 1", "z 4 0"]);
+}
+
+#[test]
+fn what_is_made_now_and_then_stays_as_long_as_samples_go_in() {
+    for made in ["k/t", "t.t"] {
+        let (host, two) = (Host::every(1), resources(&[1, 2]));
+        let name = made.trim_start_matches("k/");
+        let line = |rest: &str| format!("{name} {rest}");
+        let both = ("x", &[(0, 10), (1, 20)][..]);
+        assert_eq!(host.stores(&two, &[both, (made, &[(0, 1)])])[0], line("1 1"));
+        for _ in 0..9 {
+            assert_eq!(host.stores(&two, &[both])[0], line("1 1"), "nothing new is said");
+        }
+        // What comes of another does not put it out, and the next one of its own takes its place.
+        assert_eq!(host.stores(&two, &[both, (made, &[(1, 1)])])[..2], [line("1 1"), line("2 1")]);
+        assert_eq!(host.stores(&two, &[both, (made, &[(0, 0)])])[..2], [line("2 1"), line("1 0")]);
+        assert_eq!(host.stores(&two, &[both, (made, &[(0, 1), (1, 0)])])[..2], [line("1 1"), line("2 0")]);
+        // Nothing of the second guest goes in any more, which the next slots may make good.
+        for _ in 0..3 {
+            assert_eq!(host.stores(&two, &[("x", &[(0, 10)])])[..2], [line("1 1"), line("2 0")]);
+        }
+        assert_eq!(host.stores(&two, &[("x", &[(0, 10)])]), [line("1 1"), "x 1 10".to_owned()]);
+        // It goes with its guest, and with all others if no slot comes.
+        assert_eq!(host.stores(&resources(&[2]), &[("x", &[(0, 20)])]), ["x 2 20"]);
+        assert_eq!(host.stores(&two, &[both, (made, &[(0, 1)])])[0], line("1 1"));
+        host.clock.pass(3 * SECOND.unsigned_abs());
+        assert_eq!(series(&host.exporter), [""; 0]);
+    }
+}
+
+#[test]
+fn of_what_is_made_in_one_slot_the_last_is_told() {
+    let (host, two) = (Host::every(1), resources(&[1, 2]));
+    let held: [(&str, &[(u32, u64)]); 4] =
+        [("x", &[(0, 3), (1, 3)]), ("k/held", &[(0, 1), (1, 1)]), ("k/held", &[(0, 2)]), ("l/held", &[(0, 3)])];
+    assert_eq!(host.stores(&two, &held)[..2], ["held 2 1", "held 1 3"]);
+}
+
+#[test]
+fn what_is_made_takes_bounded_memory() {
+    let guests: Vec<u32> = (0..10_000).map(|guest| 2 * guest + 1).collect();
+    let (plan, all) = (&mut Host::every(1).plan.into_inner(), resources(&guests));
+    let texts = Known::default().of(&all);
+    let values: Vec<(u32, u64)> = (0..10_000).map(|number| (number, 1)).collect();
+    let (mut fed, mut latest) = (Fed::default(), Latest::default());
+    let mut after = |latest: &Latest, at: u64, samples: &[(&str, &[(u32, u64)])]| {
+        let slot = slot(at, &all, samples);
+        plan.learn(&slot);
+        fed.learn(&slot, &texts, plan);
+        latest.after(&slot, &texts, plan, &fed)
+    };
+    // Other names in every slot.
+    for at in 0..5 {
+        let names: Vec<String> = (0..15).map(|number| format!("k/made.{at}.{number}")).collect();
+        let made = names.iter().map(|name| (name.as_str(), &values[..]));
+        latest = after(&latest, at, &made.chain([("x", &values[..])]).collect::<Vec<_>>());
+    }
+    let made: Vec<_> = latest.series.iter().filter(|series| series.text.metric.contains("_made_")).collect();
+    let of_slot = |at: u64| made.iter().filter(|series| series.text.metric.contains(&format!("_{at}_"))).count();
+    assert_eq!((0..5).map(of_slot).collect::<Vec<_>>(), [0, 15, 15, 15, 15]);
+    assert!(latest.len() <= MOST_MADE + 16 * values.len());
+    // Few values do not keep all of their slot.
+    let lone = ("k/lone", &[(7, 1)][..]);
+    let latest = after(&Latest::default(), 5, &[("x", &values[..]), lone]);
+    let latest = after(&latest, 6, &[("x", &values[..])]);
+    let lone = latest.series.iter().find(|series| series.text.metric.ends_with("_lone")).unwrap();
+    assert_eq!((lone.blocks.len(), lone.blocks[0].texts.count()), (1, 1));
+    assert_eq!(lone.blocks[0].texts.get(0).unwrap().text.id, "15");
 }
 
 #[test]

@@ -1,0 +1,66 @@
+//! Whose samples go through which transformers. What these gave of a resource is the latest as long as samples of it go
+//! in: a transformer that says nothing of them has nothing new to say.
+
+use rustc_hash::FxHashMap;
+
+use super::plan::{Maker, Plan};
+use super::resource::Texts;
+use crate::discovery::resource::Ident;
+use crate::pipeline::Slot;
+
+/// What goes into whose transformers.
+#[derive(Debug, Default)]
+pub struct Fed(FxHashMap<Maker, Feed>);
+
+/// What goes into one's.
+#[derive(Debug, Default)]
+pub struct Feed {
+    /// Until when more is expected, by resource.
+    resources: FxHashMap<Ident, u64>,
+    /// The latest of these.
+    until: u64,
+}
+
+// === impl Fed ===
+
+impl Fed {
+    /// Learns of a slot, whose resources are these, and forgets what did not go in for too long.
+    pub fn learn(&mut self, slot: &Slot, texts: &Texts, plan: &Plan) {
+        let now = slot.at.monotonic;
+        for samples in slot.samples.iter().filter(|samples| samples.sink.is_none()) {
+            let Some(planned) = plan.meter(&samples.meter.name) else { continue };
+            let until = planned.until(now);
+            for maker in &planned.makers {
+                let feed = self.0.entry(maker.clone()).or_default();
+                feed.until = feed.until.max(until);
+                for entry in samples.column.resources.iter().filter_map(|number| texts.get(*number)) {
+                    let known = feed.resources.entry(entry.ident).or_default();
+                    *known = until.max(*known);
+                }
+            }
+        }
+        self.0.retain(|_, feed| {
+            feed.resources.retain(|_, until| now <= *until);
+            !feed.resources.is_empty()
+        });
+    }
+
+    /// What goes into one's transformers, if anything does.
+    pub fn of(&self, maker: &Maker) -> Option<&Feed> {
+        self.0.get(maker)
+    }
+}
+
+// === impl Feed ===
+
+impl Feed {
+    /// Whether samples of a resource go in.
+    pub fn has(&self, resource: Ident) -> bool {
+        self.resources.contains_key(&resource)
+    }
+
+    /// Until when anything is expected to.
+    pub fn until(&self) -> u64 {
+        self.until
+    }
+}
