@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::tenants::Cloud;
-use crate::support::program::{of_meter, samples_in, samples_so_far, text, until};
+use super::tenants::{Cloud, GUESTS};
+use crate::support::program::{Folder, of_meter, samples_in, samples_so_far, text, until};
 
 /// Guests of a call.
 const CHUNK: usize = 2;
@@ -14,8 +14,8 @@ const GRANTS: &str = "grants: {names: [hostile.], groups: [cpu]}";
 const FORGED: (&str, &str) = ("resource ", " was not handed to this call");
 
 /// Resources that a call is handed of each guest: itself with its disk, its network interface and its processors.
-fn resources_by_guest(cloud: &Cloud) -> BTreeMap<String, u64> {
-    let once = samples_in(&cloud.folder.run("once --format json --meters vcpus").is(0).stdout);
+fn resources_by_guest() -> BTreeMap<String, u64> {
+    let once = samples_in(&Folder::measuring(GUESTS, "").run("once --format json --meters vcpus").is(0).stdout);
     let of = |sample: &&Value| (text(sample, "resource_id").to_owned(), 3 + sample["counter_volume"].as_u64().unwrap());
     of_meter(&once, "vcpus").iter().map(of).collect()
 }
@@ -47,7 +47,7 @@ fn a_call_cannot_tell_how_many_others_there_are() {
     }
     let log = daemon.log();
     daemon.end();
-    let (all, of_guest) = (samples_so_far(&cloud.folder.read("samples")), resources_by_guest(&cloud));
+    let (all, of_guest) = (samples_so_far(&cloud.folder.read("samples")), resources_by_guest());
     let mut most = 0;
     for (tenant, guests) in &tenants {
         assert!(all.iter().all(|sample| sample["source"] != format!("{tenant}/guess")));

@@ -10,7 +10,7 @@ use wasmeter::digest::Digest;
 use crate::support::program::{Daemon, Folder, of_meter, samples_in, samples_so_far, slots, text, until};
 use crate::support::{hostile, resources};
 
-const GUESTS: &str = "sim://?domains=24&seed=3&calm=true&disks=1&nics=1";
+pub(super) const GUESTS: &str = "sim://?domains=24&seed=3&calm=true&disks=1&nics=1";
 
 /// A folder with two tenants: one is a project, the other is two. The third project is nobody's tenant.
 pub(super) struct Cloud {
