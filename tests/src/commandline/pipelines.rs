@@ -426,6 +426,21 @@ fn cases_that_cannot_be_run_say_why() {
     folder.run("pipeline test").is(64).complains("<FILE>...");
 }
 
+/// It runs where it is deployed, and the other sinks of the file can be compared all the same.
+#[test]
+fn a_sink_with_a_tenants_transformer_is_not_compared() {
+    let folder = case(CASE);
+    folder.write(
+        "pipeline.yaml",
+        RATE.replace("{name: everything,", "{name: everything, transformers: [{name: acme/x, parameters: }],"),
+    );
+    let words = "acme/x of the sink runs where it is deployed only. Leave it out in another pipeline.yaml";
+    folder.run("pipeline test cases/case.yaml").is(64).complains(words);
+    let others = folder.read("cases/case.yaml").split("  everything:").next().unwrap().to_owned();
+    folder.write("cases/case.yaml", others);
+    folder.run("pipeline test cases/case.yaml").is(0).says("2 slots, 1 sample of 1 sink");
+}
+
 /// What comes out of a chain of transformers, with the samples of a case.
 fn chained(transformers: &str, samples: &str, expected: &str) -> crate::support::program::Ran {
     let folder = case(&format!("pipeline: ../pipeline.yaml\nhost: {SIM}\nin:\n{samples}out:\n  s:\n{expected}"));
