@@ -344,7 +344,7 @@ impl Loading<'_> {
                     }
                 };
                 let mut parameters = transformer.parameters.clone();
-                let mut is_wrong = false;
+                let mut wrong: Vec<String> = Vec::new();
                 // It says one thing at a time: it is asked again without what it refused.
                 let configured = loop {
                     let (code, text) = (code.clone(), parameters.config.text());
@@ -352,25 +352,27 @@ impl Loading<'_> {
                         self.sandbox.configure_for(&name, named.is_none(), code, text, limits.into(), &inputs).await;
                     let failure = match configured {
                         Err(failure) => failure,
-                        Ok(configured) => break Some(configured).filter(|_| !is_wrong),
+                        Ok(configured) => break Some(configured).filter(|_| wrong.is_empty()),
                     };
                     let named = parameters.named(&failure.detail);
                     let named = named.filter(|_| failure.cause == Cause::BadDescription);
                     let (place, key) = match named {
                         Some(named) => (named.place, format!("{key}.parameters.{}", named.path)),
                         // What it lacks was refused before, and has been said.
-                        None if is_wrong => break None,
+                        None if !wrong.is_empty() => break None,
                         None => (transformer.place, key.clone()),
                     };
                     let message = format!("{who}: {}", failure.on_one_line());
                     let without = named.and_then(|named| parameters.without(named));
-                    if without.is_some() && failure.detail.starts_with(UNKNOWN) {
+                    if named.is_some_and(|named| wrong.iter().any(|wrong| named.is_above(wrong))) {
+                        // Likewise.
+                    } else if without.is_some() && failure.detail.starts_with(UNKNOWN) {
                         // As Ceilometer's own do, it goes without.
                         problems.warning(place, &key, message, "It has no effect: remove it");
                     } else {
                         self.refused |= failure.cause != Cause::BadDescription;
                         problems.error(place, &key, message, remedy(&failure));
-                        is_wrong = true;
+                        wrong.push(named.map(|named| named.path.clone()).unwrap_or_default());
                     }
                     match without {
                         Some(without) => parameters = without,

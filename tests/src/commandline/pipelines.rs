@@ -118,6 +118,12 @@ fn all_that_is_wrong_with_parameters_is_said_at_once() {
     ] {
         assert!(ran.stdout.contains(&words), "{words}\n{}", ran.stdout);
     }
+    // What is left of a rule without what was refused is not refused once more.
+    let rules = "{rules: [{keep: {name: 5}}]}";
+    let relabelling = CPU.replace("{name: rate_of_change, parameters: {target: {name: cpu_util}}}", "RULES");
+    let relabelling = relabelling.replace("RULES", &format!("{{name: relabel, parameters: {rules}}}"));
+    let ran = folder("", &relabelling).run("check").is(64).says("rules[0].keep.name is 5; write a pattern");
+    assert_eq!(ran.stdout.matches("error: ").count(), 1, "{}", ran.stdout);
     // It goes without what it does not know.
     told("{target: {name: cpu_util, typo: 1}}").is(0).says("It has no effect: remove it").says("with warnings");
 }
