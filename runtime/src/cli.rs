@@ -7,6 +7,7 @@ pub mod completion;
 mod confirm;
 pub mod exit;
 pub mod explain;
+mod help;
 pub mod import;
 pub mod logging;
 pub mod losses;
@@ -22,7 +23,7 @@ pub mod spool;
 pub mod status;
 pub mod tap;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use self::exit::Exit;
 
@@ -67,6 +68,14 @@ pub enum Command {
     Module(module::Module),
     /// Print a script that completes this command line in a shell.
     Completion(completion::Args),
+}
+
+impl Line {
+    /// Reads the command line.
+    pub fn read() -> Result<Self, clap::Error> {
+        let matches = help::flowing(Self::command()).try_get_matches()?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut Self::command()))
+    }
 }
 
 impl Command {

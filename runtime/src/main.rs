@@ -1,6 +1,5 @@
 //! The program: reads the command line and hands over.
 
-use clap::Parser;
 use wasmeter::cli::{Command, Line};
 
 fn main() -> std::process::ExitCode {
@@ -14,7 +13,7 @@ fn main() -> std::process::ExitCode {
             }
         };
     }
-    let line = match Line::try_parse() {
+    let line = match Line::read() {
         Ok(line) => line,
         Err(error) => return wasmeter::cli::exit::usage(&error).into(),
     };

@@ -8,6 +8,7 @@ pub mod deployment;
 pub mod granting;
 pub mod life;
 pub mod registry;
+pub mod starving;
 pub mod store;
 pub mod trust;
 
@@ -17,9 +18,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use self::deployment::{Key, Tenant};
+use self::starving::Starving;
 use crate::agent::usage;
 use crate::config::daemon::{Config, ModuleEntry, Transform};
-use crate::config::{MeterFilter, Pipelines, Place, Problems};
+use crate::config::{MeterFilter, Place, Problems};
 use crate::contract::Meter;
 use crate::files;
 use crate::pipeline::Chain;
@@ -55,6 +57,10 @@ pub struct Modules {
     pub sinks: Vec<Vec<Step>>,
     /// Names of the meters that they describe.
     pub names: Names,
+    /// Whether any of them may declare further meters in a slot.
+    pub declare: bool,
+    /// Transformers of sinks to which something does not come, unless a tenant's modules give it.
+    pub starving: Vec<Starving>,
     /// What is odd about how they are configured.
     pub warnings: Problems,
 }
@@ -108,9 +114,11 @@ impl Modules {
     pub async fn load(sandbox: &Sandbox, config: &Config) -> Result<Self, NotLoaded> {
         let problems = Problems::of(config.file.as_deref());
         let (pollsters, transformers, sinks) = (Vec::new(), Vec::new(), Vec::new());
-        let mut names = Names::default();
+        let (mut names, declare, starving) = (Names::default(), false, Vec::new());
         usage::reserve(&mut names);
-        let mut loading = Loading { sandbox, config, problems, refused: false, pollsters, transformers, sinks, names };
+        let refused = false;
+        let mut loading =
+            Loading { sandbox, config, problems, refused, pollsters, transformers, sinks, names, declare, starving };
         loading.built_in().await;
         loading.named().await;
         loading.transformers().await;
@@ -118,8 +126,8 @@ impl Modules {
         if loading.problems.has_errors() {
             return Err(NotLoaded { problems: loading.problems, refused: loading.refused });
         }
-        let Loading { pollsters, transformers, sinks, names, problems, .. } = loading;
-        Ok(Self { pollsters, transformers, sinks, names, warnings: problems })
+        let Loading { pollsters, transformers, sinks, names, declare, starving, problems, .. } = loading;
+        Ok(Self { pollsters, transformers, sinks, names, declare, starving, warnings: problems })
     }
 
     /// The names of all.
@@ -177,6 +185,8 @@ struct Loading<'a> {
     transformers: Vec<(MeterFilter, Arc<Module>)>,
     sinks: Vec<Vec<Step>>,
     names: Names,
+    declare: bool,
+    starving: Vec<Starving>,
 }
 
 // === impl Loading ===
@@ -263,6 +273,7 @@ impl Loading<'_> {
             };
             match configured {
                 Ok((module, gives)) => {
+                    self.declare |= !gives.declares.is_empty();
                     self.check_outputs(transform, &module.name, &key, &gives.meters);
                     self.transformers.push((transform.meters.clone(), Arc::new(module)));
                 }
@@ -292,15 +303,21 @@ impl Loading<'_> {
     async fn sinks(&mut self) {
         let Some(pipelines) = &self.config.pipeline else { return };
         let mut problems = Problems::of(self.config.pipeline_file.as_deref());
-        let mut taken = HashSet::new();
+        let (mut taken, measured, others) = (HashSet::new(), self.measured(), self.others());
         for (number, sink) in pipelines.sinks.iter().enumerate() {
-            let mut inputs = self.inputs(pipelines, number);
+            let filters = pipelines.leading_to(number);
+            let is_taken = |name: &str| filters.iter().any(|meters| meters.matches(name));
+            let mut inputs: Vec<Meter> = measured.iter().filter(|meter| is_taken(&meter.name)).cloned().collect();
+            let others: Vec<&str> = others.iter().map(String::as_str).filter(|name| is_taken(name)).collect();
+            // Whether nothing else comes to the transformer at hand, but for what tenants' modules give.
+            let mut is_known = !self.declare;
             let mut steps = Vec::with_capacity(sink.transformers.len());
             for (place, transformer) in sink.transformers.iter().enumerate() {
                 let key = format!("sinks[{number}].transformers[{place}]");
                 match transformer.deployment() {
                     Some(Ok(deployment)) => {
                         steps.push(Step::Deployed(deployment));
+                        is_known = false;
                         continue;
                     }
                     Some(Err(_)) => break,
@@ -327,7 +344,7 @@ impl Loading<'_> {
                     }
                 };
                 let mut parameters = transformer.parameters.clone();
-                let mut is_wrong = false;
+                let mut wrong: Vec<String> = Vec::new();
                 // It says one thing at a time: it is asked again without what it refused.
                 let configured = loop {
                     let (code, text) = (code.clone(), parameters.config.text());
@@ -335,25 +352,27 @@ impl Loading<'_> {
                         self.sandbox.configure_for(&name, named.is_none(), code, text, limits.into(), &inputs).await;
                     let failure = match configured {
                         Err(failure) => failure,
-                        Ok(configured) => break Some(configured).filter(|_| !is_wrong),
+                        Ok(configured) => break Some(configured).filter(|_| wrong.is_empty()),
                     };
                     let named = parameters.named(&failure.detail);
                     let named = named.filter(|_| failure.cause == Cause::BadDescription);
                     let (place, key) = match named {
                         Some(named) => (named.place, format!("{key}.parameters.{}", named.path)),
                         // What it lacks was refused before, and has been said.
-                        None if is_wrong => break None,
+                        None if !wrong.is_empty() => break None,
                         None => (transformer.place, key.clone()),
                     };
                     let message = format!("{who}: {}", failure.on_one_line());
                     let without = named.and_then(|named| parameters.without(named));
-                    if without.is_some() && failure.detail.starts_with(UNKNOWN) {
+                    if named.is_some_and(|named| wrong.iter().any(|wrong| named.is_above(wrong))) {
+                        // Likewise.
+                    } else if without.is_some() && failure.detail.starts_with(UNKNOWN) {
                         // As Ceilometer's own do, it goes without.
                         problems.warning(place, &key, message, "It has no effect: remove it");
                     } else {
                         self.refused |= failure.cause != Cause::BadDescription;
                         problems.error(place, &key, message, remedy(&failure));
-                        is_wrong = true;
+                        wrong.push(named.map(|named| named.path.clone()).unwrap_or_default());
                     }
                     match without {
                         Some(without) => parameters = without,
@@ -361,6 +380,13 @@ impl Loading<'_> {
                     }
                 };
                 let Some((module, gives)) = configured else { break };
+                if is_known {
+                    let others = others.iter().filter(|_| steps.is_empty()).copied();
+                    let mut comes: Vec<&str> = inputs.iter().map(|meter| &*meter.name).chain(others).collect();
+                    comes.sort_unstable();
+                    self.starving.extend(starving::needs(sink, transformer, &key, steps.is_empty(), &comes));
+                }
+                is_known &= others.is_empty() && gives.declares.is_empty();
                 inputs = gives.meters.clone();
                 steps.push(Step::Own(Arc::new(module)));
             }
@@ -376,12 +402,19 @@ impl Loading<'_> {
         self.problems.extend(problems);
     }
 
-    /// The meters that are known beforehand and that a sink takes.
-    fn inputs(&self, pipelines: &Pipelines, sink: usize) -> Vec<Meter> {
-        let sources = pipelines.iter().filter(|(pipeline, ..)| pipeline.sink == sink);
-        let meters: Vec<&MeterFilter> = sources.map(|(_, source, _)| &source.meters).collect();
+    /// The meters that are known beforehand and that are measured.
+    fn measured(&self) -> Vec<Meter> {
         let described = self.pollsters.iter().flat_map(|module| &module.description.meters);
-        described.filter(|meter| meters.iter().any(|meters| meters.matches(&meter.name))).cloned().collect()
+        described.filter(|meter| self.config.polling.measures(&meter.name)).cloned().collect()
+    }
+
+    /// Names beside those of pollsters' meters: transformers of wasmeter.yaml give them, or the host.
+    fn others(&self) -> Vec<String> {
+        let described = self.pollsters.iter().flat_map(|module| &module.description.meters);
+        let described: HashSet<&str> = described.map(|meter| &*meter.name).collect();
+        let is_given = |name: &&str| self.config.budget.meters || !usage::names().any(|ours| ours == *name);
+        let others = self.names.all().filter(|name| !described.contains(name)).filter(is_given);
+        others.map(str::to_owned).collect()
     }
 
     /// What comes out stands beside what went in, so it needs a name of its own.
@@ -436,6 +469,7 @@ impl Loading<'_> {
                         remedy,
                     );
                 }
+                self.declare |= !module.description.declares.is_empty();
                 self.pollsters.push(Arc::new(module));
             }
             Err(failure) => {

@@ -7,6 +7,7 @@ mod deploying;
 mod explain;
 mod import;
 mod inspect;
+mod missing;
 mod once;
 mod pipelines;
 mod prometheus;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::tenants::Deployed;
 use super::{Agent, OPERATOR};
 use crate::clock::Moment;
-use crate::config::MeterFilter;
 use crate::contract::{Column, Kind, Meter, Values};
 use crate::discovery::Resources;
 use crate::pipeline::{Route, Samples};
@@ -49,9 +48,9 @@ pub fn reserve(names: &mut Names) {
     }
 }
 
-/// Whether any of these meters is meant.
-pub fn matches(meters: &MeterFilter) -> bool {
-    METERS.iter().any(|(name, ..)| meters.matches(name))
+/// The names of these meters.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    METERS.into_iter().map(|(name, ..)| name)
 }
 
 // === impl Usage ===

@@ -1,6 +1,7 @@
 //! `wasmeter check`: everything that can be wrong, before anything runs.
 
 mod host;
+mod missing;
 mod ordered;
 
 use std::sync::Arc;
@@ -10,16 +11,14 @@ use super::{Exit, logging, pipeline, print};
 use crate::clock::{Clock, SystemClock};
 use crate::config::daemon::LogFormat;
 use crate::config::{Config, Pipelines, Problems};
-use crate::contract::Description;
 use crate::hypervisor::Doubt;
 use crate::modules::Modules;
 use crate::modules::budget::{Admitted, Budget};
 use crate::modules::deploying::room::Room;
 use crate::modules::deploying::terms::{Fitting, Operators};
-use crate::modules::deploying::{self, Loader};
+use crate::modules::deploying::{self, Loader, Ready};
 use crate::modules::deployment::Key;
 use crate::publish::outputs;
-use crate::sandbox::{Module, Names};
 use crate::schedule::plan;
 use crate::spool::Unusable;
 
@@ -116,8 +115,8 @@ impl Args {
                 Ok(modules) => {
                     findings.modules = modules.pollsters.iter().map(|module| module.name.to_string()).collect();
                     findings.problems.extend(plan::check(config, &modules.pollsters));
-                    findings.problems.extend(modules.warnings);
-                    let names = Arc::new(modules.names);
+                    findings.problems.extend(modules.warnings.clone());
+                    let names = Arc::new(modules.names.clone());
                     let operators = Operators::of(config, &modules.pollsters);
                     let (mut loader, odd) = Loader::of(&Arc::new(sandbox), config, &names, operators.clone());
                     let holdings = host.as_ref().map(|seen| seen.directory.holdings()).unwrap_or_default();
@@ -128,8 +127,8 @@ impl Args {
                     let mut room = Room::beside(ordered.kept.iter(), SystemClock.now().wall);
                     let loaded = drafts.admit(config, &mut fitting, &mut room);
                     let written = loaded.prepared.iter().map(|prepared| &prepared.ready);
-                    let prepared = written.chain(&ordered.ready).map(|ready| &ready.module.description);
-                    findings.problems.extend(untaken(config, (&names, &modules.pollsters), prepared));
+                    let deployed: Vec<&Ready> = written.chain(&ordered.ready).map(|ready| &**ready).collect();
+                    findings.problems.extend(missing::look(config, &modules, &deployed));
                     findings.problems.extend(odd);
                     let written = loaded.prepared.iter().map(|prepared| &prepared.key);
                     findings.deployments = written.chain(&ordered.running).map(Key::to_string).collect();
@@ -157,24 +156,6 @@ impl Args {
         }
         findings.problems.extend(problems);
     }
-}
-
-/// Which sources of pipelines take nothing, as far as that is known: what is declared while modules run is not.
-fn untaken<'a>(
-    config: &Config,
-    (names, pollsters): (&Names, &'a [Arc<Module>]),
-    deployed: impl Iterator<Item = &'a Arc<Description>> + Clone,
-) -> Problems {
-    let mut described = pollsters.iter().map(|module| &module.description).chain(deployed.clone());
-    let declares = described.any(|description| !description.declares.is_empty());
-    // What is said of a source that is measured as well is said of measuring.
-    let is_said = config.polling_file == config.pipeline_file;
-    let Some(pipelines) = config.pipeline.as_ref().filter(|_| !declares && !is_said) else {
-        return Problems::default();
-    };
-    let deployed = deployed.flat_map(|description| &description.meters).map(|meter| meter.name.as_str());
-    let given: Vec<&str> = names.all().chain(deployed).collect();
-    pipelines.untaken(config.pipeline_file.as_deref(), &given)
 }
 
 /// What stands in the way of the spool. Where this is asked as root, the daemon's user is another one.

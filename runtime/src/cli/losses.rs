@@ -11,10 +11,10 @@ Examples:
   wasmeter losses --json | jq '.publishers[] | .measured + .replayed == .delivered + .spooled + .lost'
 
 For each publisher, since it was configured first: measured + replayed = delivered + spooled + lost, in samples.
-Causes are bytes, thinned, age, damaged, full-disk and operator, of samples that were in the spool, and disk-full,
-disk-failed and too-large, of samples that never came into it. Removed are samples that waited for an output
-when it was taken out of the configuration. What could not be measured, and what transformers dropped, is
-counted since the daemon's start.
+Causes are bytes, thinned, age, damaged, full-disk, operator, refused and oversize, of samples that were in the
+spool, and disk-full, disk-failed and too-large, of samples that never came into it. Removed are samples that
+waited for an output when it was taken out of the configuration. What could not be measured, and what
+transformers dropped, is counted since the daemon's start.
 Exit code 69: there is no daemon that answers.";
 
 /// Show what was lost, by publisher, cause, module, tenant and meter.

@@ -25,6 +25,7 @@ mod value;
 use std::path::Path;
 
 pub use self::draft::{CopiedFile, Draft, SecretFile};
+pub use self::meters::{is_given_elsewhere, module_of};
 pub use self::report::{Item, Verdict};
 pub use super::secret::Secret;
 

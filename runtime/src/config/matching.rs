@@ -2,8 +2,6 @@
 
 mod glob;
 
-use super::yaml::closest;
-
 pub use self::glob::{Glob, InvalidGlob};
 
 /// The most patterns of all sources and transforms together. Each is compared with each meter's name when the work of
@@ -78,9 +76,10 @@ impl MeterFilter {
         !any(&self.denied) && (self.allowed.is_empty() || any(&self.allowed))
     }
 
-    /// The one of these names that was probably meant by a pattern that matches none.
-    pub fn meant<'a>(&self, names: &[&'a str]) -> Option<&'a str> {
-        self.patterns.iter().find_map(|pattern| closest(pattern, names))
+    /// Each pattern of what is meant, as written and as it is compared; none where all but what is denied is meant.
+    pub fn allowed(&self) -> impl Iterator<Item = (&str, &Glob)> {
+        let written = self.patterns.iter().map(String::as_str).filter(|pattern| !pattern.starts_with('!'));
+        written.zip(&self.allowed)
     }
 
     /// The patterns as written.

@@ -19,7 +19,7 @@ use std::path::Path;
 
 use super::daemon::Output;
 use super::file;
-use super::matching::{FEWER_PATTERNS, MOST_PATTERNS};
+use super::matching::{FEWER_PATTERNS, MOST_PATTERNS, MeterFilter};
 use super::polling::Polling;
 use super::problem::{Place, Problems, Severity, quoted, shown};
 use super::yaml::{self, Kind, Section};
@@ -123,6 +123,11 @@ impl Pipelines {
         self.pipelines
             .iter()
             .filter_map(|pipeline| Some((pipeline, self.sources.get(pipeline.source)?, self.sinks.get(pipeline.sink)?)))
+    }
+
+    /// What sources lead to the sink of this number.
+    pub fn leading_to(&self, sink: usize) -> Vec<&MeterFilter> {
+        self.iter().filter(|(pipeline, ..)| pipeline.sink == sink).map(|(_, source, _)| &source.meters).collect()
     }
 
     /// Every publisher once, in the order of the file.

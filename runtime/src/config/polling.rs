@@ -30,6 +30,11 @@ pub struct Polling {
 // === impl Polling ===
 
 impl Polling {
+    /// Whether a meter of this name is measured.
+    pub fn measures(&self, meter: &str) -> bool {
+        self.sources.iter().any(|source| source.meters.matches(meter))
+    }
+
     /// Reads the text of `file`; `patterns` of meters are used up elsewhere. What comes beside the result are
     /// warnings; what comes instead of it has errors.
     pub fn parse(text: &str, file: &Path, patterns: usize) -> Result<(Self, Problems), Problems> {

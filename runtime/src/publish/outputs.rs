@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rustix::fs::Access;
+use rustix::fs::{Access, PROC_SUPER_MAGIC};
 
 use super::http::client::check_encryption as check_server;
 use super::notifier::amqp::check_encryption;
@@ -50,17 +50,31 @@ fn look_at(output: &Output, written: Written, key: &str, problems: &mut Problems
     }
 }
 
-/// Whether the file's folder is one to write in.
+/// Whether the file can be written, and others beside it.
 fn unwritable(file: &FileOutput, key: &str, problems: &mut Problems) {
     let folder = file.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let shown = folder.display();
-    if !folder.is_dir() {
-        let message = format!("there is no folder {shown}, and samples wait until there is");
-        problems.warning(file.place, key, message, "Make it, or write another one");
-    } else if rustix::fs::access(folder, Access::WRITE_OK).is_err() {
-        let message = format!("this user cannot write in {shown}");
-        problems.warning(file.place, key, message, "Give the daemon a folder of its own");
-    }
+    let (path, shown) = (file.file.display(), folder.display());
+    let is_closed = |path: &Path| rustix::fs::access(path, Access::WRITE_OK).is_err();
+    let (message, remedy) = if file.file.is_dir() {
+        (format!("{path} is a folder"), "Write the path of a file, such as one in it")
+    } else if !folder.is_dir() {
+        (format!("there is no folder {shown}, and samples wait until there is"), "Make it, or write another one")
+    } else if is_of_the_kernel(folder) {
+        (format!("no file can be made in {shown}, which shows what the kernel does"), "Write another folder")
+    } else if is_closed(folder) {
+        (format!("this user cannot write in {shown}"), "Give the daemon a folder of its own")
+    } else if file.file.exists() && is_closed(&file.file) {
+        (format!("this user cannot write {path}"), "Give the file to the daemon's user, or write another one")
+    } else {
+        return;
+    };
+    problems.warning(file.place, key, message, remedy);
+}
+
+/// Whether a folder is one of those that have no files on any disk. Root may write in them, and yet cannot.
+fn is_of_the_kernel(folder: &Path) -> bool {
+    // That of /sys has no name there.
+    rustix::fs::statfs(folder).is_ok_and(|of| [PROC_SUPER_MAGIC, 0x6265_6572].contains(&of.f_type))
 }
 
 /// Whether connections can be encrypted as they are meant to be.

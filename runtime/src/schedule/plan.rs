@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::agent::usage;
+use crate::config::in_vain::{Given, InVain};
 use crate::config::polling::Source;
 use crate::config::{Config, MeterFilter, Polling, Problems};
 use crate::discovery::Resources;
@@ -52,13 +53,15 @@ pub fn check(config: &Config, modules: &[Arc<Module>]) -> Problems {
     let mut problems = Problems::of(config.polling_file.as_deref());
     let declares = modules.iter().any(|module| !module.description.declares.is_empty());
     let described = modules.iter().flat_map(|module| &module.description.meters);
-    let described: Vec<&str> = described.map(|meter| meter.name.as_str()).collect();
+    let mut meters: Vec<&str> = described.map(|meter| meter.name.as_str()).collect();
+    for name in usage::names().filter(|_| config.budget.meters) {
+        meters.push(name);
+    }
+    let given = Given { meters, ..Given::default() };
     for source in &config.polling.sources {
-        let ours = config.budget.meters && usage::matches(&source.meters);
-        if !declares && !ours && !described.iter().any(|name| source.meters.matches(name)) {
-            let message = format!("source {} matches no meter of any module that is on", source.name);
-            let meant = source.meters.meant(&described).map(|meant| format!("Did you mean `{meant}`? "));
-            let remedy = format!("{}See wasmeter module list for the meters that there are", meant.unwrap_or_default());
+        let who = format!("source {}", source.name);
+        let in_vain = given.in_vain(&who, "of any module that is on", &source.meters);
+        for InVain { message, remedy } in in_vain.into_iter().filter(|_| !declares) {
             problems.warning(source.place, "meters", message, remedy);
         }
         for url in source.discovery.iter().filter(|url| !is_discovery(url)) {

@@ -158,3 +158,24 @@ fn a_spool_that_cannot_be_is_an_error() {
     std::fs::set_permissions(folder.path("spool"), std::fs::Permissions::from_mode(0o755)).unwrap();
     folder.run("check").is(64).says("error: the spool's folder").says("must have mode 0700. Run chmod 700");
 }
+
+/// Root may write everywhere, and yet not in a folder's place or the kernel's.
+#[test]
+fn a_file_that_cannot_be_is_a_warning() {
+    for (file, words) in [
+        ("wasmeter", "wasmeter is a folder. Write the path of a file, such as one in it"),
+        (
+            "/proc/samples",
+            "warning: no file can be made in /proc, which shows what the kernel does. Write another folder",
+        ),
+        ("/sys/samples", "warning: no file can be made in /sys, "),
+        ("nowhere/samples", "nowhere, and samples wait until there is. Make it, or write another one"),
+    ] {
+        let folder = folder("pipeline: pipeline.yaml", "meters: ['*']");
+        std::fs::create_dir(folder.path("wasmeter")).unwrap();
+        let url = format!("file://{}?json", folder.path(file).display());
+        let sources = "sources: [{name: a, meters: ['*'], sinks: [b]}]";
+        folder.write("pipeline.yaml", format!("{sources}\nsinks: [{{name: b, publishers: ['{url}']}}]\n"));
+        folder.run("check").is(0).says(words);
+    }
+}

@@ -120,6 +120,12 @@ fn all_that_is_wrong_with_parameters_is_said_at_once() {
     ] {
         assert!(ran.stdout.contains(&words), "{words}\n{}", ran.stdout);
     }
+    // What is left of a rule without what was refused is not refused once more.
+    let rules = "{rules: [{keep: {name: 5}}]}";
+    let relabelling = CPU.replace("{name: rate_of_change, parameters: {target: {name: cpu_util}}}", "RULES");
+    let relabelling = relabelling.replace("RULES", &format!("{{name: relabel, parameters: {rules}}}"));
+    let ran = folder("", &relabelling).run("check").is(64).says("rules[0].keep.name is 5; write a pattern");
+    assert_eq!(ran.stdout.matches("error: ").count(), 1, "{}", ran.stdout);
     // It goes without what it does not know.
     told("{target: {name: cpu_util, typo: 1}}").is(0).says("It has no effect: remove it").says("with warnings");
 }
@@ -478,6 +484,21 @@ fn cases_that_cannot_be_run_say_why() {
     folder.write("pipeline.yaml", RATE.replace("100.0 / 10**9", "100.0 /"));
     folder.run("pipeline test cases/case.yaml").is(64).complains("the transformer rate_of_change of the sink cpu_util");
     folder.run("pipeline test").is(64).complains("<FILE>...");
+}
+
+/// It runs where it is deployed, and the other sinks of the file can be compared all the same.
+#[test]
+fn a_sink_with_a_tenants_transformer_is_not_compared() {
+    let folder = case(CASE);
+    folder.write(
+        "pipeline.yaml",
+        RATE.replace("{name: everything,", "{name: everything, transformers: [{name: acme/x, parameters: }],"),
+    );
+    let words = "acme/x of the sink runs where it is deployed only. Leave it out in another pipeline.yaml";
+    folder.run("pipeline test cases/case.yaml").is(64).complains(words);
+    let others = folder.read("cases/case.yaml").split("  everything:").next().unwrap().to_owned();
+    folder.write("cases/case.yaml", others);
+    folder.run("pipeline test cases/case.yaml").is(0).says("2 slots, 1 sample of 1 sink");
 }
 
 /// What comes out of a chain of transformers, with the samples of a case.

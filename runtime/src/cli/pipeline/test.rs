@@ -42,8 +42,9 @@ A case is a file such as
 A sample of in may have notes: {cpu_number: 4}, its own metadata, and at: SECONDS after the first slot,
 where it was not read at the time of its slot: late ones, and the same one twice.
 
-Sinks that are not under out are not compared, nor are keys that are left out. Paths begin at the
-case's folder. Nothing is published, and time stands still but for the step from slot to slot.
+Sinks that are not under out are not compared, nor are keys that are left out. A sink with a tenant's
+transformer cannot be compared: that one runs where it is deployed. Paths begin at the case's folder.
+Nothing is published, and time stands still but for the step from slot to slot.
 
 Ends with 1 if other samples come out, with 70 if a transformer is refused or fails, with 64 if a case
 cannot be run as it is written, and with 69 if its recording cannot be read; of several the greatest.";

@@ -1,4 +1,4 @@
-//! Names of meters, for telling what becomes of the patterns in `polling.yaml`.
+//! Names of meters, for telling what becomes of patterns of meters.
 
 use crate::config::matching::Glob;
 
@@ -138,6 +138,19 @@ const OTHERS: [(Giver, &[&str]); 5] = [
 /// Whether this daemon gives a meter that the pattern means.
 pub(super) fn is_given(pattern: &Glob) -> bool {
     GIVEN.iter().any(|name| pattern.matches(name))
+}
+
+/// Whether an agent of Ceilometer's gives a meter that the pattern means, and this daemon does not.
+pub fn is_given_elsewhere(pattern: &Glob) -> bool {
+    givers(pattern).any(|giver| !matches!(giver, Giver::Module(_)))
+}
+
+/// The module that is off by default and gives a meter that the pattern means.
+pub fn module_of(pattern: &Glob) -> Option<&'static str> {
+    givers(pattern).find_map(|giver| match giver {
+        Giver::Module(name) => Some(name),
+        _ => None,
+    })
 }
 
 /// Who else gives meters that the pattern means.

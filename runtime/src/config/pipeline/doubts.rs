@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::Pipelines;
+use crate::config::in_vain::{Given, InVain};
 use crate::config::problem::{Problems, quoted};
 use crate::sandbox::names::built_in::METERS;
 
@@ -22,20 +23,14 @@ impl Pipelines {
         self.taken_twice(problems);
     }
 
-    /// Says which sources take nothing, where these are all meters that are given.
-    pub fn untaken(&self, file: Option<&Path>, given: &[&str]) -> Problems {
+    /// Says what sources take in vain.
+    pub fn untaken(&self, file: Option<&Path>, given: &Given<'_>) -> Problems {
         let mut problems = Problems::of(file);
         for (number, source) in self.sources.iter().enumerate() {
-            if given.iter().any(|name| source.meters.matches(name)) {
-                continue;
+            let who = format!("source {}", quoted(&source.name));
+            for InVain { message, remedy } in given.in_vain(&who, "that anything gives", &source.meters) {
+                problems.warning(source.place, &format!("sources[{number}].meters"), message, remedy);
             }
-            let message = format!("source {} matches no meter that anything gives", quoted(&source.name));
-            let meant = source.meters.meant(given).map(|meant| format!("Did you mean `{meant}`? "));
-            let remedy = format!(
-                "{}See wasmeter module list for the meters that there are, beside those of deployments that were ordered",
-                meant.unwrap_or_default()
-            );
-            problems.warning(source.place, &format!("sources[{number}].meters"), message, remedy);
         }
         problems
     }

@@ -63,11 +63,8 @@ impl Parameters {
             };
         }
         at.as_object_mut()?.shift_remove(last)?;
-        let is_below = |other: &Key| {
-            let rest = other.path.strip_prefix(&key.path);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-        };
-        let keys = self.keys.iter().filter(|other| !is_below(other)).cloned().collect();
+        let goes = |other: &Key| other.path == key.path || key.is_above(&other.path);
+        let keys = self.keys.iter().filter(|other| !goes(other)).cloned().collect();
         Some(Self { config: value.into(), keys })
     }
 }
@@ -76,6 +73,15 @@ impl From<Value> for Parameters {
     /// Without places.
     fn from(value: Value) -> Self {
         Self { config: value.into(), keys: Vec::new() }
+    }
+}
+
+// === impl Key ===
+
+impl Key {
+    /// Whether another one is part of what stands under this one.
+    pub fn is_above(&self, path: &str) -> bool {
+        path.strip_prefix(&self.path).is_some_and(|rest| rest.starts_with(['.', '[']))
     }
 }
 

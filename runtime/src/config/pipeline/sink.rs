@@ -74,12 +74,13 @@ fn transformers(sink: &mut Named<'_, '_>) -> Option<Vec<Transformer>> {
 }
 
 fn publishers(sink: &mut Named<'_, '_>) -> Option<Vec<Publisher>> {
+    const REMEDY: &str = "Write `publishers: [...]` with URLs such as notifier://";
     let key = "publishers";
     if sink.section.get(key).is_none_or(|node| node.kind.is_falsy()) {
-        return sink.error(key, "No publisher specified", "Write `publishers: [...]` with URLs such as notifier://");
+        return sink.error(key, "No publisher specified", REMEDY);
     }
-    if !sink.is_list(key, "Publishers should be a list") {
-        return None;
+    if !sink.section.get(key).is_some_and(|node| matches!(node.kind, Kind::List(_))) {
+        return sink.error(key, "Publishers should be a list", REMEDY);
     }
     let mut seen = HashSet::new();
     let mut publishers = Some(Vec::new());

@@ -63,6 +63,9 @@ pub enum Failure {
     /// The connection ended, or what came is no HTTP.
     #[error("the connection failed: {0}")]
     Broken(#[from] hyper::Error),
+    /// The same of a new one, where nothing but HTTP/2 will do.
+    #[error("the connection failed: {0}; gRPC is at port 4317 of most receivers, and HTTP at 4318")]
+    NoGrpc(#[source] hyper::Error),
     /// It took too long.
     #[error("there was no answer within {0:?}")]
     Slow(std::time::Duration),
@@ -153,7 +156,11 @@ impl Client {
         }
         let open = self.open.insert(connect(&self.server, self.version).await?);
         let request = request(&self.server, self.version, &self.headers, body, headers)?;
-        ask(open, request).await
+        ask(open, request).await.map_err(|failure| match failure {
+            // Most likely it speaks HTTP/1.
+            Failure::Broken(error) if self.version == Version::HTTP_2 => Failure::NoGrpc(error),
+            failure => failure,
+        })
     }
 }
 

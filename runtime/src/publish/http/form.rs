@@ -57,7 +57,10 @@ impl Verdict {
     /// What the status of an answer says by itself.
     pub fn of_status(answer: &Answer) -> Self {
         let status = answer.status;
-        let why = format!("it answers {status}");
+        let why = match status.is_redirection() {
+            true => format!("it answers {status}, and redirects are not followed"),
+            false => format!("it answers {status}"),
+        };
         match status {
             status if status.is_success() => Self::Taken,
             StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
@@ -103,6 +106,12 @@ mod tests {
             };
             assert_eq!(verdict, expected, "{status}");
         }
+    }
+
+    #[test]
+    fn who_is_sent_elsewhere_is_told_that_nobody_goes() {
+        let Verdict::Later(why, None) = Verdict::of_status(&answer(302, &[])) else { panic!() };
+        assert_eq!(why, "it answers 302 Found, and redirects are not followed");
     }
 
     #[test]

@@ -57,8 +57,12 @@ impl Function {
         match FUNCTIONS.iter().find(|(_, function, ..)| *function == self) {
             Some((name, _, 1, 1)) if values != 1 => Err(format!("{name} takes one value, not {values}")),
             Some((name, _, least, most)) if !(*least..=*most).contains(&values) => {
-                let most = if *most == usize::MAX { "more".to_owned() } else { most.to_string() };
-                Err(format!("{name} takes {least} to {most} values, not {values}"))
+                let takes = match *most {
+                    most if most == *least => least.to_string(),
+                    usize::MAX => format!("{least} or more"),
+                    most => format!("{least} to {most}"),
+                };
+                Err(format!("{name} takes {takes} values, not {values}"))
             }
             _ => Ok(()),
         }

@@ -90,6 +90,8 @@ fn errors_point_into_the_expression() {
         ),
         ("abs(1, 2)", "abs takes one value, not 2, at column 1: `abs`"),
         ("round()", "round takes 1 to 2 values, not 0, at column 1: `round`"),
+        ("pow(2, 10, 7)", "pow takes 2 values, not 3, at column 1: `pow`"),
+        ("max()", "max takes 1 or more values, not 0, at column 1: `max`"),
         ("a.b(1)", "this cannot be called; functions are called by their names alone, at column 1: `a`"),
         ("a.1", "an operator is expected here, at column 2: `.1`"),
         ("a[1:2]", "parts of texts and lists cannot be taken, at column 4: `:`"),

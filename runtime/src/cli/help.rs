@@ -1,0 +1,41 @@
+//! What the help says behind the options: it is written in lines, and wrapped where it is shown.
+
+use clap::Command;
+
+/// A command and those below it, with a line for each paragraph.
+pub fn flowing(command: Command) -> Command {
+    let command = command.mut_subcommands(flowing);
+    match command.get_after_help().map(ToString::to_string) {
+        Some(text) => command.after_help(flow(&text)),
+        None => command,
+    }
+}
+
+/// Lines of a paragraph as one. What is indented stays as it is, and so does what ends with a full stop or a colon.
+fn flow(text: &str) -> String {
+    let mut flowing = String::with_capacity(text.len());
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        flowing.push_str(line);
+        let Some(next) = lines.peek() else { break };
+        let is_apart = |line: &str| line.is_empty() || line.starts_with(' ');
+        let ends = is_apart(line) || is_apart(next) || line.ends_with(['.', ':']);
+        flowing.push(if ends { '\n' } else { ' ' });
+    }
+    flowing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paragraphs_are_lines_and_examples_stay() {
+        let text = "Examples:\n  wasmeter run\n  wasmeter once   that\n\nIt measures,\nand goes on.\nIt ends:\n  1  so\n     far\n\nand\nmore";
+        let flowing = "Examples:\n  wasmeter run\n  wasmeter once   that\n\nIt measures, and goes on.\nIt ends:\n  1  so\n     far\n\nand more";
+        assert_eq!(flow(text), flowing);
+        let command = Command::new("a").subcommand(Command::new("b").after_help("x\ny"));
+        let command = super::flowing(command);
+        assert_eq!(command.find_subcommand("b").unwrap().get_after_help().unwrap().to_string(), "x y");
+    }
+}
