@@ -186,7 +186,9 @@ impl Connection for Session {
             }
             if life.phase != Phase::Away {
                 Sheet::of(guest, &life, (&self.host.keys, &request.keys), &mut stats).write(groups);
-                records.push(Record { stats: stats.drain(..).collect(), ..guest.record(&life) });
+                let mut own = Vec::with_capacity(stats.len());
+                own.append(&mut stats);
+                records.push(Record { stats: own, ..guest.record(&life) });
             }
         }
         Ok(records)
