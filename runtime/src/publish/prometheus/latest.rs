@@ -66,8 +66,8 @@ impl Latest {
     /// What there is after a slot, whose resources are these.
     ///
     /// A measured value stays until its meter is measured again, with another value or with none. One that was made
-    /// stays until the next one of its resource is, as long as samples of this go to its maker. Each goes with its guest,
-    /// in the first slot that does not have the guest.
+    /// stays until the next one of its resource is, as long as samples of this go to its maker. Each goes with its
+    /// guest, in the first slot that does not have the guest.
     #[must_use]
     pub fn after(&self, slot: &Slot, texts: &Arc<Texts>, plan: &Plan, fed: &Fed) -> Self {
         let mut came: BTreeMap<Key<'_>, Vec<&Samples>> = BTreeMap::new();
