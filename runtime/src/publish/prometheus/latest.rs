@@ -66,8 +66,8 @@ impl Latest {
     /// What there is after a slot, whose resources are these.
     ///
     /// A measured value stays until its meter is measured again, with another value or with none. One that was made
-    /// stays until the next one of its resource is, as long as samples of this go to its maker. Each goes with its guest,
-    /// in the first slot that does not have the guest.
+    /// stays until the next one of its resource is, as long as samples of this go to its maker. Each goes with its
+    /// guest, in the first slot that does not have the guest.
     #[must_use]
     pub fn after(&self, slot: &Slot, texts: &Arc<Texts>, plan: &Plan, fed: &Fed) -> Self {
         let mut came: BTreeMap<Key<'_>, Vec<&Samples>> = BTreeMap::new();
@@ -183,24 +183,24 @@ impl Series {
         let mut young: Vec<_> = self.blocks.iter().filter(|block| !is_over(block)).collect();
         if let Some([samples]) = again {
             // As nearly ever: the same resources again.
-            young.retain(|block| !block.idents().eq(idents(&samples.column, texts)));
+            young.retain(|block| !block.idents().eq(entries(&samples.column, texts).map(|entry| entry.ident)));
         }
         if young.is_empty() {
             return Vec::new();
         }
-        let came: FxHashSet<Ident> =
-            again.into_iter().flatten().flat_map(|samples| idents(&samples.column, texts)).collect();
+        let again_entries = again.into_iter().flatten().flat_map(|samples| entries(&samples.column, texts));
+        let came: FxHashSet<Ident> = again_entries.map(|entry| entry.ident).collect();
         let stays = |entry: &Entry| !came.contains(&entry.ident) && texts.contains(entry.root);
         let left = |block: &Block| match &block.maker {
-            Some(maker) => block.fed(fed.of(maker)?, stays),
+            Some(maker) => block.fed(fed.of(maker)?, texts, stays),
             None => block.only(|entry| stays(entry) && (again.is_none() || texts.contains(entry.ident))),
         };
         young.into_iter().filter_map(left).collect()
     }
 }
 
-fn idents<'a>(column: &'a Column, texts: &'a Texts) -> impl Iterator<Item = Ident> + 'a {
-    column.resources.iter().filter_map(|number| texts.get(*number)).map(|entry| entry.ident)
+fn entries<'a>(column: &'a Column, texts: &'a Texts) -> impl Iterator<Item = &'a Entry> {
+    column.resources.iter().filter_map(|number| texts.get(*number))
 }
 
 // === impl Block ===
@@ -230,25 +230,32 @@ impl Block {
     }
 
     /// What is left of values that were made: those of some resources of which samples go to their maker.
-    fn fed(&self, feed: &Feed, stays: impl Fn(&Entry) -> bool) -> Option<Self> {
+    fn fed(&self, feed: &Feed, texts: &Texts, stays: impl Fn(&Entry) -> bool) -> Option<Self> {
         let left = self.only(|entry| feed.has(entry.ident) && stays(entry))?;
-        Some(Self { until: feed.until(), ..left.compact() })
+        Some(Self { until: feed.until(), ..left.settled(texts) })
     }
 
-    /// The same without the resources of its slot that it has no values of. Few values may stay for long.
-    fn compact(self) -> Self {
-        if self.texts.count() <= 2 * self.column.len() {
+    /// The same for values that may stay for long: their resources are called as they are in this slot, and those of
+    /// their own slot that they are not of are let go, if they are many.
+    fn settled(self, texts: &Texts) -> Self {
+        let now = |entry: &Entry| texts.of(entry.ident).cloned().unwrap_or_else(|| entry.clone());
+        let is_renamed = |entry: &Entry| texts.of(entry.ident).is_some_and(|now| !Arc::ptr_eq(&now.text, &entry.text));
+        let is_small = self.texts.count() > 2 * self.column.len();
+        if !is_small && !self.entries().any(is_renamed) {
             return self;
         }
+        let texts = Texts::only(self.entries().map(now).collect());
         let mut column = Column::clone(&self.column);
-        let entries = column.resources.iter().filter_map(|number| self.texts.get(*number)).cloned();
-        let texts = Texts::only(entries.collect());
         column.resources = (0..).take(column.len()).collect();
         Self { texts, column: Arc::new(column), ..self }
     }
 
-    fn idents(&self) -> impl Iterator<Item = Ident> + '_ {
-        idents(&self.column, &self.texts)
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        entries(&self.column, &self.texts)
+    }
+
+    fn idents(&self) -> impl Iterator<Item = Ident> {
+        self.entries().map(|entry| entry.ident)
     }
 
     /// Whether it is told now. Its values are numbers, as all are that modules give.

@@ -13,7 +13,8 @@ use crate::pipeline::{Samples, Slot};
 /// does not answer, which shall not look like guests that are gone.
 const INTERVALS: u32 = 3;
 
-/// The most names that are remembered over slots. A host has some hundred meters; modules may make up others all the time.
+/// The most names that are remembered over slots. A host has some hundred meters; modules may make up others all the
+/// time.
 const MOST_NAMES: usize = 10_000;
 
 /// What is planned for all meters.
@@ -105,7 +106,8 @@ impl Plan {
         self.transforms.get(module).cloned().map(Maker::Transform)
     }
 
-    /// A meter that no source names is what a transformer made, which comes as seldom as anything does, for all we know.
+    /// A meter that no source names is what a transformer made, which comes as seldom as anything does, for all we
+    /// know.
     fn look_up(&self, name: &str) -> Planned {
         let longest = |wanted: fn(&MeterFilter, &str) -> bool| {
             self.sources.iter().filter(|(meters, _)| wanted(meters, name)).map(|(_, interval)| *interval).max()

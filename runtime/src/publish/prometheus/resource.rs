@@ -41,8 +41,8 @@ pub struct Entry {
 #[derive(Debug, Default)]
 pub struct Texts {
     entries: Vec<Entry>,
-    /// What there is in this slot.
-    all: FxHashSet<Ident>,
+    /// What there is in this slot, with its number.
+    numbers: FxHashMap<Ident, u32>,
 }
 
 /// Labels that were written before.
@@ -56,7 +56,9 @@ impl Known {
     pub fn of(&mut self, resources: &Resources) -> Arc<Texts> {
         let mut now = FxHashMap::default();
         let mut entries = Vec::with_capacity(resources.len() as usize);
-        for resource in (0..resources.len()).filter_map(|number| resources.get(number)) {
+        let mut numbers = FxHashMap::default();
+        for (number, resource) in (0..).zip((0..resources.len()).filter_map(|number| resources.get(number))) {
+            numbers.insert(resource.ident, number);
             let text = match self.0.get(&resource.ident) {
                 Some((label, text)) if Arc::ptr_eq(label, &resource.label) => Arc::clone(text),
                 _ => Arc::new(ResourceText::of(&resource.label)),
@@ -69,9 +71,8 @@ impl Known {
         for entry in entries.iter_mut().rev() {
             entry.shadowed = !digests.insert(entry.text.digest);
         }
-        let all = now.keys().copied().collect();
         self.0 = now;
-        Arc::new(Texts { entries, all })
+        Arc::new(Texts { entries, numbers })
     }
 }
 
@@ -85,7 +86,7 @@ impl Texts {
 
     /// These alone, by their numbers among them, without a slot.
     pub fn only(entries: Vec<Entry>) -> Arc<Self> {
-        Arc::new(Self { entries, all: FxHashSet::default() })
+        Arc::new(Self { entries, numbers: FxHashMap::default() })
     }
 
     /// How many there are.
@@ -93,9 +94,14 @@ impl Texts {
         self.entries.len()
     }
 
-    /// Whether there is such a resource.
+    /// The resource that this is in the slot.
+    pub fn of(&self, ident: Ident) -> Option<&Entry> {
+        self.get(*self.numbers.get(&ident)?)
+    }
+
+    /// Whether there is such a resource in the slot.
     pub fn contains(&self, ident: Ident) -> bool {
-        self.all.contains(&ident)
+        self.numbers.contains_key(&ident)
     }
 }
 

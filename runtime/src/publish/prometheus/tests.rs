@@ -160,6 +160,23 @@ fn what_is_made_now_and_then_stays_as_long_as_samples_go_in() {
 }
 
 #[test]
+fn what_stays_is_called_as_its_resource_is() {
+    let host = Host::every(1);
+    let called = |name: &str| {
+        let of = |ident, name: &str| GuestResources {
+            ident: Ident(ident),
+            label: Arc::new(Label::bare(name)),
+            parts: Default::default(),
+        };
+        Arc::new(Resources::number(&[of(2, "other"), of(1, name)], &[]))
+    };
+    let x = ("x", &[(0, 5), (1, 5)][..]);
+    let made = ("k/held", &[(0, 1), (1, 2)][..]);
+    assert_eq!(host.stores(&called("old"), &[x, made])[..2], ["held other 1", "held old 2"]);
+    assert_eq!(host.stores(&called("new"), &[x])[..2], ["held other 1", "held new 2"]);
+}
+
+#[test]
 fn of_what_is_made_in_one_slot_the_last_is_told() {
     let (host, two) = (Host::every(1), resources(&[1, 2]));
     let held: [(&str, &[(u32, u64)]); 4] =
