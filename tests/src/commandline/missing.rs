@@ -16,8 +16,8 @@ fn folder(config: &str, measured: &[&str], taken: &str, transformers: &str) -> F
     folder.write(
         "pipeline.yaml",
         format!(
-            "sources:\n  - {{name: s, meters: [{taken}], sinks: [k]}}\nsinks:\n  - name: k\n    publishers: [test]\n    \
-             transformers: [{transformers}]\n"
+            "sources:\n  - {{name: s, meters: [{taken}], sinks: [k]}}\nsinks:\n  - name: k\n    publishers: [test]\n\
+             \x20   transformers: [{transformers}]\n"
         ),
     );
     folder
