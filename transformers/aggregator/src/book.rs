@@ -163,6 +163,13 @@ impl Book {
         self.left_since.get_or_insert(now);
     }
 
+    /// A part came out of which so many waited. Nobody knows which of those had been left: as long as there are any, these
+    /// count as such, so that others rather come out too early than too late.
+    pub fn leave_less(&mut self, samples: u64) {
+        self.left = self.left.saturating_sub(samples).min(self.samples());
+        self.left_since = self.left_since.filter(|_| self.left > 0);
+    }
+
     /// Everything came out, or is given up.
     pub fn close(&mut self) {
         // Those that were never kept have left nothing behind.

@@ -153,7 +153,7 @@ impl Flush<'_> {
             false => Vec::new(),
         };
         let all: Vec<(usize, Waiting)> = book.meters().map(|(number, waiting)| (number, waiting.clone())).collect();
-        let (mut given, mut out) = (Vec::new(), Vec::new());
+        let (mut given, mut out, mut waited) = (Vec::new(), Vec::new(), 0);
         for (number, Waiting { meter, samples, kept }) in all {
             let mut aggregates = meters.remove(&number).unwrap_or_default();
             let (had, found) = match kept {
@@ -162,6 +162,7 @@ impl Flush<'_> {
             };
             book.discount(number, samples.saturating_sub(kept).saturating_add(found));
             out.push((number, had));
+            waited += found;
             self.put(&meter, aggregates, &mut given, losses)?;
         }
         if self.gives_up {
@@ -177,8 +178,9 @@ impl Flush<'_> {
             book.remove(had.len());
             Aggregates::forget(call, number, had)?;
         }
-        if !call.is_part() {
-            book.leave(self.now);
+        match call.is_part() {
+            true => book.leave_less(waited),
+            false => book.leave(self.now),
         }
         Ok(given)
     }

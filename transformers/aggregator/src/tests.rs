@@ -338,6 +338,25 @@ fn convert_by_parts(mut host: Host, slot: &[Sample], calls: &[usize]) -> (Host, 
     (host.attribute("id", (0..).zip(IDS)).part(false), given)
 }
 
+/// What was left when others came out, and came out with a part since, is missed by nobody.
+#[test]
+fn what_was_left_and_came_out_with_a_part_is_left_no_more() {
+    let of = |second, resource| (1, second, resource, Volume::Count(1));
+    let whole = |host: &mut Host, slot: &[Sample]| {
+        samples(&host.convert::<Aggregator>(&inputs(), batches(slot)).unwrap().batches).len()
+    };
+    let mut host = host(r#"{"size": 3}"#);
+    assert_eq!(whole(&mut host, &[of(10, 1), of(11, 1)]), 0);
+    host = host.attribute("id", [(0, "a")]);
+    assert_eq!(whole(&mut host, &[of(20, 0), of(21, 0), of(22, 0)]), 1);
+    // One part has enough for itself, and the other one waits.
+    let slot = [of(30, 0), of(30, 1), of(31, 1), of(32, 1)];
+    let (mut host, given) = convert_by_parts(host.attribute("id", (0..).zip(IDS)), &slot, &[0, 1, 1, 1, 1]);
+    assert_eq!((given.len(), host.waiting()), (1, 1));
+    assert_eq!(whole(&mut host, &[of(40, 0), of(41, 0)]), 1);
+    assert_eq!((host.waiting(), host.dropped()), (0, 0));
+}
+
 #[test]
 fn a_part_lets_go_of_nothing_that_the_whole_would_not() {
     for config in [r#"{"size": 5}"#, r#"{"size": 0, "retention_time": 15}"#] {
