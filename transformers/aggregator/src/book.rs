@@ -167,7 +167,7 @@ impl Book {
     /// count as such, so that others rather come out too early than too late.
     pub fn leave_less(&mut self, samples: u64) {
         self.left = self.left.saturating_sub(samples).min(self.samples());
-        self.left_since = self.left_since.filter(|_| self.left > 0);
+        self.left_since = self.left_since.filter(|_| self.samples() > 0);
     }
 
     /// Everything came out, or is given up.

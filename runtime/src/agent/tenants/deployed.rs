@@ -254,7 +254,7 @@ impl Deployed {
             // Beside the current version, what is only tried out has the time of two slots: none of them is lost.
             && (!is_dry || !self.next.is_empty())
         {
-            unawaited.send_replace(Some(Unawaited::NextSlot));
+            unawaited.send_modify(|why| *why = why.or(Some(Unawaited::NextSlot)));
         }
         let has_time = self.has_time();
         if has_time {

@@ -23,7 +23,7 @@ use crate::config::daemon::Server;
 use crate::publish::pauses::Pauses;
 use crate::publish::publisher::{Health, Publisher};
 use crate::spool::log::{Cause, Sequence};
-use crate::spool::record::counts_of;
+use crate::spool::record::{Content, counts_of};
 use crate::spool::{Delivery, Feed};
 
 /// Posts samples in a form to a server.
@@ -74,9 +74,10 @@ struct Open {
 const KEPT_EVERY: Duration = Duration::from_secs(60);
 /// Reasons that are remembered, so that they are said once.
 const MOST_REASONS: usize = 20;
-/// Samples that are held of later records until something of one is taken. With its resource's metadata, each may be of
-/// two kilobytes.
-const MOST_AHEAD: usize = 30_000;
+/// Later records that are held until something of one is taken, and what is in all of them: samples, and resources, of
+/// which a record has all of its slot. Each may be of a kilobyte or two.
+const MOST_AHEAD: usize = 64;
+const MOST_IN_THEM: usize = 30_000;
 
 // === impl Poster ===
 
@@ -118,24 +119,28 @@ impl<F: Form> Poster<F> {
         }
     }
 
-    /// After a pause, posts one of the records behind: the last one, and then others in turn. Returns whether something
-    /// of it was taken; None once the publisher is to stop.
+    /// Posts one of the records behind, in turn from the oldest on, and waits unless something of it was taken: the record
+    /// before them is tried again first, as some servers take nothing that is older than what they have. Returns whether
+    /// something was taken; None once the publisher is to stop.
     async fn look_ahead(&mut self, ahead: &mut VecDeque<Open>, feed: &mut Feed) -> Option<bool> {
-        let over = Instant::now() + self.pauses.next(None);
-        loop {
-            let has_room = ahead.iter().map(|open| open.record.content.len()).sum::<usize>() < MOST_AHEAD;
-            select! {
-                record = feed.next_if(has_room) => ahead.push_back(Open::of(record?, self.batch_size)),
-                () = sleep_until(over) => break,
+        if let Some(later) = ahead.iter_mut().min_by_key(|open| open.tries) {
+            let before = later.taken;
+            later.tries += 1;
+            if !self.post(later, feed).await? {
+                later.sieve.doubted();
+            }
+            if later.taken > before {
+                return Some(true);
             }
         }
-        let Some(later) = ahead.iter_mut().rev().min_by_key(|open| open.tries) else { return Some(false) };
-        let before = later.taken;
-        later.tries += 1;
-        if !self.post(later, feed).await? {
-            later.sieve.doubted();
+        let over = Instant::now() + self.pauses.next(None);
+        loop {
+            let has_room = ahead.len() < MOST_AHEAD && ahead.iter().map(Open::size).sum::<usize>() < MOST_IN_THEM;
+            select! {
+                record = feed.next_if(has_room) => ahead.push_back(Open::of(record?, self.batch_size)),
+                () = sleep_until(over) => return Some(false),
+            }
         }
-        Some(later.taken > before)
     }
 
     /// Posts a record until all is known of it, or until the server seems to take nothing. Returns whether all is
@@ -292,6 +297,15 @@ impl Open {
     fn of(record: Delivery, batch_size: usize) -> Self {
         let sieve = Sieve::new(record.content.len(), batch_size);
         Self { record, sieve, reason: String::new(), tries: 0, taken: 0, is_believed: false }
+    }
+
+    /// What is in it: samples, and the resources of its slot.
+    fn size(&self) -> usize {
+        let resources = match &self.record.content {
+            Content::Slot(slot) => slot.resources.len() as usize,
+            Content::Replayed { .. } => 0,
+        };
+        self.record.content.len() + resources
     }
 }
 

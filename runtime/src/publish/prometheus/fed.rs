@@ -34,8 +34,11 @@ impl Fed {
                 let feed = self.0.entry(maker.clone()).or_default();
                 feed.until = feed.until.max(until);
                 for entry in samples.column.resources.iter().filter_map(|number| texts.get(*number)) {
-                    let known = feed.resources.entry(entry.ident).or_default();
-                    *known = until.max(*known);
+                    feed.takes(entry.ident, until);
+                    // What is made of its devices may be the guest's.
+                    if entry.root != entry.ident {
+                        feed.takes(entry.root, until);
+                    }
                 }
             }
         }
@@ -54,6 +57,11 @@ impl Fed {
 // === impl Feed ===
 
 impl Feed {
+    fn takes(&mut self, resource: Ident, until: u64) {
+        let known = self.resources.entry(resource).or_default();
+        *known = until.max(*known);
+    }
+
     /// Whether samples of a resource go in.
     pub fn has(&self, resource: Ident) -> bool {
         self.resources.contains_key(&resource)

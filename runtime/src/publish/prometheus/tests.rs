@@ -160,6 +160,16 @@ fn what_is_made_now_and_then_stays_as_long_as_samples_go_in() {
 }
 
 #[test]
+fn what_is_made_of_devices_may_be_their_guests() {
+    let (host, two) = (Host::every(1), resources(&[1, 2]));
+    let of_disk = ("x", &[(2, 5)][..]);
+    host.stores(&two, &[of_disk, ("k/t", &[(1, 7)])]);
+    for _ in 0..5 {
+        assert_eq!(host.stores(&two, &[of_disk])[0], "t 2 7");
+    }
+}
+
+#[test]
 fn what_stays_is_called_as_its_resource_is() {
     let host = Host::every(1);
     let called = |name: &str| {
