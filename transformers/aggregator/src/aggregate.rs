@@ -1,6 +1,7 @@
 //! Samples that became one.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use expression::Volume;
 use scaling::at;
@@ -124,12 +125,12 @@ impl Aggregates {
         self.all.len()
     }
 
-    /// Adds these samples to those that these resources have from earlier calls. Gives the resources that have some, and
-    /// how many that are.
+    /// Adds these samples to those that these resources have from earlier calls and these rounds. Gives the resources that
+    /// have some, and how many that are.
     pub fn join_kept(
         &mut self,
         call: &Call<'_, Converting>,
-        (number, round): (usize, u64),
+        (number, rounds): (usize, &RangeInclusive<u64>),
         resources: &[u32],
         how: How,
     ) -> (Vec<u32>, u64) {
@@ -148,7 +149,8 @@ impl Aggregates {
         let mut from = 0;
         for ((resource, number), (bits, time)) in counts.resources.iter().zip(numbers).zip(bits.iter().zip(moments)) {
             // What waited for an earlier flush has come out.
-            if number / ROUNDS != round {
+            let round = number / ROUNDS;
+            if !rounds.contains(&round) {
                 continue;
             }
             let total = match number % ROUNDS / COUNTS {

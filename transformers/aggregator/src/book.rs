@@ -1,6 +1,7 @@
 //! How many samples wait, of which meters and since when.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use scaling::word;
 use wasmeter_sdk::{Call, Converting, Failure, Kind, Meter};
@@ -15,8 +16,10 @@ pub struct Book {
     left_since: Option<i64>,
     /// Aggregates that are kept, of all meters and resources.
     aggregates: usize,
-    /// How often everything came out, so that cells of it are not taken for more.
-    pub round: u64,
+    /// How often others came out, so that cells of them are not taken for more.
+    round: u64,
+    /// The first of these of which anything may be left.
+    open: u64,
     /// Numbers of meters under which there may be cells.
     used: usize,
     /// The meters of which samples wait; the place of each is its number.
@@ -50,7 +53,7 @@ impl Book {
         let mut head = lines.next().unwrap_or_default().split(' ');
         let mut number = || head.next().and_then(|number| number.parse::<i64>().ok());
         let (since, round, used, left_since) = (number(), number(), number(), number());
-        let (left, aggregates) = (number(), number());
+        let (left, aggregates, open) = (number(), number(), number());
         let whole = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok());
         let count = |number| whole(number).and_then(|number| usize::try_from(number).ok()).unwrap_or(0);
         let mut book = Self {
@@ -60,6 +63,7 @@ impl Book {
             aggregates: count(aggregates),
             // No cell is of round 0.
             round: whole(round).unwrap_or(1),
+            open: whole(open.or(round)).unwrap_or(1),
             used: count(used),
             meters: Vec::new(),
             numbers: BTreeMap::new(),
@@ -75,8 +79,30 @@ impl Book {
         if let Some(number) = known.find(|number| self.meter(*number) == Some(meter)) {
             return number;
         }
-        self.push(Waiting { meter: meter.clone(), samples: 0, kept: 0 });
-        self.meters.len() - 1
+        let new = Waiting { meter: meter.clone(), samples: 0, kept: 0 };
+        let is_free = |waiting: &Waiting| waiting.samples == 0 && waiting.kept == 0;
+        match self.meters.iter().position(is_free) {
+            Some(place) => {
+                self.meters.iter_mut().skip(place).take(1).for_each(|free| *free = new.clone());
+                self.numbers.values_mut().for_each(|numbers| numbers.retain(|number| *number != place));
+                self.numbers.entry(new.meter.name).or_default().push(place);
+                place
+            }
+            None => {
+                self.push(new);
+                self.meters.len() - 1
+            }
+        }
+    }
+
+    /// The flush that comes next, which samples wait for.
+    pub fn next(&self) -> RangeInclusive<u64> {
+        self.round..=self.round
+    }
+
+    /// Those that samples were left by, if they were by any.
+    pub fn left_by(&self) -> Option<RangeInclusive<u64>> {
+        (self.left > 0).then(|| self.open..=self.round - 1)
     }
 
     fn push(&mut self, waiting: Waiting) {
@@ -98,6 +124,14 @@ impl Book {
     pub fn discount(&mut self, number: usize, samples: u64) {
         if let Some(waiting) = self.meters.get_mut(number) {
             waiting.samples = waiting.samples.saturating_sub(samples);
+        }
+    }
+
+    /// The same of those that were kept by earlier calls.
+    pub fn take_kept(&mut self, number: usize, samples: u64) {
+        self.discount(number, samples);
+        if let Some(waiting) = self.meters.get_mut(number) {
+            waiting.kept = waiting.kept.saturating_sub(samples);
         }
     }
 
@@ -158,22 +192,23 @@ impl Book {
 
     /// Everything came out but what waits of resources that were absent.
     pub fn leave(&mut self, now: i64) {
+        self.round += 1;
         self.since = None;
         self.left = self.samples();
         self.left_since.get_or_insert(now);
     }
 
-    /// A part came out of which so many waited. Nobody knows which of those had been left: as long as there are any, these
-    /// count as such, so that others rather come out too early than too late.
+    /// So many of those came out.
     pub fn leave_less(&mut self, samples: u64) {
-        self.left = self.left.saturating_sub(samples).min(self.samples());
-        self.left_since = self.left_since.filter(|_| self.samples() > 0);
+        self.left = self.left.saturating_sub(samples);
+        self.left_since = self.left_since.filter(|_| self.left > 0);
     }
 
     /// Everything came out, or is given up.
     pub fn close(&mut self) {
         // Those that were never kept have left nothing behind.
         self.round += u64::from(self.meters.iter().any(|waiting| waiting.kept > 0));
+        self.open = self.round;
         self.meters.clear();
         self.numbers.clear();
         (self.since, self.left, self.left_since, self.aggregates) = (None, 0, None, 0);
@@ -188,10 +223,10 @@ impl Book {
         call.save_waiting(self.samples())?;
         let mut text = String::new();
         if self.used > 0 {
-            let Self { since, round, used, left_since, left, aggregates, .. } = &self;
+            let Self { since, round, used, left_since, left, aggregates, open, .. } = &self;
             let [since, left_since] =
                 [since, left_since].map(|at| at.map_or_else(|| "-".to_owned(), |at| at.to_string()));
-            text = format!("{since} {round} {used} {left_since} {left} {aggregates}");
+            text = format!("{since} {round} {used} {left_since} {left} {aggregates} {open}");
             self.meters.iter().for_each(|waiting| waiting.write(&mut text));
         }
         if text.as_bytes() == self.before { Ok(()) } else { call.save_bytes(NAME, text.as_bytes()) }

@@ -70,18 +70,18 @@ impl Transformer for Aggregator {
             book.count(number, samples, batch.at.wall);
             new += samples;
         }
+        let outputs = ByName::of(&outputs);
+        let mut flush = Flush { call, config: &config, outputs, moments, said: &said, now, gives_up: false };
+        let mut given = flush.give_left(&mut book, &mut losses)?;
         let is_full = config.size.is_some_and(|size| is_enough(call, size, book.fresh(), new));
         let patience = if call.is_part() { 2 } else { 1 };
         let is_expired =
             config.retention.is_some_and(|most| book.age(now) >= most.saturating_mul(patience).min(LONGEST));
         let has_room = has_room(call, &meters, &book, &said);
         // What a part lacks is another part's.
-        let gives_up = !call.is_part() && (!has_room || book.age(now).max(book.left_for(now)) >= LONGEST);
-        let mut given = Vec::new();
-        if is_full || is_expired || book.age(now) >= LONGEST || !has_room || gives_up {
-            let outputs = ByName::of(&outputs);
-            let flush = Flush { call, config: &config, outputs, moments, said: &said, now, gives_up };
-            given = flush.give(&mut book, meters, &mut losses)?;
+        flush.gives_up = !call.is_part() && (!has_room || book.age(now).max(book.left_for(now)) >= LONGEST);
+        if is_full || is_expired || book.age(now) >= LONGEST || !has_room || flush.gives_up {
+            given.extend(flush.give(&mut book, meters, &mut losses)?);
             if book.samples() == 0 {
                 said.clear();
             }
@@ -95,11 +95,11 @@ impl Transformer for Aggregator {
                 let kind = book.meter(number).map_or(Kind::Gauge, |meter| meter.kind);
                 let resources = aggregates.resources();
                 let had = match book.has_kept(number) {
-                    true => aggregates.join_kept(call, (number, book.round), &resources, config.how(kind)).0.len(),
+                    true => aggregates.join_kept(call, (number, &book.next()), &resources, config.how(kind)).0.len(),
                     false => 0,
                 };
                 book.add(aggregates.len() - had);
-                aggregates.save(call, (number, book.round))?;
+                aggregates.save(call, (number, *book.next().start()))?;
             }
             book.keep();
         }
@@ -140,6 +140,25 @@ const BOOK_BYTES: u64 = 32 << 10;
 // === impl Flush ===
 
 impl Flush<'_> {
+    /// What was left when others came out, of the resources of this call.
+    fn give_left(&self, book: &mut Book, losses: &mut Losses) -> Result<Vec<Batch>, Failure> {
+        let Self { call, config, .. } = self;
+        let mut given = Vec::new();
+        let Some(rounds) = book.left_by() else { return Ok(given) };
+        let resources = call.attribute("id")?.resources;
+        let kept: Vec<(usize, Waiting)> = book.meters().map(|(number, waiting)| (number, waiting.clone())).collect();
+        for (number, Waiting { meter, .. }) in kept.into_iter().filter(|(_, waiting)| waiting.kept > 0) {
+            let mut left = Aggregates::default();
+            let (had, found) = left.join_kept(call, (number, &rounds), &resources, config.how(meter.kind));
+            book.take_kept(number, found);
+            book.leave_less(found);
+            book.remove(had.len());
+            Aggregates::forget(call, number, had)?;
+            self.put(&meter, left, &mut given, losses)?;
+        }
+        Ok(given)
+    }
+
     /// What waits of the resources of this call, with what is new. What waits of others waits on, unless it is given up.
     fn give(
         &self,
@@ -153,16 +172,15 @@ impl Flush<'_> {
             false => Vec::new(),
         };
         let all: Vec<(usize, Waiting)> = book.meters().map(|(number, waiting)| (number, waiting.clone())).collect();
-        let (mut given, mut out, mut waited) = (Vec::new(), Vec::new(), 0);
+        let (mut given, mut out) = (Vec::new(), Vec::new());
         for (number, Waiting { meter, samples, kept }) in all {
             let mut aggregates = meters.remove(&number).unwrap_or_default();
             let (had, found) = match kept {
                 0 => (Vec::new(), 0),
-                _ => aggregates.join_kept(call, (number, book.round), &resources, config.how(meter.kind)),
+                _ => aggregates.join_kept(call, (number, &book.next()), &resources, config.how(meter.kind)),
             };
             book.discount(number, samples.saturating_sub(kept).saturating_add(found));
             out.push((number, had));
-            waited += found;
             self.put(&meter, aggregates, &mut given, losses)?;
         }
         if self.gives_up {
@@ -178,9 +196,8 @@ impl Flush<'_> {
             book.remove(had.len());
             Aggregates::forget(call, number, had)?;
         }
-        match call.is_part() {
-            true => book.leave_less(waited),
-            false => book.leave(self.now),
+        if !call.is_part() {
+            book.leave(self.now);
         }
         Ok(given)
     }
