@@ -313,8 +313,7 @@ impl Run<'_> {
 
     /// Has slots be those that deployments want now.
     fn follow(&self, agent: &Agent, slots: &mut Slots) {
-        let (operators, tenants) = intervals(agent);
-        let wanted = slots.reconfigure(&operators, &tenants, offset(agent.config()));
+        let wanted = wanted(agent, slots);
         if wanted != *slots {
             *slots = wanted;
             self.control.begin(agent, slots);
@@ -410,8 +409,7 @@ impl Run<'_> {
                 self.serve(&outputs, agent).await;
                 self.metrics = metrics;
                 self.metrics.begin();
-                let (operators, tenants) = intervals(agent);
-                *slots = slots.reconfigure(&operators, &tenants, offset(agent.config()));
+                *slots = wanted(agent, slots);
                 self.control.begin(agent, slots);
                 tracing::info!("The configuration was read again and is in force.");
             }
@@ -499,6 +497,12 @@ fn intervals(agent: &Agent) -> (Vec<u64>, Vec<u64>) {
 
 fn offset(config: &Config) -> i64 {
     schedule::offset(config.schedule.offset, &config.host)
+}
+
+/// The slots that deployments want now, after these.
+fn wanted(agent: &Agent, slots: &Slots) -> Slots {
+    let (operators, tenants) = intervals(agent);
+    slots.reconfigure(&operators, &tenants, offset(agent.config()))
 }
 
 fn slots(agent: &Agent) -> Slots {

@@ -354,17 +354,20 @@ fn a_slow_server_delays_its_own_module_alone() {
     cloud.has_every_slot("acme/quick", "asking.status", &cloud.guests_of(0..2));
 }
 
+/// A module that asks a server, and may wait longer for it than any slot lasts.
+fn asks_patiently(cloud: &Cloud, server: &Server) {
+    let config = json!({"requests": [{"url": server.url("/granted")}]});
+    let grants = format!("{}, requests: {{time: 1m}}", granted(server));
+    deploy(cloud, "acme", "asks", &grants, &config, "");
+}
+
 /// A version that is still at a slot when the next one comes is given up, whether it is tried out or on trial. What runs
 /// has that slot and the next one, each once.
 #[test]
 fn a_version_that_is_slower_than_its_interval_loses_no_slot() {
     let cloud = cloud();
     let quick = Server::new(|_| page("ok"));
-    let asks = |server: &Server| {
-        let config = json!({"requests": [{"url": server.url("/granted")}]});
-        let grants = format!("{}, requests: {{time: 1m}}", granted(server));
-        deploy(&cloud, "acme", "asks", &grants, &config, "");
-    };
+    let asks = |server: &Server| asks_patiently(&cloud, server);
     asks(&quick);
     // What it is handed comes late, and comes all the same.
     converts(&cloud, "acme", "asking.up", "own.up");
@@ -406,9 +409,7 @@ fn a_version_that_is_slow_when_the_daemon_ends_costs_no_slot_and_no_trial() {
     cloud.folder.write("wasmeter.yaml", config);
     let quick = Server::new(|_| page("ok"));
     let asks = |server: &Server| {
-        let config = json!({"requests": [{"url": server.url("/granted")}]});
-        let grants = format!("{}, requests: {{time: 1m}}", granted(server));
-        deploy(&cloud, "acme", "asks", &grants, &config, "");
+        asks_patiently(&cloud, server);
         let file = cloud.folder.read("deployments.d/asks-acme.yaml");
         // No slot comes while it waits.
         cloud.folder.write("deployments.d/asks-acme.yaml", file.replace("interval: 1\n", "interval: 10\n"));
