@@ -82,7 +82,7 @@ impl Agent {
                 module: Arc::clone(&work.module),
                 snapshot: Arc::clone(snapshot),
                 names: Arc::clone(&self.names),
-                view,
+                view: Arc::new(view),
                 chunk: u32::try_from(self.config.sandbox.chunk).unwrap_or(u32::MAX),
                 // Not taken away: a cycle that is given up must leave what there was.
                 state: self.states.get(&work.module.name).cloned().unwrap_or_default(),

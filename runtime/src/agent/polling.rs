@@ -30,7 +30,7 @@ pub struct Poll {
     /// Names of meters that are others'.
     pub names: Arc<Names>,
     /// Its resources.
-    pub view: View,
+    pub view: Arc<View>,
     /// Roots that are handed over at once.
     pub chunk: u32,
     /// What it remembers.

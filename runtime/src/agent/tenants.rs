@@ -9,19 +9,20 @@ mod next;
 mod reading;
 mod room;
 mod slot;
+mod under_way;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
-use tokio::task::{self, JoinError, JoinSet};
 
 use self::answer::{Answer, Chained};
 pub(crate) use self::converting::{Convert, Converted};
 use self::deployed::{At, Place};
 pub use self::deployed::{Deployed, HOST, Short};
 use self::next::Input;
+use self::under_way::{Task, UnderWay};
 use super::Restored;
 use super::reloading::Verdict;
 use super::report::ModuleReport;
@@ -53,9 +54,9 @@ pub struct Tenants {
     admitted: Arc<Admitted>,
     /// What the operator's modules read anyway.
     operators: Operators,
-    running: JoinSet<Answer>,
-    /// Whose tasks they are.
-    tasks: HashMap<task::Id, Task>,
+    /// Those that have slots to begin with.
+    queued: BTreeSet<Key>,
+    under_way: UnderWay,
     /// Samples that came to transformers in chains and to nothing, and are not counted yet.
     lost: Vec<(Key, u32)>,
     /// What somebody has not landed yet.
@@ -76,18 +77,6 @@ pub struct Tenants {
     pub refused: Vec<Problem>,
     /// Whether the daemon ends, so that no version on trial is waited for.
     ends: bool,
-}
-
-/// A deployment that is at a slot.
-#[derive(Debug)]
-struct Task {
-    key: Key,
-    /// Which one of this key.
-    number: u64,
-    /// When what it is about was read.
-    read: u64,
-    /// Samples that it was handed in a chain.
-    chained: u32,
 }
 
 /// What holds for all deployments.
@@ -198,8 +187,8 @@ impl Tenants {
             deployed: BTreeMap::new(),
             admitted: Arc::default(),
             operators: Operators::default(),
-            running: JoinSet::new(),
-            tasks: HashMap::new(),
+            queued: BTreeSet::new(),
+            under_way: UnderWay::default(),
             lost: Vec::new(),
             waiting: Vec::new(),
             room: None,
@@ -409,17 +398,18 @@ impl Tenants {
         }
         if deployed.is_broken() {
             let tenant = Arc::clone(&deployed.tenant);
-            Arc::make_mut(&mut self.admitted).remove(&tenant, &key.name.as_str().into());
+            Arc::make_mut(&mut self.admitted).remove(&tenant, &key.name.shared());
         }
     }
 
     /// Has one run no more. What it is at does not land, and what it remembers is forgotten.
     pub fn remove(&mut self, key: &Key) -> Option<Deployed> {
         let mut removed = self.deployed.remove(key)?;
+        self.queued.remove(key);
         for next in removed.next.drain(..) {
             self.pass_over(key, removed.number, next.at.monotonic, next.input.into_chain());
         }
-        Arc::make_mut(&mut self.admitted).remove(&removed.tenant, &key.name.as_str().into());
+        Arc::make_mut(&mut self.admitted).remove(&removed.tenant, &key.name.shared());
         self.forgotten.extend(removed.states.keys().map(|id| (removed.work(*id), Arc::default())));
         Some(removed)
     }
@@ -482,9 +472,7 @@ impl Tenants {
 
     /// Whether anything is under way.
     pub fn are_busy(&self) -> bool {
-        !self.running.is_empty()
-            || !self.waiting.is_empty()
-            || self.deployed.values().any(|deployed| !deployed.next.is_empty())
+        !self.under_way.is_empty() || !self.waiting.is_empty() || !self.queued.is_empty()
     }
 
     /// States by what they are kept under.
@@ -526,46 +514,44 @@ impl Tenants {
 
     /// Lets go of forgotten resources that nothing under way knew: their numbers may be others' by the next slot.
     fn let_go(&mut self) {
-        let running = self.tasks.values().map(|task| task.read);
+        if self.gone.is_empty() {
+            return;
+        }
         let waiting = self.waiting.iter().map(|answer| answer.at.monotonic);
-        let next = self.deployed.values().flat_map(|deployed| &deployed.next).map(|next| next.at.monotonic);
-        let oldest = running.chain(waiting).chain(next).min();
+        let queued = self.queued.iter().filter_map(|key| self.deployed.get(key));
+        let next = queued.flat_map(|deployed| &deployed.next).map(|next| next.at.monotonic);
+        let oldest = self.under_way.read().chain(waiting).chain(next).min();
         self.gone.retain(|(at, _)| oldest.is_some_and(|oldest| *at > oldest));
     }
 
     /// Waits until something is done, and never if nothing is under way. Waiting can be given up and taken up again.
     pub async fn done(&mut self) {
         if self.waiting.is_empty() {
-            match self.running.join_next_with_id().await {
-                Some(joined) => self.joined(joined),
-                None => std::future::pending().await,
-            }
+            let ended = self.under_way.next().await;
+            self.ended(ended);
         }
     }
 
     /// Waits until all is done that was begun, and lands nothing.
     pub async fn all_done(&mut self) {
-        while let Some(joined) = self.running.join_next_with_id().await {
-            self.joined(joined);
+        while !self.under_way.is_empty() {
+            let ended = self.under_way.next().await;
+            self.ended(ended);
         }
     }
 
     /// Takes what is done besides.
     pub fn gather(&mut self) {
-        while let Some(joined) = self.running.try_join_next_with_id() {
-            self.joined(joined);
+        while let Some(ended) = self.under_way.try_next() {
+            self.ended(ended);
         }
     }
 
-    fn joined(&mut self, joined: Result<(task::Id, Answer), JoinError>) {
-        match joined {
-            Ok((id, answer)) => {
-                self.tasks.remove(&id);
-                self.waiting.push(answer);
-            }
-            Err(error) => {
-                tracing::error!(%error, "The task of a tenant's module was lost; it begins anew with the next slot.");
-                let Some(Task { key, number, read, chained }) = self.tasks.remove(&error.id()) else { return };
+    fn ended(&mut self, ended: Result<Answer, Task>) {
+        match ended {
+            Ok(answer) => self.waiting.push(answer),
+            Err(Task { key, number, read, chained }) => {
+                tracing::error!(%key, "The task of a tenant's module was lost; it begins anew with the next slot.");
                 self.wait_no_more(&key, number, read);
                 let found = self.deployed.get_mut(&key).filter(|deployed| deployed.number == number);
                 found.into_iter().for_each(|deployed| deployed.at = At::Nothing);
@@ -579,6 +565,21 @@ impl Tenants {
         self.lost.push((key.clone(), samples));
     }
 
+    /// Has a slot be the next one of a deployment, if it can have it. One that is still at an earlier slot leaves it out.
+    fn queue(&mut self, key: &Key, at: Moment, run: Run, input: Input) -> bool {
+        let Some(deployed) = self.deployed.get_mut(key) else { return false };
+        if deployed.turn_to(at, run, input) {
+            self.queued.insert(key.clone());
+            return true;
+        }
+        deployed.skipped += 1;
+        if deployed.skipped == 1 {
+            let (tenant, module) = (&*deployed.tenant, key.name.as_str());
+            tracing::warn!(tenant, module, "A module is slower than its interval, and leaves out slots.");
+        }
+        false
+    }
+
     /// A deployment does not begin with a slot that was next for it.
     fn pass_over(&mut self, key: &Key, number: u64, read: u64, chain: Option<Chained>) {
         self.wait_no_more(key, number, read);
@@ -588,9 +589,11 @@ impl Tenants {
     /// Has nobody wait for what a deployment gives in a slot.
     fn wait_no_more(&mut self, key: &Key, number: u64, read: u64) {
         let waited = (key.clone(), number);
-        let next = self.deployed.values_mut().flat_map(|deployed| &mut deployed.next);
-        for next in next.filter(|next| next.at.monotonic == read) {
-            next.waits.remove(&waited);
+        for key in &self.queued {
+            let next = self.deployed.get_mut(key).into_iter().flat_map(|deployed| &mut deployed.next);
+            for next in next.filter(|next| next.at.monotonic == read) {
+                next.waits.remove(&waited);
+            }
         }
     }
 
@@ -604,18 +607,19 @@ impl Tenants {
         declared: &[Resource],
     ) {
         let is_done = |waited: &(Key, u64)| gave.iter().any(|(key, number, _)| (key, number) == (&waited.0, &waited.1));
-        let next =
-            self.deployed.iter_mut().flat_map(|(key, deployed)| deployed.next.iter_mut().map(move |next| (key, next)));
-        for (theirs, next) in next.filter(|(_, next)| next.at == at && !next.waits.is_empty()) {
-            let own = gave.iter().filter(|(key, ..)| key.tenant == theirs.tenant);
-            let own = own.flat_map(|(.., range)| samples.get(range.clone()).unwrap_or_default());
-            let own: Vec<&Samples> = own.filter(|samples| next.takes(&samples.meter.name)).collect();
-            if let Input::Given(given) = &mut next.input
-                && !own.is_empty()
-            {
-                given.take(own.into_iter(), first, declared);
+        for theirs in &self.queued {
+            let next = self.deployed.get_mut(theirs).into_iter().flat_map(|deployed| &mut deployed.next);
+            for next in next.filter(|next| next.at == at && !next.waits.is_empty()) {
+                let own = gave.iter().filter(|(key, ..)| key.tenant == theirs.tenant);
+                let own = own.flat_map(|(.., range)| samples.get(range.clone()).unwrap_or_default());
+                let own: Vec<&Samples> = own.filter(|samples| next.takes(&samples.meter.name)).collect();
+                if let Input::Given(given) = &mut next.input
+                    && !own.is_empty()
+                {
+                    given.take(own.into_iter(), first, declared);
+                }
+                next.waits.retain(|waited| !is_done(waited));
             }
-            next.waits.retain(|waited| !is_done(waited));
         }
     }
 

@@ -4,6 +4,7 @@
 //! there are of others'.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::resource::{Resources, among};
 use crate::contract::{Column, Values};
@@ -98,10 +99,10 @@ impl View {
     }
 
     /// Views of at most so many roots each.
-    pub fn chunks(&self, resources: &Resources, most: u32) -> Vec<Self> {
+    pub fn chunks(self: &Arc<Self>, resources: &Resources, most: u32) -> Vec<Arc<Self>> {
         // Most have few, and would find what they are part of once more.
         if (1..=most).contains(&self.roots()) {
-            return vec![self.clone()];
+            return vec![Arc::clone(self)];
         }
         let (mut views, mut chunk, mut room) = (Vec::new(), Vec::new(), most.max(1));
         for range in &self.roots {
@@ -112,19 +113,19 @@ impl View {
                 room -= end - start;
                 start = end;
                 if room == 0 {
-                    views.push(Self::of(resources, std::mem::take(&mut chunk)));
+                    views.push(Arc::new(Self::of(resources, std::mem::take(&mut chunk))));
                     room = most.max(1);
                 }
             }
         }
         if !chunk.is_empty() {
-            views.push(Self::of(resources, chunk));
+            views.push(Arc::new(Self::of(resources, chunk)));
         }
         views
     }
 
     /// Two views of half the roots each; `None` if there is but one root.
-    pub fn halves(&self, resources: &Resources) -> Option<(Self, Self)> {
+    pub fn halves(self: &Arc<Self>, resources: &Resources) -> Option<(Arc<Self>, Arc<Self>)> {
         let roots = self.roots();
         let mut halves = (roots > 1).then(|| self.chunks(resources, roots.div_ceil(2)))?.into_iter();
         halves.next().zip(halves.next())
@@ -137,7 +138,8 @@ impl View {
 
     /// The entries of a column that may be seen.
     pub fn slice(&self, column: &Column) -> Column {
-        let spans: Vec<Range<usize>> = self.spans(column).collect();
+        let mut spans = Vec::with_capacity(self.visible.len());
+        spans.extend(self.spans(column));
         let values = match &column.values {
             Values::Counts(values) => Values::Counts(pick(values, &spans)),
             Values::Integers(values) => Values::Integers(pick(values, &spans)),
@@ -269,7 +271,7 @@ mod tests {
             declared in prop::collection::vec(0u32..41, 0..60),
         ) {
             let resources = with_declared(&numbered(&parts), &declared);
-            let whole = View::of(&resources, vec![resources.roots()]);
+            let whole = Arc::new(View::of(&resources, vec![resources.roots()]));
             prop_assert_eq!(whole.resources(), resources.len());
             let chunks = whole.chunks(&resources, most);
             let mut seen: Vec<u32> = Vec::new();

@@ -98,10 +98,10 @@ impl Default for Budget {
 // === impl Demand ===
 
 impl Demand {
-    /// What a tenant's module needs with these limits.
-    pub fn new(tenant: &str, module: &str, limits: &Limits, load: Load, interval: Duration) -> Self {
+    /// What a deployment needs with these limits.
+    pub fn new(key: &Key, limits: &Limits, load: Load, interval: Duration) -> Self {
         let calls = ledger::once(limits, load.calls, load.resources);
-        Self { tenant: tenant.into(), module: module.into(), calls, reads: load.reads, interval }
+        Self { tenant: key.tenant.shared(), module: key.name.shared(), calls, reads: load.reads, interval }
     }
 
     /// All fuel of an interval.
@@ -216,7 +216,7 @@ impl Admitted {
 
     /// Whether a deployment was admitted.
     pub fn has(&self, key: &Key) -> bool {
-        self.get(&key.tenant.as_str().into(), &key.name.as_str().into()).is_some()
+        self.get(&key.tenant.shared(), &key.name.shared()).is_some()
     }
 
     /// All that was admitted.

@@ -26,8 +26,10 @@ use crate::config::{Config, MeterFilter, Problems, Secret};
 use crate::contract::{Description, Meter};
 use crate::digest::Digest;
 use crate::files;
+use crate::hypervisor::Groups;
 use crate::sandbox::module::Code;
 use crate::sandbox::{Failure, Limits, Module, Names, Sandbox, World};
+use crate::schedule::plan::Work;
 
 /// A signature's file has four lines.
 const SIGNATURE_BYTES: u64 = 64 << 10;
@@ -54,6 +56,10 @@ pub struct Ready {
     pub module: Arc<Module>,
     /// What is wanted of it how often.
     pub source: Source,
+    /// The same for each meter of the module.
+    pub work: Work,
+    /// Groups of the statistics that it reads in any case.
+    pub reads: Groups,
 }
 
 /// Why a version does not run.
@@ -274,7 +280,7 @@ impl Loader {
         }
         let covered = self.operators.in_slots_of(version.interval);
         terms::may_run(self.shortest_interval, covered, &version, &module)?;
-        Ok(Prepared { key, version, file, ready: Arc::new(Ready { module: Arc::new(module), source }) })
+        Ok(Prepared { key, version, file, ready: Arc::new(Ready::of(module, source)) })
     }
 
     /// What a transformer makes of what the operator's pollsters give. What it makes of its tenant's own shows when it

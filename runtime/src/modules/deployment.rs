@@ -242,12 +242,12 @@ impl Deployment {
         if self.paused.is_some() { Run::Nothing(Idle::Paused) } else { self.life.plan(rules, now) }
     }
 
-    /// What follows from how a slot went. It need not be saved after every slot: see
-    /// [`Deployment::is_worth_saving`].
-    pub fn outcome(&self, ran: &Ran, rules: &Rules, now: i64) -> (Self, Vec<Change>) {
-        let mut next = self.clone();
-        let changes = Vec::from_iter(next.life.outcome(ran, rules, now));
-        (next, changes)
+    /// Goes on as it follows from how a slot went. It need not be saved after every slot: see
+    /// [`Deployment::is_worth_saving`], which is told beside the changes.
+    pub fn land(&mut self, ran: &Ran, rules: &Rules, now: i64) -> (Vec<Change>, bool) {
+        let before = self.life.clone();
+        let changes = Vec::from_iter(self.life.outcome(ran, rules, now));
+        (changes, self.life.is_worth_saving(&before))
     }
 
     /// Whether it has to be saved, if this is what was saved last: whether it differs in anything but how the last

@@ -50,7 +50,7 @@ impl Calls<'_> {
     /// out.
     pub async fn make<T, F: Future<Output = Called<T>>>(
         &self,
-        mut waiting: Vec<View>,
+        mut waiting: Vec<Arc<View>>,
         state: Arc<State>,
         size: impl Fn(&View) -> u32,
         call: impl Fn(Arc<View>, Arc<State>, u64) -> F,
@@ -68,7 +68,6 @@ impl Calls<'_> {
                 answers.failures.push((nothing_left(), size));
                 continue;
             };
-            let view = Arc::new(view);
             let called = call(Arc::clone(&view), Arc::clone(&answers.state), fuel).await;
             answers.calls += 1;
             answers.fuel += called.fuel;

@@ -4,6 +4,7 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
+use tokio::runtime::Handle;
 use tokio::time::{Instant as TimerInstant, sleep};
 
 use super::pauses::Pauses;
@@ -18,6 +20,8 @@ use super::pauses::Pauses;
 thread_local! {
     /// How long the task that is polled just now has waited for its turns in all.
     static WAITED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    /// Whether this thread starts what is called just now.
+    static STARTS: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Gives turns.
@@ -45,8 +49,21 @@ struct Turns {
 #[derive(Debug)]
 struct Waiting {
     ticket: u64,
-    waker: Waker,
+    called: Called,
 }
+
+/// What is done when somebody is called.
+enum Called {
+    /// Its task is woken.
+    Wake(Waker),
+    /// There is no task yet.
+    Start(Start),
+    /// The task that was made has yet to come.
+    Started,
+}
+
+/// Has a task begin with work.
+type Start = Box<dyn FnOnce() + Send>;
 
 /// Work of a tenant that takes turns.
 pub struct InTurns<F> {
@@ -117,8 +134,25 @@ impl Gate {
 
     /// Has this work of a tenant take turns.
     pub fn in_turns<F: Future>(self: &Arc<Self>, tenant: &Arc<str>, work: F) -> InTurns<F> {
-        let (gate, tenant) = (Arc::clone(self), Arc::clone(tenant));
-        InTurns { gate, tenant, turn: Turn::No, waited: Duration::ZERO, work: Box::pin(work) }
+        InTurns::of(self, tenant, Turn::No, work)
+    }
+
+    /// Has this work of a tenant begin on these threads when its first turn comes, and take turns from then on. Until
+    /// then it has no task: where a thousand begin at once, all but a few would come and find that it is not their turn.
+    pub fn start<F: Future<Output: Send> + Send + 'static>(
+        self: &Arc<Self>,
+        tenant: &Arc<str>,
+        threads: &Handle,
+        work: impl FnOnce() -> F + Send + 'static,
+    ) {
+        let (gate, theirs, threads) = (Arc::clone(self), Arc::clone(tenant), threads.clone());
+        let since = Instant::now();
+        let start = |ticket| {
+            let start = move || drop(threads.spawn(InTurns::of(&gate, &theirs, Turn::Waits { ticket, since }, work())));
+            Called::Start(Box::new(start))
+        };
+        self.lock().wait(tenant, start);
+        self.call();
     }
 
     /// Begins another slot, in which everybody is equal again, and gives no turns until what is returned is dropped.
@@ -130,6 +164,22 @@ impl Gate {
         Closed(Arc::clone(self))
     }
 
+    /// Calls those who have a turn now.
+    fn call(&self) {
+        // Threads that end drop what is started at once, by which others are called: whoever starts looks again.
+        if STARTS.replace(true) {
+            return;
+        }
+        loop {
+            let starts = self.lock().call();
+            if starts.is_empty() {
+                break;
+            }
+            starts.into_iter().for_each(|start| start());
+        }
+        STARTS.set(false);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Turns> {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -137,9 +187,20 @@ impl Gate {
 
 impl Drop for Closed {
     fn drop(&mut self) {
-        let mut turns = self.0.lock();
-        turns.closed -= 1;
-        turns.call();
+        self.0.lock().closed -= 1;
+        self.0.call();
+    }
+}
+
+// === impl Called ===
+
+impl fmt::Debug for Called {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Wake(_) => "Wake",
+            Self::Start(_) => "Start",
+            Self::Started => "Started",
+        })
     }
 }
 
@@ -179,6 +240,17 @@ impl Turns {
         }
     }
 
+    /// Has somebody of a tenant wait, who is called so.
+    fn wait(&mut self, tenant: &Arc<str>, called: impl FnOnce(u64) -> Called) -> u64 {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        let waiting = Waiting { ticket, called: called(ticket) };
+        self.waiting.entry(Arc::clone(tenant)).or_default().push_back(waiting);
+        let used = self.used_by(tenant);
+        self.order.insert((used, Arc::clone(tenant)));
+        ticket
+    }
+
     fn leave(&mut self, tenant: &Arc<str>, ticket: u64) {
         if let Some(queue) = self.waiting.get_mut(tenant) {
             queue.retain(|waiting| waiting.ticket != ticket);
@@ -189,17 +261,35 @@ impl Turns {
         }
     }
 
-    /// Wakes those who have a turn now.
-    fn call(&mut self) {
-        let free = if self.closed > 0 { 0 } else { self.most.saturating_sub(self.running) };
-        let queues = self.order.iter().filter_map(|(_, tenant)| self.waiting.get(tenant));
-        queues.flatten().take(free).for_each(|waiting| waiting.waker.wake_by_ref());
+    /// Wakes those who have a turn now, and gives back what has none of them begin yet.
+    fn call(&mut self) -> Vec<Start> {
+        let mut free = if self.closed > 0 { 0 } else { self.most.saturating_sub(self.running) };
+        let (mut starts, mut tenants) = (Vec::new(), self.order.iter());
+        while let (1.., Some((_, tenant))) = (free, tenants.next()) {
+            for waiting in self.waiting.get_mut(tenant).into_iter().flatten().take(free) {
+                free -= 1;
+                match std::mem::replace(&mut waiting.called, Called::Started) {
+                    Called::Start(start) => starts.push(start),
+                    Called::Started => {}
+                    Called::Wake(waker) => {
+                        waker.wake_by_ref();
+                        waiting.called = Called::Wake(waker);
+                    }
+                }
+            }
+        }
+        starts
     }
 }
 
 // === impl InTurns ===
 
 impl<F> InTurns<F> {
+    fn of(gate: &Arc<Gate>, tenant: &Arc<str>, turn: Turn, work: F) -> Self {
+        let (gate, tenant) = (Arc::clone(gate), Arc::clone(tenant));
+        Self { gate, tenant, turn, waited: Duration::ZERO, work: Box::pin(work) }
+    }
+
     /// Whether it has a turn; if not, it is woken when it has.
     fn enters(&mut self, waker: &Waker) -> bool {
         let Self { gate, tenant, turn, waited, .. } = self;
@@ -219,18 +309,13 @@ impl<F> InTurns<F> {
         }
         match ticket {
             None => {
-                let ticket = turns.next_ticket;
-                turns.next_ticket += 1;
-                let waiting = Waiting { ticket, waker: waker.clone() };
-                turns.waiting.entry(Arc::clone(tenant)).or_default().push_back(waiting);
-                let used = turns.used_by(tenant);
-                turns.order.insert((used, Arc::clone(tenant)));
+                let ticket = turns.wait(tenant, |_| Called::Wake(waker.clone()));
                 *turn = Turn::Waits { ticket, since: Instant::now() };
             }
             Some(ticket) => {
                 let mut queue = turns.waiting.get_mut(tenant).into_iter().flatten();
                 if let Some(waiting) = queue.find(|waiting| waiting.ticket == ticket) {
-                    waiting.waker.clone_from(waker);
+                    waiting.called = Called::Wake(waker.clone());
                 }
             }
         }
@@ -257,10 +342,9 @@ impl<F: Future> Future for InTurns<F> {
 impl<F> Drop for InTurns<F> {
     fn drop(&mut self) {
         if let Turn::Waits { ticket, .. } = self.turn {
-            let mut turns = self.gate.lock();
-            turns.leave(&self.tenant, ticket);
+            self.gate.lock().leave(&self.tenant, ticket);
             // It may have been called, and somebody else is now.
-            turns.call();
+            self.gate.call();
         }
     }
 }
@@ -284,13 +368,15 @@ impl Drop for Slice {
         let mut turns = self.gate.lock();
         turns.running -= 1;
         turns.use_up(&self.tenant, took);
-        turns.call();
+        drop(turns);
+        self.gate.call();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::mpsc::channel;
     use std::task::Wake;
 
     use tokio::runtime::{Builder, Runtime};
@@ -384,6 +470,48 @@ mod tests {
         threads.block_on(task).unwrap();
         let turns = gate.lock();
         assert!(turns.waiting.is_empty() && turns.running == 0);
+    }
+
+    #[test]
+    fn work_has_a_task_only_once_it_is_called() {
+        let (threads, gate) = (threads(), Gate::new(1));
+        let [greedy, modest]: [Arc<str>; 2] = ["greedy", "modest"].map(Into::into);
+        let (ends, ended) = channel();
+        let closed = gate.close();
+        gate.lock().used.insert(Arc::clone(&greedy), Duration::from_secs(1));
+        for (number, tenant) in [&greedy, &modest, &greedy, &modest].into_iter().enumerate() {
+            let ends = ends.clone();
+            gate.start(tenant, threads.handle(), move || {
+                ends.send((number, "begins")).unwrap();
+                async move { ends.send((number, "is done")).unwrap() }
+            });
+        }
+        assert!(ended.try_recv().is_err(), "the gate is closed");
+        drop((closed, ends));
+        let order: Vec<_> = ended.iter().collect();
+        let expected = [1, 3, 0, 2].into_iter().flat_map(|number| [(number, "begins"), (number, "is done")]);
+        assert_eq!(order, expected.collect::<Vec<_>>());
+        assert!(gate.lock().waiting.is_empty());
+    }
+
+    #[test]
+    fn threads_that_end_end_all_that_waits() {
+        let (threads, gate) = (threads(), Gate::new(1));
+        let tenant: Arc<str> = "t".into();
+        let dropped = Arc::new(());
+        let closed = gate.close();
+        for _ in 0..20_000 {
+            let held = Arc::clone(&dropped);
+            gate.start(&tenant, threads.handle(), move || async move {
+                std::future::pending::<()>().await;
+                drop(held);
+            });
+        }
+        threads.shutdown_background();
+        // Each is dropped as soon as it has a task, which calls the next one.
+        drop(closed);
+        assert_eq!(Arc::strong_count(&dropped), 1);
+        assert!(gate.lock().waiting.is_empty());
     }
 
     #[test]

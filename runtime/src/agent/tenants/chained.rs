@@ -33,8 +33,7 @@ impl Agent {
 
     /// Whether it begins, if not at once; one that may not run, or is still at an earlier slot, does not.
     fn begin_in_chain(&mut self, key: &Key, Portion { taken, passing }: Portion, slot: &Slot) -> bool {
-        let (Some(sink), Some(deployed)) = (self.sinks.sink_of(key).cloned(), self.tenants.deployed.get_mut(key))
-        else {
+        let (Some(sink), Some(deployed)) = (self.sinks.sink_of(key).cloned(), self.tenants.deployed.get(key)) else {
             return false;
         };
         let run = deployed.deployment.plan(&self.tenants.rules, slot.at.wall);
@@ -45,11 +44,7 @@ impl Agent {
         // Each version has what is for it.
         let samples = [taken, passing].concat();
         let given = Given { resources: Arc::clone(&slot.resources), samples, chain };
-        let has_time = deployed.turn_to(slot.at, run, Input::Given(given));
-        if !has_time {
-            self.skip(key);
-        }
-        has_time
+        self.tenants.queue(key, slot.at, run, Input::Given(given))
     }
 
     /// What tenants' transformers in chains are handed of what comes to them there.

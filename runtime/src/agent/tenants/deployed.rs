@@ -118,7 +118,7 @@ impl Deployed {
     pub(super) fn of(deployment: Deployment, ready: BTreeMap<u64, Arc<Ready>>, place: Place) -> Self {
         let Place { projects, reserved, number, calls } = place;
         let states: BTreeMap<_, Arc<State>> = deployment.life.states().map(|id| (id, Arc::default())).collect();
-        let (tenant, owner) = (deployment.key.tenant.as_str().into(), deployment.key.to_string().into());
+        let (tenant, owner) = (deployment.key.tenant.shared(), deployment.key.to_string().into());
         let mut deployed = Self {
             projects,
             ready,
@@ -406,7 +406,7 @@ impl Deployed {
 
     /// Its name and its tenant's.
     pub fn named(&self) -> (Arc<str>, Arc<str>) {
-        (self.deployment.key.name.as_str().into(), Arc::clone(&self.tenant))
+        (self.deployment.key.name.shared(), Arc::clone(&self.tenant))
     }
 
     /// Has it remember what it did in an earlier run. What nothing is known of, such as a version that was put on trial

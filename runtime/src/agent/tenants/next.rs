@@ -40,7 +40,7 @@ pub(super) struct Next {
 #[derive(Debug)]
 pub(super) enum Input {
     /// For a pollster: what was read, and what of it is its tenant's.
-    Read(Arc<Snapshot>, View),
+    Read(Arc<Snapshot>, Arc<View>),
     /// For a transformer.
     Given(Given),
 }

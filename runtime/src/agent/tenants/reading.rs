@@ -8,7 +8,7 @@ use crate::discovery::holdings::{Holding, Holdings};
 use crate::hypervisor::Groups;
 use crate::hypervisor::reader::{Reading, Want, cost};
 use crate::modules::deploying::terms::groups;
-use crate::modules::deployment::Key;
+use crate::modules::deployment::{Key, Tenant};
 use crate::modules::life::Run;
 use crate::sandbox::Cause;
 
@@ -46,7 +46,7 @@ impl Agent {
                 let Some(deployed) = self.tenants.deployed.get_mut(&key) else { continue };
                 let (always, instead) = groups(deployed.reads());
                 let price = cost::price(always.but(operators | Groups::STATE)).saturating_mul(holding.present.into());
-                let name = Arc::from(key.name.as_str());
+                let name = key.name.shared();
                 let paid = price == 0 || self.ledger.charge(&name, &deployed.tenant, price, sure);
                 if std::mem::replace(&mut deployed.unpaid, !paid) == paid {
                     say_unpaid(&key, paid);
@@ -75,7 +75,7 @@ impl Agent {
                 sum.saturating_add(cost::price(*group).saturating_mul(guests))
             });
             if price > 0 {
-                self.ledger.charge(&key.name.as_str().into(), &key.tenant.as_str().into(), price, price);
+                self.ledger.charge(&key.name.shared(), &key.tenant.shared(), price, price);
             }
         }
     }
@@ -98,16 +98,17 @@ fn say_unpaid(key: &Key, paid: bool) {
 
 impl Tenants {
     /// What the tenant of a deployment has. Deployments of one tenant follow each other.
-    fn holding(&self, key: &Key, holdings: &Holdings, last: &mut Option<(Key, Arc<Holding>)>) -> Option<Arc<Holding>> {
-        let deployed = self.deployed.get(key)?;
-        let same = |(other, _): &&(Key, Arc<Holding>)| {
-            self.deployed.get(other).is_some_and(|other| other.projects == deployed.projects)
-        };
-        if let Some((_, holding)) = last.as_ref().filter(same) {
+    fn holding(
+        &self,
+        key: &Key,
+        holdings: &Holdings,
+        last: &mut Option<(Tenant, Arc<Holding>)>,
+    ) -> Option<Arc<Holding>> {
+        if let Some((_, holding)) = last.as_ref().filter(|(tenant, _)| *tenant == key.tenant) {
             return Some(Arc::clone(holding));
         }
-        let holding = Arc::new(holdings.of(&deployed.projects));
-        *last = Some((key.clone(), Arc::clone(&holding)));
+        let holding = Arc::new(holdings.of(&self.deployed.get(key)?.projects));
+        *last = Some((key.tenant.clone(), Arc::clone(&holding)));
         Some(holding)
     }
 

@@ -12,7 +12,8 @@ use super::converting::{Convert, Converted};
 use super::deployed::At;
 use super::next::{Given, Input, Next};
 use super::room::Room;
-use super::{Deployed, Landing, Source, Task};
+use super::under_way::Task;
+use super::{Deployed, Landing, Source};
 use crate::agent::Agent;
 use crate::agent::polling::{Poll, Polled};
 use crate::agent::report::ModuleReport;
@@ -28,7 +29,6 @@ use crate::pipeline::stamp::Stamper;
 use crate::pipeline::{Samples, Slot};
 use crate::sandbox::Landed;
 use crate::sandbox::host::state::State;
-use crate::schedule::plan::Work;
 
 /// What a transformer is handed, whichever version of it runs.
 pub(super) struct Handed {
@@ -107,9 +107,9 @@ impl Agent {
         let (mut pollsters, mut transformers): (Vec<(Key, u64)>, Vec<Key>) = Default::default();
         // All that a tenant deployed sees the same.
         let by_project = LazyCell::new(|| snapshot.resources.by_project());
-        let mut views: HashMap<Arc<str>, View> = HashMap::new();
+        let mut views: HashMap<Arc<str>, Arc<View>> = HashMap::new();
         for (key, run) in due {
-            let Some(deployed) = self.tenants.deployed.get_mut(&key) else { continue };
+            let Some(deployed) = self.tenants.deployed.get(&key) else { continue };
             // What stands in a chain begins when samples come to it there.
             if deployed.converts() && self.sinks.sink_of(&key).is_some() {
                 continue;
@@ -121,14 +121,15 @@ impl Agent {
                 let samples = taken.filter_map(|samples| samples.seen_by(&view)).collect();
                 Input::Given(Given { resources: Arc::clone(&slot.resources), samples, chain: None })
             } else {
-                let view = || View::of(&snapshot.resources, by_project.of(&projects));
+                let view = || Arc::new(View::of(&snapshot.resources, by_project.of(&projects)));
                 let view = views.entry(Arc::clone(&deployed.tenant)).or_insert_with(view);
-                Input::Read(Arc::clone(snapshot), view.clone())
+                Input::Read(Arc::clone(snapshot), Arc::clone(view))
             };
-            match (deployed.turn_to(slot.at, run, input), deployed.converts()) {
-                (false, _) => self.skip(&key),
+            let (converts, number) = (deployed.converts(), deployed.number);
+            match (self.tenants.queue(&key, slot.at, run, input), converts) {
+                (false, _) => {}
                 (true, true) => transformers.push(key),
-                (true, false) => pollsters.push((key, deployed.number)),
+                (true, false) => pollsters.push((key, number)),
             }
         }
         for key in transformers {
@@ -151,8 +152,8 @@ impl Agent {
     /// Has those begin with what is next for them that are at nothing, and wait for nobody any more.
     pub(in crate::agent) fn begin_next(&mut self) {
         loop {
-            let begin = self.tenants.deployed.iter().filter(|(_, deployed)| deployed.may_begin());
-            let begin: Vec<Key> = begin.map(|(key, _)| key.clone()).collect();
+            let may_begin = |key: &&Key| self.tenants.deployed.get(*key).is_some_and(Deployed::may_begin);
+            let begin: Vec<Key> = self.tenants.queued.iter().filter(may_begin).cloned().collect();
             // Whoever passes a slot over may have been waited for.
             if begin.is_empty() {
                 return;
@@ -160,6 +161,9 @@ impl Agent {
             for key in begin {
                 let Some(deployed) = self.tenants.deployed.get_mut(&key) else { continue };
                 let Some(mut next) = deployed.next.pop_front() else { continue };
+                if deployed.next.is_empty() {
+                    self.tenants.queued.remove(&key);
+                }
                 if next.follows {
                     next.follow(deployed, &self.tenants.rules);
                 }
@@ -200,7 +204,7 @@ impl Agent {
         deployed: &Deployed,
         (ready, states): Running<'_>,
         instance: &Instance,
-        (snapshot, view): (&Arc<Snapshot>, &View),
+        (snapshot, view): (&Arc<Snapshot>, &Arc<View>),
     ) -> Option<(Arc<Ready>, Job)> {
         let ready = Arc::clone(ready.get(&instance.version)?);
         let poll = Poll {
@@ -210,7 +214,7 @@ impl Agent {
             module: Arc::clone(&ready.module),
             snapshot: Arc::clone(snapshot),
             names: Arc::clone(&deployed.names),
-            view: view.clone(),
+            view: Arc::clone(view),
             chunk: u32::try_from(self.config.sandbox.chunk).unwrap_or(u32::MAX),
             state: states.get(&instance.state).cloned().unwrap_or_default(),
             sure: deployed.sure,
@@ -277,7 +281,7 @@ impl Agent {
         // Who waits for a server keeps nobody of its tenant from running.
         let asks = first.iter().chain(&then).any(|(_, ready, _)| ready.module.asks());
         let calls = (!asks).then(|| Arc::clone(&deployed.calls));
-        let work = async move {
+        let work = async move || {
             // Nobody closes it.
             let _call = match &calls {
                 Some(calls) => calls.acquire().await.ok(),
@@ -299,9 +303,8 @@ impl Agent {
             }
             answer
         };
-        let turns = self.tenants.gate.in_turns(&deployed.tenant, work);
-        let task = self.tenants.running.spawn_on(turns, &self.guests);
-        self.tenants.tasks.insert(task.id(), Task { key, number, read: at.monotonic, chained });
+        let task = Task { key, number, read: at.monotonic, chained };
+        self.tenants.under_way.begin(task, (&self.tenants.gate, &deployed.tenant, &self.guests), work);
     }
 
     /// The room that there is since the last landing: that of many trials is looked for once.
@@ -309,16 +312,6 @@ impl Agent {
         let room = self.tenants.room.take();
         let room = room.unwrap_or_else(|| Room::beside(self.tenants.all(), self.config.spool.max_size.bytes()));
         self.tenants.room.insert(room).clone()
-    }
-
-    pub(super) fn skip(&mut self, key: &Key) {
-        if let Some(deployed) = self.tenants.deployed.get_mut(key) {
-            deployed.skipped += 1;
-            if deployed.skipped == 1 {
-                let (tenant, module) = (&*deployed.tenant, key.name.as_str());
-                tracing::warn!(tenant, module, "A module is slower than its interval, and leaves out slots.");
-            }
-        }
     }
 
     /// Has what would remember more than there is room for come to nothing.
@@ -374,11 +367,10 @@ impl Agent {
                 continue;
             };
             deployed.at = At::Nothing;
-            let (next, changed) = deployed.deployment.outcome(&answer.ran, &self.tenants.rules, at.wall);
-            if next.is_worth_saving(&deployed.deployment) {
+            let (changed, is_worth_saving) = deployed.deployment.land(&answer.ran, &self.tenants.rules, at.wall);
+            if is_worth_saving {
                 self.tenants.unsaved.insert(key.clone());
             }
-            deployed.deployment = next;
             deployed.copy_states(&changed);
             let has_changed = !changed.is_empty();
             if has_changed {
@@ -425,14 +417,13 @@ impl Agent {
             names.reserve(&self.names);
             names.next_slot();
             let module = &ready.module;
-            let work = Work::of(module, &[&ready.source]);
             stamper.turn_to(&deployed.tenant);
             let before = stamper.samples.len();
             for mut landed in landed {
                 let names = Arc::make_mut(&mut deployed.names);
                 let of = |series: &Series| (series.meter, series.column.len());
                 report.failures.extend(names.land(&module.name, &module.description.meters, &mut landed, of));
-                stamper.stamp(&mut self.directory, &work, landed);
+                stamper.stamp(&mut self.directory, &ready.work, landed);
             }
             if let Some(Converted { inputs, gives: Some(gives), landed }) = converted {
                 for mut landed in landed {

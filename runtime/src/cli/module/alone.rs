@@ -145,7 +145,7 @@ impl Poll {
             module: Arc::clone(module),
             snapshot,
             names: Arc::default(),
-            view,
+            view: Arc::new(view),
             chunk: u32::try_from(config.sandbox.chunk).unwrap_or(u32::MAX),
             state: Arc::<State>::default(),
             sure: 0,

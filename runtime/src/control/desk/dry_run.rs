@@ -49,7 +49,7 @@ async fn try_out(around: &Surroundings, version: &Version, ready: &Ready, read: 
     let before = Arc::clone(&state);
     let module = &ready.module;
     let roots = snapshot.resources.guests_of(|project| projects.contains(project));
-    let view = View::of(&snapshot.resources, roots.clone());
+    let view = Arc::new(View::of(&snapshot.resources, roots.clone()));
     let names = Names::granted(Arc::clone(&around.names), &version.grants.names);
     let poll = Poll {
         sandbox: Arc::clone(&around.sandbox),
@@ -58,7 +58,7 @@ async fn try_out(around: &Surroundings, version: &Version, ready: &Ready, read: 
         module: Arc::clone(module),
         snapshot: Arc::clone(&snapshot),
         names: Arc::new(names.clone()),
-        view: view.clone(),
+        view: Arc::clone(&view),
         chunk: u32::try_from(around.config.sandbox.chunk).unwrap_or(u32::MAX),
         state,
         sure: 0,

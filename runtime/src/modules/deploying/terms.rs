@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::written::Written;
 use super::{Ready, Refused};
 use crate::config::Config;
+use crate::config::polling::Source;
 use crate::contract::{Meter, Wanted};
 use crate::discovery::holdings::{Holding, Holdings};
 use crate::hypervisor::Groups;
@@ -13,7 +14,7 @@ use crate::hypervisor::reader::cost;
 use crate::modules::budget::{Admitted, Demand, Load};
 use crate::modules::deployment::{Key, Version};
 use crate::sandbox::{Module, World};
-use crate::schedule::plan;
+use crate::schedule::plan::{self, Work};
 
 /// What the operator's pollsters read of all guests, in the slots of each of their intervals, and what they give.
 #[derive(Debug, Clone, Default)]
@@ -110,6 +111,13 @@ impl Operators {
 // === impl Ready ===
 
 impl Ready {
+    /// Of a module all that this source wants.
+    pub fn of(module: Module, source: Source) -> Self {
+        let module = Arc::new(module);
+        let (work, reads) = (Work::of(&module, &[&source]), groups(module.description.reads.iter()).0);
+        Self { module, source, work, reads }
+    }
+
     /// Whether it is a transformer.
     pub fn converts(&self) -> bool {
         self.module.code.manifest.world == World::Transformer
@@ -117,13 +125,13 @@ impl Ready {
 
     /// What it needs for what its tenant has, where some groups are read anyway.
     pub fn demand(&self, key: &Key, holding: &Holding, chunk: u32, covered: Groups) -> Demand {
-        let reads = groups(self.module.description.reads.iter()).0.but(covered);
+        let reads = self.reads.but(covered);
         let load = Load {
             calls: u64::from(holding.present.div_ceil(chunk.max(1))),
             resources: holding.resources,
             reads: cost::price(reads).saturating_mul(holding.present.into()),
         };
-        Demand::new(key.tenant.as_str(), key.name.as_str(), &self.module.limits, load, self.source.interval)
+        Demand::new(key, &self.module.limits, load, self.source.interval)
     }
 }
 

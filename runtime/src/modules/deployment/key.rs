@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,12 +22,12 @@ pub struct Key {
 /// A project, or the operator's name for a group of them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Tenant(String);
+pub struct Tenant(Arc<str>);
 
 /// A deployment's name within its tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Name(String);
+pub struct Name(Arc<str>);
 
 /// A text that is no tenant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,6 +58,11 @@ macro_rules! checked_text {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// As a text that others hold, too.
+            pub fn shared(&self) -> Arc<str> {
+                Arc::clone(&self.0)
+            }
         }
 
         impl FromStr for $text {
@@ -69,7 +75,7 @@ macro_rules! checked_text {
 
         impl From<$text> for String {
             fn from(text: $text) -> Self {
-                text.0
+                text.as_str().to_owned()
             }
         }
 
@@ -110,7 +116,7 @@ impl TryFrom<String> for Tenant {
             // A dot in front would hide a file, and two would be a folder.
             _ if text == OPERATOR => Err(InvalidTenant(text)),
             [first, ..] if text.len() <= LONGEST && first.is_ascii_alphanumeric() && text.bytes().all(allowed) => {
-                Ok(Self(text))
+                Ok(Self(text.into()))
             }
             _ => Err(InvalidTenant(start(&text))),
         }
@@ -123,7 +129,7 @@ impl TryFrom<String> for Name {
     type Error = InvalidName;
 
     fn try_from(text: String) -> Result<Self, InvalidName> {
-        if is_module_name(&text) { Ok(Self(text)) } else { Err(InvalidName(start(&text))) }
+        if is_module_name(&text) { Ok(Self(text.into())) } else { Err(InvalidName(start(&text))) }
     }
 }
 

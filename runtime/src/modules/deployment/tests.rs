@@ -32,7 +32,9 @@ pub fn trial_ended(now: &Deployment, outcome: Outcome) -> Option<Deployment> {
     let rules = Rules { trial_slots: 1, trial_failures: 1, ..Rules::default() };
     let went = |now: &Deployment| {
         let ran = Ran { trial: Some((now.life.trial()?.instance.state, outcome)), current: None };
-        Some(now.outcome(&ran, &rules, 0).0)
+        let mut next = now.clone();
+        next.land(&ran, &rules, 0);
+        Some(next)
     };
     let next = went(now)?;
     // What was tried out and did well is on trial from then on.

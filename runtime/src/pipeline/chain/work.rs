@@ -105,7 +105,7 @@ impl Work {
     async fn convert(&self, gives: &Arc<Gives>, state: Arc<State>) -> Answers<Vec<Batch>> {
         let Self { sandbox, ledger, tenant, module, batches, snapshot, names, .. } = self;
         let resources: &Resources = &snapshot.resources;
-        let whole = View::of(resources, self.roots.clone());
+        let whole = Arc::new(View::of(resources, self.roots.clone()));
         let all = whole.roots();
         let calls = Calls { module, tenant, ledger, resources };
         let call = |view: Arc<View>, state, fuel| async move {

@@ -399,7 +399,7 @@ fn an_outcome_of_whoever_is_gone_is_nobodys() {
     world.deploy();
     slot(&mut world, Outcome::Good, TRAP);
     let late = Ran { trial: None, current: Some((gone, TRAP)) };
-    world.keep(world.it.outcome(&late, &world.rules, world.now));
+    world.land(&late);
     assert_eq!((idle(&world), world.it.life.failing()), (None, None));
 }
 

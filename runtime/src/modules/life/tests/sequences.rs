@@ -199,7 +199,7 @@ impl Both {
         self.command(command);
         let must = what(&run);
         let life = self.world.it.life.clone();
-        self.world.keep(self.world.it.outcome(&ran, &self.world.rules, self.world.now));
+        self.world.land(&ran);
         if life.current() != before.current() {
             // All that ran is gone.
             assert_eq!(self.world.it.life, life);

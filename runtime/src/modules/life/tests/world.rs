@@ -74,8 +74,16 @@ impl World {
                 state.push(instance.state);
             }
         }
-        self.keep(self.it.outcome(&ran, &self.rules, self.now));
+        self.land(&ran);
         Slot { run, landed }
+    }
+
+    /// Goes on as it follows from how a slot went.
+    pub fn land(&mut self, ran: &Ran) {
+        let mut next = self.it.clone();
+        let (changes, is_worth_saving) = next.land(ran, &self.rules, self.now);
+        assert_eq!(is_worth_saving, next.is_worth_saving(&self.it));
+        self.keep((next, changes));
     }
 
     /// Does what changes ask for, and keeps it.
