@@ -3,6 +3,7 @@
 
 mod answer;
 mod chained;
+mod changing;
 mod converting;
 mod deployed;
 mod next;
@@ -15,27 +16,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-
 use self::answer::{Answer, Chained};
 pub(crate) use self::converting::{Convert, Converted};
-use self::deployed::{At, Place};
+use self::deployed::At;
 pub use self::deployed::{Deployed, HOST, Short};
 use self::next::Input;
 use self::under_way::{Task, UnderWay};
-use super::Restored;
-use super::reloading::Verdict;
 use super::report::ModuleReport;
 use crate::clock::Moment;
-use crate::config::{Config, Problem, daemon as config};
-use crate::discovery::holdings::{Holding, Holdings};
+use crate::config::{Problem, daemon as config};
 use crate::discovery::resource::{Ident, Resource};
 use crate::modules::audit::Who;
-use crate::modules::budget::{Admitted, Budget};
-use crate::modules::deploying::room::Room;
-use crate::modules::deploying::terms::{Fitting, Operators};
-use crate::modules::deploying::{Fault, Prepared, Ready, Refused};
-use crate::modules::deployment::{Deployment, Key, Version};
+use crate::modules::budget::Admitted;
+use crate::modules::deploying::terms::Operators;
+use crate::modules::deployment::{Key, Version};
 use crate::modules::life::{Change, Idle, Rules, Run};
 use crate::pipeline::{Samples, Slot};
 use crate::sandbox::Names;
@@ -91,9 +85,6 @@ pub struct Around<'a> {
     /// In nanoseconds since 1970.
     pub now: i64,
 }
-
-/// Calls of one tenant at once. More would keep instances from others while they wait for their turns.
-const CALLS: usize = 2;
 
 /// Seconds of a budget that are saved up at least: what a module needs that looks for an odd guest comes at once.
 const SAVED: u64 = 10;
@@ -209,112 +200,6 @@ impl Tenants {
         self.deployed.values().for_each(Deployed::end_trial);
     }
 
-    /// Has these run, which were kept. What does not fit any more runs as far as others leave it
-    /// something.
-    pub fn restore(&mut self, kept: Vec<Restored>, around: &Around<'_>) {
-        self.operators.clone_from(around.operators);
-        for (deployment, verdicts) in kept {
-            // What took its place meanwhile, because a file says so, goes on and is to be kept in its place.
-            if self.deployed.contains_key(&deployment.key) {
-                self.unsaved.insert(deployment.key);
-                continue;
-            }
-            let (on_host, changes) = deployment.on_host(HOST);
-            let key = on_host.key.clone();
-            let place = self.place(&key, around);
-            self.deployed.insert(key.clone(), Deployed::of(on_host, BTreeMap::new(), place));
-            self.hold_to(&key, verdicts);
-            self.bears(&key, &Holding::default(), 1);
-            if !changes.is_empty() {
-                say(&key, &changes, None);
-                self.unsaved.insert(key);
-            }
-        }
-    }
-
-    /// Has what is written and can run do so, and nothing that was written before and is not any more. What is another
-    /// version of one that runs is tried out beside it and then on trial. What is written and cannot run goes on as it
-    /// was.
-    pub fn follow(&mut self, written: Vec<Prepared>, config: &Config, around: &Around<'_>) {
-        self.operators.clone_from(around.operators);
-        let stay: BTreeSet<Key> = self.staying(config).map(|(key, _)| key.clone()).collect();
-        let gone: Vec<Key> = self.deployed.keys().filter(|key| !stay.contains(key)).cloned().collect();
-        for key in gone {
-            tracing::info!(tenant = key.tenant.as_str(), deployment = key.name.as_str(), "Deployment: it is removed.");
-            self.remove(&key);
-            self.happened.push(Happened::by_file(&key, "remove"));
-            self.unsaved.insert(key);
-        }
-        let can_run: BTreeSet<Key> = written.iter().map(|prepared| prepared.key.clone()).collect();
-        for (key, deployed) in &mut self.deployed {
-            Arc::make_mut(&mut deployed.names).reserve(around.reserved);
-            deployed.projects = Arc::new(around.tenants.projects_of(&deployed.deployment.key.tenant));
-            deployed.outdated = deployed.file().is_some() && !can_run.contains(key);
-        }
-        for mut prepared in written {
-            prepared.version.deployed_at = around.now;
-            let key = prepared.key.clone();
-            let Some(deployed) = self.deployed.get(&key) else {
-                tracing::info!(tenant = key.tenant.as_str(), deployment = key.name.as_str(), "Deployment: it is new.");
-                let new = Deployment::new(key.clone(), prepared.version, HOST, around.now);
-                self.add(new, prepared.ready, around);
-                self.happened.push(Happened::by_file(&key, "deploy"));
-                self.unsaved.insert(key);
-                continue;
-            };
-            let followed = match deployed.is_of_one_kind_with(&prepared.ready) {
-                Ok(()) => deployed.followed(&prepared.version),
-                Err(refused) => Some(Err(refused)),
-            };
-            let (next, changes) = match followed {
-                Some(Ok(followed)) => followed,
-                Some(Err(error)) => {
-                    tracing::error!(%error, "A deployment stays as it is.");
-                    self.deployed.entry(key).and_modify(|deployed| deployed.outdated = true);
-                    continue;
-                }
-                None => (deployed.deployment.clone(), Vec::new()),
-            };
-            // From now on it is this file's, whoever deployed it.
-            let next = Deployment { file: prepared.version.file, ..next };
-            if next == deployed.deployment {
-                continue;
-            }
-            if !changes.is_empty() {
-                say(&key, &changes, None);
-                self.happened.push(Happened::by_file(&key, "deploy"));
-            }
-            self.go_on(&key, next, &changes, Some(prepared.ready));
-            self.unsaved.insert(key);
-        }
-    }
-
-    /// What goes on beside what is to fit, whatever becomes of what is written now.
-    pub fn fitting(&self, config: &Config, holdings: Holdings, around: &Around<'_>) -> Fitting {
-        let staying = self.staying(config);
-        let staying: BTreeSet<(&str, &str)> =
-            staying.map(|(key, _)| (key.tenant.as_str(), key.name.as_str())).collect();
-        let mut admitted = (*self.admitted).clone().under(Budget::of(config));
-        admitted.retain(|tenant, module| staying.contains(&(tenant, module)));
-        Fitting::beside(admitted, holdings, config, around.operators.clone())
-    }
-
-    /// The room that those leave which go on.
-    pub fn room(&self, config: &Config, now: i64) -> Room {
-        Room::beside(self.staying(config).map(|(_, deployed)| &deployed.deployment), now)
-    }
-
-    /// Those that go on, whatever becomes of what is written now.
-    fn staying(&self, config: &Config) -> impl Iterator<Item = (&Key, &Deployed)> {
-        let config::Deployments { files, unread, .. } = &config.deployments;
-        let written = files.iter().map(|deployment| &deployment.key).chain(unread.values().flatten());
-        let written: BTreeSet<Key> = written.cloned().collect();
-        let unread: BTreeSet<String> = unread.keys().map(|path| path.display().to_string()).collect();
-        self.deployed.iter().filter(move |(key, deployed)| {
-            written.contains(key) || deployed.file().is_none_or(|file| unread.contains(file))
-        })
-    }
-
     /// Versions that run, or would if they could.
     pub fn running(&self) -> Vec<(Key, Vec<Arc<Version>>)> {
         let versions = |deployed: &Deployed| deployed.deployment.running().cloned().collect();
@@ -361,69 +246,6 @@ impl Tenants {
             trial.map(|trial| trial.instance.version)
         };
         Some(Standing { version: deployment.current()?.number, trial: trial(false), tried_out: trial(true), idle })
-    }
-
-    /// Has one run that there was not.
-    pub fn add(&mut self, new: Deployment, ready: Arc<Ready>, around: &Around<'_>) {
-        let key = new.key.clone();
-        let place = self.place(&key, around);
-        let ready = BTreeMap::from([(new.life.current().version, ready)]);
-        self.deployed.insert(key, Deployed::of(new, ready, place));
-    }
-
-    /// Has one go on as this.
-    pub fn go_on(&mut self, key: &Key, next: Deployment, changes: &[Change], ready: Option<Arc<Ready>>) {
-        if let Some(deployed) = self.deployed.get_mut(key) {
-            deployed.go_on(next, changes, ready);
-        }
-    }
-
-    /// Has versions of one run that may, as they were made ready, and none that may not. A trial of one that may not is
-    /// given up, as long as there is a version to go on with.
-    pub fn hold_to(&mut self, key: &Key, verdicts: Vec<Verdict>) {
-        let Some(deployed) = self.deployed.get_mut(key) else { return };
-        let refused = deployed.hold_to(verdicts);
-        let trial = deployed.deployment.on_trial().map(|version| version.number);
-        // What is only missing may be there again in a moment.
-        let is_over = |(version, why): &&(u64, Refused)| Some(*version) == trial && why.fault != Fault::Missing;
-        if let Some((_, why)) = refused.iter().find(is_over)
-            && !deployed.is_broken()
-        {
-            let (next, changes) = deployed.deployment.without_trial();
-            let why = Some(why.to_string());
-            say(key, &changes, why.as_deref());
-            self.happened.extend(changes.iter().map(|change| Happened::by_itself(key, change, why.as_deref())));
-            deployed.go_on(next, &changes, None);
-            self.unsaved.insert(key.clone());
-        }
-        if deployed.is_broken() {
-            let tenant = Arc::clone(&deployed.tenant);
-            Arc::make_mut(&mut self.admitted).remove(&tenant, &key.name.shared());
-        }
-    }
-
-    /// Has one run no more. What it is at does not land, and what it remembers is forgotten.
-    pub fn remove(&mut self, key: &Key) -> Option<Deployed> {
-        let mut removed = self.deployed.remove(key)?;
-        self.queued.remove(key);
-        for next in removed.next.drain(..) {
-            self.pass_over(key, removed.number, next.at.monotonic, next.input.into_chain());
-        }
-        Arc::make_mut(&mut self.admitted).remove(&removed.tenant, &key.name.shared());
-        self.forgotten.extend(removed.states.keys().map(|id| (removed.work(*id), Arc::default())));
-        Some(removed)
-    }
-
-    fn place(&mut self, key: &Key, around: &Around<'_>) -> Place {
-        let tenant = key.tenant.as_str();
-        self.deployments += 1;
-        let others = self.deployed.values().find(|other| *other.tenant == *tenant);
-        Place {
-            projects: Arc::new(around.tenants.projects_of(&key.tenant)),
-            reserved: Arc::clone(around.reserved),
-            number: self.deployments,
-            calls: others.map_or_else(|| Arc::new(Semaphore::new(CALLS)), |other| Arc::clone(&other.calls)),
-        }
     }
 
     /// All of them by their names.
