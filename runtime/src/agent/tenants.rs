@@ -6,6 +6,7 @@ mod chained;
 mod changing;
 mod converting;
 mod deployed;
+mod landing;
 mod next;
 mod reading;
 mod room;

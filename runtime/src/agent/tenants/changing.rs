@@ -142,6 +142,8 @@ impl Tenants {
     pub fn go_on(&mut self, key: &Key, next: Deployment, changes: &[Change], ready: Option<Arc<Ready>>) {
         if let Some(deployed) = self.deployed.get_mut(key) {
             deployed.go_on(next, changes, ready);
+            // Copies of what it remembers take room.
+            self.room = None;
         }
     }
 
