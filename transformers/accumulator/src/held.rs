@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use scaling::{ByName, CELL_BYTES, CHANGED, GONE, Losses, OLDEST, Said, at, clear, word};
+use scaling::{ByName, CELL_BYTES, CHANGED, GONE, LATE, Losses, OLDEST, Said, at, clear, word};
 use wasmeter_sdk::config::{Deserialize, serde};
 use wasmeter_sdk::{Batch, Call, Column, Converting, Failure, Kind, Meter, Moment, Values};
 
@@ -173,7 +173,7 @@ impl Held {
                 continue;
             };
             if now.saturating_sub(kept.wall) > OLDEST {
-                losses.count_many(count, &kept.meter.0, || "it waited for a day".into());
+                losses.count_many(count, &kept.meter.0, || LATE.into());
                 continue;
             }
             let column = call.load(&value(number), &here);
