@@ -10,6 +10,7 @@ pub mod life;
 pub mod registry;
 pub mod starving;
 pub mod store;
+mod told;
 pub mod trust;
 
 use std::collections::HashSet;
@@ -19,9 +20,10 @@ use std::sync::Arc;
 
 use self::deployment::{Key, Tenant};
 use self::starving::Starving;
+use self::told::{NotTold, Told};
 use crate::agent::usage;
 use crate::config::daemon::{Config, ModuleEntry, Transform};
-use crate::config::{MeterFilter, Place, Problems};
+use crate::config::{MeterFilter, Place, Problems, Severity};
 use crate::contract::Meter;
 use crate::files;
 use crate::pipeline::Chain;
@@ -150,9 +152,6 @@ impl Modules {
     }
 }
 
-/// What an error of a transformer's begins with that is about a key which it does not know.
-const UNKNOWN: &str = "there is no key ";
-
 fn remedy(failure: &Failure) -> &'static str {
     match failure.cause {
         Cause::Unreadable => "Write where the file is; a relative path begins at the configuration's folder",
@@ -250,34 +249,45 @@ impl Loading<'_> {
                 }
             };
             let limits = named.map_or(self.config.sandbox.limits, |entry| entry.limits);
-            let configured = match code {
+            let code = match code {
                 Ok(code) if code.manifest.world != World::Transformer => {
                     let message = format!("{} is a pollster", transform.module);
                     self.problems.error(transform.place, &key, message, "Name a transformer, such as delta");
                     continue;
                 }
-                Ok(code) => {
-                    let text = transform.config.text();
-                    // The second of a name is told apart, in the ledger and in the log, by what no name has.
-                    let earlier = self.config.transform.iter().take(place).filter(|t| t.module == transform.module);
-                    let name = match earlier.count() {
-                        0 => transform.module.clone(),
-                        n => format!("{}#{}", transform.module, n + 1),
-                    };
-                    let described = self.pollsters.iter().flat_map(|module| &module.description.meters);
-                    let inputs: Vec<Meter> =
-                        described.filter(|meter| transform.meters.matches(&meter.name)).cloned().collect();
-                    self.sandbox.configure_for(&name, named.is_none(), code, text, limits.into(), &inputs).await
+                Ok(code) => code,
+                Err(failure) => {
+                    self.refuse(&transform.module, transform.place, &key, &failure);
+                    continue;
                 }
-                Err(failure) => Err(failure),
             };
-            match configured {
+            // The second of a name is told apart, in the ledger and in the log, by what no name has.
+            let earlier = self.config.transform.iter().take(place).filter(|t| t.module == transform.module);
+            let name = match earlier.count() {
+                0 => transform.module.clone(),
+                n => format!("{}#{}", transform.module, n + 1),
+            };
+            let described = self.pollsters.iter().flat_map(|module| &module.description.meters);
+            let inputs: Vec<Meter> = described.filter(|meter| transform.meters.matches(&meter.name)).cloned().collect();
+            let told = Told {
+                sandbox: self.sandbox,
+                name: &name,
+                built_in: named.is_none(),
+                limits,
+                inputs: &inputs,
+                who: format!("the transformer {}", transform.module),
+                place: transform.place,
+                key: format!("transform[{place}]"),
+                under: "config",
+                unknown: Severity::Error,
+            };
+            match told.ask(&code, transform.config.clone(), &mut self.problems).await {
                 Ok((module, gives)) => {
                     self.declare |= !gives.declares.is_empty();
                     self.check_outputs(transform, &module.name, &key, &gives.meters);
                     self.transformers.push((transform.meters.clone(), Arc::new(module)));
                 }
-                Err(failure) => self.refuse(&transform.module, transform.place, &key, &failure),
+                Err(why) => self.refused |= why == NotTold::Refused,
             }
         }
     }
@@ -343,43 +353,25 @@ impl Loading<'_> {
                         break;
                     }
                 };
-                let mut parameters = transformer.parameters.clone();
-                let mut wrong: Vec<String> = Vec::new();
-                // It says one thing at a time: it is asked again without what it refused.
-                let configured = loop {
-                    let (code, text) = (code.clone(), parameters.config.text());
-                    let configured =
-                        self.sandbox.configure_for(&name, named.is_none(), code, text, limits.into(), &inputs).await;
-                    let failure = match configured {
-                        Err(failure) => failure,
-                        Ok(configured) => break Some(configured).filter(|_| wrong.is_empty()),
-                    };
-                    let named = parameters.named(&failure.detail);
-                    let named = named.filter(|_| failure.cause == Cause::BadDescription);
-                    let (place, key) = match named {
-                        Some(named) => (named.place, format!("{key}.parameters.{}", named.path)),
-                        // What it lacks was refused before, and has been said.
-                        None if !wrong.is_empty() => break None,
-                        None => (transformer.place, key.clone()),
-                    };
-                    let message = format!("{who}: {}", failure.on_one_line());
-                    let without = named.and_then(|named| parameters.without(named));
-                    if named.is_some_and(|named| wrong.iter().any(|wrong| named.is_above(wrong))) {
-                        // Likewise.
-                    } else if without.is_some() && failure.detail.starts_with(UNKNOWN) {
-                        // As Ceilometer's own do, it goes without.
-                        problems.warning(place, &key, message, "It has no effect: remove it");
-                    } else {
-                        self.refused |= failure.cause != Cause::BadDescription;
-                        problems.error(place, &key, message, remedy(&failure));
-                        wrong.push(named.map(|named| named.path.clone()).unwrap_or_default());
-                    }
-                    match without {
-                        Some(without) => parameters = without,
-                        None => break None,
+                let told = Told {
+                    sandbox: self.sandbox,
+                    name: &name,
+                    built_in: named.is_none(),
+                    limits,
+                    inputs: &inputs,
+                    who,
+                    place: transformer.place,
+                    key: key.clone(),
+                    under: "parameters",
+                    unknown: Severity::Warning,
+                };
+                let (module, gives) = match told.ask(&code, transformer.parameters.clone(), &mut problems).await {
+                    Ok(configured) => configured,
+                    Err(why) => {
+                        self.refused |= why == NotTold::Refused;
+                        break;
                     }
                 };
-                let Some((module, gives)) = configured else { break };
                 if is_known {
                     let others = others.iter().filter(|_| steps.is_empty()).copied();
                     let mut comes: Vec<&str> = inputs.iter().map(|meter| &*meter.name).chain(others).collect();
