@@ -96,6 +96,12 @@ pub fn is_on_by_default(name: &str) -> bool {
     !OFF_BY_DEFAULT.contains(&name)
 }
 
+/// Built-in modules that are not among the pollsters that run.
+pub fn off(pollsters: &[Arc<Module>]) -> Vec<&'static str> {
+    let runs = |name: &str| pollsters.iter().any(|module| &*module.name == name);
+    built_in().map(|module| module.name).filter(|name| !runs(name)).collect()
+}
+
 /// Reads a module's file, as far as anybody would look at it. What is no file may have no end.
 pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let cannot = |error: std::io::Error| Failure::new(Cause::Unreadable, format!("{}: {error}", path.display()));
@@ -136,6 +142,20 @@ impl Modules {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let transformers = self.transformers.iter().map(|(_, module)| module);
         self.pollsters.iter().chain(transformers).map(|module| &*module.name)
+    }
+
+    /// Meters that come, and those that would if they were measured; without what is declared while modules run.
+    pub fn meters<'a>(&'a self, config: &Config) -> (Vec<&'a str>, Vec<&'a str>) {
+        let pollsters = self.pollsters.iter().flat_map(|module| &module.description.meters);
+        let described: HashSet<&str> = pollsters.map(|meter| &*meter.name).collect();
+        let comes = |name: &&str| match (described.contains(name), usage::names().any(|ours| ours == *name)) {
+            (true, _) => config.polling.measures(name),
+            (_, true) => config.budget.meters && config.polling.measures(name),
+            // Transformers of wasmeter.yaml give it, and nobody measures that.
+            _ => true,
+        };
+        let unmeasured = described.iter().copied().filter(|name| !config.polling.measures(name)).collect();
+        (self.names.all().filter(comes).collect(), unmeasured)
     }
 
     /// The work of the module of a name.
