@@ -124,8 +124,8 @@ impl Held {
         self.give_of(&(0..=self.left), call, inputs, (now, said), losses)
     }
 
-    /// All that waits of the resources of this call, but what [was left](Self::give_left). What waits of others waits on,
-    /// unless it is given up.
+    /// All that waits of the resources of this call, but what [was left](Self::give_left). What waits of others waits
+    /// on, unless it is given up.
     pub fn give(
         &mut self,
         call: &Call<'_, Converting>,

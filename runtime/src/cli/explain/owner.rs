@@ -35,8 +35,8 @@ const NEAR: usize = 5;
 /// How like a name has to be, of 100.
 const LIKE: usize = 40;
 
-/// Finds the module that gives a meter, among those that are on and then among those that are off; before these the sinks
-/// that make it.
+/// Finds the module that gives a meter, among those that are on and then among those that are off; before the
+/// latter the sinks that make it.
 pub async fn find(sandbox: &Sandbox, config: &Config, modules: &Modules, meter: &str) -> Found {
     let on = |module: &Arc<Module>, feed| Found::Owner(Owner { module: Arc::clone(module), feed, is_off: false });
     let mut names: Vec<String> = Vec::new();
