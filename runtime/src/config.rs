@@ -20,11 +20,13 @@ pub mod size;
 mod cases;
 mod file;
 mod named;
+mod parameters;
 mod secret;
 mod yaml;
 
 pub use self::daemon::Config;
 pub use self::matching::{Glob, MeterFilter};
+pub use self::parameters::Parameters;
 pub use self::pipeline::Pipelines;
 pub use self::polling::{Polling, Source};
 pub use self::problem::{Place, Problem, Problems, Severity};

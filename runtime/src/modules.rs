@@ -10,6 +10,7 @@ pub mod life;
 pub mod registry;
 pub mod starving;
 pub mod store;
+mod told;
 pub mod trust;
 
 use std::collections::HashSet;
@@ -19,9 +20,10 @@ use std::sync::Arc;
 
 use self::deployment::{Key, Tenant};
 use self::starving::Starving;
+use self::told::{NotTold, Told};
 use crate::agent::usage;
 use crate::config::daemon::{Config, ModuleEntry, Transform};
-use crate::config::{MeterFilter, Place, Problems};
+use crate::config::{MeterFilter, Place, Problems, Severity};
 use crate::contract::Meter;
 use crate::files;
 use crate::pipeline::Chain;
@@ -94,6 +96,12 @@ pub fn is_on_by_default(name: &str) -> bool {
     !OFF_BY_DEFAULT.contains(&name)
 }
 
+/// Built-in modules that are not among the pollsters that run.
+pub fn off(pollsters: &[Arc<Module>]) -> Vec<&'static str> {
+    let runs = |name: &str| pollsters.iter().any(|module| &*module.name == name);
+    built_in().map(|module| module.name).filter(|name| !runs(name)).collect()
+}
+
 /// Reads a module's file, as far as anybody would look at it. What is no file may have no end.
 pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let cannot = |error: std::io::Error| Failure::new(Cause::Unreadable, format!("{}: {error}", path.display()));
@@ -136,6 +144,20 @@ impl Modules {
         self.pollsters.iter().chain(transformers).map(|module| &*module.name)
     }
 
+    /// Meters that come, and those that would if they were measured; without what is declared while modules run.
+    pub fn meters<'a>(&'a self, config: &Config) -> (Vec<&'a str>, Vec<&'a str>) {
+        let pollsters = self.pollsters.iter().flat_map(|module| &module.description.meters);
+        let described: HashSet<&str> = pollsters.map(|meter| &*meter.name).collect();
+        let comes = |name: &&str| match (described.contains(name), usage::names().any(|ours| ours == *name)) {
+            (true, _) => config.polling.measures(name),
+            (_, true) => config.budget.meters && config.polling.measures(name),
+            // Transformers of wasmeter.yaml give it, and nobody measures that.
+            _ => true,
+        };
+        let unmeasured = described.iter().copied().filter(|name| !config.polling.measures(name)).collect();
+        (self.names.all().filter(comes).collect(), unmeasured)
+    }
+
     /// The work of the module of a name.
     pub fn work_of(&self, name: &str) -> Option<String> {
         let pollsters = self.pollsters.iter().map(|module| (&[][..], module));
@@ -149,9 +171,6 @@ impl Modules {
         self.transformers.iter().map(|(meters, module)| Chain::new(meters.clone(), Arc::clone(module))).collect()
     }
 }
-
-/// What an error of a transformer's begins with that is about a key which it does not know.
-const UNKNOWN: &str = "there is no key ";
 
 fn remedy(failure: &Failure) -> &'static str {
     match failure.cause {
@@ -250,34 +269,45 @@ impl Loading<'_> {
                 }
             };
             let limits = named.map_or(self.config.sandbox.limits, |entry| entry.limits);
-            let configured = match code {
+            let code = match code {
                 Ok(code) if code.manifest.world != World::Transformer => {
                     let message = format!("{} is a pollster", transform.module);
                     self.problems.error(transform.place, &key, message, "Name a transformer, such as delta");
                     continue;
                 }
-                Ok(code) => {
-                    let text = transform.config.text();
-                    // The second of a name is told apart, in the ledger and in the log, by what no name has.
-                    let earlier = self.config.transform.iter().take(place).filter(|t| t.module == transform.module);
-                    let name = match earlier.count() {
-                        0 => transform.module.clone(),
-                        n => format!("{}#{}", transform.module, n + 1),
-                    };
-                    let described = self.pollsters.iter().flat_map(|module| &module.description.meters);
-                    let inputs: Vec<Meter> =
-                        described.filter(|meter| transform.meters.matches(&meter.name)).cloned().collect();
-                    self.sandbox.configure_for(&name, named.is_none(), code, text, limits.into(), &inputs).await
+                Ok(code) => code,
+                Err(failure) => {
+                    self.refuse(&transform.module, transform.place, &key, &failure);
+                    continue;
                 }
-                Err(failure) => Err(failure),
             };
-            match configured {
+            // The second of a name is told apart, in the ledger and in the log, by what no name has.
+            let earlier = self.config.transform.iter().take(place).filter(|t| t.module == transform.module);
+            let name = match earlier.count() {
+                0 => transform.module.clone(),
+                n => format!("{}#{}", transform.module, n + 1),
+            };
+            let described = self.pollsters.iter().flat_map(|module| &module.description.meters);
+            let inputs: Vec<Meter> = described.filter(|meter| transform.meters.matches(&meter.name)).cloned().collect();
+            let told = Told {
+                sandbox: self.sandbox,
+                name: &name,
+                built_in: named.is_none(),
+                limits,
+                inputs: &inputs,
+                who: format!("the transformer {}", transform.module),
+                place: transform.place,
+                key: format!("transform[{place}]"),
+                under: "config",
+                unknown: Severity::Error,
+            };
+            match told.ask(&code, transform.config.clone(), &mut self.problems).await {
                 Ok((module, gives)) => {
                     self.declare |= !gives.declares.is_empty();
                     self.check_outputs(transform, &module.name, &key, &gives.meters);
                     self.transformers.push((transform.meters.clone(), Arc::new(module)));
                 }
-                Err(failure) => self.refuse(&transform.module, transform.place, &key, &failure),
+                Err(why) => self.refused |= why == NotTold::Refused,
             }
         }
     }
@@ -343,43 +373,25 @@ impl Loading<'_> {
                         break;
                     }
                 };
-                let mut parameters = transformer.parameters.clone();
-                let mut wrong: Vec<String> = Vec::new();
-                // It says one thing at a time: it is asked again without what it refused.
-                let configured = loop {
-                    let (code, text) = (code.clone(), parameters.config.text());
-                    let configured =
-                        self.sandbox.configure_for(&name, named.is_none(), code, text, limits.into(), &inputs).await;
-                    let failure = match configured {
-                        Err(failure) => failure,
-                        Ok(configured) => break Some(configured).filter(|_| wrong.is_empty()),
-                    };
-                    let named = parameters.named(&failure.detail);
-                    let named = named.filter(|_| failure.cause == Cause::BadDescription);
-                    let (place, key) = match named {
-                        Some(named) => (named.place, format!("{key}.parameters.{}", named.path)),
-                        // What it lacks was refused before, and has been said.
-                        None if !wrong.is_empty() => break None,
-                        None => (transformer.place, key.clone()),
-                    };
-                    let message = format!("{who}: {}", failure.on_one_line());
-                    let without = named.and_then(|named| parameters.without(named));
-                    if named.is_some_and(|named| wrong.iter().any(|wrong| named.is_above(wrong))) {
-                        // Likewise.
-                    } else if without.is_some() && failure.detail.starts_with(UNKNOWN) {
-                        // As Ceilometer's own do, it goes without.
-                        problems.warning(place, &key, message, "It has no effect: remove it");
-                    } else {
-                        self.refused |= failure.cause != Cause::BadDescription;
-                        problems.error(place, &key, message, remedy(&failure));
-                        wrong.push(named.map(|named| named.path.clone()).unwrap_or_default());
-                    }
-                    match without {
-                        Some(without) => parameters = without,
-                        None => break None,
+                let told = Told {
+                    sandbox: self.sandbox,
+                    name: &name,
+                    built_in: named.is_none(),
+                    limits,
+                    inputs: &inputs,
+                    who,
+                    place: transformer.place,
+                    key: key.clone(),
+                    under: "parameters",
+                    unknown: Severity::Warning,
+                };
+                let (module, gives) = match told.ask(&code, transformer.parameters.clone(), &mut problems).await {
+                    Ok(configured) => configured,
+                    Err(why) => {
+                        self.refused |= why == NotTold::Refused;
+                        break;
                     }
                 };
-                let Some((module, gives)) = configured else { break };
                 if is_known {
                     let others = others.iter().filter(|_| steps.is_empty()).copied();
                     let mut comes: Vec<&str> = inputs.iter().map(|meter| &*meter.name).chain(others).collect();

@@ -6,6 +6,7 @@ mod guest;
 mod measure;
 mod owner;
 mod reason;
+mod sink;
 mod source;
 mod statistic;
 mod tenant;
@@ -39,7 +40,8 @@ Examples:
 
 It measures the meter once, and again a second later if there was no value or if it is a delta.
 Of the statistics, USED are those without which the value would be another; that is tried.
-A meter of a tenant's module is not measured: which deployment may give it, and how that is, is said.
+A meter of a tenant's module is not measured: which deployment may give it, and how that is, is said. Nor is one
+that a sink of pipeline.yaml makes: which sink that is, and of what, is said.
 
 Exit codes:
    0  the daemon gives a value
@@ -51,7 +53,8 @@ Exit codes:
 With --json, `reason` is null or one of: unknown-meter, unknown-guest, ambiguous-guest,
 unreachable, module-off, no-source, source-excludes-guests, not-of-guests, guest-gone,
 guest-nobodys, guest-unusable, guest-off, guest-stuck, statistics-missing, module-failed,
-no-device, no-medium, no-counter, no-balloon, no-statistic, first-value, not-given, of-a-tenant.";
+no-device, no-medium, no-counter, no-balloon, no-statistic, first-value, not-given, of-a-tenant,
+of-a-sink.";
 
 /// Say where a guest's value of a meter comes from, or why there is none.
 #[derive(Debug, clap::Args)]
@@ -119,6 +122,10 @@ impl Args {
         let mut meters = Meters::open(config, hypervisor, threads)?;
         let mut owner = match self.owner(&meters) {
             Found::Owner(owner) => owner,
+            Found::Sinks(sinks) => {
+                let reasons = sinks.iter().map(|sink| sink.reason(&self.meter)).collect();
+                return Ok(Explanation { reasons, ..self.nothing_yet() });
+            }
             Found::Nobody(near) => {
                 let reasons = tenant::reasons(config, threads, &self.meter);
                 return Ok(match reasons.is_empty() {

@@ -53,6 +53,8 @@ pub struct Args {
 
 /// What the daemon begins a line with that is about samples it did not send.
 const LEFT_OUT: &str = "{\"left_out\":";
+/// The same of what is about samples that will not come.
+const IN_VAIN: &str = "{\"in_vain\":";
 
 impl Args {
     /// Does it.
@@ -68,6 +70,10 @@ impl Args {
         let mut each = |line: &str| {
             if line.starts_with(LEFT_OUT) {
                 print::note(left_out(line));
+                return true;
+            }
+            if line.starts_with(IN_VAIN) {
+                print::note(in_vain(line));
                 return true;
             }
             seen += 1;
@@ -121,6 +127,11 @@ fn left_out(line: &str) -> String {
     format!("{samples} samples were left out: they came faster than they are read.")
 }
 
+fn in_vain(line: &str) -> String {
+    let line: Value = serde_json::from_str(line).unwrap_or_default();
+    print::line(line.get("in_vain").and_then(Value::as_str).unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,6 +145,7 @@ mod tests {
         let sample = r#"{"source": "acme/m", "counter_name": "m.x", "counter_unit": "", "counter_volume": 0.5,
             "resource_id": "r", "timestamp": "2026-01-02T03:04:05", "resource_metadata": {}}"#;
         assert_eq!(text(sample), "2026-01-02T03:04:05  m.x  0.5  r  acme/m\n");
+        assert_eq!(in_vain("{\"in_vain\":\"a\\nb\"}"), "a\u{fffd}b");
         assert_eq!(left_out("{\"left_out\": 7}"), "7 samples were left out: they came faster than they are read.");
     }
 }

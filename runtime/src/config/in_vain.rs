@@ -14,6 +14,8 @@ pub struct Given<'a> {
     pub meters: Vec<&'a str>,
     /// Meters of modules that are on, which nothing measures.
     pub unmeasured: Vec<&'a str>,
+    /// Built-in modules that are off.
+    pub off: Vec<&'static str>,
     /// Whether others may come as well, by names that no built-in pollster's meters have.
     pub and_others: bool,
 }
@@ -96,7 +98,7 @@ impl Given<'_> {
         }
         Some(match glob {
             _ if any(&self.unmeasured) => Why::Unmeasured,
-            Some(glob) => match module_of(glob) {
+            Some(glob) => match module_of(glob, &self.off) {
                 Some(module) => Why::Off(module),
                 None if is_given_elsewhere(glob) => Why::Elsewhere,
                 None => Why::Nobody,
@@ -134,7 +136,7 @@ mod tests {
 
     fn given<'a>() -> Given<'a> {
         let meters = vec!["memory", "disk.device.read.bytes", "acme.load"];
-        Given { meters, unmeasured: vec!["cpu", "vcpus"], and_others: false }
+        Given { meters, unmeasured: vec!["cpu", "vcpus"], off: vec!["mitaka", "deep", "power"], and_others: false }
     }
 
     #[test]
@@ -154,6 +156,8 @@ mod tests {
                 ],
             ),
             (&["cpu.*"], &["source a: the module deep, which is off, gives cpu.*"]),
+            (&["memory", "power.*"], &["source a: the module power, which is off, gives power.*"]),
+            (&["memory", "perf.*"], &["source a: nothing gives perf.*"]),
             (&["cpuu", "volume.size"], &["source a matches no meter of any"]),
             (&["memory", "volume.size"], &[]),
         ] {

@@ -9,7 +9,6 @@ pub mod case;
 mod doubts;
 mod matcher;
 mod outputs;
-mod parameters;
 mod publisher;
 mod sink;
 mod source;

@@ -1,6 +1,6 @@
 //! What the loop leaves for those who ask.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +12,10 @@ use crate::agent::tally::Tally;
 use crate::agent::tenants::{Deployed, Standing};
 use crate::agent::{Agent, OPERATOR};
 use crate::clock::Moment;
+use crate::config::in_vain::Given;
 use crate::config::{Pipelines, Problem};
 use crate::hypervisor::HypervisorError;
+use crate::modules;
 use crate::modules::budget::{Admitted, Demand};
 use crate::modules::life::Idle;
 use crate::pipeline::flow::Flow;
@@ -30,6 +32,8 @@ pub(super) struct Seen {
     pub hypervisor: String,
     /// The names of pipelines' sinks.
     pub sinks: Vec<String>,
+    /// What the operator's modules give, once that is known.
+    known: Option<Arc<Known>>,
     /// The URLs of pipelines' publishers, by the names of their outputs.
     pub urls: BTreeMap<String, String>,
     /// Pipelines as they are configured.
@@ -56,6 +60,30 @@ pub(super) struct Seen {
     running: BTreeMap<Owner, (u64, Vec<String>)>,
 }
 
+/// What is known beforehand of the meters of the operator's modules.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    meters: Vec<String>,
+    /// Those that would come if they were measured.
+    unmeasured: Vec<String>,
+    /// Built-in modules that are off.
+    off: Vec<&'static str>,
+    /// Whether others may be declared in any slot.
+    declare: bool,
+}
+
+// === impl Known ===
+
+impl Known {
+    fn of(agent: &Agent) -> Self {
+        let modules = agent.modules();
+        let (meters, unmeasured) = modules.meters(agent.config());
+        let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+        let off = modules::off(&modules.pollsters);
+        Self { meters: owned(meters), unmeasured: owned(unmeasured), off, declare: modules.declare }
+    }
+}
+
 // === impl Seen ===
 
 impl Seen {
@@ -65,6 +93,7 @@ impl Seen {
         self.hypervisor = format!("{:?}", config.hypervisor);
         let sinks = config.pipeline.iter().flat_map(|pipelines| &pipelines.sinks);
         self.sinks = sinks.map(|sink| sink.name.clone()).collect();
+        self.known = Some(Arc::new(Known::of(agent)));
         self.urls = config.pipeline.as_ref().map(Pipelines::urls).unwrap_or_default();
         self.graph = Graph::of(config);
         self.flow = agent.sinks().flow().clone();
@@ -187,6 +216,18 @@ impl Seen {
         modules.into_iter().map(named).collect()
     }
 
+    /// What is given, as far as it is known: what tenants' modules give is not.
+    pub fn given(&self) -> Option<Given<'_>> {
+        let Known { meters, unmeasured, off, declare } = self.known.as_deref()?;
+        let and_others = *declare || !self.standing.is_empty();
+        Some(Given { meters: borrowed(meters), unmeasured: borrowed(unmeasured), off: off.clone(), and_others })
+    }
+
+    /// Who has modules that run.
+    pub fn tenants(&self) -> BTreeSet<&str> {
+        self.running.keys().map(|(_, tenant)| &**tenant).collect()
+    }
+
     /// What is said of a tenant's deployment.
     fn deployment(&self, name: &Arc<str>, tenant: &Arc<str>, now: i64) -> Option<Deployment> {
         let Standing { version, trial, tried_out, idle } =
@@ -234,6 +275,10 @@ impl Seen {
             forgotten: numbers(&tally.forgotten),
         }
     }
+}
+
+fn borrowed(names: &[String]) -> Vec<&str> {
+    names.iter().map(String::as_str).collect()
 }
 
 fn numbers(modules: &BTreeMap<Arc<str>, u64>) -> BTreeMap<String, u64> {

@@ -2,15 +2,19 @@
 
 use std::convert::Infallible;
 use std::ops::Range;
+use std::sync::Arc;
 use std::vec;
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use hyper::body::Frame;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::Control;
+use super::{Control, lock};
 use crate::config::MeterFilter;
+use crate::config::in_vain::{InVain, listed};
+use crate::pipeline::route::OF_PIPELINES;
 use crate::pipeline::tap::{Point, Tapped, Wanted};
 use crate::pipeline::{Samples, Slot};
 use crate::publish::encode::{Encoder, Shared};
@@ -41,10 +45,12 @@ pub enum Unseen {
     TooMany(usize),
 }
 
-/// What is seen, as JSON: samples in Ceilometer's form, a line each, and between slots how many were left out, as
-/// `{"left_out": 3}`.
+/// What is seen, as JSON: first what is wanted in vain, as `{"in_vain": "nothing gives cpuu. ..."}`, then samples in
+/// Ceilometer's form, a line each, and between slots how many were left out, as `{"left_out": 3}`.
 #[derive(Debug)]
 pub struct Lines {
+    /// What is wanted in vain and was not said yet.
+    in_vain: vec::IntoIter<String>,
     tapped: Tapped,
     resource: Option<String>,
     slot: Option<Pieces>,
@@ -89,8 +95,34 @@ impl Control {
         let meters = MeterFilter::new(patterns);
         let meters = meters.map_err(|refused| Unseen::Wrong(format!("{refused}. {}", refused.remedy())))?;
         let wanted = Wanted { point, meters, tenant: tap.tenant.clone() };
+        let in_vain = self.in_vain(&wanted).into_iter();
         let tapped = self.0.taps.open(wanted).ok_or(Unseen::TooMany(crate::pipeline::tap::MOST_TAPS))?;
-        Ok(Lines { tapped, resource: tap.resource.clone(), slot: None })
+        Ok(Lines { in_vain, tapped, resource: tap.resource.clone(), slot: None })
+    }
+
+    /// What will not come as everything is now, each in a sentence with a remedy. What transformers of sinks make is
+    /// not known.
+    fn in_vain(&self, Wanted { point, meters, tenant }: &Wanted) -> Vec<String> {
+        let seen = Arc::clone(&lock(&self.0.seen));
+        let all_comes_there = match point {
+            Point::Measured => true,
+            Point::Sink(_) => false,
+            Point::Output(output) => !output.starts_with(OF_PIPELINES),
+        };
+        let mut in_vain = Vec::new();
+        if let Some(given) = seen.given().filter(|_| all_comes_there) {
+            let at_sinks = if seen.sinks.is_empty() { "" } else { " What sinks make is seen at sink:NAME." };
+            let said = |InVain { message, remedy }| format!("{message}. {remedy}.{at_sinks}");
+            in_vain.extend(given.in_vain("the tap", "of any module that is on", meters).into_iter().map(said));
+        }
+        let tenants = seen.tenants();
+        // Before all is ready nothing runs.
+        let unknown = tenant.as_deref().filter(|tenant| !tenants.is_empty() && !tenants.contains(tenant));
+        if let Some(tenant) = unknown {
+            let others: Vec<&str> = tenants.into_iter().collect();
+            in_vain.push(format!("No module of {tenant} runs; there are such of {}.", listed(&others)));
+        }
+        in_vain
     }
 }
 
@@ -107,6 +139,9 @@ impl Lines {
 
     /// The next lines; `None` once there will be none.
     pub async fn next(&mut self) -> Option<String> {
+        if let Some(in_vain) = self.in_vain.next() {
+            return Some(format!("{}\n", json!({ "in_vain": in_vain })));
+        }
         loop {
             let Some(slot) = &mut self.slot else {
                 self.slot = Some(Pieces::of(self.tapped.next().await?));
@@ -178,7 +213,7 @@ mod tests {
     fn lines(taps: &Taps, resource: Option<&str>) -> Lines {
         let meters = MeterFilter::new(vec!["*".to_owned()]).unwrap();
         let tapped = taps.open(Wanted { point: Point::Measured, meters, tenant: None }).unwrap();
-        Lines { tapped, resource: resource.map(str::to_owned), slot: None }
+        Lines { in_vain: Vec::new().into_iter(), tapped, resource: resource.map(str::to_owned), slot: None }
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@ use crate::config::in_vain::{Given, InVain};
 use crate::config::polling::Source;
 use crate::config::{Config, MeterFilter, Polling, Problems};
 use crate::discovery::Resources;
+use crate::modules;
 use crate::sandbox::Module;
 
 /// The discovery whose resources are guests.
@@ -49,15 +50,15 @@ pub fn discovery_name(url: &str) -> &str {
 }
 
 /// What sources want that is not there: meters that no module has, and discoveries that there are not.
-pub fn check(config: &Config, modules: &[Arc<Module>]) -> Problems {
+pub fn check(config: &Config, pollsters: &[Arc<Module>]) -> Problems {
     let mut problems = Problems::of(config.polling_file.as_deref());
-    let declares = modules.iter().any(|module| !module.description.declares.is_empty());
-    let described = modules.iter().flat_map(|module| &module.description.meters);
+    let declares = pollsters.iter().any(|module| !module.description.declares.is_empty());
+    let described = pollsters.iter().flat_map(|module| &module.description.meters);
     let mut meters: Vec<&str> = described.map(|meter| meter.name.as_str()).collect();
     for name in usage::names().filter(|_| config.budget.meters) {
         meters.push(name);
     }
-    let given = Given { meters, ..Given::default() };
+    let given = Given { meters, off: modules::off(pollsters), ..Given::default() };
     for source in &config.polling.sources {
         let who = format!("source {}", source.name);
         let in_vain = given.in_vain(&who, "of any module that is on", &source.meters);

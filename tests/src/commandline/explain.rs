@@ -159,6 +159,35 @@ fn a_meter_that_nobody_has_is_told_from_one_that_was_meant() {
     folder.run(&format!("explain xyz {GUEST}")).is(64).complains("See wasmeter module list");
 }
 
+/// It is the sink's transformers that make it, which the daemon runs.
+#[test]
+fn what_a_sink_makes_is_told_with_the_sink() {
+    let folder = folder("pipeline: pipeline.yaml", &["cpu"]);
+    let pipeline = "sources: [{name: s, meters: [cpu], sinks: [k]}, {name: r, meters: [disk.*], sinks: [rates]}]
+sinks:
+  - {name: k, publishers: [test], transformers: [{name: rate_of_change, parameters: {target: {name: cpu_util}}},
+     {name: threshold, parameters: {above: 5, target: {name: cpu_alarm}}}]}
+  - {name: rates, publishers: [test], transformers: [{name: rate_of_change, parameters: {
+     source: {map_from: {name: '(.+)'}}, target: {map_to: {name: '\\1.rate'}}}}]}
+";
+    folder.write("pipeline.yaml", pipeline);
+    let said = explained(&folder, "cpu_alarm", GUEST, 1);
+    assert_eq!(said["reason"], "of-a-sink");
+    let why = "error: cpu_alarm is made by the transformers of the sink k, of cpu; they run in the daemon alone.";
+    let ran = folder.run(&format!("explain cpu_alarm {GUEST}")).is(1).complains(why);
+    ran.complains("See wasmeter tap 'sink:k' --meter cpu_alarm, and explain what goes in");
+    let rate = "disk.device.read.bytes.rate";
+    folder
+        .run(&format!("explain {rate} {GUEST}"))
+        .is(1)
+        .complains(&format!("{rate} is made by the transformers of the sink rates"));
+    // What only goes from one transformer to the next does not come out, and what a pollster gives is measured.
+    folder.run(&format!("explain cpu_util {GUEST}")).is(64).complains("no module gives a meter cpu_util. ");
+    assert_eq!(explained(&folder, "cpu", GUEST, 0)["reason"], Value::Null);
+    let near = folder.run(&format!("explain cpu_alram {GUEST}")).is(64);
+    near.complains("no module gives a meter cpu_alram. Did you mean cpu_alarm");
+}
+
 /// They are told by the names that they were granted; how they are, the daemon knows.
 #[test]
 fn meters_of_tenants_are_told_from_those_that_nobody_has() {

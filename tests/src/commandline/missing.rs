@@ -59,6 +59,10 @@ fn a_module_that_is_off_is_the_remedy() {
         assert_eq!(warnings(&ran), [words.as_str()]);
         folder("modules: {mitaka: {enabled: true}}", &["*"], taken, "").run("check").is(0).says("\nready to run\n");
     }
+    // One that the operator turned off is off like those that are so by default.
+    let ran = folder("modules: {cpu: {enabled: false}}", &["*"], "cpu, memory", "").run("check").is(0);
+    let turn_on = "Turn it on in wasmeter.yaml: `modules: {cpu: {enabled: true}}`";
+    assert_eq!(warnings(&ran), [format!("source `s`: the module cpu, which is off, gives cpu. {turn_on}")]);
     // Also of what is measured.
     let measuring = folder("", &["cpu", "memory.bandwidth.*"], "cpu", "").run("check").is(0);
     let words = format!("source a: the module mitaka, which is off, gives memory.bandwidth.*. {remedy}");

@@ -96,6 +96,32 @@ fn a_tap_ends_with_the_daemon() {
     folder.run("tap").is(69).complains("nobody answers at ");
 }
 
+/// Who looks for what cannot come is told at once, and waits all the same: the next reload may bring it.
+#[test]
+fn what_is_looked_for_in_vain_is_said() {
+    let folder = folder();
+    let daemon = folder.start("run");
+    measured(&folder, &daemon, 1);
+    let said = |line: &str| {
+        let mut child = folder.command(line).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        end(child);
+        line
+    };
+    let unknown = said("tap --meter cpuu");
+    assert!(unknown.contains("the tap matches no meter of any module that is on. Did you mean `cpu`? "), "{unknown}");
+    assert!(said("tap --meter Grown").contains(" What sinks make is seen at sink:NAME."));
+    let off = said("tap output:file:samples --json --meter cpu,disk.usage");
+    assert!(off.contains("the tap: the module mitaka, which is off, gives disk.usage. Turn it on in "), "{off}");
+    assert!(said("tap sink:rates --tenant acme").contains("No module of acme runs; there are such of operator."));
+    // What a sink makes is not known beforehand, and what matches something is not doubted.
+    for line in ["tap sink:rates --meter Grown --count 1", "tap --meter cpu,disk.* --count 1 --tenant operator"] {
+        assert_eq!(folder.run(line).is(0).stderr, "");
+    }
+    daemon.end();
+}
+
 #[test]
 fn there_are_a_few_taps_at_most_and_those_that_are_not_understood_are_refused() {
     let folder = folder();

@@ -1,6 +1,8 @@
 //! Batches that are held back from call to call: numbers in cells of their resources, the rest in bytes.
 
-use scaling::{ByName, CELL_BYTES, CHANGED, GONE, Losses, OLDEST, Said, at, clear, word};
+use std::ops::RangeInclusive;
+
+use scaling::{ByName, CELL_BYTES, CHANGED, GONE, LATE, Losses, OLDEST, Said, at, clear, word};
 use wasmeter_sdk::config::{Deserialize, serde};
 use wasmeter_sdk::{Batch, Call, Column, Converting, Failure, Kind, Meter, Moment, Values};
 
@@ -11,12 +13,16 @@ pub struct Held {
     batches: Vec<Kept>,
     /// How many batches were ever held back.
     ever: i64,
-    /// How many were when others came out last: what is left of those waits for resources that were absent.
+    /// How many were when others came out last: what is left of those waits for resources that were absent, and for
+    /// nothing else.
     left: i64,
     /// Whether some resources have got theirs already.
     cut: bool,
     /// Numbers of batches under which there may be cells.
     used: usize,
+    /// How this was saved.
+    #[serde(skip)]
+    before: Vec<u8>,
 }
 
 /// A batch that is held back, or the place of one that came out. Its place is its number.
@@ -54,12 +60,12 @@ impl Held {
     pub fn load(call: &Call<'_, Converting>) -> Self {
         let bytes = call.load_bytes(LIST).unwrap_or_default();
         let text = std::str::from_utf8(&bytes).unwrap_or_default();
-        wasmeter_sdk::config::parse(text).unwrap_or_default()
+        Self { before: bytes.clone(), ..wasmeter_sdk::config::parse(text).unwrap_or_default() }
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.batches.is_empty()
+        self.samples() == 0
     }
 
     /// How many samples wait.
@@ -69,7 +75,16 @@ impl Held {
 
     /// How many of them came since others came out.
     pub fn fresh(&self) -> u64 {
-        self.batches.iter().filter(|kept| kept.mark > self.left).map(|kept| kept.samples).sum()
+        self.samples_of(&self.next())
+    }
+
+    fn samples_of(&self, marks: &RangeInclusive<i64>) -> u64 {
+        self.batches.iter().filter(|kept| marks.contains(&kept.mark)).map(|kept| kept.samples).sum()
+    }
+
+    /// Marks of what comes out next, if not all of it is there then.
+    fn next(&self) -> RangeInclusive<i64> {
+        self.left + 1..=self.ever
     }
 
     /// When the first sample that waits was read.
@@ -98,7 +113,19 @@ impl Held {
         clear(call, GIVEN)
     }
 
-    /// All that waits of the resources of this call. What waits of others waits on, unless it is given up.
+    /// What was left when others came out, of the resources of this call.
+    pub fn give_left(
+        &mut self,
+        call: &Call<'_, Converting>,
+        inputs: &[Meter],
+        (now, said): (i64, &Said),
+        losses: &mut Losses,
+    ) -> Result<Vec<Batch>, Failure> {
+        self.give_of(&(0..=self.left), call, inputs, (now, said), losses)
+    }
+
+    /// All that waits of the resources of this call, but what [was left](Self::give_left). What waits of others waits
+    /// on, unless it is given up.
     pub fn give(
         &mut self,
         call: &Call<'_, Converting>,
@@ -107,7 +134,25 @@ impl Held {
         gives_up: bool,
         losses: &mut Losses,
     ) -> Result<Vec<Batch>, Failure> {
-        if self.batches.is_empty() {
+        let given = self.give_of(&self.next(), call, inputs, (now, said), losses)?;
+        if gives_up {
+            self.give_up(&(0..=self.ever), losses);
+        }
+        if !call.is_part() {
+            self.left = self.ever;
+        }
+        Ok(given)
+    }
+
+    fn give_of(
+        &mut self,
+        marks: &RangeInclusive<i64>,
+        call: &Call<'_, Converting>,
+        inputs: &[Meter],
+        (now, said): (i64, &Said),
+        losses: &mut Losses,
+    ) -> Result<Vec<Batch>, Failure> {
+        if self.samples_of(marks) == 0 {
             return Ok(Vec::new());
         }
         let outputs = ByName::of(inputs);
@@ -115,7 +160,8 @@ impl Held {
         let before = if self.cut { call.load(GIVEN, &resources) } else { Column::default() };
         let mut got: Vec<u32> = Vec::new();
         let mut given = Vec::new();
-        let mut waiting: Vec<_> = self.batches.iter_mut().enumerate().filter(|(_, kept)| kept.samples > 0).collect();
+        let waits = |kept: &Kept| kept.samples > 0 && marks.contains(&kept.mark);
+        let mut waiting: Vec<_> = self.batches.iter_mut().enumerate().filter(|(_, kept)| waits(kept)).collect();
         waiting.sort_by_key(|(_, kept)| kept.mark);
         for (number, kept) in waiting {
             let here = kept.resources(number, call, &resources, &before);
@@ -127,7 +173,7 @@ impl Held {
                 continue;
             };
             if now.saturating_sub(kept.wall) > OLDEST {
-                losses.count_many(count, &kept.meter.0, || "it waited for a day".into());
+                losses.count_many(count, &kept.meter.0, || LATE.into());
                 continue;
             }
             let column = call.load(&value(number), &here);
@@ -147,25 +193,21 @@ impl Held {
         got.sort_unstable();
         got.dedup();
         // Who got theirs is remembered only where there is room for that.
-        if gives_up || (!call.is_part() && got.len() as u64 * CELL_BYTES > call.room()) {
-            for kept in &mut self.batches {
-                losses.count_many(std::mem::take(&mut kept.samples), &kept.meter.0, || GONE.into());
-            }
+        if !call.is_part() && got.len() as u64 * CELL_BYTES > call.room() {
+            self.give_up(marks, losses);
         }
-        if self.samples() == 0 {
-            self.batches.clear();
-            self.cut = false;
-            return Ok(given);
-        }
-        if !got.is_empty() {
-            let marks = vec![self.ever; got.len()];
-            call.save(GIVEN, &Column::new(got, marks))?;
+        if !got.is_empty() && self.samples_of(marks) > 0 {
+            let last = vec![*marks.end(); got.len()];
+            call.save(GIVEN, &Column::new(got, last))?;
             self.cut = true;
         }
-        if !call.is_part() {
-            self.left = self.ever;
-        }
         Ok(given)
+    }
+
+    fn give_up(&mut self, marks: &RangeInclusive<i64>, losses: &mut Losses) {
+        for kept in self.batches.iter_mut().filter(|kept| marks.contains(&kept.mark)) {
+            losses.count_many(std::mem::take(&mut kept.samples), &kept.meter.0, || GONE.into());
+        }
     }
 
     /// Holds back more batches, with the numbers of what their samples say.
@@ -205,7 +247,8 @@ impl Held {
     fn number(&mut self, new: Kept, from: &mut usize, before: i64) -> usize {
         let open = self.left + 1..=before;
         let mut known = self.batches.iter_mut().enumerate().skip(*from);
-        let other = known.find(|(_, known)| open.contains(&known.mark) && known.is_cut_from(&new));
+        let is_open = |known: &Kept| known.samples > 0 && open.contains(&known.mark);
+        let other = known.find(|(_, known)| is_open(known) && known.is_cut_from(&new));
         if let Some((place, known)) = other {
             known.samples = known.samples.saturating_add(new.samples);
             *from = place + 1;
@@ -225,12 +268,20 @@ impl Held {
         }
     }
 
-    pub fn save(self, call: &Call<'_, Converting>) -> Result<(), Failure> {
+    pub fn save(mut self, call: &Call<'_, Converting>) -> Result<(), Failure> {
         call.save_waiting(self.samples())?;
-        let Self { batches, ever, left, cut, used } = self;
+        if self.is_empty() {
+            self.batches.clear();
+            self.cut = false;
+        }
+        let Self { batches, ever, left, cut, used, before } = self;
+        if ever == 0 {
+            return Ok(());
+        }
         let list: Vec<serde_json::Value> = batches.into_iter().map(Kept::into_json).collect();
         let list = serde_json::json!({ "batches": list, "ever": ever, "left": left, "cut": cut, "used": used });
-        call.save_bytes(LIST, list.to_string().as_bytes())
+        let list = list.to_string();
+        if list.as_bytes() == before { Ok(()) } else { call.save_bytes(LIST, list.as_bytes()) }
     }
 }
 

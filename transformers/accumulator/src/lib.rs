@@ -32,26 +32,21 @@ impl Transformer for Accumulator {
         let (mut held, mut said) = (Held::load(call), Said::load(call));
         let new: usize = batches.iter().map(|batch| batch.column.len()).sum();
         let new = new as u64;
+        let mut losses = Losses::default();
+        let mut given = held.give_left(call, inputs, (now, &said), &mut losses)?;
         let is_old = held.since().is_some_and(|since| now.saturating_sub(since) >= LONGEST);
         let are_to_wait = !is_old && !is_enough(call, size, held.fresh().saturating_add(new), new);
+        let mut sayings: Vec<Vec<u64>> = Vec::new();
         if are_to_wait {
-            let of_batches = batches.iter().map(|batch| said.numbers(call, batch));
-            let sayings: Vec<Vec<u64>> = of_batches.collect::<Result<_, _>>()?;
-            if held.has_room(call, &batches, &said) {
-                if new > 0 {
-                    held.keep(call, inputs, batches.into_iter().zip(sayings))?;
-                    said.save(call)?;
-                    held.save(call)?;
-                }
-                return Ok(Vec::new());
-            }
+            sayings = batches.iter().map(|batch| said.numbers(call, batch)).collect::<Result<_, _>>()?;
         }
-        let mut losses = Losses::default();
-        let mut given = Vec::new();
-        if !held.is_empty() || are_to_wait {
+        if are_to_wait && held.has_room(call, &batches, &said) {
+            held.keep(call, inputs, batches.into_iter().zip(sayings))?;
+            said.save(call)?;
+        } else {
             // What a part lacks is another part's.
             let gives_up = !call.is_part() && (is_old || are_to_wait);
-            given = held.give(call, inputs, (now, &said), gives_up, &mut losses)?;
+            given.extend(held.give(call, inputs, (now, &said), gives_up, &mut losses)?);
             // There is no room for more.
             if are_to_wait && !call.is_part() {
                 held.clear(call)?;
@@ -60,10 +55,10 @@ impl Transformer for Accumulator {
                 said.clear();
                 said.save(call)?;
             }
-            held.save(call)?;
+            given.extend(batches);
         }
+        held.save(call)?;
         losses.tell(call);
-        given.extend(batches);
         Ok(given)
     }
 }

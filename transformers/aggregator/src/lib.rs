@@ -15,8 +15,8 @@ mod config;
 use std::collections::BTreeMap;
 
 use scaling::{
-    ByName, CELL_BYTES, CHANGED, Facts, GONE, LONGEST, Losses, OLDEST, Positions, Said, Volumes, clear, is_enough,
-    merged,
+    ByName, CELL_BYTES, CHANGED, Facts, GONE, LATE, LONGEST, Losses, OLDEST, Positions, Said, Volumes, clear,
+    is_enough, merged,
 };
 use wasmeter_sdk::{
     Batch, Call, Converting, Failure, Kind, Meter, Moment, Outputs, Transformer, Values, register_transformer,
@@ -222,7 +222,7 @@ impl Flush<'_> {
         for (time, aggregates) in aggregates.by_time() {
             if now.saturating_sub(time) > OLDEST {
                 let samples = aggregates.iter().map(|(_, aggregate)| aggregate.samples()).sum();
-                losses.count_many(samples, &meter.name, || "it waited for a day".into());
+                losses.count_many(samples, &meter.name, || LATE.into());
                 continue;
             }
             let sayings: Vec<(u32, u64)> =

@@ -5,6 +5,7 @@ use scaling::{Facts, Numbers as _, Sampled, at};
 use wasmeter_sdk::{Batch, Call, Column, Converting, Failure, Meter, Moment, Note, Values};
 
 use crate::Config;
+use crate::ages::Ages;
 use crate::known::Known;
 use crate::pending::Pending;
 
@@ -52,6 +53,7 @@ impl<'a> Latest<'a> {
         call: &Call<'_, Converting>,
         config: &Config,
         (inputs, known): (&'a [Meter], &Known),
+        ages: &Ages,
         batches: &'a [Batch],
     ) -> Result<Self, Failure> {
         let meter_of = |batch: &Batch| {
@@ -77,7 +79,7 @@ impl<'a> Latest<'a> {
             let of_meter = slots(name);
             let wanted = of_meter.iter().filter_map(|slot| paths.get(*slot));
             let named = of_meter.iter().filter_map(|slot| Some((*slot, paths.get(*slot)?.names()))).collect();
-            let pending = Pending::load(call, name, named, &resources);
+            let pending = Pending::load(call, ages, name, named, &resources);
             let known = match pending.is_any() {
                 true => Some(Sampled::of(&facts, &known.meter(name), &NO_SAMPLES, wanted)?),
                 false => None,
@@ -163,26 +165,22 @@ impl<'a> Latest<'a> {
     }
 
     /// Keeps the samples that wait for others, and forgets those that do not any more.
-    pub fn save(mut self, call: &Call<'_, Converting>) -> Result<(), Failure> {
+    pub fn save(mut self, call: &Call<'_, Converting>, ages: &mut Ages) -> Result<(), Failure> {
         for meter in 0..self.meters.len() {
             for (place, resource) in self.resources.iter().enumerate() {
                 let Some(OfMeter { rows, pending, done, .. }) = self.meters.get_mut(meter) else { continue };
                 match (done.get(place), rows.get(place).copied().flatten()) {
-                    (Some(true), _) => pending.forget(place, *resource),
+                    (Some(true), _) => pending.forget((place, *resource), ages),
                     (_, Some((batch, row))) => {
                         let volume = self.batches.get(batch).and_then(|batch| batch.column.values.number(row));
                         let at = self.batches.get(batch).map_or((0, None), |batch| (batch.at.wall, batch.at.monotonic));
                         if let Some((sampled, _)) = self.sampled.get_mut(batch).and_then(Option::as_mut) {
-                            pending.keep((place, *resource), volume.unwrap_or(Volume::Count(0)), at, sampled);
+                            pending.keep((place, *resource), volume.unwrap_or(Volume::Count(0)), at, sampled, ages);
                         }
                     }
                     _ => {}
                 }
             }
-        }
-        let more: i64 = self.meters.iter().map(|meter| meter.pending.more()).sum();
-        if more != 0 {
-            call.save_waiting(call.load_waiting().saturating_add_signed(more))?;
         }
         self.meters.into_iter().try_for_each(|meter| meter.pending.save(call))
     }

@@ -8,14 +8,16 @@
 //! The latest samples of the meters are kept for each resource until it has one of each. Then the expression is
 //! evaluated, and they are forgotten.
 
+mod ages;
 mod known;
 mod latest;
 mod pending;
 
 use expression::{Expression, Root, Volume};
-use scaling::{ByName, Keys, Losses, Volumes, check, check_number, merged};
+use scaling::{ByName, Keys, LATE, Losses, Volumes, check, check_number, merged};
 use wasmeter_sdk::{Batch, Call, Converting, Failure, Kind, Meter, Outputs, Transformer, Values, register_transformer};
 
+use self::ages::Ages;
 use self::known::Known;
 use self::latest::Latest;
 
@@ -44,11 +46,13 @@ impl Transformer for Arithmetic {
 
     fn convert(call: &Call<'_, Converting>, inputs: &[Meter], batches: Vec<Batch>) -> Result<Vec<Batch>, Failure> {
         let config = Config::of(call.config())?;
-        let Some(at) = batches.last().map(|last| last.at) else { return Ok(Vec::new()) };
+        let at = batches.last().map_or_else(|| call.read_at(), |last| last.at);
         let batches = merged(batches);
-        let known = Known::learn(call, &config, inputs)?;
-        let mut latest = Latest::of(call, &config, (inputs, &known), &batches)?;
         let mut losses = Losses::default();
+        let mut ages = Ages::load(call);
+        losses.count_many(ages.give_up(), config.name(), || LATE.into());
+        let known = Known::learn(call, &config, inputs)?;
+        let mut latest = Latest::of(call, &config, (inputs, &known), &ages, &batches)?;
         let mut volumes = Volumes::like(&Values::Reals(Vec::new()), latest.resources().len());
         let output = config.meter(config.meters.first().and_then(|first| known.get(first)));
         if let Some(meter) = &output {
@@ -72,7 +76,8 @@ impl Transformer for Arithmetic {
             }
         }
         let notes = latest.notes();
-        latest.save(call)?;
+        latest.save(call, &mut ages)?;
+        ages.save(call)?;
         losses.tell(call);
         let Some(output) = output.filter(|_| !volumes.is_empty()) else { return Ok(Vec::new()) };
         let described: Vec<Meter> = config.meter(config.reference(inputs)).into_iter().collect();

@@ -4,6 +4,8 @@ use expression::{Value, Volume};
 use scaling::{Noted, Sampled, at, timestamp};
 use wasmeter_sdk::{Call, Column, Converting, Failure, Values};
 
+use crate::ages::Ages;
+
 /// Samples of one meter that wait.
 #[derive(Debug)]
 pub struct Pending {
@@ -16,8 +18,6 @@ pub struct Pending {
     noted: Vec<Column>,
     resources: Vec<u32>,
     after: Kept,
-    /// By how many more samples wait.
-    more: i64,
 }
 
 /// A sample that waits.
@@ -50,7 +50,13 @@ const NOTHING: u64 = u64::MAX;
 // === impl Pending ===
 
 impl Pending {
-    pub fn load(call: &Call<'_, Converting>, meter: &str, slots: Vec<(usize, Vec<String>)>, resources: &[u32]) -> Self {
+    pub fn load(
+        call: &Call<'_, Converting>,
+        ages: &Ages,
+        meter: &str,
+        slots: Vec<(usize, Vec<String>)>,
+        resources: &[u32],
+    ) -> Self {
         let times = call.load(&since(meter), resources);
         let (mut before, mut noted) = (Vec::new(), Vec::new());
         if let Values::Integers(moments) = &times.values
@@ -64,14 +70,14 @@ impl Pending {
                     let time = at(&times.resources, *resource, &mut time_at).and_then(|at| moments.get(at));
                     let bits = cell(&volumes, *resource, &mut volume_at);
                     let (time, bits) = time.copied().filter(|time| *time != DONE).zip(bits)?;
-                    Some(Waiting::unpack(time, bits))
+                    Some(Waiting::unpack(time, bits)).filter(|waiting| !ages.is_over(waiting.time))
                 })
                 .collect();
             let says = |(slot, _): &(usize, Vec<String>)| call.load(&said(*slot, meter), resources);
             noted = slots.iter().map(says).collect();
         }
         let after = Kept { noted: vec![Vec::new(); slots.len()], ..Kept::default() };
-        Self { meter: meter.to_owned(), slots, before, noted, resources: resources.to_vec(), after, more: 0 }
+        Self { meter: meter.to_owned(), slots, before, noted, resources: resources.to_vec(), after }
     }
 
     /// Whether any sample waits.
@@ -81,12 +87,16 @@ impl Pending {
 
     /// Whether the resource at a place has a sample that waits.
     pub fn has(&self, place: usize) -> bool {
-        self.before.get(place).is_some_and(Option::is_some)
+        self.waiting(place).is_some()
+    }
+
+    fn waiting(&self, place: usize) -> Option<Waiting> {
+        self.before.get(place).copied().flatten()
     }
 
     /// What that sample says. `known` is what its meter and the host say.
     pub fn say(&self, place: usize, known: &[Value], values: &mut [Value]) -> Result<(), String> {
-        let Some(waiting) = self.before.get(place).copied().flatten() else { return Ok(()) };
+        let Some(waiting) = self.waiting(place) else { return Ok(()) };
         let resource = self.resources.get(place).copied().unwrap_or(u32::MAX);
         for (((slot, names), noted), known) in self.slots.iter().zip(&self.noted).zip(known) {
             let mut from = noted.resources.partition_point(|known| *known < resource);
@@ -114,10 +124,10 @@ impl Pending {
     }
 
     /// The sample of a resource does not wait any more.
-    pub fn forget(&mut self, place: usize, resource: u32) {
-        if self.has(place) {
+    pub fn forget(&mut self, (place, resource): (usize, u32), ages: &mut Ages) {
+        if let Some(before) = self.waiting(place) {
             self.after.times.push((resource, DONE));
-            self.more -= 1;
+            ages.remove(before.time);
         }
     }
 
@@ -128,11 +138,13 @@ impl Pending {
         volume: Volume,
         (wall, monotonic): (i64, Option<u64>),
         sampled: &mut Sampled<'_>,
+        ages: &mut Ages,
     ) {
-        let (time, bits) = Waiting { time: wall.div_euclid(1_000), volume }.pack();
+        let waiting = Waiting { time: wall.div_euclid(1_000), volume };
+        ages.add(waiting.time, self.waiting(place).map(|before| before.time));
+        let (time, bits) = waiting.pack();
         self.after.times.push((resource, time));
         self.after.volumes.push((resource, bits));
-        self.more += i64::from(!self.has(place));
         for (path, ((_, names), kept)) in self.slots.iter().zip(&mut self.after.noted).enumerate() {
             let bits = match (names.first().map(String::as_str), sampled.noted(path, resource)) {
                 #[allow(clippy::cast_precision_loss, reason = "seconds are reals")]
@@ -145,11 +157,6 @@ impl Pending {
             };
             kept.push((resource, bits));
         }
-    }
-
-    /// By how many more samples wait than before.
-    pub fn more(&self) -> i64 {
-        self.more
     }
 
     pub fn save(self, call: &Call<'_, Converting>) -> Result<(), Failure> {

@@ -126,6 +126,26 @@ fn one_that_cannot_be_calculated_is_used_up() {
     assert_eq!(convert(&mut host, &[count(1, 20, 1, 100)]), []);
 }
 
+/// Its guest is gone, or one of the meters does not come any more: it is counted, and makes no result later.
+#[test]
+fn nothing_waits_for_longer_than_a_day() {
+    const HOUR: u32 = 3_600;
+    let mut host = Host::new().config(MEMORY).read_at(HOUR);
+    assert_eq!(convert(&mut host, &[count(0, HOUR, 1, 50), count(0, HOUR, 2, 60)]), []);
+    host = host.read_at(10 * HOUR);
+    // Another of the same, which may wait anew.
+    assert_eq!(convert(&mut host, &[count(0, 10 * HOUR, 2, 70)]), []);
+    host = host.read_at(24 * HOUR);
+    assert_eq!((convert(&mut host, &[]), host.dropped(), host.waiting()), (vec![], 0, 2));
+    host = host.read_at(25 * HOUR);
+    assert_eq!((convert(&mut host, &[]), host.dropped(), host.waiting()), (vec![], 1, 1));
+    let line = "A sample was dropped: memory_util: it waited for a day";
+    assert_eq!(host.logs(), [(Level::Warn, line.to_owned())]);
+    let late = [count(1, 25 * HOUR, 1, 100), count(1, 25 * HOUR, 2, 100)];
+    assert_eq!(convert(&mut host, &late), [(25 * HOUR, 2, 70.0)]);
+    assert_eq!((host.dropped(), host.waiting()), (1, 1));
+}
+
 #[test]
 fn it_has_the_time_of_the_last_sample_of_any_resource() {
     let mut host = Host::new().config(MEMORY);
@@ -221,34 +241,41 @@ fn volume() -> impl Strategy<Value = Volume> {
 }
 
 proptest! {
-    /// Several samples of a meter in a slot, meters that come in different slots, some that are not asked for, and calls
-    /// that are cut.
+    /// Several samples of a meter in a slot, meters that come in different slots, some that are not asked for, hours in
+    /// which nothing comes, and calls that are cut.
     #[test]
     fn it_is_what_a_plain_model_says(
         slots in prop::collection::vec(
             (
                 prop::collection::vec((0_u32..3, 0_u32..12, 0_u32..5, volume()), 0..12),
                 prop::collection::vec(0_usize..3, 5),
+                prop_oneof![9 => Just(0_u32), 1 => 1..30_u32],
             ),
             1..8,
         ),
     ) {
         let config = r#"{"target": {"name": "x", "unit": "", "type": "gauge", "expr": "$(a) * 10 + $(b)"}}"#;
         let inputs = ["a", "b", "c"].map(meter);
-        let mut host = Host::new().config(config).read_at(100);
-        let mut known: BTreeMap<u32, BTreeMap<u32, Volume>> = BTreeMap::new();
-        let mut dropped = 0;
-        for (slot, calls) in slots {
-            let slot = samples(&batches(&slot));
+        let mut host = Host::new().config(config);
+        let mut known: BTreeMap<u32, BTreeMap<u32, (u32, Volume)>> = BTreeMap::new();
+        let (mut dropped, mut hour) = (0, 0);
+        for (slot, calls, hours) in slots {
+            hour += hours;
+            host = host.read_at(hour * 3_600 + 12);
+            let slot = samples(&batches(&slot)).into_iter();
+            let slot: Vec<Sample> = slot.map(|(m, s, r, v)| (m, hour * 3_600 + s, r, v)).collect();
+            for meters in known.values_mut() {
+                dropped += meters.extract_if(.., |_, (known, _)| *known + 23 < hour).count();
+            }
             for part in cut(&slot, |resource| calls[resource as usize], 3) {
                 let batches = batches(&part);
                 for (meter, _, resource, volume) in samples(&batches).into_iter().filter(|(meter, ..)| *meter < 2) {
-                    known.entry(resource).or_default().insert(meter, volume);
+                    known.entry(resource).or_default().insert(meter, (hour, volume));
                 }
                 let last = samples(&batches).last().map(|(_, second, ..)| *second);
                 let mut expected = Vec::new();
                 known.retain(|resource, meters| {
-                    let (Some(a), Some(b)) = (meters.get(&0), meters.get(&1)) else { return true };
+                    let (Some((_, a)), Some((_, b))) = (meters.get(&0), meters.get(&1)) else { return true };
                     let exact = a.whole().zip(b.whole()).map(|(a, b)| (a * 10 + b) as f64);
                     let volume = exact.unwrap_or_else(|| times_ten(*a) + b.real());
                     match volume.is_finite() {
@@ -263,7 +290,7 @@ proptest! {
                 prop_assert_eq!(host.waiting(), known.values().map(BTreeMap::len).sum::<usize>() as u64);
             }
         }
-        prop_assert_eq!(host.dropped(), dropped);
+        prop_assert_eq!(host.dropped() as usize, dropped);
     }
 }
 

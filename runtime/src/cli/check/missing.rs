@@ -1,13 +1,10 @@
 //! What pipelines take, or transformers calculate with, and what does not come.
 
-use std::collections::HashSet;
-
-use crate::agent::usage;
 use crate::config::in_vain::Given;
 use crate::config::{Config, Problems};
-use crate::modules::Modules;
 use crate::modules::deploying::Ready;
 use crate::modules::starving::Starving;
+use crate::modules::{self, Modules};
 use crate::sandbox::names::built_in;
 
 /// What tenants' modules give.
@@ -40,19 +37,9 @@ pub fn look(config: &Config, modules: &Modules, deployed: &[&Ready]) -> Problems
 
 /// What comes to pipelines.
 fn given<'a>(config: &Config, modules: &'a Modules, of_tenants: OfTenants<'a>) -> Given<'a> {
-    let pollsters = modules.pollsters.iter().flat_map(|module| &module.description.meters);
-    let described: HashSet<&str> = pollsters.map(|meter| &*meter.name).collect();
-    let comes = |name: &&str| match (described.contains(name), usage::names().any(|ours| ours == *name)) {
-        (true, _) => config.polling.measures(name),
-        (_, true) => config.budget.meters && config.polling.measures(name),
-        // Transformers of wasmeter.yaml give it, and nobody measures that.
-        _ => true,
-    };
-    Given {
-        meters: modules.names.all().filter(comes).chain(of_tenants.meters).collect(),
-        unmeasured: described.iter().copied().filter(|name| !config.polling.measures(name)).collect(),
-        and_others: of_tenants.and_others,
-    }
+    let (mut meters, unmeasured) = modules.meters(config);
+    meters.extend(of_tenants.meters);
+    Given { meters, unmeasured, off: modules::off(&modules.pollsters), and_others: of_tenants.and_others }
 }
 
 // === impl OfTenants ===

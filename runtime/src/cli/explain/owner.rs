@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::sink::{self, Sink};
 use crate::config::{Config, Glob, MeterFilter};
 use crate::contract::{Description, Meter};
 use crate::modules::{self, Modules};
@@ -23,6 +24,8 @@ pub struct Owner {
 pub enum Found {
     /// A module gives it.
     Owner(Owner),
+    /// These sinks make it.
+    Sinks(Vec<Sink>),
     /// No module does; these are names that are like it, the likest first.
     Nobody(Vec<String>),
 }
@@ -32,7 +35,8 @@ const NEAR: usize = 5;
 /// How like a name has to be, of 100.
 const LIKE: usize = 40;
 
-/// Finds the module that gives a meter, among those that are on and then among those that are off.
+/// Finds the module that gives a meter, among those that are on and then among those that are off; before the
+/// latter the sinks that make it.
 pub async fn find(sandbox: &Sandbox, config: &Config, modules: &Modules, meter: &str) -> Found {
     let on = |module: &Arc<Module>, feed| Found::Owner(Owner { module: Arc::clone(module), feed, is_off: false });
     let mut names: Vec<String> = Vec::new();
@@ -44,7 +48,7 @@ pub async fn find(sandbox: &Sandbox, config: &Config, modules: &Modules, meter: 
         return on(module, None);
     }
     let described = || modules.pollsters.iter().flat_map(|module| &module.description.meters);
-    names.extend(described().map(|meter| meter.name.clone()));
+    let mut made: Vec<Meter> = Vec::new();
     for (feed, module) in &modules.transformers {
         let inputs: Vec<Meter> = described().filter(|meter| feed.matches(&meter.name)).cloned().collect();
         let asked = sandbox.outputs(module, &inputs, module.limits.describing()).await;
@@ -54,8 +58,20 @@ pub async fn find(sandbox: &Sandbox, config: &Config, modules: &Modules, meter: 
         if declares || outputs.meters.iter().any(|given| given.name == meter) {
             return on(module, Some(feed.clone()));
         }
-        names.extend(outputs.meters.into_iter().map(|meter| meter.name));
+        made.extend(outputs.meters);
     }
+    let measured = described().filter(|meter| config.polling.measures(&meter.name)).chain(&made).cloned().collect();
+    let all = described().chain(&made).cloned().collect();
+    // Some transformers are for one meter, and would refuse what does not come to them.
+    for come in [measured, all] {
+        let sinks = sink::all(sandbox, config, modules, come, meter).await;
+        names.extend(sinks.iter().flat_map(|sink| &sink.gives).map(|meter| meter.name.clone()));
+        let makes: Vec<Sink> = sinks.into_iter().filter(|sink| sink.makes(meter)).collect();
+        if !makes.is_empty() {
+            return Found::Sinks(makes);
+        }
+    }
+    names.extend(described().chain(&made).map(|meter| meter.name.clone()));
     for module in off(sandbox, config, modules).await {
         if gives(&module.description) {
             return Found::Owner(Owner { module: Arc::new(module), feed: None, is_off: true });

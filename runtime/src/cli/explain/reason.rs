@@ -60,6 +60,8 @@ pub enum Word {
     NotGiven,
     /// Only tenants' modules may give the meter, and those are not run here.
     OfATenant,
+    /// Only transformers of sinks make the meter, and those are not run here.
+    OfASink,
 }
 
 /// A reason.

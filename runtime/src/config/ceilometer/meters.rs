@@ -11,46 +11,46 @@ pub(super) enum Giver {
     Ipmi,
     /// Its compute agent, of other hypervisors than libvirt.
     Nobody,
-    /// The module of this name, which is off.
+    /// The module of this name, which is off by default.
     Module(&'static str),
 }
 
-/// What the compute agent gives, and so does this daemon.
-const GIVEN: [&str; 34] = [
-    "power.state",
-    "cpu",
-    "vcpus",
-    "memory",
-    "memory.available",
-    "memory.usage",
-    "memory.resident",
-    "memory.swap.in",
-    "memory.swap.out",
-    "perf.cpu.cycles",
-    "perf.instructions",
-    "perf.cache.references",
-    "perf.cache.misses",
-    "network.incoming.bytes",
-    "network.incoming.packets",
-    "network.incoming.packets.error",
-    "network.incoming.packets.drop",
-    "network.outgoing.bytes",
-    "network.outgoing.packets",
-    "network.outgoing.packets.error",
-    "network.outgoing.packets.drop",
-    "network.incoming.bytes.delta",
-    "network.outgoing.bytes.delta",
-    "disk.device.read.requests",
-    "disk.device.read.bytes",
-    "disk.device.write.requests",
-    "disk.device.write.bytes",
-    "disk.device.read.latency",
-    "disk.device.write.latency",
-    "disk.device.capacity",
-    "disk.device.allocation",
-    "disk.device.usage",
-    "disk.root.size",
-    "disk.ephemeral.size",
+/// What the compute agent gives, and so do modules that are on by default.
+const GIVEN: [(&str, &[&str]); 7] = [
+    ("power", &["power.state"]),
+    ("cpu", &["cpu", "vcpus"]),
+    ("memory", &["memory", "memory.available", "memory.usage", "memory.resident", "memory.swap.in", "memory.swap.out"]),
+    ("perf", &["perf.cpu.cycles", "perf.instructions", "perf.cache.references", "perf.cache.misses"]),
+    (
+        "network",
+        &[
+            "network.incoming.bytes",
+            "network.incoming.packets",
+            "network.incoming.packets.error",
+            "network.incoming.packets.drop",
+            "network.outgoing.bytes",
+            "network.outgoing.packets",
+            "network.outgoing.packets.error",
+            "network.outgoing.packets.drop",
+            "network.incoming.bytes.delta",
+            "network.outgoing.bytes.delta",
+        ],
+    ),
+    (
+        "disk",
+        &[
+            "disk.device.read.requests",
+            "disk.device.read.bytes",
+            "disk.device.write.requests",
+            "disk.device.write.bytes",
+            "disk.device.read.latency",
+            "disk.device.write.latency",
+            "disk.device.capacity",
+            "disk.device.allocation",
+            "disk.device.usage",
+        ],
+    ),
+    ("flavor", &["disk.root.size", "disk.ephemeral.size"]),
 ];
 
 const OTHERS: [(Giver, &[&str]); 5] = [
@@ -137,7 +137,7 @@ const OTHERS: [(Giver, &[&str]); 5] = [
 
 /// Whether this daemon gives a meter that the pattern means.
 pub(super) fn is_given(pattern: &Glob) -> bool {
-    GIVEN.iter().any(|name| pattern.matches(name))
+    GIVEN.iter().any(|(_, names)| means(pattern, names))
 }
 
 /// Whether an agent of Ceilometer's gives a meter that the pattern means, and this daemon does not.
@@ -145,16 +145,21 @@ pub fn is_given_elsewhere(pattern: &Glob) -> bool {
     givers(pattern).any(|giver| !matches!(giver, Giver::Module(_)))
 }
 
-/// The module that is off by default and gives a meter that the pattern means.
-pub fn module_of(pattern: &Glob) -> Option<&'static str> {
-    givers(pattern).find_map(|giver| match giver {
-        Giver::Module(name) => Some(name),
+/// The module among some that gives a meter that the pattern means.
+pub fn module_of(pattern: &Glob, among: &[&'static str]) -> Option<&'static str> {
+    let others = OTHERS.iter().filter_map(|(giver, names)| match giver {
+        Giver::Module(name) => Some((name, names)),
         _ => None,
-    })
+    });
+    let mut all = GIVEN.iter().map(|(name, names)| (name, names)).chain(others);
+    all.find(|(name, names)| among.contains(name) && means(pattern, names)).map(|(name, _)| *name)
 }
 
 /// Who else gives meters that the pattern means.
 pub(super) fn givers(pattern: &Glob) -> impl Iterator<Item = Giver> {
-    let means = |names: &&[&str]| names.iter().any(|name| pattern.matches(name));
-    OTHERS.iter().filter(move |(_, names)| means(names)).map(|(giver, _)| *giver)
+    OTHERS.iter().filter(move |(_, names)| means(pattern, names)).map(|(giver, _)| *giver)
+}
+
+fn means(pattern: &Glob, names: &[&str]) -> bool {
+    names.iter().any(|name| pattern.matches(name))
 }

@@ -9,6 +9,7 @@ use super::read::Reading;
 use super::sandbox::{CallLimits, LIMIT_KEYS};
 use crate::config::file;
 use crate::config::matching::{FEWER_PATTERNS, MOST_PATTERNS, MeterFilter};
+use crate::config::parameters::Parameters;
 use crate::config::problem::{Place, Problems, Severity, quoted};
 use crate::config::secret;
 use crate::config::yaml::{self, Kind, Node, Refusal, Section};
@@ -41,7 +42,7 @@ pub struct Transform {
     /// The module that does it.
     pub module: String,
     /// What it is told.
-    pub config: ModuleConfig,
+    pub config: Parameters,
     /// Where it stands.
     #[serde(skip)]
     pub place: Option<Place>,
@@ -110,7 +111,8 @@ pub(super) fn transforms(reading: &mut Reading<'_, '_>) -> Vec<Transform> {
             continue;
         }
         if let (Some(module), Some(meters)) = (module, meters) {
-            transforms.push(Transform { meters, module, config: ModuleConfig::of(&section), place: node.place });
+            let config = section.get("config").map(Parameters::of).unwrap_or_default();
+            transforms.push(Transform { meters, module, config, place: node.place });
         }
     }
     transforms

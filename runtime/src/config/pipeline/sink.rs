@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::parameters::Parameters;
 use super::publisher::Publisher;
 use crate::config::named::{Named, text};
+use crate::config::parameters::Parameters;
 use crate::config::problem::{Place, Problems, Severity};
 use crate::config::yaml::{Kind, Node, Section, report};
 use crate::modules::deployment::{InvalidName, InvalidTenant, Key};

@@ -4,7 +4,7 @@
 use rustc_hash::FxHashMap;
 
 use super::plan::{Maker, Plan};
-use super::resource::Texts;
+use super::resource::{Entry, Texts};
 use crate::discovery::resource::Ident;
 use crate::pipeline::Slot;
 
@@ -17,6 +17,8 @@ pub struct Fed(FxHashMap<Maker, Feed>);
 pub struct Feed {
     /// Until when more is expected, by resource.
     resources: FxHashMap<Ident, u64>,
+    /// Parts that the transformers made themselves, by the guests that they made them of.
+    made: FxHashMap<Ident, Ident>,
     /// The latest of these.
     until: u64,
 }
@@ -42,9 +44,17 @@ impl Fed {
                 }
             }
         }
-        self.0.retain(|_, feed| {
-            feed.resources.retain(|_, until| now <= *until);
-            !feed.resources.is_empty()
+        for samples in &slot.samples {
+            let feed = plan.maker(samples).and_then(|maker| self.0.get_mut(&maker));
+            let Some(Feed { resources, made, .. }) = feed else { continue };
+            let entries = samples.column.resources.iter().filter_map(|number| texts.get(*number));
+            let never_went_in = |entry: &&Entry| !resources.contains_key(&entry.ident);
+            made.extend(entries.filter(never_went_in).map(|entry| (entry.ident, entry.root)));
+        }
+        self.0.retain(|_, Feed { resources, made, .. }| {
+            resources.retain(|_, until| now <= *until);
+            made.retain(|_, guest| resources.contains_key(guest));
+            !resources.is_empty()
         });
     }
 
@@ -62,9 +72,10 @@ impl Feed {
         *known = until.max(*known);
     }
 
-    /// Whether samples of a resource go in.
+    /// Whether samples of a resource go in, or of that of which it was made.
     pub fn has(&self, resource: Ident) -> bool {
-        self.resources.contains_key(&resource)
+        let went_in = self.made.get(&resource).unwrap_or(&resource);
+        self.resources.contains_key(went_in) || self.resources.contains_key(&resource)
     }
 
     /// Until when anything is expected to.

@@ -72,7 +72,8 @@ impl Latest {
     pub fn after(&self, slot: &Slot, texts: &Arc<Texts>, plan: &Plan, fed: &Fed) -> Self {
         let mut came: BTreeMap<Key<'_>, Vec<&Samples>> = BTreeMap::new();
         // Two meters of one name would take turns.
-        let is_another = |samples: &&Samples| !samples.route.is_measured && built_in::has(&samples.meter.name);
+        let is_measured = |name: &str| built_in::has(name) || plan.meter(name).is_some_and(|known| known.is_measured);
+        let is_another = |samples: &&Samples| !samples.route.is_measured && is_measured(&samples.meter.name);
         for samples in slot.samples.iter().filter(|samples| !is_another(samples)) {
             let name = samples.meter.name.as_str();
             came.entry((meter::metric(name), name.into(), deployment(samples))).or_default().push(samples);

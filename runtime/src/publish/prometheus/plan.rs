@@ -46,6 +46,8 @@ pub struct Planned {
     pub interval: Duration,
     /// Whose transformers its samples go through.
     pub makers: Vec<Maker>,
+    /// Whether it came without the help of a sink: what a sink makes under its name is another meter.
+    pub is_measured: bool,
 }
 
 // === impl Plan ===
@@ -88,6 +90,9 @@ impl Plan {
                 let planned = self.look_up(name);
                 self.known.insert(name.clone(), planned);
             }
+            if samples.sink.is_none() && *samples.tenant == *OPERATOR {
+                self.known.get_mut(name).into_iter().for_each(|planned| planned.is_measured = true);
+            }
         }
     }
 
@@ -114,7 +119,7 @@ impl Plan {
         };
         let interval = longest(MeterFilter::matches).or_else(|| longest(|_, _| true)).unwrap_or_default();
         let makers = self.makers.iter().filter(|(meters, _)| meters.matches(name)).map(|(_, maker)| maker.clone());
-        Planned { interval, makers: makers.collect() }
+        Planned { interval, makers: makers.collect(), is_measured: false }
     }
 }
 

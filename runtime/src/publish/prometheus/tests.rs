@@ -170,6 +170,33 @@ fn what_is_made_of_devices_may_be_their_guests() {
 }
 
 #[test]
+fn parts_that_were_made_of_a_guest_stay_with_it() {
+    for made in ["k/t", "t.t"] {
+        let (host, two) = (Host::every(1), resources(&[1, 2]));
+        let name = made.trim_start_matches("k/");
+        // No sample of the part goes in, only such of its guest.
+        let both = ("x", &[(0, 10), (1, 20)][..]);
+        host.stores(&two, &[both, (made, &[(2, 7)])]);
+        for _ in 0..5 {
+            assert_eq!(host.stores(&two, &[both])[0], format!("{name} 2-a 7"));
+        }
+        for _ in 0..3 {
+            host.stores(&two, &[("x", &[(0, 10)])]);
+        }
+        assert_eq!(host.stores(&two, &[("x", &[(0, 10)])]), ["x 1 10"]);
+    }
+}
+
+#[test]
+fn what_a_sink_makes_does_not_take_turns_with_what_is_measured() {
+    let (host, one) = (Host::every(2), resources(&[1]));
+    assert_eq!(host.stores(&one, &[("x", &[(0, 10)]), ("k/x", &[(0, 1)])]), ["x 1 10"]);
+    // Neither in a slot in which it alone comes.
+    assert_eq!(host.stores(&one, &[("k/x", &[(0, 2)]), ("k/held", &[(0, 3)])]), ["held 1 3", "x 1 10"]);
+    assert_eq!(host.stores(&one, &[("x", &[(0, 11)])]), ["held 1 3", "x 1 11"]);
+}
+
+#[test]
 fn what_stays_is_called_as_its_resource_is() {
     let host = Host::every(1);
     let called = |name: &str| {

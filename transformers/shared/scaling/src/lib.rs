@@ -24,7 +24,7 @@ mod volumes;
 
 pub use self::follow::{Follow, Step};
 pub use self::hold::{ByName, CELL_BYTES, LONGEST, OLDEST, clear, is_enough};
-pub use self::losses::{CHANGED, GONE, Losses};
+pub use self::losses::{CHANGED, GONE, LATE, Losses};
 pub use self::merge::merged;
 pub use self::naming::{Naming, Pattern, Positions, regex, word};
 pub use self::said::Said;

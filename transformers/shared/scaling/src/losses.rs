@@ -12,6 +12,9 @@ pub struct Losses {
 /// Why samples are lost that were held back, and whose resource is not there any more.
 pub const GONE: &str = "it waited, and what it is of is gone";
 
+/// Why samples are lost that were held back for as long as they can be.
+pub const LATE: &str = "it waited for a day";
+
 /// Why samples are lost that were held back, where another meter of the name comes out now.
 pub const CHANGED: &str = "it waited, and its type or unit is another now";
 

@@ -98,7 +98,8 @@ const MISSING: [(&str, &str); 7] = [
 ];
 /// The longest time that a request may take, in seconds.
 const LONGEST: f64 = 600.0;
-/// Options of servers that say how samples are delivered; others are the server's, and say who gets them.
+/// Options of servers that say how samples are delivered; others are the server's, and say who gets them. A certificate
+/// says who we are, as a password does, and may be another file when it is renewed, for which nothing is to be lost.
 const DELIVERY: [&str; 7] = ["timeout", "batch", "verify_ssl", "clientcert", "clientkey", "max_retries", "raw_only"];
 /// Options of `notifier://` that say who gets what; the others are about connections.
 const RECEIVER: [&str; 3] = ["topic", "driver", "per_meter_topic"];
