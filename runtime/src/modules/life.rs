@@ -21,7 +21,7 @@
 //! after [`Rules::trial_failures`] failures in all it is given up and its state is dropped. One that is still at a slot when
 //! the next one comes failed in it, in a dry run, too. One that may not run any more, by rules that changed, is given up at
 //! once, as long as there is a version to go on with; that is remembered, as it may be tried again once it may run.
-//! Nobody waits for one when the daemon ends: that is as if the host could not run it.
+//! Nobody waits for one when the daemon ends, and that slot says nothing of it.
 //!
 //! # Going back
 //!
