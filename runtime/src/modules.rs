@@ -96,7 +96,7 @@ pub fn is_on_by_default(name: &str) -> bool {
 
 /// Reads a module's file, as far as anybody would look at it. What is no file may have no end.
 pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let cannot = |error: std::io::Error| Failure::new(Cause::Unreadable, format!("{}: {error}", path.display()));
+    let cannot = |error| Failure::new(Cause::Unreadable, format!("{} cannot be read: {error}", path.display()));
     let file = files::open(path).map_err(cannot)?;
     let mut bytes = Vec::new();
     file.take(FILE_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(cannot)?;
@@ -153,16 +153,22 @@ impl Modules {
 /// What an error of a transformer's begins with that is about a key which it does not know.
 const UNKNOWN: &str = "there is no key ";
 
-fn remedy(failure: &Failure) -> &'static str {
-    match failure.cause {
+/// Why a module is not used, on one line, and what can be done.
+pub fn refusal(failure: &Failure) -> (String, &'static str) {
+    let remedy = match failure.cause {
         Cause::Unreadable => "Write where the file is; a relative path begins at the configuration's folder",
-        Cause::BadDescription => "See the module's documentation for what its config may say",
+        Cause::BadDescription => "Correct its config as its documentation says, or what it says of itself",
         Cause::OutOfFuel | Cause::Deadline | Cause::Memory => {
             "Raise fuel_base, deadline or memory, of the module or under sandbox, if it is to have that much"
         }
         Cause::NotGranted => "Have the module do without",
-        _ => "See wasmeter module inspect for what the file says of itself",
-    }
+        Cause::NotAComponent | Cause::AbiMismatch | Cause::TooLarge | Cause::Compile => {
+            "Build it with wasmeter module build, which loads it as a daemon does"
+        }
+        Cause::Host => "Nothing is wrong with the module: mend this machine, and try again",
+        _ => "Correct what it does when it is asked what it gives",
+    };
+    (failure.words().replace(char::is_control, " "), remedy)
 }
 
 /// What a transformer of a sink is called, in the ledger and in the log: nothing else is.
@@ -338,8 +344,8 @@ impl Loading<'_> {
                     Some(Ok(code)) => code,
                     Some(Err(failure)) => {
                         self.refused = true;
-                        let message = format!("{who}: {}", failure.on_one_line());
-                        problems.error(transformer.place, &key, message, remedy(&failure));
+                        let (why, remedy) = refusal(&failure);
+                        problems.error(transformer.place, &key, format!("{who}: {why}"), remedy);
                         break;
                     }
                 };
@@ -362,7 +368,8 @@ impl Loading<'_> {
                         None if !wrong.is_empty() => break None,
                         None => (transformer.place, key.clone()),
                     };
-                    let message = format!("{who}: {}", failure.on_one_line());
+                    let (why, remedy) = refusal(&failure);
+                    let message = format!("{who}: {why}");
                     let without = named.and_then(|named| parameters.without(named));
                     if named.is_some_and(|named| wrong.iter().any(|wrong| named.is_above(wrong))) {
                         // Likewise.
@@ -371,7 +378,7 @@ impl Loading<'_> {
                         problems.warning(place, &key, message, "It has no effect: remove it");
                     } else {
                         self.refused |= failure.cause != Cause::BadDescription;
-                        problems.error(place, &key, message, remedy(&failure));
+                        problems.error(place, &key, message, remedy);
                         wrong.push(named.map(|named| named.path.clone()).unwrap_or_default());
                     }
                     match without {
@@ -484,7 +491,7 @@ impl Loading<'_> {
 
     fn refuse(&mut self, name: &str, place: Option<Place>, key: &str, failure: &Failure) {
         self.refused = true;
-        let message = format!("the module {name} was refused: {}", failure.on_one_line());
-        self.problems.error(place, key, message, remedy(failure));
+        let (why, remedy) = refusal(failure);
+        self.problems.error(place, key, format!("the module {name} was refused: {why}"), remedy);
     }
 }

@@ -301,7 +301,7 @@ fn wrong_orders_are_named() {
         ("deploy probe.wasm --tenant operator", 64, "\"operator\" is no tenant"),
         ("deploy probe.wasm --tenant a --name B", 64, "\"B\" is no name for a deployment"),
         ("deploy Probe.wasm --tenant a", 64, "Name it with --name"),
-        ("deploy nowhere.wasm --tenant a", 64, "unreadable: nowhere.wasm: No such file"),
+        ("deploy nowhere.wasm --tenant a", 64, "error: nowhere.wasm cannot be read: No such file"),
         ("deploy probe.wasm --tenant a --config nowhere.yaml", 64, "the configuration nowhere.yaml cannot be read"),
         ("deploy probe.wasm --tenant a --config twice.yaml", 64, "twice.yaml:2:1: error: the key"),
         ("deploy probe.wasm --tenant a --grant everything", 64, "there is no such grant: write name=acme."),

@@ -49,11 +49,16 @@ fn each_file_that_is_no_module_has_words_of_its_own() {
     ] {
         folder.write("mine.wasm", content);
         for line in ["module inspect mine.wasm", "module inspect mine.wasm --json", "module run mine.wasm"] {
-            let ran = folder.run(line).is(70).complains("error: mine.wasm was refused: ").complains(words);
+            let ran = folder
+                .run(line)
+                .is(70)
+                .complains("error: mine.wasm was refused: ")
+                .complains(words)
+                .complains(". Build it with wasmeter module build");
             assert_eq!(ran.stdout, "");
         }
     }
-    folder.run("module inspect nowhere.wasm").is(64).complains("nowhere.wasm: No such file");
+    folder.run("module inspect nowhere.wasm").is(64).complains("error: nowhere.wasm cannot be read: No such file");
 }
 
 #[test]

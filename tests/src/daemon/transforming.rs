@@ -94,7 +94,7 @@ fn one_that_is_refused_is_named_with_its_line() {
     let ran = Folder::measuring(CALM, config).run("run --cycles 1").is(70);
     ran.complains("wasmeter.yaml:4:5: error: disk is a pollster")
         .complains("wasmeter.yaml:5:5: error: there is no transformer \"nothing\"")
-        .complains("wasmeter.yaml:6:5: error: the module delta was refused: bad-description: target.name is both");
+        .complains("wasmeter.yaml:6:5: error: the module delta was refused: target.name is both");
     let config = "transform:
   - {meters: [cpu], module: delta}
   - {meters: [cpu], module: delta, config: {target: {name: growth}}}
