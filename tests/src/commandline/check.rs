@@ -24,6 +24,11 @@ fn what_is_right_is_ready() {
     assert_eq!(report["guests"], 3);
     assert_eq!(report["config"]["hypervisor"], SIM);
     assert!(report["modules"].as_array().unwrap().iter().any(|name| name == "disk"));
+    let growth = "transform: [{meters: [cpu], module: delta, config: {target: {name: growth}}}]";
+    self::folder(growth, "meters: ['*']")
+        .run("check")
+        .is(0)
+        .says("modules     cpu disk flavor memory network perf power delta\n");
 }
 
 #[test]
