@@ -125,7 +125,8 @@ impl Unfit {
     pub fn say(self, what: impl std::fmt::Display) -> Exit {
         match self {
             Self::Failed(failure) if failure.cause == Cause::Unreadable => {
-                print::error(format_args!("{}. Name a .wasm file that is there", failure.words()));
+                let remedy = "Name a .wasm file that is there; wasmeter module list names what is built in";
+                print::error(format_args!("{}. {remedy}", failure.words()));
                 Exit::Usage
             }
             Self::Failed(failure) => {

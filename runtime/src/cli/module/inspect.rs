@@ -221,7 +221,13 @@ pub fn text(module: &Module, tried: &Tried) -> String {
         }
     };
     section("is handed", meters(&tried.inputs));
-    section("gives", meters(&tried.meters));
+    section(
+        "gives",
+        match !is_pollster(module) && tried.inputs.is_empty() {
+            true => "what depends on what it is handed, as wasmeter module inspect --meters says\n".to_owned(),
+            false => meters(&tried.meters),
+        },
+    );
     section("may declare", lines(&tried.declares));
     let reads = described.reads.iter().map(|wanted| match wanted.instead_of.as_slice() {
         [] => wanted.key.clone(),
