@@ -104,7 +104,7 @@ pub fn off(pollsters: &[Arc<Module>]) -> Vec<&'static str> {
 
 /// Reads a module's file, as far as anybody would look at it. What is no file may have no end.
 pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let cannot = |error: std::io::Error| Failure::new(Cause::Unreadable, format!("{}: {error}", path.display()));
+    let cannot = |error| Failure::new(Cause::Unreadable, format!("{} cannot be read: {error}", path.display()));
     let file = files::open(path).map_err(cannot)?;
     let mut bytes = Vec::new();
     file.take(FILE_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(cannot)?;
@@ -172,16 +172,22 @@ impl Modules {
     }
 }
 
-fn remedy(failure: &Failure) -> &'static str {
-    match failure.cause {
+/// Why a module is not used, on one line, and what can be done.
+pub fn refusal(failure: &Failure) -> (String, &'static str) {
+    let remedy = match failure.cause {
         Cause::Unreadable => "Write where the file is; a relative path begins at the configuration's folder",
-        Cause::BadDescription => "See the module's documentation for what its config may say",
+        Cause::BadDescription => "Correct its config as its documentation says, or what it says of itself",
         Cause::OutOfFuel | Cause::Deadline | Cause::Memory => {
             "Raise fuel_base, deadline or memory, of the module or under sandbox, if it is to have that much"
         }
         Cause::NotGranted => "Have the module do without",
-        _ => "See wasmeter module inspect for what the file says of itself",
-    }
+        Cause::NotAComponent | Cause::AbiMismatch | Cause::TooLarge | Cause::Compile => {
+            "Build it with wasmeter module build, which loads it as a daemon does"
+        }
+        Cause::Host => "Nothing is wrong with the module: mend this machine, and try again",
+        _ => "Correct what it does when it is asked what it gives",
+    };
+    (failure.words().replace(char::is_control, " "), remedy)
 }
 
 /// What a transformer of a sink is called, in the ledger and in the log: nothing else is.
@@ -368,8 +374,8 @@ impl Loading<'_> {
                     Some(Ok(code)) => code,
                     Some(Err(failure)) => {
                         self.refused = true;
-                        let message = format!("{who}: {}", failure.on_one_line());
-                        problems.error(transformer.place, &key, message, remedy(&failure));
+                        let (why, remedy) = refusal(&failure);
+                        problems.error(transformer.place, &key, format!("{who}: {why}"), remedy);
                         break;
                     }
                 };
@@ -496,7 +502,7 @@ impl Loading<'_> {
 
     fn refuse(&mut self, name: &str, place: Option<Place>, key: &str, failure: &Failure) {
         self.refused = true;
-        let message = format!("the module {name} was refused: {}", failure.on_one_line());
-        self.problems.error(place, key, message, remedy(failure));
+        let (why, remedy) = refusal(failure);
+        self.problems.error(place, key, format!("the module {name} was refused: {why}"), remedy);
     }
 }

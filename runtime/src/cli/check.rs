@@ -113,7 +113,7 @@ impl Args {
                     findings.problems.extend(not_loaded.problems);
                 }
                 Ok(modules) => {
-                    findings.modules = modules.pollsters.iter().map(|module| module.name.to_string()).collect();
+                    findings.modules = modules.names().map(str::to_owned).collect();
                     findings.problems.extend(plan::check(config, &modules.pollsters));
                     findings.problems.extend(modules.warnings.clone());
                     let names = Arc::new(modules.names.clone());

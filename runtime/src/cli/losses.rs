@@ -34,10 +34,10 @@ pub struct Args {
 impl Args {
     /// Does it.
     pub fn run(self) -> Exit {
-        self.try_run().unwrap_or_else(|exit| exit)
+        self.try_run().map_or_else(|exit| exit, |()| Exit::Done)
     }
 
-    fn try_run(&self) -> Result<Exit, Exit> {
+    fn try_run(&self) -> Result<(), Exit> {
         let mut losses: Losses = self.daemon.line()?.get("/losses").map_err(Unanswered::say)?;
         if let Some(publisher) = &self.publisher {
             // What an output lost that is not served any more is there under its name.
@@ -49,11 +49,6 @@ impl Args {
             losses.publishers.retain(|known| known.name == *publisher);
             losses.lost.retain(|loss| loss.publisher == *publisher);
         }
-        if self.json {
-            print::json(&serde_json::to_value(&losses).unwrap_or_default())?;
-        } else {
-            print::text(&text::losses(&losses))?;
-        }
-        Ok(Exit::Done)
+        print::asked(&losses, self.json, text::losses)
     }
 }

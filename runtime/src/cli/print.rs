@@ -4,6 +4,8 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
+use serde::Serialize;
+
 use super::Exit;
 use crate::json;
 pub use crate::terminal::{line, plain};
@@ -34,6 +36,11 @@ pub fn try_text(text: &str) -> io::Result<()> {
 /// Prints JSON for programs, which people look at, too.
 pub fn json(value: &serde_json::Value) -> Result<(), Exit> {
     text(&json_text(value))
+}
+
+/// Prints what was asked for: as JSON if a program asked, or else as people read it.
+pub fn asked<T: Serialize>(it: &T, as_json: bool, words: impl FnOnce(&T) -> String) -> Result<(), Exit> {
+    if as_json { json(&serde_json::to_value(it).unwrap_or_default()) } else { text(&words(it)) }
 }
 
 /// JSON as it is printed.

@@ -28,16 +28,11 @@ pub struct Args {
 impl Args {
     /// Does it.
     pub fn run(self) -> Exit {
-        self.try_run().unwrap_or_else(|exit| exit)
+        self.try_run().map_or_else(|exit| exit, |()| Exit::Done)
     }
 
-    fn try_run(&self) -> Result<Exit, Exit> {
+    fn try_run(&self) -> Result<(), Exit> {
         let status: Status = self.daemon.line()?.get("/status").map_err(Unanswered::say)?;
-        if self.json {
-            print::json(&serde_json::to_value(&status).unwrap_or_default())?;
-        } else {
-            print::text(&text::status(&status))?;
-        }
-        Ok(Exit::Done)
+        print::asked(&status, self.json, text::status)
     }
 }

@@ -180,7 +180,7 @@ impl Page {
             if !failing.contains(&cause) {
                 failing.push(cause.clone());
             }
-            let failed = Failed { at, version, cause, why: failure.to_string(), resources: *resources };
+            let failed = Failed { at, version, cause, why: failure.words(), resources: *resources };
             if !failed.joins(&mut self.failures) {
                 push(&mut self.failures, FAILURES, failed);
             }

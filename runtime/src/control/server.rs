@@ -22,7 +22,7 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 
-use self::place::Place;
+use self::place::{Place, Wait, Waiting};
 use super::Control;
 use super::desk::Desk;
 use super::orders::{GiveUp, MOST_BYTES, Refused, Replay};
@@ -34,8 +34,10 @@ use crate::modules::audit::Who;
 
 /// Connections that are answered at once. People ask, and a few programs.
 const CONNECTIONS: usize = 32;
-/// Connections beside these that wait: for lines that modules log, or for what they ordered.
-const WAITING: usize = 128;
+/// Connections beside these that wait for what they ordered.
+const ORDERS: usize = 128;
+/// Connections beside all these that wait for lines that modules log.
+const FOLLOWERS: usize = 96;
 /// What an order to the spool may take; a disk may hang.
 const WITHIN: Duration = Duration::from_secs(20);
 /// Orders may be as large as their samples, escaped, or as a module with all that is said about it.
@@ -190,19 +192,19 @@ fn inode(path: &Path) -> io::Result<u64> {
 
 async fn accept(listener: UnixListener, control: Control, group: Option<u32>) {
     let (mut door, mut connections) = (Door::of(Arc::new(Semaphore::new(CONNECTIONS))), JoinSet::new());
-    let (waiting, room) = (Arc::new(Semaphore::new(WAITING)), Room::of(BODIES));
+    let (waiting, room) = (Waiting::of(ORDERS, FOLLOWERS), Room::of(BODIES));
     while let Some(((stream, _), permit)) = door.next(|context| listener.poll_accept(context)).await {
         while connections.try_join_next().is_some() {}
         let (control, who, room) = (control.clone(), who_asks(&stream, group), room.clone());
-        let place = Place::of(permit, &waiting);
+        let (place, waiting) = (Place::of(permit), waiting.clone());
         connections.spawn(async move {
             let handler = move |request: Request| {
-                let (control, place) = (control.clone(), place.clone());
+                let (control, place, waiting) = (control.clone(), place.clone(), waiting.clone());
                 async move {
-                    match who {
-                        Some(_) if waits(&request) && !place.wait() => too_many(),
-                        Some(who) => answer(&control, who, &request).await,
-                        None => refusal(),
+                    match (who, waits(&request)) {
+                        (None, _) => refusal(),
+                        (Some(_), Some(wait)) if !place.wait(wait, &waiting) => too_many(wait),
+                        (Some(who), _) => answer(&control, who, &request).await,
                     }
                 }
             };
@@ -223,15 +225,19 @@ fn refusal() -> Reply {
     line(StatusCode::FORBIDDEN, "Only the daemon's own user, root and the group in control.group may ask.")
 }
 
-fn too_many() -> Reply {
-    line(StatusCode::SERVICE_UNAVAILABLE, &format!("{WAITING} wait for something already. Ask again."))
+fn too_many(wait: Wait) -> Reply {
+    let what = match wait {
+        Wait::Order => format!("{ORDERS} orders are followed already. Ask again."),
+        Wait::Lines => format!("{FOLLOWERS} others follow what modules log already. End one of them, or ask again."),
+    };
+    line(StatusCode::SERVICE_UNAVAILABLE, &what)
 }
 
-/// Whether the answer may take long. Samples are shown to few at once, who take no place of these.
-fn waits(request: &Request) -> bool {
+/// What the answer waits for, if it may take long. Samples are shown to few at once, who take no place of these.
+fn waits(request: &Request) -> Option<Wait> {
     match request.uri().path() {
-        "/spool/replay" | "/spool/drop" => true,
-        path => below_deployments(path).is_some_and(|path| about_deployments::waits(path, request)),
+        "/spool/replay" | "/spool/drop" => Some(Wait::Order),
+        path => about_deployments::waits(below_deployments(path)?, request),
     }
 }
 
@@ -353,23 +359,24 @@ mod tests {
 
     #[test]
     fn who_orders_something_keeps_no_place_from_those_who_ask() {
-        for (method, path, is_long) in [
-            (Method::GET, "/status", false),
-            (Method::GET, "/deployments", false),
-            (Method::GET, "/deployments/acme/probe", false),
-            (Method::GET, "/deployments/acme/probe/log?after=1", false),
-            (Method::GET, "/deployments/acme/probe/log?wait=5", true),
-            (Method::POST, "/tap", false),
-            (Method::POST, "/spool/replay", true),
-            (Method::POST, "/spool/drop", true),
-            (Method::POST, "/deployments/acme/probe/deploy", true),
-            (Method::POST, "/deployments/acme/probe/rollback", true),
-            (Method::POST, "/deployments/acme/probe/pause", true),
-            (Method::POST, "/deployments/acme/probe/resume", true),
-            (Method::POST, "/deployments/acme/probe/remove", true),
+        let (order, lines) = (Some(Wait::Order), Some(Wait::Lines));
+        for (method, path, expected) in [
+            (Method::GET, "/status", None),
+            (Method::GET, "/deployments", None),
+            (Method::GET, "/deployments/acme/probe", None),
+            (Method::GET, "/deployments/acme/probe/log?after=1", None),
+            (Method::GET, "/deployments/acme/probe/log?wait=5", lines),
+            (Method::POST, "/tap", None),
+            (Method::POST, "/spool/replay", order),
+            (Method::POST, "/spool/drop", order),
+            (Method::POST, "/deployments/acme/probe/deploy", order),
+            (Method::POST, "/deployments/acme/probe/rollback", order),
+            (Method::POST, "/deployments/acme/probe/pause", order),
+            (Method::POST, "/deployments/acme/probe/resume", order),
+            (Method::POST, "/deployments/acme/probe/remove", order),
         ] {
             let request = hyper::Request::builder().method(&method).uri(path).body(Bytes::new()).unwrap();
-            assert_eq!(waits(&request), is_long, "{method} {path}");
+            assert_eq!(waits(&request), expected, "{method} {path}");
         }
     }
 }

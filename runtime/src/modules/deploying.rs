@@ -368,7 +368,7 @@ impl Refused {
     }
 
     fn failed(failure: Failure) -> Self {
-        let (message, remedy) = (failure.on_one_line().to_string(), super::remedy(&failure));
+        let (message, remedy) = super::refusal(&failure);
         // The host's doing stops nothing that runs.
         match is_its_own(failure.cause) {
             true => Self::new("file", message, remedy),

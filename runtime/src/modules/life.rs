@@ -21,7 +21,7 @@
 //! after [`Rules::trial_failures`] failures in all it is given up and its state is dropped. One that is still at a slot when
 //! the next one comes failed in it, in a dry run, too. One that may not run any more, by rules that changed, is given up at
 //! once, as long as there is a version to go on with; that is remembered, as it may be tried again once it may run.
-//! Nobody waits for one when the daemon ends: that is as if the host could not run it.
+//! Nobody waits for one when the daemon ends, and that slot says nothing of it.
 //!
 //! # Going back
 //!
@@ -57,6 +57,8 @@
 //! nothing away, so that counts as if it had failed for all; unless it remembers something of the others, as whoever
 //! needs several slots for a sample does. One that has nothing to say and does not fail does well.
 
+use std::collections::BTreeSet;
+
 #[cfg(doc)]
 use super::deployment::Deployment;
 use crate::sandbox::Cause;
@@ -84,9 +86,9 @@ pub struct Life {
     /// States that the current one is a copy of a copy of, the last one last. A trial's is a copy of the current one.
     #[serde(default)]
     origins: Vec<StateId>,
-    /// The version that was last given up because it could not run any more: whoever wants it may have it tried again.
-    #[serde(default)]
-    refused: Option<u64>,
+    /// Versions that were given up because they could not run any more: whoever wants one may have it tried again.
+    #[serde(default, deserialize_with = "all_or_last")]
+    refused: BTreeSet<u64>,
     /// The version of the host that all of this happened with.
     host: String,
     /// Numbers of states are given once, so that what is left of an old one cannot be taken for a new one.
@@ -175,7 +177,7 @@ impl Life {
             trial: None,
             earlier: Vec::new(),
             origins: Vec::new(),
-            refused: None,
+            refused: BTreeSet::new(),
             host: host.to_owned(),
             next_state: first.saturating_add(1),
         }
@@ -218,7 +220,7 @@ impl Life {
     pub(super) fn try_out(&mut self, version: u64, was_tried_out: bool) -> Vec<Change> {
         let mut changes = Vec::from_iter(self.give_up(GivenUp::Replaced));
         changes.extend(self.standing.release(Ended::AnotherVersion));
-        self.refused.take_if(|refused| *refused == version);
+        self.refused.remove(&version);
         let (instance, dry) = (self.instance(version), !was_tried_out);
         changes.push(match dry {
             true => Change::DryRunBegun { tried: instance, current: self.current },
@@ -235,13 +237,13 @@ impl Life {
 
     /// Ends a trial because its version cannot run any more.
     pub(super) fn refuse(&mut self) -> Option<Change> {
-        self.refused = self.trial.as_ref().map(|trial| trial.instance.version).or(self.refused);
+        self.refused.extend(self.trial.as_ref().map(|trial| trial.instance.version));
         self.give_up(GivenUp::CannotRun)
     }
 
     /// Whether this version was given up because it could not run any more, rather than for anything that it did.
     pub fn was_refused(&self, version: u64) -> bool {
-        self.refused == Some(version)
+        self.refused.contains(&version)
     }
 
     /// Goes back at once to a version that was current before. What was left on the way is not gone back to again.
@@ -257,9 +259,10 @@ impl Life {
         changes
     }
 
-    /// A version that can no longer be gone back to.
+    /// A version that is no longer kept.
     pub(super) fn forget(&mut self, version: u64) {
         self.earlier.retain(|earlier| *earlier != version);
+        self.refused.remove(&version);
     }
 
     /// Ends a quarantine.
@@ -347,6 +350,20 @@ impl Life {
         let trial = self.trial.take()?;
         Some(Change::TrialGivenUp { trial: trial.instance, current: self.current, why })
     }
+}
+
+/// Reads the versions that were refused. Before there could be several, the last one was written alone, or none.
+fn all_or_last<'de, D: serde::Deserializer<'de>>(written: D) -> Result<BTreeSet<u64>, D::Error> {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Refused {
+        All(BTreeSet<u64>),
+        Last(Option<u64>),
+    }
+    serde::Deserialize::deserialize(written).map(|refused| match refused {
+        Refused::All(all) => all,
+        Refused::Last(last) => last.into_iter().collect(),
+    })
 }
 
 #[cfg(test)]

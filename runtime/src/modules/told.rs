@@ -1,6 +1,6 @@
 //! What a transformer is told: all that it refuses of that is said at once, where it is written.
 
-use super::remedy;
+use super::refusal;
 use crate::config::daemon::CallLimits;
 use crate::config::{Parameters, Place, Problems, Severity};
 use crate::contract::Meter;
@@ -73,7 +73,8 @@ impl Told<'_> {
                 None if !wrong.is_empty() => return Err(NotTold::Wrong),
                 None => (self.place, self.key.clone()),
             };
-            let message = format!("{who}: {}", failure.on_one_line());
+            let (why, remedy) = refusal(&failure);
+            let message = format!("{who}: {why}");
             let without = named.and_then(|named| parameters.without(named));
             if named.is_some_and(|named| wrong.iter().any(|wrong| named.is_above(wrong))) {
                 // Likewise.
@@ -81,7 +82,7 @@ impl Told<'_> {
                 // As Ceilometer's own do.
                 problems.warning(place, &key, message, "It has no effect: remove it");
             } else {
-                problems.error(place, &key, message, remedy(&failure));
+                problems.error(place, &key, message, remedy);
                 if failure.cause != Cause::BadDescription {
                     return Err(NotTold::Refused);
                 }

@@ -134,6 +134,15 @@ impl Failure {
         Self { cause, detail, fuel_used: 0, stderr: String::new() }
     }
 
+    /// What is wrong, for whoever is told what came to nothing: the cause is a word for counting.
+    pub fn words(&self) -> String {
+        let shown = |text: &str| text.replace(|c: char| c.is_control() && c != '\n', " ");
+        match self.stderr.trim() {
+            "" => shown(&self.detail),
+            stderr => format!("{} (stderr: {})", shown(&self.detail), shown(stderr)),
+        }
+    }
+
     /// All of it on one line, for a log in which a line is an entry.
     pub fn on_one_line(&self) -> String {
         self.to_string().replace(char::is_control, " ")
@@ -194,12 +203,7 @@ fn brief(error: &wasmtime::Error) -> String {
 /// What a module wrote is in it, without what would move a terminal's cursor.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |text: &str| text.replace(|c: char| c.is_control() && c != '\n', " ");
-        write!(f, "{}: {}", self.cause, shown(&self.detail))?;
-        match self.stderr.trim() {
-            "" => Ok(()),
-            stderr => write!(f, " (stderr: {})", shown(stderr)),
-        }
+        write!(f, "{}: {}", self.cause, self.words())
     }
 }
 

@@ -61,9 +61,9 @@ struct Owner {
 }
 
 fn beginnings(granted: &[String]) -> String {
-    match granted.join(", ") {
-        none if none.is_empty() => "no names were".to_owned(),
-        some => format!("names begin with {some}"),
+    match granted {
+        [] => "no names were".to_owned(),
+        some => format!("names begin with `{}`", some.join("`, `")),
     }
 }
 

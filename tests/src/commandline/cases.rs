@@ -325,7 +325,7 @@ fn grants_are_held_against_the_module() {
 fn names_of_what_a_transformer_makes_are_held_against_its_grants() {
     let folder = case("host: sim://?domains=1&calm=true\n", None);
     let growth = r#"delta --module-config {"target":{"name":"growth.cpu"}}"#;
-    let refused = "the meter growth.cpu was not granted: names begin with acme.. Grant it, such as by ";
+    let refused = "the meter growth.cpu was not granted: names begin with `acme.`. Grant it, such as by ";
     for command in ["run", "inspect", "bench --resources 1 --slots 1"] {
         let line = format!("module {command} {growth} --meters cpu");
         folder.run(&format!("{line} --grant name=growth.")).is(0);
@@ -346,7 +346,7 @@ fn names_of_what_a_transformer_makes_are_held_against_its_grants() {
 
     let (file, declared) = (parting(), r#"{"pattern":"b.*","meter":"b.c","parts":["d"]}"#);
     let line = format!("{file} --meters cpu --module-config {declared} --grant name=acme.");
-    let forged = "parting failed for 1 input samples: forged: the meter b.c was not granted: names begin with acme.";
+    let forged = "parting failed for 1 input sample: forged: the meter b.c was not granted: names begin with `acme.`";
     folder.run(&format!("module run {line} --hypervisor sim://?domains=1&calm=true")).is(70).says(forged);
     folder.run(&format!("module bench {line} --resources 1")).is(70).complains("forged: the meter b.c was not granted");
 }

@@ -24,6 +24,11 @@ fn what_is_right_is_ready() {
     assert_eq!(report["guests"], 3);
     assert_eq!(report["config"]["hypervisor"], SIM);
     assert!(report["modules"].as_array().unwrap().iter().any(|name| name == "disk"));
+    let growth = "transform: [{meters: [cpu], module: delta, config: {target: {name: growth}}}]";
+    self::folder(growth, "meters: ['*']")
+        .run("check")
+        .is(0)
+        .says("modules     cpu disk flavor memory network perf power delta\n");
 }
 
 #[test]
@@ -73,20 +78,20 @@ fn modules_that_are_refused_are_named_with_their_lines() {
         );
         folder.write(module, content);
         let place = "wasmeter.yaml:5:3: error: the module mine was refused: ";
-        folder.run("check").is(70).says(place).says(words).says("See wasmeter module inspect");
+        folder.run("check").is(70).says(place).says(words).says("Build it with wasmeter module build");
         let problems = folder.run("check --json").is(70).json()["problems"].clone();
         assert_eq!((&problems[0]["line"], &problems[1]), (&5.into(), &serde_json::Value::Null));
         folder.run("run --cycles 1").is(70).complains(place).complains(words);
         folder.run("once").is(70).complains(place).complains(words);
     }
     let missing = folder("modules:\n  mine: {file: nowhere.wasm}", "meters: ['*']");
-    missing.run("check").is(70).says("nowhere.wasm: No such file");
+    missing.run("check").is(70).says("nowhere.wasm cannot be read: No such file");
 }
 
 #[test]
 fn limits_that_are_too_low_are_what_to_change() {
     let folder = folder("modules: {disk: {fuel_base: 1}}", "meters: ['*']");
-    folder.run("check").is(70).says("out-of-fuel").says("Raise fuel_base");
+    folder.run("check").is(70).says("all fuel consumed").says("Raise fuel_base");
 }
 
 /// A host that the command line names stands in no file.

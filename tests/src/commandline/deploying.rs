@@ -106,7 +106,7 @@ fn each_way_back_says_what_becomes_of_it() {
     // Version 2 never took over.
     let tried = back("--to 2 --dry-run").is(0).says("dry run     ").says("probe.up  gauge").says("logged hello");
     let words = "acme/probe stays as it is so far. To have that, leave out --dry-run\n";
-    tried.says(&format!("\n\nacme/probe: version 2 is on trial\n{paused}{words}"));
+    tried.says(&format!("\n\nacme/probe would change: version 2 is on trial\n{paused}{words}"));
     cloud.shows("probe", "acme/probe is paused at version 1, ");
     let tried = back("--to 2").is(0).says("dry run     ").says("probe.up  gauge");
     tried.says(&format!("\n\nacme/probe: version 2 is on trial\n{paused}"));
@@ -118,7 +118,7 @@ fn each_way_back_says_what_becomes_of_it() {
     folder.run("module resume acme/probe").is(0);
     cloud.shows("probe", "acme/probe runs version 2\n");
     let (again, tried) =
-        ("acme/probe: version 1 runs again in the place of 2, on its state\n", back("--to 1 --dry-run"));
+        ("acme/probe would change: version 1 runs again in the place of 2, on its state\n", back("--to 1 --dry-run"));
     tried.is(0).says("dry run     ").says(again).says(words);
     let done = back("--to 1 --json").is(0).json();
     assert_eq!((&done["version"], &done["on_trial"], &done["dry_run"]), (&1.into(), &false.into(), &Value::Null));
@@ -301,7 +301,7 @@ fn wrong_orders_are_named() {
         ("deploy probe.wasm --tenant operator", 64, "\"operator\" is no tenant"),
         ("deploy probe.wasm --tenant a --name B", 64, "\"B\" is no name for a deployment"),
         ("deploy Probe.wasm --tenant a", 64, "Name it with --name"),
-        ("deploy nowhere.wasm --tenant a", 64, "unreadable: nowhere.wasm: No such file"),
+        ("deploy nowhere.wasm --tenant a", 64, "error: nowhere.wasm cannot be read: No such file"),
         ("deploy probe.wasm --tenant a --config nowhere.yaml", 64, "the configuration nowhere.yaml cannot be read"),
         ("deploy probe.wasm --tenant a --config twice.yaml", 64, "twice.yaml:2:1: error: the key"),
         ("deploy probe.wasm --tenant a --grant everything", 64, "there is no such grant: write name=acme."),

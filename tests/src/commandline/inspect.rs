@@ -49,11 +49,16 @@ fn each_file_that_is_no_module_has_words_of_its_own() {
     ] {
         folder.write("mine.wasm", content);
         for line in ["module inspect mine.wasm", "module inspect mine.wasm --json", "module run mine.wasm"] {
-            let ran = folder.run(line).is(70).complains("error: mine.wasm was refused: ").complains(words);
+            let ran = folder
+                .run(line)
+                .is(70)
+                .complains("error: mine.wasm was refused: ")
+                .complains(words)
+                .complains(". Build it with wasmeter module build");
             assert_eq!(ran.stdout, "");
         }
     }
-    folder.run("module inspect nowhere.wasm").is(64).complains("nowhere.wasm: No such file");
+    folder.run("module inspect nowhere.wasm").is(64).complains("error: nowhere.wasm cannot be read: No such file");
 }
 
 #[test]
@@ -133,7 +138,7 @@ fn a_transformer_that_fails_alone_says_why() {
     folder.run(&format!("module run delta --meters cpu,!cpu {TWO}")).is(64).complains("--meters: Both included and");
     let declared = r#"{"pattern":"a.*","meter":"b","parts":["c"]}"#;
     let forging = format!("module run {} --meters cpu --module-config {declared} {TWO}", parting());
-    folder.run(&forging).is(70).says("failed for 1 input samples: forged: it declared the meter \"b\"");
+    folder.run(&forging).is(70).says("failed for 1 input sample: forged: it declared the meter \"b\"");
 }
 
 #[test]
@@ -149,6 +154,7 @@ fn a_transformer_is_described_by_what_it_is_handed() {
     );
     assert_eq!((&report["measured"]["input_samples"], &report["failed"]), (&2.into(), &serde_json::Value::Null));
     assert!(report["measured"]["fuel_per_input_sample"].as_u64().is_some_and(|fuel| fuel > 0), "{report}");
+    folder.run("module inspect delta").is(0).says("gives\n  what depends on what it is handed");
     let declaring = r#"{"pattern":"a.*","meter":"a.b","parts":["c"]}"#;
     let line = format!("module inspect {} --meters cpu --module-config {declaring} {TWO}", parting());
     folder.run(&line).is(0).says("may declare\n  a.*");

@@ -112,11 +112,11 @@ fn all_that_is_wrong_with_parameters_is_said_at_once() {
     let ran = told(&indented).is(64);
     let who = "the transformer rate_of_change of the sink cpu_util: ";
     for words in [
-        format!("pipeline.yaml:10:31: error: {who}bad-description: source.map_from.name: "),
-        format!("pipeline.yaml:12:13: error: {who}bad-description: target.name is a list; write a text"),
-        format!("pipeline.yaml:13:13: error: {who}bad-description: target.scale: "),
-        format!("pipeline.yaml:15:13: warning: {who}bad-description: there is no key target.typo; there are "),
-        format!("pipeline.yaml:16:11: warning: {who}bad-description: there is no key odd; there are source, target."),
+        format!("pipeline.yaml:10:31: error: {who}source.map_from.name: "),
+        format!("pipeline.yaml:12:13: error: {who}target.name is a list; write a text"),
+        format!("pipeline.yaml:13:13: error: {who}target.scale: "),
+        format!("pipeline.yaml:15:13: warning: {who}there is no key target.typo; there are "),
+        format!("pipeline.yaml:16:11: warning: {who}there is no key odd; there are source, target."),
     ] {
         assert!(ran.stdout.contains(&words), "{words}\n{}", ran.stdout);
     }

@@ -198,10 +198,8 @@ sinks:
     let ran = piping(pipeline, "").run("run --cycles 1").is(64);
     ran.complains("pipeline.yaml:10:20: error:").complains("there is no publisher `nothing`");
     let ran = piping(&pipeline.replace(r#""udp://", "nothing://""#, "test"), "").run("run --cycles 1").is(64);
-    ran.complains(
-        "pipeline.yaml:7:49: error: the transformer delta of the sink bad: bad-description: target.name is both",
-    )
-    .complains("pipeline.yaml:9:14: error: sink `bad`: No transformer named nothing loaded");
+    ran.complains("pipeline.yaml:7:49: error: the transformer delta of the sink bad: target.name is both")
+        .complains("pipeline.yaml:9:14: error: sink `bad`: No transformer named nothing loaded");
 }
 
 /// A transformer that fails loses its own output only.

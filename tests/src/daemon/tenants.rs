@@ -313,7 +313,7 @@ fn what_cannot_run_is_named() {
     let before = cloud.measured("acme/probe", "probe.up").len();
     until("more of it", || (cloud.measured("acme/probe", "probe.up").len() > before + 1).then_some(()));
     let log = daemon.end();
-    assert!(log.contains("the meter probe.up was not granted: names begin with mine."), "{log}");
+    assert!(log.contains("the meter probe.up was not granted: names begin with `mine.`"), "{log}");
     assert!(!log.contains("acme/probe does not run"), "{log}");
     assert!(log.contains("hostile.wasm has changed: its digest is "), "{log}");
     let around = format!("{project}/around does not run: {project} is a project of the tenant acme, whose rules hold");

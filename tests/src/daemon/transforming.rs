@@ -94,7 +94,7 @@ fn one_that_is_refused_is_named_with_its_line() {
     let ran = Folder::measuring(CALM, config).run("run --cycles 1").is(64);
     ran.complains("wasmeter.yaml:4:5: error: disk is a pollster")
         .complains("wasmeter.yaml:5:5: error: there is no transformer \"nothing\"")
-        .complains("wasmeter.yaml:6:62: error: the transformer delta: bad-description: target.name is both");
+        .complains("wasmeter.yaml:6:62: error: the transformer delta: target.name is both");
     // All that is wrong is told at once, and what is lacking because of it is not told besides.
     let config = "transform:
   - meters: [cpu]
@@ -108,10 +108,10 @@ fn one_that_is_refused_is_named_with_its_line() {
   - {meters: [cpu, memory], module: arithmetic, config: {target: {exrp: $(cpu)}}}";
     let ran = Folder::measuring(CALM, config).run("check").is(64);
     for words in [
-        "wasmeter.yaml:7:7: error: the transformer rate_of_change: bad-description: there is no key typo; there are",
-        "wasmeter.yaml:9:9: error: the transformer rate_of_change: bad-description: target.name is a list",
-        "wasmeter.yaml:10:9: error: the transformer rate_of_change: bad-description: target.scale: ",
-        "wasmeter.yaml:12:67: error: the transformer arithmetic: bad-description: there is no key target.exrp",
+        "wasmeter.yaml:7:7: error: the transformer rate_of_change: there is no key typo; there are",
+        "wasmeter.yaml:9:9: error: the transformer rate_of_change: target.name is a list",
+        "wasmeter.yaml:10:9: error: the transformer rate_of_change: target.scale: ",
+        "wasmeter.yaml:12:67: error: the transformer arithmetic: there is no key target.exrp",
     ] {
         assert!(ran.stdout.contains(words), "{words}\n{}", ran.stdout);
     }

@@ -14,7 +14,7 @@ use crate::clock::{Clock, Moment};
 use crate::discovery::Resources;
 use crate::modules::deploying::Ready;
 use crate::modules::deployment::Key;
-use crate::modules::life::{Instance, Outcome, Ran, Run};
+use crate::modules::life::{Instance, Outcome, Ran, Run, StateId};
 use crate::sandbox::host::log::Lines;
 use crate::sandbox::host::state::State;
 use crate::sandbox::ledger::Ledger;
@@ -112,33 +112,35 @@ pub(super) fn jobs(run: &Run, job: impl Fn(&Instance) -> Option<(Arc<Ready>, Job
 // === impl Answer ===
 
 impl Answer {
-    /// Whether nothing counts of what is on trial: it failed in this slot, or is only tried out.
+    /// Whether nothing counts of what is on trial: there is none, it failed in this slot or was not waited for, or is
+    /// only tried out.
     fn falls_back(&self) -> bool {
-        self.ran.trial.is_some_and(|(_, outcome)| self.run.falls_back(outcome))
+        self.ran.trial.is_none_or(|(_, outcome)| self.run.falls_back(outcome))
     }
 
     /// Runs what is on trial or tried out, as long as it is waited for.
     pub async fn run_trial(&mut self, job: Option<InstanceJob>, is_unawaited: &mut watch::Receiver<Option<Unawaited>>) {
         let Some(trial) = self.run.on_trial() else { return };
-        let Some((instance, ready, job)) = job.filter(|_| is_unawaited.borrow().is_none()) else {
+        let before = *is_unawaited.borrow();
+        let Some((instance, ready, job)) = job.filter(|_| before.is_none()) else {
             // What others left no time for did not fail, but what can never run would be on trial for ever.
-            self.ran.trial = Some((trial.state, Outcome::Failed(Cause::Host)));
+            self.ran.trial = counted(before, trial, Outcome::Failed(Cause::Host));
             return;
         };
         let (account, resources) = (job.account(), self.resources);
         let (began, waited, given_up) = (Instant::now(), turns::waited(), Arc::clone(&ready));
-        let (gave, outcome) = select! {
+        let (gave, ran) = select! {
             biased;
-            done = Gave::of(instance, ready, job, resources) => done,
+            (gave, outcome) = Gave::of(instance, ready, job, resources) => (gave, counted(None, trial, outcome)),
             Some(why) = unawaited(is_unawaited) => {
                 let failure = why.failure(began.elapsed(), turns::waited().saturating_sub(waited));
                 let cause = failure.cause;
                 let polled = account.give_up(failure, resources);
                 let gave = Gave { instance, ready: given_up, polled, converted: None };
-                (gave, Outcome::Failed(cause))
+                (gave, counted(Some(why), trial, Outcome::Failed(cause)))
             }
         };
-        self.ran.trial = Some((trial.state, outcome));
+        self.ran.trial = ran;
         self.trial = Some(gave);
     }
 
@@ -209,6 +211,12 @@ impl Answer {
         let gave = self.trial.iter().chain(&self.current);
         gave.map(|gave| given(&gave.polled, gave.converted.as_ref())).sum()
     }
+}
+
+/// What counts of how a version on trial did, which may not have been waited for. That the daemon ended says nothing of
+/// it, however often that happens.
+fn counted(why: Option<Unawaited>, trial: Instance, outcome: Outcome) -> Option<(StateId, Outcome)> {
+    (why != Some(Unawaited::End)).then_some((trial.state, outcome))
 }
 
 /// Waits until a version is not waited for any more.
@@ -404,6 +412,35 @@ mod tests {
         assert_eq!(gave(None), Outcome::Failed(TRAP));
         assert_eq!(gave(Some(0)), Outcome::Failed(TRAP));
         assert_eq!(gave(Some(8)), Outcome::Partly { failed: 1, cause: TRAP });
+    }
+
+    /// However often the daemon is ended while a version on trial is at a slot.
+    #[tokio::test]
+    async fn an_end_of_the_daemon_says_nothing_of_what_is_on_trial() {
+        let instance = |version| Instance { version, state: StateId(version) };
+        let run = Run::Trial { trial: instance(2), current: instance(1), bar: 0 };
+        for (why, expected) in [
+            (None, Some((StateId(2), Outcome::Failed(Cause::Host)))),
+            (Some(Unawaited::NextSlot), Some((StateId(2), Outcome::Failed(Cause::Host)))),
+            (Some(Unawaited::End), None),
+        ] {
+            let mut answer = Answer {
+                key: Key::new("acme".parse().unwrap(), "probe".parse().unwrap()),
+                number: 1,
+                at: Moment { wall: 1, monotonic: 1 },
+                of: Arc::default(),
+                converts: false,
+                chain: None,
+                run,
+                ran: Ran::default(),
+                trial: None,
+                current: None,
+                resources: 1,
+            };
+            let (_told, mut is_unawaited) = watch::channel(why);
+            answer.run_trial(None, &mut is_unawaited).await;
+            assert_eq!((answer.ran.trial, answer.falls_back()), (expected, true), "{why:?}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::agent::OPERATOR;
 use crate::agent::polling::{Poll, Polled};
 use crate::agent::report::ModuleReport;
+use crate::cli::module::amount;
 use crate::cli::module::candidate::Candidate;
 use crate::cli::module::trial::Tried;
 use crate::cli::setup::{self, Threads};
@@ -105,8 +106,10 @@ impl Alone {
         let (samples, declared) = stamper.finish();
         let mut slot = Slot { at, resources: Arc::clone(&snapshot.resources), samples };
         slot.declare(declared);
-        let words = failures.iter().map(|(failure, count)| format!("failed for {count} resources: {failure}"));
-        let words = words.collect();
+        let words = |(failure, resources): &(_, u32)| {
+            format!("failed for {}: {failure}", amount::count((*resources).into(), "resource"))
+        };
+        let words = failures.iter().map(words).collect();
         let report = ModuleReport {
             name: Arc::clone(&self.module.name),
             tenant: OPERATOR.into(),

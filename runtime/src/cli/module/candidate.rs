@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::agent::OPERATOR;
 use crate::cli::{Exit, print};
 use crate::contract::Meter;
+use crate::modules;
 use crate::modules::deploying::written::Written;
 use crate::modules::deploying::{Fault, Refused};
 use crate::modules::deployment::Grants;
@@ -124,11 +125,13 @@ impl Unfit {
     pub fn say(self, what: impl std::fmt::Display) -> Exit {
         match self {
             Self::Failed(failure) if failure.cause == Cause::Unreadable => {
-                print::error(failure);
+                let remedy = "Name a .wasm file that is there; wasmeter module list names what is built in";
+                print::error(format_args!("{}. {remedy}", failure.words()));
                 Exit::Usage
             }
             Self::Failed(failure) => {
-                print::error(format_args!("{what} was refused: {failure}"));
+                let (why, remedy) = modules::refusal(&failure);
+                print::error(format_args!("{what} was refused: {why}. {remedy}"));
                 Exit::Module
             }
             Self::Refused(words, exit) => {

@@ -101,12 +101,8 @@ const SIGNATURE_BYTES: u64 = 4 << 10;
 pub const WITHIN: Duration = Duration::from_secs(600);
 
 /// Says what came of an order that has another version run.
-pub fn answered(deployed: &Deployed, json: bool, text: impl Fn(&Deployed) -> String) -> Result<Exit, Exit> {
-    if json {
-        print::json(&serde_json::to_value(deployed).unwrap_or_default())?;
-    } else {
-        print::text(&text(deployed))?;
-    }
+pub fn answered(deployed: &Deployed, json: bool, words: impl Fn(&Deployed) -> String) -> Result<Exit, Exit> {
+    print::asked(deployed, json, words)?;
     let is_well = deployed.version.is_some() || deployed.failed().is_none();
     Ok(if is_well { Exit::Done } else { Exit::Module })
 }

@@ -88,11 +88,7 @@ impl Args {
         })?;
         let differences = differences(&from.1, &to.1);
         let comparison = Comparison { key: shown.row.key, from: from.0, to: to.0, differences };
-        if self.json {
-            print::json(&serde_json::to_value(&comparison).unwrap_or_default())?;
-        } else {
-            print::text(&text(&comparison))?;
-        }
+        print::asked(&comparison, self.json, text)?;
         let is_different = self.exit_code && !comparison.differences.is_empty();
         Ok(if is_different { Exit::Failed } else { Exit::Done })
     }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Number};
 
 use crate::agent::OPERATOR;
+use crate::cli::module::amount;
 use crate::cli::module::candidate::{Candidate, Unfit};
 use crate::cli::module::trial::Tried;
 use crate::cli::module::written::{Written, samples};
@@ -125,7 +126,9 @@ impl Given {
         slot.samples = made.samples;
         slot.declare(made.declared);
         let name = &made.report.name;
-        let words = |(failure, count): &(_, u32)| format!("{name} failed for {count} input samples: {failure}");
+        let words = |(failure, left_out): &(_, u32)| {
+            format!("{name} failed for {}: {failure}", amount::count((*left_out).into(), "input sample"))
+        };
         let failures = made.report.failures.iter().map(words).collect();
         Ok(Tried { inputs, slot, report: Some(made.report), failures })
     }

@@ -12,6 +12,7 @@ use crate::cli::{Exit, logging, print};
 use crate::clock::SystemClock;
 use crate::config::daemon::LogFormat;
 use crate::contract::{Description, Meter, VERSION};
+use crate::modules;
 use crate::publish::columns::{self, Columns, Side};
 use crate::sandbox::{Module, Sandbox};
 
@@ -123,7 +124,10 @@ fn convert(sandbox: &Sandbox, module: &Module, subject: &mut Subject, threads: &
             tried.declares = gives.declares.iter().map(|pattern| pattern.text().to_owned()).collect();
             tried.meters = gives.meters;
         }
-        Err(failure) => tried.failed = Some(format!("{} cannot describe itself: {failure}", module.name)),
+        Err(failure) => {
+            let (why, remedy) = modules::refusal(&failure);
+            tried.failed = Some(format!("{} cannot say what it makes of this: {why}. {remedy}", module.name));
+        }
     }
     let failed = first.failures.into_iter().chain(second.failures).next();
     tried.failed = tried.failed.or(failed);
@@ -217,7 +221,13 @@ pub fn text(module: &Module, tried: &Tried) -> String {
         }
     };
     section("is handed", meters(&tried.inputs));
-    section("gives", meters(&tried.meters));
+    section(
+        "gives",
+        match !is_pollster(module) && tried.inputs.is_empty() {
+            true => "what depends on what it is handed, as wasmeter module inspect --meters says\n".to_owned(),
+            false => meters(&tried.meters),
+        },
+    );
     section("may declare", lines(&tried.declares));
     let reads = described.reads.iter().map(|wanted| match wanted.instead_of.as_slice() {
         [] => wanted.key.clone(),

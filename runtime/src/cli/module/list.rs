@@ -55,10 +55,7 @@ impl Args {
     fn try_run(&self) -> Result<(), Exit> {
         if self.deployed || self.tenant.is_some() {
             let rows = self.rows().map_err(Unanswered::say)?;
-            return match self.json {
-                true => print::json(&serde_json::to_value(&rows).unwrap_or_default()),
-                false => print::text(&deployed(&rows, Time(SystemClock.now().wall))),
-            };
+            return print::asked(&rows, self.json, |rows| deployed(rows, Time(SystemClock.now().wall)));
         }
         let built_in = self.load()?;
         if self.built_in {

@@ -117,10 +117,7 @@ impl Order {
 
     fn try_give(&self, what: &str, body: Vec<u8>) -> Result<(), Exit> {
         let done: Done = self.named.daemon.line()?.send(&self.named.path(what)?, body).map_err(Unanswered::say)?;
-        if self.json {
-            return print::json(&serde_json::to_value(&done).unwrap_or_default());
-        }
-        print::text(&text(&done))
+        print::asked(&done, self.json, text)
     }
 }
 

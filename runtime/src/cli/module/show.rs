@@ -47,10 +47,7 @@ impl Args {
 
     fn try_run(&self) -> Result<(), Exit> {
         let shown: Shown = self.named.daemon.line()?.get(&self.named.path("")?).map_err(Unanswered::say)?;
-        if self.json {
-            return print::json(&serde_json::to_value(&shown).unwrap_or_default());
-        }
-        print::text(&text(&shown, Time(SystemClock.now().wall)))
+        print::asked(&shown, self.json, |shown| text(shown, Time(SystemClock.now().wall)))
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::agent::report::{ModuleReport, Report};
 use crate::agent::{Agent, Parts};
+use crate::cli::module::amount;
 use crate::cli::module::candidate::{Candidate, Unfit};
 use crate::cli::setup::{self, Threads};
 use crate::cli::{Exit, print};
@@ -116,9 +117,10 @@ impl Trial {
         slot.samples.retain(|samples| is_own(&samples.module));
         let mut failures = Vec::new();
         for module in &modules {
-            let what = if is_own(&module.name) { "input samples" } else { "resources" };
-            for (failure, count) in &module.failures {
-                failures.push(format!("{} failed for {count} {what}: {failure}", module.name));
+            let what = if is_own(&module.name) { "input sample" } else { "resource" };
+            for (failure, left_out) in &module.failures {
+                let left_out = amount::count((*left_out).into(), what);
+                failures.push(format!("{} failed for {left_out}: {failure}", module.name));
             }
         }
         let report = modules.into_iter().find(|module| is_own(&module.name));

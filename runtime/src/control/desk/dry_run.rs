@@ -143,7 +143,7 @@ async fn in_turns<T: Send + 'static>(
 fn failed(failures: &[(Failure, u32)]) -> Vec<Failed> {
     let mut all: Vec<Failed> = Vec::new();
     for (failure, resources) in failures {
-        let (cause, why) = (failure.cause.word().to_owned(), failure.to_string());
+        let (cause, why) = (failure.cause.word().to_owned(), failure.words());
         let failed = Failed { at: None, version: None, cause, why, resources: *resources };
         if !failed.joins(&mut all) {
             all.push(failed);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::place::Wait;
 use super::{json, line, not_allowed, read};
 use crate::control::deployments::{Deploy, RollBack};
 use crate::control::desk::{Desk, No};
@@ -20,10 +21,12 @@ const HEAD: usize = 2 << 20;
 /// The longest that somebody waits for lines.
 const LONGEST_WAIT: u64 = 60; // seconds
 
-/// Whether the answer may take long. Any order waits for a slot, a disk, and a configuration that is made ready.
-pub fn waits(path: &str, request: &Request) -> bool {
-    let lines = path.ends_with("/log") && asked(request, "wait").is_some_and(|seconds| seconds > 0);
-    lines || *request.method() == Method::POST
+/// What the answer waits for, if it may take long. Any order waits for a slot, a disk, and a configuration that is made
+/// ready.
+pub fn waits(path: &str, request: &Request) -> Option<Wait> {
+    let is_order = *request.method() == Method::POST;
+    let asks_for_lines = || path.ends_with("/log") && asked(request, "wait").is_some_and(|seconds| seconds > 0);
+    if is_order { Some(Wait::Order) } else { asks_for_lines().then_some(Wait::Lines) }
 }
 
 /// Answers a request; `path` is what stands behind `/deployments`.

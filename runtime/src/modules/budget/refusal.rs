@@ -56,8 +56,8 @@ impl DoesNotFit {
     pub fn remedy(&self) -> String {
         let fits = u128::from(self.free).saturating_mul(self.wanted.interval.as_nanos()) / 1_000_000_000;
         format!(
-            "Ask for at most {} fuel in {:?}, such as by a smaller fuel_base, or for a longer interval, or raise {} of \
-             the operator's configuration",
+            "Ask for at most {} fuel in {:?}, such as by a smaller fuel_base (--fuel), or for a longer interval, or \
+             raise {} of the operator's configuration",
             grouped(fits.min(u64::MAX.into())),
             self.wanted.interval,
             self.key()

@@ -39,7 +39,7 @@ fn a_tenant_that_is_full_is_told_of_itself_only() {
         "new of acme asks for 100,000,001 fuel a second (1,000,000,001 in 10s, of which 1,000,000 for what is read for \
          it), and of the 600,000,000 of acme (tenants.acme.budget: 6% of a core) 95,000,000 are free; acme has \
          505,000,000 (large 500,000,000, small 5,000,000). Ask for at most 950,000,000 fuel in 10s, such as by a smaller \
-         fuel_base, or for a longer interval, or raise tenants.acme.budget of the operator's configuration"
+         fuel_base (--fuel), or for a longer interval, or raise tenants.acme.budget of the operator's configuration"
     );
     there(&budget(), &existing).admit(&demand("acme", "new", 950_000_000, 10)).unwrap();
 }
@@ -53,8 +53,8 @@ fn a_node_that_is_full_says_what_others_have_together() {
         text,
         "new of third asks for 100,000,000 fuel a second (100,000,000 in 1s), and of the 1,000,000,000 of this node \
          (budget.node: 10% of a core) 99,999,999 are free; third has 0, others have 900,000,001. Ask for at most \
-         99,999,999 fuel in 1s, such as by a smaller fuel_base, or for a longer interval, or raise budget.node of the \
-         operator's configuration"
+         99,999,999 fuel in 1s, such as by a smaller fuel_base (--fuel), or for a longer interval, or raise \
+         budget.node of the operator's configuration"
     );
     let small = Budget { tenant: 10, ..budget() };
     assert_eq!(there(&small, &existing).admit(&demand("third", "new", 11, 1)).unwrap_err().key(), "budget.tenant");

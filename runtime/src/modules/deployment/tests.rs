@@ -156,6 +156,18 @@ fn a_version_on_trial_that_cannot_run_any_more_leaves_the_one_before_it() {
 }
 
 #[test]
+fn what_could_not_run_is_remembered_as_long_as_it_is_kept() {
+    let refused = |it: &Deployment| it.without_trial().0;
+    let left = refused(&deployed(&back(&with(2)), b"3"));
+    // Another one that cannot run either hides nothing.
+    let both = refused(&back_to(&left, 2));
+    assert_eq!([1, 2, 3].map(|number| both.life.was_refused(number)), [false, true, true]);
+    let many = (0..30).fold(both, |now, _| refused(&deployed(&now, b"x")));
+    many.check().unwrap();
+    assert_eq!([3, 24, 25, 33].map(|number| many.life.was_refused(number)), [false, false, true, true]);
+}
+
+#[test]
 fn rolling_back_twice_goes_back_twice() {
     let three = with(3);
     let two = back(&three);
@@ -277,6 +289,7 @@ fn step(now: &Deployment, (what, number): (u8, u64)) -> Option<Deployment> {
         5 => trial_failed(now),
         6 => Some(now.paused(7, "me").0),
         7 => Some(now.rolled_back().ok()?.0),
+        8 => Some(now.without_trial().0),
         _ => {
             let pick = usize::try_from(number).unwrap() % now.versions.len();
             Some(now.rolled_back_to(now.versions[pick].number).ok()?.0)
@@ -289,7 +302,7 @@ proptest! {
 
     /// Whatever is done in whatever order.
     #[test]
-    fn rules_hold_after_any_steps(steps in vec((0..10_u8, 0..100_u64), 0..80)) {
+    fn rules_hold_after_any_steps(steps in vec((0..11_u8, 0..100_u64), 0..80)) {
         let (mut now, mut highest) = (with(1), 1);
         for done in steps {
             let Some(next) = step(&now, done) else { continue };

@@ -34,6 +34,10 @@ impl Life {
                 return Err(format!("it has no version {number}, which ran before"));
             }
         }
+        // One of them may be left of a version that is kept no more: it was forgotten with less care before.
+        if self.refused.len() > numbers.len() {
+            return Err(format!("{} of its versions were refused, and it has {}", self.refused.len(), numbers.len()));
+        }
         if self.origins.len() > ORIGINS {
             return Err(format!(
                 "its state is a copy of {} others, and at most {ORIGINS} are kept",

@@ -65,7 +65,7 @@ pub enum Outcome {
 /// deployment that began while it ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ran {
-    /// What was on trial or tried out, by the state that is or will be its own.
+    /// What was on trial or tried out, by the state that is or will be its own; none if the slot says nothing of it.
     pub trial: Option<(StateId, Outcome)>,
     /// What was current, by its state.
     pub current: Option<(StateId, Outcome)>,

@@ -88,7 +88,7 @@ fn a_tenants_names_are_those_that_were_granted() {
         land(&mut names, &theirs, &["acme.load", "cpu", "acme.taken", "acme", "xacme.load", "web.a"]);
     assert_eq!(given, [0, 5]);
     assert_eq!(refused, [(Cause::Forged, 1), (Cause::Forged, 2), (Cause::Forged, 3), (Cause::Forged, 4)]);
-    let not_granted = "the meter idle was not granted: names begin with acme., web.";
+    let not_granted = "the meter idle was not granted: names begin with `acme.`, `web.`";
     assert_eq!(names.refuse(&theirs, "idle").unwrap_err(), not_granted);
     let operators_own = "the meter cpu is the operator's; choose a name of its own";
     assert_eq!(names.allow("cpu").unwrap_err().to_string(), operators_own);

@@ -23,12 +23,17 @@ fn measures(cloud: &Cloud, source: &str) {
     until("samples", || (slots() >= before + 2).then_some(()));
 }
 
+/// The cloud's configuration, by which some of these keys must have signed what `acme` deploys.
+fn requiring(cloud: &Cloud) -> impl Fn(&str) -> String + use<> {
+    let config = cloud.folder.read("wasmeter.yaml");
+    move |keys| config.replace("acme: {", &format!("acme: {{signatures: required, keys: [{keys}], "))
+}
+
 /// What it is signed with may not sign any more; the version before it may.
 #[test]
 fn a_version_on_trial_that_may_not_run_is_given_up_alone() {
     let cloud = Cloud::new("trust: trust.d");
-    let config = cloud.folder.read("wasmeter.yaml");
-    let keys = |keys: &str| config.replace("acme: {", &format!("acme: {{signatures: required, keys: [{keys}], "));
+    let keys = requiring(&cloud);
     cloud.folder.write("wasmeter.yaml", keys("release, other"));
     let signed = |key: &str, interval: u64| {
         sign(&cloud, key, "resources");
@@ -60,8 +65,7 @@ fn a_version_on_trial_that_may_not_run_is_given_up_alone() {
 #[test]
 fn a_version_from_a_file_that_may_run_again_is_tried_out_again() {
     let cloud = Cloud::new("trust: trust.d");
-    let config = cloud.folder.read("wasmeter.yaml");
-    let keys = |keys: &str| config.replace("acme: {", &format!("acme: {{signatures: required, keys: [{keys}], "));
+    let keys = requiring(&cloud);
     cloud.folder.write("wasmeter.yaml", keys("release, other"));
     let signed = |key: &str, more: &str| {
         sign(&cloud, key, "resources");
