@@ -138,7 +138,7 @@ impl Agent {
         let ids = Ids::new(&config.host, clock.now());
         let (chains, sinks) = (modules.chains(), Sinks::of(config.pipeline.as_ref(), &modules.sinks));
         let names = Arc::new(modules.names.clone());
-        let mut tenants = Tenants::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
+        let mut tenants = Tenants::new(guests.metrics().num_workers());
         let operators = Operators::of(&config, &modules.pollsters);
         let around =
             Around { tenants: &config.tenants, reserved: &names, operators: &operators, now: clock.now().wall };

@@ -134,6 +134,7 @@ impl Run<'_> {
         if !matches!(end, End::Unshown(_)) && wish != Some(Wish::Stop) {
             let (drain, mut said) = (agent.config().schedule.drain, Said::default());
             agent.tenants.end_trials();
+            agent.begin_next();
             let rest = async {
                 while agent.tenants.are_busy() {
                     agent.tenants.done().await;

@@ -11,7 +11,7 @@ mod next;
 mod reading;
 mod room;
 mod slot;
-mod under_way;
+mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -22,7 +22,7 @@ pub(crate) use self::converting::{Convert, Converted};
 use self::deployed::At;
 pub use self::deployed::{Deployed, HOST, Short};
 use self::next::Input;
-use self::under_way::{Task, UnderWay};
+use self::tasks::{Task, Tasks};
 use super::report::ModuleReport;
 use crate::clock::Moment;
 use crate::config::{Problem, daemon as config};
@@ -51,7 +51,7 @@ pub struct Tenants {
     operators: Operators,
     /// Those that have slots to begin with.
     queued: BTreeSet<Key>,
-    under_way: UnderWay,
+    tasks: Tasks,
     /// Samples that came to transformers in chains and to nothing, and are not counted yet.
     lost: Vec<(Key, u32)>,
     /// What somebody has not landed yet.
@@ -180,7 +180,7 @@ impl Tenants {
             admitted: Arc::default(),
             operators: Operators::default(),
             queued: BTreeSet::new(),
-            under_way: UnderWay::default(),
+            tasks: Tasks::default(),
             lost: Vec::new(),
             waiting: Vec::new(),
             room: None,
@@ -295,7 +295,7 @@ impl Tenants {
 
     /// Whether anything is under way.
     pub fn are_busy(&self) -> bool {
-        !self.under_way.is_empty() || !self.waiting.is_empty() || !self.queued.is_empty()
+        !self.tasks.is_empty() || !self.waiting.is_empty() || !self.queued.is_empty()
     }
 
     /// States by what they are kept under.
@@ -343,29 +343,29 @@ impl Tenants {
         let waiting = self.waiting.iter().map(|answer| answer.at.monotonic);
         let queued = self.queued.iter().filter_map(|key| self.deployed.get(key));
         let next = queued.flat_map(|deployed| &deployed.next).map(|next| next.at.monotonic);
-        let oldest = self.under_way.read().chain(waiting).chain(next).min();
+        let oldest = self.tasks.read_at().chain(waiting).chain(next).min();
         self.gone.retain(|(at, _)| oldest.is_some_and(|oldest| *at > oldest));
     }
 
     /// Waits until something is done, and never if nothing is under way. Waiting can be given up and taken up again.
     pub async fn done(&mut self) {
         if self.waiting.is_empty() {
-            let ended = self.under_way.next().await;
+            let ended = self.tasks.next().await;
             self.ended(ended);
         }
     }
 
     /// Waits until all is done that was begun, and lands nothing.
     pub async fn all_done(&mut self) {
-        while !self.under_way.is_empty() {
-            let ended = self.under_way.next().await;
+        while !self.tasks.is_empty() {
+            let ended = self.tasks.next().await;
             self.ended(ended);
         }
     }
 
     /// Takes what is done besides.
     pub fn gather(&mut self) {
-        while let Some(ended) = self.under_way.try_next() {
+        while let Some(ended) = self.tasks.try_next() {
             self.ended(ended);
         }
     }

@@ -65,6 +65,9 @@ enum Called {
 /// Has a task begin with work.
 type Start = Box<dyn FnOnce() + Send>;
 
+/// As long as this is there, its thread starts what is called.
+struct Starting;
+
 /// Work of a tenant that takes turns.
 pub struct InTurns<F> {
     gate: Arc<Gate>,
@@ -137,8 +140,8 @@ impl Gate {
         InTurns::of(self, tenant, Turn::No, work)
     }
 
-    /// Has this work of a tenant begin on these threads when its first turn comes, and take turns from then on. Until
-    /// then it has no task: where a thousand begin at once, all but a few would come and find that it is not their turn.
+    /// Has this work of a tenant begin on these threads when it is first called, and take turns from then on. Until then
+    /// it has no task: where a thousand begin at once, all but a few would come and find that it is not their turn.
     pub fn start<F: Future<Output: Send> + Send + 'static>(
         self: &Arc<Self>,
         tenant: &Arc<str>,
@@ -148,8 +151,10 @@ impl Gate {
         let (gate, theirs, threads) = (Arc::clone(self), Arc::clone(tenant), threads.clone());
         let since = Instant::now();
         let start = |ticket| {
-            let start = move || drop(threads.spawn(InTurns::of(&gate, &theirs, Turn::Waits { ticket, since }, work())));
-            Called::Start(Box::new(start))
+            let turn = Turn::Waits { ticket, since };
+            // If it panics, that is its task's.
+            let work = async move { work().await };
+            Called::Start(Box::new(move || drop(threads.spawn(InTurns::of(&gate, &theirs, turn, work)))))
         };
         self.lock().wait(tenant, start);
         self.call();
@@ -167,9 +172,7 @@ impl Gate {
     /// Calls those who have a turn now.
     fn call(&self) {
         // Threads that end drop what is started at once, by which others are called: whoever starts looks again.
-        if STARTS.replace(true) {
-            return;
-        }
+        let Some(_starting) = Starting::begin() else { return };
         loop {
             let starts = self.lock().call();
             if starts.is_empty() {
@@ -177,7 +180,6 @@ impl Gate {
             }
             starts.into_iter().for_each(|start| start());
         }
-        STARTS.set(false);
     }
 
     fn lock(&self) -> MutexGuard<'_, Turns> {
@@ -189,6 +191,21 @@ impl Drop for Closed {
     fn drop(&mut self) {
         self.0.lock().closed -= 1;
         self.0.call();
+    }
+}
+
+// === impl Starting ===
+
+impl Starting {
+    /// `None` if this thread does it already.
+    fn begin() -> Option<Self> {
+        (!STARTS.replace(true)).then_some(Self)
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        STARTS.set(false);
     }
 }
 
@@ -253,7 +270,8 @@ impl Turns {
 
     fn leave(&mut self, tenant: &Arc<str>, ticket: u64) {
         if let Some(queue) = self.waiting.get_mut(tenant) {
-            queue.retain(|waiting| waiting.ticket != ticket);
+            let place = queue.iter().position(|waiting| waiting.ticket == ticket);
+            place.and_then(|place| queue.remove(place));
             if queue.is_empty() {
                 self.waiting.remove(tenant);
                 self.order.remove(&(self.used_by(tenant), Arc::clone(tenant)));
@@ -261,7 +279,7 @@ impl Turns {
         }
     }
 
-    /// Wakes those who have a turn now, and gives back what has none of them begin yet.
+    /// Calls those who have a turn now: wakes their tasks, and gives back what makes one for those who have none yet.
     fn call(&mut self) -> Vec<Start> {
         let mut free = if self.closed > 0 { 0 } else { self.most.saturating_sub(self.running) };
         let (mut starts, mut tenants) = (Vec::new(), self.order.iter());
@@ -498,16 +516,17 @@ mod tests {
     fn threads_that_end_end_all_that_waits() {
         let (threads, gate) = (threads(), Gate::new(1));
         let tenant: Arc<str> = "t".into();
-        let dropped = Arc::new(());
+        let (dropped, handle) = (Arc::new(()), threads.handle().clone());
         let closed = gate.close();
         for _ in 0..20_000 {
             let held = Arc::clone(&dropped);
-            gate.start(&tenant, threads.handle(), move || async move {
+            gate.start(&tenant, &handle, move || async move {
                 std::future::pending::<()>().await;
                 drop(held);
             });
         }
-        threads.shutdown_background();
+        // Waits for them.
+        drop(threads);
         // Each is dropped as soon as it has a task, which calls the next one.
         drop(closed);
         assert_eq!(Arc::strong_count(&dropped), 1);

@@ -72,7 +72,7 @@ impl Next {
     }
 
     /// Goes by what became of the deployment in the slot before it. For a version that came on trial since then nothing
-    /// was read.
+    /// was read, and the one before it runs. One that was gone back to since has nobody to stand in, and what there is.
     pub fn follow(&mut self, deployed: &Deployed, rules: &Rules) {
         self.run = deployed.deployment.plan(rules, self.at.wall);
         self.states.clone_from(&deployed.states);

@@ -13,7 +13,7 @@ use super::converting::Convert;
 use super::deployed::At;
 use super::next::{Given, Input, Next};
 use super::room::Room;
-use super::under_way::Task;
+use super::tasks::Task;
 use crate::agent::Agent;
 use crate::agent::polling::Poll;
 use crate::clock::Moment;
@@ -263,7 +263,7 @@ impl Agent {
             answer
         };
         let task = Task { key, number, read: at.monotonic, chained };
-        self.tenants.under_way.begin(task, (&self.tenants.gate, &deployed.tenant, &self.guests), work);
+        self.tenants.tasks.begin(task, (&self.tenants.gate, &deployed.tenant, &self.guests), work);
     }
 
     /// The room that there is since the last landing: that of many trials is looked for once.

@@ -1,4 +1,4 @@
-//! What is under way beside the loop: deployments that are at a slot, and how that ends.
+//! Tasks beside the loop, of deployments that are at a slot, and how they end.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use super::answer::Answer;
 use crate::modules::deployment::Key;
 use crate::sandbox::turns::Gate;
 
-/// Deployments that are at a slot.
+/// Tasks of deployments that are at a slot.
 #[derive(Debug)]
-pub(super) struct UnderWay {
-    tasks: HashMap<u64, Task>,
+pub(super) struct Tasks {
+    under_way: HashMap<u64, Task>,
     /// How many there were.
     begun: u64,
-    /// There is one for each task at most.
+    /// There is one for each task.
     ends: UnboundedSender<Ended>,
     ended: UnboundedReceiver<Ended>,
 }
@@ -47,9 +47,9 @@ struct Teller {
     ends: UnboundedSender<Ended>,
 }
 
-// === impl UnderWay ===
+// === impl Tasks ===
 
-impl UnderWay {
+impl Tasks {
     /// Has a deployment begin in its tenant's turn.
     pub fn begin<F: Future<Output = Answer> + Send + 'static>(
         &mut self,
@@ -59,8 +59,13 @@ impl UnderWay {
     ) {
         self.begun += 1;
         let teller = Teller { task: self.begun, answer: None, ends: self.ends.clone() };
-        self.tasks.insert(self.begun, task);
-        gate.start(tenant, threads, move || async move { teller.answered(work().await) });
+        self.under_way.insert(self.begun, task);
+        gate.start(tenant, threads, move || async move {
+            // Whoever would have it may be gone.
+            if !teller.ends.is_closed() {
+                teller.answered(work().await);
+            }
+        });
     }
 
     /// What the next one gives, once it is there; the task if it is lost. Waits for ever if nothing is under way.
@@ -68,8 +73,8 @@ impl UnderWay {
     pub async fn next(&mut self) -> Result<Answer, Task> {
         loop {
             // It does not end, as one end of it is here.
-            let Some(ended) = self.ended.recv().await else { std::future::pending().await };
-            if let Some(end) = self.end(ended) {
+            let ended = self.ended.recv().await;
+            if let Some(end) = ended.and_then(|ended| self.end(ended)) {
                 return end;
             }
         }
@@ -77,34 +82,29 @@ impl UnderWay {
 
     /// What one gave that is done already.
     pub fn try_next(&mut self) -> Option<Result<Answer, Task>> {
-        while let Ok(ended) = self.ended.try_recv() {
-            if let Some(end) = self.end(ended) {
-                return Some(end);
-            }
-        }
-        None
+        self.ended.try_recv().ok().and_then(|ended| self.end(ended))
     }
 
     fn end(&mut self, Ended { task, answer }: Ended) -> Option<Result<Answer, Task>> {
-        let task = self.tasks.remove(&task)?;
+        let task = self.under_way.remove(&task)?;
         Some(answer.ok_or(task))
     }
 
     /// Whether nothing is.
     pub fn is_empty(&self) -> bool {
-        self.tasks.is_empty()
+        self.under_way.is_empty()
     }
 
     /// When what they are about was read.
-    pub fn read(&self) -> impl Iterator<Item = u64> {
-        self.tasks.values().map(|task| task.read)
+    pub fn read_at(&self) -> impl Iterator<Item = u64> {
+        self.under_way.values().map(|task| task.read)
     }
 }
 
-impl Default for UnderWay {
+impl Default for Tasks {
     fn default() -> Self {
         let (ends, ended) = unbounded_channel();
-        Self { tasks: HashMap::new(), begun: 0, ends, ended }
+        Self { under_way: HashMap::new(), begun: 0, ends, ended }
     }
 }
 
@@ -133,17 +133,17 @@ mod tests {
     fn a_task_that_is_lost_is_told_of() {
         let threads = Builder::new_multi_thread().worker_threads(1).build().unwrap();
         let (gate, tenant) = (Gate::new(1), Arc::from("t"));
-        let mut under_way = UnderWay::default();
+        let mut tasks = Tasks::default();
         let key = Key::new("t".parse().unwrap(), "a".parse().unwrap());
         for number in [1, 2] {
             let task = Task { key: key.clone(), number, read: number, chained: 0 };
-            under_way.begin(task, (&gate, &tenant, threads.handle()), || async { panic!("as it should") });
+            tasks.begin(task, (&gate, &tenant, threads.handle()), || async { panic!("as it should") });
         }
-        assert_eq!(under_way.read().max(), Some(2));
+        assert_eq!(tasks.read_at().max(), Some(2));
         for number in [1, 2] {
-            let lost = threads.block_on(under_way.next()).unwrap_err();
+            let lost = threads.block_on(tasks.next()).unwrap_err();
             assert_eq!((lost.key, lost.number), (key.clone(), number));
         }
-        assert!(under_way.is_empty() && under_way.try_next().is_none());
+        assert!(tasks.is_empty() && tasks.try_next().is_none());
     }
 }
