@@ -199,7 +199,7 @@ impl Drop for Closed {
 impl Starting {
     /// `None` if this thread does it already.
     fn begin() -> Option<Self> {
-        (!STARTS.replace(true)).then_some(Self)
+        (!STARTS.replace(true)).then(|| Self)
     }
 }
 
