@@ -2,9 +2,9 @@
 
 use std::ops::RangeInclusive;
 
-use scaling::{ByName, CELL_BYTES, CHANGED, GONE, LATE, Losses, OLDEST, Said, at, clear, word};
+use scaling::{ByName, CELL_BYTES, CHANGED, GONE, LATE, LONGEST, Losses, OLDEST, Said, at, clear, remembered, word};
 use wasmeter_sdk::config::{Deserialize, serde};
-use wasmeter_sdk::{Batch, Call, Column, Converting, Failure, Kind, Meter, Moment, Values};
+use wasmeter_sdk::{Batch, Call, Column, Converting, Failure, Kind, Meter, Values};
 
 /// Batches that are held back.
 #[derive(Debug, Default, Deserialize)]
@@ -51,7 +51,7 @@ const LISTED_BYTES: u64 = 512;
 
 /// The name under which batches are listed.
 const LIST: &str = "list";
-/// The name under which each resource has the last batch that came out for it, if others waited on.
+/// The name under which each resource has the last batch that it was looked at for, if others waited on.
 const GIVEN: &str = "given";
 
 // === impl Held ===
@@ -87,9 +87,10 @@ impl Held {
         self.left + 1..=self.ever
     }
 
-    /// When the first sample that waits was read.
-    pub fn since(&self) -> Option<i64> {
-        self.batches.iter().filter(|kept| kept.samples > 0).map(|kept| kept.wall).min()
+    /// When the first of these was read.
+    pub fn fresh_since(&self) -> Option<i64> {
+        let next = self.next();
+        self.batches.iter().filter(|kept| kept.samples > 0 && next.contains(&kept.mark)).map(|kept| kept.wall).min()
     }
 
     /// Whether there is room for these, too.
@@ -136,12 +137,18 @@ impl Held {
     ) -> Result<Vec<Batch>, Failure> {
         let given = self.give_of(&self.next(), call, inputs, (now, said), losses)?;
         if gives_up {
-            self.give_up(&(0..=self.ever), losses);
+            self.give_up(losses, |_| true);
         }
         if !call.is_part() {
             self.left = self.ever;
         }
         Ok(given)
+    }
+
+    /// What was left so long ago is given up.
+    pub fn give_up_old(&mut self, now: i64, losses: &mut Losses) {
+        let left = self.left;
+        self.give_up(losses, |kept| kept.mark <= left && now.saturating_sub(kept.wall) >= LONGEST);
     }
 
     fn give_of(
@@ -158,7 +165,13 @@ impl Held {
         let outputs = ByName::of(inputs);
         let resources = call.attribute("id")?.resources;
         let before = if self.cut { call.load(GIVEN, &resources) } else { Column::default() };
-        let mut got: Vec<u32> = Vec::new();
+        // Who was looked at since has nothing left.
+        let mut from = 0;
+        let waits = |resource: &u32| last_given(&before, *resource, &mut from).is_none_or(|given| given < *marks.end());
+        let resources: Vec<u32> = resources.into_iter().filter(waits).collect();
+        if resources.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut given = Vec::new();
         let waits = |kept: &Kept| kept.samples > 0 && marks.contains(&kept.mark);
         let mut waiting: Vec<_> = self.batches.iter_mut().enumerate().filter(|(_, kept)| waits(kept)).collect();
@@ -167,7 +180,6 @@ impl Held {
             let here = kept.resources(number, call, &resources, &before);
             let count = here.len() as u64;
             kept.samples = kept.samples.saturating_sub(count);
-            got.extend(&here);
             let Some(meter) = outputs.position(call, &kept.meter())? else {
                 losses.count_many(count, &kept.meter.0, || CHANGED.into());
                 continue;
@@ -188,24 +200,22 @@ impl Held {
                 }
                 _ => Vec::new(),
             };
-            given.push(Batch { meter, at: Moment { wall: kept.wall, monotonic: kept.monotonic }, column, notes });
+            given.push(Batch { meter, at: remembered(call, kept.wall, kept.monotonic), column, notes });
         }
-        got.sort_unstable();
-        got.dedup();
-        // Who got theirs is remembered only where there is room for that.
-        if !call.is_part() && got.len() as u64 * CELL_BYTES > call.room() {
-            self.give_up(marks, losses);
+        // Who was looked at is remembered only where there is room for that.
+        if !call.is_part() && resources.len() as u64 * CELL_BYTES > call.room() {
+            self.give_up(losses, |kept| marks.contains(&kept.mark));
         }
-        if !got.is_empty() && self.samples_of(marks) > 0 {
-            let last = vec![*marks.end(); got.len()];
-            call.save(GIVEN, &Column::new(got, last))?;
+        if self.samples_of(marks) > 0 {
+            let last = vec![*marks.end(); resources.len()];
+            call.save(GIVEN, &Column::new(resources, last))?;
             self.cut = true;
         }
         Ok(given)
     }
 
-    fn give_up(&mut self, marks: &RangeInclusive<i64>, losses: &mut Losses) {
-        for kept in self.batches.iter_mut().filter(|kept| marks.contains(&kept.mark)) {
+    fn give_up(&mut self, losses: &mut Losses, is_over: impl Fn(&Kept) -> bool) {
+        for kept in self.batches.iter_mut().filter(|kept| is_over(kept)) {
             losses.count_many(std::mem::take(&mut kept.samples), &kept.meter.0, || GONE.into());
         }
     }
@@ -230,7 +240,7 @@ impl Held {
                 says,
                 letter: letter(&column.values),
             };
-            let number = self.number(new, &mut from, before);
+            let number = self.number(call, new, (&column.resources, &mut from), before);
             let marks = vec![self.batches.get(number).map_or(0, |kept| kept.mark); column.len()];
             call.save(&mark(number), &Column::new(column.resources.clone(), marks))?;
             if says {
@@ -243,12 +253,27 @@ impl Held {
     }
 
     /// The number of a batch: that of another part of it among those that there were `before`, or a new one. Parts have
-    /// their batches in one order, so each is taken at most once.
-    fn number(&mut self, new: Kept, from: &mut usize, before: i64) -> usize {
+    /// their batches in one order, so each is taken at most once. What has samples of any of its resources is no other
+    /// part of it, but the same batch from another source.
+    fn number(
+        &mut self,
+        call: &Call<'_, Converting>,
+        new: Kept,
+        (resources, from): (&[u32], &mut usize),
+        before: i64,
+    ) -> usize {
         let open = self.left + 1..=before;
-        let mut known = self.batches.iter_mut().enumerate().skip(*from);
         let is_open = |known: &Kept| known.samples > 0 && open.contains(&known.mark);
-        let other = known.find(|(_, known)| is_open(known) && known.is_cut_from(&new));
+        let any = |name: &str, is: &dyn Fn(i64) -> bool| match call.load(name, resources).values {
+            Values::Integers(marks) => marks.into_iter().any(is),
+            _ => false,
+        };
+        // Or it was looked at for it already.
+        let has_any = |place: usize, known: &Kept| {
+            any(&mark(place), &|mark| mark == known.mark) || any(GIVEN, &|given| given >= known.mark)
+        };
+        let mut known = self.batches.iter_mut().enumerate().skip(*from).filter(|_| call.is_part());
+        let other = known.find(|(place, known)| is_open(known) && known.is_cut_from(&new) && !has_any(*place, known));
         if let Some((place, known)) = other {
             known.samples = known.samples.saturating_add(new.samples);
             *from = place + 1;
@@ -306,12 +331,8 @@ impl Kept {
         let marked = call.load(&mark(number), of);
         let Values::Integers(marks) = &marked.values else { return Vec::new() };
         let mut from = 0;
-        let mut last_given = |resource| match (at(&given.resources, resource, &mut from), &given.values) {
-            (Some(place), Values::Integers(marks)) => marks.get(place).copied(),
-            _ => None,
-        };
         let here = marked.resources.iter().zip(marks).filter(|(resource, mark)| {
-            **mark == self.mark && last_given(**resource).is_none_or(|given| given < self.mark)
+            **mark == self.mark && last_given(given, **resource, &mut from).is_none_or(|given| given < self.mark)
         });
         here.map(|(resource, _)| *resource).collect()
     }
@@ -322,6 +343,14 @@ impl Kept {
             "mark": mark, "meter": meter, "wall": wall, "monotonic": monotonic, "samples": samples, "says": says,
             "letter": letter
         })
+    }
+}
+
+/// The last batch that a resource was looked at for, if others waited on; resources ascend from call to call.
+fn last_given(given: &Column, resource: u32, from: &mut usize) -> Option<i64> {
+    match (at(&given.resources, resource, from), &given.values) {
+        (Some(place), Values::Integers(marks)) => marks.get(place).copied(),
+        _ => None,
     }
 }
 

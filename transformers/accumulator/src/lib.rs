@@ -34,7 +34,11 @@ impl Transformer for Accumulator {
         let new = new as u64;
         let mut losses = Losses::default();
         let mut given = held.give_left(call, inputs, (now, &said), &mut losses)?;
-        let is_old = held.since().is_some_and(|since| now.saturating_sub(since) >= LONGEST);
+        // What a part lacks is another part's.
+        if !call.is_part() {
+            held.give_up_old(now, &mut losses);
+        }
+        let is_old = held.fresh_since().is_some_and(|since| now.saturating_sub(since) >= LONGEST);
         let are_to_wait = !is_old && !is_enough(call, size, held.fresh().saturating_add(new), new);
         let mut sayings: Vec<Vec<u64>> = Vec::new();
         if are_to_wait {
@@ -44,8 +48,7 @@ impl Transformer for Accumulator {
             held.keep(call, inputs, batches.into_iter().zip(sayings))?;
             said.save(call)?;
         } else {
-            // What a part lacks is another part's.
-            let gives_up = !call.is_part() && (is_old || are_to_wait);
+            let gives_up = !call.is_part() && are_to_wait;
             given.extend(held.give(call, inputs, (now, &said), gives_up, &mut losses)?);
             // There is no room for more.
             if are_to_wait && !call.is_part() {

@@ -2,7 +2,7 @@ use expression::Volume;
 use proptest::prelude::*;
 use scaling::testing::{EXTREMES, Sample, batches, cut, samples};
 use wasmeter_sdk::testing::{Host, moment};
-use wasmeter_sdk::{Column, Kind, Note};
+use wasmeter_sdk::{Column, Kind, Moment, Note};
 
 use super::*;
 
@@ -154,6 +154,53 @@ fn host_text(_: &Host, text: &str) -> u32 {
 }
 
 /// What waits of a guest, or of a part that is measured less often.
+/// A machine that was restarted counts anew, and clocks are set back.
+#[test]
+fn no_time_is_later_than_the_slot() {
+    let mut there = host(r#"{"size": 2}"#).read_at(2_000);
+    assert_eq!(convert(&mut there, &[count(0, 1_000, 1, 5)]), []);
+    there = there.read_at(900);
+    let given = there.convert::<Accumulator>(&inputs(), batches(&[count(0, 900, 1, 6)])).unwrap().batches;
+    let times: Vec<Moment> = given.iter().map(|batch| batch.at).collect();
+    assert_eq!(times, [Moment { wall: moment(900).wall, monotonic: None }, moment(900)]);
+    assert_eq!((there.dropped(), there.waiting()), (0, 0));
+}
+
+/// Each sample that was left is given up for its own age.
+#[test]
+fn what_was_left_lately_waits_on() {
+    const DAY: u32 = 23 * 3_600;
+    let mut there = host(r#"{"size": 2}"#).read_at(10);
+    assert_eq!(convert(&mut there, &[count(0, 10, 1, 5)]), []);
+    there = there.attribute("id", [(0, "a")]).read_at(20);
+    assert_eq!(convert(&mut there, &[count(0, 20, 0, 7)]).len(), 1);
+    there = there.attribute("id", (0..).zip(IDS)).attribute("id", [(0, "a"), (2, "c")]).read_at(DAY - 10);
+    assert_eq!(convert(&mut there, &[count(0, DAY - 10, 2, 5)]), []);
+    there = there.attribute("id", [(0, "a")]).read_at(DAY);
+    assert_eq!(convert(&mut there, &[count(0, DAY, 0, 7)]).len(), 1);
+    there = there.read_at(DAY + 20);
+    assert_eq!(convert(&mut there, &[]), []);
+    assert_eq!((there.dropped(), there.waiting()), (1, 1));
+    there = there.attribute("id", [(0, "a"), (2, "c")]).read_at(DAY + 30);
+    assert_eq!(convert(&mut there, &[]), [count(0, DAY - 10, 2, 5)]);
+    assert_eq!((there.dropped(), there.waiting()), (1, 0));
+}
+
+/// Two sources of a sink may have a meter: each hands it over, and both count.
+#[test]
+fn what_comes_twice_comes_out_twice() {
+    for parts in [false, true] {
+        let mut there = host(r#"{"size": 4}"#).part(parts);
+        let slot = [count(0, 10, 0, 5), count(0, 10, 1, 6)];
+        assert_eq!(convert(&mut there, &slot), []);
+        let mut given = convert(&mut there, &slot);
+        there = there.part(false);
+        given.extend(convert(&mut there, &[count(0, 20, 0, 7), count(0, 20, 1, 7), count(0, 20, 2, 7)]));
+        assert_eq!(given.iter().filter(|sample| sample.1 == 10).count(), 4, "{given:?}");
+        assert_eq!((there.dropped(), there.waiting()), (0, if parts { 0 } else { 3 }));
+    }
+}
+
 #[test]
 fn what_is_absent_when_others_come_out_waits_on() {
     let mut there = host(r#"{"size": 3}"#);

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use scaling::{
     ByName, CELL_BYTES, CHANGED, Facts, GONE, LATE, LONGEST, Losses, OLDEST, Positions, Said, Volumes, clear,
-    is_enough, merged,
+    is_enough, merged, remembered,
 };
 use wasmeter_sdk::{
     Batch, Call, Converting, Failure, Kind, Meter, Moment, Outputs, Transformer, Values, register_transformer,
@@ -232,7 +232,7 @@ impl Flush<'_> {
                 volumes.push(resource, config.scale.limited(aggregate.volume(output.kind)));
             }
             // By both clocks if it is one of this slot.
-            let at = moments.get(&time).copied().unwrap_or(Moment { wall: time, monotonic: None });
+            let at = moments.get(&time).copied().unwrap_or_else(|| remembered(call, time, None));
             given.push(Batch { meter: place, at, column: volumes.into_column(), notes: said.notes(call, &sayings)? });
         }
         Ok(())

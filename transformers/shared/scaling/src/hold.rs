@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wasmeter_sdk::{Call, Column, Converting, Failure, Meter, Values};
+use wasmeter_sdk::{Call, Column, Converting, Failure, Meter, Moment, Values};
 
 /// What a cell of state takes.
 pub const CELL_BYTES: u64 = 16;
@@ -11,6 +11,16 @@ pub const CELL_BYTES: u64 = 16;
 pub const LONGEST: i64 = 23 * 3_600 * 1_000_000_000;
 /// Samples that are older cannot come out any more.
 pub const OLDEST: i64 = 24 * 3_600 * 1_000_000_000 - 60 * 1_000_000_000;
+
+/// The time of what waited, as one that comes out now may have. Since then a machine that was restarted counts anew, and
+/// its clock may have been set back.
+pub fn remembered(call: &Call<'_, Converting>, wall: i64, monotonic: Option<u64>) -> Moment {
+    let now = call.read_at();
+    Moment {
+        wall: wall.min(now.wall),
+        monotonic: monotonic.filter(|then| now.monotonic.is_some_and(|now| *then <= now)),
+    }
+}
 
 /// Whether enough samples wait, of which some are new.
 ///

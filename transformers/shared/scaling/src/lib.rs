@@ -23,7 +23,7 @@ pub mod testing;
 mod volumes;
 
 pub use self::follow::{Follow, Step};
-pub use self::hold::{ByName, CELL_BYTES, LONGEST, OLDEST, clear, is_enough};
+pub use self::hold::{ByName, CELL_BYTES, LONGEST, OLDEST, clear, is_enough, remembered};
 pub use self::losses::{CHANGED, GONE, LATE, Losses};
 pub use self::merge::merged;
 pub use self::naming::{Naming, Pattern, Positions, regex, word};
