@@ -32,6 +32,15 @@ fn without_settings_a_slot_is_one() {
     assert_eq!(convert(&mut host, &[(0, 30, 1, 5)]), [(0, 30, 1, 5.0)]);
 }
 
+/// Clocks are set back.
+#[test]
+fn no_time_is_later_than_the_slot() {
+    let mut there = host(r#"{"size": 2, "timestamp": "last"}"#).read_at(2_000);
+    assert_eq!(convert(&mut there, &[(0, 1_000, 1, 5)]), []);
+    there = there.read_at(900);
+    assert_eq!(convert(&mut there, &[(0, 900, 2, 7)]), [(0, 900, 2, 7.0), (0, 900, 1, 5.0)]);
+}
+
 #[test]
 fn there_are_enough_samples_of_all_resources_together() {
     let mut host = host(r#"{"size": "4", "timestamp": "last"}"#);
