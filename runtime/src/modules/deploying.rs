@@ -292,6 +292,7 @@ impl Loader {
             return Ok(Vec::new());
         }
         let described = self.sandbox.outputs(module, &inputs, module.limits.describing()).await;
+        described.lines.emit(&module.name, &module.tenant);
         Ok(described.result.map_err(Refused::failed)?.meters)
     }
 }

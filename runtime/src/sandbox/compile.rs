@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Resource, Rlimit, prlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
@@ -65,9 +65,10 @@ impl Compiler {
         Self { effort, ..self }
     }
 
-    /// Compiles a component that was admitted.
+    /// Compiles a component that was admitted. What the module did not bring about is the host's failure: nothing that
+    /// runs stops for it.
     pub async fn compile(&self, component: &[u8]) -> Result<Vec<u8>, Failure> {
-        let failed = |detail: String| Failure::new(Cause::Compile, detail);
+        let failed = |detail: String| Failure::new(Cause::Host, detail);
         let mut child = Command::new(&self.program)
             .arg(SUBCOMMAND)
             .env_clear()
@@ -104,10 +105,11 @@ impl Compiler {
         if !status.success() {
             // More lines are advice for whoever debugs this program.
             let words = String::from_utf8_lossy(&words).lines().next().map(|line| format!(": {line}"));
-            return Err(failed(self.effort.describe(status) + &words.unwrap_or_default()));
+            let (cause, detail) = self.effort.describe(status);
+            return Err(Failure::new(cause, detail + &words.unwrap_or_default()));
         }
         if code.len() as u64 > CODE_BYTES {
-            return Err(failed(format!("it compiles to more than {CODE_BYTES} bytes")));
+            return Err(Failure::new(Cause::Compile, format!("it compiles to more than {CODE_BYTES} bytes")));
         }
         Ok(code)
     }
@@ -118,19 +120,30 @@ impl Compiler {
 impl Effort {
     fn bound(self, child: &Child) -> std::io::Result<()> {
         let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-        for (resource, most) in [(Resource::Cpu, self.cpu_seconds), (Resource::As, self.address_space)] {
-            prlimit(pid, resource, exactly(most))?;
+        // At the first of them its signal says why, which at the second is that of whoever kills a process.
+        let time = Rlimit { current: Some(self.cpu_seconds), maximum: Some(self.cpu_seconds.saturating_add(1)) };
+        for (resource, most) in [(Resource::Cpu, time), (Resource::As, exactly(self.address_space))] {
+            prlimit(pid, resource, most)?;
         }
         Ok(())
     }
 
-    fn describe(self, status: ExitStatus) -> String {
-        match status.signal() {
-            // The kernel ends a process that is past its CPU time with one of these.
-            Some(9 | 24) => format!("it is too costly to compile: more than {} s of CPU time", self.cpu_seconds),
-            Some(6 | 11) => format!("it is too costly to compile: more than {} bytes of memory", self.address_space),
-            Some(signal) => format!("the compiler was ended by signal {signal}"),
-            None => "it cannot be compiled".to_owned(),
+    /// What an end means. A machine that is short of memory kills compilers, too.
+    fn describe(self, status: ExitStatus) -> (Cause, String) {
+        let signal = status.signal();
+        match signal.and_then(Signal::from_named_raw) {
+            Some(Signal::XCPU) => {
+                let detail = format!("it is too costly to compile: more than {} s of CPU time", self.cpu_seconds);
+                (Cause::Compile, detail)
+            }
+            Some(Signal::ABORT | Signal::SEGV) => {
+                let detail = format!("it is too costly to compile: more than {} bytes of memory", self.address_space);
+                (Cause::Compile, detail)
+            }
+            _ => match signal {
+                Some(signal) => (Cause::Host, format!("the compiler was ended by signal {signal}")),
+                None => (Cause::Compile, "it cannot be compiled".to_owned()),
+            },
         }
     }
 }

@@ -98,8 +98,7 @@ impl Calls<'_> {
                 }
             }
         }
-        let (most, unsaid) = ledger.log(&module.name, tenant, said.kept().len() as u64 + said.dropped());
-        said.emit_some(&module.name, tenant, most, unsaid);
+        ledger.say(&module.name, tenant, &said);
         answers.lines = said;
         answers
     }

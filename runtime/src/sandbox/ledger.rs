@@ -15,6 +15,7 @@ use std::time::Duration;
 pub use self::pool::Flow;
 use self::pool::Pool;
 use super::failure::Cause;
+use super::host::log::Lines;
 use super::limits::{LOG_LINES, Limits};
 use crate::clock::SECOND;
 
@@ -211,9 +212,15 @@ impl Ledger {
         account.memory_peak = account.memory_peak.max(memory as u64);
     }
 
+    /// Has the log have what a module said, as far as it may say so much.
+    pub fn say(&self, module: &Arc<str>, tenant: &Arc<str>, lines: &Lines) {
+        let (most, unsaid) = self.log(module, tenant, lines.kept().len() as u64 + lines.dropped());
+        lines.emit_some(module, tenant, most, unsaid);
+    }
+
     /// How many of these lines a module may log, and how many of earlier ones it may be said that they were not. The
     /// operator's modules may log all.
-    pub fn log(&self, module: &Arc<str>, tenant: &Arc<str>, lines: u64) -> (u64, u64) {
+    fn log(&self, module: &Arc<str>, tenant: &Arc<str>, lines: u64) -> (u64, u64) {
         if self.silent {
             return (0, 0);
         }

@@ -8,12 +8,13 @@ use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
 
 use super::cache::{self, Cache, CacheError};
-use super::call::Called;
+use super::call::{Called, Landed};
 use super::check;
 use super::compile::Compiler;
 use super::failure::{Cause, Failure};
 use super::granted::Granted;
 use super::host::http::Requests;
+use super::host::log::Lines;
 use super::host::{Context, Gives, wasi};
 use super::limits::Limits;
 use super::module::{Code, Linked, Module};
@@ -45,6 +46,8 @@ pub struct Described<T> {
     pub result: Result<T, Failure>,
     /// Fuel that it used.
     pub fuel: u64,
+    /// What it logged.
+    pub lines: Lines,
 }
 
 /// Why there is no sandbox.
@@ -144,8 +147,9 @@ impl Sandbox {
             return Ok(module.that_reads_every_attribute());
         }
         let ask = |fuel| self.describe_pollster(&module, fuel);
-        let described = twice(&module, module.limits.describing(), check::description, ask).await.result?;
-        Ok(module.described(described))
+        let described = twice(&module, module.limits.describing(), check::description, ask).await;
+        described.lines.emit(&module.name, &module.tenant);
+        Ok(module.described(described.result?))
     }
 
     /// Configures a transformer, and asks it what it makes of the inputs that are known beforehand.
@@ -159,15 +163,17 @@ impl Sandbox {
         inputs: &[Meter],
     ) -> Result<(Module, Gives), Failure> {
         let module = self.configure(name, built_in, code, config, limits).await?;
-        let gives = self.outputs(&module, inputs, module.limits.describing()).await.result?;
-        Ok((module, gives))
+        let gives = self.outputs(&module, inputs, module.limits.describing()).await;
+        gives.lines.emit(&module.name, &module.tenant);
+        Ok((module, gives.result?))
     }
 
     /// What a transformer makes of these inputs, if it says the same good thing twice with so much fuel.
     pub async fn outputs(&self, module: &Module, inputs: &[Meter], fuel: u64) -> Described<Gives> {
         let ask = |fuel| self.describe_transformer(module, inputs, fuel);
-        let Described { result, fuel } = twice(module, fuel, check::outputs, ask).await;
-        Described { result: result.map(|outputs: Outputs| Gives::new(outputs.meters, &outputs.declares)), fuel }
+        let Described { result, fuel, lines } = twice(module, fuel, check::outputs, ask).await;
+        let result = result.map(|outputs: Outputs| Gives::new(outputs.meters, &outputs.declares));
+        Described { result, fuel, lines }
     }
 }
 
@@ -179,20 +185,20 @@ async fn twice<T: std::fmt::Debug, F: Future<Output = Called<T>>>(
     ask: impl Fn(u64) -> F,
 ) -> Described<T> {
     let once = module.limits.fuel(0);
-    let first = ask(fuel.min(once)).await;
-    let used = first.fuel;
+    let Called { result, fuel: used, mut lines, .. } = ask(fuel.min(once)).await;
     // What is compared and kept is of a size that was checked.
-    let first = match said(module, first).and_then(|first| check(&first).map(|()| first).map_err(bad)) {
+    let first = match said(result).and_then(|first| check(&first).map(|()| first).map_err(bad)) {
         Ok(first) => first,
-        failed => return Described { result: failed, fuel: used },
+        failed => return Described { result: failed, fuel: used, lines },
     };
     let second = ask(fuel.saturating_sub(used).min(once)).await;
     let used = used.saturating_add(second.fuel);
-    let result = said(module, second).and_then(|second| match format!("{first:?}") == format!("{second:?}") {
+    lines.append(second.lines);
+    let result = said(second.result).and_then(|second| match format!("{first:?}") == format!("{second:?}") {
         true => Ok(first),
         false => Err(bad("its description changes from call to call".into())),
     });
-    Described { result, fuel: used }
+    Described { result, fuel: used, lines }
 }
 
 impl std::fmt::Debug for Sandbox {
@@ -205,10 +211,9 @@ fn bad(detail: String) -> Failure {
     Failure::new(Cause::BadDescription, detail)
 }
 
-/// What a module says of itself. What it logs meanwhile is for the operator.
-fn said<T>(module: &Module, called: Called<T>) -> Result<T, Failure> {
-    called.lines.emit(&module.name, &module.tenant);
-    called.result.map(|landed| landed.output).map_err(|failure| match failure.cause {
+/// What a module says of itself.
+fn said<T>(result: Result<Landed<T>, Failure>) -> Result<T, Failure> {
+    result.map(|landed| landed.output).map_err(|failure| match failure.cause {
         Cause::ModuleError => Failure { cause: Cause::BadDescription, ..failure },
         _ => failure,
     })

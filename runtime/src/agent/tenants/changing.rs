@@ -142,7 +142,6 @@ impl Tenants {
     pub fn go_on(&mut self, key: &Key, next: Deployment, changes: &[Change], ready: Option<Arc<Ready>>) {
         if let Some(deployed) = self.deployed.get_mut(key) {
             deployed.go_on(next, changes, ready);
-            // Copies of what it remembers take room.
             self.room = None;
         }
     }
@@ -163,6 +162,7 @@ impl Tenants {
             say(key, &changes, why.as_deref());
             self.happened.extend(changes.iter().map(|change| Happened::by_itself(key, change, why.as_deref())));
             deployed.go_on(next, &changes, None);
+            self.room = None;
             self.unsaved.insert(key.clone());
         }
         if deployed.is_broken() {
@@ -175,6 +175,7 @@ impl Tenants {
     pub fn remove(&mut self, key: &Key) -> Option<Deployed> {
         let mut removed = self.deployed.remove(key)?;
         self.queued.remove(key);
+        self.room = None;
         for next in removed.next.drain(..) {
             self.pass_over(key, removed.number, next.at.monotonic, next.input.into_chain());
         }

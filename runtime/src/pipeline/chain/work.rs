@@ -8,9 +8,11 @@ use crate::contract::Batch;
 use crate::discovery::{Resources, Snapshot, View};
 use crate::sandbox::call::Conversion;
 use crate::sandbox::halves::{self, Answers, Calls};
+use crate::sandbox::host::log::Lines;
 use crate::sandbox::host::state::State;
 use crate::sandbox::host::{Gives, Input};
 use crate::sandbox::ledger::{self, Ledger};
+use crate::sandbox::loading::Described;
 use crate::sandbox::{Cause, Failure, Module, Names, Sandbox};
 
 /// The calls of a transformer in a slot, to be made.
@@ -58,7 +60,7 @@ impl Work {
     pub async fn run(mut self) -> Done {
         let allowance = ledger::allowance(&self.module.limits, 1, self.entries);
         self.ledger.open(&self.module.name, &self.tenant, allowance, self.sure);
-        let (described, fuel) = self.describe().await;
+        let Described { result: described, fuel, mut lines } = self.describe().await;
         let state = std::mem::take(&mut self.state);
         let failed = |state, failure| Answers::failed(state, failure, self.entries);
         let mut done = match described {
@@ -72,6 +74,8 @@ impl Work {
             Err(failure) => Done { gives: None, answers: failed(state, failure) },
         };
         done.answers.fuel = done.answers.fuel.saturating_add(fuel);
+        lines.append(std::mem::take(&mut done.answers.lines));
+        done.answers.lines = lines;
         let dropped: u32 = done.answers.landed.iter().map(|landed| landed.dropped).sum();
         if dropped > 0 {
             let why = "something is wrong with samples, as its own lines say";
@@ -80,19 +84,20 @@ impl Work {
         done
     }
 
-    /// What it gives for these inputs, and the fuel of asking.
-    async fn describe(&self) -> (Result<Arc<Gives>, Failure>, u64) {
+    /// What it gives for these inputs, and what asking took.
+    async fn describe(&self) -> Described<Arc<Gives>> {
+        let unasked = |result| Described { result, fuel: 0, lines: Lines::default() };
         if let Some(gives) = &self.gives {
-            return (Ok(Arc::clone(gives)), 0);
+            return unasked(Ok(Arc::clone(gives)));
         }
         let Self { ledger, tenant, module, .. } = self;
         let Some(fuel) = ledger.draw(&module.name, tenant, module.limits.describing()) else {
-            return (Err(halves::nothing_left()), 0);
+            return unasked(Err(halves::nothing_left()));
         };
-        let described = self.sandbox.outputs(module, &self.batches.inputs, fuel).await;
-        let cause = described.result.as_ref().err().map(|failure| failure.cause);
-        ledger.book(&module.name, tenant, described.fuel, cause);
-        (described.result.map(Arc::new), described.fuel)
+        let Described { result, fuel, lines } = self.sandbox.outputs(module, &self.batches.inputs, fuel).await;
+        ledger.book(&module.name, tenant, fuel, result.as_ref().err().map(|failure| failure.cause));
+        ledger.say(&module.name, tenant, &lines);
+        Described { result: result.map(Arc::new), fuel, lines }
     }
 
     /// What is wrong if it gives a meter that is another's.
