@@ -216,10 +216,14 @@ impl Seen {
         modules.into_iter().map(named).collect()
     }
 
-    /// What is given, as far as it is known: what tenants' modules give is not.
+    /// What is given, if that is known; what tenants' modules give besides is not.
     pub fn given(&self) -> Option<Given<'_>> {
         let Known { meters, unmeasured, off, declare } = self.known.as_deref()?;
-        let and_others = *declare || !self.standing.is_empty();
+        // The operator's own modules may give any name, those of modules that are off among them.
+        if *declare {
+            return None;
+        }
+        let and_others = !self.standing.is_empty();
         Some(Given { meters: borrowed(meters), unmeasured: borrowed(unmeasured), off: off.clone(), and_others })
     }
 

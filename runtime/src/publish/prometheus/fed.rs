@@ -7,6 +7,7 @@ use super::plan::{Maker, Plan};
 use super::resource::{Entry, Texts};
 use crate::discovery::resource::Ident;
 use crate::pipeline::Slot;
+use crate::sandbox::limits::DECLARED_PARTS_PER_ROOT;
 
 /// What goes into whose transformers.
 #[derive(Debug, Default)]
@@ -49,6 +50,10 @@ impl Fed {
             let Some(Feed { resources, made, .. }) = feed else { continue };
             let entries = samples.column.resources.iter().filter_map(|number| texts.get(*number));
             let never_went_in = |entry: &&Entry| !resources.contains_key(&entry.ident);
+            // Whoever makes up others all the time has what came last.
+            if made.len() > resources.len().saturating_mul(DECLARED_PARTS_PER_ROOT) {
+                made.clear();
+            }
             made.extend(entries.filter(never_went_in).map(|entry| (entry.ident, entry.root)));
         }
         self.0.retain(|_, Feed { resources, made, .. }| {

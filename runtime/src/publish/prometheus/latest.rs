@@ -84,7 +84,7 @@ impl Latest {
             let name = Cow::from(known.meter.name.as_str());
             let key = (known.text.metric.clone(), name, known.deployment.clone());
             let again = came.get(&key);
-            let blocks = known.staying(texts, now, again.map(Vec::as_slice), fed);
+            let blocks = known.staying(texts, now, again.map(Vec::as_slice), fed, is_measured(&known.meter.name));
             if !blocks.is_empty() || again.is_some() {
                 let (meter, text) = (Arc::clone(&known.meter), Arc::clone(&known.text));
                 series.insert(key, Series { meter, deployment: known.deployment.clone(), text, blocks });
@@ -177,10 +177,14 @@ impl Series {
         is_same.then(|| Arc::clone(&self.text))
     }
 
-    /// What stays of these after a slot, in which more of them may have come.
-    fn staying(&self, texts: &Texts, now: u64, again: Option<&[&Samples]>, fed: &Fed) -> Vec<Block> {
+    /// What stays of these after a slot, in which more of them may have come. Of what is measured nothing does that a
+    /// sink made before that was known.
+    fn staying(&self, texts: &Texts, now: u64, again: Option<&[&Samples]>, fed: &Fed, is_measured: bool) -> Vec<Block> {
         let until = |block: &Block| if again.is_some() { block.fresh } else { block.until };
-        let is_over = |block: &Block| block.maker.is_none() && until(block) < now;
+        let is_over = |block: &Block| match &block.maker {
+            None => until(block) < now,
+            Some(maker) => is_measured && matches!(maker, Maker::Sink(_)),
+        };
         let mut young: Vec<_> = self.blocks.iter().filter(|block| !is_over(block)).collect();
         if let Some([samples]) = again {
             // As nearly ever: the same resources again.
