@@ -59,6 +59,8 @@ pub struct No {
     pub why: String,
     /// What came of trying a module out, where that is why.
     pub tried: Option<Box<Deployed>>,
+    /// Whether it was prepared by rules that are not in force any more.
+    by_old_rules: bool,
 }
 
 type Answer<T> = Result<T, No>;
@@ -170,12 +172,13 @@ impl Desk {
     pub async fn deploy(&self, who: Who, key: Key, order: Deploy, file: Bytes) -> Answer<Deployed> {
         let action = if order.dry_run { "dry-run" } else { "deploy" };
         let entry = self.entry(who, action, &key, None, Some(Digest::of(&file)));
-        self.written_down(entry, self.try_deploy(who, key, order, file)).await
+        let work = by_rules_in_force(async || self.try_deploy(who, key.clone(), &order, file.clone()).await);
+        self.written_down(entry, work).await
     }
 
-    async fn try_deploy(&self, who: Who, key: Key, order: Deploy, file: Bytes) -> Answer<Deployed> {
-        let around = self.ask(Errand::Surroundings).await?;
-        let version = version(&order, &file, by(who), self.now());
+    async fn try_deploy(&self, who: Who, key: Key, order: &Deploy, file: Bytes) -> Answer<Deployed> {
+        let around = self.surroundings().await?;
+        let version = version(order, &file, by(who), self.now());
         version
             .check()
             .map_err(|invalid| No::of(StatusCode::BAD_REQUEST, format!("This cannot be deployed: {invalid}.")))?;
@@ -191,11 +194,12 @@ impl Desk {
         let action = if order.dry_run { "dry-run" } else { "rollback" };
         let digest = |to| Some(self.0.journal.page(&key)?.deployment.version(to)?.digest);
         let entry = self.entry(who, action, &key, order.to, order.to.and_then(digest));
-        self.written_down(entry, self.try_roll_back(who, key, order)).await
+        let work = by_rules_in_force(async || self.try_roll_back(who, key.clone(), &order).await);
+        self.written_down(entry, work).await
     }
 
-    async fn try_roll_back(&self, who: Who, key: Key, order: RollBack) -> Answer<Deployed> {
-        let RollBack { to, dry_run, anyway } = order;
+    async fn try_roll_back(&self, who: Who, key: Key, order: &RollBack) -> Answer<Deployed> {
+        let RollBack { to, dry_run, anyway } = *order;
         let how = How { only_try: dry_run, anyway };
         let page = self.0.journal.page(&key).ok_or_else(|| No::unknown(&key))?;
         let (next, _) = match to {
@@ -206,7 +210,7 @@ impl Desk {
         if page.deployment.running().any(|version| version.number == wanted.number) {
             return self.follow(self.order(who, key, None, What::RollBack(to, None)), None, how).await;
         }
-        let around = self.ask(Errand::Surroundings).await?;
+        let around = self.surroundings().await?;
         let own = self.0.turns.take(&key.tenant).await?;
         let file = self.0.registry.read(wanted.digest).await?.into();
         let prepared = self.prepare(&around, &key, Version::clone(wanted), file).await?;
@@ -322,10 +326,19 @@ impl Desk {
     /// Tells the loop of an order. The answer is waited for as long as it takes: nobody is told that something was not
     /// done, and then it is.
     async fn tell(&self, errand: impl FnOnce(oneshot::Sender<Result<Changed, Refused>>) -> Errand) -> Answer<Changed> {
+        Ok(self.wait_for(errand).await??)
+    }
+
+    async fn wait_for<T>(&self, errand: impl FnOnce(oneshot::Sender<T>) -> Errand) -> Answer<T> {
         let (sender, answer) = oneshot::channel();
         let ends = || No::of(StatusCode::SERVICE_UNAVAILABLE, "The daemon ends. Ask again what became of it.");
         self.0.errands.send(errand(sender)).await.map_err(|_| ends())?;
-        Ok(answer.await.map_err(|_| ends())??)
+        answer.await.map_err(|_| ends())
+    }
+
+    /// What an order is prepared by, once what is read again is in force.
+    async fn surroundings(&self) -> Answer<Surroundings> {
+        self.wait_for(Errand::Surroundings).await
     }
 
     /// Asks the loop.
@@ -369,6 +382,16 @@ impl Desk {
 
     fn now(&self) -> i64 {
         self.0.clock.now().wall
+    }
+}
+
+/// Does something that is prepared by rules, and again if others are in force by the time that it is.
+async fn by_rules_in_force<T>(work: impl AsyncFn() -> Answer<T>) -> Answer<T> {
+    loop {
+        match work().await {
+            Err(no) if no.by_old_rules => {}
+            answer => return answer,
+        }
     }
 }
 
@@ -471,7 +494,7 @@ impl Deployed {
 impl No {
     /// For this reason.
     pub fn of(status: StatusCode, why: impl Into<String>) -> Self {
-        Self { status, why: why.into(), tried: None }
+        Self { status, why: why.into(), tried: None, by_old_rules: false }
     }
 
     /// A version that was kept cannot run any more. Whoever asks for it is not to blame.
@@ -525,8 +548,11 @@ impl From<Refused> for No {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Unknown(key) => Self::unknown(&key),
-            Refused::Written(..) | Refused::Reloaded | Refused::Meanwhile(_) => {
+            Refused::Written(..) | Refused::Meanwhile(_) => {
                 Self::of(StatusCode::CONFLICT, sentence(&refused.to_string()))
+            }
+            Refused::Reloaded => {
+                Self { by_old_rules: true, ..Self::of(StatusCode::CONFLICT, sentence(&refused.to_string())) }
             }
             Refused::Never(refused) => refused.into(),
             Refused::Unkept(unkept) => unkept.into(),

@@ -33,7 +33,7 @@ pub(super) struct UnderWay {
     reload: Option<JoinHandle<Result<Reloaded, NotLoaded>>>,
     /// Whether files changed since.
     again: bool,
-    /// Orders that wait for it: what they were prepared by may not hold any more.
+    /// Orders that wait for it: what they are prepared by may not hold any more.
     orders: VecDeque<Errand>,
     /// How long errands took lately.
     took: Duration,
@@ -109,7 +109,9 @@ impl UnderWay {
                     return Meanwhile::Reloaded(Box::new(prepared));
                 }
                 errand = errand => match errand {
-                    Errand::Consider(..) | Errand::Change(..) if reload.is_some() => orders.push_back(errand),
+                    Errand::Surroundings(_) | Errand::Consider(..) | Errand::Change(..) if reload.is_some() => {
+                        orders.push_back(errand);
+                    }
                     errand => return Meanwhile::Errand(errand),
                 },
             }

@@ -124,7 +124,7 @@ fn answered(answer: Result<impl serde::Serialize, No>) -> Reply {
             *reply.status_mut() = status;
             reply
         }
-        Err(No { status, why, tried: None }) => line(status, &why),
+        Err(No { status, why, tried: None, .. }) => line(status, &why),
     }
 }
 

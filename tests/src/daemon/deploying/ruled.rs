@@ -29,6 +29,22 @@ fn requiring(cloud: &Cloud) -> impl Fn(&str) -> String + use<> {
     move |keys| config.replace("acme: {", &format!("acme: {{signatures: required, keys: [{keys}], "))
 }
 
+/// Whoever reloads and then orders something need not wait.
+#[test]
+fn an_order_just_after_a_signal_is_by_the_new_rules() {
+    let cloud = Cloud::new("");
+    let daemon = cloud.folder.start("run");
+    cloud.slots(1);
+    let config = cloud.folder.read("wasmeter.yaml");
+    for round in 0..3 {
+        cloud.folder.write("wasmeter.yaml", &format!("{config}# {round}\n"));
+        daemon.signal(Signal::HUP);
+        let deployed = deploy(&cloud, &format!("probe{round}"), json!({"interval": 600}), &probe());
+        assert_eq!(deployed.version, Some(1));
+    }
+    daemon.end();
+}
+
 /// What it is signed with may not sign any more; the version before it may.
 #[test]
 fn a_version_on_trial_that_may_not_run_is_given_up_alone() {
