@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http_body_util::StreamBody;
 use rustix::fs::Mode;
 use serde::Serialize;
@@ -204,6 +205,8 @@ async fn accept(listener: UnixListener, control: Control, group: Option<u32>) {
                     match (who, waits(&request)) {
                         (None, _) => refusal(),
                         (Some(_), Some(wait)) if !place.wait(wait, &waiting) => too_many(wait),
+                        // What is sent along says nothing, and takes others' room no longer.
+                        (Some(who), Some(Wait::Lines)) => answer(&control, who, &request.map(|_| Bytes::new())).await,
                         (Some(who), _) => answer(&control, who, &request).await,
                     }
                 }
@@ -353,8 +356,6 @@ fn json(value: &impl Serialize) -> Reply {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
 
     #[test]

@@ -9,7 +9,7 @@ use super::place::Wait;
 use super::{json, line, not_allowed, read};
 use crate::control::deployments::{Deploy, RollBack};
 use crate::control::desk::{Desk, No};
-use crate::http::{Held, Method, Reply, Request, StatusCode};
+use crate::http::{Method, Reply, Request, StatusCode};
 use crate::modules::audit::Who;
 use crate::modules::deployment::{Key, Name, Tenant};
 use crate::sandbox::limits::FILE_BYTES;
@@ -61,15 +61,7 @@ pub async fn answer(desk: &Desk, who: Who, path: &str, request: &Request) -> Rep
             answered(desk.log(&key, asked("after").unwrap_or(0), wait).await)
         }
         Some("deploy") => match order(request.body()) {
-            Ok((order, file)) => {
-                let held = request.extensions().get::<Held>().cloned();
-                to_the_end(async move {
-                    let answer = desk.deploy(who, key, order, file).await;
-                    drop(held);
-                    answer
-                })
-                .await
-            }
+            Ok((order, file)) => to_the_end(async move { desk.deploy(who, key, order, file).await }).await,
             Err(why) => line(StatusCode::BAD_REQUEST, &why),
         },
         Some("rollback") => {
