@@ -139,6 +139,7 @@ async fn whole(request: hyper::Request<Incoming>, limits: Limits, room: Option<&
         // What does not say how long it is may be as long as any.
         let length = body.size_hint().upper().and_then(|length| usize::try_from(length).ok());
         let length = length.unwrap_or(usize::MAX).min(limits.body);
+        // The rest of a body may stand in the way of the next request, so these answers are their connections' last.
         let busy = || last(line(StatusCode::SERVICE_UNAVAILABLE, "Others send much just now. Ask again."));
         taken = Some(timeout(limits.body_within, room.take(length)).await.ok().flatten().ok_or_else(busy)?);
     }
@@ -158,8 +159,8 @@ async fn whole(request: hyper::Request<Incoming>, limits: Limits, room: Option<&
     Ok(Request::from_parts(head, body))
 }
 
-/// The last answer of a connection, on which the rest of a body may stand in the way of the next request.
-fn last(mut reply: Reply) -> Reply {
+/// The last answer of its connection.
+pub fn last(mut reply: Reply) -> Reply {
     reply.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
     reply
 }

@@ -268,7 +268,7 @@ fn many_wait_for_lines_and_others_are_answered() {
     for _ in 0..300 {
         let mut stream = UnixStream::connect(cloud.folder.path("control.sock")).unwrap();
         let path = "/deployments/acme/probe/log?after=0&wait=60";
-        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes()).unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).unwrap();
         waiting.push(stream);
     }
     assert_eq!(ask(&cloud.folder, "GET", "/status", b"").0, 200);
