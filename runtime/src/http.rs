@@ -21,7 +21,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Response};
 pub use hyper::{Method, StatusCode, header};
 
-pub use self::connection::{Held, Limits, Room, serve, serve_in};
+pub use self::connection::{Limits, Room, last, serve, serve_in};
 
 /// What is asked, with all of its body.
 pub type Request = hyper::Request<Bytes>;

@@ -42,6 +42,8 @@ pub enum Unanswered {
     Nobody(String),
     /// The answer broke off, or is none. It has not been said yet.
     BrokenOff(String),
+    /// Nobody has the time, or a place. It has not been said yet.
+    Busy(String),
     /// The answer is no, which has been said.
     Refused(Exit),
 }
@@ -139,14 +141,14 @@ impl Line {
             }),
             Ok((status, answer)) => {
                 let why = answer.as_str().map_or_else(|| answer.to_string(), str::to_owned);
-                let exit = match status {
-                    StatusCode::BAD_REQUEST => Exit::Usage,
-                    StatusCode::UNPROCESSABLE_ENTITY => Exit::Module,
-                    // Whoever asks may not, or nobody has the time.
-                    StatusCode::FORBIDDEN | StatusCode::SERVICE_UNAVAILABLE => Exit::Unreachable,
-                    _ => Exit::Failed,
-                };
-                refused(&why, exit)
+                match status {
+                    StatusCode::SERVICE_UNAVAILABLE => Err(Unanswered::Busy(why)),
+                    StatusCode::BAD_REQUEST => refused(&why, Exit::Usage),
+                    StatusCode::UNPROCESSABLE_ENTITY => refused(&why, Exit::Module),
+                    // Whoever asks may not.
+                    StatusCode::FORBIDDEN => refused(&why, Exit::Unreachable),
+                    _ => refused(&why, Exit::Failed),
+                }
             }
             Err(AskError::Unreachable { error, .. }) if error.kind() == ErrorKind::PermissionDenied => {
                 let why = format!(
@@ -178,7 +180,7 @@ impl Unanswered {
                 print::error(format_args!("{why}. {remedy}"));
                 Exit::Unreachable
             }
-            Self::BrokenOff(why) => {
+            Self::BrokenOff(why) | Self::Busy(why) => {
                 print::error(why);
                 Exit::Unreachable
             }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http_body_util::StreamBody;
 use rustix::fs::Mode;
 use serde::Serialize;
@@ -29,7 +30,7 @@ use super::orders::{GiveUp, MOST_BYTES, Refused, Replay};
 use super::tap::{Tap, Unseen};
 use crate::config::daemon::machine::group_number;
 use crate::http::listener::Door;
-use crate::http::{self, Limits, Method, Reply, Request, Room, StatusCode, header, line};
+use crate::http::{self, Limits, Method, Reply, Request, Room, StatusCode, header, last, line};
 use crate::modules::audit::Who;
 
 /// Connections that are answered at once. People ask, and a few programs.
@@ -201,10 +202,9 @@ async fn accept(listener: UnixListener, control: Control, group: Option<u32>) {
             let handler = move |request: Request| {
                 let (control, place, waiting) = (control.clone(), place.clone(), waiting.clone());
                 async move {
-                    match (who, waits(&request)) {
-                        (None, _) => refusal(),
-                        (Some(_), Some(wait)) if !place.wait(wait, &waiting) => too_many(wait),
-                        (Some(who), _) => answer(&control, who, &request).await,
+                    match who {
+                        Some(who) => answer_in(place, &waiting, control, who, request).await,
+                        None => last(refusal()),
                     }
                 }
             };
@@ -235,9 +235,37 @@ fn too_many(wait: Wait) -> Reply {
 
 /// What the answer waits for, if it may take long. Samples are shown to few at once, who take no place of these.
 fn waits(request: &Request) -> Option<Wait> {
-    match request.uri().path() {
-        "/spool/replay" | "/spool/drop" => Some(Wait::Order),
-        path => about_deployments::waits(below_deployments(path)?, request),
+    match *request.method() {
+        Method::POST => (request.uri().path() != "/tap").then_some(Wait::Order),
+        _ => about_deployments::asks_for_lines(request).then_some(Wait::Lines),
+    }
+}
+
+/// Answers if there is a place for what is asked. What took a place of those who wait, or found none, is the last that
+/// its connection asks: so nobody has such a place, or one that others need, without waiting for something.
+async fn answer_in(place: Place, waiting: &Waiting, control: Control, who: Who, request: Request) -> Reply {
+    let Some(wait) = waits(&request) else { return answer(&control, who, &request).await };
+    if !place.wait(wait, waiting) {
+        return last(too_many(wait));
+    }
+    last(match wait {
+        Wait::Order => follow(place, control, who, request).await,
+        // What was sent along says nothing, and shall not take others' room meanwhile.
+        Wait::Lines => answer(&control, who, &request.map(|_| Bytes::new())).await,
+    })
+}
+
+/// Follows an order, to its end even if nobody waits for it any more.
+async fn follow(place: Place, control: Control, who: Who, request: Request) -> Reply {
+    let patience = if request.uri().path().starts_with("/spool/") { WITHIN } else { Duration::MAX };
+    let order = async move { answer(&control, who, &request).await };
+    match timeout(patience, place.to_the_end(order)).await {
+        Ok(Ok(reply)) => reply,
+        Ok(Err(error)) => line(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        Err(_) => {
+            let what = "The disk takes too long. It is still done once the disk answers, if the daemon runs then.";
+            line(StatusCode::SERVICE_UNAVAILABLE, what)
+        }
     }
 }
 
@@ -271,19 +299,13 @@ async fn answer(control: &Control, who: Who, request: &Request) -> Reply {
         "/spool/replay" => match read::<Replay>(request) {
             Ok(order) => {
                 let control = control.clone();
-                follow(async move {
-                    let lost = |error: tokio::task::JoinError| Err(Refused::Failed(error.to_string()));
-                    spawn_blocking(move || control.replay(&order)).await.unwrap_or_else(lost)
-                })
-                .await
+                let lost = |error: tokio::task::JoinError| Err(Refused::Failed(error.to_string()));
+                done(spawn_blocking(move || control.replay(&order)).await.unwrap_or_else(lost))
             }
             Err(error) => unreadable(&error),
         },
         _ => match read::<GiveUp>(request) {
-            Ok(order) => {
-                let control = control.clone();
-                follow(async move { control.give_up(&order).await }).await
-            }
+            Ok(order) => done(control.give_up(&order).await),
             Err(error) => unreadable(&error),
         },
     }
@@ -313,25 +335,17 @@ fn not_allowed(allowed: &Method) -> Reply {
     reply
 }
 
-/// Follows an order, to its end even if nobody waits for it any more.
-async fn follow<T>(order: impl Future<Output = Result<T, Refused>> + Send + 'static) -> Reply
-where
-    T: Serialize + Send + 'static,
-{
-    match timeout(WITHIN, tokio::spawn(order)).await {
-        Ok(Ok(Ok(done))) => json(&done),
-        Ok(Ok(Err(refused))) => {
+/// What came of an order to the spool.
+fn done(answer: Result<impl Serialize, Refused>) -> Reply {
+    match answer {
+        Ok(done) => json(&done),
+        Err(refused) => {
             let status = match refused {
                 Refused::Wrong(_) => StatusCode::BAD_REQUEST,
                 Refused::NoRoom => StatusCode::INSUFFICIENT_STORAGE,
                 Refused::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
             };
             line(status, &refused.to_string())
-        }
-        Ok(Err(error)) => line(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
-        Err(_) => {
-            let what = "The disk takes too long. It is still done once the disk answers, if the daemon runs then.";
-            line(StatusCode::SERVICE_UNAVAILABLE, what)
         }
     }
 }
@@ -353,8 +367,6 @@ fn json(value: &impl Serialize) -> Reply {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
 
     #[test]
@@ -367,6 +379,7 @@ mod tests {
             (Method::GET, "/deployments/acme/probe/log?after=1", None),
             (Method::GET, "/deployments/acme/probe/log?wait=5", lines),
             (Method::POST, "/tap", None),
+            (Method::GET, "/spool/drop", None),
             (Method::POST, "/spool/replay", order),
             (Method::POST, "/spool/drop", order),
             (Method::POST, "/deployments/acme/probe/deploy", order),

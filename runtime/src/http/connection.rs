@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
@@ -36,9 +37,11 @@ pub struct Limits {
 #[derive(Debug, Clone)]
 pub struct Room(Arc<Semaphore>);
 
-/// The room that a request's body takes, among its extensions. Whoever keeps the body longer than the request keeps this.
-#[derive(Debug, Clone)]
-pub struct Held(#[allow(dead_code, reason = "it is given back when it is dropped")] Arc<OwnedSemaphorePermit>);
+/// A body and the room that it takes, which others get once the last piece of it is gone.
+struct Held {
+    body: Bytes,
+    _room: OwnedSemaphorePermit,
+}
 
 /// Bytes that are counted as one.
 const PIECE: usize = 1 << 10;
@@ -53,9 +56,27 @@ impl Room {
         Self(Arc::new(Semaphore::new(bytes.div_ceil(PIECE))))
     }
 
-    async fn take(&self, bytes: usize) -> Option<Held> {
+    async fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
         let pieces = u32::try_from(bytes.div_ceil(PIECE)).ok()?;
-        Arc::clone(&self.0).acquire_many_owned(pieces).await.ok().map(|held| Held(Arc::new(held)))
+        Arc::clone(&self.0).acquire_many_owned(pieces).await.ok()
+    }
+}
+
+// === impl Held ===
+
+impl Held {
+    /// A body that holds what it needs of the room that was taken for it. Before it came, nobody knew how long it is.
+    fn hold(body: Bytes, mut taken: OwnedSemaphorePermit) -> Bytes {
+        match taken.split(body.len().div_ceil(PIECE)) {
+            Some(room) => Bytes::from_owner(Self { body, _room: room }),
+            None => body,
+        }
+    }
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
     }
 }
 
@@ -112,14 +133,15 @@ where
 
 /// A request with its body, or else the answer to one that has too much of it.
 async fn whole(request: hyper::Request<Incoming>, limits: Limits, room: Option<&Room>) -> Result<Request, Reply> {
-    let (mut head, body) = request.into_parts();
+    let (head, body) = request.into_parts();
+    let mut taken = None;
     if let Some(room) = room {
         // What does not say how long it is may be as long as any.
         let length = body.size_hint().upper().and_then(|length| usize::try_from(length).ok());
         let length = length.unwrap_or(usize::MAX).min(limits.body);
+        // The rest of a body may stand in the way of the next request, so these answers are their connections' last.
         let busy = || last(line(StatusCode::SERVICE_UNAVAILABLE, "Others send much just now. Ask again."));
-        let held = timeout(limits.body_within, room.take(length)).await.ok().flatten().ok_or_else(busy)?;
-        head.extensions.insert(held);
+        taken = Some(timeout(limits.body_within, room.take(length)).await.ok().flatten().ok_or_else(busy)?);
     }
     let body = match timeout(limits.body_within, Limited::new(body, limits.body).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
@@ -130,11 +152,15 @@ async fn whole(request: hyper::Request<Incoming>, limits: Limits, room: Option<&
         Ok(Err(_)) => return Err(last(line(StatusCode::BAD_REQUEST, "The body cannot be read."))),
         Err(_) => return Err(last(line(StatusCode::REQUEST_TIMEOUT, "The body takes too long."))),
     };
+    let body = match taken {
+        Some(taken) => Held::hold(body, taken),
+        None => body,
+    };
     Ok(Request::from_parts(head, body))
 }
 
-/// The last answer of a connection, on which the rest of a body may stand in the way of the next request.
-fn last(mut reply: Reply) -> Reply {
+/// The last answer of its connection.
+pub fn last(mut reply: Reply) -> Reply {
     reply.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
     reply
 }

@@ -141,6 +141,25 @@ fn what_is_not_there_is_said_and_what_hangs_hurts_nobody() {
     daemon.end();
 }
 
+/// Whatever becomes of an order, its place is the next one's once it is answered.
+#[test]
+fn who_ordered_something_keeps_no_place() {
+    let folder = Folder::measuring(CALM, OUTPUTS);
+    let daemon = folder.start("run");
+    measured(&folder, &daemon, 1);
+    let mut connections = Vec::new();
+    for _ in 0..200 {
+        let mut stream = UnixStream::connect(folder.path("control.sock")).unwrap();
+        stream.write_all(b"POST /spool/drop HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("\r\nconnection: close\r\n"), "{answer}");
+        connections.push(stream);
+    }
+    assert!(ask(&folder, "GET /status HTTP/1.1").starts_with("HTTP/1.1 200"));
+    daemon.end();
+}
+
 /// It is one that is tried out, and takes nobody's place.
 #[test]
 fn without_a_file_there_is_no_socket() {

@@ -268,7 +268,7 @@ fn many_wait_for_lines_and_others_are_answered() {
     for _ in 0..300 {
         let mut stream = UnixStream::connect(cloud.folder.path("control.sock")).unwrap();
         let path = "/deployments/acme/probe/log?after=0&wait=60";
-        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes()).unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).unwrap();
         waiting.push(stream);
     }
     assert_eq!(ask(&cloud.folder, "GET", "/status", b"").0, 200);
@@ -295,8 +295,14 @@ fn many_wait_for_lines_and_others_are_answered() {
     for answer in refused {
         assert!(answer.starts_with("TTP/1.1 503 ") && answer.ends_with(words), "{answer}");
     }
+    // Whoever follows asks again.
+    let follower = cloud.folder.command("module logs acme/probe --follow").stderr(Stdio::piped()).spawn();
+    let (mut follower, mut said) = (follower.unwrap(), String::new());
+    BufReader::new(follower.stderr.as_mut().unwrap()).read_line(&mut said).unwrap();
+    assert!(said.starts_with(words.trim_end()), "{said}");
     // And any order finds a place.
     tell(&cloud, "probe/remove");
+    Ran::of(&follower.wait_with_output().unwrap()).is(1).complains("acme/probe");
     for mut stream in waiting {
         let answer = rest(&mut stream);
         assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");

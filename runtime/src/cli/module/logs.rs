@@ -1,6 +1,9 @@
 //! `wasmeter module logs`.
 
 use std::io::ErrorKind;
+use std::mem::replace;
+use std::thread::sleep;
+use std::time::Duration;
 
 use super::named::Named;
 use crate::cli::ask::{Line as ToDaemon, Unanswered};
@@ -34,6 +37,8 @@ pub struct Args {
 
 /// Seconds for which the daemon waits for a line, less than it is waited for its answer.
 const WAIT: u64 = 20;
+/// After which it is asked again where too many others wait for lines.
+const PAUSE: Duration = Duration::from_secs(2);
 /// Of the longest level.
 const LEVEL: usize = 5;
 
@@ -54,12 +59,21 @@ impl Args {
         if !self.follow {
             return Ok(());
         }
+        let mut was_busy = false;
         while is_read {
             log = match self.ask(&line, log.next, WAIT)? {
                 Ok(log) => log,
                 Err(Unanswered::Nobody(_) | Unanswered::BrokenOff(_)) => {
                     print::note("The daemon ended.");
                     return Ok(());
+                }
+                // Whoever waits has no place between two questions, so each finds one now and then.
+                Err(Unanswered::Busy(why)) => {
+                    if !replace(&mut was_busy, true) {
+                        print::note(format_args!("{why} This goes on asking."));
+                    }
+                    sleep(PAUSE);
+                    continue;
                 }
                 Err(refused) => return Err(refused.say()),
             };

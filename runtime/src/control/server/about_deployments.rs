@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::place::Wait;
 use super::{json, line, not_allowed, read};
 use crate::control::deployments::{Deploy, RollBack};
 use crate::control::desk::{Desk, No};
-use crate::http::{Held, Method, Reply, Request, StatusCode};
+use crate::http::{Method, Reply, Request, StatusCode};
 use crate::modules::audit::Who;
 use crate::modules::deployment::{Key, Name, Tenant};
 use crate::sandbox::limits::FILE_BYTES;
@@ -21,12 +20,9 @@ const HEAD: usize = 2 << 20;
 /// The longest that somebody waits for lines.
 const LONGEST_WAIT: u64 = 60; // seconds
 
-/// What the answer waits for, if it may take long. Any order waits for a slot, a disk, and a configuration that is made
-/// ready.
-pub fn waits(path: &str, request: &Request) -> Option<Wait> {
-    let is_order = *request.method() == Method::POST;
-    let asks_for_lines = || path.ends_with("/log") && asked(request, "wait").is_some_and(|seconds| seconds > 0);
-    if is_order { Some(Wait::Order) } else { asks_for_lines().then_some(Wait::Lines) }
+/// Whether it is waited for lines that are to come.
+pub fn asks_for_lines(request: &Request) -> bool {
+    request.uri().path().ends_with("/log") && asked(request, "wait").is_some_and(|seconds| seconds > 0)
 }
 
 /// Answers a request; `path` is what stands behind `/deployments`.
@@ -52,7 +48,6 @@ pub async fn answer(desk: &Desk, who: Who, path: &str, request: &Request) -> Rep
     if let Some(refusal) = only(allowed) {
         return refusal;
     }
-    let desk = desk.clone();
     match what {
         None => answered(desk.show(&key).await),
         Some("log") => {
@@ -61,27 +56,19 @@ pub async fn answer(desk: &Desk, who: Who, path: &str, request: &Request) -> Rep
             answered(desk.log(&key, asked("after").unwrap_or(0), wait).await)
         }
         Some("deploy") => match order(request.body()) {
-            Ok((order, file)) => {
-                let held = request.extensions().get::<Held>().cloned();
-                to_the_end(async move {
-                    let answer = desk.deploy(who, key, order, file).await;
-                    drop(held);
-                    answer
-                })
-                .await
-            }
+            Ok((order, file)) => answered(desk.deploy(who, key, order, file).await),
             Err(why) => line(StatusCode::BAD_REQUEST, &why),
         },
         Some("rollback") => {
             let order = if request.body().is_empty() { Ok(RollBack::default()) } else { read(request) };
             match order {
-                Ok(order) => to_the_end(async move { desk.roll_back(who, key, order).await }).await,
+                Ok(order) => answered(desk.roll_back(who, key, order).await),
                 Err(error) => super::unreadable(&error),
             }
         }
-        Some("pause") => to_the_end(async move { desk.pause(who, key).await }).await,
-        Some("resume") => to_the_end(async move { desk.resume(who, key).await }).await,
-        Some(_) => to_the_end(async move { desk.remove(who, key).await }).await,
+        Some("pause") => answered(desk.pause(who, key).await),
+        Some("resume") => answered(desk.resume(who, key).await),
+        Some(_) => answered(desk.remove(who, key).await),
     }
 }
 
@@ -103,17 +90,6 @@ fn order(body: &Bytes) -> Result<(Deploy, Bytes), String> {
 fn asked(request: &Request, name: &str) -> Option<u64> {
     let pairs = request.uri().query()?.split('&').filter_map(|pair| pair.split_once('='));
     pairs.into_iter().find(|(key, _)| *key == name)?.1.parse().ok()
-}
-
-/// Follows an order, to its end even if nobody waits for it any more.
-async fn to_the_end<T>(order: impl Future<Output = Result<T, No>> + Send + 'static) -> Reply
-where
-    T: serde::Serialize + Send + 'static,
-{
-    match tokio::spawn(order).await {
-        Ok(answer) => answered(answer),
-        Err(error) => line(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
-    }
 }
 
 fn answered(answer: Result<impl serde::Serialize, No>) -> Reply {

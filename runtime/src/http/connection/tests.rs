@@ -121,3 +121,35 @@ async fn bodies_wait_for_room() {
     assert!(answers(first, "i").await.ends_with("POST / hi\n"));
     assert!(answers(second, "").await.ends_with("POST / hi\n"));
 }
+
+/// What did not say how long it is takes no more room than it needs once it is there, and none once it was read.
+#[tokio::test(start_paused = true)]
+async fn room_is_given_back() {
+    const LONG: usize = 4 * PIECE;
+    let room = Room::of(LONG);
+    let connect = || {
+        let ((client, server), room) = (duplex(1 << 20), room.clone());
+        let handler = async |request: Request| match request.uri().path() {
+            "/kept" => {
+                let _kept = request.into_body().slice(1..);
+                std::future::pending().await
+            }
+            "/read" => {
+                drop(request);
+                std::future::pending().await
+            }
+            _ => echo(request).await,
+        };
+        tokio::spawn(async move { serve_in(server, Limits { body: LONG, ..LIMITS }, Some(&room), handler).await });
+        client
+    };
+    let mut clients = Vec::new();
+    for (path, body, left) in [("/read", "x".repeat(LONG), 4), ("/kept", "hi".to_owned(), 3)] {
+        let mut client = connect();
+        let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n");
+        client.write_all(format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len()).as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(room.0.available_permits(), left, "{path}");
+        clients.push(client);
+    }
+}
