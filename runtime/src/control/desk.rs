@@ -172,7 +172,7 @@ impl Desk {
     pub async fn deploy(&self, who: Who, key: Key, order: Deploy, file: Bytes) -> Answer<Deployed> {
         let action = if order.dry_run { "dry-run" } else { "deploy" };
         let entry = self.entry(who, action, &key, None, Some(Digest::of(&file)));
-        let work = by_rules_in_force(async || self.try_deploy(who, key.clone(), &order, file.clone()).await);
+        let work = by_rules_in_force(|| self.try_deploy(who, key.clone(), &order, file.clone()));
         self.written_down(entry, work).await
     }
 
@@ -194,7 +194,7 @@ impl Desk {
         let action = if order.dry_run { "dry-run" } else { "rollback" };
         let digest = |to| Some(self.0.journal.page(&key)?.deployment.version(to)?.digest);
         let entry = self.entry(who, action, &key, order.to, order.to.and_then(digest));
-        let work = by_rules_in_force(async || self.try_roll_back(who, key.clone(), &order).await);
+        let work = by_rules_in_force(|| self.try_roll_back(who, key.clone(), &order));
         self.written_down(entry, work).await
     }
 
@@ -386,7 +386,7 @@ impl Desk {
 }
 
 /// Does something that is prepared by rules, and again if others are in force by the time that it is.
-async fn by_rules_in_force<T>(work: impl AsyncFn() -> Answer<T>) -> Answer<T> {
+async fn by_rules_in_force<T, F: Future<Output = Answer<T>>>(work: impl Fn() -> F) -> Answer<T> {
     loop {
         match work().await {
             Err(no) if no.by_old_rules => {}
