@@ -12,7 +12,7 @@ use crate::cli::{Exit, logging, print};
 use crate::clock::SystemClock;
 use crate::config::daemon::LogFormat;
 use crate::contract::{Description, Meter, VERSION};
-use crate::modules;
+use crate::modules::refusal::{Reader, refusal};
 use crate::publish::columns::{self, Columns, Side};
 use crate::sandbox::{Module, Sandbox};
 
@@ -125,7 +125,7 @@ fn convert(sandbox: &Sandbox, module: &Module, subject: &mut Subject, threads: &
             tried.meters = gives.meters;
         }
         Err(failure) => {
-            let (why, remedy) = modules::refusal(&failure);
+            let (why, remedy) = refusal(&failure, Reader::Author);
             tried.failed = Some(format!("{} cannot say what it makes of this: {why}. {remedy}", module.name));
         }
     }
