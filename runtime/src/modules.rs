@@ -140,10 +140,14 @@ impl Modules {
         Ok(Self { pollsters, transformers, sinks, names, declare, starving, warnings: problems })
     }
 
-    /// The names of all.
+    /// The names of all that are the operator's.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let transformers = self.transformers.iter().map(|(_, module)| module);
-        self.pollsters.iter().chain(transformers).map(|module| &*module.name)
+        let of_sinks = self.sinks.iter().flatten().filter_map(|step| match step {
+            Step::Own(module) => Some(module),
+            Step::Deployed(_) => None,
+        });
+        self.pollsters.iter().chain(transformers).chain(of_sinks).map(|module| &*module.name)
     }
 
     /// Meters that come, and those that would if they were measured; without what is declared while modules run.
