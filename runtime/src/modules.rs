@@ -7,6 +7,7 @@ pub mod deploying;
 pub mod deployment;
 pub mod granting;
 pub mod life;
+pub mod refusal;
 pub mod registry;
 pub mod starving;
 pub mod store;
@@ -19,6 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use self::deployment::{Key, Tenant};
+use self::refusal::{Reader, refusal};
 use self::starving::Starving;
 use self::told::{NotTold, Told};
 use crate::agent::usage;
@@ -138,10 +140,14 @@ impl Modules {
         Ok(Self { pollsters, transformers, sinks, names, declare, starving, warnings: problems })
     }
 
-    /// The names of all.
+    /// The names of all that are the operator's.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let transformers = self.transformers.iter().map(|(_, module)| module);
-        self.pollsters.iter().chain(transformers).map(|module| &*module.name)
+        let of_sinks = self.sinks.iter().flatten().filter_map(|step| match step {
+            Step::Own(module) => Some(module),
+            Step::Deployed(_) => None,
+        });
+        self.pollsters.iter().chain(transformers).chain(of_sinks).map(|module| &*module.name)
     }
 
     /// Meters that come, and those that would if they were measured; without what is declared while modules run.
@@ -170,24 +176,6 @@ impl Modules {
     pub fn chains(&self) -> Vec<Chain> {
         self.transformers.iter().map(|(meters, module)| Chain::new(meters.clone(), Arc::clone(module))).collect()
     }
-}
-
-/// Why a module is not used, on one line, and what can be done.
-pub fn refusal(failure: &Failure) -> (String, &'static str) {
-    let remedy = match failure.cause {
-        Cause::Unreadable => "Write where the file is; a relative path begins at the configuration's folder",
-        Cause::BadDescription => "Correct its config as its documentation says, or what it says of itself",
-        Cause::OutOfFuel | Cause::Deadline | Cause::Memory => {
-            "Raise fuel_base, deadline or memory, of the module or under sandbox, if it is to have that much"
-        }
-        Cause::NotGranted => "Have the module do without",
-        Cause::NotAComponent | Cause::AbiMismatch | Cause::TooLarge | Cause::Compile => {
-            "Build it with wasmeter module build, which loads it as a daemon does"
-        }
-        Cause::Host => "Nothing is wrong with the module: mend this machine, and try again",
-        _ => "Correct what it does when it is asked what it gives",
-    };
-    (failure.words().replace(char::is_control, " "), remedy)
 }
 
 /// What a transformer of a sink is called, in the ledger and in the log: nothing else is.
@@ -374,7 +362,7 @@ impl Loading<'_> {
                     Some(Ok(code)) => code,
                     Some(Err(failure)) => {
                         self.refused = true;
-                        let (why, remedy) = refusal(&failure);
+                        let (why, remedy) = refusal(&failure, Reader::Operator);
                         problems.error(transformer.place, &key, format!("{who}: {why}"), remedy);
                         break;
                     }
@@ -502,7 +490,7 @@ impl Loading<'_> {
 
     fn refuse(&mut self, name: &str, place: Option<Place>, key: &str, failure: &Failure) {
         self.refused = true;
-        let (why, remedy) = refusal(failure);
+        let (why, remedy) = refusal(failure, Reader::Operator);
         self.problems.error(place, key, format!("the module {name} was refused: {why}"), remedy);
     }
 }

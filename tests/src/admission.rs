@@ -14,7 +14,7 @@ async fn what_is_no_module_is_told_what_it_is() {
     let empty =
         wat::parse_str("(component (instance $i) (export \"wasmeter:plugin/poller@0.1.0\" (instance $i)))").unwrap();
     for (what, bytes, cause, words) in [
-        ("a core module", &core[..], Cause::NotAComponent, "core module, not a component; build it with --target"),
+        ("a core module", &core[..], Cause::NotAComponent, "core module, not a component"),
         ("a file cut short", &whole[..whole.len() / 2], Cause::NotAComponent, "damaged or cut short"),
         ("a file cut to nothing", &whole[..5], Cause::NotAComponent, "cut short: 5 bytes"),
         ("no file", &[], Cause::NotAComponent, "cut short: 0 bytes"),

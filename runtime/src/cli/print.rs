@@ -40,7 +40,15 @@ pub fn json(value: &serde_json::Value) -> Result<(), Exit> {
 
 /// Prints what was asked for: as JSON if a program asked, or else as people read it.
 pub fn asked<T: Serialize>(it: &T, as_json: bool, words: impl FnOnce(&T) -> String) -> Result<(), Exit> {
-    if as_json { json(&serde_json::to_value(it).unwrap_or_default()) } else { text(&words(it)) }
+    if as_json { text(&as_json_text(it)?) } else { text(&words(it)) }
+}
+
+/// The JSON of what a program asked for, or says why there is none.
+fn as_json_text<T: Serialize>(it: &T) -> Result<String, Exit> {
+    serde_json::to_value(it).map(|value| json_text(&value)).map_err(|error| {
+        self::error(format_args!("this cannot be said as JSON: {error}. Ask for words"));
+        Exit::Failed
+    })
 }
 
 /// JSON as it is printed.
@@ -67,4 +75,18 @@ pub fn note(words: impl Display) {
 pub fn indented(text: &str, blanks: usize) -> String {
     let room = " ".repeat(blanks);
     text.lines().map(|text| format!("{room}{}\n", line(text))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_said_as_json_is_no_null() {
+        let odd = BTreeMap::from([((1, 2), 3)]);
+        assert_eq!(asked(&odd, true, |_| String::new()), Err(Exit::Failed));
+        assert_eq!(asked(&odd, false, |_| String::new()), Ok(()));
+    }
 }

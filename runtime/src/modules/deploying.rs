@@ -17,6 +17,7 @@ use self::terms::{Fitting, Operators};
 use self::written::Written;
 use super::deployment::{Key, Signature, Tenant, Version};
 use super::life::is_its_own;
+use super::refusal::{Reader, refusal};
 use super::registry::Unkept;
 use super::trust::{Policy, Trust, Verified};
 use super::{granting, read};
@@ -210,7 +211,7 @@ impl Loader {
 
     /// What is written in a file of the operator's.
     async fn written(&mut self, deployment: &DeploymentFile) -> Result<Prepared, Refused> {
-        let bytes = read(&deployment.file).map_err(Refused::failed)?;
+        let bytes = read(&deployment.file).map_err(Refused::failed(Written::File))?;
         let digest = Digest::of(&bytes);
         if digest != deployment.digest {
             let message = format!("{} has changed: its digest is {digest}", deployment.file.display());
@@ -255,22 +256,23 @@ impl Loader {
             signature.key = verified.key_name.to_string();
         }
         let source = source(&key, &version)?;
+        let written = Written::of(&version);
         let (code, file) = match self.codes.get(&version.digest) {
             Some(known) => known.clone(),
             None => {
-                let code = self.sandbox.load(&file).await.map_err(Refused::failed)?;
+                let code = self.sandbox.load(&file).await.map_err(Refused::failed(written))?;
                 self.codes.entry(version.digest).or_insert((code, file)).clone()
             }
         };
         let text = version.config.expose().to_owned();
         let limits = Limits::from(version.limits.over(self.limits));
         let asking = code.manifest.asks().then_some(limits.memory as u64);
-        let (grants, written) = (&version.grants, Written::of(&version));
+        let grants = &version.grants;
         let granted = granting::granted(&self.sandbox.requests, &key.to_string(), grants, written, asking)?;
         let module = self.sandbox.configure_of((tenant, name), code, text, limits, granted);
-        let module = module.await.map_err(Refused::failed)?;
+        let module = module.await.map_err(Refused::failed(written))?;
         let gives = if module.code.manifest.world == World::Transformer {
-            self.gives(&module, &source).await?
+            self.gives(&module, &source, written).await?
         } else {
             module.description.meters.clone()
         };
@@ -285,7 +287,7 @@ impl Loader {
 
     /// What a transformer makes of what the operator's pollsters give. What it makes of its tenant's own shows when it
     /// is handed that.
-    async fn gives(&self, module: &Module, source: &Source) -> Result<Vec<Meter>, Refused> {
+    async fn gives(&self, module: &Module, source: &Source, written: Written) -> Result<Vec<Meter>, Refused> {
         let inputs = self.operators.meters.iter().filter(|meter| source.meters.matches(&meter.name));
         let inputs: Vec<Meter> = inputs.cloned().collect();
         if inputs.is_empty() {
@@ -293,7 +295,7 @@ impl Loader {
         }
         let described = self.sandbox.outputs(module, &inputs, module.limits.describing()).await;
         described.lines.emit(&module.name, &module.tenant);
-        Ok(described.result.map_err(Refused::failed)?.meters)
+        Ok(described.result.map_err(Refused::failed(written))?.meters)
     }
 }
 
@@ -368,12 +370,15 @@ impl Refused {
         Self { fault: Fault::Missing, ..Self::new(key, message, remedy) }
     }
 
-    fn failed(failure: Failure) -> Self {
-        let (message, remedy) = super::refusal(&failure);
-        // The host's doing stops nothing that runs.
-        match is_its_own(failure.cause) {
-            true => Self::new("file", message, remedy),
-            false => Self::missing("file", message, remedy),
+    /// The module of a deployment that is written there failed.
+    fn failed(written: Written) -> impl Fn(Failure) -> Self {
+        move |failure| {
+            let (message, remedy) = refusal(&failure, Reader::Deployer(written));
+            // The host's doing stops nothing that runs.
+            match is_its_own(failure.cause) {
+                true => Self::new("file", message, remedy),
+                false => Self::missing("file", message, remedy),
+            }
         }
     }
 }

@@ -87,7 +87,7 @@ pub struct Life {
     #[serde(default)]
     origins: Vec<StateId>,
     /// Versions that were given up because they could not run any more: whoever wants one may have it tried again.
-    #[serde(default, deserialize_with = "all_or_last")]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     refused: BTreeSet<u64>,
     /// The version of the host that all of this happened with.
     host: String,
@@ -350,20 +350,6 @@ impl Life {
         let trial = self.trial.take()?;
         Some(Change::TrialGivenUp { trial: trial.instance, current: self.current, why })
     }
-}
-
-/// Reads the versions that were refused. Before there could be several, the last one was written alone, or none.
-fn all_or_last<'de, D: serde::Deserializer<'de>>(written: D) -> Result<BTreeSet<u64>, D::Error> {
-    #[derive(serde::Deserialize)]
-    #[serde(untagged)]
-    enum Refused {
-        All(BTreeSet<u64>),
-        Last(Option<u64>),
-    }
-    serde::Deserialize::deserialize(written).map(|refused| match refused {
-        Refused::All(all) => all,
-        Refused::Last(last) => last.into_iter().collect(),
-    })
 }
 
 #[cfg(test)]

@@ -100,7 +100,7 @@ impl std::fmt::Display for World {
 pub fn admit(bytes: &[u8]) -> Result<Manifest, Failure> {
     preamble(bytes)?;
     let outline = Outline::read(bytes).map_err(|error| {
-        let detail = format!("the file is damaged or cut short: {error}; build it again, or copy it again");
+        let detail = format!("the file is damaged or cut short: {error}");
         Failure::new(Cause::NotAComponent, detail)
     })?;
     let (world, contract) = outline.world()?;
@@ -110,7 +110,7 @@ pub fn admit(bytes: &[u8]) -> Result<Manifest, Failure> {
     Ok(Manifest { world, contract, imports: outline.imports, memory: outline.memory_pages.saturating_mul(PAGE) })
 }
 
-/// Whether this is a component at all. What it is instead gets its own words, because each has its own remedy.
+/// Whether this is a component at all. What it is instead gets its own words, because who is told looks elsewhere for each.
 fn preamble(bytes: &[u8]) -> Result<(), Failure> {
     let refuse = |cause, detail: String| Err(Failure::new(cause, detail));
     if bytes.len() > FILE_BYTES {
@@ -119,25 +119,17 @@ fn preamble(bytes: &[u8]) -> Result<(), Failure> {
     }
     match bytes.get(..8) {
         Some(b"\0asm\x0d\0\x01\0") => Ok(()),
-        Some(b"\0asm\x01\0\0\0") => refuse(
-            Cause::NotAComponent,
-            "this is a core module, not a component; build it with --target wasm32-wasip2".into(),
-        ),
-        Some([b'\x7f', b'E', b'L', b'F', ..]) => refuse(
-            Cause::NotAComponent,
-            "this is precompiled native code, which is never trusted; give the .wasm that it was made from".into(),
-        ),
-        Some([b'\0', b'a', b's', b'm', ..]) => refuse(
-            Cause::NotAComponent,
-            "this is WebAssembly of an encoding that is not known; build it with --target wasm32-wasip2".into(),
-        ),
-        Some(_) => refuse(
-            Cause::NotAComponent,
-            "this is not WebAssembly; give the .wasm that cargo build --target wasm32-wasip2 makes".into(),
-        ),
+        Some(b"\0asm\x01\0\0\0") => refuse(Cause::NotAComponent, "this is a core module, not a component".into()),
+        Some([b'\x7f', b'E', b'L', b'F', ..]) => {
+            refuse(Cause::NotAComponent, "this is precompiled native code, which is never trusted".into())
+        }
+        Some([b'\0', b'a', b's', b'm', ..]) => {
+            refuse(Cause::NotAComponent, "this is WebAssembly of an encoding that is not known".into())
+        }
+        Some(_) => refuse(Cause::NotAComponent, "this is not WebAssembly".into()),
         None => refuse(
             Cause::NotAComponent,
-            format!("the file is cut short: {} bytes are less than a preamble; copy it again", bytes.len()),
+            format!("the file is cut short: {} bytes are less than a preamble", bytes.len()),
         ),
     }
 }
@@ -208,7 +200,7 @@ impl Outline {
                 let exports = if self.exports.is_empty() { "nothing".to_owned() } else { self.exports.join(", ") };
                 let detail = format!(
                     "it is a component of another world: it exports {exports}, where {PACKAGE}/poller or \
-                     {PACKAGE}/converter is wanted; register a pollster or transformer with the SDK's macro"
+                     {PACKAGE}/converter is wanted"
                 );
                 return Err(Failure::new(Cause::AbiMismatch, detail));
             }
@@ -222,10 +214,7 @@ impl Outline {
         for name in self.imports.iter().chain(&self.exports) {
             let Some((interface, version)) = name.split_once('@') else { continue };
             if interface.starts_with(&format!("{PACKAGE}/")) && !version.starts_with(&format!("{major}.{minor}.")) {
-                let detail = format!(
-                    "it wants {PACKAGE}@{version} and this host serves {major}.{minor}.{patch}; build it with the \
-                     SDK of this line, or upgrade the daemon"
-                );
+                let detail = format!("it wants {PACKAGE}@{version} and this host serves {major}.{minor}.{patch}");
                 return Err(Failure::new(Cause::AbiMismatch, detail));
             }
         }

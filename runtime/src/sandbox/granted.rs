@@ -41,10 +41,8 @@ impl Granted {
         if self.http.is_some() || !manifest.asks() {
             return Ok(());
         }
-        let detail = format!(
-            "it imports {PACKAGE}/http, which was not granted; a deployment's `grants: {{http: [GET https://HOST:PORT/PATH]}}` \
-             grants it"
-        );
+        let detail =
+            format!("it imports {PACKAGE}/http, which deployments can be granted and modules under `modules` cannot");
         Err(Failure::new(Cause::NotGranted, detail))
     }
 }

@@ -317,6 +317,11 @@ fn grants_are_held_against_the_module() {
         "host: recording:host.jsonl\ngrants: {names: [b.], http: ['http://a.example']}\n",
     );
     case.run(&test).is(70).complains("case.yaml was refused: grants.names: the meter asking.up was not granted");
+    case.write("cases/one/case.yaml", "host: recording:host.jsonl\n");
+    case.run(&test).is(70).complains(
+        "case.yaml was refused: grants.http: it imports wasmeter:plugin/http, which was not granted. \
+         `grants: {http: [GET https://HOST:PORT/PATH]}` grants it",
+    );
 }
 
 /// What a transformer makes is held against its grants like what a pollster gives: what it says of the inputs that are

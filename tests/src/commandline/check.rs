@@ -68,7 +68,7 @@ fn what_cannot_be_is_an_error() {
 fn modules_that_are_refused_are_named_with_their_lines() {
     let core = wat::parse_str("(module (func (export \"poll\")))").unwrap();
     for (module, content, words) in [
-        ("core.wasm", &core[..], "this is a core module, not a component; build it with --target wasm32-wasip2"),
+        ("core.wasm", &core[..], "this is a core module, not a component"),
         ("text.wasm", b"#!/bin/sh", "this is not WebAssembly"),
         ("cut.wasm", b"\0as", "cut short"),
     ] {
@@ -78,7 +78,7 @@ fn modules_that_are_refused_are_named_with_their_lines() {
         );
         folder.write(module, content);
         let place = "wasmeter.yaml:5:3: error: the module mine was refused: ";
-        folder.run("check").is(70).says(place).says(words).says("Build it with wasmeter module build");
+        folder.run("check").is(70).says(place).says(words).says("Take the whole file of a component");
         let problems = folder.run("check --json").is(70).json()["problems"].clone();
         assert_eq!((&problems[0]["line"], &problems[1]), (&5.into(), &serde_json::Value::Null));
         folder.run("run --cycles 1").is(70).complains(place).complains(words);
@@ -91,7 +91,7 @@ fn modules_that_are_refused_are_named_with_their_lines() {
 #[test]
 fn limits_that_are_too_low_are_what_to_change() {
     let folder = folder("modules: {disk: {fuel_base: 1}}", "meters: ['*']");
-    folder.run("check").is(70).says("all fuel consumed").says("Raise fuel_base");
+    folder.run("check").is(70).says("all fuel consumed").says("raise fuel_base, of the module or under sandbox");
 }
 
 /// A host that the command line names stands in no file.

@@ -106,7 +106,7 @@ fn each_way_back_says_what_becomes_of_it() {
     // Version 2 never took over.
     let tried = back("--to 2 --dry-run").is(0).says("dry run     ").says("probe.up  gauge").says("logged hello");
     let words = "acme/probe stays as it is so far. To have that, leave out --dry-run\n";
-    tried.says(&format!("\n\nacme/probe would change: version 2 is on trial\n{paused}{words}"));
+    tried.says(&format!("\n\nacme/probe, if this is done: version 2 is on trial\n{paused}{words}"));
     cloud.shows("probe", "acme/probe is paused at version 1, ");
     let tried = back("--to 2").is(0).says("dry run     ").says("probe.up  gauge");
     tried.says(&format!("\n\nacme/probe: version 2 is on trial\n{paused}"));
@@ -117,8 +117,10 @@ fn each_way_back_says_what_becomes_of_it() {
 
     folder.run("module resume acme/probe").is(0);
     cloud.shows("probe", "acme/probe runs version 2\n");
-    let (again, tried) =
-        ("acme/probe would change: version 1 runs again in the place of 2, on its state\n", back("--to 1 --dry-run"));
+    let (again, tried) = (
+        "acme/probe, if this is done: version 1 runs again in the place of 2, on its state\n",
+        back("--to 1 --dry-run"),
+    );
     tried.is(0).says("dry run     ").says(again).says(words);
     let done = back("--to 1 --json").is(0).json();
     assert_eq!((&done["version"], &done["on_trial"], &done["dry_run"]), (&1.into(), &false.into(), &Value::Null));

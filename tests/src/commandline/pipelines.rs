@@ -29,6 +29,7 @@ sinks:
 fn pipelines_are_checked_and_shown() {
     let folder = folder("", CPU);
     let ran = folder.run("check").is(0).says("\nready to run\n");
+    let ran = ran.says("modules     cpu disk flavor memory network perf power cpu_util:rate_of_change\n");
     let ran = ran.says("pipeline    all:everything: * -> http://***@host/samples\n");
     let ran = ran.says("pipeline    cpu:cpu_util: cpu -> rate_of_change -> test://, http://***@host/samples\n");
     let report = folder.run("check --json").is(0).json();

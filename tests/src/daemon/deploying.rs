@@ -335,7 +335,7 @@ fn what_cannot_be_deployed_is_refused() {
     let (status, why) = refused(&cloud, "written", json!({}), &probe());
     assert!(status == 409 && why.contains("which comes first: change it there, and reload"), "{why}");
     let (status, why) = refused(&cloud, "other", json!({}), b"no module");
-    assert!(status == 422 && why.contains("deployed: this is not WebAssembly; give the .wasm that "), "{why}");
+    assert!(status == 422 && why.contains("deployed: this is not WebAssembly. Take the whole file of a "), "{why}");
     let (status, why) = refused(&cloud, "other", json!({"grants": {}}), &probe());
     assert!(status == 422 && why.contains("the meter probe.up was not granted"), "{why}");
     assert!(why.contains("--grant name: ") && why.contains("such as by `--grant name='probe.'`"), "{why}");

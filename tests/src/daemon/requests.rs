@@ -294,7 +294,8 @@ fn what_cannot_be_granted_does_not_run() {
     // The operator's own are granted nothing: their slot would wait.
     let config = cloud.folder.read("wasmeter.yaml");
     cloud.folder.write("wasmeter.yaml", format!("modules: {{asks: {{file: deployments.d/asking.wasm}}}}\n{config}"));
-    cloud.folder.run("check").says("it imports wasmeter:plugin/http, which was not granted");
+    let ran = cloud.folder.run("check");
+    ran.says("which deployments can be granted and modules under `modules` cannot. Have the module do without");
 }
 
 /// While they wait they keep their memory, so there is only so much of it for all of them.

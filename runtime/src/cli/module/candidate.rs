@@ -5,11 +5,11 @@ use std::sync::Arc;
 use crate::agent::OPERATOR;
 use crate::cli::{Exit, print};
 use crate::contract::Meter;
-use crate::modules;
 use crate::modules::deploying::written::Written;
 use crate::modules::deploying::{Fault, Refused};
 use crate::modules::deployment::Grants;
 use crate::modules::granting;
+use crate::modules::refusal::{Reader, refusal};
 use crate::sandbox::host::http::Requests;
 use crate::sandbox::module::Code;
 use crate::sandbox::{Cause, Failure, Granted, Limits, Module, Names, Sandbox};
@@ -58,9 +58,12 @@ const TENANT: &str = "local";
 // === impl Draft ===
 
 impl Draft<'_> {
-    /// As one of the operator's modules.
+    /// As one of the operator's modules, by a file that could grant it what it asks for and does not.
     pub async fn of_the_operator(self) -> Result<Candidate, Unfit> {
         let Self { sandbox, name, code, config, limits } = self;
+        let asking = code.manifest.asks().then_some(limits.memory as u64);
+        granting::granted(&sandbox.requests, name, &Grants::default(), Written::File, asking)
+            .map_err(|refused| Unfit::of(&refused, Written::File))?;
         let module = sandbox.configure(name, false, code, config, limits).await?;
         Ok(Candidate::of_the_operator(module))
     }
@@ -124,13 +127,12 @@ impl Unfit {
     /// Says so of what was tried.
     pub fn say(self, what: impl std::fmt::Display) -> Exit {
         match self {
-            Self::Failed(failure) if failure.cause == Cause::Unreadable => {
-                let remedy = "Name a .wasm file that is there; wasmeter module list names what is built in";
-                print::error(format_args!("{}. {remedy}", failure.words()));
-                Exit::Usage
-            }
             Self::Failed(failure) => {
-                let (why, remedy) = modules::refusal(&failure);
+                let (why, remedy) = refusal(&failure, Reader::Author);
+                if failure.cause == Cause::Unreadable {
+                    print::error(format_args!("{why}. {remedy}"));
+                    return Exit::Usage;
+                }
                 print::error(format_args!("{what} was refused: {why}. {remedy}"));
                 Exit::Module
             }

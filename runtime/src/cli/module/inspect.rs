@@ -6,13 +6,13 @@ use crate::agent::OPERATOR;
 use crate::agent::report::ModuleReport;
 use crate::cli::module::subject::Subject;
 use crate::cli::module::trial::Inputs;
-use crate::cli::module::{Which, is_pollster, prepare};
+use crate::cli::module::{Which, amount, is_pollster, prepare};
 use crate::cli::setup::{Threads, Where};
 use crate::cli::{Exit, logging, print};
 use crate::clock::SystemClock;
 use crate::config::daemon::LogFormat;
 use crate::contract::{Description, Meter, VERSION};
-use crate::modules;
+use crate::modules::refusal::{Reader, refusal};
 use crate::publish::columns::{self, Columns, Side};
 use crate::sandbox::{Module, Sandbox};
 
@@ -108,7 +108,8 @@ fn poll(module: &Module, subject: &mut Subject, threads: &Threads) -> Result<Tri
     let report = subject.next(threads)?.report;
     let failed = report.as_ref().and_then(|report| {
         let (failure, count) = report.failures.first()?;
-        Some(format!("{} failed for {count} of {} resources: {failure}", module.name, report.resources))
+        let all = amount::count(report.resources.into(), "resource");
+        Some(format!("{} failed for {count} of {all}: {failure}", module.name))
     });
     let measured = report.filter(|_| failed.is_none()).map(Measured::of);
     Ok(Tried { measured, failed, ..Tried::described(module) })
@@ -125,7 +126,7 @@ fn convert(sandbox: &Sandbox, module: &Module, subject: &mut Subject, threads: &
             tried.meters = gives.meters;
         }
         Err(failure) => {
-            let (why, remedy) = modules::refusal(&failure);
+            let (why, remedy) = refusal(&failure, Reader::Author);
             tried.failed = Some(format!("{} cannot say what it makes of this: {why}. {remedy}", module.name));
         }
     }

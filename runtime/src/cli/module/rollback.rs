@@ -61,8 +61,8 @@ fn text(done: &Deployed, only_tried: bool) -> String {
         let remedy = "Go back to another version, or to this one with --anyway";
         return out + &format!("{key} {stays} as it is, because the dry run failed. {remedy}\n");
     }
-    let would = if only_tried { " would change" } else { "" };
-    out.extend(changes.iter().map(|change| format!("{key}{would}: {}\n", print::line(change))));
+    let when = if only_tried { ", if this is done" } else { "" };
+    out.extend(changes.iter().map(|change| format!("{key}{when}: {}\n", print::line(change))));
     if *paused {
         out += &format!("{key}: it is paused, and does not run before it is resumed\n");
     }
@@ -97,7 +97,7 @@ mod tests {
         let paused = Deployed { paused: true, ..done.clone() };
         assert!(text(&paused, false).ends_with("acme/probe: it is paused, and does not run before it is resumed\n"));
         let only_tried = Deployed { version: None, ..done.clone() };
-        let words = "acme/probe would change: version 1 runs again\nacme/probe would change: b\u{fffd}\u{fffd}\n\
+        let words = "acme/probe, if this is done: version 1 runs again\nacme/probe, if this is done: b\u{fffd}\u{fffd}\n\
                      acme/probe stays as it is so far. To have that, leave out --dry-run\n";
         assert_eq!(text(&only_tried, true), words);
         let failed = Failed { at: None, version: None, cause: "trap".into(), why: "why".into(), resources: 2 };

@@ -50,9 +50,8 @@ impl Args {
             None => Graph::of(&Where { config: self.daemon.config, hypervisor: None }.load()?),
         };
         match self.format {
-            Format::Text => print::text(&print::plain(&graph.text())),
             Format::Dot => print::text(&graph.dot()),
-            Format::Json => print::json(&serde_json::to_value(&graph).unwrap_or_default()),
+            Format::Text | Format::Json => print::asked(&graph, self.format == Format::Json, Graph::text),
         }
     }
 

@@ -14,12 +14,14 @@ pub enum Written {
 }
 
 /// Keys of a file, and what says the same on a command line.
-const OPTIONS: [(&str, &str); 11] = [
+const OPTIONS: [(&str, &str); 13] = [
     ("tenant", "--tenant"),
     ("interval", "--interval"),
     ("meters", "--meters"),
     ("signature", "--signature"),
     ("fuel_base", "--fuel"),
+    ("memory", "--memory"),
+    ("deadline", "--deadline"),
     ("grants.names", "--grant name"),
     ("grants.http", "--grant http"),
     ("grants.addresses", "--grant address"),

@@ -34,9 +34,14 @@ impl Life {
                 return Err(format!("it has no version {number}, which ran before"));
             }
         }
-        // One of them may be left of a version that is kept no more: it was forgotten with less care before.
-        if self.refused.len() > numbers.len() {
-            return Err(format!("{} of its versions were refused, and it has {}", self.refused.len(), numbers.len()));
+        let on_trial = self.trial.as_ref().map(|trial| trial.instance.version);
+        for number in &self.refused {
+            if !numbers.contains(number) {
+                return Err(format!("it has no version {number}, which could not run"));
+            }
+            if *number == current || on_trial == Some(*number) {
+                return Err(format!("version {number} could not run, and is current or on trial"));
+            }
         }
         if self.origins.len() > ORIGINS {
             return Err(format!(

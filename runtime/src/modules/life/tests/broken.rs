@@ -32,7 +32,11 @@ fn what_breaks_a_rule_is_refused() {
     assert_eq!(refused(&|it| it.earlier.push(1)), "a version that ran before is named twice");
     assert_eq!(refused(&|it| it.earlier.push(2)), "a version that ran before is named twice");
     assert_eq!(refused(&|it| it.earlier.push(8)), "it has no version 8, which ran before");
-    assert_eq!(refused(&|it| it.refused.extend(2..=5)), "4 of its versions were refused, and it has 3");
+    assert_eq!(refused(&|it| it.refused.extend([1, 9])), "it has no version 9, which could not run");
+    for number in [2, 3] {
+        let words = format!("version {number} could not run, and is current or on trial");
+        assert_eq!(refused(&|it| it.refused.extend([number])), words);
+    }
     assert_eq!(refused(&|it| it.trial = trial(3, 9)), "the number of its next state is given already");
     for next in [0, 2, u64::MAX] {
         assert_eq!(refused(&|it| it.next_state = next), "the number of its next state is given already");
