@@ -259,7 +259,7 @@ async fn answer_in(place: Place, waiting: &Waiting, control: Control, who: Who, 
 async fn follow(place: Place, control: Control, who: Who, request: Request) -> Reply {
     let patience = if request.uri().path().starts_with("/spool/") { WITHIN } else { Duration::MAX };
     let order = async move { answer(&control, who, &request).await };
-    match timeout(patience, place.to_the_end(order)).await {
+    match timeout(patience, place.held_for(order)).await {
         Ok(Ok(reply)) => reply,
         Ok(Err(error)) => line(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
         Err(_) => {

@@ -58,7 +58,7 @@ impl Place {
     }
 
     /// Does work here to its end, even if nobody waits for it any more.
-    pub(super) async fn to_the_end<T>(self, work: impl Future<Output = T> + Send + 'static) -> Result<T, JoinError>
+    pub(super) async fn held_for<T>(self, work: impl Future<Output = T> + Send + 'static) -> Result<T, JoinError>
     where
         T: Send + 'static,
     {
@@ -104,7 +104,7 @@ mod tests {
         let places = Arc::new(Semaphore::new(1));
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
         // Whoever ordered it is gone at once.
-        assert!(timeout(Duration::ZERO, place(&places).to_the_end(ended)).await.is_err());
+        assert!(timeout(Duration::ZERO, place(&places).held_for(ended)).await.is_err());
         tokio::task::yield_now().await;
         assert_eq!(places.available_permits(), 0);
         end.send(()).unwrap();

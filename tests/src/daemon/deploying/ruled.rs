@@ -37,7 +37,7 @@ fn an_order_just_after_a_signal_is_by_the_new_rules() {
     cloud.slots(1);
     let config = cloud.folder.read("wasmeter.yaml");
     for round in 0..3 {
-        cloud.folder.write("wasmeter.yaml", &format!("{config}# {round}\n"));
+        cloud.folder.write("wasmeter.yaml", format!("{config}# {round}\n"));
         daemon.signal(Signal::HUP);
         let deployed = deploy(&cloud, &format!("probe{round}"), json!({"interval": 600}), &probe());
         assert_eq!(deployed.version, Some(1));
