@@ -48,7 +48,7 @@ impl Kept {
         match self.without_compiler().load(&self.module).await {
             Ok(_) => true,
             Err(failure) => {
-                assert_eq!(failure.cause, Cause::Compile);
+                assert_eq!(failure.cause, Cause::Host);
                 assert!(failure.detail.starts_with("cannot start the compiler /nowhere/wasmeter"), "{failure}");
                 false
             }
@@ -67,7 +67,7 @@ async fn what_was_compiled_once_is_not_compiled_again() {
     assert!(kept.believed().await);
     let another = Forge::pollster().item("(func)").component();
     let failure = kept.without_compiler().load(&another).await.err().unwrap();
-    assert_eq!(failure.cause, Cause::Compile);
+    assert_eq!(failure.cause, Cause::Host);
 }
 
 #[tokio::test]

@@ -42,7 +42,12 @@ const FOLLOWERS: usize = 96;
 /// What an order to the spool may take; a disk may hang.
 const WITHIN: Duration = Duration::from_secs(20);
 /// Orders may be as large as their samples, escaped, or as a module with all that is said about it.
-const LIMITS: Limits = Limits { body: max(3 * MOST_BYTES, about_deployments::BODY), ..Limits::USUAL };
+const LIMITS: Limits = Limits {
+    // Whoever comes is of this machine and has something to ask, and silence takes others' places.
+    head_within: Duration::from_secs(2),
+    body: max(3 * MOST_BYTES, about_deployments::BODY),
+    ..Limits::USUAL
+};
 
 /// What all connections together may hold of orders: a few of the longest modules, or many of the usual ones.
 const BODIES: usize = 3 * LIMITS.body;

@@ -122,7 +122,7 @@ fn what_is_not_there_is_said_and_what_hangs_hurts_nobody() {
     let folder = Folder::measuring(CALM, OUTPUTS);
     let daemon = folder.start("run");
     measured(&folder, &daemon, 1);
-    let silent: Vec<UnixStream> = (0..20).map(|_| UnixStream::connect(folder.path("control.sock")).unwrap()).collect();
+    let silent: Vec<UnixStream> = (0..100).map(|_| UnixStream::connect(folder.path("control.sock")).unwrap()).collect();
     for (request, status) in [
         ("GET /nothing HTTP/1.1", "404"),
         ("POST /status HTTP/1.1", "405"),

@@ -1,5 +1,7 @@
 //! What must run, worked out anew each time from all that ever happened to a version.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 /// A version and all that happened to it.
@@ -33,6 +35,8 @@ pub struct Model {
     pub trial: Option<Story>,
     /// What was current before; the last one was the last.
     pub earlier: Vec<u64>,
+    /// Versions that could not run any more when they were on trial.
+    pub refused: BTreeSet<u64>,
     pub stopped: bool,
 }
 
@@ -222,6 +226,11 @@ impl Model {
         self.current.marks.push(Mark::Released);
         let marks = was_tried_out.then_some(Mark::TriedOut).into_iter().collect();
         self.trial = Some(Story { version, marks });
+        self.refused.remove(&version);
+    }
+
+    pub fn refuse(&mut self) {
+        self.refused.extend(self.trial.take().map(|trial| trial.version));
     }
 
     pub fn roll_back(&mut self) {

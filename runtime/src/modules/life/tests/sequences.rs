@@ -1,5 +1,6 @@
 //! Whatever happens in whatever order, against the model, with what holds in any case.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -14,6 +15,8 @@ use crate::modules::deployment::tests::{version, written};
 enum Event {
     /// A slot with what would come of either version, and something that happens while it runs.
     Slot(Outcome, Outcome, Option<Command>),
+    /// The daemon ends during a slot, in which the version before one on trial ran.
+    Ended(Outcome),
     Command(Command),
     Restart,
     /// Seconds go by.
@@ -30,6 +33,8 @@ enum Command {
     RollBack,
     /// To one of those that there are.
     RollBackTo(usize),
+    /// What is on trial cannot run any more.
+    Refuse,
     Pause,
     Resume,
     NewHost,
@@ -66,6 +71,7 @@ fn command() -> impl Strategy<Value = Command> {
         3 => Just(Command::Write),
         2 => Just(Command::RollBack),
         2 => (0..VERSIONS).prop_map(Command::RollBackTo),
+        1 => Just(Command::Refuse),
         1 => Just(Command::Pause),
         2 => Just(Command::Resume),
         1 => Just(Command::NewHost),
@@ -77,6 +83,7 @@ fn event() -> impl Strategy<Value = Event> {
     let slot = (outcome(), outcome(), prop::option::weighted(0.1, command()));
     prop_oneof![
         24 => slot.prop_map(|(trial, current, meanwhile)| Event::Slot(trial, current, meanwhile)),
+        1 => outcome().prop_map(Event::Ended),
         2 => command().prop_map(Event::Command),
         1 => Just(Event::Restart),
         4 => (0..200_i64).prop_map(Event::Wait),
@@ -110,7 +117,13 @@ impl Both {
     fn new(rules: Rules) -> Self {
         Self {
             world: World::new(rules),
-            model: Model { current: Story::new(1), trial: None, earlier: Vec::new(), stopped: false },
+            model: Model {
+                current: Story::new(1),
+                trial: None,
+                earlier: Vec::new(),
+                refused: BTreeSet::new(),
+                stopped: false,
+            },
             reader: Reader { current: 1, trial: None, dry: false, paused: false, quarantined: false },
             hosts: 0,
         }
@@ -128,6 +141,7 @@ impl Both {
                 self.model.slot(&must, trial, current, &self.world.rules, self.world.now);
             }
             Event::Slot(trial, current, Some(command)) => self.interrupted(trial, current, command),
+            Event::Ended(current) => self.ended(current),
             Event::Command(command) => self.command(command),
             Event::Restart => self.world.restart(),
             Event::Wait(seconds) => self.world.now = self.world.now.saturating_add(seconds * SECOND),
@@ -158,6 +172,10 @@ impl Both {
                 model.roll_back_to(number);
                 it.rolled_back_to(number).unwrap_or_else(|_| (it.clone(), Vec::new()))
             }
+            Command::Refuse => {
+                model.refuse();
+                it.without_trial()
+            }
             Command::Pause => {
                 model.stopped = true;
                 it.paused(self.world.now, "me")
@@ -178,7 +196,18 @@ impl Both {
         let last = model.earlier.last().copied();
         model.earlier.retain(|number| next.0.version(*number).is_some());
         assert_eq!(model.earlier.last().copied(), last);
+        model.refused.retain(|number| next.0.version(*number).is_some());
         self.world.keep(next);
+    }
+
+    /// That says nothing of what is on trial.
+    fn ended(&mut self, current: Outcome) {
+        let run = self.world.it.plan(&self.world.rules, self.world.now);
+        let (Run::DryRun { current: instance, .. } | Run::Trial { current: instance, .. }) = run else { return };
+        let trial = self.world.it.life.trial().cloned();
+        self.world.land(&Ran { trial: None, current: Some((instance.state, current)) });
+        assert_eq!(self.world.it.life.trial(), trial.as_ref());
+        self.model.slot_of_current(Some(current), &self.world.rules, self.world.now);
     }
 
     /// The model knows nothing of slots that are not whole: what of them counts is what the life says, and all else
@@ -219,6 +248,9 @@ impl Both {
         assert_eq!(self.world.current(), self.model.current.version);
         assert_eq!(self.world.trial(), self.model.trial.as_ref().map(|trial| trial.version));
         assert_eq!(it.life.earlier(), self.model.earlier);
+        for number in it.versions.iter().map(|version| version.number) {
+            assert_eq!(it.life.was_refused(number), self.model.refused.contains(&number));
+        }
         let run = it.plan(&self.world.rules, self.world.now);
         assert_eq!(what(&run), self.model.must(&self.world.rules, self.world.now));
         // A kill at this moment changes nothing.

@@ -33,8 +33,12 @@ def shown(value):
     if value is None: return "n"
     if isinstance(value, Missing): return "m"
     raise TypeError(type(value))
-functions = {f.__name__: f for f in (abs, bool, float, int, len, max, min, pow, round, sum)}
-names = dict(functions, a=7, b=-3, c=2**64 - 1, d=0.1, e=-2.5e-7, t="kvm", s="12", z=0, l=[1, 2.5, "x"], n=None)
+def rounded(number, *digits):
+    # Python makes ten to that power first, and would not come to an end.
+    if isinstance(number, int) and len(digits) == 1 and isinstance(digits[0], int) and digits[0] < -10_000: return 0
+    return round(number, *digits)
+functions = {f.__name__: f for f in (abs, bool, float, int, len, max, min, pow, sum)}
+names = dict(functions, round=rounded, a=7, b=-3, c=2**64 - 1, d=0.1, e=-2.5e-7, t="kvm", s="12", z=0, l=[1, 2.5, "x"], n=None)
 class Scope(dict):
     def __missing__(self, key): return Missing()
 for line in sys.stdin:
