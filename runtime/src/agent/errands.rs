@@ -39,6 +39,9 @@ pub enum Errand {
     Change(Arc<Order>, Sender<Result<Changed, Refused>>),
 }
 
+/// Tells whoever waits for it what came of an errand.
+pub type Tell = Box<dyn FnOnce() + Send>;
+
 /// What it takes to prepare a module and to run it once.
 #[derive(Debug)]
 pub struct Surroundings {
@@ -192,20 +195,25 @@ impl What {
     }
 }
 
+/// They may not wait any more.
+fn tell<T: Send + 'static>(asks: Sender<T>, answer: T) -> Tell {
+    Box::new(move || drop(asks.send(answer)))
+}
+
 // === impl Agent ===
 
 impl Agent {
-    /// Does it.
-    pub async fn run_errand(&mut self, errand: Errand) {
+    /// Does it. What is given back tells so whoever waits for it, who shall then see what was done wherever they look.
+    pub async fn run_errand(&mut self, errand: Errand) -> Tell {
         match errand {
-            Errand::Surroundings(answer) => drop(answer.send(self.surroundings())),
-            Errand::Read(key, ready, answer) => drop(answer.send(self.read_for(&key, &ready).await)),
-            Errand::Consider(order, answer) => {
+            Errand::Surroundings(asks) => tell(asks, self.surroundings()),
+            Errand::Read(key, ready, asks) => tell(asks, self.read_for(&key, &ready).await),
+            Errand::Consider(order, asks) => {
                 let considered = self.consider(&order).await;
                 let doubts = self.doubts(&order);
-                drop(answer.send(considered.map(|next| Changed { doubts, ..next.told() })));
+                tell(asks, considered.map(|next| Changed { doubts, ..next.told() }))
             }
-            Errand::Change(order, answer) => drop(answer.send(self.change(&order).await)),
+            Errand::Change(order, asks) => tell(asks, self.change(&order).await),
         }
     }
 

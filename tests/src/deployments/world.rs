@@ -235,7 +235,8 @@ impl World {
 
     async fn ask<T>(&mut self, errand: impl FnOnce(oneshot::Sender<T>) -> Errand) -> T {
         let (sender, answer) = oneshot::channel();
-        self.agent().run_errand(errand(sender)).await;
+        let tell = self.agent().run_errand(errand(sender)).await;
+        tell();
         answer.await.unwrap()
     }
 
