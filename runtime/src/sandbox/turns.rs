@@ -152,9 +152,11 @@ impl Gate {
         let since = Instant::now();
         let start = |ticket| {
             let turn = Turn::Waits { ticket, since };
-            // If it panics, that is its task's.
-            let work = async move { work().await };
-            Called::Start(Box::new(move || drop(threads.spawn(InTurns::of(&gate, &theirs, turn, work)))))
+            Called::Start(Box::new(move || {
+                // If it panics, that is its task's. It is large, and made here so that nothing large waits.
+                let work = async move { work().await };
+                drop(threads.spawn(InTurns::of(&gate, &theirs, turn, work)));
+            }))
         };
         self.lock().wait(tenant, start);
         self.call();
