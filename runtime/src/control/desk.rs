@@ -179,9 +179,10 @@ impl Desk {
     async fn try_deploy(&self, who: Who, key: Key, order: &Deploy, file: Bytes) -> Answer<Deployed> {
         let around = self.surroundings().await?;
         let version = version(order, &file, by(who), self.now());
-        version
-            .check()
-            .map_err(|invalid| No::of(StatusCode::BAD_REQUEST, format!("This cannot be deployed: {invalid}.")))?;
+        version.check().map_err(|invalid| {
+            let why = invalid.words(Written::Order);
+            No::of(StatusCode::BAD_REQUEST, format!("This cannot be deployed: {why}."))
+        })?;
         let own = self.0.turns.take(&key.tenant).await?;
         let prepared = self.prepare(&around, &key, version, file).await??;
         let how = How { only_try: order.dry_run, anyway: order.anyway };

@@ -291,7 +291,7 @@ fn grants_are_held_against_the_module() {
         ("--grant http=http://127.0.0.1/", 64, "Grant the address, if it is meant: `--grant address='127.0.0.1'`"),
         ("--grant nothing", 64, "there is no such grant"),
         ("--secret token=s3cret", 64, "write NAME=@FILE"),
-        ("--grant rate=0", 64, "grants.requests.per_minute: 0 is not within 1 to 6000"),
+        ("--grant rate=0", 64, "--grant rate: 0 is not within 1 to 6000"),
     ] {
         for command in ["run", "inspect", "bench"] {
             let ran = folder.run(&format!("module {command} {file} {options}")).is(code).complains(words);
