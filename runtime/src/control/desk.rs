@@ -549,11 +549,9 @@ impl From<Refused> for No {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Unknown(key) => Self::unknown(&key),
-            Refused::Written(..) | Refused::Meanwhile(_) => {
-                Self::of(StatusCode::CONFLICT, sentence(&refused.to_string()))
-            }
-            Refused::Reloaded => {
-                Self { by_old_rules: true, ..Self::of(StatusCode::CONFLICT, sentence(&refused.to_string())) }
+            Refused::Written(..) | Refused::Meanwhile(_) | Refused::Reloaded => {
+                let by_old_rules = matches!(refused, Refused::Reloaded);
+                Self { by_old_rules, ..Self::of(StatusCode::CONFLICT, sentence(&refused.to_string())) }
             }
             Refused::Never(refused) => refused.into(),
             Refused::Unkept(unkept) => unkept.into(),
