@@ -127,8 +127,8 @@ fn a_transformer_that_fails_alone_says_why() {
     let folder = Folder::new("");
     let taken = "delta failed for 2 input samples: forged: the meter cpu is the module cpu's";
     folder.run(&format!("module run delta --meters cpu {TWO}")).is(70).says(taken);
-    let two = format!("module run delta --meters network.*.bytes --module-config {GROWTH} {TWO}");
-    folder.run(&two).is(70).says("delta failed for 4 input samples: bad-description: target.name is in.growth");
+    let two = format!("module run delta --meters network.*.bytes --config {GROWTH} {TWO}");
+    folder.run(&two).is(70).says("delta failed for 4 input samples: module-error: target.name is in.growth");
     folder.run(&format!("module run delta --meters nothing {TWO}")).is(64).complains("There are: cpu ");
     folder.run(&format!("module run delta --meters cpu,!cpu {TWO}")).is(64).complains("--meters: Both included and");
     let declared = r#"{"pattern":"a.*","meter":"b","parts":["c"]}"#;
