@@ -94,7 +94,7 @@ impl Args {
             Err(problems) => return Findings { problems, ..findings },
         };
         findings.problems = warnings;
-        if let Some(uri) = &self.at.hypervisor {
+        if let Some(uri) = &self.at.host.hypervisor {
             config.hypervisor.uri.clone_from(uri);
             config.hypervisor.place = None;
         }
@@ -143,7 +143,7 @@ impl Args {
             },
         }
         // What the command line names is in no file.
-        let file = config.file.as_deref().filter(|_| self.at.hypervisor.is_none());
+        let file = config.file.as_deref().filter(|_| self.at.host.hypervisor.is_none());
         let (mut problems, place, key) = (Problems::of(file), config.hypervisor.place, "hypervisor");
         match host {
             Ok(seen) => {

@@ -92,6 +92,47 @@ fn a_new_pollster_builds_tests_and_runs() {
     run(&folder, &format!("module build {at}")).is(1).complains("cargo did not build it; what is wrong stands above");
 }
 
+/// What it gives depends on what it is told, and it says so: what is built then is no module that was refused.
+#[test]
+fn what_has_to_be_told_something_is_built_without_it() {
+    let folder = Folder::new("");
+    let made = new("told", "made-told", "pollster");
+    let at = made.display();
+    let source = made.join("src/lib.rs");
+    let code = fs::read_to_string(&source).unwrap();
+    let describe = "    fn describe(config: &str) -> Result<Description, String> {
+        if config.is_empty() {
+            return Err(\"series is missing; name some\".to_owned());
+        }
+        let mut said = Self::constants();
+        said.meters[0].name = config.to_owned();
+        Ok(said)
+    }
+
+    fn poll(";
+    fs::write(&source, code.replacen("    fn poll(", describe, 1)).unwrap();
+    let why = "what made_told gives is not known without its configuration: series is missing; name some";
+    let built = run(&folder, &format!("module build {at}")).is(0).complains(why).says("digest  sha256:");
+    assert!(!built.stdout.contains("gives"), "{}", built.stdout);
+    let built = run(&folder, &format!("module build {at} --json")).is(0).json();
+    assert_eq!((&built["world"], &built["meters"]), (&"pollster".into(), &serde_json::json!([])));
+    assert!(built["failed"].as_str().unwrap().starts_with(why), "{built}");
+
+    let build = format!("module build {at} --config");
+    run(&folder, &format!("{build} 'told.received'")).is(0).says("told.received  gauge");
+    folder.write("told.yaml", "told.received # such as this");
+    run(&folder, &format!("{build} told.yaml")).is(0).says("told.received  gauge");
+    // What it is told and does not take is refused, and what breaks a rule is so with or without.
+    run(&folder, &format!("{build} ''")).is(70).complains("series is missing; name some. Give it the --config that");
+    run(&folder, &format!("{build} 'Told.Received'")).is(70).complains("was refused: ");
+    let file = built["file"].as_str().unwrap();
+    run(&folder, &format!("module inspect {file}"))
+        .is(70)
+        .complains("Give it the --config that its documentation asks");
+    let slots = format!("module run {file} --slots 2 --hypervisor sim://?calm=true --config told.yaml");
+    run(&folder, &slots).is(0).says("told.received");
+}
+
 #[test]
 fn a_new_transformer_builds_tests_and_runs() {
     let folder = Folder::new("");

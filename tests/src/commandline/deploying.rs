@@ -302,6 +302,7 @@ fn wrong_orders_are_named() {
     let folder = Folder::new("");
     folder.write("probe.wasm", "");
     folder.write("twice.yaml", "a: 1\na: 2\n");
+    folder.write("large.yaml", "limit: 18446744073709551616\n");
     folder.write("Probe.wasm", "");
     folder.write("empty", "");
     for (line, code, words) in [
@@ -313,6 +314,9 @@ fn wrong_orders_are_named() {
         ("deploy nowhere.wasm --tenant a", 64, "error: nowhere.wasm cannot be read: No such file"),
         ("deploy probe.wasm --tenant a --config nowhere.yaml", 64, "the configuration nowhere.yaml cannot be read"),
         ("deploy probe.wasm --tenant a --config twice.yaml", 64, "twice.yaml:2:1: error: the key"),
+        ("deploy probe.wasm --tenant a --config large.yaml", 64, "large.yaml:1:8: error: `limit` is a whole number of"),
+        ("run cpu --config nowhere.yaml", 64, "the configuration nowhere.yaml cannot be read"),
+        ("run cpu --config large.yaml", 64, "large.yaml:1:8: error: `limit` is a whole number of more than 64 bits"),
         ("deploy probe.wasm --tenant a --grant everything", 64, "there is no such grant: write name=acme."),
         ("deploy probe.wasm --tenant a --grant name=acme", 64, "whole words with a point behind"),
         ("deploy probe.wasm --tenant a --fuel much", 64, "not an amount of fuel such as"),
