@@ -228,16 +228,41 @@ fn each_build_is_deployed_to_a_daemon() {
     let cloud = Cloud::new("");
     let daemon = cloud.folder.start("run");
     let made = new("deployed", "made-deployed", "pollster");
-    let mut watch = of_author(cloud.folder.command("module watch --builds 1"));
+    let mut watch = of_author(cloud.folder.command("module watch --builds 4"));
     watch.arg(&made).args(["--", "--tenant", "acme", "--interval", "1", "--grant", "name=made-deployed."]);
-    let ran = watch.args(["-c", "wasmeter.yaml"]).output().unwrap();
-    let shown = String::from_utf8_lossy(&ran.stdout);
-    assert!(ran.status.success(), "{ran:?}");
-    assert!(shown.contains("version 1 of acme/made_deployed runs"), "{shown}");
-    until("samples of it", || {
-        let samples = cloud.samples();
-        samples.iter().any(|sample| sample["source"] == "acme/made_deployed").then_some(())
-    });
+    let [out, complaints] = ["out", "complaints"].map(|name| fs::File::create(cloud.folder.path(name)).unwrap());
+    let mut watch = watch.args(["-c", "wasmeter.yaml"]).stdout(out).stderr(complaints).spawn().unwrap();
+    let shown = |file: &str, words: &str| {
+        until(words, || cloud.folder.read(file).contains(words).then_some(()));
+    };
+    let measured = |what: &str, is: fn(f64) -> bool| {
+        until(what, || {
+            let samples = cloud.samples();
+            let mut own = samples.iter().filter(|sample| sample["source"] == "acme/made_deployed");
+            own.any(|sample| is(sample["counter_volume"].as_f64().unwrap())).then_some(())
+        });
+    };
+    shown("out", "version 1 of acme/made_deployed runs");
+    measured("samples of it", |volume| volume >= 0.0);
+    // What cannot be built is said, and what runs goes on.
+    let source = made.join("src/lib.rs");
+    let code = fs::read_to_string(&source).unwrap();
+    fs::write(&source, "no code\n").unwrap();
+    shown("complaints", "cargo did not build it; what is wrong stands above");
+    for (version, change) in [(2, "-1.0 - bytes / seconds"), (3, "-1e12 - bytes / seconds")] {
+        let changed = code.replace("Some(bytes / seconds)", &format!("Some({change})"));
+        assert_ne!(changed, code);
+        fs::write(&source, changed).unwrap();
+        shown("out", &format!("version {version} of acme/made_deployed is on trial beside the one before"));
+        if version == 2 {
+            measured("samples of the second", |volume| volume < 0.0);
+        }
+    }
+    let ended = until("it ends", || watch.try_wait().unwrap());
+    assert_eq!(ended.code(), Some(0));
+    measured("samples of the third", |volume| volume < -1e11);
     daemon.end();
+    let line = "module watch --config told.yaml -- --tenant acme";
+    cloud.folder.run(line).is(64).complains("cannot be used with");
     cloud.folder.run("module watch -- --tenant").is(64).complains("a value is required for '--tenant");
 }
