@@ -27,7 +27,11 @@ pub fn refusal(failure: &Failure, reader: Reader) -> (String, String) {
         Cause::NotGranted => "Have the module do without".into(),
         Cause::TooLarge => "Make it smaller".into(),
         Cause::Compile => "Make it smaller if it takes too much, or else make it with another version of Rust".into(),
-        Cause::BadDescription => "Correct its config as its documentation says, or what it says of itself".into(),
+        // What it was told is all that it knows when it is asked what it gives.
+        Cause::ModuleError => format!("Give it the {} that its documentation asks for", config(reader)),
+        Cause::BadDescription => {
+            format!("Correct its {} as its documentation says, or what it says of itself", config(reader))
+        }
         Cause::OutOfFuel => more("fuel_base", reader),
         Cause::Deadline => more("deadline", reader),
         Cause::Memory => more("memory", reader),
@@ -46,6 +50,14 @@ fn unreadable(reader: Reader) -> &'static str {
         }
         Reader::Deployer(Written::Order) => "Deploy it again",
         Reader::Author => "Name a .wasm file that is there; wasmeter module list names what is built in",
+    }
+}
+
+/// What it is told, in the words of whoever tells it.
+fn config(reader: Reader) -> &'static str {
+    match reader {
+        Reader::Operator | Reader::Deployer(Written::File) => "config",
+        Reader::Deployer(Written::Order) | Reader::Author => "--config",
     }
 }
 
@@ -131,6 +143,21 @@ mod tests {
                 }
                 // Whoever just built it was told so.
                 assert!(!remedy.contains("module build"), "{said}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_it_is_told_is_called_what_the_reader_calls_it() {
+        for (reader, word) in [
+            (Reader::Operator, " config "),
+            (Reader::Deployer(Written::File), " config "),
+            (Reader::Deployer(Written::Order), " --config "),
+            (Reader::Author, " --config "),
+        ] {
+            for cause in [Cause::ModuleError, Cause::BadDescription] {
+                let (_, remedy) = refusal(&Failure::new(cause, "x"), reader);
+                assert!(remedy.contains(word), "{remedy}");
             }
         }
     }
