@@ -47,6 +47,11 @@ impl Shares {
         Self(shares.collect())
     }
 
+    /// Whether samples wait in a deployment.
+    pub(super) fn holds(&self, key: &Key) -> bool {
+        self.0.get(key).is_some_and(|share| share.holds)
+    }
+
     /// Holds what a deployment is to be handed of a batch, and gives back what passes by it.
     pub(super) fn split(&self, key: &Key, batch: Vec<Samples>, resources: &Resources, held: &mut Held) -> Vec<Samples> {
         let Some(Share { guests, meters, tried, holds }) = self.0.get(key) else { return batch };
