@@ -61,7 +61,7 @@ impl Agent {
         self.transform(&mut slot, &mut modules).await;
         slot.samples.extend(self.metered(&usage, &snapshot.resources, &others, at));
         self.forget(at);
-        modules.extend(self.sink(&mut slot, &Source::Cycle).await);
+        modules.extend(self.sink(&mut slot, &Source::Cycle(intervals.to_vec())).await);
         self.begin(due.into_iter().map(|due| (due.key, due.run)), &snapshot, &slot, measured);
         drop(alone);
         self.tally.cycles += 1;
@@ -198,11 +198,11 @@ impl Agent {
     /// chains begins there.
     pub async fn sink(&mut self, slot: &mut Slot, source: &Source) -> Vec<ModuleReport> {
         let (shares, occasion) = match source {
-            Source::Cycle => (self.shares(&slot.resources), Occasion::Slot),
+            Source::Cycle(intervals) => (self.shares(&slot.resources, intervals), Occasion::Slot),
             // What tenants' modules give by themselves passes by those in chains.
             Source::Tenants => (Shares::default(), Occasion::Beside),
             Source::Chain(key, sink) if self.sinks.sink_of(key) == Some(sink) => {
-                (self.shares(&slot.resources), Occasion::Chain(key))
+                (self.shares(&slot.resources, &[]), Occasion::Chain(key))
             }
             // The chain was changed meanwhile, and nothing else is to have it.
             Source::Chain(key, _) => {
