@@ -409,6 +409,7 @@ impl Run<'_> {
                 let metrics = Arc::new(Intake::new(Arc::clone(&self.endpoint), reloaded.config()));
                 agent.take_over(reloaded).await;
                 self.serve(&outputs, agent).await;
+                metrics.follow(&self.metrics);
                 self.metrics = metrics;
                 self.metrics.begin();
                 *slots = wanted(agent, slots);
