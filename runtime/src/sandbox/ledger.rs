@@ -8,9 +8,11 @@
 
 mod pool;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use rustc_hash::FxHashMap;
 
 pub use self::pool::Flow;
 use self::pool::Pool;
@@ -34,7 +36,7 @@ pub struct Ledger {
 struct Books {
     accounts: Accounts,
     /// Of each tenant's modules.
-    tenants: HashMap<Arc<str>, Pool>,
+    tenants: FxHashMap<Arc<str>, Pool>,
     /// Of all tenants' modules.
     node: Pool,
     /// When fuel came last.
@@ -42,7 +44,7 @@ struct Books {
 }
 
 /// Accounts by module and tenant.
-pub type Accounts = HashMap<(Arc<str>, Arc<str>), Account>;
+pub type Accounts = FxHashMap<(Arc<str>, Arc<str>), Account>;
 
 /// One module's fuel in one tenant.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]

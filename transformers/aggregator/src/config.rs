@@ -10,7 +10,7 @@ use crate::aggregate::How;
 pub struct Config {
     /// So many samples of all meters and resources together.
     pub size: Option<u64>,
-    /// Nanoseconds that the first sample waits at most.
+    /// Nanoseconds that the first sample waits.
     pub retention: Option<i64>,
     /// Whose metadata what comes out carries.
     pub metadata: Policy,
@@ -28,6 +28,10 @@ pub enum Policy {
     /// None of them.
     Drop,
 }
+
+/// Slots are a second apart at least, and read some milliseconds sooner or later than planned: by so many seconds one
+/// may be early, so that a window always ends with the same slot.
+const EARLY: f64 = 0.5;
 
 // === impl Config ===
 
@@ -59,7 +63,7 @@ impl Config {
         target.end()?;
         keys.end()?;
         #[allow(clippy::cast_possible_truncation, reason = "it is at most a day")]
-        let retention = retention.map(|seconds| (seconds * 1e9) as i64);
+        let retention = retention.map(|seconds| ((seconds - EARLY.min(seconds / 4.0)) * 1e9) as i64);
         Ok(Self { size, retention, metadata, last_time, naming, scale })
     }
 }

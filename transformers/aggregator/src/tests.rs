@@ -62,6 +62,23 @@ fn the_first_waits_so_long() {
     assert_eq!(convert(&mut host, &[(1, 90, 2, 1)]), [(1, 40, 1, 7.0), (1, 90, 2, 1.0)]);
 }
 
+/// Slots are read some milliseconds sooner or later than planned.
+#[test]
+fn windows_have_as_many_slots() {
+    let mut host = host(r#"{"size": 0, "retention_time": 3}"#);
+    let slot =
+        |number: i64| Moment { wall: number * 1_000_000_000 + (number * 7 % 5 - 2) * 40_000_000, monotonic: Some(0) };
+    let mut ends = Vec::new();
+    for number in 0..40 {
+        let mut given = batches(&[(0, 0, 1, Volume::Count(1))]);
+        given[0].at = slot(number);
+        if !host.convert::<Aggregator>(&inputs(), given).unwrap().batches.is_empty() {
+            ends.push(number);
+        }
+    }
+    assert_eq!(ends, (3..40).step_by(4).collect::<Vec<_>>());
+}
+
 /// Nothing comes in, and what waits has waited long enough.
 #[test]
 fn a_slot_may_bring_nothing() {
