@@ -296,6 +296,7 @@ impl Context {
         };
         Self {
             module: Arc::clone(&module.name),
+            granted: Arc::clone(&module.granted),
             wasi: Wasi::new((!module.granted.clock).then_some(at)),
             limiter: Limiter::new(module.limits.memory),
             debt: Debt::default(),

@@ -25,6 +25,7 @@ use self::state::StateAccess;
 use self::texts::Texts;
 use self::wasi::Wasi;
 use super::failure::{Cause, Stop};
+use super::granted::Granted;
 use super::limits::{Limiter, NAME_BYTES};
 use super::names::Names;
 use crate::config::Glob;
@@ -37,6 +38,8 @@ use crate::discovery::{Snapshot, View};
 pub struct Context {
     /// What the module is called.
     pub module: Arc<str>,
+    /// What it may do that others may not.
+    pub granted: Arc<Granted>,
     /// Standard streams and the handles of WASI.
     pub wasi: Wasi,
     /// Memory and tables.

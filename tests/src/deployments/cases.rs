@@ -199,6 +199,15 @@ fn what_cannot_run_after_a_restart_is_given_up() {
     });
 }
 
+/// Each version may give names of its own, and what it gave in a slot counts whatever may be given after it.
+#[test]
+fn what_goes_back_during_a_trial_loses_no_slot() {
+    let order = |wish| Meanwhile::Order(3, wish);
+    let deploy = |mark| Event::Meanwhile(order(Wish::Deploy(program(mark, NEVER))));
+    let back = [Event::Slot(slot(vec![order(Wish::RollBack)]))].into_iter().chain(slots(1));
+    follow([deploy(1)].into_iter().chain(slots(1)).chain([deploy(2)]).chain(back).collect());
+}
+
 /// Of a tenant whose transformer stands in a chain nothing else is delivered than what that gives.
 #[test]
 fn what_a_chain_gives_follows_whoever_stands_in_it() {

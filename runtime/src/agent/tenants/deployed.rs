@@ -36,7 +36,7 @@ pub struct Deployed {
     pub ready: BTreeMap<u64, Arc<Ready>>,
     /// Why its current version cannot run, if it cannot.
     pub broken: Option<String>,
-    /// What it may call its meters.
+    /// What it called its meters, and what others do.
     pub names: Arc<Names>,
     /// What it remembers.
     pub states: BTreeMap<StateId, Arc<State>>,
@@ -123,7 +123,7 @@ impl Deployed {
             projects,
             ready,
             broken: None,
-            names: Arc::new(Names::granted(reserved, &[])),
+            names: Arc::new(Names::beside(reserved)),
             kept: states.clone(),
             states,
             tenant,
@@ -231,8 +231,6 @@ impl Deployed {
         let versions: Vec<u64> = self.deployment.running().map(|version| version.number).collect();
         self.states.retain(|id, _| states.contains(id));
         self.kept.retain(|id, _| states.contains(id));
-        let granted: Vec<String> = self.deployment.running().flat_map(|v| v.grants.names.clone()).collect();
-        Arc::make_mut(&mut self.names).grant(&granted);
         self.ready.retain(|number, _| versions.contains(number));
         self.described.retain(|number, _| versions.contains(number));
         match self.ready.is_empty() {
