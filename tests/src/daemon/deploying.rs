@@ -66,7 +66,7 @@ fn tell(cloud: &Cloud, what: &str) -> Vec<String> {
     done["changes"].as_array().unwrap().iter().map(|change| change.as_str().unwrap().to_owned()).collect()
 }
 
-fn show(cloud: &Cloud, name: &str) -> Shown {
+pub(super) fn show(cloud: &Cloud, name: &str) -> Shown {
     let (status, body) = ask(&cloud.folder, "GET", &format!("/deployments/acme/{name}"), b"");
     assert_eq!(status, 200, "{body}");
     serde_json::from_str(&body).unwrap()
