@@ -208,6 +208,7 @@ impl Page {
             digest: version.map(|version| version.digest).unwrap_or_else(|| crate::digest::Digest::of(b"")),
             file: deployment.file.clone(),
             outdated: self.outdated,
+            differs: deployment.differs_from_file(),
             interval: version.map_or(0, |version| version.interval),
             names: deployment.running().flat_map(|version| version.grants.names.iter().cloned()).collect(),
             state: self.standing(rules, now),

@@ -37,6 +37,10 @@ pub struct Deployment {
     /// The operator's file that it is written in, if it is in one: it ends with that.
     #[serde(default)]
     pub file: Option<String>,
+    /// The number of the version that was written there when that was last followed. Before this was kept it was the
+    /// newest that came from a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    written: Option<u64>,
 }
 
 /// Who wants it not to run.
@@ -98,9 +102,31 @@ impl Deployment {
     ///
     /// After a removal numbers begin again; the audit log tells what was what.
     pub fn new(key: Key, first: Version, host: &str, at: i64) -> Self {
-        let file = first.file.clone();
+        let (file, written) = (first.file.clone(), first.file.is_some().then_some(1));
         let first = Arc::new(Version { number: 1, ..first });
-        Self { key, versions: vec![first], life: Life::new(1, host, at), paused: None, file }
+        Self { key, versions: vec![first], life: Life::new(1, host, at), paused: None, file, written }
+    }
+
+    /// As it is once it is this version's file's, whoever deployed it. One of its versions is like that.
+    #[must_use]
+    pub fn in_file_of(self, version: &Version) -> Self {
+        let is_like = self.versions.iter().rev().find(|known| known.is_like(version));
+        Self { written: is_like.map(|known| known.number), file: version.file.clone(), ..self }
+    }
+
+    /// The version that was written in the operator's file when that was last followed, if it is in one.
+    pub fn written(&self) -> Option<&Arc<Version>> {
+        self.file.as_ref()?;
+        match self.written {
+            Some(number) => self.version(number),
+            None => self.versions.iter().rev().find(|version| version.file.is_some()),
+        }
+    }
+
+    /// Whether something else runs than is written in its file, and that is not on trial either: it failed, or was left.
+    pub fn differs_from_file(&self) -> bool {
+        let is = |written: &Version| self.running().any(|one| one.number == written.number || one.is_like(written));
+        self.written().is_some_and(|written| !is(written))
     }
 
     /// The version of a number, if it is kept.
@@ -134,7 +160,7 @@ impl Deployment {
     /// What is ordered was tried out before. What is written in a file was not, so that comes first.
     ///
     /// It takes the place of one that is on trial already, and ends a quarantine; a pause goes on. When there are more
-    /// than [`VERSIONS`], the oldest goes that neither runs nor is the next to go back to.
+    /// than [`VERSIONS`], the oldest goes that neither runs nor is the next to go back to, nor is what its file said.
     pub fn deployed(&self, version: Version) -> Result<(Self, Vec<Change>), Refused> {
         let was_tried_out = version.file.is_none();
         self.with(version, was_tried_out)
@@ -158,7 +184,7 @@ impl Deployment {
     fn forget_oldest(&mut self) {
         while self.versions.len() > VERSIONS {
             let trial = self.life.trial().map(|trial| trial.instance.version);
-            let wanted = [Some(self.life.current().version), trial, self.life.earlier().last().copied()];
+            let wanted = [Some(self.life.current().version), trial, self.life.earlier().last().copied(), self.written];
             let Some(oldest) = self.versions.iter().position(|version| !wanted.contains(&Some(version.number))) else {
                 return;
             };
@@ -253,8 +279,9 @@ impl Deployment {
     /// Whether it has to be saved, if this is what was saved last: whether it differs in anything but how the last
     /// slots went. What comes back after a kill would otherwise run something else.
     pub fn is_worth_saving(&self, saved: &Self) -> bool {
-        let Self { key, versions, life, paused, file } = self;
-        (key, versions, paused, file) != (&saved.key, &saved.versions, &saved.paused, &saved.file)
+        let Self { key, versions, life, paused, file, written } = self;
+        (key, versions, paused, file, written)
+            != (&saved.key, &saved.versions, &saved.paused, &saved.file, &saved.written)
             || life.is_worth_saving(&saved.life)
     }
 }

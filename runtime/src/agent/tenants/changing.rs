@@ -90,8 +90,7 @@ impl Tenants {
                 }
                 None => (deployed.deployment.clone(), Vec::new()),
             };
-            // From now on it is this file's, whoever deployed it.
-            let next = Deployment { file: prepared.version.file, ..next };
+            let next = next.in_file_of(&prepared.version);
             if next == deployed.deployment {
                 continue;
             }
