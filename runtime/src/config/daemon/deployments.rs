@@ -53,7 +53,7 @@ pub struct DeploymentFile {
 #[derive(Debug, Clone, Default, serde::Serialize)]
 #[serde(transparent)]
 pub struct Deployments {
-    /// Those that can be understood.
+    /// Those that can be understood, by what they deploy; more than one may be about the same.
     pub files: Vec<DeploymentFile>,
     /// Files that cannot, each of which costs itself alone, and whose they are as far as that can be read.
     #[serde(skip)]
@@ -61,6 +61,15 @@ pub struct Deployments {
     /// What is wrong with them.
     #[serde(skip)]
     pub problems: Problems,
+}
+
+/// Another file that is about the same deployment, for which one is not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rival<'a> {
+    /// The deployment runs from that one.
+    Runs(&'a Path),
+    /// It runs from neither, so neither is followed.
+    Equal(&'a Path),
 }
 
 const MOST_FILES: usize = 10_000;
@@ -81,27 +90,37 @@ pub(super) fn read(reading: &mut Reading<'_, '_>, limits: &CallLimits) -> Deploy
             return Deployments::default();
         }
     };
-    let (mut all, mut found): (BTreeMap<Key, DeploymentFile>, Deployments) = Default::default();
+    let mut found = Deployments::default();
     for path in paths {
         let mut problems = Problems::of(Some(&path));
         let deployment = one(&path, limits, &mut problems);
-        let key = deployment.as_ref().map(|deployment| deployment.key.clone());
-        if let Some(deployment) = deployment {
-            match all.get(&deployment.key) {
-                Some(first) => {
-                    let message = format!("{} is deployed in {}, too", deployment.key, first.written.display());
-                    problems.error(deployment.place, "name", message, "Give each deployment of a tenant its own name");
-                }
-                None => drop(all.insert(deployment.key.clone(), deployment)),
-            }
-        }
         if problems.has_errors() {
-            found.unread.insert(path, key);
+            found.unread.insert(path, deployment.map(|deployment| deployment.key));
+        } else {
+            found.files.extend(deployment);
         }
         found.problems.extend(problems);
     }
-    found.files = all.into_values().filter(|deployment| !found.unread.contains_key(&deployment.written)).collect();
+    found.files.sort_by(|one, other| one.key.cmp(&other.key));
     found
+}
+
+// === impl Deployments ===
+
+impl Deployments {
+    /// Why a file of these is not followed: another one is there from which its deployment runs, or that may as well be
+    /// meant.
+    pub fn rival(&self, file: &DeploymentFile, runs_from: Option<&Path>) -> Option<Rival<'_>> {
+        if runs_from == Some(&file.written) {
+            return None;
+        }
+        let first = self.files.partition_point(|other| other.key < file.key);
+        let of_key =
+            || self.files.iter().skip(first).take_while(|other| other.key == file.key).map(|other| &*other.written);
+        let unread = self.unread.keys().map(PathBuf::as_path);
+        let runs = runs_from.and_then(|runs| of_key().chain(unread).find(|other| *other == runs));
+        runs.map(Rival::Runs).or_else(|| of_key().find(|other| *other != file.written).map(Rival::Equal))
+    }
 }
 
 /// The files of a folder that end in `.yaml` or `.yml`, in the order of their names.
