@@ -129,8 +129,8 @@ impl Agent {
             let has_changed = !changed.is_empty();
             if has_changed {
                 let why = answer.why();
-                let happened = changed.iter().map(|change| Happened::by_itself(&key, change, why.as_deref()));
-                self.tenants.happened.extend(happened);
+                let happened = |change| Happened::by_itself(&deployed.deployment, change, why.as_deref());
+                self.tenants.happened.extend(changed.iter().map(happened));
                 changes.push((key.clone(), changed, why));
             }
             let (entries, run, taken) = (answer.resources, answer.run, answer.chain.as_ref().map(|chain| chain.taken));
