@@ -250,7 +250,7 @@ impl Loader {
             meters: deployment.meters.patterns().to_vec(),
             interval: deployment.interval,
             grants: deployment.grants.clone(),
-            limits: deployment.limits.into(),
+            limits: deployment.limits,
             signature: signature.map(|text| Signature { key: String::new(), text }),
             deployed_at: 0,
             by: file.clone(),
@@ -272,6 +272,10 @@ impl Loader {
     /// what it was granted.
     pub async fn prepare(&mut self, key: Key, mut version: Version, file: Bytes) -> Result<Prepared, Refused> {
         whose(&self.tenants, &key)?;
+        // Whoever names none wants all, too.
+        if version.meters == ["*"] {
+            version.meters.clear();
+        }
         let (tenant, name) = (key.tenant.as_str(), key.name.as_str());
         let verified = self.verify(&key, &version, &file)?;
         if let (Some(signature), Some(verified)) = (&mut version.signature, verified) {

@@ -273,8 +273,7 @@ impl World {
                     meters: vec![program.meters().to_owned()],
                     interval: 1,
                     grants,
-                    // As those that are written have them.
-                    limits: Overrides::from(self.agent().config().sandbox.limits),
+                    limits: Overrides::default(),
                     signature: None,
                     deployed_at: self.clock.now().wall,
                     by: "me".to_owned(),
