@@ -160,7 +160,7 @@ impl Deployment {
     /// What is ordered was tried out before. What is written in a file was not, so that comes first.
     ///
     /// It takes the place of one that is on trial already, and ends a quarantine; a pause goes on. When there are more
-    /// than [`VERSIONS`], the oldest goes that neither runs nor is the next to go back to, nor is what its file said.
+    /// than [`VERSIONS`], the oldest goes that neither runs nor is the next to go back to.
     pub fn deployed(&self, version: Version) -> Result<(Self, Vec<Change>), Refused> {
         let was_tried_out = version.file.is_none();
         self.with(version, was_tried_out)
@@ -175,6 +175,7 @@ impl Deployment {
         let last = self.versions.iter().map(|version| version.number).max().unwrap_or_default();
         let number = last.checked_add(1).ok_or_else(|| Refused::NoNumber(self.key.clone()))?;
         let mut next = self.clone();
+        next.written = version.file.is_some().then_some(number);
         next.versions.push(Arc::new(Version { number, ..version }));
         let changes = next.life.try_out(number, was_tried_out);
         next.forget_oldest();
@@ -184,7 +185,7 @@ impl Deployment {
     fn forget_oldest(&mut self) {
         while self.versions.len() > VERSIONS {
             let trial = self.life.trial().map(|trial| trial.instance.version);
-            let wanted = [Some(self.life.current().version), trial, self.life.earlier().last().copied(), self.written];
+            let wanted = [Some(self.life.current().version), trial, self.life.earlier().last().copied()];
             let Some(oldest) = self.versions.iter().position(|version| !wanted.contains(&Some(version.number))) else {
                 return;
             };
