@@ -193,7 +193,11 @@ impl Both {
 
     /// An order, with what it takes.
     async fn make_ready(&mut self, place: usize, wish: Wish) -> Given {
-        let (key, order) = (key(place), self.order(place, wish));
+        let order = self.order(place, wish);
+        self.ready_for(key(place), order).await
+    }
+
+    async fn ready_for(&mut self, key: Key, order: Order) -> Given {
         let ready = self.model.version_to_make_ready(&key, order);
         let what = self.world.make_ready(&key, order, ready.as_ref().map(|version| version.number)).await;
         Given { key, order, ready, what }
@@ -326,6 +330,7 @@ fn alike(found: &[&Deployment], must: &BTreeMap<Key, model::Deployment>, rules: 
         assert_eq!(on_trial, must.trial.as_ref().map(|trial| trial.version), "{found:?}");
         assert_eq!(found.life.earlier(), must.earlier, "{found:?}");
         assert_eq!(found.paused.is_some(), must.paused, "{found:?}");
+        assert_eq!(found.differs_from_file(), must.differs_from_file(), "{found:?}");
         let runs = match found.plan(rules, now) {
             Run::Nothing(_) => Runs::Nothing,
             Run::Current(_) => Runs::Current,

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use wasmeter::discovery::View;
+use wasmeter::hypervisor::{Groups, Record};
+use wasmeter::sandbox::host::Input;
 use wasmeter::sandbox::host::state::State;
 use wasmeter::sandbox::{Cause, Failure, Landed, Module};
 
@@ -53,6 +56,29 @@ async fn what_fails_leaves_nothing() {
         assert_eq!(state.size(), 0, "{config}");
         let recalled = poll_with(&hostile_with("give: what was remembered").await, &host.slot(), &state).await;
         assert!(recalled.result.unwrap().output.is_empty(), "{config}");
+    }
+}
+
+/// That a module could not have something is its own doing only if the host has something of that.
+#[tokio::test]
+async fn what_the_host_did_not_read_is_no_modules_failure() {
+    let mut host = Host::of(3);
+    let (all, without) = (host.slot(), host.read(Groups::STATE | Groups::BALLOON, |_| {}));
+    let gives_no_time = |records: &mut Vec<Record>| {
+        records[0].stats.retain(|stat| Groups::of_key(&stat.key.name()) != Some(Groups::CPU_TOTAL));
+    };
+    let one_without = host.slot_of(gives_no_time);
+    let of_that_one = Arc::new(View::of(&one_without.snapshot.resources, vec![0..1]));
+    let of_that_one = Input { view: of_that_one, ..one_without.clone() };
+    for (config, input, cause) in [
+        ("", &without, Cause::Host),
+        ("run: be unavailable", &of_that_one, Cause::Host),
+        ("run: be unavailable", &one_without, Cause::ModuleError),
+        ("run: be unavailable", &all, Cause::ModuleError),
+        ("run: fail", &of_that_one, Cause::ModuleError),
+    ] {
+        let called = poll_with(&hostile_with(config).await, input, &Arc::default()).await;
+        assert_eq!(called.result.unwrap_err().cause, cause, "{config}");
     }
 }
 

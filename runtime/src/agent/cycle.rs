@@ -130,7 +130,7 @@ impl Agent {
             for mut landed in landed {
                 let names = Arc::make_mut(&mut self.names);
                 let of = |series: &Series| (series.meter, series.column.len());
-                failures.extend(names.land(&name, &work.module.description.meters, &mut landed, of));
+                failures.extend(names.land(work.module.giver(), &work.module.description.meters, &mut landed, of));
                 stamper.stamp(&mut self.directory, &work, landed);
             }
             let samples = stamper.samples.iter().skip(before).map(|samples| samples.column.len()).sum();

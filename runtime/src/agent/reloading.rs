@@ -104,7 +104,8 @@ impl Follow {
         }
         let mut fitting = tenants.fitting(config, holdings, around);
         let mut room = tenants.room(config, around.now);
-        let Loaded { prepared, problems } = drafts.admit(config, &mut fitting, &mut room);
+        let Loaded { prepared, problems } =
+            drafts.admit(config, &mut fitting, &mut room, |key| tenants.get(key)?.file());
         if !problems.is_empty() {
             tracing::error!("Not all deployments run as they are written now:\n{problems}");
         }

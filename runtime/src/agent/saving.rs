@@ -46,10 +46,8 @@ impl Agent {
             return;
         }
         let now = self.clock.now().wall;
-        let entry = |Happened { key, who, action, why }| {
-            let deployment = self.tenants.get(&key).map(|deployed| &deployed.deployment);
-            let about = deployment.and_then(|deployment| deployment.on_trial().or(deployment.current()));
-            let (version, digest) = (about.map(|version| version.number), about.map(|version| version.digest));
+        let entry = |Happened { key, who, action, version, why }| {
+            let (version, digest) = version.unzip();
             Entry { time: Time(now), who, action, key, version, digest, result: audit::Outcome::Done, why }
         };
         let entries: Vec<Entry> = happened.into_iter().map(entry).collect();

@@ -26,11 +26,12 @@ use self::tasks::{Task, Tasks};
 use super::report::ModuleReport;
 use crate::clock::Moment;
 use crate::config::{Problem, daemon as config};
+use crate::digest::Digest;
 use crate::discovery::resource::{Ident, Resource};
 use crate::modules::audit::Who;
 use crate::modules::budget::Admitted;
 use crate::modules::deploying::terms::Operators;
-use crate::modules::deployment::{Key, Version};
+use crate::modules::deployment::{Deployment, Key, Version};
 use crate::modules::life::{Change, Idle, Rules, Run};
 use crate::pipeline::{Samples, Slot};
 use crate::sandbox::Names;
@@ -115,6 +116,8 @@ pub struct Happened {
     pub who: Who,
     /// What it was.
     pub action: String,
+    /// The version that runs after it, or ran until it was removed, and its module.
+    pub version: Option<(u64, Digest)>,
     /// What failed, if that is why.
     pub why: Option<String>,
 }
@@ -158,13 +161,19 @@ pub fn say(key: &Key, changes: &[Change], why: Option<&str>) {
 // === impl Happened ===
 
 impl Happened {
-    fn by_file(key: &Key, action: &str) -> Self {
-        Self { key: key.clone(), who: Who::File, action: action.to_owned(), why: None }
+    fn by_file(deployment: &Deployment, action: &str) -> Self {
+        Self::to(deployment, Who::File, action.to_owned(), None)
     }
 
-    fn by_itself(key: &Key, change: &Change, why: Option<&str>) -> Self {
+    fn by_itself(deployment: &Deployment, change: &Change, why: Option<&str>) -> Self {
         let why = why.filter(|_| change.is_by_failing()).map(str::to_owned);
-        Self { key: key.clone(), who: Who::Daemon, action: change.to_string(), why }
+        Self::to(deployment, Who::Daemon, change.to_string(), why)
+    }
+
+    fn to(deployment: &Deployment, who: Who, action: String, why: Option<String>) -> Self {
+        let version = deployment.on_trial().or(deployment.current());
+        let version = version.map(|version| (version.number, version.digest));
+        Self { key: deployment.key.clone(), who, action, version, why }
     }
 }
 

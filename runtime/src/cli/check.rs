@@ -130,7 +130,8 @@ impl Args {
                     let ordered = threads.time.block_on(ordered::look(config, &mut loader, &mut fitting));
                     let drafts = threads.time.block_on(deploying::prepare(&mut loader, config));
                     let mut room = Room::beside(ordered.kept.iter(), SystemClock.now().wall);
-                    let loaded = drafts.admit(config, &mut fitting, &mut room);
+                    let runs_from = |key: &Key| ordered.kept.iter().find(|kept| kept.key == *key)?.file.as_deref();
+                    let loaded = drafts.admit(config, &mut fitting, &mut room, runs_from);
                     let written = loaded.prepared.iter().map(|prepared| &prepared.ready);
                     let deployed: Vec<&Ready> = written.chain(&ordered.ready).map(|ready| &**ready).collect();
                     findings.problems.extend(missing::look(config, &modules, &deployed));

@@ -197,6 +197,9 @@ pub struct Row {
     /// Whether what that file says now cannot run, so that it goes on as it was.
     #[serde(default)]
     pub outdated: bool,
+    /// Whether something else runs than that file said when it was last followed, as that failed or was left.
+    #[serde(default)]
+    pub differs: bool,
     /// Seconds from slot to slot.
     pub interval: u64,
     /// What the names of its meters may begin with.

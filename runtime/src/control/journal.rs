@@ -1,6 +1,6 @@
 //! What deployments have been doing since the daemon started, for those who ask: the loop writes it down as it goes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -202,14 +202,16 @@ impl Page {
         let Self { deployment, last, .. } = self;
         let current = deployment.life.current().version;
         let version = deployment.version(current);
+        let names: BTreeSet<&String> = deployment.running().flat_map(|version| &version.grants.names).collect();
         Row {
             key: deployment.key.clone(),
             version: current,
             digest: version.map(|version| version.digest).unwrap_or_else(|| crate::digest::Digest::of(b"")),
             file: deployment.file.clone(),
             outdated: self.outdated,
+            differs: deployment.differs_from_file(),
             interval: version.map_or(0, |version| version.interval),
-            names: deployment.running().flat_map(|version| version.grants.names.iter().cloned()).collect(),
+            names: names.into_iter().cloned().collect(),
             state: self.standing(rules, now),
             last: last.at,
             samples: last.samples,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use self::growing::{Columns, Keys, Present};
 use super::directory::{Directory, Shape};
 use super::resource::Resources;
+use super::view::View;
 use crate::clock::Moment;
 use crate::contract::Column;
 use crate::hypervisor::{Groups, KeyId, Record};
@@ -91,6 +92,12 @@ impl Snapshot {
         let others = self.columns.iter().filter(|(name, _)| *name != key);
         let columns = others.map(|(name, column)| (name.clone(), column.clone())).collect();
         Self { resources: Arc::clone(&self.resources), columns, ..*self }
+    }
+
+    /// Groups of which a resource has a value that may be seen.
+    pub fn groups_of(&self, view: &View) -> Groups {
+        let seen = self.columns.iter().filter(|(_, column)| view.count(column) > 0);
+        Groups::of_keys(seen.map(|(key, _)| key.as_str()))
     }
 
     /// Whether a key was read, even if nobody has a value under it.

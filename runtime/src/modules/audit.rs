@@ -46,7 +46,7 @@ pub struct Entry {
     pub time: Time,
     /// Who wanted it.
     pub who: Who,
-    /// What: `deploy`, `rollback`, `remove` and the like.
+    /// What: `deploy`, `rollback`, `remove` and the like; `adopt` of a file from which it runs on as it was.
     pub action: String,
     /// To which deployment.
     #[serde(flatten)]

@@ -6,6 +6,7 @@ pub mod terms;
 pub mod written;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use super::refusal::{Reader, refusal};
 use super::registry::Unkept;
 use super::trust::{Policy, Trust, Verified};
 use super::{granting, read};
-use crate::config::daemon::{CallLimits, DeploymentFile, Tenants};
+use crate::config::daemon::{CallLimits, DeploymentFile, Rival, Tenants};
 use crate::config::polling::Source;
 use crate::config::{Config, MeterFilter, Problems, Secret};
 use crate::contract::{Description, Meter};
@@ -135,8 +136,15 @@ impl Drafts {
         self.0.iter().flatten()
     }
 
-    /// What of them may run, as far as it fits. They are those of this configuration.
-    pub fn admit(self, config: &Config, fitting: &mut Fitting, room: &mut Room) -> Loaded {
+    /// What of them may run, as far as it fits. They are those of this configuration; `runs_from` says from which file a
+    /// deployment runs, if it is in one.
+    pub fn admit<'a>(
+        self,
+        config: &Config,
+        fitting: &mut Fitting,
+        room: &mut Room,
+        runs_from: impl Fn(&Key) -> Option<&'a str>,
+    ) -> Loaded {
         let mut loaded = Loaded { problems: config.deployments.problems.clone(), ..Loaded::default() };
         // What runs comes before what is new, however they are called.
         let mut drafts: Vec<(&DeploymentFile, _)> = config.deployments.files.iter().zip(self.0).collect();
@@ -146,6 +154,12 @@ impl Drafts {
         for (deployment, prepared) in drafts {
             let (mut of_file, key) = (Problems::of(Some(&deployment.written)), &deployment.key);
             let mut odd = Vec::from_iter(doubts::of_tenant(&config.tenants, &fitting.holdings, &key.tenant));
+            if let Some(rival) = config.deployments.rival(deployment, runs_from(key).map(Path::new)) {
+                let remedy = "Remove one of both, or give each deployment of a tenant its own name";
+                of_file.error(deployment.place, "name", contested(key, rival), remedy);
+                loaded.problems.extend(of_file);
+                continue;
+            }
             let goes_on = fitting.admitted.has(key);
             let fits = |prepared: Prepared| {
                 room.take(&prepared, &config.tenants.quota_of(&key.tenant))?;
@@ -171,6 +185,14 @@ impl Drafts {
             loaded.problems.extend(of_file);
         }
         loaded
+    }
+}
+
+/// Why a file is not followed that is about the same deployment as another one.
+fn contested(key: &Key, rival: Rival<'_>) -> String {
+    match rival {
+        Rival::Runs(other) => format!("{key} runs from {}, so this file of it is not followed", other.display()),
+        Rival::Equal(other) => format!("{key} is deployed in {}, too, and neither is followed", other.display()),
     }
 }
 
@@ -228,7 +250,7 @@ impl Loader {
             meters: deployment.meters.patterns().to_vec(),
             interval: deployment.interval,
             grants: deployment.grants.clone(),
-            limits: deployment.limits.into(),
+            limits: deployment.limits,
             signature: signature.map(|text| Signature { key: String::new(), text }),
             deployed_at: 0,
             by: file.clone(),
@@ -250,6 +272,10 @@ impl Loader {
     /// what it was granted.
     pub async fn prepare(&mut self, key: Key, mut version: Version, file: Bytes) -> Result<Prepared, Refused> {
         whose(&self.tenants, &key)?;
+        // Whoever names none wants all, too.
+        if version.meters == ["*"] {
+            version.meters.clear();
+        }
         let (tenant, name) = (key.tenant.as_str(), key.name.as_str());
         let verified = self.verify(&key, &version, &file)?;
         if let (Some(signature), Some(verified)) = (&mut version.signature, verified) {
@@ -276,7 +302,7 @@ impl Loader {
         } else {
             module.description.meters.clone()
         };
-        granting::may_give(&Names::granted(Arc::clone(&self.reserved), &grants.names), written, &gives)?;
+        granting::may_give(&Names::beside(Arc::clone(&self.reserved)), &module.granted, written, &gives)?;
         if module.code.manifest.world != World::Transformer {
             wanted(&module, &source)?;
         }

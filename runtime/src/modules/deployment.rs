@@ -37,6 +37,10 @@ pub struct Deployment {
     /// The operator's file that it is written in, if it is in one: it ends with that.
     #[serde(default)]
     pub file: Option<String>,
+    /// The number of the version that was written there when that was last followed. Before this was kept it was the
+    /// newest that came from a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    written: Option<u64>,
 }
 
 /// Who wants it not to run.
@@ -98,9 +102,31 @@ impl Deployment {
     ///
     /// After a removal numbers begin again; the audit log tells what was what.
     pub fn new(key: Key, first: Version, host: &str, at: i64) -> Self {
-        let file = first.file.clone();
+        let (file, written) = (first.file.clone(), first.file.is_some().then_some(1));
         let first = Arc::new(Version { number: 1, ..first });
-        Self { key, versions: vec![first], life: Life::new(1, host, at), paused: None, file }
+        Self { key, versions: vec![first], life: Life::new(1, host, at), paused: None, file, written }
+    }
+
+    /// As it is once it is this version's file's, whoever deployed it. One of its versions is like that.
+    #[must_use]
+    pub fn in_file_of(self, version: &Version) -> Self {
+        let is_like = self.versions.iter().rev().find(|known| known.is_like(version));
+        Self { written: is_like.map(|known| known.number), file: version.file.clone(), ..self }
+    }
+
+    /// The version that was written in the operator's file when that was last followed, if it is in one.
+    pub fn written(&self) -> Option<&Arc<Version>> {
+        self.file.as_ref()?;
+        match self.written {
+            Some(number) => self.version(number),
+            None => self.versions.iter().rev().find(|version| version.file.is_some()),
+        }
+    }
+
+    /// Whether something else runs than is written in its file, and that is not on trial either: it failed, or was left.
+    pub fn differs_from_file(&self) -> bool {
+        let is = |written: &Version| self.running().any(|one| one.number == written.number || one.is_like(written));
+        self.written().is_some_and(|written| !is(written))
     }
 
     /// The version of a number, if it is kept.
@@ -149,6 +175,7 @@ impl Deployment {
         let last = self.versions.iter().map(|version| version.number).max().unwrap_or_default();
         let number = last.checked_add(1).ok_or_else(|| Refused::NoNumber(self.key.clone()))?;
         let mut next = self.clone();
+        next.written = version.file.is_some().then_some(number);
         next.versions.push(Arc::new(Version { number, ..version }));
         let changes = next.life.try_out(number, was_tried_out);
         next.forget_oldest();
@@ -253,8 +280,9 @@ impl Deployment {
     /// Whether it has to be saved, if this is what was saved last: whether it differs in anything but how the last
     /// slots went. What comes back after a kill would otherwise run something else.
     pub fn is_worth_saving(&self, saved: &Self) -> bool {
-        let Self { key, versions, life, paused, file } = self;
-        (key, versions, paused, file) != (&saved.key, &saved.versions, &saved.paused, &saved.file)
+        let Self { key, versions, life, paused, file, written } = self;
+        (key, versions, paused, file, written)
+            != (&saved.key, &saved.versions, &saved.paused, &saved.file, &saved.written)
             || life.is_worth_saving(&saved.life)
     }
 }

@@ -39,6 +39,7 @@ pub fn granted(
     asking: Option<u64>,
 ) -> Result<Granted, Refused> {
     let Grants { clock, random, .. } = *grants;
+    let names = Some(grants.names.as_slice().into());
     if asking.is_some() && grants.http.is_empty() {
         let message = format!("it imports {PACKAGE}/http, which was not granted");
         let remedy = format!("{} grants it", written.entry("grants.http", "GET https://HOST:PORT/PATH"));
@@ -58,7 +59,7 @@ pub fn granted(
     let addresses: Vec<AddressGrant> = parsed("grants.addresses", &grants.addresses)?;
     if allowed.is_empty() {
         return match (addresses.is_empty(), grants.secrets.is_empty()) {
-            (true, true) => Ok(Granted { clock, random, ..Granted::default() }),
+            (true, true) => Ok(Granted { http: None, clock, random, names }),
             _ => {
                 let grant = written.entry("grants.http", "https://HOST:PORT/PATH");
                 let remedy =
@@ -86,19 +87,20 @@ pub fn granted(
             format!("Grant the address, if it is meant: {}", written.entry("grants.addresses", refused.address));
         Refused::new("grants.http", refused.to_string(), remedy)
     })?;
-    Ok(Granted { http: Some(Access { client, permissions }), clock, random })
+    Ok(Granted { http: Some(Access { client, permissions }), clock, random, names })
 }
 
 /// Whether a module may give those meters of which it is known that it does.
 pub fn may_give<'a>(
     names: &Names,
+    granted: &Granted,
     written: Written,
     gives: impl IntoIterator<Item = &'a Meter>,
 ) -> Result<(), Refused> {
     for meter in gives {
         let refused =
             |why: NotAllowed| Refused::new("grants.names", why.to_string(), remedy_of_name(written, &meter.name, &why));
-        names.allow(&meter.name).map_err(refused)?;
+        names.allow(granted, &meter.name).map_err(refused)?;
     }
     Ok(())
 }
@@ -216,10 +218,11 @@ mod tests {
         operators.describe(&Arc::from("own"), "own.load").unwrap();
         let operators = Arc::new(operators);
         let remedy = |meter: &str, granted: &[&str]| {
-            let granted: Vec<String> = granted.iter().map(ToString::to_string).collect();
-            let names = Names::granted(Arc::clone(&operators), &granted);
+            let names = granted.iter().map(ToString::to_string).collect();
+            let granted = Granted { names: Some(names), ..Granted::default() };
+            let names = Names::beside(Arc::clone(&operators));
             let meter = Meter { name: meter.to_owned(), unit: String::new(), kind: Kind::Gauge };
-            may_give(&names, Written::Order, [&meter]).unwrap_err().remedy
+            may_give(&names, &granted, Written::Order, [&meter]).unwrap_err().remedy
         };
         let other = "No grant gives it away: have the module choose other names";
         for name in ["own.load", "disk.device.usage", "wasmeter.module.fuel", "cpu"] {

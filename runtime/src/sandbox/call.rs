@@ -24,6 +24,7 @@ use crate::agent::OPERATOR;
 use crate::clock::Moment;
 use crate::contract::{Batch, Column, Description, Meter, ModuleFailure, Note, Outputs, Series};
 use crate::discovery::{Resources, Snapshot, View};
+use crate::hypervisor::Groups;
 
 /// What a call gave, if it landed.
 #[derive(Debug)]
@@ -190,7 +191,7 @@ impl Sandbox {
 
     /// One call from its start to its end, in an instance of its own. `check` says how many bytes came out, if that can
     /// be believed.
-    async fn transact<T, E: Into<String>>(
+    async fn transact<T, E: Into<ModuleFailure>>(
         &self,
         module: &Module,
         context: Context,
@@ -222,10 +223,7 @@ impl Sandbox {
                 Err(Failure::new(Cause::Deadline, detail))
             }
             Some(Err(error)) => Err(Failure::from_engine(&error)),
-            Some(Ok(Err(error))) => match &context.undeclared {
-                Some(key) => Err(Failure::new(Cause::Undeclared, format!("it read {key:?}, which it did not declare"))),
-                None => Err(Failure::new(Cause::ModuleError, error)),
-            },
+            Some(Ok(Err(said))) => Err(context.failure(said.into())),
             Some(Ok(Ok(output))) => check(context.bounds(), &output).and_then(|bytes| {
                 used = used.saturating_add(price::bytes(bytes));
                 if used > fuel {
@@ -296,6 +294,7 @@ impl Context {
         };
         Self {
             module: Arc::clone(&module.name),
+            granted: Arc::clone(&module.granted),
             wasi: Wasi::new((!module.granted.clock).then_some(at)),
             limiter: Limiter::new(module.limits.memory),
             debt: Debt::default(),
@@ -303,6 +302,7 @@ impl Context {
             input,
             reads: Arc::clone(&module.reads),
             undeclared: None,
+            missed: Groups::NONE,
             declared: Declared::after(gives),
             state: StateAccess::to(state, &module.tenant),
             lines: Lines::default(),
@@ -310,6 +310,20 @@ impl Context {
             asking: None,
             random,
         }
+    }
+
+    /// What a call comes to that says so of itself. Where the host read nothing, that is nothing that the module did; but
+    /// what it could not have may as well be what a server was asked for.
+    fn failure(&self, said: ModuleFailure) -> Failure {
+        if let Some(key) = &self.undeclared {
+            return Failure::new(Cause::Undeclared, format!("it read {key:?}, which it did not declare"));
+        }
+        let has_asked = self.asking.as_ref().is_some_and(Asking::has_asked);
+        let cause = match said {
+            ModuleFailure::Unavailable(_) if !has_asked && self.misses_a_group() => Cause::Host,
+            _ => Cause::ModuleError,
+        };
+        Failure::new(cause, said)
     }
 
     fn bounds(&self) -> Bounds<'_> {
@@ -333,6 +347,12 @@ impl Context {
 }
 
 // === impl ModuleFailure ===
+
+impl From<String> for ModuleFailure {
+    fn from(text: String) -> Self {
+        Self::Failed(text)
+    }
+}
 
 impl From<ModuleFailure> for String {
     fn from(failure: ModuleFailure) -> Self {

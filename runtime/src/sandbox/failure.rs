@@ -65,7 +65,7 @@ pub enum Cause {
     Dropped,
     /// It said that it failed.
     ModuleError,
-    /// The host itself could not run it.
+    /// The host itself could not run it, or read nothing of what it could not do without.
     Host,
 }
 

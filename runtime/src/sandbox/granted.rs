@@ -16,6 +16,8 @@ pub struct Granted {
     pub clock: bool,
     /// Whether it is given numbers that nobody can foresee. Others get the same in the same slot.
     pub random: bool,
+    /// What the names of its meters begin with; whatever is nobody's for one of the operator's.
+    pub names: Option<Arc<[String]>>,
 }
 
 /// A way to servers.

@@ -25,18 +25,22 @@ use self::state::StateAccess;
 use self::texts::Texts;
 use self::wasi::Wasi;
 use super::failure::{Cause, Stop};
+use super::granted::Granted;
 use super::limits::{Limiter, NAME_BYTES};
 use super::names::Names;
 use crate::config::Glob;
 use crate::contract::Meter;
 use crate::contract::pollster::wasmeter::plugin::types;
 use crate::discovery::{Snapshot, View};
+use crate::hypervisor::Groups;
 
 /// Everything that one instance can reach.
 #[derive(Debug)]
 pub struct Context {
     /// What the module is called.
     pub module: Arc<str>,
+    /// What it may do that others may not.
+    pub granted: Arc<Granted>,
     /// Standard streams and the handles of WASI.
     pub wasi: Wasi,
     /// Memory and tables.
@@ -49,6 +53,8 @@ pub struct Context {
     pub reads: Arc<Reads>,
     /// The first thing that it read all the same.
     pub undeclared: Option<String>,
+    /// Groups of statistics of which it asked for something and was handed nothing.
+    pub missed: Groups,
     /// Interned texts.
     pub texts: Texts,
     /// Meters and parts declared at run time.
@@ -115,6 +121,12 @@ impl Context {
         if self.debt.add(fuel) {
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Whether the host read nothing of these resources in a whole group of which the module asked for something.
+    pub(super) fn misses_a_group(&self) -> bool {
+        let Input { snapshot, view, .. } = &self.input;
+        !self.missed.but(snapshot.groups_of(view)).is_empty()
     }
 
     /// Notes that the module read what it did not declare.

@@ -12,6 +12,7 @@ use super::failure::{Cause, Failure};
 use super::granted::Granted;
 use super::host::{Context, Gives, Reads};
 use super::limits::Limits;
+use super::names::Giver;
 use crate::agent::OPERATOR;
 use crate::contract::pollster::PollsterPre;
 use crate::contract::transformer::TransformerPre;
@@ -107,6 +108,11 @@ impl Module {
     /// Whether it may make requests, and does.
     pub fn asks(&self) -> bool {
         self.granted.http.is_some() && self.code.manifest.asks()
+    }
+
+    /// As whom it gives meters.
+    pub fn giver(&self) -> Giver<'_> {
+        (&self.name, &self.granted)
     }
 
     /// A module before it has been asked to describe itself.

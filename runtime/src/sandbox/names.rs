@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::call::Landed;
 use super::failure::{Cause, Failure};
+use super::granted::Granted;
 use super::limits::OWN_NAMES;
 use crate::contract::Meter;
 
@@ -21,18 +22,12 @@ pub struct Names {
     /// How many names of a module were declared.
     declared: HashMap<Arc<str>, usize>,
     slot: u64,
-    /// Whose names may not be taken, and which ones may.
-    granted: Option<Granted>,
+    /// The operator's names, which no deployment of a tenant's gives.
+    reserved: Option<Arc<Names>>,
 }
 
-/// What a tenant's deployment may call its meters.
-#[derive(Debug, Clone)]
-struct Granted {
-    /// The operator's names, which nobody else gives.
-    reserved: Arc<Names>,
-    /// What a name has to begin with.
-    prefixes: Arc<[String]>,
-}
+/// Who gives a meter: a module by its name, and what it was granted.
+pub type Giver<'a> = (&'a Arc<str>, &'a Granted);
 
 /// Why a name may not be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,37 +65,30 @@ fn beginnings(granted: &[String]) -> String {
 // === impl Names ===
 
 impl Names {
-    /// Names of a tenant's deployment: they begin with what it was granted, and none is one of the operator's or one
-    /// that a built-in pollster gives, on or off.
-    pub fn granted(reserved: Arc<Self>, prefixes: &[String]) -> Self {
-        Self { granted: Some(Granted { reserved, prefixes: prefixes.into() }), ..Self::default() }
+    /// Names of a tenant's deployment: none is one of the operator's or one that a built-in pollster gives, on or off.
+    pub fn beside(reserved: Arc<Self>) -> Self {
+        Self { reserved: Some(reserved), ..Self::default() }
     }
 
-    /// What names may begin with from now on.
-    pub fn grant(&mut self, prefixes: &[String]) {
-        if let Some(granted) = &mut self.granted {
-            granted.prefixes = prefixes.into();
-        }
-    }
-
-    /// The operator's names from now on.
+    /// The operator's names from now on, which no deployment of a tenant's gives.
     pub fn reserve(&mut self, reserved: &Arc<Self>) {
-        if let Some(granted) = &mut self.granted {
-            granted.reserved = Arc::clone(reserved);
-        }
+        self.reserved = Some(Arc::clone(reserved));
     }
 
-    /// Whether a name may be had at all, whoever has it.
-    pub fn allow(&self, name: &str) -> Result<(), NotAllowed> {
-        let Some(Granted { reserved, prefixes }) = &self.granted else { return Ok(()) };
-        let metric = metric(name);
-        if metric.starts_with(HOSTS) || built_in::has_metric(&metric) || reserved.metrics.contains(&metric) {
-            return Err(NotAllowed::Operators(name.to_owned()));
+    /// Whether a name may be had at all by whom this was granted, whoever has it.
+    pub fn allow(&self, granted: &Granted, name: &str) -> Result<(), NotAllowed> {
+        if let Some(reserved) = &self.reserved {
+            let metric = metric(name);
+            if metric.starts_with(HOSTS) || built_in::has_metric(&metric) || reserved.metrics.contains(&metric) {
+                return Err(NotAllowed::Operators(name.to_owned()));
+            }
         }
-        if prefixes.iter().any(|prefix| name.starts_with(&**prefix)) {
-            return Ok(());
+        match &granted.names {
+            Some(beginnings) if !beginnings.iter().any(|beginning| name.starts_with(&**beginning)) => {
+                Err(NotAllowed::NotGranted { name: name.to_owned(), granted: Arc::clone(beginnings) })
+            }
+            _ => Ok(()),
         }
-        Err(NotAllowed::NotGranted { name: name.to_owned(), granted: Arc::clone(prefixes) })
     }
 
     /// Takes a name for a module that described it when it was loaded, or says whose it is.
@@ -137,8 +125,8 @@ impl Names {
     }
 
     /// Why a module cannot have a meter of this name, if another has one.
-    pub fn refuse(&self, module: &Arc<str>, name: &str) -> Result<(), String> {
-        self.allow(name).map_err(|not_allowed| not_allowed.to_string())?;
+    pub fn refuse(&self, (module, granted): Giver<'_>, name: &str) -> Result<(), String> {
+        self.allow(granted, name).map_err(|not_allowed| not_allowed.to_string())?;
         match self.owners.get(name).filter(|owner| owner.module != *module) {
             Some(owner) => Err(taken(name, &owner.module)),
             None => Ok(()),
@@ -151,13 +139,13 @@ impl Names {
     /// samples it is.
     pub fn land<T>(
         &mut self,
-        module: &Arc<str>,
+        giver: Giver<'_>,
         gives: &[Meter],
         landed: &mut Landed<Vec<T>>,
         of: impl Fn(&T) -> (u32, usize),
     ) -> Vec<(Failure, u32)> {
         let meters = (0..).zip(gives.iter().chain(&landed.meters));
-        let denied = meters.filter_map(|(position, meter)| Some((position, self.declare(module, &meter.name).err()?)));
+        let denied = meters.filter_map(|(position, meter)| Some((position, self.declare(giver, &meter.name).err()?)));
         let denied: HashMap<u32, Failure> = denied.collect();
         let mut failures = Vec::new();
         if !denied.is_empty() {
@@ -171,8 +159,8 @@ impl Names {
         failures
     }
 
-    fn declare(&mut self, module: &Arc<str>, name: &str) -> Result<(), Failure> {
-        self.allow(name).map_err(|not_allowed| Failure::new(Cause::Forged, not_allowed.to_string()))?;
+    fn declare(&mut self, (module, granted): Giver<'_>, name: &str) -> Result<(), Failure> {
+        self.allow(granted, name).map_err(|not_allowed| Failure::new(Cause::Forged, not_allowed.to_string()))?;
         if let Some(owner) = self.owners.get_mut(name) {
             if owner.module != *module {
                 return Err(Failure::new(Cause::Forged, taken(name, &owner.module)));

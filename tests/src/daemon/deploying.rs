@@ -11,6 +11,7 @@ use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use wasmeter::control::deployments::{Deployed, Log, Shown, Standing};
 use wasmeter::digest::Digest;
@@ -66,7 +67,7 @@ fn tell(cloud: &Cloud, what: &str) -> Vec<String> {
     done["changes"].as_array().unwrap().iter().map(|change| change.as_str().unwrap().to_owned()).collect()
 }
 
-fn show(cloud: &Cloud, name: &str) -> Shown {
+pub(super) fn show(cloud: &Cloud, name: &str) -> Shown {
     let (status, body) = ask(&cloud.folder, "GET", &format!("/deployments/acme/{name}"), b"");
     assert_eq!(status, 200, "{body}");
     serde_json::from_str(&body).unwrap()
@@ -153,6 +154,55 @@ fn a_deployment_lives_through_all_that_can_be_ordered() {
         ("remove".to_owned(), None, None, Outcome::Failed(gone.to_owned())),
     ];
     assert_eq!(did, ordered, "each says which module runs after it, or ran before");
+}
+
+/// A file that says what runs makes no other version of it, nor do limits that it does not set; and each thing that
+/// files do is in the audit log with the version and its module.
+#[test]
+fn a_file_takes_over_what_was_ordered_as_it_is() {
+    let cloud = Cloud::new("");
+    let daemon = cloud.folder.start("run");
+    cloud.slots(1);
+    let order = json!({"grants": {"names": ["probe."]}, "limits": {"memory": 4 << 20}});
+    assert_eq!(deploy(&cloud, "probe", order, &probe()).version, Some(1));
+    cloud.deploy("acme", "probe", "resources", &format!("{PROBE}\nmemory: 4MiB"));
+    let reload = |times: usize| {
+        daemon.signal(Signal::HUP);
+        let words = "The configuration was read again and is in force.";
+        until("a reload", || (daemon.log().matches(words).count() >= times).then_some(()));
+    };
+    reload(1);
+    let shown = show(&cloud, "probe");
+    assert!(shown.row.file.is_some() && shown.row.state == Standing::Running, "{:?}", shown.row);
+    let config = cloud.folder.read("wasmeter.yaml").replace("deadline: 1m", "deadline: 1m, fuel_base: 60000000");
+    cloud.folder.write("wasmeter.yaml", config);
+    reload(2);
+    let shown = show(&cloud, "probe");
+    let limits = shown.versions[0].in_force.unwrap().limits;
+    assert_eq!((shown.versions.len(), limits.fuel_base, limits.memory), (1, Some(60_000_000), Some(4 << 20)));
+    std::fs::remove_file(cloud.folder.path("deployments.d/probe-acme.yaml")).unwrap();
+    reload(3);
+    daemon.end();
+    let audit = cloud.folder.read("audit.log");
+    let lines = audit.lines().map(|line| serde_json::from_str::<Entry>(line).unwrap());
+    let did: Vec<_> = lines.filter(|entry| entry.who == Who::File).collect();
+    let did: Vec<_> = did.into_iter().map(|entry| (entry.action, entry.version, entry.digest)).collect();
+    let done = |action: &str| (action.to_owned(), Some(1), Some(Digest::of(&probe())));
+    assert_eq!(did, ["adopt", "remove"].map(done));
+}
+
+/// What is on trial and what is current are granted the same name.
+#[test]
+fn a_name_that_several_versions_were_granted_is_told_once() {
+    let cloud = Cloud::new("");
+    let daemon = cloud.folder.start("run");
+    cloud.slots(1);
+    deploy(&cloud, "probe", json!({}), &probe());
+    tell(&cloud, "probe/pause");
+    // A trial goes on when that is over.
+    assert!(deploy(&cloud, "probe", json!({"config": "{\"words\": \"hello\"}"}), &probe()).on_trial);
+    assert_eq!(show(&cloud, "probe").row.names, ["hostile.", "probe."]);
+    daemon.end();
 }
 
 /// Whatever keeps a module from being deployed: a dry run says so in the same words.

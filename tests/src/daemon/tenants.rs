@@ -23,6 +23,11 @@ pub(super) struct Cloud {
 
 impl Cloud {
     pub fn new(config: &str) -> Self {
+        Self::on(GUESTS, config)
+    }
+
+    /// The same guests on a host that may be in trouble.
+    pub fn on(hypervisor: &str, config: &str) -> Self {
         let once = Folder::measuring(GUESTS, "").run("once --format json").is(0);
         let mut guests: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for sample in of_meter(&samples_in(&once.stdout), "cpu") {
@@ -36,7 +41,7 @@ impl Cloud {
              tenants: {{acme: {{projects: ['{}', '{}']}}}}\noutputs: [{{file: samples}}]\n{config}",
             projects[0], projects[1]
         );
-        let folder = Folder::measuring(GUESTS, &config);
+        let folder = Folder::measuring(hypervisor, &config);
         folder.poll(&["cpu"]);
         std::fs::create_dir(folder.path("deployments.d")).unwrap();
         folder.write("deployments.d/resources.wasm", std::fs::read(resources()).unwrap());
@@ -320,6 +325,38 @@ fn what_cannot_run_is_named() {
     assert!(log.contains(&around), "{log}");
     assert!(log.contains("acme/long does not run: it cannot be kept: the configuration has 70000 bytes"), "{log}");
     assert!(!cloud.measured("acme/probe", "probe.up").is_empty());
+}
+
+/// It goes on as the file says from which it runs, whatever that one is called.
+#[test]
+fn a_second_file_of_a_deployment_changes_nothing() {
+    let cloud = Cloud::new("");
+    cloud.deploy("acme", "probe", "resources", PROBE);
+    let (own, other) = ("deployments.d/probe-acme.yaml", "deployments.d/a.yaml");
+    let text = cloud.folder.read(own);
+    let daemon = cloud.folder.start("run");
+    cloud.slots(2);
+    cloud.folder.write(other, format!("{text}config: {{parts: [other]}}\n"));
+    let why = "probe-acme.yaml, so this file of it is not followed";
+    cloud.folder.run("check").is(64).says("a.yaml:2:1: error: acme/probe runs from ").says(why);
+    daemon.signal(Signal::HUP);
+    said(&daemon, why);
+    // Where none is the one that it runs from, none is followed, as at the first start.
+    cloud.folder.write("deployments.d/b.yaml", text);
+    std::fs::remove_file(cloud.folder.path(own)).unwrap();
+    daemon.signal(Signal::HUP);
+    said(&daemon, "b.yaml, too, and neither is followed");
+    said(&daemon, "a.yaml, too, and neither is followed");
+    cloud.folder.run("module list --tenant acme").is(0).says("  runs; its file cannot be followed\n");
+    std::fs::remove_file(cloud.folder.path(other)).unwrap();
+    daemon.signal(Signal::HUP);
+    until("the list to say so", || {
+        let list = cloud.folder.run("module list --tenant acme").is(0).stdout;
+        list.contains("  runs\n").then_some(())
+    });
+    let log = daemon.end();
+    assert!(!log.contains("version 2"), "{log}");
+    cloud.has_every_slot("acme/probe", "probe.up", &cloud.guests_of(0..2));
 }
 
 /// A deployment is known by its key: one whose file has another name goes on, even if what is in it cannot run. Whoever

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rustix::process::Signal;
 use wasmeter::clock::SECOND;
-use wasmeter::control::deployments::Log;
+use wasmeter::control::deployments::{Log, Standing};
 
-use super::deploying::ask;
-use super::tenants::{Cloud, PROBE, said};
-use crate::support::program::{samples_so_far, text};
+use super::deploying::{ask, show};
+use super::tenants::{Cloud, GUESTS, PROBE, said};
+use crate::support::program::{samples_so_far, text, until};
 
 /// What a module of `remembering` gives in each second: its mark, and the trail of those that ran before on its state.
 fn trails(cloud: &Cloud, source: &str) -> BTreeMap<u64, (u64, u64)> {
@@ -97,6 +97,62 @@ fn a_version_that_would_remember_too_much_on_trial_loses_no_slot() {
     daemon.end();
     cloud.has_every_slot("acme/trail", "remembering.mark", &cloud.guests_of(0..2));
     assert!(trails(&cloud, "acme/trail").values().all(|(mark, _)| *mark == 1));
+}
+
+/// It may not give what the one before it may, whatever that runs beside it.
+#[test]
+fn a_version_gives_what_was_granted_to_it_and_not_to_the_one_before_it() {
+    let cloud = Cloud::new("");
+    let delta = wasmeter::modules::built_in().find(|module| module.name == "delta").unwrap();
+    cloud.folder.write("deployments.d/delta.wasm", delta.wasm);
+    cloud.deploy("acme", "probe", "resources", PROBE);
+    let write = |names: &str| {
+        let more =
+            format!("meters: [probe.up]\nconfig: {{target: {{name: old.growth}}}}\ngrants: {{names: [{names}]}}");
+        cloud.deploy("acme", "growth", "delta", &more);
+    };
+    write("old.");
+    let daemon = cloud.folder.start("run");
+    until("a growth", || (!cloud.measured("acme/growth", "old.growth").is_empty()).then_some(()));
+    write("new.");
+    daemon.signal(Signal::HUP);
+    said(&daemon, "version 2 is given up, and 1 goes on: it failed with forged when it was tried out");
+    cloud.slots(2);
+    daemon.end();
+    cloud.has_every_slot("acme/growth", "old.growth", &cloud.guests_of(0..2));
+}
+
+/// Of too many guests the processes do not answer, so none is asked: what needs them is neither paused nor given up.
+#[test]
+fn what_the_host_does_not_read_fails_no_module() {
+    let cloud = Cloud::on(&format!("{GUESTS}&freeze=12"), "");
+    cloud.folder.poll(&["power.state"]);
+    let write = |config: &str| {
+        let more = format!("grants: {{names: [hostile.], groups: [cpu]}}\nconfig: '{config}'");
+        cloud.deploy("acme", "honest", "hostile", &more);
+    };
+    write("");
+    let daemon = cloud.folder.start("run");
+    let failed = |least: u64| {
+        until("slots in which nothing was read", || {
+            let shown = show(&cloud, "honest");
+            (shown.used.failures.get("host").copied().unwrap_or_default() >= least).then_some(shown)
+        })
+    };
+    said(&daemon, "no more are risked");
+    assert_eq!(failed(4).row.state, Standing::Running);
+    write("run: be unavailable");
+    daemon.signal(Signal::HUP);
+    said(&daemon, "Deployment: version 2 is tried out beside 1, and nothing of it counts.");
+    let before = failed(0).used.failures["host"];
+    let shown = failed(before + 6);
+    assert_eq!(
+        (shown.row.state, shown.used.failures.len()),
+        (Standing::TryingOut { version: 2 }, 1),
+        "{:?}",
+        shown.used
+    );
+    daemon.end();
 }
 
 /// It runs, and says what it says, in the slot before the first one of which it gives samples.

@@ -52,6 +52,51 @@ fn what_is_written_is_tried_out_first() {
     follow(first.chain(second).chain(failing).collect());
 }
 
+/// It is compared with what was written before, and not with what came of that: it failed, or somebody went back.
+#[test]
+fn what_is_written_again_is_followed() {
+    let back = [order(Wish::RollBack), write(1), write(2)].map(Event::Meanwhile);
+    let good = [write(1), write(2)].into_iter().flat_map(|write| [Event::Meanwhile(write)].into_iter().chain(slots(5)));
+    follow(good.chain(back).chain(slots(5)).collect());
+    let failing = || write_failing(2, ALWAYS);
+    let failed =
+        [write(1), failing()].into_iter().flat_map(|write| [Event::Meanwhile(write)].into_iter().chain(slots(2)));
+    let again = [failing(), write(1), failing()].map(Event::Meanwhile);
+    runtime().block_on(async {
+        let mut both = Both::new().await;
+        for event in failed.chain(again) {
+            both.happen(event).await;
+        }
+        let tried = |both: &Both| both.world.kept()[0].on_trial().map(|version| version.number);
+        assert_eq!(
+            tried(&both),
+            Some(3),
+            "what is the same as before is not tried again, and what is written again is"
+        );
+        both.happen(Event::Slot(slot(Vec::new()))).await;
+        assert!(tried(&both).is_none() && both.world.kept()[0].differs_from_file());
+    });
+}
+
+/// Whatever a file says still, somebody may have another version tried.
+#[test]
+fn a_file_that_says_what_it_said_ends_no_trial() {
+    let both = [write(1), write(2)].into_iter().flat_map(|write| [Event::Meanwhile(write)].into_iter().chain(slots(5)));
+    let back = [order(Wish::RollBack), write(1)].map(Event::Meanwhile);
+    runtime().block_on(async {
+        let mut world = Both::new().await;
+        for event in both.chain(back) {
+            world.happen(event).await;
+        }
+        let given = world.ready_for(key(0), Order::RollBackTo(2)).await;
+        world.give(given).await;
+        for event in [Event::Meanwhile(write(1)), Event::Restart(End::Clean)].into_iter().chain(slots(3)) {
+            assert!(world.world.kept()[0].on_trial().is_some(), "{event:?}");
+            world.happen(event).await;
+        }
+    });
+}
+
 /// Whatever becomes of the slot in which it is tried out.
 #[test]
 fn what_was_tried_out_remembers_what_is_there() {
@@ -197,6 +242,15 @@ fn what_cannot_run_after_a_restart_is_given_up() {
         both.world.cycle().await;
         assert_eq!(both.world.land().await.len(), 1, "the version before it runs");
     });
+}
+
+/// Each version may give names of its own, and what it gave in a slot counts whatever may be given after it.
+#[test]
+fn what_goes_back_during_a_trial_loses_no_slot() {
+    let order = |wish| Meanwhile::Order(3, wish);
+    let deploy = |mark| Event::Meanwhile(order(Wish::Deploy(program(mark, NEVER))));
+    let back = [Event::Slot(slot(vec![order(Wish::RollBack)]))].into_iter().chain(slots(1));
+    follow([deploy(1)].into_iter().chain(slots(1)).chain([deploy(2)]).chain(back).collect());
 }
 
 /// Of a tenant whose transformer stands in a chain nothing else is delivered than what that gives.

@@ -50,8 +50,6 @@ pub enum Written {
 pub struct Version {
     pub number: u64,
     pub program: Program,
-    /// Whether it came from a file.
-    written: bool,
 }
 
 /// A version with its state.
@@ -78,6 +76,8 @@ pub struct Deployment {
     quarantine: Option<i64>,
     /// The file that it is in.
     file: Option<String>,
+    /// What that said when it was last followed.
+    written: Option<Program>,
     slots: Slots,
 }
 
@@ -365,6 +365,11 @@ impl Deployment {
         }
     }
 
+    /// Whether something else runs than its file says.
+    pub fn differs_from_file(&self) -> bool {
+        self.written.is_some_and(|written| self.instances().all(|instance| self.program(instance) != written))
+    }
+
     /// The oldest go that neither run nor are next to go back to.
     fn forget_oldest(&mut self) {
         while self.versions.len() > VERSIONS {
@@ -419,9 +424,9 @@ impl Model {
         }
     }
 
-    fn new_deployment(&mut self, program: Program, written: bool) -> Deployment {
+    fn new_deployment(&mut self, program: Program) -> Deployment {
         Deployment {
-            versions: vec![Version { number: 1, program, written }],
+            versions: vec![Version { number: 1, program }],
             current: self.instance(1, None),
             trial: None,
             earlier: Vec::new(),
@@ -429,6 +434,7 @@ impl Model {
             pauses: 0,
             quarantine: None,
             file: None,
+            written: None,
             slots: Slots::default(),
         }
     }
@@ -455,6 +461,9 @@ impl Model {
 
     /// With this version running. Whether that makes a difference.
     fn deploy(&mut self, deployment: &mut Deployment, program: Program, written: bool) -> bool {
+        if written && deployment.written.replace(program) == Some(program) {
+            return false;
+        }
         let is = |instance: &Instance| deployment.program(instance) == program;
         if is(&deployment.current) {
             return deployment.trial.take().is_some();
@@ -462,12 +471,8 @@ impl Model {
         if deployment.trial.as_ref().is_some_and(is) {
             return false;
         }
-        let last_written = deployment.versions.iter().rev().find(|version| version.written);
-        if written && last_written.is_some_and(|version| version.program == program) {
-            return false;
-        }
         let number = deployment.versions.last().unwrap().number + 1;
-        deployment.versions.push(Version { number, program, written });
+        deployment.versions.push(Version { number, program });
         self.try_out(deployment, number, !written);
         deployment.forget_oldest();
         true
@@ -510,7 +515,7 @@ impl Model {
             }
         }
         let mut next = match (order, &known) {
-            (Order::Deploy(program), None) => self.new_deployment(program, false),
+            (Order::Deploy(program), None) => self.new_deployment(program),
             (_, None) => return Err(No::Unknown),
             (_, Some(known)) => known.clone(),
         };
@@ -594,7 +599,7 @@ impl Model {
             let Written::Program(program) = written else { continue };
             let before = self.running.get(&key).cloned();
             let mut next = match &before {
-                None => self.new_deployment(program, true),
+                None => Deployment { written: Some(program), ..self.new_deployment(program) },
                 Some(before) => {
                     let mut next = before.clone();
                     self.deploy(&mut next, program, true);

@@ -30,8 +30,6 @@ use crate::support::{daemon, hostile, parting};
 
 const HOST: &str = "sim://?domains=8&seed=3&calm=true&disks=1&nics=1";
 const START: i64 = 1_763_632_800 * SECOND;
-/// What the modules' meters are called.
-const NAMES: [&str; 3] = ["hostile.", "remembering.", "converted."];
 /// What the operator measures, and transformers are handed.
 const MEASURED: &str = "power.state";
 
@@ -86,11 +84,20 @@ impl Program {
             (Module::Remembering { mark, .. }, (every, at)) => format!("{mark} {every} {at}"),
             (Module::Forgetful, (0, _)) => String::new(),
             (Module::Forgetful, _) => "run: panic".to_owned(),
-            (Module::Converting { mark }, (0, _)) => format!(r#"{{"target": {{"name": "converted.{mark}"}}}}"#),
+            (Module::Converting { mark }, (0, _)) => format!(r#"{{"target": {{"name": "converted.{mark}.state"}}}}"#),
             // It was not granted that.
             (Module::Converting { mark }, _) => {
                 format!(r#"{{"pattern": "*", "meter": "forged.{mark}", "parts": ["part"]}}"#)
             }
+        }
+    }
+
+    /// What the names of its meters begin with: no other's do.
+    fn names(&self) -> String {
+        match self.module {
+            Module::Remembering { .. } => "remembering.".to_owned(),
+            Module::Forgetful => "hostile.".to_owned(),
+            Module::Converting { mark } => format!("converted.{mark}."),
         }
     }
 
@@ -102,6 +109,11 @@ impl Program {
     pub fn is(&self, version: &Version) -> bool {
         version.digest == Digest::of(self.file()) && *version.config.expose() == self.config()
     }
+}
+
+/// The mark of the transformer that gave a meter of this name, if one did.
+fn mark(meter: &str) -> Option<u64> {
+    meter.strip_prefix("converted.")?.strip_suffix(".state")?.parse().ok()
 }
 
 // === impl World ===
@@ -219,11 +231,12 @@ impl World {
         let place = FILES.iter().position(|file| file == program.file()).unwrap();
         format!(
             "tenant: {}\nname: {}\nfile: {place}.wasm\ndigest: {digest}\ninterval: 1\nmeters: [{:?}]\nconfig: {:?}\n\
-             grants: {{names: {NAMES:?}, groups: [cpu]}}\n",
+             grants: {{names: [{:?}], groups: [cpu]}}\n",
             key.tenant,
             key.name,
             program.meters(),
-            program.config()
+            program.config(),
+            program.names()
         )
     }
 
@@ -250,11 +263,8 @@ impl World {
     pub async fn make_ready(&mut self, key: &Key, order: Order, ready: Option<u64>) -> What {
         match order {
             Order::Deploy(program) => {
-                let grants = Grants {
-                    names: NAMES.map(str::to_owned).to_vec(),
-                    groups: vec!["cpu".to_owned()],
-                    ..Grants::default()
-                };
+                let grants =
+                    Grants { names: vec![program.names()], groups: vec!["cpu".to_owned()], ..Grants::default() };
                 let version = Version {
                     number: 0,
                     digest: Digest::of(program.file()),
@@ -263,8 +273,7 @@ impl World {
                     meters: vec![program.meters().to_owned()],
                     interval: 1,
                     grants,
-                    // As those that are written have them.
-                    limits: Overrides::from(self.agent().config().sandbox.limits),
+                    limits: Overrides::default(),
                     signature: None,
                     deployed_at: self.clock.now().wall,
                     by: "me".to_owned(),
@@ -345,10 +354,8 @@ impl World {
         let tenants = self.agent().config().tenants.clone();
         let mut found = Vec::new();
         for samples in self.agent().sinks_mut().out_of("chained", slot) {
-            let delivered = match samples.meter.name.strip_prefix("converted.") {
-                Some(mark) => Delivered::Converted { mark: mark.parse().unwrap() },
-                None => Delivered::AsMeasured,
-            };
+            let delivered =
+                mark(&samples.meter.name).map_or(Delivered::AsMeasured, |mark| Delivered::Converted { mark });
             let resources: BTreeSet<u32> = samples.column.resources.iter().copied().collect();
             found.push((delivered, resources));
         }
@@ -375,8 +382,8 @@ impl World {
             let key = Key::new(samples.tenant.parse().unwrap(), samples.module.parse().unwrap());
             let resources: BTreeSet<u32> = samples.column.resources.iter().copied().collect();
             assert_eq!(resources.len(), self.guests[&*samples.tenant], "{samples:?}");
-            if let Some(mark) = meter.strip_prefix("converted.") {
-                let before = found.entry(key).or_default().insert("converted", mark.parse().unwrap());
+            if let Some(mark) = mark(meter) {
+                let before = found.entry(key).or_default().insert("converted", mark);
                 assert_eq!(before, None, "{samples:?} came twice");
                 continue;
             }

@@ -38,8 +38,12 @@ impl Host {
 
     /// The next slot, after something happened to what was read.
     pub fn slot_of(&mut self, happens: impl FnOnce(&mut Vec<Record>)) -> Input {
+        self.read(Groups::STATE | Groups::CPU_TOTAL | Groups::BALLOON | Groups::BLOCK | Groups::INTERFACE, happens)
+    }
+
+    /// The next slot, of which only these groups were read.
+    pub fn read(&mut self, groups: Groups, happens: impl FnOnce(&mut Vec<Record>)) -> Input {
         self.clock.pass(60_000_000_000);
-        let groups = Groups::STATE | Groups::CPU_TOTAL | Groups::BALLOON | Groups::BLOCK | Groups::INTERFACE;
         let mut records = self.connection.read(&Request { groups, keys: KeySet::All, guests: Guests::All }).unwrap();
         happens(&mut records);
         for guest in self.directory.unknown(&records) {

@@ -56,8 +56,8 @@ impl Tenants {
         let gone: Vec<Key> = self.deployed.keys().filter(|key| !stay.contains(key)).cloned().collect();
         for key in gone {
             tracing::info!(tenant = key.tenant.as_str(), deployment = key.name.as_str(), "Deployment: it is removed.");
-            self.remove(&key);
-            self.happened.push(Happened::by_file(&key, "remove"));
+            let removed = self.remove(&key);
+            self.happened.extend(removed.map(|removed| Happened::by_file(&removed.deployment, "remove")));
             self.unsaved.insert(key);
         }
         let can_run: BTreeSet<Key> = written.iter().map(|prepared| prepared.key.clone()).collect();
@@ -72,8 +72,8 @@ impl Tenants {
             let Some(deployed) = self.deployed.get(&key) else {
                 tracing::info!(tenant = key.tenant.as_str(), deployment = key.name.as_str(), "Deployment: it is new.");
                 let new = Deployment::new(key.clone(), prepared.version, HOST, around.now);
+                self.happened.push(Happened::by_file(&new, "deploy"));
                 self.add(new, prepared.ready, around);
-                self.happened.push(Happened::by_file(&key, "deploy"));
                 self.unsaved.insert(key);
                 continue;
             };
@@ -90,14 +90,15 @@ impl Tenants {
                 }
                 None => (deployed.deployment.clone(), Vec::new()),
             };
-            // From now on it is this file's, whoever deployed it.
-            let next = Deployment { file: prepared.version.file, ..next };
+            let next = next.in_file_of(&prepared.version);
             if next == deployed.deployment {
                 continue;
             }
+            say(&key, &changes, None);
             if !changes.is_empty() {
-                say(&key, &changes, None);
-                self.happened.push(Happened::by_file(&key, "deploy"));
+                self.happened.push(Happened::by_file(&next, "deploy"));
+            } else if next.file != deployed.deployment.file {
+                self.happened.push(Happened::by_file(&next, "adopt"));
             }
             self.go_on(&key, next, &changes, Some(prepared.ready));
             self.unsaved.insert(key);
@@ -160,7 +161,7 @@ impl Tenants {
             let (next, changes) = deployed.deployment.without_trial();
             let why = Some(why.to_string());
             say(key, &changes, why.as_deref());
-            self.happened.extend(changes.iter().map(|change| Happened::by_itself(key, change, why.as_deref())));
+            self.happened.extend(changes.iter().map(|change| Happened::by_itself(&next, change, why.as_deref())));
             deployed.go_on(next, &changes, None);
             self.room = None;
             self.unsaved.insert(key.clone());

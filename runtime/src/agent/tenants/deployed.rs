@@ -36,7 +36,7 @@ pub struct Deployed {
     pub ready: BTreeMap<u64, Arc<Ready>>,
     /// Why its current version cannot run, if it cannot.
     pub broken: Option<String>,
-    /// What it may call its meters.
+    /// Names that its versions gave their meters, beside the operator's.
     pub names: Arc<Names>,
     /// What it remembers.
     pub states: BTreeMap<StateId, Arc<State>>,
@@ -123,7 +123,7 @@ impl Deployed {
             projects,
             ready,
             broken: None,
-            names: Arc::new(Names::granted(reserved, &[])),
+            names: Arc::new(Names::beside(reserved)),
             kept: states.clone(),
             states,
             tenant,
@@ -149,20 +149,21 @@ impl Deployed {
     /// for one, or what runs goes on without another one that is.
     pub fn followed(&self, version: &Version) -> Option<Result<(Deployment, Vec<Change>), deployment::Refused>> {
         let Self { deployment, .. } = self;
-        let is_like = |running: Option<&Arc<Version>>| running.is_some_and(|running| running.is_like(version));
-        if self.is_broken() || !(is_like(deployment.current()) || is_like(deployment.on_trial())) {
-            // What is written did not change, whatever was done with it since: it failed its trial, or was left. But
-            // that it could not run is over by now.
-            let mut written = deployment.versions.iter().rev().filter(|version| version.file.is_some());
-            let written = written.next().filter(|written| !deployment.life.was_refused(written.number));
-            let is_known = version.file.is_some() && is_like(written);
-            return match self.is_broken() {
-                true => Some(deployment.mended(version.clone())),
-                false => (!is_known).then(|| deployment.deployed(version.clone())),
-            };
+        let is = |known: Option<&Arc<Version>>| known.is_some_and(|known| known.is_like(version));
+        if self.is_broken() {
+            return Some(deployment.mended(version.clone()));
         }
-        let goes_back = is_like(deployment.current()) && deployment.on_trial().is_some();
-        goes_back.then(|| deployment.rolled_back())
+        // What is written did not change, whatever was done with it since: it failed its trial, or was left. But that it
+        // could not run is over by now.
+        let written = deployment.written().filter(|written| !deployment.life.was_refused(written.number));
+        if version.file.is_some() && is(written) {
+            return None;
+        }
+        match (is(deployment.current()), is(deployment.on_trial())) {
+            (true, _) => deployment.on_trial().map(|_| deployment.rolled_back()),
+            (false, true) => None,
+            (false, false) => Some(deployment.deployed(version.clone())),
+        }
     }
 
     /// Goes on as this, with a version that was prepared for it if it has another one. States that begin as copies are
@@ -231,8 +232,6 @@ impl Deployed {
         let versions: Vec<u64> = self.deployment.running().map(|version| version.number).collect();
         self.states.retain(|id, _| states.contains(id));
         self.kept.retain(|id, _| states.contains(id));
-        let granted: Vec<String> = self.deployment.running().flat_map(|v| v.grants.names.clone()).collect();
-        Arc::make_mut(&mut self.names).grant(&granted);
         self.ready.retain(|number, _| versions.contains(number));
         self.described.retain(|number, _| versions.contains(number));
         match self.ready.is_empty() {

@@ -129,8 +129,8 @@ impl Agent {
             let has_changed = !changed.is_empty();
             if has_changed {
                 let why = answer.why();
-                let happened = changed.iter().map(|change| Happened::by_itself(&key, change, why.as_deref()));
-                self.tenants.happened.extend(happened);
+                let happened = |change| Happened::by_itself(&deployed.deployment, change, why.as_deref());
+                self.tenants.happened.extend(changed.iter().map(happened));
                 changes.push((key.clone(), changed, why));
             }
             let (entries, run, taken) = (answer.resources, answer.run, answer.chain.as_ref().map(|chain| chain.taken));
@@ -169,14 +169,14 @@ impl Agent {
             for mut landed in landed {
                 let names = Arc::make_mut(&mut deployed.names);
                 let of = |series: &Series| (series.meter, series.column.len());
-                report.failures.extend(names.land(&module.name, &module.description.meters, &mut landed, of));
+                report.failures.extend(names.land(module.giver(), &module.description.meters, &mut landed, of));
                 stamper.stamp(&mut self.directory, &ready.work, landed);
             }
             if let Some(Converted { inputs, gives: Some(gives), landed }) = converted {
                 for mut landed in landed {
                     let names = Arc::make_mut(&mut deployed.names);
                     let of = |batch: &Batch| (batch.meter, batch.column.len());
-                    report.failures.extend(names.land(&module.name, &gives.meters, &mut landed, of));
+                    report.failures.extend(names.land(module.giver(), &gives.meters, &mut landed, of));
                     stamper.convert(&mut self.directory, &module.name, &gives.meters, landed);
                 }
                 deployed.described(instance.version, inputs, gives);

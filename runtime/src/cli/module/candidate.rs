@@ -18,7 +18,7 @@ use crate::sandbox::{Cause, Failure, Granted, Limits, Module, Names, Sandbox};
 pub struct Candidate {
     /// The module.
     pub module: Arc<Module>,
-    /// Which names it may give its meters, if that was granted. One of the operator's has those that are nobody's.
+    /// Names that are others', if it is a deployment's.
     pub names: Option<Arc<Names>>,
     /// Where its grants are written, if it has any.
     written: Written,
@@ -91,8 +91,8 @@ impl Draft<'_> {
         let granted = granting::granted(requests, name, grants, written, asking).map_err(unfit)?;
         let module = sandbox.configure_of((TENANT, name), code, config, limits, granted).await?;
         // What the operator's modules are somewhere is not known here, but for those that are built in.
-        let names = Names::granted(Arc::default(), &grants.names);
-        granting::may_give(&names, written, &module.description.meters).map_err(unfit)?;
+        let names = Names::beside(Arc::default());
+        granting::may_give(&names, &module.granted, written, &module.description.meters).map_err(unfit)?;
         Ok(Candidate { module: Arc::new(module), names: Some(Arc::new(names)), written })
     }
 }
@@ -108,7 +108,8 @@ impl Candidate {
     pub async fn may_convert(&self, sandbox: &Sandbox, inputs: &[Meter]) -> Result<(), Unfit> {
         let Some(names) = self.names.as_ref().filter(|_| !inputs.is_empty()) else { return Ok(()) };
         let gives = sandbox.outputs(&self.module, inputs, self.module.limits.describing()).await.result?;
-        granting::may_give(names, self.written, &gives.meters).map_err(|refused| Unfit::of(&refused, self.written))
+        granting::may_give(names, &self.module.granted, self.written, &gives.meters)
+            .map_err(|refused| Unfit::of(&refused, self.written))
     }
 }
 

@@ -179,7 +179,11 @@ fn state(row: &Row, now: Time) -> String {
         Standing::Quarantined { until, cause } => format!("in quarantine for {}: {cause}", age(until.since(now))),
         Standing::Broken { why } => format!("cannot run: {why}"),
     };
-    if row.outdated { format!("{state}; its file cannot be followed") } else { state }
+    match (row.outdated, row.differs) {
+        (true, _) => format!("{state}; its file cannot be followed"),
+        (false, true) => format!("{state}; not what its file says"),
+        (false, false) => state,
+    }
 }
 
 #[cfg(test)]
@@ -210,7 +214,8 @@ mod tests {
         ] {
             rows.push(Row { state, ..row.clone() });
         }
-        rows.push(Row { failing: Vec::new(), state: Standing::Running, outdated: true, ..row.clone() });
+        let runs = Row { failing: Vec::new(), state: Standing::Running, differs: true, ..row.clone() };
+        rows.extend([Row { outdated: true, ..runs.clone() }, runs]);
         let (digest, odd) = (start(&row.digest), "\u{fffd}");
         let expected = format!(
             "DEPLOYMENT  VERSION  MODULE        FROM    EVERY  LAST  SAMPLES  FUEL  STATE\n\
@@ -222,7 +227,8 @@ mod tests {
              acme/probe        2  {digest}  file      60s     -        2   36k  paused by uid 0\n\
              acme/probe        2  {digest}  file      60s     -        2   36k  waits, as its reads cost more than is left\n\
              acme/probe        2  {digest}  file      60s     -        2   36k  runs on what others leave of the budget\n\
-             acme/probe        2  {digest}  file      60s     -        2   36k  runs; its file cannot be followed\n"
+             acme/probe        2  {digest}  file      60s     -        2   36k  runs; its file cannot be followed\n\
+             acme/probe        2  {digest}  file      60s     -        2   36k  runs; not what its file says\n"
         );
         assert_eq!(deployed(&rows, now), expected);
         assert_eq!(deployed(&[], now), "nothing is deployed\n");

@@ -58,6 +58,8 @@ fn text(shown: &Shown, now: Time) -> String {
     out += &format!("from         {from}\n");
     if row.outdated {
         out += "             which cannot be followed as it is now, so it goes on as it was: see wasmeter check\n";
+    } else if row.differs {
+        out += "             which says something else, that failed or was left: change it to have it followed again\n";
     }
     out += &match row.last {
         Some(last) => {
@@ -293,6 +295,7 @@ pub fn example() -> Shown {
             digest: Digest::of(b"module"),
             file: None,
             outdated: false,
+            differs: false,
             interval: 60,
             names: vec!["acme.".into()],
             state: Standing::Trial { version: 3, good: 1, of: 3, failed: 0 },

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use super::grants::{self, SecretsIn};
 use super::modules::ModuleConfig;
 use super::read::Reading;
-use super::sandbox::{CallLimits, LIMIT_KEYS};
+use super::sandbox::{self, LIMIT_KEYS};
 use crate::config::file;
 use crate::config::matching::{MOST_PATTERNS, MeterFilter};
 use crate::config::problem::{Place, Problems, Severity};
 use crate::config::yaml::{self, Node, Section};
 use crate::digest::Digest;
 use crate::modules::deployment::bounds::INTERVAL;
-use crate::modules::deployment::{Grants, Key};
+use crate::modules::deployment::{Grants, Key, Overrides};
 
 /// A deployment as it is written.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -38,9 +38,9 @@ pub struct DeploymentFile {
     pub interval: u64,
     /// What it may do.
     pub grants: Grants,
-    /// What one call of it may use.
+    /// What one call of it may use, where that is said.
     #[serde(flatten)]
-    pub limits: CallLimits,
+    pub limits: Overrides,
     /// The file that this is written in.
     #[serde(serialize_with = "file::show")]
     pub written: PathBuf,
@@ -53,7 +53,7 @@ pub struct DeploymentFile {
 #[derive(Debug, Clone, Default, serde::Serialize)]
 #[serde(transparent)]
 pub struct Deployments {
-    /// Those that can be understood.
+    /// Those that can be understood, by what they deploy; more than one may be about the same.
     pub files: Vec<DeploymentFile>,
     /// Files that cannot, each of which costs itself alone, and whose they are as far as that can be read.
     #[serde(skip)]
@@ -63,11 +63,20 @@ pub struct Deployments {
     pub problems: Problems,
 }
 
+/// Another file that is about the same deployment, for which one is not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rival<'a> {
+    /// The deployment runs from that one.
+    Runs(&'a Path),
+    /// It runs from neither, so neither is followed.
+    Equal(&'a Path),
+}
+
 const MOST_FILES: usize = 10_000;
 const KEYS: [&str; 9] = ["tenant", "name", "file", "digest", "signature", "config", "meters", "interval", "grants"];
 
-/// Reads the folder that the configuration names, or none; `limits` are those of modules that set none.
-pub(super) fn read(reading: &mut Reading<'_, '_>, limits: &CallLimits) -> Deployments {
+/// Reads the folder that the configuration names, or none.
+pub(super) fn read(reading: &mut Reading<'_, '_>) -> Deployments {
     let root = reading.root();
     let Some(folder) = root.read("deployments", reading.problems, Node::text).map(|path| reading.path(path)) else {
         return Deployments::default();
@@ -81,27 +90,37 @@ pub(super) fn read(reading: &mut Reading<'_, '_>, limits: &CallLimits) -> Deploy
             return Deployments::default();
         }
     };
-    let (mut all, mut found): (BTreeMap<Key, DeploymentFile>, Deployments) = Default::default();
+    let mut found = Deployments::default();
     for path in paths {
         let mut problems = Problems::of(Some(&path));
-        let deployment = one(&path, limits, &mut problems);
-        let key = deployment.as_ref().map(|deployment| deployment.key.clone());
-        if let Some(deployment) = deployment {
-            match all.get(&deployment.key) {
-                Some(first) => {
-                    let message = format!("{} is deployed in {}, too", deployment.key, first.written.display());
-                    problems.error(deployment.place, "name", message, "Give each deployment of a tenant its own name");
-                }
-                None => drop(all.insert(deployment.key.clone(), deployment)),
-            }
-        }
+        let deployment = one(&path, &mut problems);
         if problems.has_errors() {
-            found.unread.insert(path, key);
+            found.unread.insert(path, deployment.map(|deployment| deployment.key));
+        } else {
+            found.files.extend(deployment);
         }
         found.problems.extend(problems);
     }
-    found.files = all.into_values().filter(|deployment| !found.unread.contains_key(&deployment.written)).collect();
+    found.files.sort_by(|one, other| one.key.cmp(&other.key));
     found
+}
+
+// === impl Deployments ===
+
+impl Deployments {
+    /// Why a file of these is not followed: another one is there from which its deployment runs, or that may as well be
+    /// meant.
+    pub fn rival(&self, file: &DeploymentFile, runs_from: Option<&Path>) -> Option<Rival<'_>> {
+        if runs_from == Some(&file.written) {
+            return None;
+        }
+        let first = self.files.partition_point(|other| other.key < file.key);
+        let of_key =
+            || self.files.iter().skip(first).take_while(|other| other.key == file.key).map(|other| &*other.written);
+        let unread = self.unread.keys().map(PathBuf::as_path);
+        let runs = runs_from.and_then(|runs| of_key().chain(unread).find(|other| *other == runs));
+        runs.map(Rival::Runs).or_else(|| of_key().find(|other| *other != file.written).map(Rival::Equal))
+    }
 }
 
 /// The files of a folder that end in `.yaml` or `.yml`, in the order of their names.
@@ -121,17 +140,17 @@ fn listed(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn one(path: &Path, limits: &CallLimits, problems: &mut Problems) -> Option<DeploymentFile> {
+fn one(path: &Path, problems: &mut Problems) -> Option<DeploymentFile> {
     let text = file::read(path).map_err(|error| problems.error(None, "", format!("the file {error}"), error.remedy()));
-    of_text(&text.ok()?, path, limits, problems)
+    of_text(&text.ok()?, path, problems)
 }
 
 /// What the text of a file says, for fuzzing.
 pub(crate) fn try_read_deployment(text: &str, path: &Path) -> Option<DeploymentFile> {
-    of_text(text, path, &CallLimits::default(), &mut Problems::of(Some(path)))
+    of_text(text, path, &mut Problems::of(Some(path)))
 }
 
-fn of_text(text: &str, path: &Path, limits: &CallLimits, problems: &mut Problems) -> Option<DeploymentFile> {
+fn of_text(text: &str, path: &Path, problems: &mut Problems) -> Option<DeploymentFile> {
     let tree = yaml::parse(text, problems)?;
     let known = [&KEYS[..], &LIMIT_KEYS].concat();
     let section = Section::of(&tree, "", &known, Severity::Error, problems)?;
@@ -165,7 +184,7 @@ fn of_text(text: &str, path: &Path, limits: &CallLimits, problems: &mut Problems
     let place = section.entry("name").map_or(section.place, |entry| entry.place);
     let folder = path.parent().unwrap_or(Path::new(""));
     let grants = grants::read(&section, SecretsIn::Files(folder), problems).unwrap_or_default();
-    let limits = limits.overridden(&section, problems);
+    let limits = sandbox::set(&section, problems);
     let config = ModuleConfig::of(&section, problems);
     Some(DeploymentFile {
         key: Key::new(tenant?, name?),

@@ -66,7 +66,7 @@ pub(super) fn config(text: &str, path: Option<&Path>, problems: &mut Problems) -
     let modules = modules::entries(&mut reading, &sandbox.limits);
     let transform = modules::transforms(&mut reading);
     let budget = Budget::read(&mut reading);
-    let deployments = deployments::read(&mut reading, &sandbox.limits);
+    let deployments = deployments::read(&mut reading);
     let root = reading.root();
     let trust = root.read("trust", reading.problems, |node| node.text()).map(|path| reading.path(path));
     let spool = Spool::read(&mut reading);

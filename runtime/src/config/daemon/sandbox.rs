@@ -11,6 +11,7 @@ use crate::config::file;
 use crate::config::problem::Problems;
 use crate::config::size::ByteSize;
 use crate::config::yaml::Section;
+use crate::modules::deployment::Overrides;
 
 /// What modules may use.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -91,16 +92,19 @@ impl CallLimits {
 
     /// These limits but for those that a section sets.
     pub(super) fn overridden(&self, section: &Section<'_>, problems: &mut Problems) -> Self {
-        let fuel_base = section.read("fuel_base", problems, |node| node.integer(&FUEL_BASE));
-        let per_resource = section.read("fuel_per_resource", problems, |node| node.integer(&FUEL_PER_RESOURCE));
-        let memory = section.read("memory", problems, |node| ByteSize::read(node, &MEMORY));
-        let deadline = section.read("deadline", problems, |node| duration::read(node, &DEADLINE));
-        Self {
-            fuel_base: fuel_base.unwrap_or(self.fuel_base),
-            fuel_per_resource: per_resource.unwrap_or(self.fuel_per_resource),
-            memory: memory.unwrap_or(self.memory),
-            deadline: deadline.unwrap_or(self.deadline),
-        }
+        set(section, problems).over(*self)
+    }
+}
+
+/// The limits that a section sets.
+pub(super) fn set(section: &Section<'_>, problems: &mut Problems) -> Overrides {
+    let [base, per_resource, memory, deadline] = LIMIT_KEYS;
+    let deadline = section.read(deadline, problems, |node| duration::read(node, &DEADLINE));
+    Overrides {
+        fuel_base: section.read(base, problems, |node| node.integer(&FUEL_BASE)),
+        fuel_per_resource: section.read(per_resource, problems, |node| node.integer(&FUEL_PER_RESOURCE)),
+        memory: section.read(memory, problems, |node| ByteSize::read(node, &MEMORY)).map(ByteSize::bytes),
+        deadline: deadline.and_then(|deadline| u64::try_from(deadline.as_millis()).ok()),
     }
 }
 

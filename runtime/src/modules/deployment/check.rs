@@ -96,6 +96,9 @@ impl Deployment {
             return refuse("the numbers of its versions do not rise from 1");
         }
         self.life.check(&numbers).or_else(refuse)?;
+        if let Some(written) = self.written.filter(|written| !numbers.contains(written)) {
+            return refuse(format!("it has no version {written}, which is written in its file"));
+        }
         if let Some(paused) = &self.paused {
             fits("who paused it", &paused.by, NOTE_BYTES)?;
         }

@@ -125,6 +125,22 @@ fn a_version_from_trial_to_rollback() {
     assert_eq!(standing(&back(&four)), (1, None, &[][..]));
 }
 
+/// Before that was kept, what is written in its file was the newest version that came from one.
+#[test]
+fn what_a_file_said_is_known_of_older_stores() {
+    let one = Deployment::new(key("t", "n"), written(b"1"), HOST_VERSION, 1);
+    let two = trial_passed(&one.deployed(written(b"2")).unwrap().0).unwrap();
+    let text = serde_json::to_string(&two).unwrap();
+    let before = text.replace(",\"written\":2", "");
+    assert_ne!(text, before);
+    let read: Deployment = serde_json::from_str(&before).unwrap();
+    let said = |it: &Deployment| (it.written().map(|version| version.number), it.differs_from_file());
+    assert_eq!((said(&read), said(&back(&read))), ((Some(2), false), (Some(2), true)));
+    // It may say what runs again.
+    assert_eq!(said(&back(&two).in_file_of(&written(b"1"))), (Some(1), false));
+    assert_eq!(said(&with(3)), (None, false), "it is in no file");
+}
+
 #[test]
 fn what_is_written_is_tried_out_and_what_is_ordered_was() {
     let one = with(1);

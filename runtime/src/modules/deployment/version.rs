@@ -140,17 +140,6 @@ impl Overrides {
     }
 }
 
-impl From<CallLimits> for Overrides {
-    fn from(limits: CallLimits) -> Self {
-        Self {
-            fuel_base: Some(limits.fuel_base),
-            fuel_per_resource: Some(limits.fuel_per_resource),
-            memory: Some(limits.memory.bytes()),
-            deadline: u64::try_from(limits.deadline.as_millis()).ok(),
-        }
-    }
-}
-
 /// What stands in the place of a text that is not shown.
 const HIDDEN: &str = "***";
 

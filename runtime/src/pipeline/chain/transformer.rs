@@ -137,7 +137,7 @@ impl Transformer {
         let (gives, mut parts, mut made) = (gives.unwrap_or_default(), Parts::beside(resources), Vec::new());
         for mut landed in landed {
             let of = |batch: &Batch| (batch.meter, batch.column.len());
-            failures.extend(Arc::make_mut(names).land(&self.module.name, &gives.meters, &mut landed, of));
+            failures.extend(Arc::make_mut(names).land(self.module.giver(), &gives.meters, &mut landed, of));
             made.extend(self.samples(directory, &mut parts, (ids, at), landed, &gives, (&around.tenant, route)));
         }
         let report = ModuleReport {

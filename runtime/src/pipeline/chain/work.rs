@@ -103,7 +103,7 @@ impl Work {
     /// What is wrong if it gives a meter that is another's.
     fn taken(&self, gives: &Gives) -> Option<Failure> {
         let mut meters = gives.meters.iter();
-        let taken = meters.find_map(|meter| self.names.refuse(&self.module.name, &meter.name).err())?;
+        let taken = meters.find_map(|meter| self.names.refuse(self.module.giver(), &meter.name).err())?;
         Some(Failure::new(Cause::Forged, taken))
     }
 

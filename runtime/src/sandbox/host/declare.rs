@@ -117,7 +117,7 @@ impl Host for Context {
             if !self.declared.gives.declares.iter().any(|pattern| pattern.matches(&meter.name)) {
                 return forged(format!("it declared the meter {:?}, which matches no pattern of its own", meter.name));
             }
-            if let Err(detail) = self.input.names.refuse(&self.module, &meter.name) {
+            if let Err(detail) = self.input.names.refuse((&self.module, &self.granted), &meter.name) {
                 return forged(detail);
             }
             let Some(position) = self.declared.position(meter) else {

@@ -18,9 +18,19 @@ fn landed(names: &[&str]) -> Landed<Vec<u32>> {
     }
 }
 
-fn land(names: &mut Names, module: &Arc<str>, declared: &[&str]) -> (Vec<u32>, Vec<(Cause, u32)>) {
+/// As one of the operator's modules, which may give whatever is nobody's.
+fn own(module: &Arc<str>) -> Giver<'_> {
+    static ALL: Granted = Granted { http: None, clock: false, random: false, names: None };
+    (module, &ALL)
+}
+
+fn granted(beginnings: &[&str]) -> Granted {
+    Granted { names: Some(beginnings.iter().map(ToString::to_string).collect()), ..Granted::default() }
+}
+
+fn land(names: &mut Names, giver: Giver<'_>, declared: &[&str]) -> (Vec<u32>, Vec<(Cause, u32)>) {
     let mut landed = landed(declared);
-    let failures = names.land(module, &[], &mut landed, |position| (*position, *position as usize));
+    let failures = names.land(giver, &[], &mut landed, |position| (*position, *position as usize));
     (landed.output, failures.into_iter().map(|(failure, samples)| (failure.cause, samples)).collect())
 }
 
@@ -31,12 +41,15 @@ fn a_name_is_its_first_modules() {
     assert_eq!(names.describe(&one, "a"), Ok(()));
     assert_eq!(names.describe(&one, "a"), Ok(()));
     assert_eq!(names.describe(&other, "a"), Err(Arc::clone(&one)));
-    assert!(names.refuse(&one, "a").is_ok() && names.refuse(&other, "b").is_ok());
-    assert_eq!(names.refuse(&other, "a").unwrap_err(), "the meter a is the module one's; choose a name of its own");
-    assert_eq!(land(&mut names, &other, &["b", "c"]), (vec![0, 1], vec![]));
-    assert!(names.refuse(&one, "c").is_err());
+    assert!(names.refuse(own(&one), "a").is_ok() && names.refuse(own(&other), "b").is_ok());
     assert_eq!(
-        land(&mut names, &one, &["d", "c", "b", "a"]),
+        names.refuse(own(&other), "a").unwrap_err(),
+        "the meter a is the module one's; choose a name of its own"
+    );
+    assert_eq!(land(&mut names, own(&other), &["b", "c"]), (vec![0, 1], vec![]));
+    assert!(names.refuse(own(&one), "c").is_err());
+    assert_eq!(
+        land(&mut names, own(&one), &["d", "c", "b", "a"]),
         (vec![0, 3], vec![(Cause::Forged, 1), (Cause::Forged, 2)])
     );
 }
@@ -47,19 +60,19 @@ fn names_are_bounded_by_module() {
     let [restless, steady] = ["restless", "steady"].map(Arc::from);
     let mut names = Names::default();
     names.describe(&restless, "described").unwrap();
-    land(&mut names, &steady, &["steady"]);
+    land(&mut names, own(&steady), &["steady"]);
     let many = |slot: usize| (0..OWN_NAMES).map(|n| format!("{slot}.{n}")).collect::<Vec<_>>();
     for slot in 0..3 {
         names.next_slot();
         let many = many(slot);
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        assert_eq!(land(&mut names, &restless, &many).1, []);
-        assert_eq!(land(&mut names, &restless, &["one", "more"]).1, [(Cause::TooMuch, 0), (Cause::TooMuch, 1)]);
-        assert_eq!(land(&mut names, &restless, &["described"]).1, []);
+        assert_eq!(land(&mut names, own(&restless), &many).1, []);
+        assert_eq!(land(&mut names, own(&restless), &["one", "more"]).1, [(Cause::TooMuch, 0), (Cause::TooMuch, 1)]);
+        assert_eq!(land(&mut names, own(&restless), &["described"]).1, []);
         assert_eq!(names.owners.len(), OWN_NAMES + 2);
     }
-    assert!(names.refuse(&restless, "steady").is_err());
-    assert!(names.refuse(&steady, "0.0").is_ok() && names.refuse(&steady, "2.0").is_err());
+    assert!(names.refuse(own(&restless), "steady").is_err());
+    assert!(names.refuse(own(&steady), "0.0").is_ok() && names.refuse(own(&steady), "2.0").is_err());
 }
 
 /// What was declared stays its module's when the configuration is read again, as far as the module is the same.
@@ -68,13 +81,13 @@ fn declared_names_outlast_a_reload() {
     let [kept, gone, new] = ["kept", "gone", "new"].map(Arc::from);
     let mut before = Names::default();
     before.describe(&gone, "described").unwrap();
-    land(&mut before, &kept, &["a", "b"]);
-    land(&mut before, &gone, &["c"]);
+    land(&mut before, own(&kept), &["a", "b"]);
+    land(&mut before, own(&gone), &["c"]);
     let mut after = Names::default();
     after.describe(&new, "b").unwrap();
     after.keep_declared(&before, |module| module == "kept");
-    assert!(after.refuse(&new, "a").is_err() && after.refuse(&kept, "b").is_err());
-    assert!(after.refuse(&new, "c").is_ok() && after.refuse(&new, "described").is_ok());
+    assert!(after.refuse(own(&new), "a").is_err() && after.refuse(own(&kept), "b").is_err());
+    assert!(after.refuse(own(&new), "c").is_ok() && after.refuse(own(&new), "described").is_ok());
 }
 
 #[test]
@@ -83,24 +96,28 @@ fn a_tenants_names_are_those_that_were_granted() {
     let mut operators = Names::default();
     operators.describe(&ours, "cpu").unwrap();
     operators.describe(&ours, "acme.taken").unwrap();
-    let mut names = Names::granted(Arc::new(operators.clone()), &["acme.".to_owned(), "web.".to_owned()]);
-    let (given, refused) =
-        land(&mut names, &theirs, &["acme.load", "cpu", "acme.taken", "acme", "xacme.load", "web.a"]);
+    let (mut names, granted_some) = (Names::beside(Arc::new(operators.clone())), granted(&["acme.", "web."]));
+    let giver = (&theirs, &granted_some);
+    let (given, refused) = land(&mut names, giver, &["acme.load", "cpu", "acme.taken", "acme", "xacme.load", "web.a"]);
     assert_eq!(given, [0, 5]);
     assert_eq!(refused, [(Cause::Forged, 1), (Cause::Forged, 2), (Cause::Forged, 3), (Cause::Forged, 4)]);
     let not_granted = "the meter idle was not granted: names begin with `acme.`, `web.`";
-    assert_eq!(names.refuse(&theirs, "idle").unwrap_err(), not_granted);
+    assert_eq!(names.refuse(giver, "idle").unwrap_err(), not_granted);
     let operators_own = "the meter cpu is the operator's; choose a name of its own";
-    assert_eq!(names.allow("cpu").unwrap_err().to_string(), operators_own);
+    assert_eq!(names.allow(&granted_some, "cpu").unwrap_err().to_string(), operators_own);
     // What the operator takes later is the operator's from then on.
     operators.describe(&ours, "acme.load").unwrap();
     names.reserve(&Arc::new(operators));
-    assert_eq!(land(&mut names, &theirs, &["acme.load", "web.a"]).0, [1]);
-    let all = Names::granted(Arc::default(), &["wasmeter.".to_owned()]);
+    assert_eq!(land(&mut names, giver, &["acme.load", "web.a"]).0, [1]);
+    // What another version of it was granted is another's.
+    let granted_less = granted(&["web."]);
+    let (given, refused) = land(&mut names, (&theirs, &granted_less), &["acme.other", "web.a"]);
+    assert_eq!((given, refused), (vec![1], vec![(Cause::Forged, 0)]));
+    let nobodys = Names::beside(Arc::default());
     for name in ["wasmeter.module.anything", "wasmeter_module.anything"] {
-        assert_eq!(all.allow(name), Err(NotAllowed::Operators(name.to_owned())));
+        assert_eq!(nobodys.allow(&granted(&["wasmeter."]), name), Err(NotAllowed::Operators(name.to_owned())));
     }
-    let nothing = Names::granted(Arc::default(), &[]).allow("anything").unwrap_err();
+    let nothing = nobodys.allow(&granted(&[]), "anything").unwrap_err();
     assert_eq!(nothing.to_string(), "the meter anything was not granted: no names were");
 }
 
@@ -108,14 +125,13 @@ fn a_tenants_names_are_those_that_were_granted() {
 #[test]
 fn meters_of_built_in_pollsters_that_are_off_are_the_operators() {
     assert!(built_in::METERS.is_sorted_by(|one, next| one < next));
-    let prefixes = ["disk.".to_owned(), "cpu".to_owned(), "cpu.".to_owned()];
-    let tenants = Names::granted(Arc::default(), &prefixes);
+    let (tenants, granted) = (Names::beside(Arc::default()), granted(&["disk.", "cpu", "cpu."]));
     // Some are others by a letter that `/metrics` does not tell from theirs.
     let taken = ["disk.read.bytes", "cpu.steal", "cpu_l3_cache", "disk.root.size", "cpu"];
     for name in taken.into_iter().chain(["disk.read_bytes", "disk.device-read.bytes", "cpu.l3.cache"]) {
-        assert_eq!(tenants.allow(name), Err(NotAllowed::Operators(name.to_owned())));
+        assert_eq!(tenants.allow(&granted, name), Err(NotAllowed::Operators(name.to_owned())));
     }
-    assert!(tenants.allow("disk.mine").is_ok());
+    assert!(tenants.allow(&granted, "disk.mine").is_ok());
     // The operator's own modules are not concerned.
-    assert!(Names::default().allow("disk.read.bytes").is_ok());
+    assert!(Names::default().allow(&Granted::default(), "disk.read.bytes").is_ok());
 }

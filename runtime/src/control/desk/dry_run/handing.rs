@@ -82,7 +82,7 @@ fn stamp(
     for (work, landed) in measured {
         for mut landed in landed {
             let of = |series: &Series| (series.meter, series.column.len());
-            names.land(&work.module.name, &work.module.description.meters, &mut landed, of);
+            names.land(work.module.giver(), &work.module.description.meters, &mut landed, of);
             stamper.stamp(&mut directory, &work, landed);
         }
     }

@@ -1,11 +1,11 @@
 //! What a module gave when it was tried out, by meter.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use crate::contract::{Column, Meter, Values};
 use crate::control::deployments::DryMeter;
 use crate::discovery::Resources;
+use crate::sandbox::names::Giver;
 use crate::sandbox::{Failure, Landed, Names};
 
 /// Meters of which there were samples.
@@ -18,7 +18,7 @@ pub(super) struct Meters<'a> {
 // === impl Meters ===
 
 impl<'a> Meters<'a> {
-    /// None yet, of these resources. `names` are those that it may give.
+    /// None yet, of these resources. `names` are others'.
     pub(super) fn of(names: Names, resources: &'a Resources) -> Self {
         Self { names, resources, of: BTreeMap::new() }
     }
@@ -27,7 +27,7 @@ impl<'a> Meters<'a> {
     /// comes back as failures.
     pub(super) fn count<T>(
         &mut self,
-        module: &Arc<str>,
+        giver: Giver<'_>,
         gives: &[Meter],
         mut landed: Landed<Vec<T>>,
         of: impl Fn(&T) -> (u32, &Column),
@@ -37,7 +37,7 @@ impl<'a> Meters<'a> {
             let (meter, column) = of(given);
             (meter, column.len())
         };
-        let failures = self.names.land(module, gives, &mut landed, size);
+        let failures = self.names.land(giver, gives, &mut landed, size);
         for given in &landed.output {
             let (position, column) = of(given);
             let meter = gives.iter().chain(&landed.meters).nth(position as usize);

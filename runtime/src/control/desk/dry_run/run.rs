@@ -102,13 +102,13 @@ impl Ran {
         let (module, mut meters) = (&ready.module, Meters::of(names.clone(), &resources));
         let wanted = |name: &str| ready.source.meters.matches(name);
         for landed in landed {
-            failures.extend(meters.count(&module.name, &module.description.meters, landed, of_series, wanted));
+            failures.extend(meters.count(module.giver(), &module.description.meters, landed, of_series, wanted));
         }
         // Of a transformer everything is wanted: its meters are those that it is handed.
         if let Some(Converted { gives, landed, .. }) = converted {
             let gives = gives.unwrap_or_default();
             for landed in landed {
-                failures.extend(meters.count(&module.name, &gives.meters, landed, of_batch, |_| true));
+                failures.extend(meters.count(module.giver(), &gives.meters, landed, of_batch, |_| true));
             }
         }
         Tried { meters: meters.into_counted(), failures, state, fuel, memory, took, lines }
