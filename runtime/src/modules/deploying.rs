@@ -61,6 +61,8 @@ pub struct Ready {
     pub work: Work,
     /// Groups of the statistics that it reads in any case.
     pub reads: Groups,
+    /// Groups of those that only stand in for others.
+    pub instead: Groups,
 }
 
 /// Why a version does not run.

@@ -61,6 +61,8 @@ pub struct World {
     /// What the configuration says of them.
     tenants: String,
     /// What the disk has of what modules remember, and what it had before the last record.
+    /// What they may have together, and each.
+    pub budget: &'static str,
     memory: Memory,
     memory_before: Memory,
     /// How many guests each tenant has.
@@ -117,9 +119,9 @@ impl World {
         std::fs::write(folder.path().join("polling.yaml"), polling).unwrap();
         let clock = Arc::new(ManualClock::at(START));
         let (tenants, memory, memory_before, guests, delivered) = Default::default();
-        let (agent, registry, held) = (None, None, None);
+        let (agent, registry, held, budget) = (None, None, None, "{node: 6400%, tenant: 6400%}");
         let mut world =
-            Self { clock, agent, registry, held, folder, tenants, memory, memory_before, guests, delivered };
+            Self { clock, agent, registry, held, folder, tenants, budget, memory, memory_before, guests, delivered };
         world.pipe(&[]);
         world.configure("");
         world.begin().await;
@@ -138,7 +140,7 @@ impl World {
         world
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -147,8 +149,8 @@ impl World {
         let config = format!(
             "hypervisor: {HOST}\npolling: polling.yaml\npipeline: pipeline.yaml\ndeployments: deployments.d\n\
              host: here\nreader: {{watchdog: 10m}}\n\
-             budget: {{node: 6400%, tenant: 6400%}}\nstore: {{path: deployed, audit: audit.log}}\n{}\n{more}\n",
-            self.tenants
+             budget: {}\nstore: {{path: deployed, audit: audit.log}}\n{}\n{more}\n",
+            self.budget, self.tenants
         );
         std::fs::write(self.path("wasmeter.yaml"), config).unwrap();
     }

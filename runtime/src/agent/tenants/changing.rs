@@ -24,8 +24,8 @@ const CALLS: usize = 2;
 // === impl Tenants ===
 
 impl Tenants {
-    /// Has these run, which were kept. What does not fit any more runs as far as others leave it
-    /// something.
+    /// Has these run, which were kept. What does not fit any more runs as far as others leave it something. What they
+    /// have to do shows with the first slot.
     pub fn restore(&mut self, kept: Vec<Restored>, around: &Around<'_>) {
         self.operators.clone_from(around.operators);
         for (deployment, verdicts) in kept {
@@ -39,7 +39,9 @@ impl Tenants {
             let place = self.place(&key, around);
             self.deployed.insert(key.clone(), Deployed::of(on_host, BTreeMap::new(), place));
             self.hold_to(&key, verdicts);
-            self.bears(&key, &Holding::default(), 1);
+            if let Some(deployed) = self.deployed.get_mut(&key) {
+                deployed.bears(&mut self.admitted, &self.operators, &Holding::default(), 1);
+            }
             if !changes.is_empty() {
                 say(&key, &changes, None);
                 self.unsaved.insert(key);
