@@ -230,7 +230,7 @@ impl Desk {
         let mut told = Deployed::of(&order.key, self.considered(&order).await?)?;
         if let (Some((around, own)), Some((version, ready))) = (tries, order.what.tried()) {
             let trying = turn(&self.0.trying).await?;
-            told.dry_run = Some(self.dry_run(around, &order.key, version, ready).await?);
+            told.dry_run = Some(self.dry_run(around, &order.key, (version, ready), anyway).await?);
             drop((trying, own));
         }
         if only_try {

@@ -23,6 +23,11 @@ pub(super) struct Cloud {
 
 impl Cloud {
     pub fn new(config: &str) -> Self {
+        Self::on(GUESTS, config)
+    }
+
+    /// On a host of the same guests, of which something else may be said.
+    pub fn on(host: &str, config: &str) -> Self {
         let once = Folder::measuring(GUESTS, "").run("once --format json").is(0);
         let mut guests: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for sample in of_meter(&samples_in(&once.stdout), "cpu") {
@@ -36,7 +41,7 @@ impl Cloud {
              tenants: {{acme: {{projects: ['{}', '{}']}}}}\noutputs: [{{file: samples}}]\n{config}",
             projects[0], projects[1]
         );
-        let folder = Folder::measuring(GUESTS, &config);
+        let folder = Folder::measuring(host, &config);
         folder.poll(&["cpu"]);
         std::fs::create_dir(folder.path("deployments.d")).unwrap();
         folder.write("deployments.d/resources.wasm", std::fs::read(resources()).unwrap());

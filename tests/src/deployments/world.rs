@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::runtime::Handle;
@@ -60,9 +61,9 @@ pub struct World {
     folder: TempDir,
     /// What the configuration says of them.
     tenants: String,
-    /// What the disk has of what modules remember, and what it had before the last record.
     /// What they may have together, and each.
     pub budget: &'static str,
+    /// What the disk has of what modules remember, and what it had before the last record.
     memory: Memory,
     memory_before: Memory,
     /// How many guests each tenant has.
@@ -237,7 +238,7 @@ impl World {
 
     async fn ask<T>(&mut self, errand: impl FnOnce(oneshot::Sender<T>) -> Errand) -> T {
         let (sender, answer) = oneshot::channel();
-        let tell = self.agent().run_errand(errand(sender)).await;
+        let tell = self.agent().run_errand(errand(sender), Duration::MAX).await;
         tell();
         answer.await.unwrap()
     }

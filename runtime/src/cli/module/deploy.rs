@@ -34,9 +34,9 @@ fails, it is not deployed. The next version of a deployment is on trial beside t
 All is said anew each time: what is left out is not taken over from the version before.
 
 The daemon's configuration is named with -c here, because --config is what the module is told.
-Exit codes: 64: the command line or what is granted is wrong; 69: no daemon answers; 70: the module
-is refused, or fails in the dry run; 1: there is no room for it, or it is written in a file. It is
-not deployed then.";
+Exit codes: 64: the command line or what is granted is wrong; 69: the daemon or the host does not
+answer; 70: the module is refused, or fails in the dry run; 1: there is no room for it, or it is
+written in a file. It is not deployed then.";
 
 /// Have a module run for a tenant.
 #[derive(Debug, clap::Args)]
