@@ -74,13 +74,7 @@ pub(super) fn may_run(
         "every {interval} s it reads statistics of {names}, for which guests' processes are asked, and which are \
          granted every {least} s"
     );
-    let grant = match written {
-        Written::File => written.entry("grants.groups", &names),
-        Written::Order => {
-            let each = rare.iter().map(|(group, _)| written.entry("grants.groups", group));
-            each.collect::<Vec<_>>().join(" ")
-        }
-    };
+    let grant = written.entries("grants.groups", rare.iter().map(|(group, _)| group));
     let remedy = format!("Write an interval of at least {least}, or grant them: {grant}");
     Err(Refused::new("grants.groups", message, remedy))
 }
@@ -148,13 +142,13 @@ impl Fitting {
     /// Counts with what a version of a deployment needs, if that fits. What runs of it may run again, should the new
     /// version fail, so until that has shown nothing is given back.
     pub fn admit(&mut self, key: &Key, ready: &Ready) -> Result<(), Refused> {
-        let is_more = before.is_none_or(|before| wanted.per_second() > before.per_second());
         let holding = self.holdings.of(&self.tenants.projects_of(&key.tenant));
         let covered = self.operators.in_slots_of(ready.source.interval.as_secs());
         let demand = ready.demand(key, (holding.present, holding.resources), self.chunk, covered);
         let before = self.admitted.get(&demand.tenant, &demand.module);
         let both = before.map_or_else(|| demand.clone(), |before| demand.or(before));
         let wanted = Demand { interval: demand.interval, ..both };
+        let is_more = before.is_none_or(|before| wanted.per_second() > before.per_second());
         let admitted = self.admitted.admit(&wanted);
         admitted.map_err(|refused| Refused::no_room("fuel_base", refused.to_string(), refused.remedy()))?;
         if is_more {
