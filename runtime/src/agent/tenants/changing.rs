@@ -54,9 +54,7 @@ impl Tenants {
     /// was.
     pub fn follow(&mut self, written: Vec<Prepared>, config: &Config, around: &Around<'_>) {
         self.operators.clone_from(around.operators);
-        let stay: BTreeSet<Key> = self.staying(config).map(|(key, _)| key.clone()).collect();
-        let gone: Vec<Key> = self.deployed.keys().filter(|key| !stay.contains(key)).cloned().collect();
-        for key in gone {
+        for key in self.leaving(config) {
             tracing::info!(tenant = key.tenant.as_str(), deployment = key.name.as_str(), "Deployment: it is removed.");
             self.remove(&key);
             self.happened.push(Happened::by_file(&key, "remove"));
@@ -119,6 +117,12 @@ impl Tenants {
     /// The room that those leave which go on.
     pub fn room(&self, config: &Config, now: i64) -> Room {
         Room::beside(self.staying(config).map(|(_, deployed)| &deployed.deployment), now)
+    }
+
+    /// Those that end with what is written now.
+    pub fn leaving(&self, config: &Config) -> Vec<Key> {
+        let stay: BTreeSet<&Key> = self.staying(config).map(|(key, _)| key).collect();
+        self.deployed.keys().filter(|key| !stay.contains(key)).cloned().collect()
     }
 
     /// Those that go on, whatever becomes of what is written now.
