@@ -73,6 +73,7 @@ impl Agent {
                     failed.push((key, error));
                 }
             }
+            registry.tidy().await;
             failed
         }));
     }

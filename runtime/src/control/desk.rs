@@ -250,6 +250,7 @@ impl Desk {
         drop(held);
         match changed {
             Ok(changed) => {
+                self.0.registry.tidy().await;
                 let Deployed { dry_run, doubts, .. } = told;
                 Ok(Deployed { dry_run, doubts, ..Deployed::of(&order.key, changed)? })
             }
@@ -277,7 +278,7 @@ impl Desk {
         let entry = self.entry_of_running(who, "remove", &key);
         let work = async {
             let done = self.changed(who, key.clone(), What::Remove).await?;
-            self.collect().await;
+            self.0.registry.tidy().await;
             Ok(done)
         };
         self.written_down(entry, work).await
