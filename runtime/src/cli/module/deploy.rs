@@ -78,6 +78,9 @@ pub struct Args {
     /// The file's signature, as minisign -S writes it; otherwise FILE.minisig if that is there.
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
+    /// Hand in no signature, even if FILE.minisig is there.
+    #[arg(long, conflicts_with = "signature")]
+    unsigned: bool,
     /// Only say what would come of it.
     #[arg(long)]
     dry_run: bool,
@@ -176,6 +179,9 @@ impl Args {
     }
 
     fn signature(&self) -> Result<Option<String>, Exit> {
+        if self.unsigned {
+            return Ok(None);
+        }
         let beside = || {
             let mut path = self.file.clone().into_os_string();
             path.push(".minisig");
