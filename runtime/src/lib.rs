@@ -18,6 +18,7 @@
 //! - [`agent`]: all of this, cycle after cycle.
 //! - [`control`]: how it is, for whoever asks.
 //! - [`cli`]: the command line.
+//! - [`quoting`]: what of others' texts is copied from a remedy.
 //! - [`terminal`]: what of others' texts a terminal is shown.
 
 pub mod agent;
@@ -39,6 +40,7 @@ pub mod memory;
 pub mod modules;
 pub mod pipeline;
 pub mod publish;
+pub mod quoting;
 pub mod sandbox;
 pub mod schedule;
 pub mod spool;

@@ -5,17 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio::sync::oneshot;
 use uuid::Uuid;
+use wasmeter::agent::errands::{Errand, Unread};
 use wasmeter::agent::{Agent, Parts};
 use wasmeter::clock::{Clock, ManualClock, SECOND};
-use wasmeter::config::Config;
+use wasmeter::config::{Config, Secret};
 use wasmeter::contract::{Column, Values};
+use wasmeter::digest::Digest;
 use wasmeter::hypervisor::{self, Connection, Definition, Hypervisor, HypervisorError, Record, Request};
+use wasmeter::modules::deploying::{Loader, Ready};
+use wasmeter::modules::deployment::{Grants, Key, Overrides, Version};
 use wasmeter::modules::registry::Registry;
 use wasmeter::sandbox::Sandbox;
 use wasmeter::sandbox::compile::Compiler;
 
-use crate::support::daemon;
+use crate::support::{daemon, hostile};
 
 const START: i64 = 1_763_632_800 * SECOND;
 
@@ -56,6 +61,50 @@ impl Connection for SlowConnection {
     }
 }
 
+/// What it takes to have a module of a tenant's read what needs guests' processes.
+async fn prepared(agent: &mut Agent, key: &Key) -> Arc<Ready> {
+    let (sender, around) = oneshot::channel();
+    let tell = agent.run_errand(Errand::Surroundings(sender), Duration::MAX).await;
+    tell();
+    let around = around.await.unwrap();
+    let file = hostile();
+    let version = Version {
+        number: 1,
+        digest: Digest::of(&file),
+        size: file.len() as u64,
+        config: Secret::new(String::new()),
+        meters: Vec::new(),
+        interval: 60,
+        grants: Grants { names: vec!["hostile.".to_owned()], ..Grants::default() },
+        limits: Overrides::default(),
+        signature: None,
+        deployed_at: 0,
+        by: "me".to_owned(),
+        file: None,
+    };
+    let (mut loader, _) = Loader::of(&around.sandbox, &around.config, &around.names, around.operators.clone());
+    loader.prepare(key.clone(), version, file.into()).await.unwrap().ready
+}
+
+/// Somebody's frozen guest delays no slot: what is read for an order is given up before, and without that guest it is
+/// read then.
+#[tokio::test]
+async fn what_is_read_for_an_order_waits_for_no_frozen_guest() {
+    let host = "sim://?domains=7&calm=true&disks=1&nics=1&freeze=1";
+    let Measuring { mut agent, _folder, .. } = measuring_on(host, "", None).await;
+    let key = Key::new("acme".parse().unwrap(), "reads".parse().unwrap());
+    let ready = prepared(&mut agent, &key).await;
+    for (until, is_read) in [(Duration::from_millis(200), false), (Duration::MAX, true)] {
+        let (sender, read) = oneshot::channel();
+        let tell = agent.run_errand(Errand::Read(key.clone(), Arc::clone(&ready), sender), until).await;
+        tell();
+        match read.await.unwrap() {
+            Ok(read) => assert!(is_read && read.missing.is_none(), "{:?}", read.missing),
+            Err(unread) => assert!(!is_read && matches!(unread, Unread::Slot), "{unread}"),
+        }
+    }
+}
+
 struct Measuring {
     agent: Agent,
     clock: Arc<ManualClock>,
@@ -63,11 +112,15 @@ struct Measuring {
 }
 
 async fn measuring(config: &str, refuses: Option<HypervisorError>) -> Measuring {
+    measuring_on("sim://?domains=7&calm=true&disks=1&nics=1", config, refuses).await
+}
+
+async fn measuring_on(host: &str, config: &str, refuses: Option<HypervisorError>) -> Measuring {
     let folder = TempDir::new().unwrap();
     let clock = Arc::new(ManualClock::at(START));
     let shared: Arc<dyn Clock> = clock.clone();
     let (config, _) = Config::parse(config, None).unwrap();
-    let host = hypervisor::open("sim://?domains=7&calm=true&disks=1&nics=1", &shared).unwrap();
+    let host = hypervisor::open(host, &shared).unwrap();
     let hypervisor = Arc::new(Slow { host, clock: Arc::clone(&clock), refuses });
     let sandbox = Arc::new(Sandbox::new(&folder.path().join("cache"), Compiler::at(daemon())).unwrap());
     let parts = Parts {

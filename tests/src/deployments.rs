@@ -1,5 +1,6 @@
 //! Whatever becomes of deployments in whatever order, what runs is what must, on what it remembers.
 
+mod budget;
 mod cases;
 mod model;
 mod world;

@@ -45,6 +45,10 @@ impl Agent {
         let reading = self.reader.read(&want).await.inspect_err(|_| self.tally.failed_reads += 1)?;
         self.charge(&due, &want, &reading);
         self.directory.learn_from(&mut self.reader, &reading).await?;
+        if self.tally.cycles == 0 {
+            let chunk = u32::try_from(self.config.sandbox.chunk).unwrap_or(u32::MAX);
+            self.tenants.bear(&self.directory.holdings(), chunk);
+        }
         let read = self.since(began);
         let undefined = self.directory.unknown(&reading.records).len();
         let usage = self.usage(intervals);

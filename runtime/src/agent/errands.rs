@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot::Sender;
+use tokio::time::timeout;
 
 use super::Agent;
 use super::tenants::{Around, HOST};
 use crate::clock::Clock;
 use crate::config::{Config, MeterFilter};
 use crate::discovery::Snapshot;
-use crate::hypervisor::Groups;
 use crate::hypervisor::reader::{Reading, Want};
+use crate::hypervisor::{Groups, HypervisorError};
 use crate::modules::budget::Admitted;
 use crate::modules::deploying::doubts::{self, Doubt};
 use crate::modules::deploying::terms::Operators;
@@ -32,7 +33,7 @@ pub enum Errand {
     /// What it takes to prepare a module.
     Surroundings(Sender<Surroundings>),
     /// Statistics as a deployment's module needs them, now.
-    Read(Key, Arc<Ready>, Sender<Result<ReadFor, String>>),
+    Read(Key, Arc<Ready>, Sender<Result<ReadFor, Unread>>),
     /// What would become of a deployment by an order, which is not followed.
     Consider(Arc<Order>, Sender<Result<Changed, Refused>>),
     /// Another life for a deployment.
@@ -80,6 +81,19 @@ pub struct ReadFor {
     pub shared: Groups,
     /// How long what it reads itself took.
     pub took: Duration,
+    /// Why what guests' processes are asked for is missing, if it is.
+    pub missing: Option<String>,
+}
+
+/// Why nothing was read for a deployment.
+#[derive(Debug, thiserror::Error)]
+pub enum Unread {
+    /// A slot was due, which waits for nobody.
+    #[error("what it reads takes longer than there is time between two slots")]
+    Slot,
+    /// It cannot be read.
+    #[error(transparent)]
+    Host(#[from] HypervisorError),
 }
 
 /// Somebody's order about a deployment.
@@ -204,10 +218,18 @@ fn tell<T: Send + 'static>(asks: Sender<T>, answer: T) -> Tell {
 
 impl Agent {
     /// Does it. What is given back tells so whoever waits for it, who shall then see what was done wherever they look.
-    pub async fn run_errand(&mut self, errand: Errand) -> Tell {
+    /// The host is read for so long at most: a tenant's guest that is frozen delays nobody's slot.
+    pub async fn run_errand(&mut self, errand: Errand, until: Duration) -> Tell {
         match errand {
             Errand::Surroundings(asks) => tell(asks, self.surroundings()),
-            Errand::Read(key, ready, asks) => tell(asks, self.read_for(&key, &ready).await),
+            Errand::Read(key, ready, asks) => {
+                let read = timeout(until, self.read_for(&key, &ready)).await;
+                let read = read.unwrap_or_else(|_| {
+                    self.reader.look_again();
+                    Err(Unread::Slot)
+                });
+                tell(asks, read)
+            }
             Errand::Consider(order, asks) => {
                 let considered = self.consider(&order).await;
                 let doubts = self.doubts(&order);
@@ -233,7 +255,7 @@ impl Agent {
     /// Reads what a deployment's module would read in a slot, of its tenant's guests alone. For a transformer that is
     /// what others read whose samples it is handed. What the operator's modules read in each of its slots is there as
     /// well, as it is handed the resources of that, too.
-    async fn read_for(&mut self, key: &Key, ready: &Ready) -> Result<ReadFor, String> {
+    async fn read_for(&mut self, key: &Key, ready: &Ready) -> Result<ReadFor, Unread> {
         let feeding = if ready.converts() { self.feeding(&ready.source.meters) } else { Vec::new() };
         let modules = feeding.iter().map(|work| &work.module).chain([&ready.module]);
         let reads = modules.flat_map(|module| &module.description.reads);
@@ -246,18 +268,18 @@ impl Agent {
         want.know(holdings.into_known());
         let groups = if ready.converts() { Groups::NONE } else { want.all_groups() };
         let began = self.clock.now();
-        let mut reading = self.reader.read(&want).await.map_err(|error| error.to_string())?;
+        let mut reading = self.reader.read(&want).await?;
         let took = self.since(began);
         let (own, always) = (want.clone(), self.in_slots_of(ready.source.interval.as_secs()));
         want.add_of(always.iter().flat_map(|work| &work.module.description.reads), &guests);
         if want != own {
-            reading = self.reader.read(&want).await.map_err(|error| error.to_string())?;
+            reading = self.reader.read(&want).await?;
         }
-        self.directory.learn_from(&mut self.reader, &reading).await.map_err(|error| error.to_string())?;
-        let Reading { at, groups: read, records, .. } = reading;
+        self.directory.learn_from(&mut self.reader, &reading).await?;
+        let Reading { at, groups: read, records, missing, .. } = reading;
         let snapshot = Arc::new(Snapshot::assemble(&mut self.directory, |key| want.has(key), read, &records, &[], at));
         let state = self.tenants.get(key).and_then(|deployed| deployed.state()).unwrap_or_default();
-        Ok(ReadFor { snapshot, projects, state, feeding, groups, shared: self.read_by_others(key), took })
+        Ok(ReadFor { snapshot, projects, state, feeding, groups, shared: self.read_by_others(key), took, missing })
     }
 
     /// What the operator's pollsters measure in every slot of an interval.

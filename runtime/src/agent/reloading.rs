@@ -163,7 +163,9 @@ impl Agent {
         let (sandbox, registry, reserved) = (Arc::clone(&self.sandbox), self.registry.clone(), Arc::clone(&self.names));
         let works: BTreeMap<String, Option<String>> =
             self.modules.names().map(|name| (name.to_owned(), self.modules.work_of(name))).collect();
-        let (running, now) = (self.tenants.running(), self.clock.now().wall);
+        let (leaving, now) = (self.tenants.leaving(&config), self.clock.now().wall);
+        let mut running = self.tenants.running();
+        running.retain(|(key, _)| !leaving.contains(key));
         async move {
             let modules = load(&sandbox, &config).await?;
             let mut names = modules.names.clone();
@@ -173,7 +175,7 @@ impl Agent {
             });
             let (names, operators) = (Arc::new(names), Operators::of(&config, &modules.pollsters));
             let around = Around { tenants: &config.tenants, reserved: &names, operators: &operators, now };
-            let mut loader = loader(&sandbox, &config, &around);
+            let mut loader = loader(&sandbox, &config, &around).without(&leaving);
             let mended = mended(&mut loader, &registry).await;
             let follow = Follow::prepare(loader, &registry, &config, running).await;
             Ok(Reloaded { config, modules, mended, follow })

@@ -199,8 +199,8 @@ impl Run<'_> {
                         Meanwhile::Wish(wish) => wish,
                         Meanwhile::Done => self.landing(agent, &mut slots, &mut said, wishes).await,
                         Meanwhile::Errand(errand) => {
-                            let began = Instant::now();
-                            let (answer, wish) = listening(tell, drain, agent.run_errand(errand), wishes).await;
+                            let (began, until) = (Instant::now(), until_next(&slots, agent));
+                            let (answer, wish) = listening(tell, drain, agent.run_errand(errand, until), wishes).await;
                             under_way.took(began.elapsed());
                             self.control.begin(agent, &slots);
                             self.follow(agent, &mut slots);
@@ -496,6 +496,13 @@ async fn within<T>(drain: Duration, running: impl Future<Output = T>, wishes: &m
 fn intervals(agent: &Agent) -> (Vec<u64>, Vec<u64>) {
     let sources = agent.config().polling.sources.iter().map(|source| source.interval.as_secs());
     (sources.collect(), agent.tenants.intervals().collect())
+}
+
+/// How long it is until the next slot.
+fn until_next(slots: &Slots, agent: &Agent) -> Duration {
+    let now = agent.clock.now();
+    let next = slots.upcoming(now).map(|(_, at)| at.saturating_sub(now.wall)).min();
+    Duration::from_nanos(next.unwrap_or(i64::MAX).unsigned_abs())
 }
 
 fn offset(config: &Config) -> i64 {

@@ -71,6 +71,7 @@ impl Agent {
                     failed.push((key, error));
                 }
             }
+            registry.tidy().await;
             failed
         }));
     }

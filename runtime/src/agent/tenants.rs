@@ -36,7 +36,7 @@ use crate::modules::life::{Change, Idle, Rules, Run};
 use crate::pipeline::{Samples, Slot};
 use crate::sandbox::Names;
 use crate::sandbox::host::state::State;
-use crate::sandbox::ledger::{Flow, Ledger};
+use crate::sandbox::ledger::{Flow, Ledger, SAVED};
 use crate::sandbox::turns::{Closed, Gate};
 
 /// All tenants' modules.
@@ -87,9 +87,6 @@ pub struct Around<'a> {
     /// In nanoseconds since 1970.
     pub now: i64,
 }
-
-/// Seconds of a budget that are saved up at least: what a module needs that looks for an odd guest comes at once.
-const SAVED: u64 = 10;
 
 /// Why samples came to nothing that came to a transformer in a chain: it did not run, or was gone when it was done.
 const NOT_RUNNING: &str = "not-running";
@@ -226,7 +223,7 @@ impl Tenants {
         &self.admitted
     }
 
-    /// Has fuel flow to them as the budget says. What is saved up is enough for all that a module may use of its
+    /// Has fuel flow to them as the budget says. What can be saved up is enough for all that a module may use of its
     /// longest interval at once.
     pub fn flow_into(&self, ledger: &Ledger) {
         let mut longest: BTreeMap<Arc<str>, u64> = BTreeMap::new();

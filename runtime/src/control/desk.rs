@@ -231,7 +231,7 @@ impl Desk {
         let mut told = Deployed::of(&order.key, self.considered(&order).await?)?;
         if let (Some((around, own)), Some((version, ready))) = (tries, order.what.tried()) {
             let trying = turn(&self.0.trying).await?;
-            told.dry_run = Some(self.dry_run(around, &order.key, version, ready).await?);
+            told.dry_run = Some(self.dry_run(around, &order.key, (version, ready), anyway).await?);
             drop((trying, own));
         }
         if only_try {
@@ -251,6 +251,7 @@ impl Desk {
         drop(held);
         match changed {
             Ok(changed) => {
+                self.0.registry.tidy().await;
                 let Deployed { dry_run, doubts, .. } = told;
                 Ok(Deployed { dry_run, doubts, ..Deployed::of(&order.key, changed)? })
             }
@@ -278,7 +279,7 @@ impl Desk {
         let entry = self.entry_of_running(who, "remove", &key);
         let work = async {
             let done = self.changed(who, key.clone(), What::Remove).await?;
-            self.collect().await;
+            self.0.registry.tidy().await;
             Ok(done)
         };
         self.written_down(entry, work).await

@@ -54,7 +54,7 @@ pub struct Reader {
     max_stuck: usize,
     clock: Arc<dyn Clock>,
     quarantine: Quarantine,
-    /// Whether anybody has looked who is stuck.
+    /// Whether all have been looked at since calls may have been lost to somebody unseen.
     looked: bool,
     /// Guests that were last seen to be stuck, whoever's call it is.
     occupied: usize,
@@ -124,6 +124,12 @@ impl Reader {
                 return Ok(reading);
             }
         }
+    }
+
+    /// A read was given up halfway. Before any guest's process is asked again, all are looked at: nobody told who held it
+    /// up.
+    pub fn look_again(&mut self) {
+        self.looked = false;
     }
 
     /// One reading; `None` if somebody was found to be frozen meanwhile, who is in quarantine now.

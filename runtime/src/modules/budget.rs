@@ -9,7 +9,8 @@
 //! what is saved up of what others do not use; see [`ledger`](crate::sandbox::ledger).
 //!
 //! What is needed twice for a short time is not counted: by a version that is tried out or on trial, and by the one before
-//! it in the slot of the dry run, or in which the trial fails.
+//! it in the slot of the dry run, or in which the trial fails. But until a trial has passed, what the version before it needs
+//! in slots of its own is nobody else's: it may have them again at any time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -121,6 +122,20 @@ impl Demand {
     pub fn or(&self, other: &Self) -> Self {
         let (calls, reads) = (self.calls.max(other.calls), self.reads.max(other.reads));
         Self { calls, reads, interval: self.interval.min(other.interval), ..self.clone() }
+    }
+
+    /// As much of this as is for sure where another demand was admitted: no more than that is in as long a time.
+    #[must_use]
+    pub fn within(&self, admitted: &Self) -> Self {
+        if self.per_second() <= admitted.per_second() {
+            return self.clone();
+        }
+        let as_long = |fuel: u64| {
+            let fuel = u128::from(fuel).saturating_mul(self.interval.as_nanos()) / admitted.interval.as_nanos().max(1);
+            u64::try_from(fuel).unwrap_or(u64::MAX)
+        };
+        let (calls, reads) = (self.calls.min(as_long(admitted.calls)), self.reads.min(as_long(admitted.reads)));
+        Self { calls, reads, ..self.clone() }
     }
 
     fn key(&self) -> Module {

@@ -5,7 +5,7 @@ pub mod room;
 pub mod terms;
 pub mod written;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,6 +62,8 @@ pub struct Ready {
     pub work: Work,
     /// Groups of the statistics that it reads in any case.
     pub reads: Groups,
+    /// Groups of those that only stand in for others.
+    pub instead: Groups,
 }
 
 /// Why a version does not run.
@@ -111,6 +113,8 @@ pub struct Loader {
     tenants: Tenants,
     trust: Trust,
     policy: Policy,
+    /// Deployments that end before anything of this begins.
+    leaving: BTreeSet<String>,
     /// What was compiled already, with its file.
     codes: HashMap<Digest, (Code, Bytes)>,
 }
@@ -227,8 +231,16 @@ impl Loader {
         let (sandbox, reserved) = (Arc::clone(sandbox), Arc::clone(reserved));
         let (limits, shortest_interval, codes) =
             (config.sandbox.limits, config.budget.shortest_interval, HashMap::new());
-        let tenants = config.tenants.clone();
-        (Self { sandbox, limits, shortest_interval, reserved, operators, tenants, trust, policy, codes }, problems)
+        let (tenants, leaving) = (config.tenants.clone(), BTreeSet::new());
+        let loader =
+            Self { sandbox, limits, shortest_interval, reserved, operators, tenants, trust, policy, leaving, codes };
+        (loader, problems)
+    }
+
+    /// The same, where these end before anything of it begins.
+    #[must_use]
+    pub fn without(self, leaving: &[Key]) -> Self {
+        Self { leaving: leaving.iter().map(ToString::to_string).collect(), ..self }
     }
 
     /// What is written in a file of the operator's.
@@ -294,7 +306,8 @@ impl Loader {
         let limits = Limits::from(version.limits.over(self.limits));
         let asking = code.manifest.asks().then_some(limits.memory as u64);
         let grants = &version.grants;
-        let granted = granting::granted(&self.sandbox.requests, &key.to_string(), grants, written, asking)?;
+        let requests = (&self.sandbox.requests, &self.leaving);
+        let granted = granting::granted(requests, &key.to_string(), grants, written, asking)?;
         let module = self.sandbox.configure_of((tenant, name), code, text, limits, granted);
         let module = module.await.map_err(Refused::failed(written))?;
         let gives = if module.code.manifest.world == World::Transformer {

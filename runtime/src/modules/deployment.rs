@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::life::{Change, Idle, Life, Ran, Rules, Run};
+use super::store::record;
 
 pub mod bounds;
 mod check;
@@ -160,7 +161,8 @@ impl Deployment {
     /// What is ordered was tried out before. What is written in a file was not, so that comes first.
     ///
     /// It takes the place of one that is on trial already, and ends a quarantine; a pause goes on. When there are more
-    /// than [`VERSIONS`], the oldest goes that neither runs nor is the next to go back to.
+    /// than [`VERSIONS`], or they would fill more than a file, the oldest goes that neither runs nor is the next to go
+    /// back to; and that one too if it has to.
     pub fn deployed(&self, version: Version) -> Result<(Self, Vec<Change>), Refused> {
         let was_tried_out = version.file.is_none();
         self.with(version, was_tried_out)
@@ -183,12 +185,14 @@ impl Deployment {
     }
 
     fn forget_oldest(&mut self) {
-        while self.versions.len() > VERSIONS {
+        while self.versions.len() > VERSIONS || !record::has_room(self) {
             let trial = self.life.trial().map(|trial| trial.instance.version);
             let wanted = [Some(self.life.current().version), trial, self.life.earlier().last().copied()];
-            let Some(oldest) = self.versions.iter().position(|version| !wanted.contains(&Some(version.number))) else {
-                return;
+            let oldest_but = |wanted: &[Option<u64>]| {
+                self.versions.iter().position(|version| !wanted.contains(&Some(version.number)))
             };
+            let [current, trial, _] = wanted;
+            let Some(oldest) = oldest_but(&wanted).or_else(|| oldest_but(&[current, trial])) else { return };
             let number = self.versions.remove(oldest).number;
             self.life.forget(number);
         }

@@ -30,9 +30,10 @@ const SECRET_BYTES: u64 = 8 << 10;
 
 /// What these grants let the module of a deployment of this name do. Secrets are read from their files here.
 ///
-/// A module that makes requests needs a place, and this much memory; `asking` is that of its instance.
+/// A module that makes requests needs a place beside others than those that are `leaving`, and this much memory; `asking`
+/// is that of its instance.
 pub fn granted(
-    requests: &Requests,
+    (requests, leaving): (&Requests, &BTreeSet<String>),
     deployment: &str,
     grants: &Grants,
     written: Written,
@@ -80,7 +81,7 @@ pub fn granted(
     };
     let limits = limits.within_ceilings();
     let memory = asking.map(|memory| memory.saturating_add((limits.body as u64).saturating_mul(2)));
-    let rate = requests.place(deployment, per_minute.unwrap_or(PER_MINUTE), memory);
+    let rate = requests.place(deployment, per_minute.unwrap_or(PER_MINUTE), memory, leaving);
     let rate = rate.map_err(|full| Refused::no_room("grants.http", full.to_string(), full.remedy()))?;
     let permissions = Permissions::new(allowed, addresses, secrets, limits, rate).map_err(|refused| {
         let remedy =
@@ -187,7 +188,7 @@ mod tests {
 
     /// What these grants give a module that makes requests, if they are written there.
     fn given(grants: Grants, written: Written) -> Result<Granted, Refused> {
-        granted(&Requests::default(), "acme/asks", &grants, written, Some(1 << 20))
+        granted((&Requests::default(), &BTreeSet::new()), "acme/asks", &grants, written, Some(1 << 20))
     }
 
     fn with_secret(source: SecretSource) -> Grants {
@@ -258,7 +259,8 @@ mod tests {
         let requests = RequestLimits { body: Some(u64::MAX), time: Some(u64::MAX), per_minute: Some(u32::MAX) };
         let most = given(Grants { requests, ..http(&["http://a.example/"]) }, Written::Order).unwrap();
         assert_eq!(most.http.unwrap().permissions.limits().body, BODY_CEILING);
-        let idle = |grants| granted(&Requests::default(), "acme/idle", &grants, Written::Order, None);
+        let (requests, nobody) = (Requests::default(), BTreeSet::new());
+        let idle = |grants| granted((&requests, &nobody), "acme/idle", &grants, Written::Order, None);
         let nothing = idle(Grants { clock: true, ..Grants::default() }).unwrap();
         assert!(nothing.http.is_none() && nothing.clock && !nothing.random);
         let refused = idle(Grants { addresses: vec!["::1".to_owned()], ..Grants::default() }).unwrap_err();

@@ -190,6 +190,13 @@ impl Registry {
         self.with(|store| Ok(store.collect()?.modules)).await
     }
 
+    /// Removes modules that deployments let go of, if there are any. Where that fails, it is said.
+    pub async fn tidy(&self) {
+        if let Err(error) = self.with(|store| Ok(store.collect_let_go()?)).await {
+            tracing::warn!(%error, "Modules that nobody needs stay in the store.");
+        }
+    }
+
     /// Writes down what is about to be done.
     pub async fn begin(&self, entry: Entry) -> Result<Begun, Unkept> {
         self.writing(move |audit| audit.begin(entry)).await

@@ -60,6 +60,8 @@ pub struct Store<S: Storage = Folder> {
     mentioned: BTreeSet<Digest>,
     /// A file that may name any module, because it cannot be read.
     unread: Option<String>,
+    /// Whether a deployment let go of a module since nobody's were last removed.
+    has_let_go: bool,
     _lock: S::Lock,
 }
 

@@ -31,7 +31,7 @@ mod signature;
 /// The keys that the operator trusts.
 #[derive(Debug, Clone, Default)]
 pub struct Trust {
-    /// Where they are, for whoever has to put one there.
+    /// Where they are, for whoever has to put one there; empty if there is no such folder.
     folder: PathBuf,
     /// By name; no two have the same id.
     keys: Vec<Key>,
@@ -53,6 +53,9 @@ pub struct Verified {
 impl Trust {
     /// Whether a file is what one of the keys signed. The signature is a file of minisign's, as it is.
     pub fn verify(&self, file: &[u8], signature: &[u8]) -> Result<Verified, Untrusted> {
+        if self.folder.as_os_str().is_empty() {
+            return Err(Untrusted::NoFolder);
+        }
         let signature = Signature::parse(signature)?;
         let Some(key) = self.keys.iter().find(|key| key.id == signature.key_id) else {
             return Err(Untrusted::UnknownKey { key_id: signature.key_id, folder: self.folder.clone() });

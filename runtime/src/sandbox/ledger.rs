@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-pub use self::pool::Flow;
 use self::pool::Pool;
+pub use self::pool::{Flow, SAVED};
 use super::failure::Cause;
 use super::host::log::Lines;
 use super::limits::{LOG_LINES, Limits};
@@ -37,6 +37,9 @@ struct Books {
     accounts: Accounts,
     /// Of each tenant's modules.
     tenants: FxHashMap<Arc<str>, Pool>,
+    /// Of tenants that have no module any more, until they have what new ones would: nobody has more by going and coming
+    /// again.
+    gone: FxHashMap<Arc<str>, Pool>,
     /// Of all tenants' modules.
     node: Pool,
     /// When fuel came last.
@@ -116,19 +119,23 @@ impl Ledger {
 
     /// What flows into the pools from now on: for all tenants, and for each of them. Others have none.
     pub fn flows(&self, node: Flow, tenants: BTreeMap<Arc<str>, Flow>) {
-        let mut books = self.lock();
-        books.node.flow(node);
-        books.tenants.retain(|tenant, _| tenants.contains_key(tenant));
+        let Books { tenants: pools, gone, node: all, .. } = &mut *self.lock();
+        all.flow(node);
+        gone.extend(pools.drain());
         for (tenant, flow) in tenants {
-            books.tenants.entry(tenant).or_default().flow(flow);
+            let mut pool = gone.remove(&tenant).unwrap_or_default();
+            pool.flow(flow);
+            pools.insert(tenant, pool);
         }
+        gone.retain(|_, pool| !pool.is_as_new());
     }
 
     /// What came into the pools until now.
     pub fn fill(&self, now: u64) {
-        let Books { tenants, node, now: at, .. } = &mut *self.lock();
+        let Books { tenants, gone, node, now: at, .. } = &mut *self.lock();
         *at = now;
-        tenants.values_mut().chain([node]).for_each(|pool| pool.fill(now));
+        tenants.values_mut().chain(gone.values_mut()).chain([node]).for_each(|pool| pool.fill(now));
+        gone.retain(|_, pool| !pool.is_as_new());
     }
 
     /// Opens an interval for a module in a tenant, with so much of it for sure.
@@ -358,6 +365,25 @@ mod tests {
         ledger.open(&module, &Arc::from("operator"), 1_000, 0);
         assert_eq!(burn(&ledger, &module, &Arc::from("operator")), 1_000);
         assert_eq!(ledger.saved().0, 70);
+    }
+
+    #[test]
+    fn who_goes_and_comes_again_has_no_more() {
+        let ledger = Ledger::default();
+        let [module, tenant]: [Arc<str>; 2] = ["m", "t"].map(Into::into);
+        let [comes, goes] = [BTreeMap::from([(tenant.clone(), flow(5))]), BTreeMap::new()];
+        let (left, second) = (|| ledger.saved().1.get(&tenant).copied(), SECOND.unsigned_abs());
+        ledger.flows(flow(100), comes.clone());
+        ledger.fill(0);
+        ledger.open(&module, &tenant, 1_000, 70);
+        assert_eq!(burn(&ledger, &module, &tenant), 70, "20 of them are owed");
+        for (seconds, there) in [(0, 0), (6, 10), (9, 25)] {
+            ledger.flows(flow(100), goes.clone());
+            assert_eq!(left(), None);
+            ledger.fill(seconds * second);
+            ledger.flows(flow(100), comes.clone());
+            assert_eq!(left(), Some(there), "after {seconds} s");
+        }
     }
 
     #[test]

@@ -273,6 +273,19 @@ fn a_signature_beside_the_file_is_handed_in() {
     daemon.end();
 }
 
+/// Where nobody said whom to trust, a signature is left out.
+#[test]
+fn a_signature_that_nobody_can_verify_can_be_left_out() {
+    let cloud = Cloud::new("");
+    let daemon = cloud.folder.start("run");
+    cloud.folder.write("probe.wasm.minisig", "as minisign -S writes it");
+    let refused = cloud.deploy("probe.wasm", "").is(70);
+    let why = "it is signed, and `trust` of the configuration names no folder of keys to hold that against";
+    refused.complains(why).complains("Write `trust`, or leave the signature out (--unsigned)");
+    cloud.deploy("probe.wasm --unsigned", "").is(0);
+    daemon.end();
+}
+
 /// Whatever is asked, and in the daemon's files that others may read.
 #[test]
 fn secrets_are_shown_nowhere() {

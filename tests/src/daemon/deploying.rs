@@ -17,7 +17,7 @@ use wasmeter::control::deployments::{Deployed, Log, Shown, Standing};
 use wasmeter::digest::Digest;
 use wasmeter::modules::audit::{Entry, Outcome, Who};
 
-use super::tenants::{Cloud, PROBE, said};
+use super::tenants::{Cloud, GUESTS, PROBE, said};
 use crate::support::program::{Folder, Ran, until};
 use crate::support::{hostile, resources};
 
@@ -283,6 +283,23 @@ fn a_dry_run_is_handed_what_is_read_in_its_slots_anyway() {
     let (alone, beside) = (tried(1), tried(4));
     // Virtual CPUs are read in each of the latter.
     assert!(alone.0 < beside.0 && alone.1 < beside.1, "{alone:?} {beside:?}");
+    daemon.end();
+}
+
+/// Nothing is said of a module for which the host has no answer.
+#[test]
+fn a_host_that_does_not_answer_is_to_blame_itself() {
+    let cloud = Cloud::on(&format!("{GUESTS}&freeze=24"), "");
+    cloud.folder.poll(&["power.state"]);
+    let daemon = cloud.folder.start("run");
+    cloud.slots(1);
+    cloud.folder.write("hostile.wasm", hostile());
+    let deploy = "module deploy hostile.wasm --tenant acme --interval 10 --grant name=hostile.";
+    let words = "It cannot be tried out, as the host does not answer: ";
+    for line in [deploy.to_owned(), format!("{deploy} --dry-run")] {
+        cloud.folder.run(&line).is(69).complains(words);
+    }
+    assert!(cloud.folder.run("module list --tenant acme --json").is(0).json().as_array().unwrap().is_empty());
     daemon.end();
 }
 

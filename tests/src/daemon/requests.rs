@@ -317,6 +317,36 @@ fn memory_is_set_aside_for_those_who_wait() {
     cloud.folder.run("check").is(0);
 }
 
+/// Those that take the places of others are there at once.
+#[test]
+fn places_of_those_that_go_are_free() {
+    let cloud = cloud();
+    let server = Server::new(|_| page("ok"));
+    let grants = format!("{}, requests: {{body: 8MiB}}", granted(&server));
+    let name = |number: u32, renamed: bool| format!("{}{number}", if renamed { "other" } else { "asks" });
+    let write = |number, renamed| {
+        let asks = json!({"requests": [{"url": server.url("/granted")}]});
+        deploy(&cloud, "acme", &name(number, renamed), &grants, &asks, "memory: 64MiB");
+    };
+    (0..4).for_each(|number| write(number, false));
+    let daemon = cloud.folder.start("run");
+    let gives = |number, renamed| {
+        let given = cloud.measured(&format!("acme/{}", name(number, renamed)), "asking.status");
+        !given.is_empty()
+    };
+    until("all four", || (0..4).all(|number| gives(number, false)).then_some(()));
+    for number in 0..4 {
+        std::fs::remove_file(cloud.folder.path(&format!("deployments.d/asks{number}-acme.yaml"))).unwrap();
+        write(number, true);
+    }
+    cloud.folder.run("check").is(0);
+    daemon.signal(Signal::HUP);
+    said(&daemon, "The configuration was read again and is in force.");
+    assert!(!daemon.log().contains("does not run"), "{}", daemon.log());
+    until("all four by their new names", || (0..4).all(|number| gives(number, true)).then_some(()));
+    daemon.end();
+}
+
 /// Five of one tenant wait for a server: neither its own other module nor anybody else's loses a slot.
 #[test]
 fn a_slow_server_delays_its_own_module_alone() {

@@ -283,6 +283,21 @@ fn what_a_chain_gives_follows_whoever_stands_in_it() {
     });
 }
 
+/// Without a restart, and without an order.
+#[test]
+fn modules_that_no_deployment_names_any_more_go() {
+    runtime().block_on(async {
+        let mut both = Both::new().await;
+        let modules = |both: &Both| std::fs::read_dir(both.world.path("deployed/modules")).unwrap().count();
+        both.happen(Event::Meanwhile(write(1))).await;
+        both.happen(Event::Meanwhile(Meanwhile::Order(1, Wish::Deploy(program(1, NEVER))))).await;
+        assert_eq!(modules(&both), 1);
+        both.happen(Event::Meanwhile(Meanwhile::Order(1, Wish::Remove))).await;
+        both.happen(Event::Meanwhile(Meanwhile::Reload(vec![(0, None, false)]))).await;
+        assert_eq!(modules(&both), 0);
+    });
+}
+
 /// Modules that nobody names are removed whenever somebody removes a deployment, so also just now.
 #[test]
 fn what_is_read_just_now_is_not_removed() {

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::runtime::Handle;
@@ -58,6 +59,8 @@ pub struct World {
     folder: TempDir,
     /// What the configuration says of them.
     tenants: String,
+    /// What they may have together, and each.
+    pub budget: &'static str,
     /// What the disk has of what modules remember, and what it had before the last record.
     memory: Memory,
     memory_before: Memory,
@@ -129,9 +132,9 @@ impl World {
         std::fs::write(folder.path().join("polling.yaml"), polling).unwrap();
         let clock = Arc::new(ManualClock::at(START));
         let (tenants, memory, memory_before, guests, delivered) = Default::default();
-        let (agent, registry, held) = (None, None, None);
+        let (agent, registry, held, budget) = (None, None, None, "{node: 6400%, tenant: 6400%}");
         let mut world =
-            Self { clock, agent, registry, held, folder, tenants, memory, memory_before, guests, delivered };
+            Self { clock, agent, registry, held, folder, tenants, budget, memory, memory_before, guests, delivered };
         world.pipe(&[]);
         world.configure("");
         world.begin().await;
@@ -150,7 +153,7 @@ impl World {
         world
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -159,8 +162,8 @@ impl World {
         let config = format!(
             "hypervisor: {HOST}\npolling: polling.yaml\npipeline: pipeline.yaml\ndeployments: deployments.d\n\
              host: here\nreader: {{watchdog: 10m}}\n\
-             budget: {{node: 6400%, tenant: 6400%}}\nstore: {{path: deployed, audit: audit.log}}\n{}\n{more}\n",
-            self.tenants
+             budget: {}\nstore: {{path: deployed, audit: audit.log}}\n{}\n{more}\n",
+            self.budget, self.tenants
         );
         std::fs::write(self.path("wasmeter.yaml"), config).unwrap();
     }
@@ -248,7 +251,7 @@ impl World {
 
     async fn ask<T>(&mut self, errand: impl FnOnce(oneshot::Sender<T>) -> Errand) -> T {
         let (sender, answer) = oneshot::channel();
-        let tell = self.agent().run_errand(errand(sender)).await;
+        let tell = self.agent().run_errand(errand(sender), Duration::MAX).await;
         tell();
         answer.await.unwrap()
     }

@@ -24,8 +24,8 @@ const CALLS: usize = 2;
 // === impl Tenants ===
 
 impl Tenants {
-    /// Has these run, which were kept. What does not fit any more runs as far as others leave it
-    /// something.
+    /// Has these run, which were kept. What does not fit any more runs as far as others leave it something. What they
+    /// have to do shows with the first slot.
     pub fn restore(&mut self, kept: Vec<Restored>, around: &Around<'_>) {
         self.operators.clone_from(around.operators);
         for (deployment, verdicts) in kept {
@@ -39,7 +39,9 @@ impl Tenants {
             let place = self.place(&key, around);
             self.deployed.insert(key.clone(), Deployed::of(on_host, BTreeMap::new(), place));
             self.hold_to(&key, verdicts);
-            self.bears(&key, &Holding::default(), 1);
+            if let Some(deployed) = self.deployed.get_mut(&key) {
+                deployed.bears(&mut self.admitted, &self.operators, &Holding::default(), 1);
+            }
             if !changes.is_empty() {
                 say(&key, &changes, None);
                 self.unsaved.insert(key);
@@ -52,9 +54,7 @@ impl Tenants {
     /// was.
     pub fn follow(&mut self, written: Vec<Prepared>, config: &Config, around: &Around<'_>) {
         self.operators.clone_from(around.operators);
-        let stay: BTreeSet<Key> = self.staying(config).map(|(key, _)| key.clone()).collect();
-        let gone: Vec<Key> = self.deployed.keys().filter(|key| !stay.contains(key)).cloned().collect();
-        for key in gone {
+        for key in self.leaving(config) {
             tracing::info!(tenant = key.tenant.as_str(), deployment = key.name.as_str(), "Deployment: it is removed.");
             let removed = self.remove(&key);
             self.happened.extend(removed.map(|removed| Happened::by_file(&removed.deployment, "remove")));
@@ -118,6 +118,12 @@ impl Tenants {
     /// The room that those leave which go on.
     pub fn room(&self, config: &Config, now: i64) -> Room {
         Room::beside(self.staying(config).map(|(_, deployed)| &deployed.deployment), now)
+    }
+
+    /// Those that end with what is written now.
+    pub fn leaving(&self, config: &Config) -> Vec<Key> {
+        let stay: BTreeSet<&Key> = self.staying(config).map(|(key, _)| key).collect();
+        self.deployed.keys().filter(|key| !stay.contains(key)).cloned().collect()
     }
 
     /// Those that go on, whatever becomes of what is written now.

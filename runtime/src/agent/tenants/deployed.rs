@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 
@@ -12,9 +11,6 @@ use crate::agent::reloading::Verdict;
 use crate::clock::Moment;
 use crate::config::MeterFilter;
 use crate::contract::Wanted;
-use crate::discovery::holdings::Holding;
-use crate::modules::budget::Demand;
-use crate::modules::deploying::terms::Operators;
 use crate::modules::deploying::{Fault, Ready, Refused};
 use crate::modules::deployment::{self, Deployment, Version};
 use crate::modules::life::{Change, Run, StateId};
@@ -339,17 +335,6 @@ impl Deployed {
     /// The statistics that it reads, whichever version of it runs.
     pub(super) fn reads(&self) -> impl Iterator<Item = &Wanted> + Clone {
         self.ready.values().flat_map(|ready| &ready.module.description.reads)
-    }
-
-    /// What it needs for what its tenant has, whichever version of it runs.
-    pub(super) fn demand(&self, holding: &Holding, chunk: u32, operators: &Operators) -> Option<Demand> {
-        let interval = self.interval()?;
-        let covered = operators.in_slots_of(interval);
-        let resources = holding.resources.max(self.entries);
-        let holding = Holding { resources, present: holding.present, guests: BTreeSet::new() };
-        let of = |ready: &Arc<Ready>| ready.demand(&self.deployment.key, &holding, chunk, covered);
-        let all = self.ready.values().map(of).reduce(|one, other| one.or(&other))?;
-        Some(Demand { interval: Duration::from_secs(interval), ..all })
     }
 
     /// Fuel that a version of it may use for so many resources, if it runs.

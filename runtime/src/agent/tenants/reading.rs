@@ -1,14 +1,16 @@
 //! What is read for tenants' modules, and what they pay for it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Deployed, Tenants};
 use crate::agent::Agent;
 use crate::discovery::holdings::{Holding, Holdings};
 use crate::hypervisor::Groups;
 use crate::hypervisor::reader::{Reading, Want, cost};
-use crate::modules::deploying::terms::groups;
-use crate::modules::deployment::{Key, Tenant};
+use crate::modules::budget::{Admitted, Demand};
+use crate::modules::deploying::terms::Operators;
+use crate::modules::deployment::{Key, Version};
 use crate::modules::life::Run;
 use crate::sandbox::Cause;
 
@@ -35,29 +37,40 @@ impl Agent {
             return Vec::new();
         }
         let chunk = u32::try_from(self.config.sandbox.chunk).unwrap_or(u32::MAX);
-        let (holdings, operators) = (self.directory.holdings(), want.groups());
-        let (mut all, mut last) = (Vec::with_capacity(due.len()), None);
+        let (holdings, read_anyway) = (self.directory.holdings(), want.groups());
+        let mut all = Vec::with_capacity(due.len());
+        // Deployments of one tenant follow each other, and have the same.
+        let mut last: Option<(Arc<str>, Arc<Holding>)> = None;
+        let Tenants { deployed, admitted, operators, .. } = &mut self.tenants;
         for (key, run) in due {
-            let Some(holding) = self.tenants.holding(&key, &holdings, &mut last) else { continue };
+            let Some(deployed) = deployed.get_mut(&key) else { continue };
+            let holding = match &last {
+                Some((tenant, holding)) if *tenant == deployed.tenant => Arc::clone(holding),
+                _ => {
+                    let holding = Arc::new(holdings.of(&deployed.projects));
+                    last = Some((Arc::clone(&deployed.tenant), Arc::clone(&holding)));
+                    holding
+                }
+            };
             let mut stand_in = Groups::NONE;
             // One that is still at its last slot reads nothing.
-            if self.tenants.deployed.get(&key).is_some_and(Deployed::has_time) {
-                let sure = self.tenants.bears(&key, &holding, chunk);
-                let Some(deployed) = self.tenants.deployed.get_mut(&key) else { continue };
-                let (always, instead) = groups(deployed.reads());
-                let price = cost::price(always.but(operators | Groups::STATE)).saturating_mul(holding.present.into());
-                let name = key.name.shared();
-                let paid = price == 0 || self.ledger.charge(&name, &deployed.tenant, price, sure);
+            if deployed.has_time() {
+                let sure = deployed.bears(admitted, operators, &holding, chunk);
+                let (always, instead) = deployed
+                    .ready
+                    .values()
+                    .fold((Groups::NONE, Groups::NONE), |all, ready| (all.0 | ready.reads, all.1 | ready.instead));
+                let price = cost::price(always.but(read_anyway | Groups::STATE)).saturating_mul(holding.present.into());
+                let paid = price == 0 || self.ledger.charge(&key.name.shared(), &deployed.tenant, price, sure);
                 if std::mem::replace(&mut deployed.unpaid, !paid) == paid {
                     say_unpaid(&key, paid);
                 }
                 if !paid {
-                    let owner = Arc::clone(&deployed.owner);
-                    self.tally.failed(&owner, Cause::OutOfFuel.word(), holding.resources);
+                    self.tally.failed(&deployed.owner, Cause::OutOfFuel.word(), holding.resources);
                     continue;
                 }
                 want.add_of(deployed.reads(), &holding.guests);
-                stand_in = instead.but(operators);
+                stand_in = instead.but(read_anyway);
             }
             all.push(Due { key, run, holding, stand_in });
         }
@@ -97,50 +110,78 @@ fn say_unpaid(key: &Key, paid: bool) {
 // === impl Tenants ===
 
 impl Tenants {
-    /// What the tenant of a deployment has. Deployments of one tenant follow each other.
-    fn holding(
-        &self,
-        key: &Key,
-        holdings: &Holdings,
-        last: &mut Option<(Tenant, Arc<Holding>)>,
-    ) -> Option<Arc<Holding>> {
-        if let Some((_, holding)) = last.as_ref().filter(|(tenant, _)| *tenant == key.tenant) {
-            return Some(Arc::clone(holding));
+    /// All have to do what comes of what their tenants have, also those whose slots are far off: none of it is another's.
+    pub(in crate::agent) fn bear(&mut self, holdings: &Holdings, chunk: u32) {
+        let Self { deployed, admitted, operators, .. } = self;
+        for deployed in deployed.values_mut() {
+            deployed.bears(admitted, operators, &holdings.of(&deployed.projects), chunk);
         }
-        let holding = Arc::new(holdings.of(&self.deployed.get(key)?.projects));
-        *last = Some((key.tenant.clone(), Arc::clone(&holding)));
-        Some(holding)
+    }
+}
+
+// === impl Deployed ===
+
+impl Deployed {
+    /// It has so much to do. Where that is more than it was admitted with and does not fit, it has for sure what it had;
+    /// the rest it has as far as anybody leaves some. Tells what it has for sure for what it reads.
+    pub(super) fn bears(
+        &mut self,
+        admitted: &mut Arc<Admitted>,
+        operators: &Operators,
+        holding: &Holding,
+        chunk: u32,
+    ) -> u64 {
+        self.sure = 0;
+        let Some((now, most)) = self.needs(operators, holding, chunk) else { return 0 };
+        let before = admitted.get(&most.tenant, &most.module);
+        let (sure, refused) = match before == Some(&most) {
+            true => (Some(now), None),
+            false => match admitted.admit(&most) {
+                Ok(()) => {
+                    Arc::make_mut(admitted).put(most);
+                    (Some(now), None)
+                }
+                Err(refused) => (before.map(|before| now.within(before)), Some(refused)),
+            },
+        };
+        if let (Some(refused), false) = (&refused, self.exceeds) {
+            let (tenant, deployment) = (&*self.tenant, self.deployment.key.name.as_str());
+            let (why, remedy) = (refused.to_string(), refused.remedy());
+            tracing::warn!(tenant, deployment, why, remedy, "A deployment needs more than it was admitted with.");
+        }
+        self.exceeds = refused.is_some();
+        self.sure = sure.as_ref().map_or(0, |sure| sure.calls);
+        sure.map_or(0, |sure| sure.reads)
     }
 
-    /// A deployment has so much to do. Where that is more than it was admitted with and does not fit, it has for sure
-    /// what it had; the rest it has as far as anybody leaves some. Tells what it has for sure for what it reads.
-    pub(super) fn bears(&mut self, key: &Key, holding: &Holding, chunk: u32) -> u64 {
-        let Self { deployed, admitted, operators, .. } = self;
-        let Some(deployed) = deployed.get_mut(key) else { return 0 };
-        let Some(demand) = deployed.demand(holding, chunk, operators) else { return 0 };
-        let (tenant, name) = (Arc::clone(&demand.tenant), Arc::clone(&demand.module));
-        if admitted.get(&tenant, &name) != Some(&demand) {
-            match admitted.admit(&demand) {
-                Ok(()) => {
-                    deployed.exceeds = false;
-                    Arc::make_mut(admitted).put(demand);
-                }
-                Err(refused) if !std::mem::replace(&mut deployed.exceeds, true) => {
-                    let (tenant, deployment) = (&*tenant, &*name);
-                    let (why, remedy) = (refused.to_string(), refused.remedy());
-                    tracing::warn!(
-                        tenant,
-                        deployment,
-                        why,
-                        remedy,
-                        "A deployment needs more than it was admitted with."
-                    );
-                }
-                Err(_) => {}
-            }
-        }
-        let admitted = admitted.get(&tenant, &name);
-        deployed.sure = admitted.map_or(0, |admitted| admitted.calls);
-        admitted.map_or(0, |admitted| admitted.reads)
+    /// What it needs in its slots, and the most that it may need in a second before anybody deploys another version:
+    /// until a trial ends, its slots may be those of either version at any time.
+    fn needs(&self, operators: &Operators, holding: &Holding, chunk: u32) -> Option<(Demand, Demand)> {
+        let leading = self.deployment.leading().filter(|_| !self.is_broken())?;
+        let current = self.deployment.current()?;
+        let alone = self.demand(&[current], operators, holding, chunk);
+        let Some(trial) = self.deployment.on_trial() else { return alone.map(|alone| (alone.clone(), alone)) };
+        let on_trial = self.demand(&[current, trial], operators, holding, chunk);
+        let (now, other) = if leading.number == trial.number { (on_trial, alone) } else { (alone, on_trial) };
+        let now = now?;
+        let most = other.filter(|other| other.per_second() > now.per_second()).unwrap_or_else(|| now.clone());
+        Some((now, most))
+    }
+
+    /// What is enough for any of these versions in slots of the last one.
+    fn demand(
+        &self,
+        versions: &[&Arc<Version>],
+        operators: &Operators,
+        holding: &Holding,
+        chunk: u32,
+    ) -> Option<Demand> {
+        let interval = versions.last()?.interval;
+        let covered = operators.in_slots_of(interval);
+        let holding = (holding.present, holding.resources.max(self.entries));
+        let ready = versions.iter().filter_map(|version| self.ready.get(&version.number));
+        let each = ready.map(|ready| ready.demand(&self.deployment.key, holding, chunk, covered));
+        let all = each.reduce(|one, other| one.or(&other))?;
+        Some(Demand { interval: Duration::from_secs(interval), ..all })
     }
 }

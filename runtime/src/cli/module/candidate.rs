@@ -1,5 +1,6 @@
 //! A module that is tried, with what it may do.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::agent::OPERATOR;
@@ -62,7 +63,7 @@ impl Draft<'_> {
     pub async fn of_the_operator(self) -> Result<Candidate, Unfit> {
         let Self { sandbox, name, code, config, limits } = self;
         let asking = code.manifest.asks().then_some(limits.memory as u64);
-        granting::granted(&sandbox.requests, name, &Grants::default(), Written::File, asking)
+        granting::granted((&sandbox.requests, &BTreeSet::new()), name, &Grants::default(), Written::File, asking)
             .map_err(|refused| Unfit::of(&refused, Written::File))?;
         let module = sandbox.configure(name, false, code, config, limits).await?;
         Ok(Candidate::of_the_operator(module))
@@ -88,7 +89,7 @@ impl Draft<'_> {
         grants.check().map_err(|invalid| Unfit::Refused(invalid.words(written), Exit::Usage))?;
         let unfit = |refused| Unfit::of(&refused, written);
         let asking = code.manifest.asks().then_some(limits.memory as u64);
-        let granted = granting::granted(requests, name, grants, written, asking).map_err(unfit)?;
+        let granted = granting::granted((requests, &BTreeSet::new()), name, grants, written, asking).map_err(unfit)?;
         let module = sandbox.configure_of((TENANT, name), code, config, limits, granted).await?;
         // What the operator's modules are somewhere is not known here, but for those that are built in.
         let names = Names::beside(Arc::default());

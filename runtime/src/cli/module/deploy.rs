@@ -31,9 +31,9 @@ It is run once before, on what is read for the tenant now, and what came of that
 fails, it is not deployed. The next version of a deployment is on trial beside the one that runs.
 All is said anew each time: what is left out is not taken over from the version before.
 
-Exit codes: 64: the command line or what is granted is wrong; 69: no daemon answers; 70: the module
-is refused, or fails in the dry run; 1: there is no room for it, or it is written in a file. It is
-not deployed then.";
+Exit codes: 64: the command line or what is granted is wrong; 69: the daemon or the host does not
+answer; 70: the module is refused, or fails in the dry run; 1: there is no room for it, or it is
+written in a file. It is not deployed then.";
 
 /// Have a module run for a tenant.
 #[derive(Debug, clap::Args)]
@@ -72,6 +72,9 @@ pub struct Args {
     /// The file's signature, as minisign -S writes it; otherwise FILE.minisig if that is there.
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
+    /// Hand in no signature, even if FILE.minisig is there.
+    #[arg(long, conflicts_with = "signature")]
+    unsigned: bool,
     /// Only say what would come of it.
     #[arg(long)]
     dry_run: bool,
@@ -170,6 +173,9 @@ impl Args {
     }
 
     fn signature(&self) -> Result<Option<String>, Exit> {
+        if self.unsigned {
+            return Ok(None);
+        }
         let beside = || {
             let mut path = self.file.clone().into_os_string();
             path.push(".minisig");

@@ -4,6 +4,7 @@ mod handing;
 mod meters;
 mod run;
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use tokio::task::JoinError;
@@ -11,7 +12,7 @@ use tokio::task::JoinError;
 use self::handing::{Feeder, Handing};
 use self::run::{Run, Tried};
 use super::{Answer, Desk, No};
-use crate::agent::errands::{Errand, ReadFor, Surroundings};
+use crate::agent::errands::{Errand, ReadFor, Surroundings, Unread};
 use crate::agent::polling::Poll;
 use crate::agent::tenants::Convert;
 use crate::control::deployments::{DryRun, Failed, Line, Reads};
@@ -23,29 +24,47 @@ use crate::modules::deployment::{Key, Version};
 use crate::sandbox::ledger::Ledger;
 use crate::sandbox::{Failure, Module, Names};
 
+/// Reads that slots may cut short before nothing more is tried: each begins with up to twice the time of the one before, and
+/// without guests that were seen to be frozen in it.
+const READS: usize = 5;
+
 impl Desk {
-    /// Runs a module as it would be run in a slot.
+    /// Runs a module as it would be run in a slot. What fails because the host does not answer says nothing of it, unless
+    /// it is wanted anyway.
     pub(super) async fn dry_run(
         &self,
         around: &Surroundings,
         key: &Key,
-        version: &Version,
-        ready: &Arc<Ready>,
+        (version, ready): (&Version, &Arc<Ready>),
+        anyway: bool,
     ) -> Answer<DryRun> {
-        let read = self.ask(|answer| Errand::Read(key.clone(), Arc::clone(ready), answer)).await?;
-        let read = read.map_err(|why| {
-            No::of(
-                StatusCode::SERVICE_UNAVAILABLE,
-                format!("It cannot be tried out, as the host does not answer: {why}."),
-            )
-        })?;
+        let silent = |why: &dyn Display| {
+            let why = format!("It cannot be tried out, as the host does not answer: {why}. Say it again later.");
+            No::of(StatusCode::SERVICE_UNAVAILABLE, why)
+        };
+        let mut read = self.read(key, ready).await?;
+        for _ in 1..READS {
+            if let Err(Unread::Slot) = read {
+                read = self.read(key, ready).await?;
+            }
+        }
+        let read = read.map_err(|why| silent(&why))?;
+        let missing = read.missing.clone();
         let lost = |error| No::of(StatusCode::INTERNAL_SERVER_ERROR, format!("The dry run was lost: {error}."));
-        try_out(around, version, ready, read).await.map_err(lost)
+        let tried = try_out(around, version, ready, read).await.map_err(lost)?;
+        match missing.filter(|_| tried.failed().is_some() && !anyway) {
+            Some(why) => Err(silent(&why)),
+            None => Ok(tried),
+        }
+    }
+
+    async fn read(&self, key: &Key, ready: &Arc<Ready>) -> Answer<Result<ReadFor, Unread>> {
+        self.ask(|answer| Errand::Read(key.clone(), Arc::clone(ready), answer)).await
     }
 }
 
 async fn try_out(around: &Surroundings, version: &Version, ready: &Ready, read: ReadFor) -> Result<DryRun, JoinError> {
-    let ReadFor { snapshot, projects, state, feeding, groups, shared, took } = read;
+    let ReadFor { snapshot, projects, state, feeding, groups, shared, took, .. } = read;
     let before = Arc::clone(&state);
     let module = &ready.module;
     let roots = snapshot.resources.guests_of(|project| projects.contains(project));

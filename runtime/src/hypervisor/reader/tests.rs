@@ -245,6 +245,32 @@ async fn who_is_stuck_already_is_left_alone_from_the_first_slot_on() {
     }
 }
 
+/// Whoever gave a read up halfway does not know who held it up.
+#[tokio::test]
+async fn who_held_up_a_read_that_was_given_up_is_left_alone_in_the_next() {
+    let (host, _) = host("sim://?domains=20&calm=true&freeze=1");
+    let (free, want) = (want(&["net.count"], None), want(&["block.*.rd.bytes", "net.count"], None));
+    let mut reader = Reader::new(Arc::clone(&host), Arc::new(SystemClock), WATCHDOG, 5);
+    let guests: Vec<Uuid> = reader.read(&free).await.unwrap().records.iter().map(|record| record.guest).collect();
+    // Nobody was stuck when that was looked at.
+    reader.looked = true;
+    let mut connection = host.connect().unwrap();
+    let held_up = async {
+        while connection.occupied(&guests).unwrap().is_empty() {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = held_up => {}
+        reading = reader.read(&want) => panic!("{reading:?}"),
+    }
+    reader.look_again();
+    let reading = reader.read(&want).await.unwrap();
+    assert_eq!((reading.stuck.len(), with(&reading, "block.*.rd.bytes").len()), (1, 19));
+    assert_eq!(reader.stuck_calls(), 0);
+}
+
 /// What a host does instead of what it is asked.
 #[derive(Debug, Default)]
 struct Moods {

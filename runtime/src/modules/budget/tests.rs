@@ -112,6 +112,16 @@ fn what_two_versions_need_is_what_either_needs() {
     assert_eq!(slow.or(&dear), Demand { reads: 9, ..demand("acme", "m", 10, 10) });
 }
 
+#[test]
+fn what_was_admitted_for_a_long_interval_is_not_had_in_each_short_one() {
+    let admitted = Demand { reads: 360, ..demand("acme", "m", 7_200, 3_600) };
+    let now = Demand { reads: 360, ..demand("acme", "m", 7_200, 10) };
+    assert_eq!(now.within(&admitted), Demand { reads: 1, ..demand("acme", "m", 20, 10) });
+    // And no more than it needs.
+    let seldom = demand("acme", "m", 7_201, 7_200);
+    assert_eq!(seldom.within(&admitted), seldom);
+}
+
 fn demands() -> impl Strategy<Value = Vec<Demand>> {
     let one = (0..4_u8, 0..6_u8, 0..400_000_000_u64, 1..7_u64);
     let one = one.prop_map(|(tenant, module, fuel, interval)| {
@@ -160,6 +170,18 @@ proptest! {
             let limit = budget.tenants.get(&tenant).copied().unwrap_or(budget.tenant);
             prop_assert!(burnt(own) <= u128::from(limit) * u128::from(SECONDS));
         }
+    }
+
+    #[test]
+    fn what_is_for_sure_is_no_more_than_was_admitted(
+        (calls, reads, seconds) in (0..1_000_000_u64, 0..1_000_000_u64, 1..10_000_u64),
+        (more, other, often) in (0..1_000_000_u64, 0..1_000_000_u64, 1..10_000_u64),
+    ) {
+        let admitted = Demand { reads, ..demand("acme", "m", calls, seconds) };
+        let now = Demand { reads: other, ..demand("acme", "m", more, often) };
+        let sure = now.within(&admitted);
+        prop_assert!(sure.calls <= now.calls && sure.reads <= now.reads);
+        prop_assert!(sure.per_second() <= admitted.per_second());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::{Prepared, Refused};
 use crate::config::daemon::Quota;
 use crate::modules::deployment::{Deployment, Key};
 use crate::modules::store::quota;
+use crate::modules::store::record::{self, RECORD_BYTES};
 
 /// What is there, and what was found to have room beside it.
 #[derive(Debug, Default)]
@@ -34,6 +35,11 @@ impl Room {
             },
             None => Deployment::new(key.clone(), version.clone(), "", self.now),
         };
+        if !record::has_room(&next) {
+            let message =
+                format!("it cannot be kept: with the version that runs it fills more than {RECORD_BYTES} bytes");
+            return Err(Refused::new("config", message, "Shorten its configuration and grants"));
+        }
         let own = self.kept.values().filter(|kept| kept.key.tenant == key.tenant);
         quota::fits(own, &next, quota)
             .map_err(|no_room| Refused::no_room("file", no_room.to_string(), no_room.remedy()))?;

@@ -8,7 +8,7 @@ use super::{Ready, Refused};
 use crate::config::Config;
 use crate::config::polling::Source;
 use crate::contract::{Meter, Wanted};
-use crate::discovery::holdings::{Holding, Holdings};
+use crate::discovery::holdings::Holdings;
 use crate::hypervisor::Groups;
 use crate::hypervisor::reader::cost;
 use crate::modules::budget::{Admitted, Demand, Load};
@@ -41,7 +41,7 @@ pub struct Fitting {
 }
 
 /// The groups that statistics are in: those that are read in any case, and those that only stand in for others.
-pub fn groups<'a>(reads: impl Iterator<Item = &'a Wanted> + Clone) -> (Groups, Groups) {
+fn groups<'a>(reads: impl Iterator<Item = &'a Wanted> + Clone) -> (Groups, Groups) {
     let of = |stand_in: bool| {
         let some = reads.clone().filter(|wanted| wanted.instead_of.is_empty() != stand_in);
         Groups::of_keys(some.map(|wanted| &*wanted.key))
@@ -74,13 +74,7 @@ pub(super) fn may_run(
         "every {interval} s it reads statistics of {names}, for which guests' processes are asked, and which are \
          granted every {least} s"
     );
-    let grant = match written {
-        Written::File => written.entry("grants.groups", &names),
-        Written::Order => {
-            let each = rare.iter().map(|(group, _)| written.entry("grants.groups", group));
-            each.collect::<Vec<_>>().join(" ")
-        }
-    };
+    let grant = written.entries("grants.groups", rare.iter().map(|(group, _)| group));
     let remedy = format!("Write an interval of at least {least}, or grant them: {grant}");
     Err(Refused::new("grants.groups", message, remedy))
 }
@@ -114,8 +108,8 @@ impl Ready {
     /// Of a module all that this source wants.
     pub fn of(module: Module, source: Source) -> Self {
         let module = Arc::new(module);
-        let (work, reads) = (Work::of(&module, &[&source]), groups(module.description.reads.iter()).0);
-        Self { module, source, work, reads }
+        let (work, (reads, instead)) = (Work::of(&module, &[&source]), groups(module.description.reads.iter()));
+        Self { module, source, work, reads, instead }
     }
 
     /// Whether it is a transformer.
@@ -123,14 +117,10 @@ impl Ready {
         self.module.code.manifest.world == World::Transformer
     }
 
-    /// What it needs for what its tenant has, where some groups are read anyway.
-    pub fn demand(&self, key: &Key, holding: &Holding, chunk: u32, covered: Groups) -> Demand {
-        let reads = self.reads.but(covered);
-        let load = Load {
-            calls: u64::from(holding.present.div_ceil(chunk.max(1))),
-            resources: holding.resources,
-            reads: cost::price(reads).saturating_mul(holding.present.into()),
-        };
+    /// What it needs for so many guests that are there and so many resources, where some groups are read anyway.
+    pub fn demand(&self, key: &Key, (present, resources): (u32, u32), chunk: u32, covered: Groups) -> Demand {
+        let reads = cost::price(self.reads.but(covered)).saturating_mul(present.into());
+        let load = Load { calls: u64::from(present.div_ceil(chunk.max(1))), resources, reads };
         Demand::new(key, &self.module.limits, load, self.source.interval)
     }
 }
@@ -150,17 +140,20 @@ impl Fitting {
     }
 
     /// Counts with what a version of a deployment needs, if that fits. What runs of it may run again, should the new
-    /// version fail.
+    /// version fail, so until that has shown nothing is given back.
     pub fn admit(&mut self, key: &Key, ready: &Ready) -> Result<(), Refused> {
         let holding = self.holdings.of(&self.tenants.projects_of(&key.tenant));
         let covered = self.operators.in_slots_of(ready.source.interval.as_secs());
-        let demand = ready.demand(key, &holding, self.chunk, covered);
+        let demand = ready.demand(key, (holding.present, holding.resources), self.chunk, covered);
         let before = self.admitted.get(&demand.tenant, &demand.module);
         let both = before.map_or_else(|| demand.clone(), |before| demand.or(before));
         let wanted = Demand { interval: demand.interval, ..both };
+        let is_more = before.is_none_or(|before| wanted.per_second() > before.per_second());
         let admitted = self.admitted.admit(&wanted);
         admitted.map_err(|refused| Refused::no_room("fuel_base", refused.to_string(), refused.remedy()))?;
-        self.admitted.put(wanted);
+        if is_more {
+            self.admitted.put(wanted);
+        }
         Ok(())
     }
 }

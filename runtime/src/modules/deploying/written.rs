@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use crate::modules::deployment::Version;
+use crate::quoting;
 
 /// Where a deployment is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,9 +54,21 @@ impl Written {
 
     /// One more entry of a list of grants, such as `grants.names`.
     pub fn entry(self, key: &'static str, value: impl Display) -> String {
+        self.entries(key, [value])
+    }
+
+    /// Some more of them.
+    pub fn entries(self, key: &'static str, values: impl IntoIterator<Item = impl Display>) -> String {
+        let values = values.into_iter().map(|value| value.to_string());
         match (self, self.key(key)) {
-            (Self::Order, Some(option)) => format!("`{option}='{value}'`"),
-            _ => format!("`grants: {{{}: [{value}]}}`", key.trim_start_matches("grants.")),
+            (Self::Order, Some(option)) => {
+                let options = values.map(|value| format!("`{option}={}`", quoting::shell(&value)));
+                options.collect::<Vec<_>>().join(" ")
+            }
+            _ => {
+                let values = values.map(|value| quoting::yaml(&value)).collect::<Vec<_>>().join(", ");
+                format!("`grants: {{{}: [{values}]}}`", key.trim_start_matches("grants."))
+            }
         }
     }
 
@@ -81,6 +94,9 @@ mod tests {
             assert_eq!(written.entry("grants.http", "GET http://a/"), entry);
             assert_eq!(written.number("grants.shortest_interval", 1), number);
         }
+        let both = ["acme.", "a, b."];
+        assert_eq!(Written::File.entries("grants.names", both), "`grants: {names: [acme., 'a, b.']}`");
+        assert_eq!(Written::Order.entries("grants.names", both), "`--grant name='acme.'` `--grant name='a, b.'`");
         assert_eq!((Written::Order.key("file"), Written::File.key("file")), (None, Some("file")));
     }
 }

@@ -313,6 +313,23 @@ fn step(now: &Deployment, (what, number): (u8, u64)) -> Option<Deployment> {
     }
 }
 
+/// Texts that are longer in the file than they are.
+#[test]
+fn versions_that_fill_more_than_a_file_go() {
+    for (text, kept) in [("\"".repeat(64_000), 8), ("\u{1}".repeat(64_000), 2)] {
+        let long = || Version { config: Secret::new(text.clone()), ..version(b"module") };
+        let mut now = Deployment::new(key("acme", "one"), long(), HOST_VERSION, 0);
+        for _ in 0..12 {
+            now = trial_passed(&now.deployed(long()).unwrap().0).unwrap();
+            assert!(record::has_room(&now), "{} versions", now.versions.len());
+            assert_eq!(now.check(), Ok(()));
+        }
+        let numbers: Vec<u64> = now.versions.iter().map(|version| version.number).collect();
+        assert_eq!(numbers, Vec::from_iter(14 - kept..=13));
+        assert!(now.rolled_back().is_ok());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 

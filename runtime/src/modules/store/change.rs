@@ -44,7 +44,9 @@ impl<S: Storage> Store<S> {
         }
         let done = self.replace(deployment);
         self.or_as_it_was(done)?;
-        self.deployments.insert(deployment.key.clone(), deployment.clone());
+        let before = self.deployments.insert(deployment.key.clone(), deployment.clone());
+        let is_named = |digest| deployment.versions.iter().any(|version| version.digest == digest);
+        self.has_let_go |= before.is_some_and(|before| before.versions.iter().any(|old| !is_named(old.digest)));
         Ok(())
     }
 
@@ -85,6 +87,7 @@ impl<S: Storage> Store<S> {
         let done = self.erase(key);
         self.or_as_it_was(done)?;
         self.deployments.remove(key);
+        self.has_let_go = true;
         Ok(())
     }
 

@@ -36,4 +36,12 @@ impl<S: Storage> Store<S> {
         self.storage.sync(shelf).map_err(Error::io(Step::Sync, shelf, ""))?;
         Ok(collected)
     }
+
+    /// The same, if deployments let go of any since.
+    pub fn collect_let_go(&mut self) -> Result<Collected, Error> {
+        match std::mem::take(&mut self.has_let_go) {
+            true => self.collect(),
+            false => Ok(Collected::default()),
+        }
+    }
 }

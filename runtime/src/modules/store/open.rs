@@ -22,6 +22,7 @@ impl<S: Storage> Store<S> {
             closed: BTreeMap::new(),
             mentioned: BTreeSet::new(),
             unread: None,
+            has_let_go: false,
             _lock: lock,
         };
         let (_, oddities) = store.take_up()?;

@@ -12,8 +12,10 @@ use crate::config::Secret;
 use crate::digest::Digest;
 use crate::modules::deployment::{Deployment, SecretSource, Version};
 
-/// The largest file of a deployment: ten versions with the longest configurations fit, and most take 10 KiB.
+/// The largest file of a deployment: ten versions with the longest configurations fit as a rule, and most take 10 KiB.
 pub const RECORD_BYTES: u64 = 1 << 20;
+/// What versions leave of it for what becomes of them, such as pauses and trials.
+const LIFE_BYTES: u64 = 8 << 10;
 /// How files are written today. With a word that an earlier daemon does not know, such as a new cause of failures, this
 /// is another one: that daemon would take the file for damaged.
 const FORMAT: u64 = 1;
@@ -55,6 +57,12 @@ struct Hidden {
 pub fn encode(deployment: &Deployment) -> serde_json::Result<Vec<u8>> {
     let hidden = deployment.versions.iter().map(|version| Hidden::of(version)).collect();
     framed(serde_json::to_vec(&Body { deployment, hidden })?)
+}
+
+/// Whether the versions of a deployment fit into its file, with whatever becomes of them.
+pub fn has_room(deployment: &Deployment) -> bool {
+    let bytes = encode(deployment).map_or(u64::MAX, |bytes| bytes.len() as u64);
+    bytes.saturating_add(LIFE_BYTES) <= RECORD_BYTES
 }
 
 /// With the first line that says that this is whole.

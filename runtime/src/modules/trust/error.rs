@@ -23,6 +23,9 @@ pub enum Untrusted {
     /// It is of the kind that signs the file itself.
     #[error("the signature is of minisign's legacy kind, which is not accepted")]
     Legacy,
+    /// Nobody is trusted.
+    #[error("it is signed, and `trust` of the configuration names no folder of keys to hold that against")]
+    NoFolder,
     /// Nobody said that the key is to be trusted.
     #[error("it is signed with the key {key_id}, which is none of those in {}", folder.display())]
     UnknownKey {
@@ -80,6 +83,7 @@ impl Untrusted {
             Self::Damaged { .. } | Self::TooLarge => {
                 "Give the file that minisign -S wrote, as a rule FILE.wasm.minisig, as it is".to_owned()
             }
+            Self::NoFolder => "Write `trust`, or leave the signature out (--unsigned)".to_owned(),
             Self::Legacy => "Have it signed again with minisign -SH".to_owned(),
             Self::UnknownKey { folder, .. } => format!(
                 "If it is to be trusted, get its public key from whoever signed, and put it there as {}",

@@ -24,14 +24,28 @@ pub struct Flow {
     pub seconds: u64,
 }
 
+/// Seconds of a budget that are saved up at least, and that a new pool begins with: what a module needs that looks for an
+/// odd guest comes at once.
+pub const SAVED: u64 = 10;
+
 // === impl Pool ===
 
 impl Pool {
-    /// Follows a change. A pool that is new is full.
+    /// Follows a change.
     pub fn flow(&mut self, Flow { rate, seconds }: Flow) {
         self.rate = rate;
         self.most = signed(rate.saturating_mul(seconds));
-        self.level = if self.filled.is_none() { self.most } else { self.level.min(self.most) };
+        self.level = if self.filled.is_none() { self.first() } else { self.level.min(self.most) };
+    }
+
+    /// What it begins with. What is saved up beyond that nobody had time to save.
+    fn first(&self) -> i64 {
+        signed(self.rate.saturating_mul(SAVED)).min(self.most)
+    }
+
+    /// Whether a new one in its place would have no more.
+    pub fn is_as_new(&self) -> bool {
+        self.level >= self.first()
     }
 
     /// What came until now comes in.
@@ -71,10 +85,24 @@ mod tests {
     const NANOS: u64 = SECOND.unsigned_abs();
 
     #[test]
+    fn nothing_is_there_before_it_came() {
+        let (mut pool, day) = (Pool::default(), Flow { rate: 10, seconds: 86_400 });
+        pool.flow(day);
+        pool.fill(5 * NANOS);
+        assert_eq!(pool.left(), 10 * SAVED, "what it begins with");
+        pool.fill(15 * NANOS);
+        assert_eq!(pool.left(), 10 * (SAVED + 10), "more is saved up");
+        pool.take(10 * 11);
+        assert!(!pool.is_as_new());
+        pool.fill(16 * NANOS);
+        assert!(pool.is_as_new());
+    }
+
+    #[test]
     fn what_is_not_used_is_saved_up_to_a_bound() {
         let mut pool = Pool::default();
         pool.flow(Flow { rate: 10, seconds: 3 });
-        assert_eq!(pool.left(), 30, "a new one is full");
+        assert_eq!(pool.left(), 30, "a new one has no more than is saved up");
         pool.fill(5 * NANOS);
         pool.take(25);
         pool.fill(6 * NANOS);

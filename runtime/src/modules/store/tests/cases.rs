@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::super::*;
 use super::disk::Disk;
 use crate::config::ByteSize;
+use crate::modules::deployment::VERSIONS;
 use crate::modules::deployment::tests::{deployed, first, key, version};
 
 pub fn dir(folder: &Path) -> Dir {
@@ -116,6 +117,25 @@ fn modules_go_when_nobody_needs_them() {
     store.remove(&two).unwrap();
     assert_eq!(store.collect().unwrap().modules, 2);
     assert_eq!(fs::read_dir(folder.path().join("modules")).unwrap().count(), 0);
+}
+
+#[test]
+fn what_deployments_let_go_of_goes() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let one = key("acme", "one");
+    for number in 0..VERSIONS {
+        deploy(&mut store, one.clone(), format!("{number}").as_bytes());
+    }
+    let held = store.put(b"held").unwrap();
+    assert_eq!(store.collect_let_go().unwrap().modules, 0);
+    deploy(&mut store, one.clone(), b"one more");
+    assert_eq!(store.collect_let_go().unwrap().modules, 1);
+    // Nothing is looked for as long as nobody lets go of anything.
+    drop(held);
+    assert_eq!(store.collect_let_go().unwrap().modules, 0);
+    store.remove(&one).unwrap();
+    assert_eq!(store.collect_let_go().unwrap().modules, VERSIONS + 1);
 }
 
 #[test]

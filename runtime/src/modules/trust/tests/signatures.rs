@@ -160,7 +160,7 @@ fn a_damaged_signature_is_refused_with_its_line() {
 fn with_no_keys_nothing_is_trusted() {
     let signers = Signers::new(&["acme"]);
     let signature = signers.sign("acme", MODULE, &[]);
-    assert!(matches!(Trust::default().verify(MODULE, &signature), Err(Untrusted::UnknownKey { .. })));
+    assert!(matches!(Trust::default().verify(MODULE, &signature), Err(Untrusted::NoFolder)));
 }
 
 /// Every one of them, which is more than any choice of them.

@@ -5,13 +5,17 @@ use std::time::Duration;
 
 use super::limits::{REDIRECTS, REQUEST_HEAD_BYTES};
 use super::request::Method;
+use crate::quoting;
 
 /// Why there is no answer. What [`Display`](std::fmt::Display) says may be shown to the module: no addresses, no other
 /// grants and no secrets are in it. `Debug` and [`Refused::for_operator`] are for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// Nobody granted it.
-    #[error("{method} {url}{} is not granted; `grants: {{http: [{grant}]}}` (`--grant 'http={grant}'`) would allow it", redirect(*redirected))]
+    #[error(
+        "{method} {url}{} is not granted; `grants: {{http: [{}]}}` (`--grant {}`) would allow it",
+        redirect(*redirected), quoting::yaml(grant), quoting::shell(&format!("http={grant}"))
+    )]
     Denied {
         /// What was asked.
         method: Method,

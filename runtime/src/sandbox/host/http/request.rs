@@ -90,6 +90,9 @@ const OF_THE_CONNECTION: [&str; 11] = [
 ];
 /// Headers with which proxies say for whom they ask. A module asks for nobody else.
 const OF_PROXIES: [&str; 4] = ["forwarded", "via", "x-forwarded-", "x-real-ip"];
+/// Headers by which some servers take a request for one of another method or path, which may not be granted.
+const OF_ANOTHER: [&str; 5] =
+    ["x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-rewrite-url"];
 /// Headers that go along when a redirect leads to another origin. Any other may be a credential.
 const HARMLESS: [HeaderName; 4] = [header::ACCEPT, header::ACCEPT_LANGUAGE, header::CONTENT_TYPE, header::USER_AGENT];
 /// What servers are told if the module says nothing else.
@@ -265,6 +268,8 @@ fn header_name(name: &str, secrets: &Secrets) -> Result<HeaderName, Refused> {
         "the host writes it; leave it out"
     } else if listed(&OF_PROXIES) {
         "a module asks for nobody but itself; leave it out"
+    } else if listed(&OF_ANOTHER) {
+        "some servers take the request for another one by it; ask that one"
     } else if parsed == header::ACCEPT_ENCODING {
         "answers are not decoded; leave it out"
     } else if !secrets.is_empty() && (parsed == header::RANGE || parsed == header::IF_RANGE) {

@@ -1,6 +1,6 @@
 //! What all modules that make requests have in common.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
@@ -91,14 +91,21 @@ impl Requests {
 
     /// A place for a version of a deployment that may ask so often, with so much memory if it makes requests at all. The
     /// deployment has one as long as somebody has what is returned, of any version. All of them take from one bucket.
-    pub fn place(&self, deployment: &str, per_minute: u32, memory: Option<u64>) -> Result<Arc<Rate>, Full> {
+    /// Those that are `leaving` end before this one begins.
+    pub fn place(
+        &self,
+        deployment: &str,
+        per_minute: u32,
+        memory: Option<u64>,
+        leaving: &BTreeSet<String>,
+    ) -> Result<Arc<Rate>, Full> {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let now = SystemClock.now().monotonic;
         places.retain(|_, place| {
             place.versions.retain(|(rate, _)| rate.strong_count() > 0);
             !place.versions.is_empty() || !place.bucket.is_full(now)
         });
-        let others = places.iter().filter(|(name, _)| *name != deployment);
+        let others = places.iter().filter(|(name, _)| *name != deployment && !leaving.contains(*name));
         let taken: Vec<u64> = others.filter_map(|(_, place)| place.memory()).collect();
         // Its versions run one after the other.
         let most = memory.max(places.get(deployment).and_then(Place::memory));
@@ -146,11 +153,13 @@ mod tests {
     #[test]
     fn places_are_had_as_long_as_somebody_has_them() {
         let requests = Requests::default();
-        let place = |name: &str, memory| requests.place(name, 60, memory);
+        let (nobody, first_goes) = (BTreeSet::new(), BTreeSet::from(["a".to_owned()]));
+        let place = |name: &str, memory| requests.place(name, 60, memory, &nobody);
         let most = ASKING_MEMORY;
         let first = place("a", Some(most - 1)).unwrap();
         assert_eq!(place("b", Some(2)).err(), Some(Full::Memory(most + 1)));
         assert!(Full::Memory(most + 1).to_string().contains("would have 513 MiB together, and may have 512"));
+        assert!(requests.place("b", 60, Some(2), &first_goes).is_ok(), "what goes has none");
         // What makes no requests takes none; another version of the same one takes no other place, and no less.
         let idle = place("idle", None).unwrap();
         assert!(place("a", Some(1)).is_ok());
@@ -171,22 +180,23 @@ mod tests {
     /// What is tried out at another rate and left again gives nobody a place, and no deployment a bucket.
     #[test]
     fn versions_of_different_rates_have_one_place_and_one_bucket() {
-        let requests = Requests::default();
-        let runs = requests.place("a", 2, Some(ASKING_MEMORY)).unwrap();
+        let (requests, nobody) = (Requests::default(), BTreeSet::new());
+        let place = |name: &str, rate, memory| requests.place(name, rate, Some(memory), &nobody);
+        let runs = place("a", 2, ASKING_MEMORY).unwrap();
         let now = SystemClock.now().monotonic;
-        let tried = requests.place("a", 3, Some(1)).unwrap();
+        let tried = place("a", 3, 1).unwrap();
         assert_eq!((runs.limit(), tried.limit()), (2, 3));
         drop(tried);
-        assert_eq!(requests.place("b", 60, Some(1)).err(), Some(Full::Memory(ASKING_MEMORY + 1)));
+        assert_eq!(place("b", 60, 1).err(), Some(Full::Memory(ASKING_MEMORY + 1)));
         assert!((0..2).all(|_| runs.take(now).is_ok()) && runs.take(now).is_err());
         for rate in [3, 2, 60, 2] {
-            assert!(requests.place("a", rate, Some(1)).unwrap().take(now).is_err(), "{rate}");
+            assert!(place("a", rate, 1).unwrap().take(now).is_err(), "{rate}");
         }
         // What was only tried out takes nothing any more.
         drop(runs);
-        let small = requests.place("a", 2, Some(1)).unwrap();
-        drop(requests.place("a", 3, Some(ASKING_MEMORY)).unwrap());
-        assert!(requests.place("b", 60, Some(1)).is_ok());
+        let small = place("a", 2, 1).unwrap();
+        drop(place("a", 3, ASKING_MEMORY).unwrap());
+        assert!(place("b", 60, 1).is_ok());
         drop(small);
     }
 

@@ -23,6 +23,12 @@ async fn only_what_was_granted_is_asked() {
     assert_eq!((word, said), ("denied", wanted));
     let (word, said) = lab.refused(Request { method: Method::Post, ..get(&format!("{origin}/path")) }).await;
     assert_eq!((word, said), ("denied", expected(&format!("POST {origin}/path"))));
+    // Whoever copies what to do runs nothing else, and grants nothing else.
+    let (_, said) = lab.refused(get("http://h/x';id;'")).await;
+    let both = r"`grants: {http: ['GET http://h/x'';id;''']}` (`--grant 'http=GET http://h/x'\'';id;'\'''`)";
+    assert!(said.contains(both), "{said}");
+    let (_, said) = lab.refused(get("http://h/x,GET")).await;
+    assert!(said.contains("`grants: {http: ['GET http://h/x,GET']}`"), "{said}");
     for url in [
         format!("{origin}/path/../x"),
         format!("{origin}/path/%2e%2e/x"),
@@ -83,6 +89,16 @@ async fn headers_of_the_host_and_injections_are_refused() {
         ("Expect", "100-continue", "header expect: the host writes it; leave it out"),
         ("X-Forwarded-For", "127.0.0.1", "header x-forwarded-for: a module asks for nobody but itself; leave it out"),
         ("Forwarded", "for=127.0.0.1", "header forwarded: a module asks for nobody but itself; leave it out"),
+        (
+            "X-HTTP-Method-Override",
+            "DELETE",
+            "header x-http-method-override: some servers take the request for another one by it; ask that one",
+        ),
+        (
+            "X-Original-URL",
+            "/admin",
+            "header x-original-url: some servers take the request for another one by it; ask that one",
+        ),
         ("Accept-Encoding", "gzip", "header accept-encoding: answers are not decoded; leave it out"),
         ("X", "a\r\nHost: b", "header x: a value has no control characters, ends of lines above all"),
         ("X", "a\nb", "header x: a value has no control characters, ends of lines above all"),
