@@ -245,7 +245,7 @@ fn config(tls: &TlsOptions, version: Version) -> Result<tokio_rustls::rustls::Cl
         ca: tls.ca_file.as_deref(),
         cert: tls.cert_file.as_deref(),
         key: tls.key_file.as_deref(),
-        options: ["ca_file", "cert_file", "key_file"],
+        options: tls.options,
     };
     let mut config = files.config(tls.verify)?;
     let protocol: &[u8] = if version == Version::HTTP_2 { b"h2" } else { b"http/1.1" };
