@@ -69,13 +69,15 @@ pub(super) fn hide_login(text: &str) -> std::borrow::Cow<'_, str> {
     hidden().map_or(text.into(), Into::into)
 }
 
-/// A URL without its logins, and without what sounds secret in its query.
-pub(super) fn hide_url(url: &str) -> String {
+/// A URL without its logins, and of its query the values of those options alone that may be shown.
+pub(super) fn hide_url(url: &str, is_shown: impl Fn(&str) -> bool) -> String {
     let (scheme, rest) = url.split_at(url.find("://").map_or(0, |at| at + 3));
     let rest = hide_logins(rest);
     let Some((path, query)) = rest.split_once('?') else { return format!("{scheme}{rest}") };
     let shown = query.split('&').map(|parameter| match parameter.split_once('=') {
-        Some((key, _)) if sounds_secret(key) => format!("{key}={HIDDEN}"),
+        Some((key, _)) if !is_shown(key) => format!("{key}={HIDDEN}"),
+        // A word without a name may be what it is all about.
+        None if !parameter.is_empty() && !is_shown(parameter) => HIDDEN.to_owned(),
         _ => parameter.to_owned(),
     });
     format!("{scheme}{path}?{}", shown.collect::<Vec<_>>().join("&"))
@@ -129,14 +131,16 @@ mod tests {
     #[test]
     fn a_url_loses_its_logins() {
         for (url, shown) in [
-            ("notifier://a@h1:5672,u:p@h2:5672/v?x=1", "notifier://***@h1:5672,***@h2:5672/v?x=1"),
+            ("notifier://a@h1:5672,u:p@h2:5672/v?x=1", "notifier://***@h1:5672,***@h2:5672/v?x=***"),
             ("notifier://u:p,q@h1,u:p@h2/", "notifier://***@h2/"),
             ("notifier://u:p@q,u:p@r@h2/", "notifier://***@h2/"),
             ("http://u:a/b@c@h/in", "http://***@h/in"),
             ("http://h/in?token=x&y=1", "http://h/in?token=***&y=1"),
+            ("http://h/in?sig=S3CR3T&&y=1#a", "http://h/in?sig=***&&y=1#a"),
+            ("http://h/in?y&S3CR3T", "http://h/in?y&***"),
             ("test://", "test://"),
         ] {
-            assert_eq!(hide_url(url), shown);
+            assert_eq!(hide_url(url, |option| option == "y"), shown);
         }
     }
 

@@ -147,18 +147,15 @@ impl JsonLines {
         if lines.is_empty() {
             return Ok(());
         }
-        if self.open.as_ref().is_some_and(|open| open.size > 0 && open.size + lines.len() as u64 > self.max_size) {
-            self.open = None;
-            self.rotate()?;
-        }
         // Moved or removed by somebody who rotates files, it is another one from now on.
-        if self.open.as_ref().is_some_and(|open| !open.is_at(&self.path)) {
-            self.open = None;
+        let still = self.open.take().filter(|open| open.is_at(&self.path));
+        let mut open = still.map_or_else(|| Open::at(&self.path), Ok)?;
+        if open.size > 0 && open.size + lines.len() as u64 > self.max_size {
+            drop(open);
+            self.rotate()?;
+            open = Open::at(&self.path)?;
         }
-        if self.open.is_none() {
-            self.open = Some(Open::at(&self.path)?);
-        }
-        let Some(open) = &mut self.open else { return Ok(()) };
+        let open = self.open.insert(open);
         let size = open.size + lines.len() as u64;
         if let Err(error) = open.file.write_all(lines.as_bytes()) {
             // A part of a line would spoil the line after it. A file that others changed meanwhile stays as it is.
@@ -228,5 +225,56 @@ impl Publisher for JsonLines {
                 feed.delivered(delivery.sequence);
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A file of so many bytes, of which two are kept, in a folder in which others read and rename.
+    fn lines(max_size: u64) -> (TempDir, JsonLines) {
+        let folder = TempDir::new().unwrap();
+        let lines = JsonLines::new(&folder.path().join("file"), max_size, 2);
+        (folder, lines)
+    }
+
+    /// What the file and the kept ones hold, as far as they are there.
+    fn held(folder: &TempDir) -> Vec<String> {
+        let names = ["file", "file.1", "file.2", "file.3", "theirs"].iter();
+        names.map(|name| fs::read_to_string(folder.path().join(name)).unwrap_or_default()).collect()
+    }
+
+    #[test]
+    fn a_full_file_is_put_aside_and_the_oldest_one_goes() {
+        let (folder, mut lines) = lines(4);
+        for line in ["a\n", "b\n", "c\n", "d\n", "e\n", "f\n", "g\n"] {
+            lines.append(line).unwrap();
+        }
+        assert_eq!(held(&folder), ["g\n", "e\nf\n", "c\nd\n", "", ""]);
+        lines.open = None;
+        lines.append("h\n").unwrap();
+        lines.append("i\n").unwrap();
+        assert_eq!(held(&folder), ["i\n", "g\nh\n", "e\nf\n", "", ""]);
+    }
+
+    /// Those that are kept stay: nothing is put aside, as it was already.
+    #[test]
+    fn a_full_file_that_somebody_else_moved_is_begun_anew() {
+        let (folder, mut lines) = lines(2);
+        for line in ["a\n", "b\n", "c\n"] {
+            lines.append(line).unwrap();
+        }
+        fs::rename(folder.path().join("file"), folder.path().join("theirs")).unwrap();
+        lines.append("d\n").unwrap();
+        assert_eq!(held(&folder), ["d\n", "b\n", "a\n", "", "c\n"]);
+
+        // Somebody else may have begun another one, and filled it.
+        fs::write(folder.path().join("theirs"), "x\n").unwrap();
+        fs::rename(folder.path().join("theirs"), folder.path().join("file")).unwrap();
+        lines.append("e\n").unwrap();
+        assert_eq!(held(&folder), ["e\n", "x\n", "b\n", "", ""]);
     }
 }

@@ -3,9 +3,11 @@
 //! - [`client`]: one connection that is kept, to one server.
 //! - [`form`]: how samples are written, and what answers mean.
 //! - [`poster`]: a record in requests, tried again until all of it is taken or known to be refused.
+//! - [`batch`]: how many samples a server takes at once.
 //! - [`sieve`]: which of its samples a server takes.
 //! - [`json`]: lists of samples in JSON.
 
+mod batch;
 pub mod client;
 pub mod form;
 pub mod json;

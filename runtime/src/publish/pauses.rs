@@ -25,6 +25,11 @@ impl Pauses {
         self.failures = 0;
     }
 
+    /// Whether nothing failed since it worked last.
+    pub fn is_reset(&self) -> bool {
+        self.failures == 0
+    }
+
     /// Before another try; not shorter than the other side asks for.
     pub fn next(&mut self, asked: Option<Duration>) -> Duration {
         let pause = jittered(doubled(FIRST, self.failures, LONGEST));
@@ -75,7 +80,8 @@ mod tests {
         assert!(pauses.next(Some(Duration::from_secs(7))) >= Duration::from_secs(7));
         assert!(pauses.next(Some(Duration::MAX)) <= LONGEST_ASKED + LONGEST);
         assert!(pauses.next(Some(Duration::ZERO)) >= FIRST);
+        assert!(!pauses.is_reset());
         pauses.reset();
-        assert!(pauses.next(None) <= FIRST);
+        assert!(pauses.is_reset() && pauses.next(None) <= FIRST);
     }
 }

@@ -236,6 +236,46 @@ fn a_server_that_refuses_some_guests_gets_all_others() {
     assert!(!log.contains(WAITS), "some of it was always taken: {log}");
 }
 
+/// What a server can do in time is found out, and remembered: it gets all, and little of it again.
+#[test]
+fn a_server_that_is_slow_gets_as_much_at_once_as_it_can_do_in_time() {
+    let Some(receiver) = or_say(Receiver::start("http", &[])) else { return };
+    // Sixty samples are a slot.
+    receiver.behave("each 40");
+    let http = format!("- {{name: http, http: {{url: '{}', timeout: 2s}}}}", url(receiver.port()));
+    let folder = sending(MANY, &http, "");
+    folder.poll(&["cpu"]);
+    let daemon = folder.start("run");
+    until_measured(&folder, 2);
+    daemon.end();
+    let (arrived, measured) = (arrived(&receiver), folder.samples("samples"));
+    assert_eq!(missing(&arrived, &measured), Vec::<&Value>::new());
+    assert_eq!(books(&folder, "http", &measured), (0, BTreeMap::new()));
+    let again = receiver.received().len() - measured.len();
+    assert!(again < measured.len(), "{again} of {} came again", measured.len());
+}
+
+/// One that ends the connection instead of reading on does not say what is wrong: that it is too much is found out.
+#[test]
+fn a_server_that_hangs_up_when_it_has_enough_gets_less_at_once() {
+    let Some(receiver) = or_say(Receiver::start("http", &[])) else { return };
+    // A dozen samples or two.
+    receiver.behave("shut 30000");
+    // No busy machine is to look like a server that is slow.
+    let http = format!("- {{name: http, http: {{url: '{}', timeout: 1m}}}}", url(receiver.port()));
+    let folder = sending(MANY, &http, "");
+    folder.poll(&["cpu"]);
+    let daemon = folder.start("run");
+    receiver.until_received(60);
+    until_measured(&folder, 1);
+    let log = daemon.end();
+    let (arrived, measured) = (arrived(&receiver), folder.samples("samples"));
+    assert_eq!(missing(&arrived, &measured), Vec::<&Value>::new());
+    assert_eq!(books(&folder, "http", &measured), (0, BTreeMap::new()));
+    assert_eq!(receiver.received().len(), measured.len(), "nothing came again");
+    assert!(said(&log, WAITS) <= 1, "it is not said again and again: {log}");
+}
+
 /// Outputs that answer nobody change, and one goes: no slot waits for them, and nothing is lost that is still wanted.
 #[test]
 fn a_reload_waits_for_no_output() {
@@ -300,6 +340,8 @@ fn servers_are_believed_if_somebody_vouches_for_them() {
     let daemon = folder.start("run");
     until_said(&daemon, WAITS, 2);
     until_measured(&folder, 2);
+    // A try may come to know that the connection ended before it is told why.
+    until("the cause", || says(&folder, "status").contains("CertificateRequired").then_some(()));
     let log = daemon.end();
     assert!(log.contains("UnknownIssuer"), "{log}");
     let measured = folder.samples("samples");

@@ -110,7 +110,9 @@ const MOST_OUTPUTS: usize = 100;
 const MOST_KEYS: usize = 1000;
 const LONGEST_NAME: usize = 100;
 const MAX_SIZE: RangeInclusive<ByteSize> = ByteSize::new(1 << 10)..=ByteSize::new(1 << 40);
-const KEEP: RangeInclusive<u64> = 0..=1000;
+/// Each of them is renamed when another one is put aside.
+const MOST_KEPT: usize = 1000;
+const KEEP: RangeInclusive<u64> = 0..=MOST_KEPT as u64;
 const RESERVED_LENGTH: RangeInclusive<u64> = 1..=65_536;
 
 // === impl Output ===

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::{Pipelines, Publisher};
 use crate::config::daemon::{Format, FromUrl, NotifierOutput, Output, UrlDefaults};
 use crate::config::problem::{Problems, quoted};
-use crate::config::secret::hide_url;
+use crate::config::secret::{hide_url, sounds_secret};
 use crate::digest::Digest;
 use crate::pipeline::route::{MOST_PUBLISHERS, OF_PIPELINES, Tag};
 
@@ -183,7 +183,8 @@ impl Publisher {
         if shown == url && fragment.is_empty() {
             return format!("{OF_PIPELINES}{shown}");
         }
-        let all = format!("{}\n{}\n{fragment}", hide_url(&url), user(&url));
+        let lasting = hide_url(&url, |option| !sounds_secret(option));
+        let all = format!("{lasting}\n{}\n{fragment}", user(&url));
         let digest = Digest::of(all.as_bytes()).to_string();
         format!("{OF_PIPELINES}{shown}~{}", digest.get(..DIGITS).unwrap_or_default())
     }
@@ -191,7 +192,7 @@ impl Publisher {
 
 /// Where a URL leads: what there is of it without login and options.
 fn place_shown(url: &str) -> String {
-    let shown = hide_url(url);
+    let shown = Output::shown(url);
     let shown = shown.split(['?', '#']).next().unwrap_or_default();
     let (scheme, rest) = shown.split_once("://").unwrap_or(("", shown));
     // A login stands before each of several hosts.

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use crate::config::daemon::Output;
 use crate::config::problem::Place;
-use crate::config::secret::{Secret, hide_url};
+use crate::config::secret::Secret;
 use crate::config::yaml::{Node, Refusal};
 
 /// The longest URL in bytes.
@@ -56,7 +57,7 @@ impl Publisher {
 /// The URL without what may be secret.
 impl fmt::Display for Publisher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hide_url(self.url.expose()))
+        f.write_str(&Output::shown(self.url.expose()))
     }
 }
 

@@ -170,9 +170,12 @@ fn logins_and_tokens_are_shown_to_nobody() {
     for (url, shown) in [
         ("http://user:hunter2@host/x?timeout=5", "http://***@host/x?timeout=5"),
         ("http://hunter2@host", "http://***@host"),
-        ("kafka://a:hunter2@h1,b:hunter2@h2:9092?topic=x", "kafka://***@h1,***@h2:9092?topic=x"),
+        ("kafka://a:hunter2@h1,b:hunter2@h2:9092?topic=x", "kafka://***@h1,***@h2:9092?topic=***"),
         ("http://a:hunter2/@?@host", "http://***@host"),
-        ("http://host/?token=hunter2&x=y&api-key=hunter2", "http://host/?token=***&x=y&api-key=***"),
+        ("http://host/?token=hunter2&x=y&api-key=hunter2", "http://host/?token=***&x=***&api-key=***"),
+        ("https://h/in?sig=hunter2&key=hunter2&timeout=5&hunter2", "https://h/in?sig=***&key=***&timeout=5&***"),
+        ("notifier://h?topic=a&rabbit_quorum_queue=1&x=hunter2", "notifier://h?topic=a&rabbit_quorum_queue=1&x=***"),
+        ("file:///x?max_bytes=9&backup_count=2&json", "file:///x?max_bytes=9&backup_count=2&json"),
         ("notifier", "notifier://"),
     ] {
         let text = "sources: [{name: a, meters: [cpu], sinks: [k]}]\nsinks: [{name: k, publishers: ['URL', 'URL']}]\n";

@@ -1,7 +1,9 @@
 //! One server, and the connection to it that is kept from one request to the next.
 
+use std::error::Error;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -61,14 +63,17 @@ pub enum Failure {
     #[error(transparent)]
     NoTls(#[from] NoTls),
     /// The connection ended, or what came is no HTTP.
-    #[error("the connection failed: {0}")]
+    #[error("the connection failed: {}", with_causes(.0))]
     Broken(#[from] hyper::Error),
     /// The same of a new one, where nothing but HTTP/2 will do.
-    #[error("the connection failed: {0}; gRPC is at port 4317 of most receivers, and HTTP at 4318")]
+    #[error("the connection failed: {}; gRPC is at port 4317 of most receivers, and HTTP at 4318", with_causes(.0))]
     NoGrpc(#[source] hyper::Error),
-    /// It took too long.
+    /// Nobody was there for so long.
+    #[error("there was no connection within {0:?}")]
+    Away(Duration),
+    /// The answer took too long.
     #[error("there was no answer within {0:?}")]
-    Slow(std::time::Duration),
+    Slow(Duration),
     /// A request that cannot be made.
     #[error("no request can be made: {0}")]
     Request(#[from] hyper::http::Error),
@@ -133,6 +138,7 @@ impl Client {
         let within = self.server.timeout;
         let answer = match timeout(within, self.exchange(body, headers)).await {
             Ok(answer) => answer,
+            Err(_) if self.open.is_none() => Err(Failure::Away(within)),
             Err(_) => Err(Failure::Slow(within)),
         };
         // What is left of it on the way must not be taken for the next one.
@@ -162,6 +168,12 @@ impl Client {
             failure => failure,
         })
     }
+}
+
+/// An error and what is behind it, which says more.
+fn with_causes(error: &hyper::Error) -> String {
+    let all = std::iter::successors(Some(error as &(dyn Error + 'static)), |&error| error.source());
+    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Whether connections to a server can be encrypted, if they are to be.
@@ -233,7 +245,7 @@ fn config(tls: &TlsOptions, version: Version) -> Result<tokio_rustls::rustls::Cl
         ca: tls.ca_file.as_deref(),
         cert: tls.cert_file.as_deref(),
         key: tls.key_file.as_deref(),
-        options: ["ca_file", "cert_file", "key_file"],
+        options: tls.options,
     };
     let mut config = files.config(tls.verify)?;
     let protocol: &[u8] = if version == Version::HTTP_2 { b"h2" } else { b"http/1.1" };

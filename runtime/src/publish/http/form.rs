@@ -43,12 +43,16 @@ pub trait Form: Send + 'static {
 pub enum Verdict {
     /// All of it was taken.
     Taken,
-    /// All of it but so many samples, which will never be taken.
+    /// All of it but so many samples, which will never be taken. If there are none, it is a word of warning.
     TakenBut(u64, String),
     /// It will not be taken, however often it comes.
     Refused(String),
+    /// It will not be taken at once, and parts of it may be.
+    TooMuch(String),
     /// It may be taken later, perhaps not before so long.
     Later(String, Option<Duration>),
+    /// The same, and parts of it may be taken before: nobody knows whether it was too much at once.
+    TooLong(String, Option<Duration>),
 }
 
 // === impl Verdict ===
@@ -63,9 +67,9 @@ impl Verdict {
         };
         match status {
             status if status.is_success() => Self::Taken,
-            StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
-                Self::Refused(why)
-            }
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Self::Refused(why),
+            StatusCode::PAYLOAD_TOO_LARGE => Self::TooMuch(why),
+            StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => Self::TooLong(why, retry_after(answer)),
             _ => Self::Later(why, retry_after(answer)),
         }
     }
@@ -94,13 +98,16 @@ mod tests {
 
     #[test]
     fn statuses_about_samples_are_told_from_those_about_the_server() {
-        for (status, expected) in [(200, "taken"), (204, "taken"), (400, "refused"), (413, "refused"), (422, "refused")]
+        for (status, expected) in [(200, "taken"), (204, "taken"), (400, "refused"), (422, "refused")]
             .into_iter()
-            .chain([301, 401, 403, 404, 408, 429, 500, 502, 503, 504].map(|status| (status, "later")))
+            .chain([(413, "too much"), (408, "too long"), (504, "too long")])
+            .chain([301, 401, 403, 404, 429, 500, 502, 503].map(|status| (status, "later")))
         {
             let verdict = match Verdict::of_status(&answer(status, &[])) {
                 Verdict::Taken => "taken",
                 Verdict::Refused(_) => "refused",
+                Verdict::TooMuch(_) => "too much",
+                Verdict::TooLong(..) => "too long",
                 Verdict::Later(_, None) => "later",
                 other => panic!("{other:?}"),
             };

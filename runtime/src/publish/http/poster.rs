@@ -5,6 +5,8 @@
 //! sample that it took before, which is posted once more in proof. Where there is none yet, or that is refused, too,
 //! the records behind are looked at, until something of one is taken. As long as the server takes nothing at all,
 //! nothing is given up: something else is wrong then.
+//!
+//! A request that is too much at once, or takes too long, says nothing about its samples: fewer are asked for at once.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -15,7 +17,8 @@ use bytes::Bytes;
 use tokio::select;
 use tokio::time::{Instant, sleep_until};
 
-use super::client::Client;
+use super::batch::Batch;
+use super::client::{Client, Failure};
 use super::form::{Form, Verdict};
 use super::sieve::{Sieve, Step};
 use crate::config::Secret;
@@ -31,7 +34,7 @@ use crate::spool::{Delivery, Feed};
 pub struct Poster<F> {
     form: F,
     client: Client,
-    batch_size: usize,
+    batch: Batch,
     pauses: Pauses,
     health: Health,
     /// Whether it was said that samples wait.
@@ -87,7 +90,7 @@ impl<F: Form> Poster<F> {
         Self {
             form,
             client: Client::new(server, F::VERSION),
-            batch_size: batch_size.max(1),
+            batch: Batch::of(batch_size),
             pauses: Pauses::default(),
             health: Health::default(),
             failing: false,
@@ -103,7 +106,7 @@ impl<F: Form> Poster<F> {
         loop {
             let mut open = match ahead.pop_front() {
                 Some(open) => open,
-                None => Open::of(feed.next().await?, self.batch_size),
+                None => Open::of(feed.next().await?),
             };
             while !self.post(&mut open, feed).await? {
                 self.waits(&open.reason);
@@ -137,7 +140,7 @@ impl<F: Form> Poster<F> {
         loop {
             let has_room = ahead.len() < MOST_AHEAD && ahead.iter().map(Open::size).sum::<usize>() < MOST_IN_THEM;
             select! {
-                record = feed.next_if(has_room) => ahead.push_back(Open::of(record?, self.batch_size)),
+                record = feed.next_if(has_room) => ahead.push_back(Open::of(record?)),
                 () = sleep_until(over) => return Some(false),
             }
         }
@@ -147,7 +150,7 @@ impl<F: Form> Poster<F> {
     /// known; None once the publisher is to stop.
     async fn post(&mut self, open: &mut Open, feed: &mut Feed) -> Option<bool> {
         loop {
-            match open.sieve.step() {
+            match open.sieve.step(self.batch.size()) {
                 Step::Done => return Some(true),
                 Step::Prove => {
                     let is_proven = self.proves(feed).await?;
@@ -157,38 +160,48 @@ impl<F: Form> Poster<F> {
                     }
                     open.sieve.proven();
                 }
-                Step::Ask(places) => match self.ask(&open.record, places.clone(), feed).await? {
-                    Ok(lost) => {
-                        open.taken += usize::from(takes_any(places.len(), lost));
-                        open.sieve.taken(places, lost);
-                    }
-                    Err(why) => {
+                Step::Ask(places) => match self.ask(&open.record, places.clone()).await {
+                    Verdict::Taken => open.took(places, 0),
+                    Verdict::TakenBut(lost, _) => open.took(places, lost),
+                    Verdict::TooMuch(_) if places.len() > 1 => open.sieve.put_back(places),
+                    Verdict::Refused(why) | Verdict::TooMuch(why) => {
                         open.reason = why;
                         open.sieve.refused(places);
+                    }
+                    // Fewer may do at once, and nothing is wrong then.
+                    Verdict::TooLong(_, after) if places.len() > 1 && self.pauses.is_reset() => {
+                        feed.pause(self.pauses.next(after)).await?;
+                        open.sieve.put_back(places);
+                    }
+                    Verdict::TooLong(why, after) | Verdict::Later(why, after) => {
+                        self.waits_for(&why, after, feed).await?;
+                        open.sieve.put_back(places);
                     }
                 },
             }
         }
     }
 
-    /// Makes a request until there is an answer that another try would not change: it was taken but for so many
-    /// samples, or refused. None once the publisher is to stop.
-    async fn ask(&mut self, record: &Delivery, places: Range<usize>, feed: &mut Feed) -> Option<Result<u64, String>> {
-        let body = self.form.body(record, places.clone());
-        loop {
-            let (lost, why) = match self.exchange(body.clone()).await {
-                Verdict::Taken => (0, String::new()),
-                Verdict::TakenBut(lost, why) => (lost, why),
-                Verdict::Refused(why) => return Some(Err(why)),
-                Verdict::Later(why, after) => {
-                    self.waits_for(&why, after, feed).await?;
-                    continue;
-                }
-            };
-            self.took(record, places, lost);
-            self.say_lost(lost, &why);
-            return Some(Ok(lost));
-        }
+    /// Makes a request, and learns from the answer how much of a record may be in one.
+    async fn ask(&mut self, record: &Delivery, places: Range<usize>) -> Verdict {
+        let (samples, body) = (places.len(), self.form.body(record, places.clone()));
+        let began = Instant::now();
+        let verdict = self.exchange(body).await;
+        let lost = match &verdict {
+            Verdict::Taken => 0,
+            Verdict::TakenBut(lost, why) => {
+                self.say_lost(*lost, why);
+                *lost
+            }
+            Verdict::TooMuch(_) | Verdict::TooLong(..) => {
+                self.batch.too_much(samples);
+                return verdict;
+            }
+            Verdict::Refused(_) | Verdict::Later(..) => return verdict,
+        };
+        self.batch.taken(samples, began.elapsed(), self.client.server().timeout);
+        self.took(record, places, lost);
+        verdict
     }
 
     /// Whether the server takes again what it took. None once the publisher is to stop.
@@ -198,8 +211,8 @@ impl<F: Form> Poster<F> {
         let is_taken = match self.exchange(proof.body.clone()).await {
             Verdict::Taken => true,
             Verdict::TakenBut(lost, _) => takes_any(samples, lost),
-            Verdict::Refused(_) => false,
-            Verdict::Later(why, after) => {
+            Verdict::Refused(_) | Verdict::TooMuch(_) => false,
+            Verdict::TooLong(why, after) | Verdict::Later(why, after) => {
                 // It may be away, or have a status of its own for what it has already.
                 self.waits_for(&why, after, feed).await?;
                 return Some(false);
@@ -217,6 +230,10 @@ impl<F: Form> Poster<F> {
     async fn exchange(&mut self, body: Bytes) -> Verdict {
         match self.client.post(body, &self.form.headers()).await {
             Ok(answer) => self.form.verdict(&answer),
+            // Some servers end the connection when they have enough.
+            Err(failure @ (Failure::Slow(_) | Failure::Broken(_) | Failure::NoGrpc(_))) => {
+                Verdict::TooLong(failure.to_string(), None)
+            }
             Err(failure) => Verdict::Later(failure.to_string(), None),
         }
     }
@@ -282,21 +299,31 @@ impl<F: Form> Poster<F> {
         }
     }
 
-    /// Says once why samples are lost.
+    /// Says once why samples are lost, or what a server warns of that took all of them.
     fn say_lost(&mut self, samples: u64, why: &str) {
-        if samples == 0 || self.refusals.len() >= MOST_REASONS || self.refusals.iter().any(|known| known == why) {
+        if self.refusals.len() >= MOST_REASONS || self.refusals.iter().any(|known| known == why) {
             return;
         }
         self.refusals.push(why.to_owned());
         let (server, why) = (&self.client.server().url, hidden(why, self.client.server()));
-        tracing::warn!(%server, why, samples, "The server will never take some samples: they are lost, and counted.");
+        let said = match samples {
+            0 => "The server takes samples, and warns.",
+            _ => "The server will never take some samples: they are lost, and counted.",
+        };
+        tracing::warn!(%server, why, samples, "{said}");
     }
 }
 
 impl Open {
-    fn of(record: Delivery, batch_size: usize) -> Self {
-        let sieve = Sieve::new(record.content.len(), batch_size);
+    fn of(record: Delivery) -> Self {
+        let sieve = Sieve::new(record.content.len());
         Self { record, sieve, reason: String::new(), tries: 0, taken: 0, is_believed: false }
+    }
+
+    /// These were taken, but for so many of them.
+    fn took(&mut self, places: Range<usize>, lost: u64) {
+        self.taken += usize::from(takes_any(places.len(), lost));
+        self.sieve.taken(places, lost);
     }
 
     /// What is in it: samples, and the resources of its slot.
@@ -333,7 +360,7 @@ fn hidden(text: &str, server: &Server) -> String {
     let login = server.url.login.iter().flat_map(|login| [&login.user, &login.password]);
     let secrets = login.chain(server.headers.iter().map(|(_, value)| value)).map(Secret::expose);
     let query = server.url.target.expose().split(['?', '&']).skip(1);
-    let values = query.filter_map(|pair| pair.split_once('=')).map(|(_, value)| value);
+    let values = query.map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
     let mut shown = text.to_owned();
     // What is shorter stands in words by chance.
     for secret in secrets.chain(values).filter(|secret| secret.len() >= SHORTEST) {

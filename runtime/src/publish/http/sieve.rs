@@ -12,8 +12,6 @@ use std::ops::Range;
 /// What is known of a record's samples, by their places in it.
 #[derive(Debug)]
 pub struct Sieve {
-    /// The most that is asked for at once.
-    batch: usize,
     /// Not known, in the order in which they are asked for.
     waiting: VecDeque<Range<usize>>,
     /// Refused alone.
@@ -54,10 +52,9 @@ const MOST_AGAIN: usize = 8;
 // === impl Sieve ===
 
 impl Sieve {
-    /// Nothing is known of so many samples, which are asked for in batches.
-    pub fn new(samples: usize, batch: usize) -> Self {
-        let mut sieve = Self {
-            batch: batch.max(1),
+    /// Nothing is known of so many samples.
+    pub fn new(samples: usize) -> Self {
+        Self {
             waiting: VecDeque::from_iter((samples > 0).then_some(0..samples)),
             refused: Vec::new(),
             lost: Vec::new(),
@@ -66,18 +63,21 @@ impl Sieve {
             in_a_row: 0,
             doubted: false,
             refusals: 0,
-        };
-        sieve.begin_anew();
-        sieve
+        }
     }
 
-    /// What is next. What is to be asked for, or to be found out, is before this is called again.
-    pub fn step(&mut self) -> Step {
+    /// What is next, if so many may be asked for at once. What is to be asked for, or to be found out, is before this
+    /// is called again.
+    pub fn step(&mut self, most: usize) -> Step {
         if self.in_a_row >= ENOUGH || self.in_a_row > 0 && self.waiting.is_empty() {
             return Step::Prove;
         }
         if let Some(places) = self.waiting.pop_front() {
-            return Step::Ask(places);
+            let end = places.end.min(places.start.saturating_add(most.max(1)));
+            if end < places.end {
+                self.waiting.push_front(end..places.end);
+            }
+            return Step::Ask(places.start..end);
         }
         let is_sure = self.again > 0 && !self.took || self.again == MOST_AGAIN;
         if self.refused.is_empty() || is_sure {
@@ -87,7 +87,12 @@ impl Sieve {
         self.again += 1;
         self.took = false;
         self.waiting.extend(self.refused.drain(..).map(|place| place..place + 1));
-        self.step()
+        self.step(most)
+    }
+
+    /// Of these nothing was learned: they are asked for again, before all else.
+    pub fn put_back(&mut self, places: Range<usize>) {
+        self.waiting.push_front(places);
     }
 
     /// These were taken, but for so many of them, which never will be.
@@ -141,16 +146,13 @@ impl Sieve {
         &self.lost
     }
 
-    /// Forgets what was refused: all that was not taken is asked for in whole batches.
+    /// Forgets what was refused: all that was not taken is asked for as if it never was.
     fn begin_anew(&mut self) {
         let refused = self.refused.drain(..).map(|place| place..place + 1);
         let mut open: Vec<Range<usize>> = self.waiting.drain(..).chain(refused).collect();
         open.sort_unstable_by_key(|places| places.start);
         let joined = open.chunk_by(|one, next| one.end == next.start);
-        for (start, end) in joined.filter_map(|run| Some((run.first()?.start, run.last()?.end))) {
-            let starts = (start..end).step_by(self.batch);
-            self.waiting.extend(starts.map(|start| start..end.min(start.saturating_add(self.batch))));
-        }
+        self.waiting.extend(joined.filter_map(|run| Some(run.first()?.start..run.last()?.end)));
         (self.in_a_row, self.again) = (0, 0);
     }
 }

@@ -75,7 +75,7 @@ impl Form for OverGrpc {
             OK => of_response(answer.body.get(PREFIX..).unwrap_or_default()),
             INVALID_ARGUMENT => Verdict::Refused(why),
             // Without a time at which there is room again, what was sent is too large.
-            RESOURCE_EXHAUSTED if delay.is_none() => Verdict::Refused(why),
+            RESOURCE_EXHAUSTED if delay.is_none() => Verdict::TooMuch(why),
             // Others say that something is not as it should be, and not that of what was sent.
             _ => Verdict::Later(why, delay),
         }
@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(verdict(&[("grpc-status", "0")], partial), Verdict::TakenBut(7, "no".into()));
         let said = [("grpc-status", "3"), ("grpc-message", "a%20b")];
         assert_eq!(verdict(&said, b""), Verdict::Refused("it answers with status 3 of gRPC: a b".into()));
-        assert!(matches!(verdict(&[("grpc-status", "8")], b""), Verdict::Refused(_)));
+        assert!(matches!(verdict(&[("grpc-status", "8")], b""), Verdict::TooMuch(_)));
         for code in ["1", "2", "4", "5", "7", "9", "10", "11", "12", "13", "14", "15", "16", "99"] {
             assert!(matches!(verdict(&[("grpc-status", code)], b""), Verdict::Later(_, None)), "{code}");
         }
@@ -145,6 +145,6 @@ mod tests {
             assert_eq!(delay, Duration::from_millis(3500));
         }
         let said = [("grpc-status", "8"), ("grpc-status-details-bin", "nonsense")];
-        assert!(matches!(verdict(&said, b""), Verdict::Refused(_)));
+        assert!(matches!(verdict(&said, b""), Verdict::TooMuch(_)));
     }
 }

@@ -39,29 +39,29 @@ impl Form for OverHttp {
     fn verdict(&self, answer: &Answer) -> Verdict {
         let kind = answer.headers.get(header::CONTENT_TYPE).map(header::HeaderValue::as_bytes);
         let readable = kind.is_some_and(|kind| kind.starts_with(PROTOBUF.as_bytes()));
+        // The body of a refusal is a status with a message, if it is anything.
+        let explained = |why: String| match Fields::of(&answer.body).text(2) {
+            message if message.is_empty() => why,
+            message => format!("{why}: {message}"),
+        };
         match Verdict::of_status(answer) {
             Verdict::Taken if readable => of_response(&answer.body),
-            // The body is a status with a message, if it is anything.
-            Verdict::Refused(why) if readable => match Fields::of(&answer.body).text(2) {
-                message if message.is_empty() => Verdict::Refused(why),
-                message => Verdict::Refused(format!("{why}: {message}")),
-            },
+            Verdict::Refused(why) if readable => Verdict::Refused(explained(why)),
+            Verdict::TooMuch(why) if readable => Verdict::TooMuch(explained(why)),
             other => other,
         }
     }
 }
 
-/// What a response says: that all was taken, or all but some points.
+/// What a response says: that all was taken, perhaps with a warning, or all but some points.
 pub(super) fn of_response(response: &[u8]) -> Verdict {
     let partial = Fields::of(Fields::of(response).bytes(1));
-    match partial.number(1) {
-        0 => Verdict::Taken,
-        // A number below 0 would be none.
-        rejected if rejected > i64::MAX as u64 => Verdict::Taken,
-        rejected => {
-            let message = partial.text(2);
-            Verdict::TakenBut(rejected, if message.is_empty() { "it does not say why".to_owned() } else { message })
-        }
+    // A number below 0 would be none.
+    let rejected = Some(partial.number(1)).filter(|rejected| *rejected <= i64::MAX as u64).unwrap_or(0);
+    match (rejected, partial.text(2)) {
+        (0, message) if message.is_empty() => Verdict::Taken,
+        (_, message) if message.is_empty() => Verdict::TakenBut(rejected, "it does not say why".to_owned()),
+        (_, message) => Verdict::TakenBut(rejected, message),
     }
 }
 
@@ -84,10 +84,13 @@ mod tests {
         assert_eq!(verdict(200, PROTOBUF, b"\x0a\x00"), Verdict::Taken);
         assert_eq!(verdict(200, PROTOBUF, b"\x0a\x06\x08\x07\x12\x02no"), Verdict::TakenBut(7, "no".into()));
         assert_eq!(verdict(200, PROTOBUF, b"\x0a\x02\x08\x07"), Verdict::TakenBut(7, "it does not say why".into()));
+        assert_eq!(verdict(200, PROTOBUF, b"\x0a\x04\x12\x02no"), Verdict::TakenBut(0, "no".into()), "it warns");
         assert_eq!(verdict(200, PROTOBUF, b"\xff\xff\xff"), Verdict::Taken);
         assert_eq!(verdict(200, "text/html", b"\x0a\x06\x08\x07\x12\x02no"), Verdict::Taken);
         let refused = "it answers 400 Bad Request: no";
         assert_eq!(verdict(400, PROTOBUF, b"\x08\x03\x12\x02no"), Verdict::Refused(refused.into()));
+        let too_much = "it answers 413 Payload Too Large: no";
+        assert_eq!(verdict(413, PROTOBUF, b"\x08\x03\x12\x02no"), Verdict::TooMuch(too_much.into()));
         assert!(matches!(verdict(503, PROTOBUF, b""), Verdict::Later(..)));
     }
 }

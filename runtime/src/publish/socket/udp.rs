@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::net::{UdpSocket, lookup_host};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::msgpack::Packer;
 use super::tries::Tries;
@@ -26,10 +26,21 @@ use crate::spool::{Delivery, Feed};
 pub struct Udp {
     output: SocketOutput,
     packer: Packer,
-    open: Option<UdpSocket>,
+    open: Option<Open>,
+    /// The address that was tried last.
+    tried: Option<SocketAddr>,
     tries: Tries,
     /// Whether it was said that a sample is too large.
     oversize: bool,
+}
+
+/// A way to one of the receiver's addresses.
+#[derive(Debug)]
+struct Open {
+    socket: UdpSocket,
+    address: SocketAddr,
+    /// When the receiver's name had this address last.
+    looked_up: Instant,
 }
 
 /// What a datagram of IPv4 can hold.
@@ -38,6 +49,10 @@ const LARGEST: usize = 65_507;
 const AT_ONCE: usize = 100;
 /// How long it may take until a network says that nobody listens. Records come at most this often.
 const MOMENT: Duration = Duration::from_millis(50);
+/// A name may get another address, and nobody says so.
+const LOOK_UP_EVERY: Duration = Duration::from_secs(60);
+/// How long that may take while there is an address.
+const LOOK_UP: Duration = Duration::from_secs(5);
 
 // === impl Udp ===
 
@@ -48,6 +63,7 @@ impl Udp {
             output: output.clone(),
             packer: Packer::new(output.secret.expose(), None),
             open: None,
+            tried: None,
             tries: Tries::of(output),
             oversize: false,
         }
@@ -76,26 +92,69 @@ impl Udp {
 
     /// Sends a whole record. Returns the places of samples that do not fit.
     async fn send(&mut self, record: &Delivery) -> io::Result<Vec<usize>> {
-        let socket = match self.open.take() {
-            Some(socket) => socket,
-            None => open(&self.output).await?,
-        };
+        let open = self.way().await?;
         let (samples, mut oversize) = (record.content.len(), Vec::new());
         for start in (0..samples).step_by(AT_ONCE) {
             for (place, datagram) in self.packed(record, start..samples.min(start + AT_ONCE)) {
-                if !fits(datagram.len(), || socket.send(&datagram)).await? {
+                if !fits(datagram.len(), || open.socket.send(&datagram)).await? {
                     oversize.push(place);
                 }
             }
         }
         sleep(MOMENT).await;
-        match socket.take_error()? {
+        match open.socket.take_error()? {
             Some(error) => Err(error),
             None => {
-                self.open = Some(socket);
+                self.open = Some(open);
                 Ok(oversize)
             }
         }
+    }
+
+    /// The way that there is, if the receiver's name still leads there, or else another one.
+    async fn way(&mut self) -> io::Result<Open> {
+        let Some(mut open) = self.open.take() else {
+            let addresses = self.addresses().await?;
+            return self.connect(addresses).await;
+        };
+        if open.looked_up.elapsed() >= LOOK_UP_EVERY {
+            // Who cannot be asked just now does not say that it moved.
+            if let Ok(Ok(addresses)) = timeout(LOOK_UP, self.addresses()).await
+                && !addresses.contains(&open.address)
+            {
+                return self.connect(addresses).await;
+            }
+            open.looked_up = Instant::now();
+        }
+        Ok(open)
+    }
+
+    /// The receiver's addresses, each once.
+    async fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        let mut addresses = Vec::new();
+        for address in lookup_host((self.output.host.as_str(), self.output.port)).await? {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        Ok(addresses)
+    }
+
+    /// A way to the first of these addresses that can be tried, behind the one that was tried last: whether somebody
+    /// listens is not known before something was sent there.
+    async fn connect(&mut self, mut addresses: Vec<SocketAddr>) -> io::Result<Open> {
+        if let Some(at) = addresses.iter().position(|address| self.tried == Some(*address)) {
+            addresses.rotate_left(at + 1);
+        }
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for address in addresses {
+            self.tried = Some(address);
+            match connected(address).await {
+                Ok(socket) => return Ok(Open { socket, address, looked_up: Instant::now() }),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
     }
 
     fn packed(&mut self, record: &Delivery, places: std::ops::Range<usize>) -> Vec<(usize, Vec<u8>)> {
@@ -136,21 +195,12 @@ fn is_too_long(error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::MSGSIZE.raw_os_error())
 }
 
-async fn open(output: &SocketOutput) -> io::Result<UdpSocket> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in lookup_host((output.host.as_str(), output.port)).await? {
-        let any: SocketAddr = if address.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
-        let connected = async {
-            let socket = UdpSocket::bind(any).await?;
-            // Connected, it is told what comes back.
-            socket.connect(address).await.map(|()| socket)
-        };
-        match connected.await {
-            Ok(socket) => return Ok(socket),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
+/// A socket for one address, which is told what comes back from there.
+async fn connected(address: SocketAddr) -> io::Result<UdpSocket> {
+    let any: SocketAddr = if address.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
+    let socket = UdpSocket::bind(any).await?;
+    socket.connect(address).await?;
+    Ok(socket)
 }
 
 impl Publisher for Udp {
@@ -170,6 +220,17 @@ mod tests {
     use rustix::io::Errno;
 
     use super::*;
+    use crate::config::Secret;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
+    }
+
+    fn to(host: &str, port: u16) -> Udp {
+        let (name, secret) = ("udp".to_owned(), Secret::new("hush"));
+        let (host, publisher) = (host.to_owned(), String::new());
+        Udp::new(&SocketOutput { name, host, port, secret, publisher, place: None })
+    }
 
     /// What becomes of a datagram, and how often it was sent, where the system says this to it.
     fn sent(length: usize, says: &[Result<usize, Errno>]) -> (Result<bool, Option<i32>>, usize) {
@@ -179,7 +240,7 @@ mod tests {
             times += 1;
             ready(said.next().unwrap())
         });
-        let became = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(sending);
+        let became = runtime().block_on(sending);
         (became.map_err(|error| error.raw_os_error()), times)
     }
 
@@ -192,5 +253,56 @@ mod tests {
         assert_eq!(sent(100, &[Err(Errno::MSGSIZE), Ok(100)]), (is(Errno::MSGSIZE), 2), "it was one before");
         assert_eq!(sent(100, &[Err(Errno::MSGSIZE), Err(Errno::CONNREFUSED)]), (is(Errno::CONNREFUSED), 2));
         assert_eq!(sent(100, &[Err(Errno::CONNREFUSED)]), (is(Errno::CONNREFUSED), 1));
+    }
+
+    /// The first of a name's addresses may be one at which nobody listens, which is known once something was sent.
+    #[test]
+    fn an_address_that_failed_is_followed_by_the_one_behind_it() {
+        runtime().block_on(async {
+            let mut udp = to("h", 4952);
+            let addresses: Vec<SocketAddr> = [[127, 0, 0, 1], [127, 0, 0, 2]].map(|ip| (ip, 4952).into()).into();
+            let mut tried = Vec::new();
+            for _ in 0..3 {
+                let open = udp.connect(addresses.clone()).await.unwrap();
+                assert_eq!(open.socket.peer_addr().unwrap(), open.address);
+                tried.push(open.address);
+            }
+            assert_eq!(tried, [addresses[0], addresses[1], addresses[0]]);
+            assert_eq!(udp.connect(vec![addresses[0]]).await.unwrap().address, addresses[0], "there is no other one");
+            assert!(udp.connect(Vec::new()).await.unwrap_err().to_string().contains("no address"));
+        });
+    }
+
+    #[test]
+    fn a_name_that_moved_is_followed_within_a_minute() {
+        runtime().block_on(async {
+            let mut udp = to("127.0.0.1", 4952);
+            let before: SocketAddr = ([127, 0, 0, 2], 4952).into();
+            udp.open = Some(udp.connect(vec![before]).await.unwrap());
+            let open = udp.way().await.unwrap();
+            assert_eq!(open.address, before, "it is not looked up for each record");
+            udp.open = Some(open);
+            tokio::time::advance(LOOK_UP_EVERY).await;
+            let open = udp.way().await.unwrap();
+            assert_eq!(open.address, ([127, 0, 0, 1], 4952).into());
+
+            // It stays, and is looked up a minute later again.
+            let local = open.socket.local_addr().unwrap();
+            udp.open = Some(open);
+            tokio::time::advance(LOOK_UP_EVERY).await;
+            let open = udp.way().await.unwrap();
+            assert_eq!((open.socket.local_addr().unwrap(), open.looked_up), (local, Instant::now()));
+        });
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_looked_up_just_now_is_where_it_was() {
+        runtime().block_on(async {
+            let mut udp = to("", 4952);
+            let before: SocketAddr = ([127, 0, 0, 2], 4952).into();
+            udp.open = Some(udp.connect(vec![before]).await.unwrap());
+            tokio::time::advance(LOOK_UP_EVERY).await;
+            assert_eq!(udp.way().await.unwrap().address, before);
+        });
     }
 }

@@ -11,6 +11,8 @@ sample. How it behaves stands in FOLDER/mode, which is looked at for each reques
     partial N          takes all but N data points of each request, and says that it does (OpenTelemetry)
     late N             answers after so many milliseconds
     slow               answers only after the mode has changed
+    each N             takes everything, and answers N milliseconds later for each sample (HTTP)
+    shut N             reads no more than N bytes of a request, and ends the connection when there are more (HTTP)
 """
 
 import json
@@ -86,7 +88,11 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        length, said = int(self.headers["Content-Length"]), mode()
+        if said[0] == "shut" and length > int(said[1]):
+            self.close_connection = True
+            return
+        body = self.rfile.read(length)
         (of_metrics if KIND == "otlp-http" else of_samples)(self, body)
 
 
@@ -104,6 +110,9 @@ def of_samples(handler, body):
             "alone": alone,
         }
         receive({"sample": sample, "request": request} for sample in samples)
+        said = mode()
+        if said[0] == "each":
+            time.sleep(len(samples) * int(said[1]) / 1000)
     handler.answer(code)
 
 

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use crate::config::Secret;
 
@@ -58,6 +58,10 @@ pub enum BadEndpoint {
     Target,
 }
 
+/// What no path or query can have as it is. Python's requests encodes the same.
+const ENCODED: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
+
 // === impl Endpoint ===
 
 impl Endpoint {
@@ -90,6 +94,13 @@ impl Endpoint {
             return Err(BadEndpoint::Target);
         }
         Ok(Self { secure, host, port, target: Secret::new(target), login })
+    }
+
+    /// Has a query, as somebody wrote it, be asked besides.
+    pub(super) fn ask(&mut self, query: &str) {
+        if !query.is_empty() {
+            self.target = Secret::new(format!("{}?{}", self.target.expose(), encoded(query)));
+        }
     }
 
     /// Host and port as a request names them.
@@ -131,6 +142,11 @@ impl Login {
         };
         Ok(Self { user: decode(user)?, password: decode(password)? })
     }
+}
+
+/// A path or a query as a request can have it. What is encoded already stays.
+pub(super) fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, ENCODED).to_string()
 }
 
 /// A name and a port. An address of IPv6 stands in brackets.

@@ -78,7 +78,7 @@ pub struct Server {
 pub struct TlsOptions {
     /// Whether it is looked who the server is.
     pub verify: bool,
-    /// Whose certificates are believed; the system's authorities if there is none.
+    /// Whose certificates are believed, a file or a folder of files; the system's authorities if there is none.
     #[serde(serialize_with = "file::show_optional")]
     pub ca_file: Option<PathBuf>,
     /// Our certificate.
@@ -87,10 +87,14 @@ pub struct TlsOptions {
     /// Its key; in the same file if there is none.
     #[serde(serialize_with = "file::show_optional")]
     pub key_file: Option<PathBuf>,
+    /// What the options are called that name these, where they are written.
+    #[serde(skip)]
+    pub options: [&'static str; 3],
 }
 
 const KEYS: [&str; 10] =
     ["url", "url_file", "timeout", "batch_size", "verify", "ca_file", "cert_file", "key_file", "headers", "protocol"];
+const FILES: [&str; 3] = ["ca_file", "cert_file", "key_file"];
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(600);
 const BATCH: RangeInclusive<u64> = 1..=100_000;
 const MOST_HEADERS: usize = 100;
@@ -143,16 +147,19 @@ impl OpenTelemetryOutput {
 impl Server {
     /// A server of which nothing but the URL is said.
     pub(super) fn at(url: Endpoint, timeout: Duration) -> Self {
-        let tls = TlsOptions { verify: true, ca_file: None, cert_file: None, key_file: None };
+        let tls = TlsOptions { verify: true, ca_file: None, cert_file: None, key_file: None, options: FILES };
         Self { url, timeout, tls, headers: Vec::new() }
     }
 
     /// Where metrics go if the URL does not say so.
     pub(super) fn target(&mut self, protocol: Protocol) {
-        self.url.target = match protocol {
-            Protocol::Http if self.url.target.expose() == "/" => Secret::new("/v1/metrics"),
-            Protocol::Http => return,
-            Protocol::Grpc => Secret::new("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"),
+        let target = self.url.target.expose();
+        self.url.target = match (protocol, target.strip_prefix('/')) {
+            (Protocol::Http, Some(query)) if query.is_empty() || query.starts_with('?') => {
+                Secret::new(format!("/v1/metrics{query}"))
+            }
+            (Protocol::Http, _) => return,
+            (Protocol::Grpc, _) => Secret::new("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"),
         };
     }
 
@@ -170,7 +177,7 @@ impl Server {
         let (ca_file, cert_file, key_file) = (path("ca_file"), path("cert_file"), path("key_file"));
         let headers = headers(section, reading);
         let mut server = Self::at(url?, timeout_said.unwrap_or(timeout));
-        server.tls = TlsOptions { verify: verify.unwrap_or(true), ca_file, cert_file, key_file };
+        server.tls = TlsOptions { verify: verify.unwrap_or(true), ca_file, cert_file, key_file, ..server.tls };
         server.headers = headers;
         if server.tls.key_file.is_some() && server.tls.cert_file.is_none() {
             let (place, key) = (section.entry("key_file").and_then(|entry| entry.place), section.key("key_file"));

@@ -12,10 +12,12 @@ use super::notifier::DEFAULT_SECRET;
 use super::server::{BATCH_SIZE, HTTP_TIMEOUT, OTLP_TIMEOUT};
 use super::socket::PORT;
 use super::{
-    Broker, FileOutput, Format, HttpOutput, NotifierOutput, OpenTelemetryOutput, Output, Protocol, Server, SocketOutput,
+    Broker, FileOutput, Format, HttpOutput, MOST_KEPT, NotifierOutput, OpenTelemetryOutput, Output, Protocol, Server,
+    SocketOutput,
 };
 use crate::config::Secret;
 use crate::config::problem::{Place, quoted};
+use crate::config::secret::{hide_url, sounds_secret};
 use crate::config::size::ByteSize;
 use crate::publish::notifier::transport_url::{Options, TransportUrl};
 
@@ -103,6 +105,10 @@ const LONGEST: f64 = 600.0;
 const DELIVERY: [&str; 7] = ["timeout", "batch", "verify_ssl", "clientcert", "clientkey", "max_retries", "raw_only"];
 /// Options of `notifier://` that say who gets what; the others are about connections.
 const RECEIVER: [&str; 3] = ["topic", "driver", "per_meter_topic"];
+/// Options of `notifier://` for which there is the spool.
+const QUEUE: [&str; 3] = ["policy", "max_queue_length", "max_retry"];
+/// Options of `file://`.
+const FILE: [&str; 3] = ["max_bytes", "backup_count", "json"];
 
 // === impl Output ===
 
@@ -131,6 +137,12 @@ impl Output {
         }
     }
 
+    /// A publisher's URL without what may be secret: its logins, and values of options that are not ours.
+    pub fn shown(url: &str) -> String {
+        let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme).to_ascii_lowercase();
+        hide_url(url, |option| is_ours(&scheme, option) && !sounds_secret(option))
+    }
+
     /// A publisher's URL without the options that say how it delivers, and not to whom or what: with others of these it
     /// is the same publisher.
     pub fn receiver(url: &str) -> String {
@@ -149,9 +161,19 @@ impl Output {
 /// Whether an option says who gets samples, or in which form.
 fn says_who_gets_what(scheme: &str, option: &str) -> bool {
     match scheme {
-        "http" | "https" => !DELIVERY.contains(&option),
-        "opentelemetryhttp" | "opentelemetrygrpc" => option != "ssl" && !DELIVERY.contains(&option),
+        "http" | "https" | "opentelemetryhttp" | "opentelemetrygrpc" => !is_ours(scheme, option),
         "notifier" => RECEIVER.contains(&option),
+        _ => false,
+    }
+}
+
+/// Whether an option is one of this daemon's. Others are for whoever gets samples, and can be secrets between them.
+fn is_ours(scheme: &str, option: &str) -> bool {
+    match scheme {
+        "http" | "https" => DELIVERY.contains(&option),
+        "opentelemetryhttp" | "opentelemetrygrpc" => option == "ssl" || DELIVERY.contains(&option),
+        "notifier" => RECEIVER.contains(&option) || QUEUE.contains(&option) || Options::knows(option),
+        "file" => FILE.contains(&option),
         _ => false,
     }
 }
@@ -203,7 +225,7 @@ impl<'a> Parts<'a> {
             return Err(self.query.wrong);
         }
         for Pair { name, .. } in &self.query.pairs {
-            let shown = if crate::config::secret::sounds_secret(name) { "an option" } else { &quoted(name) };
+            let shown = if sounds_secret(name) { "an option" } else { &quoted(name) };
             self.warnings.push(advice(format!("{shown} of the publisher is unknown and has no effect"), "Remove it"));
         }
         Ok(FromUrl { output, warnings: self.warnings })
@@ -220,7 +242,12 @@ impl<'a> Parts<'a> {
         }
         let path = decoded(self.path).ok_or_else(|| encoding("path"))?;
         let max_bytes: Option<u64> = self.query.number("max_bytes");
-        let backup_count: Option<usize> = self.query.number("backup_count");
+        let mut backup_count: Option<usize> = self.query.number("backup_count");
+        if backup_count.is_some_and(|count| count > MOST_KEPT) {
+            backup_count = Some(MOST_KEPT);
+            let message = format!("`backup_count` has the effect of {MOST_KEPT}, as no more files are kept aside");
+            self.warnings.push(advice(message, format!("Write {MOST_KEPT} or less, and a larger `max_bytes`")));
+        }
         if self.query.take("json").is_none() {
             let message = "samples are written as JSON, and not as Python shows a dictionary";
             self.warnings.push(advice(message, "Add `json` behind a `?`, to say that it is meant"));
@@ -263,11 +290,7 @@ impl<'a> Parts<'a> {
     fn http(mut self, name: &str, place: Option<Place>, secure: bool) -> Result<FromUrl, Vec<Advice>> {
         let (mut server, batch_size) = self.server(secure, HTTP_TIMEOUT, None)?;
         // Whatever else stands there is the server's.
-        let query = self.query.written();
-        self.query.pairs.clear();
-        if !query.is_empty() {
-            server.url.target = Secret::new(format!("{}?{query}", server.url.target.expose()));
-        }
+        server.url.ask(&self.query.rest());
         let http = Box::new(HttpOutput { name: name.to_owned(), server, batch_size, place });
         self.given(Output::Http { http })
     }
@@ -277,11 +300,7 @@ impl<'a> Parts<'a> {
         let port = if protocol == Protocol::Http { 4318 } else { 4317 };
         let (mut server, batch_size) = self.server(secure, OTLP_TIMEOUT, Some(port))?;
         if protocol == Protocol::Http {
-            let query = self.query.written();
-            self.query.pairs.clear();
-            if !query.is_empty() {
-                server.url.target = Secret::new(format!("{}?{query}", server.url.target.expose()));
-            }
+            server.url.ask(&self.query.rest());
         }
         server.target(protocol);
         let name = name.to_owned();
@@ -295,7 +314,7 @@ impl<'a> Parts<'a> {
             let remedy = "Write scheme://user:password@host:port/path, with other characters than letters encoded";
             advice(format!("the publisher's URL is wrong: {error}"), remedy)
         };
-        let mut url = Endpoint::of(secure, self.place, self.path).map_err(wrong)?;
+        let mut url = Endpoint::of(secure, self.place, &endpoint::encoded(self.path)).map_err(wrong)?;
         let address = self.place.rsplit_once('@').map_or(self.place, |(_, address)| address);
         if let Some(port) = port {
             url.port = endpoint::address_of(address, port).map_err(wrong)?.1;
@@ -310,15 +329,16 @@ impl<'a> Parts<'a> {
             self.has_no_effect("max_retries", "what cannot be delivered waits in the spool and is tried again");
         }
         let batch_size = if self.query.switch("batch", true) { BATCH_SIZE } else { 1 };
-        match self.query.take("verify_ssl") {
+        server.tls.options = ["verify_ssl", "clientcert", "clientkey"];
+        match self.query.said("verify_ssl") {
             None => {}
             Some(text) => match switch(&text) {
                 Some(verify) => server.tls.verify = verify,
                 None => server.tls.ca_file = Some(self.defaults.folder.join(text)),
             },
         }
-        server.tls.cert_file = self.query.take("clientcert").map(|path| self.defaults.folder.join(path));
-        server.tls.key_file = self.query.take("clientkey").map(|path| self.defaults.folder.join(path));
+        server.tls.cert_file = self.query.said("clientcert").map(|path| self.defaults.folder.join(path));
+        server.tls.key_file = self.query.said("clientkey").map(|path| self.defaults.folder.join(path));
         if server.tls.cert_file.is_none() && server.tls.key_file.take().is_some() {
             self.has_no_effect("clientkey", "there is no `clientcert` that it belongs to");
         }
@@ -357,8 +377,7 @@ impl<'a> Parts<'a> {
             base.url.clone()
         } else {
             let options = base.map_or_else(Options::default, |base| base.url.options.clone());
-            let url = format!("rabbit://{}{}?{}", self.place, self.path, self.query.written());
-            self.query.pairs.clear();
+            let url = format!("rabbit://{}{}?{}", self.place, self.path, self.query.rest());
             let url = TransportUrl::parse(&url, options).map_err(|error| {
                 let remedy =
                     "Write notifier://user:password@host:5672/vhost, with other characters than letters encoded";
@@ -415,8 +434,13 @@ impl<'a> Query<'a> {
         self.pairs.extract_if(.., |pair| pair.name == name).map(|pair| pair.value).collect()
     }
 
+    /// An option that says something. One without a value is none, as to Python.
+    fn said(&mut self, name: &str) -> Option<String> {
+        self.take(name).filter(|text| !text.is_empty())
+    }
+
     fn number<T: std::str::FromStr>(&mut self, name: &str) -> Option<T> {
-        let text = self.take(name).filter(|text| !text.is_empty())?;
+        let text = self.said(name)?;
         let number = text.trim().parse().ok();
         if number.is_none() {
             self.refuse(name, "a number");
@@ -425,7 +449,7 @@ impl<'a> Query<'a> {
     }
 
     fn switch(&mut self, name: &str, default: bool) -> bool {
-        let Some(text) = self.take(name).filter(|text| !text.is_empty()) else { return default };
+        let Some(text) = self.said(name) else { return default };
         let switched = switch(&text);
         if switched.is_none() {
             self.refuse(name, "true or false");
@@ -439,9 +463,9 @@ impl<'a> Query<'a> {
         self.wrong.push(advice(message, format!("Correct what stands behind `{name}=`, or take it out")));
     }
 
-    /// What is left, as it was written.
-    fn written(&self) -> String {
-        self.pairs.iter().map(|pair| pair.written).collect::<Vec<_>>().join("&")
+    /// Whatever is left, as it was written: it is somebody else's.
+    fn rest(&mut self) -> String {
+        self.pairs.drain(..).map(|pair| pair.written).collect::<Vec<_>>().join("&")
     }
 }
 

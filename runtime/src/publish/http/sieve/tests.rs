@@ -5,6 +5,8 @@ use super::*;
 /// A record at a server, and what its publisher knows of that.
 struct Tried {
     sieve: Sieve,
+    /// The most that is asked for at once.
+    batch: usize,
     /// Whether there is something to prove by that the server takes anything: what it took before is asked for again.
     has_proof: bool,
     taken: BTreeSet<usize>,
@@ -17,13 +19,13 @@ const PROOF: Range<usize> = 0..0;
 impl Tried {
     /// By a publisher that has something to prove by from the record before, or has just begun.
     fn new(samples: usize, batch: usize, has_proof: bool) -> Self {
-        Self { sieve: Sieve::new(samples, batch), has_proof, taken: BTreeSet::new(), requests: 0 }
+        Self { sieve: Sieve::new(samples), batch, has_proof, taken: BTreeSet::new(), requests: 0 }
     }
 
     /// Asks a server that takes what it says to, until it seems to take nothing or all is known. Returns whether it is.
     fn asks(&mut self, mut takes: impl FnMut(Range<usize>) -> bool) -> bool {
         loop {
-            match self.sieve.step() {
+            match self.sieve.step(self.batch) {
                 Step::Done => return true,
                 Step::Prove => {
                     self.requests += usize::from(self.has_proof);
@@ -237,21 +239,33 @@ fn a_record_costs_so_many_requests_and_no_more() {
 
 #[test]
 fn a_part_may_be_taken() {
-    let mut sieve = Sieve::new(20, 10);
-    assert_eq!(sieve.step(), Step::Ask(0..10));
+    let mut sieve = Sieve::new(20);
+    assert_eq!(sieve.step(10), Step::Ask(0..10));
     sieve.taken(0..10, 2);
-    assert_eq!(sieve.step(), Step::Ask(10..20));
+    assert_eq!(sieve.step(10), Step::Ask(10..20));
     sieve.taken(10..20, 0);
-    assert_eq!((sieve.step(), sieve.lost()), (Step::Done, &[0, 5][..]));
-    assert_eq!(Sieve::new(0, 10).step(), Step::Done);
+    assert_eq!((sieve.step(10), sieve.lost()), (Step::Done, &[0, 5][..]));
+    assert_eq!(Sieve::new(0).step(10), Step::Done);
 
     // That none of it was proves nothing of what was refused before.
-    let mut sieve = Sieve::new(2, 1);
-    assert_eq!(sieve.step(), Step::Ask(0..1));
+    let mut sieve = Sieve::new(2);
+    assert_eq!(sieve.step(1), Step::Ask(0..1));
     sieve.refused(0..1);
-    assert_eq!(sieve.step(), Step::Ask(1..2));
+    assert_eq!(sieve.step(1), Step::Ask(1..2));
     sieve.taken(1..2, 7);
-    assert_eq!((sieve.step(), sieve.lost()), (Step::Prove, &[1][..]));
+    assert_eq!((sieve.step(1), sieve.lost()), (Step::Prove, &[1][..]));
+}
+
+#[test]
+fn what_is_put_back_comes_next_and_may_come_in_smaller_parts() {
+    let mut sieve = Sieve::new(20);
+    assert_eq!(sieve.step(12), Step::Ask(0..12));
+    sieve.put_back(0..12);
+    for places in [0..6, 6..12, 12..18, 18..20] {
+        assert_eq!(sieve.step(6), Step::Ask(places.clone()));
+        sieve.taken(places, 0);
+    }
+    assert_eq!(sieve.step(6), Step::Done);
 }
 
 #[test]

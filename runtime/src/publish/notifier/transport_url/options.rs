@@ -138,6 +138,14 @@ impl Options {
         Ok(self)
     }
 
+    /// Whether there is an option of this name, whatever it does.
+    pub fn knows(name: &str) -> bool {
+        let mut warnings = Vec::new();
+        // Its value is none, which is something else.
+        let _ = Self::default().set(name, "", &mut warnings);
+        !matches!(warnings.as_slice(), [Warning::Unknown(_)])
+    }
+
     /// Sets one by its name, from its text.
     pub fn set(&mut self, name: &str, value: &str, warnings: &mut Vec<Warning>) -> Result<(), BadUrl> {
         let path = || Some(PathBuf::from(value)).filter(|path| !path.as_os_str().is_empty());

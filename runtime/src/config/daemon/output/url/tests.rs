@@ -46,11 +46,41 @@ fn http_has_the_options_of_ceilometer_and_hands_on_the_others() {
     assert!(warnings("http://h?verify_ssl=False").is_empty(), "nothing is encrypted there");
 }
 
+/// A request can have all of it, and says the same as Ceilometer's would.
+#[test]
+fn what_no_request_can_have_is_encoded() {
+    for (url, expected) in [
+        (r#"http://h/x?tok="q"&x=<1>&y=a b"#, "/x?tok=%22q%22&x=%3C1%3E&y=a%20b"),
+        ("http://h/a b/ü?x=%20^%", "/a%20b/%C3%BC?x=%20%5E%"),
+        (r"opentelemetryhttp://h/x?y={`|\}", "/x?y=%7B%60%7C%5C%7D"),
+        ("http://h?a=[1]&b='(*)'", "/?a=[1]&b='(*)'"),
+    ] {
+        let server = match output(url) {
+            Output::Http { http } => http.server,
+            Output::OpenTelemetry { opentelemetry } => opentelemetry.server,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(server.url.target.expose(), expected);
+        assert!(expected.parse::<hyper::Uri>().is_ok(), "{expected}");
+    }
+}
+
+#[test]
+fn options_without_a_value_are_none() {
+    let url = "https://h/?verify_ssl=&clientcert=&clientkey=&timeout=&batch=";
+    let Output::Http { http } = output(url) else { panic!() };
+    let tls = &http.server.tls;
+    assert!(tls.verify && [&tls.ca_file, &tls.cert_file, &tls.key_file].iter().all(|file| file.is_none()));
+    assert_eq!(tls.options, ["verify_ssl", "clientcert", "clientkey"], "they are called as they are written");
+}
+
 #[test]
 fn opentelemetry_by_either_protocol() {
     for (url, target, port, secure) in [
         ("opentelemetryhttp://h:1/v1/metrics", "/v1/metrics", 1, false),
         ("opentelemetryhttp://h", "/v1/metrics", 4318, false),
+        ("opentelemetryhttp://h?x=y&timeout=5", "/v1/metrics?x=y", 4318, false),
+        ("opentelemetryhttp://h/?x=y", "/v1/metrics?x=y", 4318, false),
         ("opentelemetryhttp://h/x?ssl=true&tenant=7", "/x?tenant=7", 4318, true),
         ("opentelemetrygrpc://h", "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", 4317, false),
     ] {
@@ -81,6 +111,13 @@ fn sockets_files_and_nothing() {
         assert_eq!((file.max_size.bytes(), file.keep), (u64::MAX, 0), "it takes both");
         assert_eq!(warnings.iter().map(|advice| advice.message.as_str()).collect::<String>(), said);
     }
+    let FromUrl { output: Output::File(file), warnings } =
+        read("file:///x?json&backup_count=4000000000&max_bytes=1000").unwrap()
+    else {
+        panic!()
+    };
+    assert_eq!((file.max_size.bytes(), file.keep), (1000, 1000));
+    assert_eq!(warnings[0].message, "`backup_count` has the effect of 1000, as no more files are kept aside");
     assert_eq!(output("test"), Output::Test { test: "a:b".to_owned() });
     assert_eq!(output("test://"), Output::Test { test: "a:b".to_owned() });
 }
