@@ -179,6 +179,24 @@ fn a_clock_that_is_set_costs_no_rate() {
 }
 
 #[test]
+/// However rarely a source measures: here once in the time in which another does 90 times.
+#[test]
+fn a_clock_that_is_set_costs_no_rate_of_a_rare_source() {
+    let inputs = [cpu(), meter("rare", Kind::Cumulative, "B")];
+    let mut host = Host::new();
+    let mut slot = |wall: i64, monotonic: u64, meters: &[u32]| {
+        let at = Moment { wall: wall * 1_000_000_000, monotonic: Some(monotonic * 1_000_000_000) };
+        let of = |meter: &u32| Batch { at, meter: *meter, ..batch(0, &[(0, monotonic)]) };
+        let given = host.convert::<RateOfChange>(&inputs, meters.iter().map(of).collect()).unwrap();
+        samples(&given.batches).into_iter().map(|(meter, .., rate)| (meter, rate.real())).collect::<Vec<_>>()
+    };
+    assert_eq!(slot(10_000, 10, &[0, 1]), []);
+    for after in (10..900).step_by(10) {
+        assert_eq!(slot(10_000 + after, 10 + after.cast_unsigned(), &[0]), [(0, 1.0)]);
+    }
+    assert_eq!(slot(7_300, 910, &[0, 1]), [(0, 1.0), (1, 1.0)], "set back by an hour");
+}
+
 fn errors_name_the_key_and_point_into_the_expression() {
     for (config, expected) in [
         (r#"{"target": {"scale": "100 *"}}"#, "target.scale: it ends where a value is expected, at column 6"),
