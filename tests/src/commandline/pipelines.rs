@@ -369,6 +369,10 @@ fn pipelines_are_tested() {
     folder.write("other.yaml", CASE.replace("pipeline: ../pipeline.yaml\n", "").replace("GUEST", GUEST));
     folder.run("pipeline test cases/case.yaml other.yaml").is(0).says("2 cases, all good");
 }
+    // What goes nowhere is said.
+    folder.write("pipeline.yaml", RATE.replace("['*']", "[cpu]"));
+    let words = "case.yaml:6:5: warning: no source of the pipelines takes `memory`.";
+    folder.run("pipeline test cases/case.yaml").is(1).complains(words);
 
 /// Mitaka's scale, a guest with four processors, a sample that comes late, one that comes twice, and a gap.
 #[test]
@@ -476,6 +480,11 @@ fn cases_that_cannot_be_run_say_why() {
         ),
         (CASE.replace("../pipeline.yaml", "missing.yaml"), 64, "missing.yaml: error: the file cannot be read"),
         (CASE.replace("out:", "outs:"), 64, "unknown key `outs`. Did you mean `out`?"),
+        (
+            format!("{CASE}slots: 1\n"),
+            64,
+            "cases/case.yaml:5:12: error: `in[1].slot` is `2`: beyond `slots: 1`. Write `slots: 2`, or remove `slots`",
+        ),
         (CASE.replace("sim://", "recording:none#"), 69, "none#"),
     ] {
         let folder = case(&text);
