@@ -101,9 +101,8 @@ impl<'a, K> Call<'a, K> {
     }
 
     /// Says how many samples wait in what is remembered, such as those that are held back until there are enough. They
-    /// count as lost where that is forgotten: when the module's parameters or its place become others. A transformer
-    /// behind another one in a chain, and a tenant's own, is called in slots in which nothing comes to it as long as
-    /// samples wait.
+    /// count as lost where that is forgotten: when the module's parameters or its place become others. As long as
+    /// samples wait, a transformer is called in slots in which nothing comes to it as well.
     pub fn save_waiting(&self, samples: u64) -> Result<(), Failure> {
         if samples == self.load_waiting() {
             return Ok(());

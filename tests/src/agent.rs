@@ -9,6 +9,7 @@ use uuid::Uuid;
 use wasmeter::agent::{Agent, Parts};
 use wasmeter::clock::{Clock, ManualClock, SECOND};
 use wasmeter::config::Config;
+use wasmeter::contract::{Column, Values};
 use wasmeter::hypervisor::{self, Connection, Definition, Hypervisor, HypervisorError, Record, Request};
 use wasmeter::modules::registry::Registry;
 use wasmeter::sandbox::Sandbox;
@@ -124,6 +125,35 @@ async fn all_that_a_transformer_does_is_in_its_account() {
         assert_eq!((kept.calls, kept.used, kept.used_in_all), (calls, fuel, all));
         assert!(kept.used <= kept.granted);
     }
+}
+
+/// What waits under `transform` is let go of when that is due, whatever the slot measures.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_comes_out_in_a_slot_that_measures_nothing() {
+    let config = "transform: [{meters: [cpu], module: aggregator, config: {size: 0, retention_time: 60, target: {name: \
+                  cpu.last}}}]";
+    let mut measuring = measuring(config, None).await;
+    let mut of = async |interval: u64, pause: u64| {
+        measuring.clock.pass(pause * SECOND.unsigned_abs());
+        let report = measuring.agent.cycle(&[interval]).await.unwrap();
+        let called = report.modules.iter().any(|module| &*module.name == "aggregator");
+        let volumes = |Column { resources, values }: &Column| -> Vec<(u32, u64)> {
+            let Values::Counts(counts) = values else { panic!("counters count: {values:?}") };
+            resources.iter().copied().zip(counts.iter().copied()).collect()
+        };
+        let of_meter = |name: &str| -> Vec<(u32, u64)> {
+            let of = report.slot.samples.iter().filter(|samples| samples.meter.name == name);
+            of.flat_map(|samples| volumes(&samples.column)).collect()
+        };
+        (called, of_meter("cpu"), of_meter("cpu.last"))
+    };
+    let (_, measured, given) = of(10, 0).await;
+    assert_eq!((measured.len(), given), (7, vec![]));
+    // Of no source.
+    assert_eq!(of(7, 10).await, (true, vec![], vec![]));
+    assert_eq!(of(7, 60).await, (true, vec![], measured));
+    // Nothing waits any more.
+    assert_eq!(of(7, 60).await, (false, vec![], vec![]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

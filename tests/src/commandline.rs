@@ -74,7 +74,6 @@ fn wrong_command_lines_are_told_from_everything_else() {
         ("module build nowhere", "nowhere has no Cargo.toml: name the folder of a module, or make one with"),
         ("module test nowhere.wasm", "a file has no cases of its own; name their folder with --cases"),
         ("module test nowhere.wasm --cases nowhere", "nowhere cannot be read"),
-        ("module test . --hypervisor sim://", "each case names its own host in case.yaml"),
         ("module bench disk --resources 0", "0 is not in 1..=100000"),
         ("module bench delta", "delta is a transformer; say what it is to be handed"),
         ("module bench disk --meters cpu", "disk is a pollster, which is handed no meters"),

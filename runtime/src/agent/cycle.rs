@@ -16,6 +16,7 @@ use crate::hypervisor::HypervisorError;
 use crate::hypervisor::reader::{Reading, Want};
 use crate::pipeline::Slot;
 use crate::pipeline::chain::{Made, Surroundings};
+use crate::pipeline::sinks::Occasion;
 use crate::pipeline::sinks::share::Shares;
 use crate::pipeline::stamp::Stamper;
 use crate::sandbox::Failure;
@@ -60,7 +61,7 @@ impl Agent {
         self.transform(&mut slot, &mut modules).await;
         slot.samples.extend(self.metered(&usage, &snapshot.resources, &others, at));
         self.forget(at);
-        modules.extend(self.sink(&mut slot, &Source::Cycle).await);
+        modules.extend(self.sink(&mut slot, &Source::Cycle(intervals.to_vec())).await);
         self.begin(due.into_iter().map(|due| (due.key, due.run)), &snapshot, &slot, measured);
         drop(alone);
         self.tally.cycles += 1;
@@ -196,24 +197,24 @@ impl Agent {
     /// Hands the samples of a slot to pipelines' sinks, and adds what comes out. What comes to tenants' transformers in
     /// chains begins there.
     pub async fn sink(&mut self, slot: &mut Slot, source: &Source) -> Vec<ModuleReport> {
-        let (shares, by) = match source {
-            Source::Cycle => (self.shares(&slot.resources), None),
+        let (shares, occasion) = match source {
+            Source::Cycle(intervals) => (self.shares(&slot.resources, intervals), Occasion::Slot),
             // What tenants' modules give by themselves passes by those in chains.
-            Source::Tenants => (Shares::default(), None),
+            Source::Tenants => (Shares::default(), Occasion::Beside),
             Source::Chain(key, sink) if self.sinks.sink_of(key) == Some(sink) => {
-                (self.shares(&slot.resources), Some(key))
+                (self.shares(&slot.resources, &[]), Occasion::Chain(key))
             }
             // The chain was changed meanwhile, and nothing else is to have it.
             Source::Chain(key, _) => {
                 let samples = u32::try_from(slot.len()).unwrap_or(u32::MAX);
                 self.tenants.lose(key, samples);
                 slot.samples.clear();
-                (Shares::default(), None)
+                (Shares::default(), Occasion::Beside)
             }
         };
         let around = self.around_chains();
         let Self { sinks, directory, ids, taps, .. } = self;
-        let reports = sinks.run(&around, directory, ids, slot, (&shares, by)).await;
+        let reports = sinks.run(&around, directory, ids, slot, (&shares, occasion)).await;
         taps.show(sinks, slot);
         for report in &reports {
             self.failed(&report.name, &report.failures);

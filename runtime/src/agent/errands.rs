@@ -165,8 +165,8 @@ pub enum Refused {
     /// It is written in the operator's files.
     #[error("{0} is written in {1}, which comes first: change it there, and reload")]
     Written(Key, String),
-    /// The configuration is another one than it was made ready by.
-    #[error("the configuration was read again meanwhile: say it once more")]
+    /// The configuration is another one than it was made ready by. Whoever made it ready does so anew.
+    #[error("the configuration was read again meanwhile")]
     Reloaded,
     /// Another version is next to go back to than the one that was made ready.
     #[error("{0} has changed meanwhile: see wasmeter module show, and say it again if it is still wanted")]

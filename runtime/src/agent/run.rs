@@ -200,11 +200,11 @@ impl Run<'_> {
                         Meanwhile::Done => self.landing(agent, &mut slots, &mut said, wishes).await,
                         Meanwhile::Errand(errand) => {
                             let began = Instant::now();
-                            let (tell, wish) = listening(tell, drain, agent.run_errand(errand), wishes).await;
+                            let (answer, wish) = listening(tell, drain, agent.run_errand(errand), wishes).await;
                             under_way.took(began.elapsed());
                             self.control.begin(agent, &slots);
                             self.follow(agent, &mut slots);
-                            tell.into_iter().for_each(|tell| tell());
+                            answer.into_iter().for_each(|answer| answer());
                             wish
                         }
                         Meanwhile::Reloaded(prepared) => {
@@ -409,6 +409,7 @@ impl Run<'_> {
                 let metrics = Arc::new(Intake::new(Arc::clone(&self.endpoint), reloaded.config()));
                 agent.take_over(reloaded).await;
                 self.serve(&outputs, agent).await;
+                metrics.follow(&self.metrics);
                 self.metrics = metrics;
                 self.metrics.begin();
                 *slots = wanted(agent, slots);

@@ -135,8 +135,8 @@ pub struct Landing {
 /// Where the samples of a slot come from, for the sinks.
 #[derive(Debug)]
 pub enum Source {
-    /// The operator measured them.
-    Cycle,
+    /// The operator measured them, in a slot of these intervals.
+    Cycle(Vec<u64>),
     /// Tenants' modules gave them.
     Tenants,
     /// A tenant's transformer gave them for its place in the chain of this sink.
@@ -281,8 +281,7 @@ impl Tenants {
 
     /// Those that are due and may run, and what of them runs.
     pub fn due(&self, intervals: &[u64], now: i64) -> Vec<(Key, Run)> {
-        let is_due = |deployed: &Deployed| deployed.interval().is_some_and(|interval| intervals.contains(&interval));
-        let due = self.deployed.iter().filter(|(_, deployed)| is_due(deployed));
+        let due = self.deployed.iter().filter(|(_, deployed)| deployed.is_due(intervals));
         let runs = due.map(|(key, deployed)| (key.clone(), deployed.deployment.plan(&self.rules, now)));
         runs.filter(|(_, run)| !matches!(run, Run::Nothing(_))).collect()
     }

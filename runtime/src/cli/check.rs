@@ -4,6 +4,7 @@ mod host;
 mod missing;
 mod ordered;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::setup::{self, Threads, Where};
@@ -11,13 +12,14 @@ use super::{Exit, logging, pipeline, print};
 use crate::clock::{Clock, SystemClock};
 use crate::config::daemon::LogFormat;
 use crate::config::{Config, Pipelines, Problems};
+use crate::discovery::holdings::Holdings;
 use crate::hypervisor::Doubt;
 use crate::modules::Modules;
 use crate::modules::budget::{Admitted, Budget};
 use crate::modules::deploying::room::Room;
 use crate::modules::deploying::terms::{Fitting, Operators};
-use crate::modules::deploying::{self, Loader, Ready};
-use crate::modules::deployment::Key;
+use crate::modules::deploying::{self, Loader, Ready, doubts};
+use crate::modules::deployment::{Key, Tenant};
 use crate::publish::outputs;
 use crate::schedule::plan;
 use crate::spool::Unusable;
@@ -49,6 +51,8 @@ struct Findings {
     config: Option<Config>,
     modules: Vec<String>,
     deployments: Vec<String>,
+    /// How many guests each tenant of the configuration has here.
+    tenants: BTreeMap<String, u32>,
     guests: Option<usize>,
     /// Guests that are nobody's.
     nobodys: usize,
@@ -66,6 +70,7 @@ impl Args {
                 "modules": findings.modules,
                 "pipelines": findings.pipelines().map(pipeline::shown).unwrap_or_default(),
                 "deployments": findings.deployments,
+                "tenants": findings.tenants,
                 "guests": findings.guests,
                 "not_metered": findings.nobodys,
             });
@@ -89,7 +94,7 @@ impl Args {
             Err(problems) => return Findings { problems, ..findings },
         };
         findings.problems = warnings;
-        if let Some(uri) = &self.at.hypervisor {
+        if let Some(uri) = &self.at.host.hypervisor {
             config.hypervisor.uri.clone_from(uri);
             config.hypervisor.place = None;
         }
@@ -138,7 +143,7 @@ impl Args {
             },
         }
         // What the command line names is in no file.
-        let file = config.file.as_deref().filter(|_| self.at.hypervisor.is_none());
+        let file = config.file.as_deref().filter(|_| self.at.host.hypervisor.is_none());
         let (mut problems, place, key) = (Problems::of(file), config.hypervisor.place, "hypervisor");
         match host {
             Ok(seen) => {
@@ -146,6 +151,11 @@ impl Args {
                 for Doubt { message, remedy } in seen.doubts {
                     problems.warning(place, key, message, remedy);
                 }
+                let holdings = seen.directory.holdings();
+                for doubt in doubts::of_projects(&config.tenants, &holdings) {
+                    problems.warning(None, doubt.key, doubt.message, doubt.remedy);
+                }
+                findings.tenants = present(config, &holdings);
             }
             Err(error) => {
                 let remedy =
@@ -156,6 +166,12 @@ impl Args {
         }
         findings.problems.extend(problems);
     }
+}
+
+/// How many guests each tenant of the configuration has.
+fn present(config: &Config, holdings: &Holdings) -> BTreeMap<String, u32> {
+    let named = config.tenants.named().filter_map(|(name, _)| name.parse::<Tenant>().ok());
+    named.map(|tenant| (tenant.to_string(), holdings.of(&config.tenants.projects_of(&tenant)).present)).collect()
 }
 
 /// What stands in the way of the spool. Where this is asked as root, the daemon's user is another one.
@@ -191,6 +207,14 @@ impl Findings {
             }
             let pipelines = self.pipelines().map(pipeline::shown).unwrap_or_default();
             lines.extend(pipelines.iter().map(|pipeline| format!("pipeline    {}", pipeline.text())));
+        }
+        if !self.tenants.is_empty() {
+            let has = |(tenant, guests): (&String, &u32)| match guests {
+                0 => format!("{tenant} (no guest here)"),
+                1 => format!("{tenant} (1 guest)"),
+                more => format!("{tenant} ({more} guests)"),
+            };
+            lines.push(format!("tenants     {}", self.tenants.iter().map(has).collect::<Vec<_>>().join(", ")));
         }
         if let Some(guests) = self.guests {
             let nobodys = match self.nobodys {

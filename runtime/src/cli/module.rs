@@ -22,6 +22,7 @@ pub mod show;
 pub mod subject;
 pub mod test;
 pub mod time;
+mod told;
 pub mod trial;
 pub mod try_out;
 pub mod watch;
@@ -31,14 +32,14 @@ use std::path::{Path, PathBuf};
 
 use self::candidate::{Candidate, Draft, Unfit};
 use self::grants::Granting;
-use super::setup::{self, Threads, Where};
+use self::told::Told;
+use super::setup::{self, Host, Threads, Where};
 use super::{Exit, print};
 use crate::config::Config;
-use crate::config::daemon::CallLimits;
 use crate::modules;
 use crate::modules::deploying::written::Written;
-use crate::modules::deployment::Grants;
-use crate::sandbox::{Failure, Limits, Module as Loaded, Sandbox, World};
+use crate::sandbox::module::Code;
+use crate::sandbox::{Failure, Module as Loaded, Sandbox, World};
 
 /// Make modules, look at them, try them out, and have them run for tenants.
 #[derive(Debug, clap::Subcommand)]
@@ -104,11 +105,18 @@ impl Module {
 /// What a module is told, and what it may do.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Terms {
-    /// Configuration that is handed to the module, as text.
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    module_config: String,
+    #[command(flatten)]
+    told: Told,
     #[command(flatten)]
     granting: Granting,
+}
+
+/// By which rules a module is tried.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Rules {
+    /// Configuration file of a daemon; without one, the defaults hold.
+    #[arg(short = 'c', long, value_name = "FILE")]
+    daemon_config: Option<PathBuf>,
 }
 
 /// Which module, and on which terms.
@@ -121,12 +129,12 @@ pub struct Which {
     terms: Terms,
 }
 
-// === impl Terms ===
+// === impl Rules ===
 
-impl Terms {
-    /// To be told this, and to do nothing that has to be granted.
-    pub fn told(module_config: &str) -> Self {
-        Self { module_config: module_config.to_owned(), ..Self::default() }
+impl Rules {
+    /// The same on this host.
+    fn on(&self, host: &Host) -> Where {
+        Where { config: self.daemon_config.clone(), host: host.clone() }
     }
 }
 
@@ -150,31 +158,29 @@ impl Which {
         }
     }
 
+    /// Loads its code, or says why it is not used.
+    fn code(&self, sandbox: &Sandbox, threads: &Threads) -> Result<Code, Exit> {
+        let code = self.bytes().and_then(|bytes| threads.time.block_on(sandbox.load(&bytes)));
+        code.map_err(|failure| self.unfit(failure.into()))
+    }
+
     /// Loads it and asks it to describe itself, or says why it is not used.
     fn load(&self, sandbox: &Sandbox, config: &Config, threads: &Threads) -> Result<Candidate, Exit> {
-        let grants = self.terms.granting.all()?;
-        let candidate = threads.time.block_on(self.try_load(sandbox, config.sandbox.limits, grants));
+        let (told, grants) = (self.terms.told.text()?, self.terms.granting.all()?);
+        let (name, code) = (self.name(), self.code(sandbox, threads)?);
+        let draft = Draft { sandbox, name: &name, code, config: told, limits: config.sandbox.limits.into() };
+        let candidate = threads.time.block_on(async {
+            match grants {
+                Some(grants) => draft.granted(&sandbox.requests, &grants, Written::Order).await,
+                None => draft.that_may_ask_nobody().await,
+            }
+        });
         candidate.map_err(|unfit| self.unfit(unfit))
     }
 
     /// Says why it is not tried.
     fn unfit(&self, unfit: Unfit) -> Exit {
         unfit.say(self.file.display())
-    }
-
-    async fn try_load(
-        &self,
-        sandbox: &Sandbox,
-        limits: CallLimits,
-        grants: Option<Grants>,
-    ) -> Result<Candidate, Unfit> {
-        let code = sandbox.load(&self.bytes()?).await?;
-        let (name, config) = (self.name(), self.terms.module_config.clone());
-        let draft = Draft { sandbox, name: &name, code, config, limits: Limits::from(limits) };
-        match grants {
-            Some(grants) => draft.granted(&sandbox.requests, &grants, Written::Order).await,
-            None => draft.that_may_ask_nobody().await,
-        }
     }
 }
 

@@ -22,6 +22,14 @@ pub struct Where {
     /// Configuration file; without one, the defaults hold.
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// The host.
+    #[command(flatten)]
+    pub host: Host,
+}
+
+/// Which host to measure.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Host {
     /// Host to measure, instead of the one that the configuration names: sim://, recording:FILE, or what libvirt
     /// understands, such as qemu:///system.
     ///
@@ -64,7 +72,7 @@ impl Where {
     /// Reads the configuration. What comes beside it are warnings.
     pub fn read(&self) -> Result<(Config, Problems), Problems> {
         let (mut config, warnings) = Config::load(self.config.as_deref())?;
-        if let Some(uri) = &self.hypervisor {
+        if let Some(uri) = &self.host.hypervisor {
             config.hypervisor.uri.clone_from(uri);
             config.hypervisor.place = None;
         }

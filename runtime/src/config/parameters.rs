@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::config::daemon::ModuleConfig;
-use crate::config::problem::Place;
+use crate::config::problem::{Place, Problems};
 use crate::config::yaml::{Kind, Node};
 
 /// What a transformer is told.
@@ -39,10 +39,11 @@ const MOST: usize = 1000;
 // === impl Parameters ===
 
 impl Parameters {
-    pub(super) fn of(node: &Node) -> Self {
+    /// The value of this path. What would not be handed over as it is written is reported.
+    pub(super) fn at(path: &str, node: &Node, problems: &mut Problems) -> Self {
         let mut keys = Vec::new();
         collect(node, &mut Vec::new(), "", &mut keys);
-        Self { config: ModuleConfig::from(node), keys }
+        Self { config: ModuleConfig::at(path, node, problems), keys }
     }
 
     /// The key that a text names, the first if there are several.
@@ -113,11 +114,11 @@ fn collect(node: &Node, steps: &mut Vec<Step>, path: &str, keys: &mut Vec<Key>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Problems;
     use crate::config::yaml;
 
     fn parameters(text: &str) -> Parameters {
-        Parameters::of(&yaml::parse(text, &mut Problems::default()).unwrap())
+        let mut problems = Problems::default();
+        Parameters::at("", &yaml::parse(text, &mut problems).unwrap(), &mut problems)
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub(super) struct Node {
     pub(super) place: Option<Place>,
     /// What it is.
     pub(super) kind: Kind,
+    /// Whether it is written as a whole number, of which a real one has the first digits only.
+    pub(super) rounded: bool,
 }
 
 /// What a value is.
@@ -77,7 +79,7 @@ impl Kind {
 
 impl Node {
     /// What is not there.
-    pub(super) const NULL: Node = Node { place: None, kind: Kind::Null };
+    pub(super) const NULL: Node = Node { place: None, kind: Kind::Null, rounded: false };
 
     /// A refusal of this value.
     pub(super) fn refuse(&self, reason: impl Into<String>, remedy: impl Into<String>) -> Refusal {

@@ -179,9 +179,10 @@ impl Desk {
     async fn try_deploy(&self, who: Who, key: Key, order: &Deploy, file: Bytes) -> Answer<Deployed> {
         let around = self.surroundings().await?;
         let version = version(order, &file, by(who), self.now());
-        version
-            .check()
-            .map_err(|invalid| No::of(StatusCode::BAD_REQUEST, format!("This cannot be deployed: {invalid}.")))?;
+        version.check().map_err(|invalid| {
+            let why = invalid.words(Written::Order);
+            No::of(StatusCode::BAD_REQUEST, format!("This cannot be deployed: {why}."))
+        })?;
         let own = self.0.turns.take(&key.tenant).await?;
         let prepared = self.prepare(&around, &key, version, file).await??;
         let how = How { only_try: order.dry_run, anyway: order.anyway };
@@ -548,11 +549,9 @@ impl From<Refused> for No {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Unknown(key) => Self::unknown(&key),
-            Refused::Written(..) | Refused::Meanwhile(_) => {
-                Self::of(StatusCode::CONFLICT, sentence(&refused.to_string()))
-            }
-            Refused::Reloaded => {
-                Self { by_old_rules: true, ..Self::of(StatusCode::CONFLICT, sentence(&refused.to_string())) }
+            Refused::Written(..) | Refused::Meanwhile(_) | Refused::Reloaded => {
+                let by_old_rules = matches!(refused, Refused::Reloaded);
+                Self { by_old_rules, ..Self::of(StatusCode::CONFLICT, sentence(&refused.to_string())) }
             }
             Refused::Never(refused) => refused.into(),
             Refused::Unkept(unkept) => unkept.into(),

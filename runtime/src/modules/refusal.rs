@@ -36,7 +36,11 @@ pub fn refusal(failure: &Failure, reader: Reader) -> (String, String) {
         Cause::NotGranted => "Have the module do without".into(),
         Cause::TooLarge => "Make it smaller".into(),
         Cause::Compile => "Make it smaller if it takes too much, or else make it with another version of Rust".into(),
-        Cause::BadDescription => correct(reader),
+        // What it was told is all that it knows when it is asked what it gives.
+        Cause::ModuleError => format!("Give it the {} that {} asks for", config(reader), documentation(reader)),
+        Cause::BadDescription => {
+            format!("Correct its {} as {} says, or what it says of itself", config(reader), documentation(reader))
+        }
         Cause::OutOfFuel => more("fuel_base", reader),
         Cause::Deadline => more("deadline", reader),
         Cause::Memory => more("memory", reader),
@@ -47,17 +51,6 @@ pub fn refusal(failure: &Failure, reader: Reader) -> (String, String) {
     (failure.words().replace(char::is_control, " "), remedy)
 }
 
-fn correct(reader: Reader) -> String {
-    let key = match reader {
-        Reader::Operator(Settings { key, is_built_in: true }) => {
-            return format!("Correct its {key} as docs/transformers.md says");
-        }
-        Reader::Operator(Settings { key, .. }) => key,
-        Reader::Deployer(_) | Reader::Author => Settings::OF_MODULES.key,
-    };
-    format!("Correct its {key} as its documentation says, or what it says of itself")
-}
-
 fn unreadable(reader: Reader) -> &'static str {
     match reader {
         Reader::Operator(_) => "Write where the file is; a relative path begins at the configuration's folder",
@@ -66,6 +59,23 @@ fn unreadable(reader: Reader) -> &'static str {
         }
         Reader::Deployer(Written::Order) => "Deploy it again",
         Reader::Author => "Name a .wasm file that is there; wasmeter module list names what is built in",
+    }
+}
+
+/// What it is told, in the words of whoever tells it.
+fn config(reader: Reader) -> &'static str {
+    match reader {
+        Reader::Operator(Settings { key, .. }) => key,
+        Reader::Deployer(Written::File) => "config",
+        Reader::Deployer(Written::Order) | Reader::Author => "--config",
+    }
+}
+
+/// What says how that is written.
+fn documentation(reader: Reader) -> &'static str {
+    match reader {
+        Reader::Operator(Settings { is_built_in: true, .. }) => "docs/transformers.md",
+        _ => "its documentation",
     }
 }
 
@@ -165,6 +175,23 @@ mod tests {
     }
 
     #[test]
+    fn what_it_is_told_is_called_what_the_reader_calls_it() {
+        for (reader, word) in [
+            (OPERATOR, " config "),
+            (TRANSFORMING, " parameters "),
+            (TRANSFORMING, " docs/transformers.md "),
+            (Reader::Deployer(Written::File), " config "),
+            (Reader::Deployer(Written::Order), " --config "),
+            (Reader::Author, " --config "),
+        ] {
+            for cause in [Cause::ModuleError, Cause::BadDescription] {
+                let (_, remedy) = refusal(&Failure::new(cause, "x"), reader);
+                assert!(remedy.contains(word), "{remedy}");
+            }
+        }
+    }
+
+    #[test]
     fn limits_are_called_what_the_reader_calls_them() {
         let remedy = |cause, reader| refusal(&Failure::new(cause, "x"), reader).1;
         let order = Reader::Deployer(Written::Order);
@@ -178,18 +205,6 @@ mod tests {
         ] {
             let said = remedy(cause, reader);
             assert!(said.ends_with(words), "{said}");
-        }
-    }
-
-    #[test]
-    fn settings_are_called_what_the_reader_calls_them() {
-        let own = Reader::Operator(Settings { key: "parameters", is_built_in: false });
-        for (reader, words) in [
-            (OPERATOR, "Correct its config as its documentation says, or what it says of itself"),
-            (own, "Correct its parameters as its documentation says, or what it says of itself"),
-            (TRANSFORMING, "Correct its parameters as docs/transformers.md says"),
-        ] {
-            assert_eq!(refusal(&Failure::new(Cause::BadDescription, "x"), reader).1, words);
         }
     }
 

@@ -66,7 +66,8 @@ impl Told<'_> {
                 Ok(configured) => return Ok(configured),
                 Err(failure) => failure,
             };
-            let named = parameters.named(&failure.detail).filter(|_| failure.cause == Cause::BadDescription);
+            let is_about_it = matches!(failure.cause, Cause::ModuleError | Cause::BadDescription);
+            let named = parameters.named(&failure.detail).filter(|_| is_about_it);
             let (place, key) = match named {
                 Some(named) => (named.place, format!("{}.{}.{}", self.key, self.under, named.path)),
                 // What it lacks was refused before, and has been said.
@@ -84,7 +85,7 @@ impl Told<'_> {
                 problems.warning(place, &key, message, "It has no effect: remove it");
             } else {
                 problems.error(place, &key, message, remedy);
-                if failure.cause != Cause::BadDescription {
+                if !is_about_it {
                     return Err(NotTold::Refused);
                 }
                 wrong.push(named.map(|named| named.path.clone()).unwrap_or_default());

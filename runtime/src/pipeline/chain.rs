@@ -73,7 +73,8 @@ impl Chain {
         Self { names, ..self }
     }
 
-    /// Transforms those of the measured samples of a slot, the first in it, that match, if there are any.
+    /// Transforms those of the measured samples of a slot, the first in it, that match, if there are any, or if others
+    /// wait.
     pub async fn run(
         &mut self,
         around: &Surroundings,
@@ -85,7 +86,7 @@ impl Chain {
     ) -> Option<Made> {
         let measured = slot.samples.get(..measured).unwrap_or_default();
         let taken: Vec<&Samples> = measured.iter().filter(|s| self.meters.matches(&s.meter.name)).collect();
-        if taken.is_empty() {
+        if taken.is_empty() && !self.transformer.holds() {
             return None;
         }
         let names = match &mut self.names {

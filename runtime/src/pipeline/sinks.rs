@@ -80,6 +80,17 @@ struct Along<'a> {
     reports: &'a mut Vec<ModuleReport>,
 }
 
+/// What samples come to the sinks by.
+#[derive(Debug, Clone, Copy)]
+pub enum Occasion<'a> {
+    /// A slot: whoever holds samples is called in it, be it with nothing.
+    Slot,
+    /// What tenants' modules gave beside a slot.
+    Beside,
+    /// What this deployment gave in its chain: it goes on there, and nowhere else.
+    Chain(&'a Key),
+}
+
 /// Samples on their way through a chain.
 struct Batch {
     /// The sink.
@@ -182,25 +193,30 @@ impl Sinks {
     }
 
     /// Hands samples of a slot to the sinks that take them. Each pipeline's are handed to its chain at once: they are a
-    /// batch, and its end is where transformers that wait for more let go of what they have. A transformer that fails
-    /// loses its own output only. `shares` says what deployments are handed. If the slot is what the deployment `by` gave
-    /// in its chain, it goes on there, and nowhere else.
+    /// batch, and its end is where transformers that wait for more let go of what they have; where they do and nothing
+    /// comes, the batch is empty. A transformer that fails loses its own output only. `shares` says what deployments
+    /// are handed.
     pub async fn run(
         &mut self,
         around: &Surroundings,
         directory: &mut Directory,
         ids: &mut Ids,
         slot: &mut Slot,
-        (shares, by): (&Shares, Option<&Key>),
+        (shares, occasion): (&Shares, Occasion<'_>),
     ) -> Vec<ModuleReport> {
         if self.matcher.is_none() {
             return Vec::new();
         }
         self.flow.turn_to(slot.at);
         self.sinks.iter_mut().for_each(|sink| sink.made.clear());
-        let batches = match by {
-            Some(key) => self.come_back(slot, key).into_iter().collect(),
-            None => self.taken(slot),
+        let batches = match occasion {
+            Occasion::Slot => {
+                let mut batches = self.taken(slot);
+                batches.extend(self.ends_without_any(&batches, shares));
+                batches
+            }
+            Occasion::Beside => self.taken(slot),
+            Occasion::Chain(key) => self.come_back(slot, key).into_iter().collect(),
         };
         self.handed = slot.samples.len();
         let mut reports = Vec::new();
@@ -259,6 +275,15 @@ impl Sinks {
         };
         batches.into_iter().filter_map(batch).collect()
     }
+
+    /// An empty batch for each sink to which none of these goes, and in which samples wait.
+    fn ends_without_any(&self, batches: &[Batch], shares: &Shares) -> Vec<Batch> {
+        let is_due = |(number, sink): &(usize, &Sink)| {
+            batches.iter().all(|batch| batch.sink != *number) && sink.links.iter().any(|link| link.holds(shares))
+        };
+        let due = (0..).zip(&self.sinks).filter(is_due);
+        due.map(|(sink, _)| Batch { sink, next: 0, samples: Vec::new() }).collect()
+    }
 }
 
 // === impl Sink ===
@@ -314,6 +339,14 @@ impl Link {
     fn deployed(&self) -> Option<&Key> {
         if let Self::Deployed(key) = self { Some(key) } else { None }
     }
+
+    /// Whether samples wait in it, so that it is to be called even if nothing comes.
+    fn holds(&self, shares: &Shares) -> bool {
+        match self {
+            Self::Own(own) => own.transformer.holds(),
+            Self::Deployed(key) => shares.holds(key),
+        }
+    }
 }
 
 // === impl Own ===
@@ -330,5 +363,42 @@ impl Own {
         let samples: Vec<&Samples> = batch.iter().collect();
         let handed = Handed { samples: &samples, resources: &along.slot.resources, at: along.slot.at };
         transformer.run(along.around, along.directory, names, along.ids, handed, route).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::pipeline::sinks::share::Share;
+
+    const THREE: &str = "
+sources: [{name: a, meters: ['*'], sinks: [held, idle, plain]}]
+sinks:
+    - name: held
+      transformers: [{name: acme/idle, parameters: {}}, {name: acme/holds, parameters: {}}]
+      publishers: [test]
+    - {name: idle, transformers: [{name: acme/idle, parameters: {}}], publishers: [test]}
+    - {name: plain, publishers: [test]}
+";
+
+    #[test]
+    fn a_slot_ends_for_each_chain_that_holds_samples() {
+        let (pipelines, _) = Pipelines::parse(THREE, Path::new("p.yaml"), 0, false).unwrap();
+        let key = |name: &str| Key::new("acme".parse().unwrap(), name.parse().unwrap());
+        let [idle, holds] = ["idle", "holds"].map(|name| Step::Deployed(key(name)));
+        let sinks = Sinks::of(Some(&pipelines), &[vec![idle.clone(), holds], vec![idle], Vec::new()]);
+        let share = |holds| Share { guests: Vec::new(), meters: None, tried: None, holds };
+        let shares = Shares::of([(key("idle"), share(false)), (key("holds"), share(true))].into_iter());
+        let ends = |batches: &[Batch], shares: &Shares| -> Vec<(usize, usize, usize)> {
+            let ends = sinks.ends_without_any(batches, shares);
+            ends.iter().map(|batch| (batch.sink, batch.next, batch.samples.len())).collect()
+        };
+        assert_eq!(ends(&[], &shares), [(0, 0, 0)]);
+        let other = |sink| Batch { sink, next: 0, samples: Vec::new() };
+        assert_eq!(ends(&[other(1)], &shares), [(0, 0, 0)]);
+        assert_eq!(ends(&[other(0)], &shares), []);
+        assert_eq!(ends(&[], &Shares::default()), []);
     }
 }

@@ -8,7 +8,7 @@
 
 mod pool;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub struct Ledger {
 struct Books {
     accounts: Accounts,
     /// Of each tenant's modules.
-    tenants: BTreeMap<Arc<str>, Pool>,
+    tenants: HashMap<Arc<str>, Pool>,
     /// Of all tenants' modules.
     node: Pool,
     /// When fuel came last.
@@ -42,7 +42,7 @@ struct Books {
 }
 
 /// Accounts by module and tenant.
-pub type Accounts = BTreeMap<(Arc<str>, Arc<str>), Account>;
+pub type Accounts = HashMap<(Arc<str>, Arc<str>), Account>;
 
 /// One module's fuel in one tenant.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -214,8 +214,11 @@ impl Ledger {
 
     /// Has the log have what a module said, as far as it may say so much.
     pub fn say(&self, module: &Arc<str>, tenant: &Arc<str>, lines: &Lines) {
-        let (most, unsaid) = self.log(module, tenant, lines.kept().len() as u64 + lines.dropped());
-        lines.emit_some(module, tenant, most, unsaid);
+        let said = lines.kept().len() as u64 + lines.dropped();
+        if said > 0 {
+            let (most, unsaid) = self.log(module, tenant, said);
+            lines.emit_some(module, tenant, most, unsaid);
+        }
     }
 
     /// How many of these lines a module may log, and how many of earlier ones it may be said that they were not. The

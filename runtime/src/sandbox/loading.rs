@@ -213,10 +213,7 @@ fn bad(detail: String) -> Failure {
 
 /// What a module says of itself.
 fn said<T>(result: Result<Landed<T>, Failure>) -> Result<T, Failure> {
-    result.map(|landed| landed.output).map_err(|failure| match failure.cause {
-        Cause::ModuleError => Failure { cause: Cause::BadDescription, ..failure },
-        _ => failure,
-    })
+    result.map(|landed| landed.output)
 }
 
 /// Code that was compiled a moment ago is refused for one reason: what the component instantiates, which parsing does

@@ -110,7 +110,7 @@ impl Module {
     }
 
     /// A module before it has been asked to describe itself.
-    pub(super) fn undescribed(name: &str, built_in: bool, code: Code, config: String, limits: Limits) -> Self {
+    pub fn undescribed(name: &str, built_in: bool, code: Code, config: String, limits: Limits) -> Self {
         Self {
             name: name.into(),
             tenant: OPERATOR.into(),

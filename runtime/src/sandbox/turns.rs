@@ -153,8 +153,8 @@ impl Gate {
         let start = |ticket| {
             let turn = Turn::Waits { ticket, since };
             Called::Start(Box::new(move || {
-                // If it panics, that is its task's. It is large, and made here so that nothing large waits.
-                let work = async move { work().await };
+                // If it panics, that is its task's. It is large: it is made in its place, so that it is never moved.
+                let work = async move { Box::pin(work()).await };
                 drop(threads.spawn(InTurns::of(&gate, &theirs, turn, work)));
             }))
         };

@@ -92,6 +92,47 @@ fn a_new_pollster_builds_tests_and_runs() {
     run(&folder, &format!("module build {at}")).is(1).complains("cargo did not build it; what is wrong stands above");
 }
 
+/// What it gives depends on what it is told, and it says so: what is built then is no module that was refused.
+#[test]
+fn what_has_to_be_told_something_is_built_without_it() {
+    let folder = Folder::new("");
+    let made = new("told", "made-told", "pollster");
+    let at = made.display();
+    let source = made.join("src/lib.rs");
+    let code = fs::read_to_string(&source).unwrap();
+    let describe = "    fn describe(config: &str) -> Result<Description, String> {
+        if config.is_empty() {
+            return Err(\"series is missing; name some\".to_owned());
+        }
+        let mut said = Self::constants();
+        said.meters[0].name = config.to_owned();
+        Ok(said)
+    }
+
+    fn poll(";
+    fs::write(&source, code.replacen("    fn poll(", describe, 1)).unwrap();
+    let why = "what made_told gives is not known without its configuration: series is missing; name some";
+    let built = run(&folder, &format!("module build {at}")).is(0).complains(why).says("digest  sha256:");
+    assert!(!built.stdout.contains("gives"), "{}", built.stdout);
+    let built = run(&folder, &format!("module build {at} --json")).is(0).json();
+    assert_eq!((&built["world"], &built["meters"]), (&"pollster".into(), &serde_json::json!([])));
+    assert!(built["failed"].as_str().unwrap().starts_with(why), "{built}");
+
+    let build = format!("module build {at} --config");
+    run(&folder, &format!("{build} 'told.received'")).is(0).says("told.received  gauge");
+    folder.write("told.yaml", "told.received # such as this");
+    run(&folder, &format!("{build} told.yaml")).is(0).says("told.received  gauge");
+    // What it is told and does not take is refused, and what breaks a rule is so with or without.
+    run(&folder, &format!("{build} ''")).is(70).complains("series is missing; name some. Give it the --config that");
+    run(&folder, &format!("{build} 'Told.Received'")).is(70).complains("was refused: ");
+    let file = built["file"].as_str().unwrap();
+    run(&folder, &format!("module inspect {file}"))
+        .is(70)
+        .complains("Give it the --config that its documentation asks");
+    let slots = format!("module run {file} --slots 2 --hypervisor sim://?calm=true --config told.yaml");
+    run(&folder, &slots).is(0).says("told.received");
+}
+
 #[test]
 fn a_new_transformer_builds_tests_and_runs() {
     let folder = Folder::new("");
@@ -187,16 +228,41 @@ fn each_build_is_deployed_to_a_daemon() {
     let cloud = Cloud::new("");
     let daemon = cloud.folder.start("run");
     let made = new("deployed", "made-deployed", "pollster");
-    let mut watch = of_author(cloud.folder.command("module watch --builds 1"));
+    let mut watch = of_author(cloud.folder.command("module watch --builds 4"));
     watch.arg(&made).args(["--", "--tenant", "acme", "--interval", "1", "--grant", "name=made-deployed."]);
-    let ran = watch.args(["-c", "wasmeter.yaml"]).output().unwrap();
-    let shown = String::from_utf8_lossy(&ran.stdout);
-    assert!(ran.status.success(), "{ran:?}");
-    assert!(shown.contains("version 1 of acme/made_deployed runs"), "{shown}");
-    until("samples of it", || {
-        let samples = cloud.samples();
-        samples.iter().any(|sample| sample["source"] == "acme/made_deployed").then_some(())
-    });
+    let [out, complaints] = ["out", "complaints"].map(|name| fs::File::create(cloud.folder.path(name)).unwrap());
+    let mut watch = watch.args(["-c", "wasmeter.yaml"]).stdout(out).stderr(complaints).spawn().unwrap();
+    let shown = |file: &str, words: &str| {
+        until(words, || cloud.folder.read(file).contains(words).then_some(()));
+    };
+    let measured = |what: &str, is: fn(f64) -> bool| {
+        until(what, || {
+            let samples = cloud.samples();
+            let mut own = samples.iter().filter(|sample| sample["source"] == "acme/made_deployed");
+            own.any(|sample| is(sample["counter_volume"].as_f64().unwrap())).then_some(())
+        });
+    };
+    shown("out", "version 1 of acme/made_deployed runs");
+    measured("samples of it", |volume| volume >= 0.0);
+    // What cannot be built is said, and what runs goes on.
+    let source = made.join("src/lib.rs");
+    let code = fs::read_to_string(&source).unwrap();
+    fs::write(&source, "no code\n").unwrap();
+    shown("complaints", "cargo did not build it; what is wrong stands above");
+    for (version, change) in [(2, "-1.0 - bytes / seconds"), (3, "-1e12 - bytes / seconds")] {
+        let changed = code.replace("Some(bytes / seconds)", &format!("Some({change})"));
+        assert_ne!(changed, code);
+        fs::write(&source, changed).unwrap();
+        shown("out", &format!("version {version} of acme/made_deployed is on trial beside the one before"));
+        if version == 2 {
+            measured("samples of the second", |volume| volume < 0.0);
+        }
+    }
+    let ended = until("it ends", || watch.try_wait().unwrap());
+    assert_eq!(ended.code(), Some(0));
+    measured("samples of the third", |volume| volume < -1e11);
     daemon.end();
+    let line = "module watch --config told.yaml -- --tenant acme";
+    cloud.folder.run(line).is(64).complains("cannot be used with");
     cloud.folder.run("module watch -- --tenant").is(64).complains("a value is required for '--tenant");
 }

@@ -181,12 +181,12 @@ fn what_a_module_takes_is_measured() {
     assert_eq!(again["measured"][1]["fuel"], many["fuel"]);
     let table = folder.run("module bench network --resources 10 --slots 1").is(0);
     table.says("OF GRANTED").says("net    the host  always  net.*.rx.bytes");
-    let line = "module bench delta --meters cpu --resources 1,20 --slots 1 --json --module-config";
+    let line = "module bench delta --meters cpu --resources 1,20 --slots 1 --json --config";
     let report = folder.run(&format!("{line} {{\"target\":{{\"name\":\"cpu.delta\"}}}}")).is(0).json();
     assert_eq!((&report["measured"][1]["input_samples"], &report["measured"][1]["samples"]), (&20.into(), &20.into()));
     folder.write("hostile.wasm", hostile());
     let mut failing = folder.command("module bench hostile.wasm --resources 1");
-    let failing = Ran::of(&failing.arg("--module-config=run: panic").output().unwrap());
+    let failing = Ran::of(&failing.arg("--config='run: panic'").output().unwrap());
     failing.is(70).complains("hostile with 1 resources, slot 1: failed for ").complains("trap: ");
 }
 
@@ -226,7 +226,7 @@ fn written_answers_cost_what_a_servers_do() {
 
     folder.write("token", "s3cret-0f-a-case\n");
     let options = [
-        format!("--module-config={config}"),
+        format!("--config={config}"),
         format!("--grant=http=GET,POST {url}"),
         "--grant=address=127.0.0.1".to_owned(),
         "--grant=name=asking.".to_owned(),
@@ -291,7 +291,7 @@ fn grants_are_held_against_the_module() {
         ("--grant http=http://127.0.0.1/", 64, "Grant the address, if it is meant: `--grant address='127.0.0.1'`"),
         ("--grant nothing", 64, "there is no such grant"),
         ("--secret token=s3cret", 64, "write NAME=@FILE"),
-        ("--grant rate=0", 64, "grants.requests.per_minute: 0 is not within 1 to 6000"),
+        ("--grant rate=0", 64, "--grant rate: 0 is not within 1 to 6000"),
     ] {
         for command in ["run", "inspect", "bench"] {
             let ran = folder.run(&format!("module {command} {file} {options}")).is(code).complains(words);
@@ -306,7 +306,7 @@ fn grants_are_held_against_the_module() {
     let inspected = folder.run(&format!("module inspect {file} {http} --grant name=asking.")).is(0);
     inspected.says("wasmeter:plugin/http@0.1.1, and is granted what it needs\n");
     let config = r#"{"requests":[{"url":"http://a.example/x"}]}"#;
-    let ran = folder.run(&format!("module run {file} --quiet --module-config {config}")).is(0);
+    let ran = folder.run(&format!("module run {file} --quiet --config {config}")).is(0);
     ran.complains(
         "`grants: {http: [GET http://a.example/x]}` (`--grant 'http=GET http://a.example/x'`) would allow it",
     );
@@ -329,7 +329,7 @@ fn grants_are_held_against_the_module() {
 #[test]
 fn names_of_what_a_transformer_makes_are_held_against_its_grants() {
     let folder = case("host: sim://?domains=1&calm=true\n", None);
-    let growth = r#"delta --module-config {"target":{"name":"growth.cpu"}}"#;
+    let growth = r#"delta --config {"target":{"name":"growth.cpu"}}"#;
     let refused = "the meter growth.cpu was not granted: names begin with `acme.`. Grant it, such as by ";
     for command in ["run", "inspect", "bench --resources 1 --slots 1"] {
         let line = format!("module {command} {growth} --meters cpu");
@@ -350,7 +350,7 @@ fn names_of_what_a_transformer_makes_are_held_against_its_grants() {
     }
 
     let (file, declared) = (parting(), r#"{"pattern":"b.*","meter":"b.c","parts":["d"]}"#);
-    let line = format!("{file} --meters cpu --module-config {declared} --grant name=acme.");
+    let line = format!("{file} --meters cpu --config {declared} --grant name=acme.");
     let forged = "parting failed for 1 input sample: forged: the meter b.c was not granted: names begin with `acme.`";
     folder.run(&format!("module run {line} --hypervisor sim://?domains=1&calm=true")).is(70).says(forged);
     folder.run(&format!("module bench {line} --resources 1")).is(70).complains("forged: the meter b.c was not granted");

@@ -50,6 +50,24 @@ fn a_discovery_of_other_agents_costs_what_only_they_give() {
     assert!(ran.stdout.contains(words), "{}", ran.stdout);
 }
 
+/// A project that is written wrongly is none that somebody has here.
+#[test]
+fn tenants_are_said_to_have_guests_or_none() {
+    let report = Folder::measuring(SIM, "").run("once --format json").is(0).stdout;
+    let sample: serde_json::Value = serde_json::from_str(report.lines().next().unwrap()).unwrap();
+    let project = sample["project_id"].as_str().unwrap();
+    let wrong = format!("{}x", &project[..project.len() - 1]);
+    let check = |project: &str| {
+        folder(&format!("tenants: {{acme: {{projects: ['{project}', p]}}, shop: {{projects: [q]}}}}"), "meters: [cpu]")
+    };
+    let ran = check(project).run("check").is(0).says("tenants     acme (").says(", shop (no guest here)\n");
+    assert!(ran.says("guest").stdout.ends_with("\nready to run\n"));
+    let ran = check(&wrong).run("check").is(0).says("tenants     acme (no guest here), shop (no guest here)\n");
+    let words = format!("no guest here is of {wrong}, a project of acme. Did you mean {project}?");
+    ran.says(&words).says("ready to run, with warnings");
+    assert_eq!(check(&wrong).run("check --json").is(0).json()["tenants"], serde_json::json!({"acme": 0, "shop": 0}));
+}
+
 #[test]
 fn what_cannot_be_is_an_error() {
     for (config, source, words) in [

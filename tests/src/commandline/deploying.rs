@@ -178,11 +178,18 @@ fn what_may_not_be_deployed_is_refused_in_words() {
     for (line, words) in [
         ("probe.wasm", "probe.up"),
         ("text.wasm", "this is not WebAssembly"),
-        ("probe.wasm --grant name=probe. --interval 100000", "interval"),
-        ("probe.wasm --grant name=probe. --memory 1TiB", "memory is out of bounds: it can be 1MiB to 64MiB"),
-        ("probe.wasm --grant name=probe. --deadline 2m", "deadline is out of bounds: it can be 1ms to 1m"),
-        ("probe.wasm --grant name=probe. --fuel 0", "fuel_base is out of bounds: it can be 1 to 1000000000000"),
-        ("probe.wasm --grant name=probe. --fuel-per-resource 2G", "fuel_per_resource is out of bounds: it can be 0 to"),
+        ("probe.wasm --grant name=probe. --interval 100000", ": --interval: 100000 is not within 1 to 86400"),
+        ("probe.wasm --grant name=probe. --grant interval=0", ": --grant interval: 0 is not within 1 to 86400"),
+        ("probe.wasm --grant name=probe. --grant rate=9999", ": --grant rate: 9999 is not within 1 to 6000"),
+        ("probe.wasm --grant name=probe. --grant body=1", ": --grant body: 1 is not within 1KiB to 8MiB"),
+        ("probe.wasm --grant name=probe. --grant time=2m", ": --grant time: 2m is not within 10ms to 1m"),
+        ("probe.wasm --grant name=probe. --memory 1TiB", ": --memory is out of bounds: it can be 1MiB to 64MiB"),
+        ("probe.wasm --grant name=probe. --deadline 2m", ": --deadline is out of bounds: it can be 1ms to 1m"),
+        ("probe.wasm --grant name=probe. --fuel 0", ": --fuel is out of bounds: it can be 1 to 1000000000000"),
+        (
+            "probe.wasm --grant name=probe. --fuel-per-resource 2G",
+            ": --fuel-per-resource is out of bounds: it can be 0 to",
+        ),
     ] {
         let said = refused(line);
         assert!(said.contains(words), "{line}: {said}");
@@ -295,6 +302,7 @@ fn wrong_orders_are_named() {
     let folder = Folder::new("");
     folder.write("probe.wasm", "");
     folder.write("twice.yaml", "a: 1\na: 2\n");
+    folder.write("large.yaml", "limit: 18446744073709551616\n");
     folder.write("Probe.wasm", "");
     folder.write("empty", "");
     for (line, code, words) in [
@@ -306,6 +314,9 @@ fn wrong_orders_are_named() {
         ("deploy nowhere.wasm --tenant a", 64, "error: nowhere.wasm cannot be read: No such file"),
         ("deploy probe.wasm --tenant a --config nowhere.yaml", 64, "the configuration nowhere.yaml cannot be read"),
         ("deploy probe.wasm --tenant a --config twice.yaml", 64, "twice.yaml:2:1: error: the key"),
+        ("deploy probe.wasm --tenant a --config large.yaml", 64, "large.yaml:1:8: error: `limit` is a whole number of"),
+        ("run cpu --config nowhere.yaml", 64, "the configuration nowhere.yaml cannot be read"),
+        ("run cpu --config large.yaml", 64, "large.yaml:1:8: error: `limit` is a whole number of more than 64 bits"),
         ("deploy probe.wasm --tenant a --grant everything", 64, "there is no such grant: write name=acme."),
         ("deploy probe.wasm --tenant a --grant name=acme", 64, "whole words with a point behind"),
         ("deploy probe.wasm --tenant a --fuel much", 64, "not an amount of fuel such as"),

@@ -91,7 +91,7 @@ fn a_module_alone_says_what_it_gave_and_used() {
     assert_eq!(ran.stdout.matches("disk.device.read.bytes").count(), 2 * 4, "{}", ran.stdout);
     let quiet = folder.run(&format!("module run disk --slots 2 --quiet {sim}")).is(0).stdout;
     assert!(quiet.lines().count() == 2 && quiet.starts_with("slot 1: 36 samples of "), "{quiet}");
-    let wrong = format!("module run {} --module-config {{\"wrong\":1}} {sim}", resources());
+    let wrong = format!("module run {} --config {{\"wrong\":1}} {sim}", resources());
     folder.run(&wrong).is(70).says("failed for ").says("unknown field `wrong`");
     folder.run(&format!("module run delta {sim}")).is(64).complains("delta is a transformer; say what it is to be");
     folder.run(&format!("module run disk --meters cpu {sim}")).is(64).complains("disk is a pollster");
@@ -105,8 +105,7 @@ const TWO: &str = "--hypervisor sim://?domains=2&calm=true&disks=1&nics=1";
 #[test]
 fn a_transformer_alone_is_handed_what_pollsters_measure() {
     let folder = Folder::new("");
-    let delta =
-        format!("module run delta --meters network.incoming.bytes --module-config {GROWTH} --interval 1s {TWO}");
+    let delta = format!("module run delta --meters network.incoming.bytes --config {GROWTH} --interval 1s {TWO}");
     let ran = folder.run(&format!("{delta} --slots 2")).is(0);
     let ran = ran.says("slot 1: 0 samples of 2 input samples, ").says("slot 2: 2 samples of 2 input samples, ");
     assert_eq!(ran.stdout.matches("in.growth").count(), 2, "{}", ran.stdout);
@@ -127,19 +126,19 @@ fn a_transformer_that_fails_alone_says_why() {
     let folder = Folder::new("");
     let taken = "delta failed for 2 input samples: forged: the meter cpu is the module cpu's";
     folder.run(&format!("module run delta --meters cpu {TWO}")).is(70).says(taken);
-    let two = format!("module run delta --meters network.*.bytes --module-config {GROWTH} {TWO}");
-    folder.run(&two).is(70).says("delta failed for 4 input samples: bad-description: target.name is in.growth");
+    let two = format!("module run delta --meters network.*.bytes --config {GROWTH} {TWO}");
+    folder.run(&two).is(70).says("delta failed for 4 input samples: module-error: target.name is in.growth");
     folder.run(&format!("module run delta --meters nothing {TWO}")).is(64).complains("There are: cpu ");
     folder.run(&format!("module run delta --meters cpu,!cpu {TWO}")).is(64).complains("--meters: Both included and");
     let declared = r#"{"pattern":"a.*","meter":"b","parts":["c"]}"#;
-    let forging = format!("module run {} --meters cpu --module-config {declared} {TWO}", parting());
+    let forging = format!("module run {} --meters cpu --config {declared} {TWO}", parting());
     folder.run(&forging).is(70).says("failed for 1 input sample: forged: it declared the meter \"b\"");
 }
 
 #[test]
 fn a_transformer_is_described_by_what_it_is_handed() {
     let folder = Folder::new("");
-    let line = format!("module inspect delta --meters network.incoming.bytes --module-config {GROWTH} {TWO}");
+    let line = format!("module inspect delta --meters network.incoming.bytes --config {GROWTH} {TWO}");
     let ran = folder.run(&line).is(0);
     ran.says("is handed").says("network.incoming.bytes").says("in.growth").says(" for each input sample (");
     let report = folder.run(&format!("{line} --json")).is(0).json();
@@ -151,7 +150,7 @@ fn a_transformer_is_described_by_what_it_is_handed() {
     assert!(report["measured"]["fuel_per_input_sample"].as_u64().is_some_and(|fuel| fuel > 0), "{report}");
     folder.run("module inspect delta").is(0).says("gives\n  what depends on what it is handed");
     let declaring = r#"{"pattern":"a.*","meter":"a.b","parts":["c"]}"#;
-    let line = format!("module inspect {} --meters cpu --module-config {declaring} {TWO}", parting());
+    let line = format!("module inspect {} --meters cpu --config {declaring} {TWO}", parting());
     folder.run(&line).is(0).says("may declare\n  a.*");
     let failing = folder.run(&format!("module inspect delta --meters cpu {TWO}")).is(70);
     failing.complains("error: delta failed for 2 input samples: forged: ").says("delta is a transformer");
@@ -164,7 +163,8 @@ fn a_pollster_whose_call_fails_is_not_measured() {
     for (config, cause) in [("run: panic", "trap: "), ("run: loop", "out-of-fuel: "), ("give: NaN", "not-finite: ")] {
         let inspect = |more: &[&str]| {
             let mut command = folder.command("module inspect hostile.wasm");
-            let output = command.args(["--module-config", config]).args(more).args(TWO.split(' ')).output().unwrap();
+            let output =
+                command.args(["--config", &format!("'{config}'")]).args(more).args(TWO.split(' ')).output().unwrap();
             let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
             (output.status.code(), text(output.stdout), text(output.stderr))
         };

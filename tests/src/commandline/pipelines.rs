@@ -127,7 +127,7 @@ fn all_that_is_wrong_with_parameters_is_said_at_once() {
     let relabelling = relabelling.replace("RULES", &format!("{{name: relabel, parameters: {rules}}}"));
     let ran = folder("", &relabelling).run("check").is(64).says("rules[0].keep.name is 5; write a pattern");
     assert_eq!(ran.stdout.matches("error: ").count(), 1, "{}", ran.stdout);
-    assert!(ran.stdout.contains("Correct its parameters as docs/transformers.md says"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("Give it the parameters that docs/transformers.md asks for"), "{}", ran.stdout);
     // It goes without what it does not know.
     told("{target: {name: cpu_util, typo: 1}}").is(0).says("It has no effect: remove it").says("with warnings");
 }
@@ -536,6 +536,30 @@ fn the_end_of_a_batch_is_for_every_link() {
         .collect();
     let expected = "    - {slot: 3, meter: a, unit: B, resource: GUEST, volume: 10.0}\n";
     chained(&format!("{keep}{hold}"), &format!("{first}{others}"), expected).is(0);
+}
+
+/// Nothing comes to a sink: what waits in the first link of its chain comes out when it is due all the same, and goes
+/// through the others; what has to wait on does.
+#[test]
+fn the_end_of_a_slot_is_for_every_chain() {
+    let hold = "  - {name: aggregator, parameters: {size: 0, retention_time: 15}}\n";
+    let convert = "  - {name: unit_conversion, parameters: {target: {scale: 2}}}\n";
+    let add = "  - {name: arithmetic, parameters: {target: {name: sum, expr: $(a) + $(b)}}}\n";
+    let keep = "  - {name: accumulator, parameters: {size: 2}}\n";
+    let sample = |slot: u32, meter: &str, volume: u32| {
+        format!("  - {{slot: {slot}, meter: {meter}, type: gauge, unit: B, resource: GUEST, volume: {volume}}}\n")
+    };
+    let (one, two) = (sample(1, "a", 10), sample(1, "a", 10) + &sample(6, "b", 4));
+    let out = |slot: u32, meter: &str, volume: &str| {
+        format!("    - {{slot: {slot}, meter: {meter}, unit: B, resource: GUEST, volume: {volume}}}\n")
+    };
+    let slots = "slots: 8\n";
+    chained(&format!("{hold}{convert}"), &(one.clone() + slots), &out(3, "a", "20.0")).is(0);
+    let both = out(3, "a", "10.0") + &out(8, "b", "4.0");
+    chained(hold, &(two.clone() + slots), &both).is(0);
+    chained(add, &(two.clone() + slots), &out(6, "sum", "14.0")).is(0);
+    chained(keep, &(two + slots), &(out(6, "a", "10") + &out(6, "b", "4"))).is(0);
+    chained(keep, &(one + slots), "    []\n").is(0);
 }
 
 /// What samples say themselves is there for what stands behind those that hold them back.

@@ -14,7 +14,7 @@ use crate::support::{parting, resources};
 fn chained(pipeline: &str, config: &str) -> Cloud {
     let cloud = Cloud::new(&format!("pipeline: pipeline.yaml\n{config}"));
     cloud.folder.pipe_samples(pipeline);
-    for name in ["delta", "unit_conversion"] {
+    for name in ["aggregator", "delta", "unit_conversion"] {
         let module = wasmeter::modules::built_in().find(|module| module.name == name).unwrap();
         cloud.folder.write(&format!("deployments.d/{name}.wasm"), module.wasm);
     }
@@ -185,6 +185,32 @@ fn it_is_walled_like_a_pollster() {
     let (theirs, before) = (count("cpu", &|sample| !is_ours(sample)), count("acme.part", &|_| true));
     until("others' samples", || (count("cpu", &|sample| !is_ours(sample)) >= theirs + 20).then_some(()));
     assert_eq!((count("acme.part", &|_| true), count("cpu", &is_ours)), (before, 0));
+    daemon.end();
+}
+
+/// What it holds back comes out in a slot of its own, though nothing comes to the sink any more.
+#[test]
+fn what_it_holds_comes_out_in_time() {
+    let cloud = chained(ONE, "");
+    cloud.folder.poll(&["cpu", "vcpus"]);
+    let config = json!({"size": 0, "retention_time": 10, "timestamp": "last", "target": {"name": "acme.last"}});
+    deploy(&cloud, "parts", "aggregator", "cpu", &config);
+    let ours = cloud.guests_of(0..2);
+    let daemon = cloud.folder.start("run");
+    let of_ours = |file: &str, meter: &str| -> BTreeMap<(String, String), f64> {
+        let all = volumes(&cloud, file).remove(meter).unwrap_or_default();
+        all.into_iter().filter(|((_, id), _)| ours.contains(&**id)).collect()
+    };
+    until("slots", || (of_ours("plain", "cpu").len() >= 2 * ours.len()).then_some(()));
+    cloud.folder.poll(&["vcpus"]);
+    daemon.signal(Signal::HUP);
+    said(&daemon, "is in force");
+    until("what waits", || {
+        let (plain, last) = (of_ours("plain", "cpu"), of_ours("one", "acme.last"));
+        let latest = plain.keys().map(|(slot, _)| slot).max()?;
+        let mut of_latest = plain.iter().filter(|((slot, _), _)| slot == latest);
+        of_latest.all(|(at, volume)| last.get(at) == Some(volume)).then_some(())
+    });
     daemon.end();
 }
 

@@ -377,7 +377,7 @@ fn what_cannot_be_deployed_is_refused() {
     let (status, why) = refused(&cloud, "other", json!({"config": "run: loop"}), &hostile());
     assert!(status == 422 && why.contains("\"cause\":\"out-of-fuel\""), "{why}");
     let (status, why) = refused(&cloud, "other", json!({"interval": 0}), &probe());
-    assert!(status == 400 && why.contains("an interval of 0 s"), "{why}");
+    assert!(status == 400 && why.contains("--interval: 0 is not within 1 to 86400"), "{why}");
     let (status, why) = refused(&cloud, "other", json!({"unknown": 1}), &probe());
     assert!(status == 400 && why.contains("unknown field `unknown`"), "{why}");
     deploy(&cloud, "second", json!({}), &probe());

@@ -182,6 +182,36 @@ sinks:
     ran.complains("What some modules remembered is forgotten").complains("samples_forgotten=");
 }
 
+/// Nothing is measured for a sink any more: what waits in it comes out in time all the same.
+#[test]
+fn what_waits_comes_out_though_nothing_comes_in() {
+    let pipeline = r#"
+sources:
+    - {name: a, interval: 1, meters: [cpu], sinks: [last, plain]}
+    - {name: b, interval: 1, meters: [vcpus], sinks: [others]}
+sinks:
+    - name: last
+      transformers: [{name: aggregator, parameters: {size: 0, retention_time: 10, timestamp: last}}]
+      publishers: ["file://FOLDER/last?json"]
+    - {name: plain, publishers: ["file://FOLDER/plain?json"]}
+    - {name: others, publishers: ["file://FOLDER/others?json"]}
+"#;
+    let folder = piping(pipeline, "");
+    let daemon = folder.start("run");
+    let volumes = |file: &str| volumes(&samples_so_far(&folder.read(file)), "cpu");
+    until("slots", || (volumes("plain").len() >= 10).then_some(()));
+    folder.pipe_samples(&pipeline.replace("interval: 1, meters: [cpu]", "interval: 3600, meters: [cpu]"));
+    daemon.signal(Signal::HUP);
+    // Each guest's last sample is let go of, in a slot of the other source.
+    until("what waits", || {
+        let (plain, last) = (volumes("plain"), volumes("last"));
+        let latest = plain.keys().map(|(_, time)| time).max()?;
+        let mut of_latest = plain.iter().filter(|((_, time), _)| time == latest);
+        of_latest.all(|(at, volume)| last.get(at) == Some(volume)).then_some(())
+    });
+    daemon.end();
+}
+
 #[test]
 fn one_that_is_refused_is_named_with_its_line() {
     let pipeline = r#"

@@ -404,6 +404,32 @@ fn what_was_admitted_is_there_whatever_others_burn() {
     cloud.has_every_slot("acme/probe", "probe.up", &cloud.guests_of(0..2));
 }
 
+/// Whoever asks is answered, and samples are delivered slot by slot, while modules burn all that they can.
+#[test]
+fn burning_keeps_nothing_from_whoever_asks_or_waits_for_samples() {
+    let cloud = Cloud::new("budget: {node: 6400%, tenant: 6400%}\nmetrics: {listen: '127.0.0.1:0'}");
+    cloud.deploy("acme", "probe", "resources", PROBE);
+    let burns = "grants: {names: [hostile.], groups: [cpu]}\nconfig: 'run: loop'\nfuel_base: 200_000_000_000\n\
+                 deadline: 1m";
+    let burners = ["one", "two", "three"];
+    burners.iter().for_each(|name| cloud.deploy(cloud.single(), name, "hostile", burns));
+    let daemon = cloud.folder.start("run");
+    // Each call burns for a minute, and only after three of them is a module in quarantine.
+    let late = "A module is slower than its interval, and leaves out slots.";
+    until("all to burn", || (daemon.log().matches(late).count() == burners.len()).then_some(()));
+    let mut delivered = 0;
+    for _ in 0..8 {
+        delivered = until("the next delivery", || {
+            let status = cloud.folder.run("status --json").is(0).json();
+            status["publishers"][0]["delivered"].as_u64().filter(|so_far| *so_far > delivered)
+        });
+        cloud.folder.run("losses --json").is(0);
+        assert!(crate::control::page(&daemon).unwrap().contains("\nwasmeter_cycles_total "));
+    }
+    daemon.end();
+    cloud.has_every_slot("acme/probe", "probe.up", &cloud.guests_of(0..2));
+}
+
 /// Statistics that guests' processes are asked for are not read every second without a grant, unless the operator reads
 /// them anyway; and deployments have no shorter interval than they may.
 #[test]

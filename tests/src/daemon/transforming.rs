@@ -268,7 +268,7 @@ transform:
     );
     let folder = Folder::measuring(CALM, &config);
     let ran = folder.run("run --cycles 1 --output samples").is(0);
-    ran.complains("failures=\"delta#2: bad-description=1\"");
+    ran.complains("failures=\"delta#2: module-error=1\"");
     assert_eq!(of_meter(&folder.samples("samples"), "probe.up").len(), 5);
 }
 

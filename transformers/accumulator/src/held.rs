@@ -93,15 +93,25 @@ impl Held {
         self.batches.iter().filter(|kept| kept.samples > 0 && next.contains(&kept.mark)).map(|kept| kept.wall).min()
     }
 
-    /// Whether there is room for these, too.
+    /// Whether there is room for these, too. Each sample that waits, whenever it came, may take one more cell when it
+    /// comes out and others do not.
     pub fn has_room(&self, call: &Call<'_, Converting>, batches: &[Batch], said: &Said) -> bool {
+        // Where nothing came, nothing more has to be kept.
+        if batches.is_empty() {
+            return true;
+        }
         let cells = |batch: &Batch| batch.column.len() * if batch.notes.is_empty() { 2 } else { 3 };
         let cells: usize = batches.iter().map(cells).sum();
-        let resources: usize = batches.iter().map(|batch| batch.column.len()).sum();
-        let listed = (self.batches.len() + batches.len() + 1) as u64 * LISTED_BYTES;
-        let bytes = (cells + resources) as u64 * CELL_BYTES + listed + said.bytes();
+        let samples: usize = batches.iter().map(|batch| batch.column.len()).sum();
+        let bytes = self.bytes_with(cells + samples, batches.len()) + said.bytes();
         let wait = self.batches.iter().filter(|kept| kept.samples > 0).count();
         wait + batches.len() <= MOST && bytes <= call.room()
+    }
+
+    /// What may be written with so many more cells and batches: one cell for each sample that waits, and the list.
+    fn bytes_with(&self, cells: usize, batches: usize) -> u64 {
+        let listed = (self.batches.len() + batches + 1) as u64 * LISTED_BYTES;
+        (cells as u64 + self.samples()) * CELL_BYTES + listed
     }
 
     /// Removes cells that nothing refers to any more.
@@ -172,13 +182,14 @@ impl Held {
         if resources.is_empty() {
             return Ok(Vec::new());
         }
-        let mut given = Vec::new();
+        let (mut given, mut got) = (Vec::new(), Vec::new());
         let waits = |kept: &Kept| kept.samples > 0 && marks.contains(&kept.mark);
         let mut waiting: Vec<_> = self.batches.iter_mut().enumerate().filter(|(_, kept)| waits(kept)).collect();
         waiting.sort_by_key(|(_, kept)| kept.mark);
         for (number, kept) in waiting {
             let here = kept.resources(number, call, &resources, &before);
             let count = here.len() as u64;
+            got.extend(&here);
             kept.samples = kept.samples.saturating_sub(count);
             let Some(meter) = outputs.position(call, &kept.meter())? else {
                 losses.count_many(count, &kept.meter.0, || CHANGED.into());
@@ -202,13 +213,14 @@ impl Held {
             };
             given.push(Batch { meter, at: remembered(call, kept.wall, kept.monotonic), column, notes });
         }
-        // Who was looked at is remembered only where there is room for that.
-        if !call.is_part() && resources.len() as u64 * CELL_BYTES > call.room() {
-            self.give_up(losses, |kept| marks.contains(&kept.mark));
-        }
         if self.samples_of(marks) > 0 {
-            let last = vec![*marks.end(); resources.len()];
-            call.save(GIVEN, &Column::new(resources, last))?;
+            // Whoever was looked at need not be again; whoever got something must not be, and has its room.
+            let are_all = self.bytes_with(resources.len(), 0) <= call.room();
+            got.sort_unstable();
+            got.dedup();
+            let done = if are_all { resources } else { got };
+            let last = vec![*marks.end(); done.len()];
+            call.save(GIVEN, &Column::new(done, last))?;
             self.cut = true;
         }
         Ok(given)

@@ -153,7 +153,6 @@ fn host_text(_: &Host, text: &str) -> u32 {
     u32::try_from(known.unwrap()).unwrap()
 }
 
-/// What waits of a guest, or of a part that is measured less often.
 /// A machine that was restarted counts anew, and clocks are set back.
 #[test]
 fn no_time_is_later_than_the_slot() {
@@ -201,6 +200,7 @@ fn what_comes_twice_comes_out_twice() {
     }
 }
 
+/// What waits of a guest, or of a part that is measured less often.
 #[test]
 fn what_is_absent_when_others_come_out_waits_on() {
     let mut there = host(r#"{"size": 3}"#);
@@ -273,6 +273,32 @@ fn what_is_absent_takes_no_room_from_others() {
     assert!(dropped > 0, "{waiting}");
     assert_eq!(given as u64 + dropped + waiting, came);
     assert!(given >= 498, "whoever is there loses nothing, and two may wait: {given}");
+}
+
+/// Near the bound on state, who was looked at and who got theirs is remembered as far as that has to be.
+#[test]
+fn nothing_is_given_up_that_has_room() {
+    let ids: Vec<String> = (0..600).map(|resource| format!("id-{resource}")).collect();
+    let ids = || (0..).zip(ids.iter().map(String::as_str));
+    let of = |second, resources: std::ops::Range<u32>| -> Vec<Sample> {
+        resources.map(|resource| count(0, second, resource, 5)).collect()
+    };
+    for room in (1..40).map(|room| room << 10) {
+        let mut there = Host::new().config(r#"{"size": 200}"#).attribute("id", ids()).room(room).read_at(1_000);
+        // Some are there now, and some then.
+        let mut given = convert(&mut there, &of(10, 0..80));
+        given.extend(convert(&mut there, &of(20, 80..180)));
+        let waited = there.waiting();
+        // There are enough, and one of them is absent.
+        there = there.attribute("id", ids().skip(1));
+        given.extend(convert(&mut there, &of(30, 200..400)));
+        assert_eq!((there.dropped(), there.waiting()), (0, u64::from(waited == 180)), "room for {room}");
+        // A slot without any samples needs no room.
+        assert_eq!(convert(&mut there, &[]), []);
+        there = there.attribute("id", ids());
+        given.extend(convert(&mut there, &[]));
+        assert_eq!((given.len(), there.dropped(), there.waiting()), (380, 0, 0), "room for {room}");
+    }
 }
 
 #[test]

@@ -28,6 +28,15 @@ pub struct Aggregate {
     said: u64,
 }
 
+/// Aggregates of earlier calls that were found again.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Their resources, ascending.
+    pub resources: Vec<u32>,
+    /// How many aggregates and samples they are, by the flush that they waited for.
+    pub rounds: BTreeMap<u64, (usize, u64)>,
+}
+
 /// How samples become one.
 #[derive(Debug, Clone, Copy)]
 pub struct How {
@@ -89,6 +98,21 @@ impl Aggregate {
     }
 }
 
+// === impl Found ===
+
+impl Found {
+    /// How many samples became these.
+    pub fn samples(&self) -> u64 {
+        self.rounds.values().map(|(_, samples)| samples).sum()
+    }
+
+    fn push(&mut self, resource: u32, round: u64, samples: u64) {
+        self.resources.push(resource);
+        let (aggregates, known) = self.rounds.entry(round).or_default();
+        (*aggregates, *known) = (*aggregates + 1, known.saturating_add(samples));
+    }
+}
+
 // === impl Aggregates ===
 
 impl Aggregates {
@@ -125,25 +149,24 @@ impl Aggregates {
         self.all.len()
     }
 
-    /// Adds these samples to those that these resources have from earlier calls and these rounds. Gives the resources that
-    /// have some, and how many that are.
+    /// Adds these samples to those that these resources have from earlier calls and these rounds, which it gives.
     pub fn join_kept(
         &mut self,
         call: &Call<'_, Converting>,
         (number, rounds): (usize, &RangeInclusive<u64>),
         resources: &[u32],
         how: How,
-    ) -> (Vec<u32>, u64) {
-        let (mut had, mut samples) = (Vec::new(), 0);
+    ) -> Found {
+        let mut found = Found::default();
         let [totals, counts, times, sayings] = cells(number).map(|cell| call.load(&cell, resources));
         let (Values::Counts(bits), Values::Counts(numbers), Values::Integers(moments)) =
             (&totals.values, &counts.values, &times.values)
         else {
-            return (had, samples);
+            return found;
         };
         // They are written at once, but for the last, where nothing is said.
         if totals.resources != counts.resources || times.resources != counts.resources {
-            return (had, samples);
+            return found;
         }
         let mut new = std::mem::take(&mut self.all).into_iter().peekable();
         let mut from = 0;
@@ -166,8 +189,7 @@ impl Aggregates {
             self.says |= is_said;
             let said = if is_said { said % SAYINGS } else { 0 };
             let mut aggregate = Aggregate { total, count: number % COUNTS, time: *time, said };
-            had.push(*resource);
-            samples += aggregate.count;
+            found.push(*resource, round, aggregate.count);
             while let Some(before) = new.next_if(|(other, _)| other < resource) {
                 self.all.push(before);
             }
@@ -177,7 +199,7 @@ impl Aggregates {
             self.all.push((*resource, aggregate));
         }
         self.all.extend(new);
-        (had, samples)
+        found
     }
 
     /// Keeps them for the next call.

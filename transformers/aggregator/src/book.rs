@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use scaling::word;
+use scaling::{GONE, LONGEST, Losses, word};
 use wasmeter_sdk::{Call, Converting, Failure, Kind, Meter};
+
+use crate::aggregate::Found;
+use crate::left::{Left, hour};
 
 /// What is remembered beside the aggregates.
 #[derive(Debug, PartialEq)]
 pub struct Book {
     /// When the first sample that waits was read, of those that came since others came out.
     since: Option<i64>,
-    /// Samples that did not come out with the others, because their resources were absent, and since when there are any.
-    left: u64,
-    left_since: Option<i64>,
+    /// Samples that did not come out with the others, because their resources were absent; the earliest first.
+    left: Vec<Left>,
     /// Aggregates that are kept, of all meters and resources.
     aggregates: usize,
     /// How often others came out, so that cells of them are not taken for more.
@@ -43,6 +45,10 @@ pub struct Waiting {
 
 /// The name under which it is kept.
 const NAME: &str = "waiting";
+/// What the meters take, about: a few hundred.
+const METERS_BYTES: u64 = 32 << 10;
+/// What a meter takes of which samples were left.
+const LEFT_BYTES: u64 = 24;
 
 // === impl Book ===
 
@@ -52,14 +58,12 @@ impl Book {
         let mut lines = std::str::from_utf8(&before).unwrap_or_default().lines();
         let mut head = lines.next().unwrap_or_default().split(' ');
         let mut number = || head.next().and_then(|number| number.parse::<i64>().ok());
-        let (since, round, used, left_since) = (number(), number(), number(), number());
-        let (left, aggregates, open) = (number(), number(), number());
+        let (since, round, used, aggregates, open) = (number(), number(), number(), number(), number());
         let whole = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok());
         let count = |number| whole(number).and_then(|number| usize::try_from(number).ok()).unwrap_or(0);
         let mut book = Self {
             since,
-            left: whole(left).unwrap_or(0),
-            left_since,
+            left: Vec::new(),
             aggregates: count(aggregates),
             // No cell is of round 0.
             round: whole(round).unwrap_or(1),
@@ -69,7 +73,12 @@ impl Book {
             numbers: BTreeMap::new(),
             before: before.clone(),
         };
-        lines.map(Waiting::read).for_each(|waiting| book.push(waiting));
+        for line in lines {
+            match Left::read(line) {
+                Some(left) => book.left.push(left),
+                None => book.push(Waiting::read(line)),
+            }
+        }
         book
     }
 
@@ -102,7 +111,7 @@ impl Book {
 
     /// Those that samples were left by, if they were by any.
     pub fn left_by(&self) -> Option<RangeInclusive<u64>> {
-        (self.left > 0).then(|| self.open..=self.round - 1)
+        (!self.left.is_empty()).then(|| self.open..=self.round - 1)
     }
 
     fn push(&mut self, waiting: Waiting) {
@@ -128,7 +137,7 @@ impl Book {
     }
 
     /// The same of those that were kept by earlier calls.
-    pub fn take_kept(&mut self, number: usize, samples: u64) {
+    fn take_kept(&mut self, number: usize, samples: u64) {
         self.discount(number, samples);
         if let Some(waiting) = self.meters.get_mut(number) {
             waiting.kept = waiting.kept.saturating_sub(samples);
@@ -142,12 +151,13 @@ impl Book {
 
     /// How many of them came since others came out.
     pub fn fresh(&self) -> u64 {
-        self.samples().saturating_sub(self.left)
+        self.samples().saturating_sub(self.left.iter().flat_map(|left| left.samples.values()).sum())
     }
 
-    /// How long samples have waited whose resources were absent.
-    pub fn left_for(&self, now: i64) -> i64 {
-        self.left_since.map_or(0, |since| now.saturating_sub(since))
+    /// What it takes, about.
+    pub fn bytes(&self) -> u64 {
+        let meters: usize = self.left.iter().map(|left| left.samples.len()).sum();
+        METERS_BYTES + meters as u64 * LEFT_BYTES
     }
 
     /// How many aggregates are kept.
@@ -192,16 +202,49 @@ impl Book {
 
     /// Everything came out but what waits of resources that were absent.
     pub fn leave(&mut self, now: i64) {
+        let before = |number: usize| -> u64 { self.left.iter().filter_map(|left| left.samples.get(&number)).sum() };
+        let samples = self.meters().map(|(number, waiting)| (number, waiting.samples.saturating_sub(before(number))));
+        let new = Left {
+            hour: hour(now),
+            last: self.round,
+            aggregates: self.aggregates.saturating_sub(self.left.iter().map(|left| left.aggregates).sum()),
+            samples: samples.filter(|(_, samples)| *samples > 0).collect(),
+        };
+        match self.left.last_mut().filter(|last| last.hour == new.hour) {
+            Some(last) => last.add(new),
+            None => self.left.extend(Some(new).filter(|new| !new.samples.is_empty())),
+        }
         self.round += 1;
         self.since = None;
-        self.left = self.samples();
-        self.left_since.get_or_insert(now);
     }
 
-    /// So many of those came out.
-    pub fn leave_less(&mut self, samples: u64) {
-        self.left = self.left.saturating_sub(samples);
-        self.left_since = self.left_since.filter(|_| self.left > 0);
+    /// Samples of a meter that were left came out.
+    pub fn take_left(&mut self, number: usize, found: &Found) {
+        self.take_kept(number, found.samples());
+        self.remove(found.resources.len());
+        for (round, (aggregates, samples)) in &found.rounds {
+            if let Some(left) = self.left.iter_mut().find(|left| *round <= left.last) {
+                left.take(number, *aggregates, *samples);
+            }
+        }
+        self.left.retain(|left| !left.samples.is_empty());
+    }
+
+    /// What was left a day ago, or nearly, waits no longer.
+    pub fn give_up_old(&mut self, now: i64, losses: &mut Losses) {
+        // A clock that was set back makes nothing wait for longer.
+        self.left.iter_mut().for_each(|left| left.hour = left.hour.min(hour(now)));
+        let first = hour(now.saturating_sub(LONGEST));
+        let old = self.left.iter().take_while(|left| left.hour < first).count();
+        for Left { last, aggregates, samples, .. } in self.left.drain(..old).collect::<Vec<_>>() {
+            self.open = last + 1;
+            self.remove(aggregates);
+            for (number, samples) in samples {
+                self.take_kept(number, samples);
+                let meter = self.meter(number).map_or("", |meter| meter.name.as_str());
+                losses.count_many(samples, meter, || GONE.into());
+            }
+        }
     }
 
     /// Everything came out, or is given up.
@@ -211,7 +254,8 @@ impl Book {
         self.open = self.round;
         self.meters.clear();
         self.numbers.clear();
-        (self.since, self.left, self.left_since, self.aggregates) = (None, 0, None, 0);
+        self.left.clear();
+        (self.since, self.aggregates) = (None, 0);
     }
 
     /// Numbers under which there may be cells that nothing refers to any more.
@@ -223,10 +267,10 @@ impl Book {
         call.save_waiting(self.samples())?;
         let mut text = String::new();
         if self.used > 0 {
-            let Self { since, round, used, left_since, left, aggregates, open, .. } = &self;
-            let [since, left_since] =
-                [since, left_since].map(|at| at.map_or_else(|| "-".to_owned(), |at| at.to_string()));
-            text = format!("{since} {round} {used} {left_since} {left} {aggregates} {open}");
+            let Self { since, round, used, aggregates, open, .. } = &self;
+            let since = since.map_or_else(|| "-".to_owned(), |at| at.to_string());
+            text = format!("{since} {round} {used} {aggregates} {open}");
+            self.left.iter().for_each(|left| left.write(&mut text));
             self.meters.iter().for_each(|waiting| waiting.write(&mut text));
         }
         if text.as_bytes() == self.before { Ok(()) } else { call.save_bytes(NAME, text.as_bytes()) }

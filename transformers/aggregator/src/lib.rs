@@ -11,6 +11,7 @@
 mod aggregate;
 mod book;
 mod config;
+mod left;
 
 use std::collections::BTreeMap;
 
@@ -22,7 +23,7 @@ use wasmeter_sdk::{
     Batch, Call, Converting, Failure, Kind, Meter, Moment, Outputs, Transformer, Values, register_transformer,
 };
 
-use self::aggregate::{Aggregate, Aggregates, cells};
+use self::aggregate::{Aggregate, Aggregates, Found, cells};
 use self::book::{Book, Waiting};
 use self::config::{Config, Policy};
 
@@ -73,14 +74,17 @@ impl Transformer for Aggregator {
         let outputs = ByName::of(&outputs);
         let mut flush = Flush { call, config: &config, outputs, moments, said: &said, now, gives_up: false };
         let mut given = flush.give_left(&mut book, &mut losses)?;
+        // What a part lacks is another part's.
+        if !call.is_part() {
+            book.give_up_old(now, &mut losses);
+        }
         let is_full = config.size.is_some_and(|size| is_enough(call, size, book.fresh(), new));
         let patience = if call.is_part() { 2 } else { 1 };
         let is_expired =
             config.retention.is_some_and(|most| book.age(now) >= most.saturating_mul(patience).min(LONGEST));
         let has_room = has_room(call, &meters, &book, &said);
-        // What a part lacks is another part's.
-        flush.gives_up = !call.is_part() && (!has_room || book.age(now).max(book.left_for(now)) >= LONGEST);
-        if is_full || is_expired || book.age(now) >= LONGEST || !has_room || flush.gives_up {
+        flush.gives_up = !call.is_part() && !has_room;
+        if is_full || is_expired || book.age(now) >= LONGEST || !has_room {
             given.extend(flush.give(&mut book, meters, &mut losses)?);
             if book.samples() == 0 {
                 said.clear();
@@ -94,11 +98,11 @@ impl Transformer for Aggregator {
             for (number, mut aggregates) in meters {
                 let kind = book.meter(number).map_or(Kind::Gauge, |meter| meter.kind);
                 let resources = aggregates.resources();
-                let had = match book.has_kept(number) {
-                    true => aggregates.join_kept(call, (number, &book.next()), &resources, config.how(kind)).0.len(),
-                    false => 0,
+                let found = match book.has_kept(number) {
+                    true => aggregates.join_kept(call, (number, &book.next()), &resources, config.how(kind)),
+                    false => Found::default(),
                 };
-                book.add(aggregates.len() - had);
+                book.add(aggregates.len() - found.resources.len());
                 aggregates.save(call, (number, *book.next().start()))?;
             }
             book.keep();
@@ -124,18 +128,21 @@ struct Flush<'a> {
     gives_up: bool,
 }
 
-/// Whether there is room for what would have to be kept: three cells for each aggregate, one for what it says, and one
-/// more that a part marks when it comes out.
+/// Whether there is room for what would have to be kept: three cells for each aggregate that came, and one for what it
+/// says. Each that waits, whenever it came, has one more marked when it comes out and others do not.
 fn has_room(call: &Call<'_, Converting>, meters: &BTreeMap<usize, Aggregates>, book: &Book, said: &Said) -> bool {
-    let cells = |aggregates: &Aggregates| aggregates.len() * if aggregates.say() { 5 } else { 4 };
+    // Where nothing came, nothing more has to be kept.
+    if meters.is_empty() {
+        return true;
+    }
+    let cells = |aggregates: &Aggregates| aggregates.len() * if aggregates.say() { 4 } else { 3 };
     let cells: usize = meters.values().map(cells).sum();
+    let new: usize = meters.values().map(Aggregates::len).sum();
+    let marks = book.aggregates() + new;
+    let bytes = (cells + marks) as u64 * CELL_BYTES + said.bytes() + book.bytes();
     // A slot may bring few of those that wait.
-    let aggregates = book.aggregates().max(meters.values().map(Aggregates::len).sum());
-    cells as u64 * CELL_BYTES + said.bytes() + BOOK_BYTES <= call.room() && !said.is_full(aggregates)
+    bytes <= call.room() && !said.is_full(book.aggregates().max(new))
 }
-
-/// What the book takes, about: the meters of a few hundred.
-const BOOK_BYTES: u64 = 32 << 10;
 
 // === impl Flush ===
 
@@ -149,11 +156,9 @@ impl Flush<'_> {
         let kept: Vec<(usize, Waiting)> = book.meters().map(|(number, waiting)| (number, waiting.clone())).collect();
         for (number, Waiting { meter, .. }) in kept.into_iter().filter(|(_, waiting)| waiting.kept > 0) {
             let mut left = Aggregates::default();
-            let (had, found) = left.join_kept(call, (number, &rounds), &resources, config.how(meter.kind));
-            book.take_kept(number, found);
-            book.leave_less(found);
-            book.remove(had.len());
-            Aggregates::forget(call, number, had)?;
+            let found = left.join_kept(call, (number, &rounds), &resources, config.how(meter.kind));
+            book.take_left(number, &found);
+            Aggregates::forget(call, number, found.resources)?;
             self.put(&meter, left, &mut given, losses)?;
         }
         Ok(given)
@@ -175,12 +180,12 @@ impl Flush<'_> {
         let (mut given, mut out) = (Vec::new(), Vec::new());
         for (number, Waiting { meter, samples, kept }) in all {
             let mut aggregates = meters.remove(&number).unwrap_or_default();
-            let (had, found) = match kept {
-                0 => (Vec::new(), 0),
+            let found = match kept {
+                0 => Found::default(),
                 _ => aggregates.join_kept(call, (number, &book.next()), &resources, config.how(meter.kind)),
             };
-            book.discount(number, samples.saturating_sub(kept).saturating_add(found));
-            out.push((number, had));
+            book.discount(number, samples.saturating_sub(kept).saturating_add(found.samples()));
+            out.push((number, found.resources));
             self.put(&meter, aggregates, &mut given, losses)?;
         }
         if self.gives_up {

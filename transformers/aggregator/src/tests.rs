@@ -191,10 +191,48 @@ fn what_a_guest_takes_with_it_is_counted() {
     there = there.attribute("id", [(0, "a"), (2, "c")]);
     assert_eq!(convert(&mut there, &[(0, 20, 0, 7)]), [(0, 20, 0, 7.0)]);
     assert_eq!((there.dropped(), there.waiting()), (0, 2));
-    there = there.read_at(20 + 23 * 3_600);
-    assert!(there.convert::<Aggregator>(&[], Vec::new()).unwrap().batches.is_empty());
-    assert_eq!((there.dropped(), there.waiting()), (2, 0));
+    for (seconds, expected) in [(24 * 3_600 - 1, (0, 2)), (24 * 3_600, (2, 0))] {
+        there = there.read_at(seconds);
+        assert!(there.convert::<Aggregator>(&[], Vec::new()).unwrap().batches.is_empty());
+        assert_eq!((there.dropped(), there.waiting()), expected, "{seconds}");
+    }
     assert_eq!(there.logs()[0].1, "2 samples were dropped, the first of gauge: it waited, and what it is of is gone");
+}
+
+/// Each sample that was left is given up for its own age.
+#[test]
+fn what_was_left_lately_waits_on() {
+    const HOUR: u32 = 3_600;
+    let mut there = host(r#"{"size": 2}"#).read_at(20);
+    assert_eq!(convert(&mut there, &[(0, 10, 1, 5)]), []);
+    there = there.attribute("id", [(0, "a")]);
+    assert_eq!(convert(&mut there, &[(0, 20, 0, 7)]).len(), 1);
+    there = there.attribute("id", [(0, "a"), (2, "c")]).read_at(23 * HOUR);
+    assert_eq!(convert(&mut there, &[(0, 23 * HOUR, 2, 5)]), []);
+    there = there.attribute("id", [(0, "a")]);
+    assert_eq!(convert(&mut there, &[(0, 23 * HOUR, 0, 7)]).len(), 1);
+    assert_eq!((there.dropped(), there.waiting()), (0, 2));
+    there = there.read_at(25 * HOUR);
+    assert_eq!(convert(&mut there, &[]), []);
+    assert_eq!((there.dropped(), there.waiting()), (1, 1));
+    // What was given up does not come back, and the other one does.
+    there = there.attribute("id", (0..).zip(IDS));
+    assert_eq!(convert(&mut there, &[]), [(0, 23 * HOUR, 2, 5.0)]);
+    assert_eq!((there.dropped(), there.waiting()), (1, 0));
+}
+
+/// Near the bound on state a slot without any samples needs no room, and costs none.
+#[test]
+fn nothing_is_given_up_where_nothing_comes() {
+    let inputs: Vec<Meter> =
+        (0..200).map(|number| Meter { name: format!("meter.{number}"), ..inputs()[0].clone() }).collect();
+    let of = |meter| (meter, 10, 1, Volume::Count(5));
+    let mut there = host(r#"{"size": 10000000}"#).room(46 << 10);
+    let slot = batches(&(0..200).map(of).collect::<Vec<_>>());
+    assert!(there.convert::<Aggregator>(&inputs, slot).unwrap().batches.is_empty());
+    there = there.attribute("id", [(0, "a")]);
+    assert_eq!(convert(&mut there, &[]), []);
+    assert_eq!((there.dropped(), there.waiting()), (0, 200));
 }
 
 #[test]
@@ -495,6 +533,62 @@ proptest! {
             prop_assert_eq!(host.waiting(), kept.iter().map(Vec::len).sum::<usize>() as u64);
         }
         prop_assert_eq!(host.dropped(), 0);
+    }
+
+    /// Hours pass, and whoever was absent comes back or does not: nothing waits for it for longer than a day.
+    #[test]
+    fn what_is_left_is_as_a_plain_model_says(
+        slots in prop::collection::vec(
+            (
+                prop::collection::vec((0_u32..5, 0_u64..99), 0..6),
+                prop::collection::vec(prop::bool::weighted(0.4), 5),
+                prop_oneof![6 => Just(0_u32), 1 => 1..30_u32],
+            ),
+            1..20,
+        ),
+        size in 1_u64..12,
+    ) {
+        const HOUR: u32 = 3_600;
+        let mut host = host(&format!(r#"{{"size": {size}}}"#));
+        // The hour in which it was left, and the sample.
+        let (mut left, mut fresh): (Vec<(u32, Sample)>, Vec<Sample>) = (Vec::new(), Vec::new());
+        let (mut now, mut lost) = (0, 0);
+        for (slot, absent, hours) in slots {
+            now += 10 + hours * HOUR;
+            let is_there = |resource: u32| !absent[resource as usize];
+            host = host.attribute("id", (0..).zip(IDS).filter(|(resource, _)| is_there(*resource))).read_at(now);
+            let slot = slot.into_iter().filter(|(resource, _)| is_there(*resource));
+            let slot: Vec<Sample> = slot.map(|(resource, volume)| (1, now, resource, Volume::Count(volume))).collect();
+            let slot = batches(&slot);
+            let mut expected = BTreeMap::new();
+            let mut come_out = |all: Vec<Sample>, lost: &mut usize| {
+                for resource in 0..5 {
+                    let of: Vec<&Sample> = all.iter().filter(|sample| sample.2 == resource).collect();
+                    let Some(first) = of.first().map(|sample| sample.1) else { continue };
+                    if now - first > 24 * HOUR - 60 {
+                        *lost += of.len();
+                    } else {
+                        let sum = of.iter().map(|sample| sample.3.real()).sum::<f64>();
+                        expected.insert((first, resource), sum);
+                    }
+                }
+            };
+            let is_back = |(_, sample): &mut (u32, Sample)| is_there(sample.2);
+            come_out(left.extract_if(.., is_back).map(|(_, sample)| sample).collect(), &mut lost);
+            lost += left.extract_if(.., |(hour, _)| *hour + 23 < now / HOUR).count();
+            fresh.extend(samples(&slot));
+            let is_old = fresh.first().is_some_and(|first| now - first.1 >= 23 * HOUR);
+            if fresh.len() as u64 >= size || is_old {
+                come_out(fresh.extract_if(.., |sample| is_there(sample.2)).collect(), &mut lost);
+                left.extend(fresh.drain(..).map(|sample| (now / HOUR, sample)));
+            }
+            let given = host.convert::<Aggregator>(&inputs(), slot).unwrap().batches;
+            let given = samples(&given).into_iter().map(|(_, s, r, volume)| ((s, r), volume.real()));
+            let given: BTreeMap<_, _> = given.collect();
+            prop_assert_eq!(given, expected);
+            prop_assert_eq!(host.waiting() as usize, left.len() + fresh.len());
+            prop_assert_eq!(host.dropped() as usize, lost);
+        }
     }
 
     /// However calls are cut, and whoever is absent, what comes out is the sum of what came in.

@@ -75,11 +75,11 @@ impl<'a> Latest<'a> {
         };
         let facts = Facts::of(call);
         let mut meters = Vec::new();
-        for name in &config.meters {
+        for (number, name) in config.meters.iter().enumerate() {
             let of_meter = slots(name);
             let wanted = of_meter.iter().filter_map(|slot| paths.get(*slot));
             let named = of_meter.iter().filter_map(|slot| Some((*slot, paths.get(*slot)?.names()))).collect();
-            let pending = Pending::load(call, ages, name, named, &resources);
+            let pending = Pending::load(call, ages, (number, name), named, &resources);
             let known = match pending.is_any() {
                 true => Some(Sampled::of(&facts, &known.meter(name), &NO_SAMPLES, wanted)?),
                 false => None,

@@ -20,6 +20,7 @@ use wasmeter_sdk::{Batch, Call, Converting, Failure, Kind, Meter, Outputs, Trans
 use self::ages::Ages;
 use self::known::Known;
 use self::latest::Latest;
+use self::pending::Pending;
 
 /// The transformer.
 #[derive(Debug)]
@@ -50,7 +51,10 @@ impl Transformer for Arithmetic {
         let batches = merged(batches);
         let mut losses = Losses::default();
         let mut ages = Ages::load(call);
-        losses.count_many(ages.give_up(), config.name(), || LATE.into());
+        if ages.is_set_back() {
+            config.meters.iter().try_for_each(|meter| Pending::forget_all(call, meter))?;
+        }
+        config.give_up(&mut ages, &mut losses);
         let known = Known::learn(call, &config, inputs)?;
         let mut latest = Latest::of(call, &config, (inputs, &known), &ages, &batches)?;
         let mut volumes = Volumes::like(&Values::Reals(Vec::new()), latest.resources().len());
@@ -134,6 +138,18 @@ impl Config {
         let unit = self.unit.clone().or_else(|| reference.map(|known| known.unit.clone()))?;
         let kind = self.kind.or_else(|| reference.map(|known| known.kind))?;
         Some(Meter { name: self.name().to_owned(), kind, unit })
+    }
+
+    /// Counts samples that waited for too long, and names the meters that did not come to them.
+    fn give_up(&self, ages: &mut Ages, losses: &mut Losses) {
+        let given_up = ages.give_up();
+        let of_meter = |number: usize| given_up.get(number).copied().unwrap_or(0);
+        let lacked = (0..).zip(&self.meters).filter(|(number, _)| of_meter(*number) == 0 && !ages.has(*number));
+        let lacked: Vec<&str> = lacked.map(|(_, meter)| meter.as_str()).collect();
+        let lacked = if lacked.is_empty() { "another of its resource".to_owned() } else { lacked.join(", ") };
+        for (number, meter) in (0..).zip(&self.meters) {
+            losses.count_many(of_meter(number), meter, || format!("{LATE}, and {lacked} did not come"));
+        }
     }
 
     fn name(&self) -> &str {

@@ -1,7 +1,7 @@
 //! Samples that wait for those of other meters, from call to call.
 
 use expression::{Value, Volume};
-use scaling::{Noted, Sampled, at, timestamp};
+use scaling::{Noted, Sampled, at, clear, timestamp};
 use wasmeter_sdk::{Call, Column, Converting, Failure, Values};
 
 use crate::ages::Ages;
@@ -9,7 +9,9 @@ use crate::ages::Ages;
 /// Samples of one meter that wait.
 #[derive(Debug)]
 pub struct Pending {
+    /// The meter, and its number among those of the expression.
     meter: String,
+    number: usize,
     /// The paths of the expression that ask for this meter, and what they ask for.
     slots: Vec<(usize, Vec<String>)>,
     /// For each resource of the call, what is known of its sample.
@@ -53,7 +55,7 @@ impl Pending {
     pub fn load(
         call: &Call<'_, Converting>,
         ages: &Ages,
-        meter: &str,
+        (number, meter): (usize, &str),
         slots: Vec<(usize, Vec<String>)>,
         resources: &[u32],
     ) -> Self {
@@ -77,7 +79,12 @@ impl Pending {
             noted = slots.iter().map(says).collect();
         }
         let after = Kept { noted: vec![Vec::new(); slots.len()], ..Kept::default() };
-        Self { meter: meter.to_owned(), slots, before, noted, resources: resources.to_vec(), after }
+        Self { meter: meter.to_owned(), number, slots, before, noted, resources: resources.to_vec(), after }
+    }
+
+    /// Samples of a meter wait no longer, whatever resources they are of.
+    pub fn forget_all(call: &Call<'_, Converting>, meter: &str) -> Result<(), Failure> {
+        clear(call, &since(meter))
     }
 
     /// Whether any sample waits.
@@ -127,7 +134,7 @@ impl Pending {
     pub fn forget(&mut self, (place, resource): (usize, u32), ages: &mut Ages) {
         if let Some(before) = self.waiting(place) {
             self.after.times.push((resource, DONE));
-            ages.remove(before.time);
+            ages.remove(self.number, before.time);
         }
     }
 
@@ -141,7 +148,7 @@ impl Pending {
         ages: &mut Ages,
     ) {
         let waiting = Waiting { time: wall.div_euclid(1_000), volume };
-        ages.add(waiting.time, self.waiting(place).map(|before| before.time));
+        ages.add(self.number, waiting.time, self.waiting(place).map(|before| before.time));
         let (time, bits) = waiting.pack();
         self.after.times.push((resource, time));
         self.after.volumes.push((resource, bits));

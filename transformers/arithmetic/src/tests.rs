@@ -139,11 +139,59 @@ fn nothing_waits_for_longer_than_a_day() {
     assert_eq!((convert(&mut host, &[]), host.dropped(), host.waiting()), (vec![], 0, 2));
     host = host.read_at(25 * HOUR);
     assert_eq!((convert(&mut host, &[]), host.dropped(), host.waiting()), (vec![], 1, 1));
-    let line = "A sample was dropped: memory_util: it waited for a day";
+    let line = "A sample was dropped: memory.usage: it waited for a day, and memory did not come";
     assert_eq!(host.logs(), [(Level::Warn, line.to_owned())]);
     let late = [count(1, 25 * HOUR, 1, 100), count(1, 25 * HOUR, 2, 100)];
     assert_eq!(convert(&mut host, &late), [(25 * HOUR, 2, 70.0)]);
     assert_eq!((host.dropped(), host.waiting()), (1, 1));
+}
+
+/// Those that did not come are named, as far as that is the same for all.
+#[test]
+fn what_lacked_is_named() {
+    const DAY: u32 = 86_400;
+    let config = r#"{"target": {"name": "x", "unit": "", "type": "gauge", "expr": "$(a) + $(b) + $(c) + $(d)"}}"#;
+    let inputs = ["a", "b", "c", "d"].map(meter);
+    for (given, line) in [
+        (vec![count(1, 10, 1, 5)], "A sample was dropped: b: it waited for a day, and a, c, d did not come"),
+        (
+            vec![count(0, 10, 1, 5), count(2, 10, 1, 5), count(2, 10, 2, 5)],
+            "3 samples were dropped, the first of a: it waited for a day, and b, d did not come",
+        ),
+        (
+            (0..4).map(|meter| count(meter, 10, meter, 5)).collect(),
+            "4 samples were dropped, the first of a: it waited for a day, and another of its resource did not come",
+        ),
+    ] {
+        let mut host = Host::new().config(config).read_at(10);
+        assert!(host.convert::<Arithmetic>(&inputs, batches(&given)).unwrap().batches.is_empty());
+        host = host.read_at(10 + DAY);
+        assert!(host.convert::<Arithmetic>(&inputs, Vec::new()).unwrap().batches.is_empty());
+        assert_eq!((host.dropped() as usize, host.waiting()), (given.len(), 0));
+        assert_eq!(host.logs(), [(Level::Warn, line.to_owned())]);
+    }
+}
+
+/// What was given up does not count once more when the clock that said so is set back.
+#[test]
+fn a_clock_that_is_set_brings_nothing_back() {
+    const HOUR: u32 = 3_600;
+    for back in [40, 47, 30] {
+        let mut host = Host::new().config(MEMORY).read_at(40 * HOUR);
+        assert_eq!(convert(&mut host, &[count(0, 40 * HOUR, 1, 50), count(0, 40 * HOUR, 2, 50)]), []);
+        host = host.read_at(70 * HOUR);
+        assert_eq!(convert(&mut host, &[count(0, 70 * HOUR, 3, 50)]), []);
+        assert_eq!((host.dropped(), host.waiting()), (2, 1));
+        let at = back * HOUR;
+        host = host.read_at(at);
+        // Of what comes now some is as old as what was given up.
+        assert_eq!(convert(&mut host, &[count(1, at, 1, 100), count(0, at, 4, 50)]), []);
+        let is_kept = u32::from(back == 47);
+        assert_eq!((host.dropped(), host.waiting()), (3 - is_kept, 2 + u64::from(is_kept)), "{back}");
+        host = host.read_at(at + 10);
+        assert_eq!(convert(&mut host, &[count(1, at + 10, 2, 100), count(1, at + 10, 4, 100)]), [(at + 10, 4, 50.0)]);
+        assert_eq!((host.dropped(), host.waiting()), (3 - is_kept, 2 + u64::from(is_kept)), "{back}");
+    }
 }
 
 #[test]
@@ -242,31 +290,36 @@ fn volume() -> impl Strategy<Value = Volume> {
 
 proptest! {
     /// Several samples of a meter in a slot, meters that come in different slots, some that are not asked for, hours in
-    /// which nothing comes, and calls that are cut.
+    /// which nothing comes, clocks that are set back, and calls that are cut.
     #[test]
     fn it_is_what_a_plain_model_says(
         slots in prop::collection::vec(
             (
                 prop::collection::vec((0_u32..3, 0_u32..12, 0_u32..5, volume()), 0..12),
                 prop::collection::vec(0_usize..3, 5),
-                prop_oneof![9 => Just(0_u32), 1 => 1..30_u32],
+                prop_oneof![4 => Just(0_i32), 1 => -30..30_i32],
             ),
-            1..8,
+            1..10,
         ),
     ) {
         let config = r#"{"target": {"name": "x", "unit": "", "type": "gauge", "expr": "$(a) * 10 + $(b)"}}"#;
         let inputs = ["a", "b", "c"].map(meter);
         let mut host = Host::new().config(config);
         let mut known: BTreeMap<u32, BTreeMap<u32, (u32, Volume)>> = BTreeMap::new();
-        let (mut dropped, mut hour) = (0, 0);
+        // The first hour whose samples still waited when others were given up.
+        let (mut dropped, mut hour, mut given_up) = (0, 100_u32, 0);
         for (slot, calls, hours) in slots {
-            hour += hours;
+            hour = hour.saturating_add_signed(hours);
             host = host.read_at(hour * 3_600 + 12);
             let slot = samples(&batches(&slot)).into_iter();
             let slot: Vec<Sample> = slot.map(|(m, s, r, v)| (m, hour * 3_600 + s, r, v)).collect();
+            let first = if hour < given_up { u32::MAX } else { hour.saturating_sub(23).max(given_up) };
             for meters in known.values_mut() {
-                dropped += meters.extract_if(.., |_, (known, _)| *known + 23 < hour).count();
+                let old = meters.extract_if(.., |_, (known, _)| *known < first).count();
+                dropped += old;
+                given_up = if old > 0 { first } else { given_up };
             }
+            given_up = if hour < given_up { 0 } else { given_up };
             for part in cut(&slot, |resource| calls[resource as usize], 3) {
                 let batches = batches(&part);
                 for (meter, _, resource, volume) in samples(&batches).into_iter().filter(|(meter, ..)| *meter < 2) {

@@ -92,6 +92,9 @@ pub(super) enum Unawaited {
     End,
 }
 
+/// Whoever runs such a version is told so here.
+pub(super) type IsUnawaited = watch::Receiver<Option<Unawaited>>;
+
 /// A version, what runs of it, and what it is called with.
 pub(super) type InstanceJob = (Instance, Arc<Ready>, Job);
 
@@ -119,8 +122,8 @@ impl Answer {
     }
 
     /// Runs what is on trial or tried out, as long as it is waited for.
-    pub async fn run_trial(&mut self, job: Option<InstanceJob>, is_unawaited: &mut watch::Receiver<Option<Unawaited>>) {
-        let Some(trial) = self.run.on_trial() else { return };
+    pub async fn run_trial(&mut self, job: Option<InstanceJob>, is_unawaited: Option<IsUnawaited>) {
+        let (Some(trial), Some(mut is_unawaited)) = (self.run.on_trial(), is_unawaited) else { return };
         let before = *is_unawaited.borrow();
         let Some((instance, ready, job)) = job.filter(|_| before.is_none()) else {
             // What others left no time for did not fail, but what can never run would be on trial for ever.
@@ -132,7 +135,7 @@ impl Answer {
         let (gave, ran) = select! {
             biased;
             (gave, outcome) = Gave::of(instance, ready, job, resources) => (gave, counted(None, trial, outcome)),
-            Some(why) = unawaited(is_unawaited) => {
+            Some(why) = unawaited(&mut is_unawaited) => {
                 let failure = why.failure(began.elapsed(), turns::waited().saturating_sub(waited));
                 let cause = failure.cause;
                 let polled = account.give_up(failure, resources);
@@ -220,7 +223,7 @@ fn counted(why: Option<Unawaited>, trial: Instance, outcome: Outcome) -> Option<
 }
 
 /// Waits until a version is not waited for any more.
-async fn unawaited(told: &mut watch::Receiver<Option<Unawaited>>) -> Option<Unawaited> {
+async fn unawaited(told: &mut IsUnawaited) -> Option<Unawaited> {
     told.wait_for(Option::is_some).await.ok().and_then(|why| *why)
 }
 
@@ -437,8 +440,8 @@ mod tests {
                 current: None,
                 resources: 1,
             };
-            let (_told, mut is_unawaited) = watch::channel(why);
-            answer.run_trial(None, &mut is_unawaited).await;
+            let (_told, is_unawaited) = watch::channel(why);
+            answer.run_trial(None, Some(is_unawaited)).await;
             assert_eq!((answer.ran.trial, answer.falls_back()), (expected, true), "{why:?}");
         }
     }

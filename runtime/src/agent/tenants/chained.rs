@@ -47,8 +47,8 @@ impl Agent {
         self.tenants.queue(key, slot.at, run, Input::Given(given))
     }
 
-    /// What tenants' transformers in chains are handed of what comes to them there.
-    pub(in crate::agent) fn shares(&self, resources: &Resources) -> Shares {
+    /// What tenants' transformers in chains are handed of what comes to them there, in a slot of these intervals.
+    pub(in crate::agent) fn shares(&self, resources: &Resources, intervals: &[u64]) -> Shares {
         let share = |key: &Key| {
             let deployed = self.tenants.deployed.get(key);
             // A pollster measures, wherever it is named.
@@ -59,9 +59,11 @@ impl Agent {
             let guests = resources.guests_of(|project| projects.contains(project));
             let meters = deployed.and_then(Deployed::meters).cloned();
             let tried = deployed.and_then(Deployed::tried_meters).cloned();
-            // One that is at an earlier slot lets go of what it holds when it is asked next.
+            // One that is at an earlier slot lets go of what it holds when it is asked next. Its budget is for a call in
+            // each of its interval.
             let holds = |deployed: &Deployed| deployed.states.values().any(|state| state.waiting() > 0);
-            let holds = deployed.is_some_and(|deployed| deployed.is_idle() && holds(deployed));
+            let is_due = |deployed: &&Deployed| deployed.is_idle() && deployed.is_due(intervals);
+            let holds = deployed.filter(is_due).is_some_and(holds);
             Some((key.clone(), Share { guests, meters, tried, holds }))
         };
         Shares::of(self.sinks.deployed().filter_map(share))

@@ -374,6 +374,11 @@ impl Deployed {
         (!self.is_broken()).then_some(running.interval)
     }
 
+    /// Whether a slot of these intervals is one of its own.
+    pub(super) fn is_due(&self, intervals: &[u64]) -> bool {
+        self.interval().is_some_and(|interval| intervals.contains(&interval))
+    }
+
     /// The most seconds from slot to slot that there may be without anybody's doing. None if it cannot run.
     pub fn longest_interval(&self) -> Option<u64> {
         let longest = self.deployment.running().map(|version| version.interval).max()?;

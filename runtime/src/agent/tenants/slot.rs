@@ -227,9 +227,14 @@ impl Agent {
         };
         let Some(deployed) = self.tenants.deployed.get_mut(&key) else { return };
         let ends = self.tenants.ends && deployed.can_fall_back();
-        let (unawaited, mut is_unawaited) = watch::channel(ends.then_some(Unawaited::End));
-        let is_dry = matches!(run, Run::DryRun { .. });
-        deployed.at = if run.on_trial().is_some() { At::Trial(at, is_dry, unawaited) } else { At::Slot };
+        let (at_slot, is_unawaited) = match run.on_trial() {
+            Some(_) => {
+                let (unawaited, is_unawaited) = watch::channel(ends.then_some(Unawaited::End));
+                (At::Trial(at, matches!(run, Run::DryRun { .. }), unawaited), Some(is_unawaited))
+            }
+            None => (At::Slot, None),
+        };
+        deployed.at = at_slot;
         let room = room.zip(run.on_trial()).map(|(room, trial)| {
             let before = deployed.states.get(&trial.state).cloned().unwrap_or_default();
             (room, Arc::clone(&deployed.tenant), before)
@@ -252,9 +257,9 @@ impl Agent {
             if let Run::DryRun { .. } = run {
                 // What counts has what there is of fuel before what does not.
                 answer.run_current(then).await;
-                answer.run_trial(first, &mut is_unawaited).await;
+                answer.run_trial(first, is_unawaited).await;
             } else {
-                answer.run_trial(first, &mut is_unawaited).await;
+                answer.run_trial(first, is_unawaited).await;
                 answer.fit_trial(room);
                 if answer.ran.trial.is_none_or(|(_, outcome)| run.falls_back(outcome)) {
                     answer.run_current(then).await;

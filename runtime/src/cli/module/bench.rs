@@ -11,8 +11,8 @@ use crate::cli::module::alone::Alone;
 use crate::cli::module::candidate::Candidate;
 use crate::cli::module::time::HostTime;
 use crate::cli::module::trial::{Inputs, Trial, Tried};
-use crate::cli::module::{Terms, Which, build, is_pollster, prepare};
-use crate::cli::setup::{Threads, Where};
+use crate::cli::module::{Rules, Terms, Which, build, is_pollster, prepare};
+use crate::cli::setup::{Host, Threads};
 use crate::cli::{Exit, logging, print};
 use crate::clock::{Clock, Moment, SystemClock};
 use crate::config::daemon::LogFormat;
@@ -27,7 +27,7 @@ Examples:
   wasmeter module bench                        of the crate in this folder, built first
   wasmeter module bench disk
   wasmeter module bench traffic.wasm --resources 1,1000,50000 --json
-  wasmeter module bench delta --meters cpu --module-config '{\"target\": {\"name\": \"cpu.delta\"}}'
+  wasmeter module bench delta --meters cpu --config '{target: {name: cpu.delta}}'
   wasmeter module bench exporter.wasm --grant name=acme. --grant http=http://127.0.0.1:9100/metrics \\
       --grant address=127.0.0.1 --grant rate=600
 
@@ -53,9 +53,8 @@ pub struct Args {
     /// How many slots are measured of each, after a first one.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     slots: u32,
-    /// Configuration file; without one, the defaults hold.
-    #[arg(short, long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    rules: Rules,
     /// For programs.
     #[arg(long)]
     json: bool,
@@ -97,8 +96,7 @@ impl Args {
 
     fn try_run(&self) -> Result<(), Exit> {
         logging::start(&LogFormat::Text);
-        let at = Where { config: self.config.clone(), hypervisor: None };
-        let (sandbox, config, threads) = prepare(&at)?;
+        let (sandbox, config, threads) = prepare(&self.rules.on(&Host::default()))?;
         let file = if self.of.join("Cargo.toml").exists() { build::file(&self.of)? } else { self.of.clone() };
         let which = Which::file(&file, &self.terms);
         let candidate = which.load(&sandbox, &config, &threads)?;

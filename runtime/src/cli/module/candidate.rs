@@ -85,7 +85,7 @@ impl Draft<'_> {
     /// As that of a deployment, which is held against what it was granted as a daemon does.
     pub async fn granted(self, requests: &Requests, grants: &Grants, written: Written) -> Result<Candidate, Unfit> {
         let Self { sandbox, name, code, config, limits } = self;
-        grants.check().map_err(|invalid| Unfit::Refused(invalid.to_string(), Exit::Usage))?;
+        grants.check().map_err(|invalid| Unfit::Refused(invalid.words(written), Exit::Usage))?;
         let unfit = |refused| Unfit::of(&refused, written);
         let asking = code.manifest.asks().then_some(limits.memory as u64);
         let granted = granting::granted(requests, name, grants, written, asking).map_err(unfit)?;

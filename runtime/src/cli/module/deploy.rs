@@ -1,7 +1,6 @@
 //! `wasmeter module deploy`.
 
 pub mod text;
-mod told;
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -11,8 +10,7 @@ use std::time::Duration;
 use clap::FromArgMatches;
 
 use super::candidate::Unfit;
-use super::grants::Granting;
-use super::{amount, named, usage};
+use super::{Terms, amount, named, usage};
 use crate::cli::ask::{Daemon, Unanswered};
 use crate::cli::{Exit, print};
 use crate::config::{ByteSize, MeterFilter, duration};
@@ -33,7 +31,6 @@ It is run once before, on what is read for the tenant now, and what came of that
 fails, it is not deployed. The next version of a deployment is on trial beside the one that runs.
 All is said anew each time: what is left out is not taken over from the version before.
 
-The daemon's configuration is named with -c here, because --config is what the module is told.
 Exit codes: 64: the command line or what is granted is wrong; 69: no daemon answers; 70: the module
 is refused, or fails in the dry run; 1: there is no room for it, or it is written in a file. It is
 not deployed then.";
@@ -54,9 +51,6 @@ pub struct Args {
     /// Seconds from slot to slot.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = amount::seconds)]
     interval: u64,
-    /// What the module is told: a YAML or JSON file, - for standard input, or {key: value}.
-    #[arg(long = "config", value_name = "FILE")]
-    told: Option<String>,
     /// Meters that are wanted of it, with * ? and [], or with ! those that are not; with commas between them. Without
     /// this, all.
     #[arg(long, value_name = "PATTERNS", value_delimiter = ',')]
@@ -74,7 +68,7 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     deadline: Option<Duration>,
     #[command(flatten)]
-    granting: Granting,
+    terms: Terms,
     /// The file's signature, as minisign -S writes it; otherwise FILE.minisig if that is there.
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
@@ -158,11 +152,11 @@ impl Args {
             _ => Err(usage("--deadline: write whole milliseconds, such as 500ms")),
         };
         Ok(Deploy {
-            config: self.told.as_deref().map(told::read).transpose().map_err(usage)?.unwrap_or_default(),
+            config: self.terms.told.text()?,
             meters: self.meters.clone(),
             interval: self.interval,
-            grants: self.granting.grants(),
-            secrets: self.granting.secrets()?,
+            grants: self.terms.granting.grants(),
+            secrets: self.terms.granting.secrets()?,
             limits: Overrides {
                 fuel_base: self.fuel,
                 fuel_per_resource: self.fuel_per_resource,

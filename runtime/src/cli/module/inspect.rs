@@ -6,8 +6,8 @@ use crate::agent::OPERATOR;
 use crate::agent::report::ModuleReport;
 use crate::cli::module::subject::Subject;
 use crate::cli::module::trial::Inputs;
-use crate::cli::module::{Which, amount, is_pollster, prepare};
-use crate::cli::setup::{Threads, Where};
+use crate::cli::module::{Rules, Which, amount, is_pollster, prepare};
+use crate::cli::setup::{Host, Threads};
 use crate::cli::{Exit, logging, print};
 use crate::clock::SystemClock;
 use crate::config::daemon::LogFormat;
@@ -20,7 +20,7 @@ const EXAMPLES: &str = "\
 Examples:
   wasmeter module inspect my-module.wasm
   wasmeter module inspect disk --json | jq .reads
-  wasmeter module inspect delta --meters cpu --module-config '{\"target\": {\"name\": \"cpu.delta\"}}'
+  wasmeter module inspect delta --meters cpu --config '{target: {name: cpu.delta}}'
   wasmeter module inspect exporter.wasm --grant name=acme. --grant http=https://metrics.example/path
 
 With --grant and --secret, as of `wasmeter module deploy`, it is held against them, and refused if
@@ -38,7 +38,9 @@ pub struct Args {
     #[command(flatten)]
     inputs: Inputs,
     #[command(flatten)]
-    at: Where,
+    rules: Rules,
+    #[command(flatten)]
+    host: Host,
     /// For programs.
     #[arg(long)]
     json: bool,
@@ -53,7 +55,7 @@ pub struct Tried {
     meters: Vec<Meter>,
     declares: Vec<String>,
     measured: Option<Measured>,
-    /// Why a call failed.
+    /// Why a call failed, or there was none.
     failed: Option<String>,
 }
 
@@ -74,7 +76,7 @@ impl Args {
 
     fn try_run(&self) -> Result<(), Exit> {
         logging::start(&LogFormat::Text);
-        let (sandbox, config, threads) = prepare(&self.at)?;
+        let (sandbox, config, threads) = prepare(&self.rules.on(&self.host))?;
         let candidate = self.which.load(&sandbox, &config, &threads)?;
         let meters = self.inputs.filter()?;
         let (sandbox, module) = (Arc::new(sandbox), &candidate.module);
@@ -143,6 +145,11 @@ impl Tried {
     pub fn described(module: &Module) -> Self {
         let (meters, declares) = (module.description.meters.clone(), module.description.declares.clone());
         Self { meters, declares, ..Self::default() }
+    }
+
+    /// A module that says nothing of itself, and why.
+    pub fn untried(why: String) -> Self {
+        Self { failed: Some(why), ..Self::default() }
     }
 }
 

@@ -4,7 +4,7 @@ use super::amount::bytes;
 use super::show::start;
 use super::{is_pollster, prepare};
 use crate::cli::ask::{Daemon, Unanswered};
-use crate::cli::setup::Where;
+use crate::cli::setup::{Host, Where};
 use crate::cli::{Exit, logging, print};
 use crate::clock::{Clock, SystemClock};
 use crate::config::daemon::LogFormat;
@@ -89,7 +89,7 @@ impl Args {
 
     fn load(&self) -> Result<Vec<Module>, Exit> {
         logging::start(&LogFormat::Text);
-        let at = Where { config: self.daemon.config.clone(), hypervisor: None };
+        let at = Where { config: self.daemon.config.clone(), host: Host::default() };
         let (sandbox, config, threads) = prepare(&at)?;
         let limits = config.sandbox.limits;
         let mut loaded = Vec::new();

@@ -14,9 +14,8 @@ use serde_json::Map;
 use self::case::Case;
 use self::report::{Outcome, Ran};
 use crate::cli::cases::Cases;
-use crate::cli::module::candidate::Unfit;
-use crate::cli::module::{Terms, Which, build, prepare};
-use crate::cli::setup::Where;
+use crate::cli::module::{Rules, Terms, Which, build, prepare};
+use crate::cli::setup::Host;
 use crate::cli::{Exit, logging, print};
 use crate::config::daemon::LogFormat;
 
@@ -64,7 +63,7 @@ pub struct Args {
     #[arg(long, visible_alias = "bless")]
     accept: bool,
     #[command(flatten)]
-    at: Where,
+    rules: Rules,
     /// For programs.
     #[arg(long)]
     json: bool,
@@ -81,11 +80,7 @@ impl Args {
 
     fn try_run(&self) -> Result<Exit, Exit> {
         logging::start(&LogFormat::Text);
-        if self.at.hypervisor.is_some() {
-            print::error("each case names its own host in case.yaml; remove --hypervisor");
-            return Err(Exit::Usage);
-        }
-        let (sandbox, config, threads) = prepare(&self.at)?;
+        let (sandbox, config, threads) = prepare(&self.rules.on(&Host::default()))?;
         let is_crate = self.of.is_dir();
         let cases = match (&self.cases, is_crate) {
             (Some(cases), _) => cases.clone(),
@@ -98,8 +93,7 @@ impl Args {
         let cases = find(&cases, &self.only)?;
         let file = if is_crate { build::file(&self.of)? } else { self.of.clone() };
         let which = Which::file(&file, &Terms::default());
-        let code = which.bytes().and_then(|bytes| threads.time.block_on(sandbox.load(&bytes)));
-        let code = code.map_err(|failure| Unfit::from(failure).say(file.display()))?;
+        let code = which.code(&sandbox, &threads)?;
         let sandbox = Arc::new(sandbox);
         let name = which.name();
         let mut ran = Cases::none(self.json);

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::cli::module::subject::Subject;
 use crate::cli::module::trial::{Inputs, Tried};
-use crate::cli::module::{Which, is_pollster, prepare};
+use crate::cli::module::{Rules, Which, is_pollster, prepare};
 use crate::cli::once;
-use crate::cli::setup::{Threads, Where};
+use crate::cli::setup::{Host, Threads};
 use crate::cli::{Exit, logging, print};
 use crate::clock::SystemClock;
 use crate::config::daemon::LogFormat;
@@ -18,9 +18,9 @@ Examples:
   wasmeter module run my-module.wasm                               against the simulated host
   wasmeter module run my-module.wasm --hypervisor recording:host.jsonl --slots 5
   wasmeter module run disk --hypervisor 'sim://?domains=1000&calm=true' --quiet
-  wasmeter module run delta --meters cpu --module-config '{\"target\": {\"name\": \"cpu.delta\"}}' --slots 3
+  wasmeter module run delta --meters cpu --config '{target: {name: cpu.delta}}' --slots 3
   wasmeter module run exporter.wasm --grant name=acme. --grant http=http://127.0.0.1:9100/metrics \\
-      --grant address=127.0.0.1 --secret token=@token.txt --module-config '{\"series\": [\"orders\"]}'
+      --grant address=127.0.0.1 --secret token=@token.txt --config '{series: [orders]}'
 
 A module that makes requests is told what each takes; granted, as for `wasmeter module deploy`, it
 is held against all its grants, and real servers are asked.
@@ -36,7 +36,9 @@ pub struct Args {
     #[command(flatten)]
     inputs: Inputs,
     #[command(flatten)]
-    at: Where,
+    rules: Rules,
+    #[command(flatten)]
+    host: Host,
     /// How many slots; a simulated host lives on between them, a recording goes to its next slot.
     #[arg(long, value_name = "N", default_value_t = 1)]
     slots: u32,
@@ -56,7 +58,7 @@ impl Args {
 
     fn try_run(&self) -> Result<(), Exit> {
         logging::start(&LogFormat::Text);
-        let (sandbox, config, threads) = prepare(&self.at)?;
+        let (sandbox, config, threads) = prepare(&self.rules.on(&self.host))?;
         let candidate = self.which.load(&sandbox, &config, &threads)?;
         let meters = self.inputs.filter()?;
         let (sandbox, module) = (Arc::new(sandbox), &candidate.module);

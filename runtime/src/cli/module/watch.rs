@@ -14,8 +14,8 @@ use crate::cli::module::test::{compare, lines};
 use crate::cli::module::time::HostTime;
 use crate::cli::module::trial::Inputs;
 use crate::cli::module::try_out;
-use crate::cli::module::{Terms, Which, build, deploy, is_pollster, prepare};
-use crate::cli::setup::{Threads, Where};
+use crate::cli::module::{Rules, Terms, Which, build, deploy, is_pollster, prepare};
+use crate::cli::setup::{Host, Threads};
 use crate::cli::{Exit, logging, once, print};
 use crate::config::daemon::LogFormat;
 use crate::config::{Config, duration};
@@ -59,11 +59,10 @@ pub struct Args {
     /// Ends after so many builds, well or not.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     builds: Option<u64>,
-    /// Configuration file; without one, the defaults hold.
-    #[arg(short, long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    rules: Rules,
     /// Options of `wasmeter module deploy`, by which each build is deployed to a daemon.
-    #[arg(last = true, value_name = "DEPLOY OPTIONS", conflicts_with_all = ["grants", "secrets"])]
+    #[arg(last = true, value_name = "DEPLOY OPTIONS", conflicts_with_all = ["told", "grants", "secrets"])]
     deploy: Vec<OsString>,
 }
 
@@ -90,8 +89,8 @@ impl Args {
 
     fn try_run(&self) -> Result<Exit, Exit> {
         logging::start(&LogFormat::Text);
-        let at = Where { config: self.config.clone(), hypervisor: Some(self.once_host.clone()) };
-        let (sandbox, config, threads) = prepare(&at)?;
+        let host = Host { hypervisor: Some(self.once_host.clone()) };
+        let (sandbox, config, threads) = prepare(&self.rules.on(&host))?;
         let sandbox = Arc::new(sandbox);
         if !self.deploy.is_empty() {
             // Before anything is built for it.

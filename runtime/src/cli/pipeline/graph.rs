@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::cli::ask::{Daemon, Unanswered};
-use crate::cli::setup::Where;
+use crate::cli::setup::{Host, Where};
 use crate::cli::{Exit, print};
 use crate::control::graph::{Flowed, Graph, Handed, Kind, Node};
 
@@ -47,7 +47,7 @@ impl Args {
         let asked = if self.offline { None } else { self.ask()? };
         let graph = match asked {
             Some(graph) => graph,
-            None => Graph::of(&Where { config: self.daemon.config, hypervisor: None }.load()?),
+            None => Graph::of(&Where { config: self.daemon.config, host: Host::default() }.load()?),
         };
         match self.format {
             Format::Dot => print::text(&graph.dot()),

@@ -13,7 +13,7 @@ use self::report::{Compared, Outcome, Ran};
 use crate::cli::cases::Cases;
 use crate::cli::module::test::{compare, lines};
 use crate::cli::module::time::HostTime;
-use crate::cli::setup::{self, Threads, Where};
+use crate::cli::setup::{self, Host, Threads, Where};
 use crate::cli::{Exit, logging, print};
 use crate::config::daemon::LogFormat;
 use crate::config::pipeline::case::{Case, Given};
@@ -79,7 +79,7 @@ impl Args {
 
     fn try_run(&self) -> Result<Exit, Exit> {
         logging::start(&LogFormat::Text);
-        let config = Where { config: self.config.clone(), hypervisor: None }.load()?;
+        let config = Where { config: self.config.clone(), host: Host::default() }.load()?;
         let bench = Bench { sandbox: Arc::new(setup::sandbox(&config)?), threads: Threads::start()?, config };
         let mut cases = Cases::none(self.json);
         for file in &self.files {

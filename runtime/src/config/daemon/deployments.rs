@@ -166,7 +166,7 @@ fn of_text(text: &str, path: &Path, limits: &CallLimits, problems: &mut Problems
     let folder = path.parent().unwrap_or(Path::new(""));
     let grants = grants::read(&section, SecretsIn::Files(folder), problems).unwrap_or_default();
     let limits = limits.overridden(&section, problems);
-    let config = ModuleConfig::of(&section);
+    let config = ModuleConfig::of(&section, problems);
     Some(DeploymentFile {
         key: Key::new(tenant?, name?),
         file: module?,

@@ -95,7 +95,7 @@ fn one(path: &Path, limits: &CallLimits, problems: &mut Problems) -> Option<Fixt
         host: host?,
         slots: slots.and_then(|slots| u32::try_from(slots).ok()),
         interval: interval.unwrap_or(Duration::from_secs(10)),
-        config: ModuleConfig::of(&section),
+        config: ModuleConfig::of(&section, problems),
         meters,
         inputs,
         fuel,

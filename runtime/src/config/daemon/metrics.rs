@@ -101,7 +101,7 @@ impl Metrics {
         let mut warn = |place: Option<Place>, key: &str, message: String, remedy: &str| {
             reading.problems.add(Severity::Warning, place, &section.key(key), message, remedy.to_owned());
         };
-        if let Some(Node { kind: Kind::List(addresses), place }) = section.get("listen")
+        if let Some(Node { kind: Kind::List(addresses), place, .. }) = section.get("listen")
             && addresses.is_empty()
         {
             let message = "`metrics.listen` is empty: nobody is served".to_owned();

@@ -84,7 +84,7 @@ pub(super) fn entries(reading: &mut Reading<'_, '_>, limits: &CallLimits) -> Vec
             name: name.clone(),
             enabled: section.read("enabled", reading.problems, Node::boolean).unwrap_or(true),
             file: path.map(|path| reading.path(path)),
-            config: ModuleConfig::of(&section),
+            config: ModuleConfig::of(&section, reading.problems),
             limits: limits.overridden(&section, reading.problems),
             place: module.place,
         });
@@ -111,7 +111,9 @@ pub(super) fn transforms(reading: &mut Reading<'_, '_>) -> Vec<Transform> {
             continue;
         }
         if let (Some(module), Some(meters)) = (module, meters) {
-            let config = section.get("config").map(Parameters::of).unwrap_or_default();
+            let config = section.get("config");
+            let config = config.map(|node| Parameters::at(&section.key("config"), node, reading.problems));
+            let config = config.unwrap_or_default();
             transforms.push(Transform { meters, module, config, place: node.place });
         }
     }
@@ -130,21 +132,46 @@ pub(crate) fn is_module_name(name: &str) -> bool {
     name.len() <= LONGEST_NAME && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.bytes().all(allowed)
 }
 
+/// Reports whole numbers of which a module would get the first digits only.
+fn report_rounded(path: &str, node: &Node, problems: &mut Problems) {
+    match &node.kind {
+        _ if node.rounded => {
+            let subject = if path.is_empty() { "the file".to_owned() } else { quoted(path) };
+            let message = format!("{subject} is a whole number of more than 64 bits, which would be rounded");
+            let remedy = "Put it in quotes, so that it is handed over as a text, or write a real number such as 1.5e20";
+            problems.error(node.place, path, message, remedy);
+        }
+        Kind::List(entries) => {
+            let numbered = entries.iter().enumerate();
+            numbered.for_each(|(number, entry)| report_rounded(&format!("{path}[{number}]"), entry, problems));
+        }
+        Kind::Map(entries) => {
+            let dot = if path.is_empty() { "" } else { "." };
+            for entry in entries {
+                report_rounded(&format!("{path}{dot}{}", entry.key), &entry.value, problems);
+            }
+        }
+        _ => {}
+    }
+}
+
 // === impl ModuleConfig ===
 
 impl ModuleConfig {
-    pub(super) fn of(section: &Section<'_>) -> Self {
-        Self(section.get("config").map(Node::json).unwrap_or_default())
+    /// What a section has as `config`.
+    pub(super) fn of(section: &Section<'_>, problems: &mut Problems) -> Self {
+        section.get("config").map(|node| Self::at(&section.key("config"), node, problems)).unwrap_or_default()
     }
 
-    /// A value of another section.
-    pub(in crate::config) fn from(node: &Node) -> Self {
+    /// The value of this path. What would not be handed over as it is written is reported.
+    pub(in crate::config) fn at(path: &str, node: &Node, problems: &mut Problems) -> Self {
+        report_rounded(path, node, problems);
         Self(node.json())
     }
 
     /// Out of a text of its own, which is YAML or JSON.
     pub fn parse(text: &str, problems: &mut Problems) -> Option<Self> {
-        yaml::parse(text, problems).map(|node| Self(node.json()))
+        yaml::parse(text, problems).map(|node| Self::at("", &node, problems))
     }
 
     /// The value; null if nothing is configured.

@@ -69,23 +69,22 @@ impl Sandbox {
 // === impl CallLimits ===
 
 impl CallLimits {
-    /// Whether a file could set these; in words what is out of bounds.
-    pub fn check(&self) -> Result<(), String> {
+    /// Whether a file could set these; else the key of one that is out of bounds, and the bounds.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
         let Self { fuel_base, fuel_per_resource, memory, deadline } = self;
         let [base, per_resource, size, time] = LIMIT_KEYS;
-        let refuse = |key, bounds: String| Err(format!("{key} is out of bounds: it can be {bounds}"));
         if !FUEL_BASE.contains(fuel_base) {
-            return refuse(base, format!("{} to {}", FUEL_BASE.start(), FUEL_BASE.end()));
+            return Err((base, format!("{} to {}", FUEL_BASE.start(), FUEL_BASE.end())));
         }
         if !FUEL_PER_RESOURCE.contains(fuel_per_resource) {
-            return refuse(per_resource, format!("{} to {}", FUEL_PER_RESOURCE.start(), FUEL_PER_RESOURCE.end()));
+            return Err((per_resource, format!("{} to {}", FUEL_PER_RESOURCE.start(), FUEL_PER_RESOURCE.end())));
         }
         if !MEMORY.contains(memory) {
-            return refuse(size, format!("{} to {}", MEMORY.start(), MEMORY.end()));
+            return Err((size, format!("{} to {}", MEMORY.start(), MEMORY.end())));
         }
         if !DEADLINE.contains(deadline) {
             let bounds = format!("{} to {}", duration::show(*DEADLINE.start()), duration::show(*DEADLINE.end()));
-            return refuse(time, bounds);
+            return Err((time, bounds));
         }
         Ok(())
     }

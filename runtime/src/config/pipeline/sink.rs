@@ -134,7 +134,9 @@ impl Transformer {
                 None
             }
             Some(entry) if entry.value.kind.is_falsy() => Some(Parameters::default()),
-            Some(entry) if matches!(entry.value.kind, Kind::Map(_)) => Some(Parameters::of(&entry.value)),
+            Some(entry) if matches!(entry.value.kind, Kind::Map(_)) => {
+                Some(Parameters::at(&section.key("parameters"), &entry.value, sink.problems))
+            }
             Some(_) => {
                 error("parameters", "a transformer's parameters must be a mapping", remedy);
                 None

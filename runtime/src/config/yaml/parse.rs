@@ -16,10 +16,18 @@ const DEEPEST: usize = 16;
 /// How much aliases may multiply a file, in elements; a source's list of meters used a hundred times over fits.
 const REPLAYED: usize = 200_000;
 
+/// Below this, whole numbers fit into 64 bits, with a sign or without.
+const SMALLEST_ROUNDED: f64 = 9_223_372_036_854_775_808.0;
+
 /// Parses a file's one document; an empty one is null. Duplicate keys are errors, yet the tree is still worth reading.
 pub(in crate::config) fn parse(text: &str, problems: &mut Problems) -> Option<Node> {
+    let lines: Vec<&str> = text.lines().collect();
+    let marked = |mut node: Node| {
+        mark_rounded(&mut node, &lines);
+        node
+    };
     match document(text, DuplicateKeyPolicy::Error) {
-        Ok(node) => Some(node),
+        Ok(node) => Some(marked(node)),
         Err(serde_yaml::Error::DuplicateMappingKey { key, location }) => {
             let node = document(text, DuplicateKeyPolicy::LastWins).ok();
             if node.as_ref().map_or(0, |node| report_duplicates(node, "", problems)) == 0 {
@@ -27,7 +35,7 @@ pub(in crate::config) fn parse(text: &str, problems: &mut Problems) -> Option<No
                 let key = quoted(&key.unwrap_or_default());
                 problems.error(place(location), "", format!("the key {key} is repeated"), "Remove one of the two");
             }
-            node
+            node.map(marked)
         }
         Err(error) => {
             let (message, remedy) = explain(&error);
@@ -52,6 +60,31 @@ fn document(text: &str, duplicate_keys: DuplicateKeyPolicy) -> Result<Node, serd
         budget: serde_yaml::budget! { max_depth: DEEPEST, enforce_alias_anchor_ratio: false },
     };
     serde_yaml::from_str_with_options(text, options)
+}
+
+/// Marks whole numbers that the parser made real ones of, because they have more than 64 bits.
+fn mark_rounded(node: &mut Node, lines: &[&str]) {
+    match &mut node.kind {
+        Kind::Real(number) if number.abs() >= SMALLEST_ROUNDED => {
+            node.rounded = node.place.is_some_and(|place| is_whole_number(place, lines));
+        }
+        Kind::List(nodes) => nodes.iter_mut().for_each(|node| mark_rounded(node, lines)),
+        Kind::Map(entries) => entries.iter_mut().for_each(|entry| mark_rounded(&mut entry.value, lines)),
+        _ => {}
+    }
+}
+
+/// Whether nothing but digits is written there, with a sign or without.
+fn is_whole_number(place: Place, lines: &[&str]) -> bool {
+    let before = |number: u64| usize::try_from(number).unwrap_or(usize::MAX).saturating_sub(1);
+    let written = lines.get(before(place.line)).map(|line| line.chars().skip(before(place.column)));
+    let Some(mut written) = written.map(Iterator::peekable) else { return false };
+    written.next_if(|sign| matches!(sign, '+' | '-'));
+    let mut digits = 0;
+    while written.next_if(char::is_ascii_digit).is_some() {
+        digits += 1;
+    }
+    digits > 0 && !matches!(written.peek(), Some('.' | 'e' | 'E'))
 }
 
 /// Reports each duplicate where it stands, and says how many there are.
@@ -117,7 +150,7 @@ fn place(location: Location) -> Option<Place> {
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<Kind>::deserialize(deserializer)?;
-        Ok(Node { place: place(spanned.referenced), kind: spanned.value })
+        Ok(Node { place: place(spanned.referenced), kind: spanned.value, rounded: false })
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is odd about a deployment that can run all the same: a name that is nobody's, patterns that match nothing.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{Ready, names_of};
@@ -38,6 +39,21 @@ pub fn of_tenant(tenants: &Tenants, here: &Holdings, tenant: &Tenant) -> Option<
         None => "Add it under `tenants`, or write a project's id".to_owned(),
     };
     Some(Doubt { key: "tenant", message, remedy })
+}
+
+/// Projects of tenants that have no guest here, where one has that is no tenant's and is called nearly the same. All
+/// others may have their guests elsewhere.
+pub fn of_projects(tenants: &Tenants, here: &Holdings) -> Vec<Doubt> {
+    let listed = || tenants.named().flat_map(|(name, projects)| projects.iter().map(move |project| (name, &**project)));
+    let taken: BTreeSet<&str> = listed().map(|(_, project)| project).collect();
+    let present: BTreeSet<&str> = here.projects().collect();
+    let free: Vec<&str> = present.difference(&taken).copied().collect();
+    let doubt = |(name, project): (&str, &str)| {
+        let meant = closest(project, &free)?;
+        let message = format!("no guest here is of {project}, a project of {name}");
+        Some(Doubt { key: "tenants", message, remedy: format!("Did you mean {meant}?") })
+    };
+    listed().filter(|(_, project)| !present.contains(project)).filter_map(doubt).collect()
 }
 
 /// The name of a deployment that was probably meant by one that there is not.
@@ -132,6 +148,19 @@ mod tests {
         for known in ["acme-shop", HERE, "plain", "0123456789abcdef0123456789abcdef"] {
             assert_eq!(said(&here, known), None, "{known}");
         }
+    }
+
+    #[test]
+    fn a_project_that_is_nearly_another_one_is_odd() {
+        let text = "tenants: {acme: {projects: [p-one, p-tow, elsewhere]}, shop: {projects: [p-three, p-thre]}}";
+        let (config, _) = Config::parse(text, None).unwrap();
+        let mut here = Holdings::default();
+        for (guest, project) in [(1, "p-one"), (2, "p-two"), (3, "p-three")] {
+            here.add(Uuid::from_u128(guest), Some(project), Some(1));
+        }
+        let said: Vec<String> = of_projects(&config.tenants, &here).iter().map(ToString::to_string).collect();
+        assert_eq!(said, ["no guest here is of p-tow, a project of acme. Did you mean p-two?"]);
+        assert_eq!(of_projects(&config.tenants, &Holdings::default()), []);
     }
 
     #[test]

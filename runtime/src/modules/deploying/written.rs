@@ -14,12 +14,14 @@ pub enum Written {
 }
 
 /// Keys of a file, and what says the same on a command line.
-const OPTIONS: [(&str, &str); 13] = [
+const OPTIONS: [(&str, &str); 18] = [
     ("tenant", "--tenant"),
     ("interval", "--interval"),
     ("meters", "--meters"),
     ("signature", "--signature"),
+    ("config", "--config"),
     ("fuel_base", "--fuel"),
+    ("fuel_per_resource", "--fuel-per-resource"),
     ("memory", "--memory"),
     ("deadline", "--deadline"),
     ("grants.names", "--grant name"),
@@ -28,6 +30,9 @@ const OPTIONS: [(&str, &str); 13] = [
     ("grants.secrets", "--secret"),
     ("grants.groups", "--grant group"),
     ("grants.shortest_interval", "--grant interval"),
+    ("grants.requests.per_minute", "--grant rate"),
+    ("grants.requests.body", "--grant body"),
+    ("grants.requests.time", "--grant time"),
 ];
 
 // === impl Written ===

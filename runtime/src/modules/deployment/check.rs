@@ -8,8 +8,9 @@ use super::bounds::{
     BEGINNINGS, BODY, INTERVAL, MOST_NAMES, MOST_ORIGINS, PER_MINUTE, TIME, groups, is_beginning, is_group,
 };
 use super::{Deployment, Grants, RequestLimits, SecretSource, VERSIONS, Version};
-use crate::config::ByteSize;
 use crate::config::daemon::CallLimits;
+use crate::config::{ByteSize, duration};
+use crate::modules::deploying::written::Written;
 use crate::sandbox::limits::FILE_BYTES;
 
 /// What a module is told: some hundred endpoints fit.
@@ -25,11 +26,19 @@ const NOTE_BYTES: usize = 1 << 10;
 
 /// What is wrong with a deployment, without a full stop.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Invalid(String);
+#[error("{key}{what}")]
+pub struct Invalid {
+    /// The key of a deployment's file with which it begins, if it is about one.
+    key: &'static str,
+    what: String,
+}
 
 fn refuse<T>(what: impl Into<String>) -> Result<T, Invalid> {
-    Err(Invalid(what.into()))
+    refuse_key("", what)
+}
+
+fn refuse_key<T>(key: &'static str, what: impl Into<String>) -> Result<T, Invalid> {
+    Err(Invalid { key, what: what.into() })
 }
 
 fn fits(what: &str, text: &str, most: usize) -> Result<(), Invalid> {
@@ -39,9 +48,13 @@ fn fits(what: &str, text: &str, most: usize) -> Result<(), Invalid> {
     }
 }
 
-fn within<T: PartialOrd + Display>(key: &str, value: Option<T>, range: &RangeInclusive<T>) -> Result<(), Invalid> {
+fn within<T: PartialOrd + Display>(
+    key: &'static str,
+    value: Option<T>,
+    range: &RangeInclusive<T>,
+) -> Result<(), Invalid> {
     match value.filter(|value| !range.contains(value)) {
-        Some(value) => refuse(format!("{key}: {value} is not within {} to {}", range.start(), range.end())),
+        Some(value) => refuse_key(key, format!(": {value} is not within {} to {}", range.start(), range.end())),
         None => Ok(()),
     }
 }
@@ -61,6 +74,15 @@ fn at_most(most: usize, what: &str, count: usize) -> Result<(), Invalid> {
     }
 }
 
+// === impl Invalid ===
+
+impl Invalid {
+    /// The same in the words of the place where it is written.
+    pub fn words(&self, written: Written) -> String {
+        format!("{}{}", written.key(self.key).unwrap_or(self.key), self.what)
+    }
+}
+
 // === impl Deployment ===
 
 impl Deployment {
@@ -73,12 +95,13 @@ impl Deployment {
         if numbers.first() == Some(&0) || !numbers.is_sorted_by(|one, next| one < next) {
             return refuse("the numbers of its versions do not rise from 1");
         }
-        self.life.check(&numbers).map_err(Invalid)?;
+        self.life.check(&numbers).or_else(refuse)?;
         if let Some(paused) = &self.paused {
             fits("who paused it", &paused.by, NOTE_BYTES)?;
         }
-        let wrong = |number, Invalid(what)| Invalid(format!("version {number}: {what}"));
-        self.versions.iter().try_for_each(|version| version.check().map_err(|invalid| wrong(version.number, invalid)))
+        self.versions.iter().try_for_each(|version| {
+            version.check().or_else(|invalid| refuse(format!("version {}: {invalid}", version.number)))
+        })
     }
 }
 
@@ -88,10 +111,7 @@ impl Version {
         if self.size > FILE_BYTES as u64 {
             return refuse(format!("the module has {} bytes, and at most {FILE_BYTES} are kept", self.size));
         }
-        if !INTERVAL.contains(&self.interval) {
-            let (shortest, longest) = INTERVAL.into_inner();
-            return refuse(format!("an interval of {} s is not within {shortest} to {longest}", self.interval));
-        }
+        within("interval", Some(self.interval), &INTERVAL)?;
         fits("the configuration", self.config.expose(), CONFIG_BYTES)?;
         entries("meters", self.meters.iter().map(String::as_str))?;
         if let Some(signature) = &self.signature {
@@ -99,7 +119,8 @@ impl Version {
             fits("the name of the signature's key", &signature.key, NOTE_BYTES)?;
         }
         fits("who deployed it", &self.by, NOTE_BYTES)?;
-        self.limits.over(CallLimits::default()).check().map_err(Invalid)?;
+        let limits = self.limits.over(CallLimits::default()).check();
+        limits.or_else(|(key, bounds)| refuse_key(key, format!(" is out of bounds: it can be {bounds}")))?;
         self.grants.check()
     }
 }
@@ -115,11 +136,12 @@ impl Grants {
         at_most(MOST_NAMES, "names granted", self.names.len())?;
         at_most(MOST_NAMES, "groups granted", self.groups.len())?;
         if let Some(name) = self.names.iter().find(|name| !is_beginning(name)) {
-            return refuse(format!("grants.names: {name:?} is no beginning of names; write {BEGINNINGS}"));
+            return refuse_key("grants.names", format!(": {name:?} is no beginning of names; write {BEGINNINGS}"));
         }
         if let Some(group) = self.groups.iter().find(|group| !is_group(group)) {
             let known = groups();
-            return refuse(format!("grants.groups: {group:?} is no group of statistics; write some of {known}"));
+            let what = format!(": {group:?} is no group of statistics; write some of {known}");
+            return refuse_key("grants.groups", what);
         }
         within("grants.shortest_interval", self.shortest_interval, &INTERVAL)?;
         self.requests.check()?;
@@ -143,9 +165,10 @@ impl RequestLimits {
     fn check(&self) -> Result<(), Invalid> {
         let Self { body, time, per_minute } = *self;
         within("grants.requests.body", body.map(ByteSize::new), &BODY)?;
-        let milliseconds = |time: &Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let times = milliseconds(TIME.start())..=milliseconds(TIME.end());
-        within("grants.requests.time in milliseconds", time, &times)?;
+        if let Some(time) = time.map(Duration::from_millis).filter(|time| !TIME.contains(time)) {
+            let [time, least, most] = [time, *TIME.start(), *TIME.end()].map(duration::show);
+            return refuse_key("grants.requests.time", format!(": {time} is not within {least} to {most}"));
+        }
         within("grants.requests.per_minute", per_minute.map(u64::from), &PER_MINUTE)
     }
 }

@@ -252,7 +252,7 @@ fn what_breaks_a_rule_is_refused() {
     assert_eq!(refused(&|it| it.versions.clear()), "it has 0 versions, and 1 to 10 are kept");
     assert_eq!(refused(&|it| it.versions.swap(0, 1)), "the numbers of its versions do not rise from 1");
     let interval = refused(&|it| first(it, &|version| version.interval = 0));
-    assert_eq!(interval, "version 1: an interval of 0 s is not within 1 to 86400");
+    assert_eq!(interval, "version 1: interval: 0 is not within 1 to 86400");
     let deadline = refused(&|it| first(it, &|version| version.limits.deadline = Some(60_001)));
     assert_eq!(deadline, "version 1: deadline is out of bounds: it can be 1ms to 1m");
     let long = "x".repeat(70_000);
@@ -348,7 +348,7 @@ fn grants_keep_to_their_bounds_wherever_they_come_from() {
         (requests(RequestLimits { body: Some(1), ..none }), " is not within 1KiB to 8MiB"),
         (
             requests(RequestLimits { time: Some(60_001), ..none }),
-            "grants.requests.time in milliseconds: 60001 is not within 10 to 60000",
+            "grants.requests.time: 60001ms is not within 10ms to 1m",
         ),
         (
             requests(RequestLimits { per_minute: Some(6_001), ..none }),

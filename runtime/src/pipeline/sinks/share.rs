@@ -35,7 +35,7 @@ pub struct Share {
     pub meters: Option<MeterFilter>,
     /// The meters that a version is for that is tried out, if there is one.
     pub tried: Option<MeterFilter>,
-    /// Whether samples wait in it, so that it is to be called even if nothing comes.
+    /// Whether samples wait in it, so that it is to be called in this slot even if nothing comes.
     pub holds: bool,
 }
 
@@ -45,6 +45,11 @@ impl Shares {
     /// What these are handed. Whoever is not among them transforms nothing.
     pub fn of(shares: impl Iterator<Item = (Key, Share)>) -> Self {
         Self(shares.collect())
+    }
+
+    /// Whether samples wait in a deployment that is to be called in this slot.
+    pub(super) fn holds(&self, key: &Key) -> bool {
+        self.0.get(key).is_some_and(|share| share.holds)
     }
 
     /// Holds what a deployment is to be handed of a batch, and gives back what passes by it.

@@ -95,6 +95,12 @@ impl Intake {
         ready.into_iter().for_each(|ready| self.endpoint.begin(ready));
     }
 
+    /// Goes on with what was learned of meters that are measured, under the configuration before.
+    pub fn follow(&self, before: &Self) {
+        let before = before.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).follow(&before);
+    }
+
     /// Whether nobody listens.
     pub fn is_idle(&self) -> bool {
         self.idle

@@ -48,7 +48,9 @@ impl Fed {
         for samples in &slot.samples {
             let feed = plan.maker(samples).and_then(|maker| self.0.get_mut(&maker));
             let Some(Feed { resources, made, .. }) = feed else { continue };
-            let entries = samples.column.resources.iter().filter_map(|number| texts.get(*number));
+            // A guest's devices are measured, or were.
+            let declared = samples.column.resources.iter().filter(|number| slot.resources.declared().contains(number));
+            let entries = declared.filter_map(|number| texts.get(*number));
             let never_went_in = |entry: &&Entry| !resources.contains_key(&entry.ident);
             // Whoever makes up others all the time has what came last.
             if made.len() > resources.len().saturating_mul(DECLARED_PARTS_PER_ROOT) {

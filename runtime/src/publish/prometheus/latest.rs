@@ -72,13 +72,14 @@ impl Latest {
     pub fn after(&self, slot: &Slot, texts: &Arc<Texts>, plan: &Plan, fed: &Fed) -> Self {
         let mut came: BTreeMap<Key<'_>, Vec<&Samples>> = BTreeMap::new();
         // Two meters of one name would take turns.
-        let is_measured = |name: &str| built_in::has(name) || plan.meter(name).is_some_and(|known| known.is_measured);
+        let (now, unplanned) = (slot.at.monotonic, Planned::default());
+        let is_measured =
+            |name: &str| built_in::has(name) || plan.meter(name).is_some_and(|known| known.is_measured(now));
         let is_another = |samples: &&Samples| !samples.route.is_measured && is_measured(&samples.meter.name);
         for samples in slot.samples.iter().filter(|samples| !is_another(samples)) {
             let name = samples.meter.name.as_str();
             came.entry((meter::metric(name), name.into(), deployment(samples))).or_default().push(samples);
         }
-        let (now, unplanned) = (slot.at.monotonic, Planned::default());
         let mut series: BTreeMap<Key<'_>, Series> = BTreeMap::new();
         for known in &self.series {
             let name = Cow::from(known.meter.name.as_str());

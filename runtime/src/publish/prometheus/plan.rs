@@ -28,6 +28,8 @@ pub struct Plan {
     transforms: FxHashSet<Arc<str>>,
     /// By the names that were looked up.
     known: FxHashMap<String, Planned>,
+    /// What was measured under the configuration before, until the first slot under this one.
+    before: Vec<String>,
 }
 
 /// Whose transformers make samples of samples.
@@ -47,7 +49,9 @@ pub struct Planned {
     /// Whose transformers its samples go through.
     pub makers: Vec<Maker>,
     /// Whether it came without the help of a sink: what a sink makes under its name is another meter.
-    pub is_measured: bool,
+    is_measured: bool,
+    /// Until when that is believed because it did so under the configuration before.
+    was_measured: u64,
 }
 
 // === impl Plan ===
@@ -76,13 +80,24 @@ impl Plan {
     pub fn new(sources: Vec<(MeterFilter, Duration)>, makers: Vec<(MeterFilter, Maker)>) -> Self {
         let module = |maker: &Maker| if let Maker::Transform(module) = maker { Some(Arc::clone(module)) } else { None };
         let transforms = makers.iter().filter_map(|(_, maker)| module(maker)).collect();
-        Self { sources, makers, transforms, known: FxHashMap::default() }
+        Self { sources, makers, transforms, known: FxHashMap::default(), before: Vec::new() }
+    }
+
+    /// Learns what was measured under another configuration, which this one follows.
+    pub fn follow(&mut self, before: &Self) {
+        let measured = before.known.iter().filter(|(_, planned)| planned.is_measured);
+        self.before = measured.map(|(name, _)| name).chain(&before.before).cloned().collect();
     }
 
     /// Looks up the meters of a slot.
     pub fn learn(&mut self, slot: &Slot) {
         if self.known.len() > MOST_NAMES {
             self.known.clear();
+        }
+        let now = slot.at.monotonic;
+        for name in std::mem::take(&mut self.before) {
+            let planned = self.look_up(&name);
+            self.known.insert(name, Planned { was_measured: planned.until(now), ..planned });
         }
         for samples in &slot.samples {
             let name = &samples.meter.name;
@@ -119,13 +134,18 @@ impl Plan {
         };
         let interval = longest(MeterFilter::matches).or_else(|| longest(|_, _| true)).unwrap_or_default();
         let makers = self.makers.iter().filter(|(meters, _)| meters.matches(name)).map(|(_, maker)| maker.clone());
-        Planned { interval, makers: makers.collect(), is_measured: false }
+        Planned { interval, makers: makers.collect(), is_measured: false, was_measured: 0 }
     }
 }
 
 // === impl Planned ===
 
 impl Planned {
+    /// Whether it comes without the help of a sink, as far as is known now.
+    pub fn is_measured(&self, now: u64) -> bool {
+        self.is_measured || now < self.was_measured
+    }
+
     /// Until when values of now are told if nothing comes after them.
     pub fn until(&self, now: u64) -> u64 {
         after(now, self.interval.saturating_mul(INTERVALS))

@@ -14,7 +14,7 @@ use crate::config::MeterFilter;
 use crate::contract::{Column, Kind, Meter, Values};
 use crate::discovery::Label;
 use crate::discovery::label::{About, Metadata};
-use crate::discovery::resource::{GuestResources, Ident, Resources};
+use crate::discovery::resource::{GuestResources, Ident, Resource, Resources};
 use crate::pipeline::{Route, Samples};
 use crate::publish::id::Ids;
 
@@ -65,6 +65,13 @@ fn series(exporter: &Exporter) -> Vec<String> {
     lines.map(short).collect()
 }
 
+/// Everything is measured every so many seconds, and the sink `k` takes `x`.
+fn plan(interval: u64) -> Plan {
+    let of = |meter: &str| MeterFilter::new(vec![meter.to_owned()]).unwrap();
+    let sources = vec![(of("*"), Duration::from_secs(interval))];
+    Plan::new(sources, vec![(of("x"), Maker::Sink("k".into())), (of("x"), Maker::Transform("t".into()))])
+}
+
 struct Host {
     clock: Arc<ManualClock>,
     exporter: Exporter,
@@ -72,14 +79,18 @@ struct Host {
 }
 
 impl Host {
-    /// One on which everything is measured every so many seconds, and the sink `k` takes `x`.
+    /// One that goes by such a [`plan`].
     fn every(interval: u64) -> Self {
         let clock = Arc::new(ManualClock::at(0));
-        let of = |meter: &str| MeterFilter::new(vec![meter.to_owned()]).unwrap();
-        let sources = vec![(of("*"), Duration::from_secs(interval))];
-        let plan =
-            Plan::new(sources, vec![(of("x"), Maker::Sink("k".into())), (of("x"), Maker::Transform("t".into()))]);
-        Self { exporter: Exporter::new(Arc::clone(&clock) as Arc<dyn Clock>), clock, plan: RefCell::new(plan) }
+        let exporter = Exporter::new(Arc::clone(&clock) as Arc<dyn Clock>);
+        Self { exporter, clock, plan: RefCell::new(plan(interval)) }
+    }
+
+    /// The same is configured anew.
+    fn reload(&self, interval: u64) {
+        let mut plan = plan(interval);
+        plan.follow(&self.plan.borrow());
+        self.plan.replace(plan);
     }
 
     /// Stores a slot, and waits a second.
@@ -174,17 +185,50 @@ fn parts_that_were_made_of_a_guest_stay_with_it() {
     for made in ["k/t", "t.t"] {
         let (host, two) = (Host::every(1), resources(&[1, 2]));
         let name = made.trim_start_matches("k/");
+        let part = Resource { ident: Ident(900), root: 1, label: Arc::new(Label::bare("2-part")) };
+        let with_part = Arc::new(two.with_declared(vec![part]));
         // No sample of the part goes in, only such of its guest.
         let both = ("x", &[(0, 10), (1, 20)][..]);
-        host.stores(&two, &[both, (made, &[(2, 7)])]);
+        host.stores(&with_part, &[both, (made, &[(3, 7)])]);
         for _ in 0..5 {
-            assert_eq!(host.stores(&two, &[both])[0], format!("{name} 2-a 7"));
+            assert_eq!(host.stores(&two, &[both])[0], format!("{name} 2-part 7"));
         }
         for _ in 0..3 {
             host.stores(&two, &[("x", &[(0, 10)])]);
         }
         assert_eq!(host.stores(&two, &[("x", &[(0, 10)])]), ["x 1 10"]);
     }
+}
+
+/// It was held back until nothing of the device went in any more, only of its guest.
+#[test]
+fn what_comes_late_of_a_device_does_not_stay() {
+    for made in ["k/t", "t.t"] {
+        let (host, two) = (Host::every(1), resources(&[1, 2]));
+        let name = made.trim_start_matches("k/");
+        host.stores(&two, &[("x", &[(1, 20), (2, 5)])]);
+        for _ in 0..5 {
+            host.stores(&two, &[("x", &[(1, 20)])]);
+        }
+        let late = host.stores(&two, &[("x", &[(1, 20)]), (made, &[(2, 7)])]);
+        assert_eq!(late, [format!("{name} 2-a 7"), "x 2 20".to_owned()]);
+        assert_eq!(host.stores(&two, &[("x", &[(1, 20)])]), ["x 2 20"]);
+    }
+}
+
+#[test]
+fn what_is_measured_is_known_after_a_reload() {
+    let (host, one) = (Host::every(2), resources(&[1]));
+    host.stores(&one, &[("x", &[(0, 10)])]);
+    // Twice before the first slot.
+    host.reload(1);
+    host.reload(2);
+    assert_eq!(host.stores(&one, &[("k/x", &[(0, 1)]), ("k/y", &[(0, 1)])]), ["x 1 10", "y 1 1"]);
+    // It is not measured any more, and after three of its intervals that is known.
+    for _ in 0..5 {
+        assert!(!host.stores(&one, &[("k/x", &[(0, 2)])]).contains(&"x 1 2".to_owned()));
+    }
+    assert!(host.stores(&one, &[("k/x", &[(0, 3)])]).contains(&"x 1 3".to_owned()));
 }
 
 #[test]

@@ -20,6 +20,7 @@ use crate::hypervisor::reader::{Reader, Want};
 use crate::modules::registry::Registry;
 use crate::modules::{Modules, NotLoaded};
 use crate::pipeline::chain::Surroundings;
+use crate::pipeline::sinks::Occasion;
 use crate::pipeline::sinks::share::Shares;
 use crate::pipeline::{Samples, Sinks, Slot};
 use crate::publish::id::Ids;
@@ -164,7 +165,7 @@ impl Writing {
     async fn hand_over(&mut self, snapshot: &Snapshot, samples: Vec<Samples>) -> (Slot, Vec<ModuleReport>) {
         let mut slot = Slot { at: snapshot.at, resources: Arc::clone(&snapshot.resources), samples };
         let Self { sinks, directory, ids, around, .. } = self;
-        let reports = sinks.run(around, directory, ids, &mut slot, (&Shares::default(), None)).await;
+        let reports = sinks.run(around, directory, ids, &mut slot, (&Shares::default(), Occasion::Slot)).await;
         (slot, reports)
     }
 }
