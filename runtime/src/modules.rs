@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use self::deployment::{Key, Tenant};
-use self::refusal::{Reader, refusal};
+use self::refusal::{Reader, Settings, refusal};
 use self::starving::Starving;
 use self::told::{NotTold, Told};
 use crate::agent::usage;
@@ -362,7 +362,7 @@ impl Loading<'_> {
                     Some(Ok(code)) => code,
                     Some(Err(failure)) => {
                         self.refused = true;
-                        let (why, remedy) = refusal(&failure, Reader::Operator);
+                        let (why, remedy) = refusal(&failure, Reader::Operator(Settings::OF_MODULES));
                         problems.error(transformer.place, &key, format!("{who}: {why}"), remedy);
                         break;
                     }
@@ -490,7 +490,7 @@ impl Loading<'_> {
 
     fn refuse(&mut self, name: &str, place: Option<Place>, key: &str, failure: &Failure) {
         self.refused = true;
-        let (why, remedy) = refusal(failure, Reader::Operator);
+        let (why, remedy) = refusal(failure, Reader::Operator(Settings::OF_MODULES));
         self.problems.error(place, key, format!("the module {name} was refused: {why}"), remedy);
     }
 }

@@ -100,9 +100,9 @@ impl Pipelines {
         is_polled_elsewhere: bool,
     ) -> Result<(Self, Problems), Problems> {
         let mut problems = Problems::of(Some(file));
-        let pipelines = read(text, patterns, &mut problems);
+        let pipelines = read(text, patterns, is_polled_elsewhere, &mut problems);
         if let Some(pipelines) = &pipelines {
-            pipelines.doubts(is_polled_elsewhere, &mut problems);
+            pipelines.doubts(&mut problems);
         }
         problems.sort();
         match pipelines {
@@ -210,7 +210,7 @@ impl Pipelines {
 }
 
 /// All of a file, as far as it can be made out.
-fn read(text: &str, patterns: usize, problems: &mut Problems) -> Option<Pipelines> {
+fn read(text: &str, patterns: usize, is_polled_elsewhere: bool, problems: &mut Problems) -> Option<Pipelines> {
     let root = yaml::parse(text, problems)?;
     if let Kind::List(_) = root.kind {
         // Ceilometer's files were lists of pipelines until 2014.
@@ -236,7 +236,7 @@ fn read(text: &str, patterns: usize, problems: &mut Problems) -> Option<Pipeline
     }
     let mut reading = Reading { patterns, ..Reading::default() };
     for (path, node) in &nodes {
-        if let Some(draft) = Draft::read(node, path, &known, &mut reading.names, problems) {
+        if let Some(draft) = Draft::read(node, path, &known, &mut reading.names, is_polled_elsewhere, problems) {
             reading.add(draft, path, problems);
         }
     }

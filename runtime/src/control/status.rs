@@ -261,3 +261,12 @@ pub struct Loss {
     /// How many they are.
     pub samples: u64,
 }
+
+// === impl Status ===
+
+impl Status {
+    /// The shortest interval at which there are cycles, in seconds, if there is any.
+    pub fn shortest_interval(&self) -> Option<u64> {
+        self.tasks.iter().map(|task| task.interval_seconds).min()
+    }
+}

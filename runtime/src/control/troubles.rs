@@ -36,7 +36,7 @@ pub(super) fn of(status: &Status, seen: &Seen, deployments: Deployments) -> Vec<
     if let Some(why) = seen.unserved.as_deref().map(bare) {
         say(format!("Outputs may not be served as configured: {why}. Mend the disk; every slot tries again."));
     }
-    let shortest = status.tasks.iter().map(|task| task.interval_seconds).min().unwrap_or(u64::MAX);
+    let shortest = status.shortest_interval().unwrap_or(u64::MAX);
     let since = status.at.since(status.last.as_ref().map_or(status.started, |last| last.at));
     if unread.is_none() && since > LATE * as_seconds(shortest) + LATE {
         say(format!("Nothing was measured for {}, though the shortest interval is {shortest}s.", age(since)));

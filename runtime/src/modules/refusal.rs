@@ -6,12 +6,21 @@ use crate::sandbox::{Cause, Failure};
 /// Who is told, and so what can be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
-    /// Who named the module in `wasmeter.yaml`, or in a file that it names.
-    Operator,
+    /// Who named the module in `wasmeter.yaml`, or in a file that it names, and what is written for it there.
+    Operator(Settings),
     /// Who wrote a deployment.
     Deployer(Written),
     /// Who looks at a module or tries it out on a command line.
     Author,
+}
+
+/// What is written for a module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// The key that it stands under.
+    pub key: &'static str,
+    /// Whether it is for a transformer that is part of the program.
+    pub is_built_in: bool,
 }
 
 /// Why a module is not used, on one line, and what can be done.
@@ -28,9 +37,9 @@ pub fn refusal(failure: &Failure, reader: Reader) -> (String, String) {
         Cause::TooLarge => "Make it smaller".into(),
         Cause::Compile => "Make it smaller if it takes too much, or else make it with another version of Rust".into(),
         // What it was told is all that it knows when it is asked what it gives.
-        Cause::ModuleError => format!("Give it the {} that its documentation asks for", config(reader)),
+        Cause::ModuleError => format!("Give it the {} that {} asks for", config(reader), documentation(reader)),
         Cause::BadDescription => {
-            format!("Correct its {} as its documentation says, or what it says of itself", config(reader))
+            format!("Correct its {} as {} says, or what it says of itself", config(reader), documentation(reader))
         }
         Cause::OutOfFuel => more("fuel_base", reader),
         Cause::Deadline => more("deadline", reader),
@@ -44,7 +53,7 @@ pub fn refusal(failure: &Failure, reader: Reader) -> (String, String) {
 
 fn unreadable(reader: Reader) -> &'static str {
     match reader {
-        Reader::Operator => "Write where the file is; a relative path begins at the configuration's folder",
+        Reader::Operator(_) => "Write where the file is; a relative path begins at the configuration's folder",
         Reader::Deployer(Written::File) => {
             "Write where the file is; a relative path begins at the folder of the deployment's file"
         }
@@ -56,19 +65,35 @@ fn unreadable(reader: Reader) -> &'static str {
 /// What it is told, in the words of whoever tells it.
 fn config(reader: Reader) -> &'static str {
     match reader {
-        Reader::Operator | Reader::Deployer(Written::File) => "config",
+        Reader::Operator(Settings { key, .. }) => key,
+        Reader::Deployer(Written::File) => "config",
         Reader::Deployer(Written::Order) | Reader::Author => "--config",
+    }
+}
+
+/// What says how that is written.
+fn documentation(reader: Reader) -> &'static str {
+    match reader {
+        Reader::Operator(Settings { is_built_in: true, .. }) => "docs/transformers.md",
+        _ => "its documentation",
     }
 }
 
 /// To have more of what a key of the configuration limits.
 fn more(key: &'static str, reader: Reader) -> String {
     let how = match reader {
-        Reader::Operator => format!("{key}, of the module or under sandbox"),
+        Reader::Operator(_) => format!("{key}, of the module or under sandbox"),
         Reader::Deployer(written) => written.key(key).unwrap_or(key).to_owned(),
         Reader::Author => format!("{key} under sandbox, in the configuration"),
     };
     format!("Have it take less, or raise {how}")
+}
+
+// === impl Settings ===
+
+impl Settings {
+    /// What stands under `modules`.
+    pub const OF_MODULES: Self = Self { key: "config", is_built_in: false };
 }
 
 #[cfg(test)]
@@ -76,8 +101,10 @@ mod tests {
     use super::*;
     use crate::sandbox::admission::admit;
 
-    const READERS: [Reader; 4] =
-        [Reader::Operator, Reader::Deployer(Written::File), Reader::Deployer(Written::Order), Reader::Author];
+    const OPERATOR: Reader = Reader::Operator(Settings::OF_MODULES);
+    const TRANSFORMING: Reader = Reader::Operator(Settings { key: "parameters", is_built_in: true });
+    const READERS: [Reader; 5] =
+        [OPERATOR, TRANSFORMING, Reader::Deployer(Written::File), Reader::Deployer(Written::Order), Reader::Author];
     const CAUSES: [Cause; 22] = [
         Cause::Unreadable,
         Cause::NotAComponent,
@@ -150,7 +177,9 @@ mod tests {
     #[test]
     fn what_it_is_told_is_called_what_the_reader_calls_it() {
         for (reader, word) in [
-            (Reader::Operator, " config "),
+            (OPERATOR, " config "),
+            (TRANSFORMING, " parameters "),
+            (TRANSFORMING, " docs/transformers.md "),
             (Reader::Deployer(Written::File), " config "),
             (Reader::Deployer(Written::Order), " --config "),
             (Reader::Author, " --config "),
@@ -171,7 +200,7 @@ mod tests {
             (Cause::Deadline, order, "raise --deadline"),
             (Cause::Memory, order, "raise --memory"),
             (Cause::Memory, Reader::Deployer(Written::File), "raise memory"),
-            (Cause::OutOfFuel, Reader::Operator, "raise fuel_base, of the module or under sandbox"),
+            (Cause::OutOfFuel, OPERATOR, "raise fuel_base, of the module or under sandbox"),
             (Cause::Deadline, Reader::Author, "raise deadline under sandbox, in the configuration"),
         ] {
             let said = remedy(cause, reader);
@@ -182,7 +211,7 @@ mod tests {
     #[test]
     fn a_relative_path_begins_where_it_is_said_to() {
         let remedy = |reader| refusal(&Failure::new(Cause::Unreadable, "x"), reader).1;
-        assert!(remedy(Reader::Operator).ends_with("begins at the configuration's folder"));
+        assert!(remedy(OPERATOR).ends_with("begins at the configuration's folder"));
         let file = remedy(Reader::Deployer(Written::File));
         assert!(file.ends_with("begins at the folder of the deployment's file"), "{file}");
     }

@@ -1,6 +1,6 @@
 //! What a transformer is told: all that it refuses of that is said at once, where it is written.
 
-use super::refusal::{Reader, refusal};
+use super::refusal::{Reader, Settings, refusal};
 use crate::config::daemon::CallLimits;
 use crate::config::{Parameters, Place, Problems, Severity};
 use crate::contract::Meter;
@@ -74,7 +74,8 @@ impl Told<'_> {
                 None if !wrong.is_empty() => return Err(NotTold::Wrong),
                 None => (self.place, self.key.clone()),
             };
-            let (why, remedy) = refusal(&failure, Reader::Operator);
+            let reader = Reader::Operator(Settings { key: self.under, is_built_in: *built_in });
+            let (why, remedy) = refusal(&failure, reader);
             let message = format!("{who}: {why}");
             let without = named.and_then(|named| parameters.without(named));
             if named.is_some_and(|named| wrong.iter().any(|wrong| named.is_above(wrong))) {

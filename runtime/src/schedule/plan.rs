@@ -65,9 +65,16 @@ pub fn check(config: &Config, pollsters: &[Arc<Module>]) -> Problems {
         for InVain { message, remedy } in in_vain.into_iter().filter(|_| !declares) {
             problems.warning(source.place, "meters", message, remedy);
         }
+        let is_taken = given.meters.iter().any(|name| source.meters.matches(name));
         for url in source.discovery.iter().filter(|url| !is_discovery(url)) {
             let message = format!("source {}: there is no discovery {url:?}", source.name);
-            problems.error(source.place, "discovery", message, "Write local_instances or local_node");
+            if is_taken {
+                problems.error(source.place, "discovery", message, "Write local_instances or local_node");
+            } else {
+                // Agents that share a file take what is theirs.
+                let remedy = "Remove the source, unless another agent reads the file: it finds nothing here";
+                problems.warning(source.place, "discovery", message, remedy);
+            }
         }
     }
     problems

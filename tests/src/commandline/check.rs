@@ -39,6 +39,17 @@ fn what_may_not_be_meant_is_a_warning() {
     assert!(ran.stdout.contains("polling.yaml:2:5: warning: source a matches no meter of any module that is on. See "));
 }
 
+/// Agents that share a file find what is theirs: Mitaka's compute agent warns, too.
+#[test]
+fn a_discovery_of_other_agents_costs_what_only_they_give() {
+    let hardware = "meters: ['hardware.*']\n    discovery: [tripleo_overcloud_nodes]";
+    let folder = folder("", hardware);
+    let ran = folder.run("check").is(0).says("ready to run, with warnings");
+    let words = "polling.yaml:2:5: warning: source a: there is no discovery \"tripleo_overcloud_nodes\". Remove the \
+                 source, unless another agent reads the file: it finds nothing here";
+    assert!(ran.stdout.contains(words), "{}", ran.stdout);
+}
+
 /// A project that is written wrongly is none that somebody has here.
 #[test]
 fn tenants_are_said_to_have_guests_or_none() {

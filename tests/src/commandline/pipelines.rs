@@ -127,6 +127,7 @@ fn all_that_is_wrong_with_parameters_is_said_at_once() {
     let relabelling = relabelling.replace("RULES", &format!("{{name: relabel, parameters: {rules}}}"));
     let ran = folder("", &relabelling).run("check").is(64).says("rules[0].keep.name is 5; write a pattern");
     assert_eq!(ran.stdout.matches("error: ").count(), 1, "{}", ran.stdout);
+    assert!(ran.stdout.contains("Give it the parameters that docs/transformers.md asks for"), "{}", ran.stdout);
     // It goes without what it does not know.
     told("{target: {name: cpu_util, typo: 1}}").is(0).says("It has no effect: remove it").says("with warnings");
 }
@@ -368,6 +369,10 @@ fn pipelines_are_tested() {
     folder.configure("pipeline: pipeline.yaml\n");
     folder.write("other.yaml", CASE.replace("pipeline: ../pipeline.yaml\n", "").replace("GUEST", GUEST));
     folder.run("pipeline test cases/case.yaml other.yaml").is(0).says("2 cases, all good");
+    // What goes nowhere is said.
+    folder.write("pipeline.yaml", RATE.replace("['*']", "[cpu]"));
+    let words = "case.yaml:6:5: warning: no source of the pipelines takes `memory`.";
+    folder.run("pipeline test cases/case.yaml").is(1).complains(words);
 }
 
 /// Mitaka's scale, a guest with four processors, a sample that comes late, one that comes twice, and a gap.
@@ -475,6 +480,11 @@ fn cases_that_cannot_be_run_say_why() {
             "cases/case.yaml:4:5: error: the host has no resource me",
         ),
         (CASE.replace("../pipeline.yaml", "missing.yaml"), 64, "missing.yaml: error: the file cannot be read"),
+        (
+            format!("{CASE}slots: 1\n"),
+            64,
+            "cases/case.yaml:5:12: error: `in[1].slot` is `2`: beyond `slots: 1`. Write `slots: 2`, or remove `slots`",
+        ),
         (CASE.replace("out:", "outs:"), 64, "unknown key `outs`. Did you mean `out`?"),
         (CASE.replace("sim://", "recording:none#"), 69, "none#"),
     ] {

@@ -102,6 +102,7 @@ fn prometheus_is_told_the_same() {
         .collect();
     for series in [
         "wasmeter_cycles_total",
+        "wasmeter_shortest_interval_seconds",
         "wasmeter_guests",
         "wasmeter_spool_bytes",
         "wasmeter_spool_age_seconds",

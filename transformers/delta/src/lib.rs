@@ -61,7 +61,7 @@ impl Config {
         // A difference has the unit of what it is one of, whatever `target` says, as upstream.
         let mut naming = Naming::of(&mut source, &mut target)?;
         naming.keep_units(Kind::Delta);
-        let growth_only = keys.flag("growth_only")?;
+        let growth_only = keys.flag("growth_only");
         source.end()?;
         target.end()?;
         keys.end()?;

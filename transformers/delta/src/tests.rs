@@ -57,7 +57,6 @@ fn says_what_is_wrong_with_a_configuration() {
         (r#"{"target": {"map_to": {"typo": "x"}}}"#, "there is no key target.map_to.typo; there are name, unit"),
         (r#"{"source": {"map_from": {"name": "("}}, "target": {"map_to": {"name": "x"}}}"#, "source.map_from.name: "),
         (r#"{"growth-only": true}"#, "there is no key growth-only; there are source, target, growth_only"),
-        (r#"{"growth_only": "yes"}"#, "growth_only is \"yes\"; write true or false"),
         (r#"{"target": {"name": ""}}"#, "target.name is empty; write a name, or leave it out"),
         ("target: cpu", "write keys and values"),
     ] {

@@ -132,6 +132,7 @@ fn a_rate_by_the_table() {
             vec![(10, 100), (20, 150), (30, 160)],
             vec![(20, 4.0), (30, 1.0)],
         ),
+        ("at most, as a text", r#"{"target": {"max": "4"}}"#, counter, vec![(10, 100), (20, 150)], vec![(20, 4.0)]),
         ("at most nothing", r#"{"target": {"max": 0}}"#, counter, vec![(10, 100), (20, 150)], vec![(20, 5.0)]),
         ("no number", r#"{"target": {"scale": "volume and name"}}"#, counter, vec![(10, 100), (20, 150)], vec![]),
         ("too large", r#"{"target": {"scale": "1e308"}}"#, counter, vec![(10, 0), (20, 1000)], vec![]),
@@ -178,6 +179,24 @@ fn a_clock_that_is_set_costs_no_rate() {
     assert_eq!(rate(at(9_770, Some(735), 7_900)), Some(10.0), "set forth");
 }
 
+/// However rarely a source measures: here once in the time in which another does 90 times.
+#[test]
+fn a_clock_that_is_set_costs_no_rate_of_a_rare_source() {
+    let inputs = [cpu(), meter("rare", Kind::Cumulative, "B")];
+    let mut host = Host::new();
+    let mut slot = |wall: i64, monotonic: u64, meters: &[u32]| {
+        let at = Moment { wall: wall * 1_000_000_000, monotonic: Some(monotonic * 1_000_000_000) };
+        let of = |meter: &u32| Batch { at, meter: *meter, ..batch(0, &[(0, monotonic)]) };
+        let given = host.convert::<RateOfChange>(&inputs, meters.iter().map(of).collect()).unwrap();
+        samples(&given.batches).into_iter().map(|(meter, .., rate)| (meter, rate.real())).collect::<Vec<_>>()
+    };
+    assert_eq!(slot(10_000, 10, &[0, 1]), []);
+    for after in (10..900).step_by(10) {
+        assert_eq!(slot(10_000 + after, 10 + after.cast_unsigned(), &[0]), [(0, 1.0)]);
+    }
+    assert_eq!(slot(7_300, 910, &[0, 1]), [(0, 1.0), (1, 1.0)], "set back by an hour");
+}
+
 #[test]
 fn errors_name_the_key_and_point_into_the_expression() {
     for (config, expected) in [
@@ -203,7 +222,7 @@ fn errors_name_the_key_and_point_into_the_expression() {
              as volume, monotonic_time or an entry of resource_metadata",
         ),
         (r#"{"target": {"scale": [1]}}"#, "target.scale is a list; write a number or an expression"),
-        (r#"{"target": {"max": "1"}}"#, "target.max is \"1\"; write a number"),
+        (r#"{"target": {"max": "1 B"}}"#, "target.max is \"1 B\"; write a number"),
         (r#"{"target": {"scale": "id"}}"#, "target.scale: a sample has no id before it is sent, at column 1: `id`"),
     ] {
         assert_eq!(RateOfChange::describe(config, &[cpu()]).unwrap_err(), expected);

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use scaling::{Keys, Numbers as _, Positions, at, merged};
+use scaling::{Clocks, Keys, Numbers as _, Positions, at, merged};
 use wasmeter_sdk::{
     Batch, Call, Column, Converting, Failure, Kind, Meter, Outputs, Transformer, Values, register_transformer,
 };
@@ -52,6 +52,7 @@ impl Transformer for Threshold {
         let config = Config::of(call.config())?;
         let (_, positions) = config.positions(inputs)?;
         let batches = merged(batches);
+        let mut clocks = Clocks::of(call, &batches);
         let mut changes = Vec::new();
         let mut by_name: BTreeMap<&str, Vec<&Batch>> = BTreeMap::new();
         for (input, batch) in batches.iter().filter_map(|batch| Some((inputs.get(batch.meter as usize)?, batch))) {
@@ -59,8 +60,9 @@ impl Transformer for Threshold {
         }
         for (name, of_name) in by_name {
             let mut lasts = Lasts::load(call, name, &of_name);
+            clocks.release(&lasts.times());
             for batch in of_name {
-                let (changed, volumes) = lasts.advance(&config, batch);
+                let (changed, volumes) = lasts.advance(&config, &clocks, batch);
                 if !changed.is_empty() {
                     let mut notes = batch.notes.clone();
                     notes.push(call.note(CROSSED, volumes)?);
@@ -68,8 +70,10 @@ impl Transformer for Threshold {
                     changes.push(Batch { meter, at: batch.at, column: changed, notes });
                 }
             }
+            clocks.hold(&lasts.times());
             lasts.save(call, name)?;
         }
+        clocks.save(call)?;
         Ok(changes)
     }
 }
@@ -160,14 +164,14 @@ impl Lasts {
     }
 
     /// The changes that a batch makes, and the volumes that made them.
-    fn advance(&mut self, config: &Config, batch: &Batch) -> (Column, Column) {
-        let (mut changed, mut volumes) = (Vec::new(), Vec::new());
+    fn advance(&mut self, config: &Config, clocks: &Clocks, batch: &Batch) -> (Column, Column) {
+        let (mut changed, mut volumes, mut since) = (Vec::new(), Vec::new(), clocks.since(batch));
         let first = batch.column.resources.first().copied().unwrap_or(0);
         let mut place = self.resources.partition_point(|resource| *resource < first);
         for (row, resource) in batch.column.resources.iter().enumerate() {
             let found = at(&self.resources, *resource, &mut place).and_then(|place| self.lasts.get_mut(place));
             let (Some(last), Some(volume)) = (found, batch.column.values.number(row)) else { continue };
-            if batch.at.wall < last.time() {
+            if since.nanos(last.time()) < 0 {
                 continue;
             }
             let (before, volume) = (last.raised(), volume.real());
@@ -179,6 +183,11 @@ impl Lasts {
             }
         }
         (changed.into_iter().collect(), volumes.into_iter().collect())
+    }
+
+    /// When they were read.
+    fn times(&self) -> Vec<i64> {
+        self.lasts.iter().map(|last| last.time()).collect()
     }
 
     fn save(self, call: &Call<'_, Converting>, name: &str) -> Result<(), Failure> {

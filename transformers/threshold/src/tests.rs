@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 
 use expression::Volume;
 use proptest::prelude::*;
-use scaling::testing::{EXTREMES, batches, samples};
+use scaling::testing::{EXTREMES, batch, batches, samples};
+use wasmeter_sdk::Moment;
 use wasmeter_sdk::testing::Host;
 
 use super::*;
@@ -71,6 +72,21 @@ fn an_older_sample_changes_nothing() {
     assert_eq!(convert(10, 95.0), 1);
     assert_eq!(convert(9, 5.0), 0);
     assert_eq!(convert(10, 5.0), 1);
+}
+
+#[test]
+fn a_clock_that_is_set_back_hides_no_change() {
+    let mut host = Host::new().config(r#"{"above": 90}"#);
+    let mut changes = |wall: i64, monotonic: Option<u64>, volume| {
+        let at = Moment { wall: wall * 1_000_000_000, monotonic: monotonic.map(|at| at * 1_000_000_000) };
+        let given = vec![Batch { at, ..batch(0, 0, &BTreeMap::from([(3, Volume::Real(volume))])) }];
+        samples(&host.convert::<Threshold>(&[meter("cpu_util")], given).unwrap().batches).len()
+    };
+    assert_eq!(changes(9_000, Some(10), 95.0), 1);
+    assert_eq!(changes(5_400, Some(20), 5.0), 1, "set back by an hour");
+    assert_eq!(changes(5_395, Some(15), 95.0), 0, "an older sample");
+    assert_eq!(changes(5_410, None, 95.0), 1, "without the other clock");
+    assert_eq!(changes(9_040, Some(5), 5.0), 1, "the machine was started anew");
 }
 
 fn volume() -> impl Strategy<Value = Volume> {

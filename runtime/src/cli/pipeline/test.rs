@@ -105,6 +105,9 @@ impl Bench {
         if problems.has_errors() {
             return Err(refused(problems));
         }
+        if !problems.is_empty() {
+            print::problems(&problems);
+        }
         let mut config = self.config.clone();
         config.hypervisor.uri.clone_from(&case.host);
         config.hypervisor.place = None;

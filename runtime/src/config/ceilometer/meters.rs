@@ -1,6 +1,6 @@
 //! Names of meters, for telling what becomes of patterns of meters.
 
-use crate::config::matching::Glob;
+use crate::config::matching::{Glob, MeterFilter};
 
 /// Who gives meters that are not given by default here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,6 +138,13 @@ const OTHERS: [(Giver, &[&str]); 5] = [
 /// Whether this daemon gives a meter that the pattern means.
 pub(super) fn is_given(pattern: &Glob) -> bool {
     GIVEN.iter().any(|(_, names)| means(pattern, names))
+}
+
+/// Whether a module gives any of these meters, be it on by default or not.
+pub(super) fn may_be_given(meters: &MeterFilter) -> bool {
+    let others = OTHERS.iter().filter(|(giver, _)| matches!(giver, Giver::Module(_))).map(|(_, names)| names);
+    let mut all = GIVEN.iter().map(|(_, names)| names).chain(others).copied().flatten();
+    all.any(|name| meters.matches(name))
 }
 
 /// Whether an agent of Ceilometer's gives a meter that the pattern means, and this daemon does not.

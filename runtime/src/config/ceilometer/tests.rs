@@ -226,9 +226,14 @@ fn sources_that_the_daemon_would_refuse_are_left_out_of_a_copy() {
 
 /// The discoveries that a copy leaves to a source that has these, if it has the source, and what is said of it.
 fn discoveries(list: &str, polling: PollingFile) -> (Option<String>, Vec<(Verdict, String, String)>) {
+    discoveries_of("cpu", list, polling)
+}
+
+/// The same of a source of this meter.
+fn discoveries_of(meter: &str, list: &str, polling: PollingFile) -> (Option<String>, Vec<(Verdict, String, String)>) {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("ceilometer.conf"), "[polling]\nenable_notifications = no\n").unwrap();
-    let text = format!("sources: [{{name: a, interval: 10, meters: [cpu], discovery: [{list}]}}]\n");
+    let text = format!("sources: [{{name: a, interval: 10, meters: [{meter}], discovery: [{list}]}}]\n");
     fs::write(folder.path().join("polling.yaml"), text).unwrap();
     let part = Import::read(folder.path(), polling);
     let sources = if part.draft.copied.is_some() { config(&part).polling.sources } else { Vec::new() };
@@ -276,6 +281,11 @@ fn discoveries_that_there_are_not_cost_no_source_of_a_compute_node() {
         };
         assert_eq!(names(&there), names(&said), "{list}");
         assert!(there.iter().all(|(_, _, here)| here.starts_with("the daemon refuses it: remove ")), "{there:?}");
+        // Of what nobody here gives, none has to be found.
+        let (_, of_others) = discoveries_of("image.size", list, stays);
+        let of_others = of_others.iter().filter(|(_, name, _)| name.starts_with("discovery "));
+        let warned = "nothing to do: the daemon warns of it, and goes on without the source";
+        assert!(of_others.clone().count() == said.len() && of_others.into_iter().all(|(_, _, here)| here == warned));
     }
 }
 

@@ -1,5 +1,6 @@
 //! A case of `wasmeter pipeline test`: samples that go into pipelines, and what comes out of their sinks.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -114,9 +115,12 @@ impl Case {
         }
     }
 
-    /// Reports sinks that there are not, or that cannot be run here.
+    /// Reports sinks that there are not, or that cannot be run here, and meters that go nowhere.
     pub fn check(&self, file: &Path, pipelines: &Pipelines) -> Problems {
         let mut problems = Problems::of(Some(file));
+        if let Given::Written(inputs) = &self.given {
+            untaken(inputs, pipelines, &mut problems);
+        }
         for expected in &self.expected {
             let key = format!("out.{}", expected.sink);
             let Some(sink) = pipelines.sinks.iter().find(|sink| sink.name == expected.sink) else {
@@ -136,6 +140,18 @@ impl Case {
     }
 }
 
+/// Says which meters no source takes.
+fn untaken(inputs: &[Input], pipelines: &Pipelines, problems: &mut Problems) {
+    let (mut matcher, mut told) = (pipelines.matcher(), HashSet::new());
+    for (number, Input { meter, place, .. }) in inputs.iter().enumerate() {
+        if matcher.takers(&meter.name).pipelines.is_empty() && told.insert(&meter.name) {
+            let message = format!("no source of the pipelines takes {}", quoted(&meter.name));
+            let remedy = "Name a meter that one takes, unless the case is about what none does";
+            problems.warning(*place, &format!("in[{number}].meter"), message, remedy);
+        }
+    }
+}
+
 fn one(text: &str, path: &Path, problems: &mut Problems) -> Option<Case> {
     let tree = yaml::parse(text, problems)?;
     let section = Section::of(&tree, "", &KEYS, Severity::Error, problems)?;
@@ -148,8 +164,8 @@ fn one(text: &str, path: &Path, problems: &mut Problems) -> Option<Case> {
     };
     let slots = section.read("slots", problems, |node| node.integer(&SLOTS));
     let interval = section.read("interval", problems, |node| duration::read(node, &INTERVAL));
-    let given = given(&section, problems);
-    let expected = expected(&section, problems);
+    let given = given(&section, slots, problems);
+    let expected = expected(&section, slots, problems);
     Some(Case {
         pipeline,
         host,
@@ -160,7 +176,7 @@ fn one(text: &str, path: &Path, problems: &mut Problems) -> Option<Case> {
     })
 }
 
-fn given(section: &Section<'_>, problems: &mut Problems) -> Option<Given> {
+fn given(section: &Section<'_>, slots: Option<u64>, problems: &mut Problems) -> Option<Given> {
     match (section.entry("in"), section.entry("meters")) {
         (Some(entry), Some(_)) => {
             let message = "`meters` and `in` are both given";
@@ -176,13 +192,13 @@ fn given(section: &Section<'_>, problems: &mut Problems) -> Option<Given> {
         (Some(_), None) => {
             let nodes = section.list("in", MOST_SAMPLES, problems)?;
             // All are read before any is missed.
-            let inputs: Vec<_> = nodes.iter().map(|(path, node)| Input::read(node, path, problems)).collect();
+            let inputs: Vec<_> = nodes.iter().map(|(path, node)| Input::read(node, path, slots, problems)).collect();
             inputs.into_iter().collect::<Option<_>>().map(Given::Written)
         }
     }
 }
 
-fn expected(section: &Section<'_>, problems: &mut Problems) -> Option<Vec<Expected>> {
+fn expected(section: &Section<'_>, slots: Option<u64>, problems: &mut Problems) -> Option<Vec<Expected>> {
     const REMEDY: &str = "Write `out:` and below it `SINK: [...]`, with the samples that come out of it";
     let sinks = section.required("out", problems, REMEDY, |node| match &node.kind {
         Kind::Map(sinks) if (1..=MOST_SINKS).contains(&sinks.len()) => Ok(sinks),
@@ -193,7 +209,7 @@ fn expected(section: &Section<'_>, problems: &mut Problems) -> Option<Vec<Expect
     let mut left = MOST_SAMPLES;
     for entry in sinks {
         let path = format!("out.{}", entry.key);
-        match samples(&entry.value, &path, &mut left, problems) {
+        match samples(&entry.value, &path, slots, &mut left, problems) {
             Ok(samples) => {
                 let (sink, place) = (entry.key.clone(), entry.place);
                 all.iter_mut()
@@ -209,7 +225,13 @@ fn expected(section: &Section<'_>, problems: &mut Problems) -> Option<Vec<Expect
 }
 
 /// The samples of a sink; null is none. What is wrong with single ones is reported here.
-fn samples(node: &Node, path: &str, left: &mut usize, problems: &mut Problems) -> Result<Vec<Value>, Option<Refusal>> {
+fn samples(
+    node: &Node,
+    path: &str,
+    slots: Option<u64>,
+    left: &mut usize,
+    problems: &mut Problems,
+) -> Result<Vec<Value>, Option<Refusal>> {
     let nodes = match &node.kind {
         Kind::Null => &[][..],
         Kind::List(nodes) if nodes.len() <= *left => nodes,
@@ -217,21 +239,18 @@ fn samples(node: &Node, path: &str, left: &mut usize, problems: &mut Problems) -
         _ => return Err(Some(node.refuse("not a list", "Write `- ` before each sample, or [] for none"))),
     };
     *left -= nodes.len();
-    let samples: Vec<_> =
-        (nodes.iter().enumerate()).map(|(at, node)| output(node, &format!("{path}[{at}]"), problems)).collect();
+    let output = |(at, node)| output(node, &format!("{path}[{at}]"), slots, problems);
+    let samples: Vec<_> = nodes.iter().enumerate().map(output).collect();
     samples.into_iter().collect::<Option<_>>().ok_or(None)
 }
 
 // === impl Input ===
 
 impl Input {
-    fn read(node: &Node, path: &str, problems: &mut Problems) -> Option<Self> {
+    fn read(node: &Node, path: &str, slots: Option<u64>, problems: &mut Problems) -> Option<Self> {
         let known = ["slot", "at", "meter", "type", "unit", "resource", "volume", "notes"];
         let section = Section::of(node, path, &known, Severity::Error, problems)?;
-        let slot = match section.get("slot") {
-            Some(_) => section.read("slot", problems, |node| node.integer(&SLOTS)),
-            None => Some(1),
-        };
+        let slot = slot(&section, slots, problems);
         let at = section.get("at").map(|_| section.read("at", problems, seconds));
         let name = section.required("meter", problems, "Name the meter", Node::text);
         let kind = section.required("type", problems, "Write gauge, cumulative or delta", kind);
@@ -265,6 +284,20 @@ impl Input {
         let at = at.map_or(Some(None), |at| at.map(Some))?;
         Some(Self { slot, meter, resource, volume: volume?, notes: notes?, at, place: node.place })
     }
+}
+
+/// The slot that a sample is of, among as many as the case has.
+fn slot(section: &Section<'_>, slots: Option<u64>, problems: &mut Problems) -> Option<u64> {
+    if section.get("slot").is_none() {
+        return Some(1);
+    }
+    section.read("slot", problems, |node| match (node.integer(&SLOTS)?, slots) {
+        (slot, Some(slots)) if slot > slots => {
+            let remedy = format!("Write `slots: {slot}`, or remove `slots` for as many as samples are of");
+            Err(node.refuse(format!("beyond `slots: {slots}`"), remedy))
+        }
+        (slot, _) => Ok(slot),
+    })
 }
 
 fn seconds(node: &Node) -> Result<Duration, Refusal> {
@@ -318,7 +351,7 @@ fn number(node: &Node) -> Result<Number, Refusal> {
 }
 
 /// A sample that comes out.
-fn output(node: &Node, path: &str, problems: &mut Problems) -> Option<Value> {
+fn output(node: &Node, path: &str, slots: Option<u64>, problems: &mut Problems) -> Option<Value> {
     let known = ["slot", "meter", "type", "unit", "resource", "volume", "guest", "notes"];
     let section = Section::of(node, path, &known, Severity::Error, problems)?;
     let mut sample: Map<String, Value> =
@@ -331,11 +364,7 @@ fn output(node: &Node, path: &str, problems: &mut Problems) -> Option<Value> {
     if section.get("volume").is_some() {
         section.read("volume", problems, number)?;
     }
-    if section.get("slot").is_some() {
-        section.read("slot", problems, |node| node.integer(&SLOTS))?;
-    } else {
-        sample.insert("slot".to_owned(), 1.into());
-    }
+    sample.insert("slot".to_owned(), slot(&section, slots, problems)?.into());
     Some(Value::Object(sample))
 }
 
@@ -390,6 +419,23 @@ mod tests {
     }
 
     #[test]
+    fn what_no_source_takes_is_named_once() {
+        let case = parse(
+            "in:\n  - {meter: cpu, type: gauge, resource: a, volume: 1}\n  - {meter: cpuu, type: gauge, resource: a, \
+             volume: 1}\n  - {meter: cpuu, type: gauge, resource: b, volume: 1}\nout: {k: []}\n",
+        );
+        let pipelines = "sources: [{name: s, meters: [cpu], sinks: [k]}]\nsinks: [{name: k, publishers: [test]}]\n";
+        let (pipelines, _) = Pipelines::parse(pipelines, Path::new("p.yaml"), 0, false).unwrap();
+        let problems = case.unwrap().check(Path::new("case.yaml"), &pipelines);
+        assert!(!problems.has_errors());
+        assert_eq!(
+            problems.to_string(),
+            "case.yaml:3:5: warning: no source of the pipelines takes `cpuu`. Name a meter that one takes, unless the \
+             case is about what none does"
+        );
+    }
+
+    #[test]
     fn mistakes_are_named_with_their_lines() {
         for (text, words) in [
             ("", ":1:1: error: nothing goes in. Write `in:` with samples, or `meters: [...]`"),
@@ -438,6 +484,14 @@ mod tests {
             (
                 "in:\n  - {slot: 0, meter: cpu, type: gauge, resource: a, volume: 1}\nout: {x: }\n",
                 ":2:12: error: `in[0].slot` is `0`: out of bounds",
+            ),
+            (
+                "slots: 1\nin:\n  - {slot: 3, meter: cpu, type: gauge, resource: a, volume: 1}\nout: {x: }\n",
+                ":3:12: error: `in[0].slot` is `3`: beyond `slots: 1`. Write `slots: 3`, or remove `slots`",
+            ),
+            (
+                "slots: 2\nin: []\nout: {x: [{slot: 3, meter: cpu, resource: a}]}\n",
+                ":3:18: error: `out.x[0].slot` is `3`: beyond `slots: 2`. Write",
             ),
             ("in: []\nout:\n  x:\n    - {meter: cpu}\n", ":4:7: error: `out.x[0].resource` is missing"),
             (

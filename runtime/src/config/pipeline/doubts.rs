@@ -15,10 +15,10 @@ const MOST_NAMES: usize = 1000;
 
 impl Pipelines {
     /// Says what is probably not meant.
-    pub(super) fn doubts(&self, is_polled_elsewhere: bool, problems: &mut Problems) {
+    pub(super) fn doubts(&self, problems: &mut Problems) {
         let polls = self.sources.iter().any(|source| source.interval.is_some());
         for (number, source) in self.sources.iter().enumerate() {
-            source.doubts(&format!("sources[{number}]"), polls, is_polled_elsewhere, problems);
+            source.doubts(&format!("sources[{number}]"), polls, problems);
         }
         self.taken_twice(problems);
     }

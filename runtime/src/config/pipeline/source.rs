@@ -48,6 +48,14 @@ pub(super) struct Draft {
     pub(super) source: Option<Source>,
 }
 
+/// How often a source is measured, and of what, as [`Source`] has it.
+#[derive(Default)]
+struct Polled {
+    interval: Option<Duration>,
+    resources: Vec<String>,
+    discovery: Vec<String>,
+}
+
 // === impl Source ===
 
 impl Source {
@@ -65,7 +73,7 @@ impl Source {
 
     /// Says what has no effect, or not the one that it seems to have. `polls` is whether any source of the file has an
     /// interval.
-    pub(super) fn doubts(&self, path: &str, polls: bool, is_polled_elsewhere: bool, problems: &mut Problems) {
+    pub(super) fn doubts(&self, path: &str, polls: bool, problems: &mut Problems) {
         let mut warn = |key: &str, message: &str, remedy: &str| {
             let message = format!("source {}: {message}", quoted(&self.name));
             problems.warning(self.place, &format!("{path}.{key}"), message, remedy);
@@ -75,16 +83,11 @@ impl Source {
             ("resources", !self.resources.is_empty()),
             ("discovery", !self.discovery.is_empty()),
         ];
-        for (key, _) in written.into_iter().filter(|(_, is_written)| *is_written) {
-            if is_polled_elsewhere {
-                let message = format!("`{key}` has no effect: polling.yaml says what is measured how often");
-                warn(key, &message, "Remove it, or remove `polling` from wasmeter.yaml to measure as this file says");
-            } else if !polls {
-                let message = format!("`{key}` has no effect without an `interval`");
-                warn(key, &message, "Remove it, or add `interval`");
-            }
+        for (key, _) in written.into_iter().filter(|(_, is_written)| *is_written && !polls) {
+            let message = format!("`{key}` has no effect without an `interval`");
+            warn(key, &message, "Remove it, or add `interval`");
         }
-        if polls && !is_polled_elsewhere && self.interval.is_none() {
+        if polls && self.interval.is_none() {
             let message = "other sources have an `interval`; this one is measured every 600 seconds, as in Mitaka";
             warn("interval", message, "Add `interval` to say how often it is measured");
         }
@@ -106,6 +109,7 @@ impl Draft {
         path: &str,
         known: &Known,
         names: &mut HashMap<String, u64>,
+        is_polled_elsewhere: bool,
         problems: &mut Problems,
     ) -> Option<Self> {
         let mut source = Named::of("source", node, path, &KEYS, problems)?;
@@ -113,18 +117,39 @@ impl Draft {
         let name = source.name(names);
         let is_old = source.section.entry("meters").is_none() && source.section.entry("counters").is_some();
         let meters = source.meters(if is_old { "counters" } else { "meters" });
-        let interval = source.section.entry("interval").map(|_| source.interval());
-        let resources = source.texts("resources", "Resources should be a list");
-        let discovery = source.texts("discovery", "Discovery should be a list");
+        let polled = if is_polled_elsewhere { unpolled(&mut source) } else { polled(&mut source) };
         let sinks = sinks(&mut source, known);
         let source = (|| {
             let (name, meters) = (name.clone()?, meters?);
-            let interval = interval.map_or(Some(None), |interval| interval.map(Some))?;
+            let Polled { interval, resources, discovery } = polled?;
             let sinks = sinks.iter().map(|(_, sink, _)| sink.clone()).collect();
             Some(Source { name, meters, sinks, interval, resources, discovery, place })
         })();
         Some(Self { name, place, sinks, source })
     }
+}
+
+/// How often a source is measured, and of what; `None` if that was refused.
+fn polled(source: &mut Named<'_, '_>) -> Option<Polled> {
+    let interval = source.section.entry("interval").map(|_| source.interval());
+    let resources = source.texts("resources", "Resources should be a list");
+    let discovery = source.texts("discovery", "Discovery should be a list");
+    let interval = interval.map_or(Some(None), |interval| interval.map(Some))?;
+    Some(Polled { interval, resources, discovery })
+}
+
+/// Where another file says so, nothing that is written here has an effect, be it right or wrong.
+fn unpolled(source: &mut Named<'_, '_>) -> Option<Polled> {
+    let place = source.place();
+    for key in ["interval", "resources", "discovery"] {
+        if source.section.entry(key).is_some() {
+            let message =
+                format!("{}: `{key}` has no effect: polling.yaml says what is measured how often", source.who);
+            let remedy = "Remove it, or remove `polling` from wasmeter.yaml to measure as this file says";
+            source.problems.warning(place, &source.section.key(key), message, remedy);
+        }
+    }
+    Some(Polled::default())
 }
 
 /// The sinks that there are of those that a source names.

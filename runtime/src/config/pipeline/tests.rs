@@ -166,6 +166,15 @@ fn a_file_may_say_what_is_measured_unless_another_does() {
 }
 
 #[test]
+fn what_has_no_effect_may_be_wrong() {
+    let text = "sources: [{name: a, meters: [cpu], sinks: [k], interval: 60s, resources: x, discovery: 5}]\n\
+                sinks: [{name: k, publishers: [test]}]\n";
+    let (pipelines, problems) = Pipelines::parse(text, Path::new("pipeline.yaml"), 0, true).unwrap();
+    assert!(pipelines.polling().is_none() && problems.iter().count() == 3, "{problems}");
+    assert!(said(text).contains("Invalid interval value"));
+}
+
+#[test]
 fn logins_and_tokens_are_shown_to_nobody() {
     for (url, shown) in [
         ("http://user:hunter2@host/x?timeout=5", "http://***@host/x?timeout=5"),

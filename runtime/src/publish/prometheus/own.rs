@@ -65,6 +65,10 @@ impl Families {
         for task in &status.tasks {
             self.series("slots_skipped_total", [("interval", &task.interval_seconds.to_string())], task.skipped);
         }
+        if let Some(shortest) = status.shortest_interval() {
+            let help = "The shortest interval at which there are cycles.";
+            self.one("shortest_interval_seconds", "gauge", help, shortest);
+        }
         let name = "samples_forgotten_total";
         self.family(name, "counter", "Samples that a module held back, forgotten with what it remembered.");
         for (module, samples) in &counters.forgotten {

@@ -1,10 +1,11 @@
-//! The sample before, and how long ago it was.
+//! The sample before.
 
 use std::collections::BTreeMap;
 
 use expression::Volume;
 use wasmeter_sdk::{Batch, Call, Column, Converting, Failure, Meter, Values};
 
+use crate::clocks::{Clocks, Since};
 use crate::volumes::{Numbers as _, Volumes, at};
 
 /// The last samples of the meters of a call.
@@ -49,30 +50,18 @@ pub struct Step {
 #[derive(Debug)]
 pub struct Steps<'s> {
     known: Option<&'s mut Known>,
-    clocks: &'s Clocks,
+    since: Since<'s>,
     batch: &'s Batch,
     row: usize,
     place: usize,
-    /// The last time before, and nanoseconds since then: mostly all have the same.
-    paced: (i64, i64),
 }
-
-/// When the last batches were read, by both clocks: a clock that was set costs no rate.
-#[derive(Debug, Default)]
-struct Clocks(BTreeMap<i64, u64>);
-
-/// Times that are kept. A resource that was away for longer is compared by the wall clock.
-const TIMES: usize = 64;
-/// The name under which they are kept.
-const CLOCKS: &str = "clocks";
 
 // === impl Follow ===
 
 impl<'a> Follow<'a> {
     /// What is remembered of the resources of these samples.
     pub fn begin(call: &Call<'_, Converting>, inputs: &'a [Meter], batches: &[Batch]) -> Self {
-        let mut clocks = Clocks::load(call);
-        let mut follow = Self { clocks: Clocks::default(), names: Vec::new(), meters: Vec::new() };
+        let mut follow = Self { clocks: Clocks::of(call, batches), names: Vec::new(), meters: Vec::new() };
         let mut places: BTreeMap<&str, usize> = BTreeMap::new();
         // Resources and batches by name.
         let mut of_names: Vec<(Vec<u32>, Vec<&Batch>)> = Vec::new();
@@ -85,7 +74,6 @@ impl<'a> Follow<'a> {
             }
         }
         for batch in batches {
-            clocks.learn(batch);
             let name = follow.names.get(batch.meter as usize);
             if let Some((resources, of_name)) = name.and_then(|name| of_names.get_mut(*name)) {
                 unite(resources, &batch.column.resources);
@@ -95,26 +83,28 @@ impl<'a> Follow<'a> {
         for ((name, known), (resources, of_name)) in follow.meters.iter_mut().zip(of_names) {
             if !resources.is_empty() {
                 *known = Known::load(call, name, resources, of_name.into_iter());
+                follow.clocks.release(&known.times);
             }
         }
-        Self { clocks, ..follow }
+        follow
     }
 
     /// The samples of a batch that have one before them, which are to be gone through to the end. Batches come in
     /// order of time; a sample that is older than what is remembered is passed over.
     pub fn steps<'s>(&'s mut self, batch: &'s Batch) -> Steps<'s> {
         let known = self.names.get(batch.meter as usize).and_then(|name| self.meters.get_mut(*name));
-        let (known, clocks) = (known.map(|(_, known)| known), &self.clocks);
+        let (known, since) = (known.map(|(_, known)| known), self.clocks.since(batch));
         let first = batch.column.resources.first().copied().unwrap_or(0);
         let place = known.as_ref().map_or(0, |known| known.column.resources.partition_point(|known| *known < first));
-        Steps { known, clocks, batch, row: 0, place, paced: (NEVER, 0) }
+        Steps { known, since, batch, row: 0, place }
     }
 
     /// Keeps what was remembered for the next call.
-    pub fn save(self, call: &Call<'_, Converting>) -> Result<(), Failure> {
+    pub fn save(mut self, call: &Call<'_, Converting>) -> Result<(), Failure> {
         for (name, known) in self.meters {
             let (column, times) = known.kept();
             if !column.is_empty() {
+                self.clocks.hold(&times);
                 let [volume, time] = cells(name);
                 call.save(&volume, &column)?;
                 call.save(&time, &Column::new(column.resources, times))?;
@@ -268,67 +258,14 @@ impl Iterator for Steps<'_> {
             let Some(place) = at(&known.column.resources, resource, &mut self.place) else { continue };
             let time = known.times.get(place).copied().unwrap_or(NEVER);
             let (before, now) = (known.column.values.number(place)?, self.batch.column.values.number(row)?);
-            if time != NEVER {
-                if self.paced.0 != time {
-                    self.paced = (time, self.clocks.between(time, self.batch));
-                }
-                if self.paced.1 < 0 {
-                    continue;
-                }
+            let nanos = if time == NEVER { 0 } else { self.since.nanos(time) };
+            if nanos < 0 {
+                continue;
             }
             known.replace(place, now, self.batch.at.wall);
             if time != NEVER {
-                return Some(Step { row, resource, before, now, nanos: self.paced.1 });
+                return Some(Step { row, resource, before, now, nanos });
             }
-        }
-    }
-}
-
-// === impl Clocks ===
-
-impl Clocks {
-    fn load(call: &Call<'_, Converting>) -> Self {
-        let bytes = call.load_bytes(CLOCKS).unwrap_or_default();
-        let pairs = bytes.chunks_exact(16).filter_map(|pair| {
-            let (wall, monotonic) = pair.split_at_checked(8)?;
-            Some((i64::from_le_bytes(wall.try_into().ok()?), u64::from_le_bytes(monotonic.try_into().ok()?)))
-        });
-        Self(pairs.collect())
-    }
-
-    /// Learns of a batch's time. What is known from before the machine was started says nothing any more.
-    fn learn(&mut self, batch: &Batch) {
-        let Some(monotonic) = batch.at.monotonic else { return };
-        if self.0.get(&batch.at.wall) == Some(&monotonic) {
-            return;
-        }
-        let restarted = |(wall, known): (&i64, &u64)| *wall < batch.at.wall && *known > monotonic;
-        if self.0.iter().any(restarted) {
-            self.0.clear();
-        }
-        self.0.insert(batch.at.wall, monotonic);
-    }
-
-    fn save(mut self, call: &Call<'_, Converting>) -> Result<(), Failure> {
-        // The latest stay, whatever clock on the wall they were read by.
-        while self.0.len() > TIMES
-            && let Some(first) = self.0.iter().min_by_key(|(_, monotonic)| **monotonic).map(|(wall, _)| *wall)
-        {
-            self.0.remove(&first);
-        }
-        let mut bytes = Vec::with_capacity(self.0.len() * 16);
-        for (wall, monotonic) in self.0 {
-            bytes.extend(wall.to_le_bytes());
-            bytes.extend(monotonic.to_le_bytes());
-        }
-        call.save_bytes(CLOCKS, &bytes)
-    }
-
-    /// Nanoseconds from a time to that of a batch, by the clock that is never set where both times are known by it.
-    fn between(&self, before: i64, batch: &Batch) -> i64 {
-        match (self.0.get(&before), batch.at.monotonic) {
-            (Some(then), Some(now)) => i64::try_from(i128::from(now) - i128::from(*then)).unwrap_or(i64::MAX),
-            _ => batch.at.wall.saturating_sub(before),
         }
     }
 }

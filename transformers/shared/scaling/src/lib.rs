@@ -4,11 +4,12 @@
 //! - [`Naming`] makes names and units of others, by patterns; [`Positions`] numbers the meters that come out.
 //! - [`merged`] puts batches together that came in pieces.
 //! - [`Scale`] makes volumes of samples, which [`Sampled`] knows with the help of [`Facts`]; [`Volumes`] puts numbers into columns.
-//! - [`Follow`] hands a sample the one before it.
+//! - [`Follow`] hands a sample the one before it, and [`Clocks`] says how long ago that was.
 //! - [`is_enough`] and the like are for those that hold samples back, and [`Said`] keeps what these say themselves.
 //! - `testing` is for native tests.
 //! - [`Losses`] says what was dropped, and why.
 
+mod clocks;
 mod follow;
 mod hold;
 mod losses;
@@ -22,6 +23,7 @@ mod settings;
 pub mod testing;
 mod volumes;
 
+pub use self::clocks::{Clocks, Since};
 pub use self::follow::{Follow, Step};
 pub use self::hold::{ByName, CELL_BYTES, LONGEST, OLDEST, clear, is_enough, remembered};
 pub use self::losses::{CHANGED, GONE, LATE, Losses};

@@ -46,7 +46,8 @@ impl Scale {
             None => By::Nothing,
             Some(Json::String(text)) if text.trim().is_empty() => By::Nothing,
             Some(Json::String(text)) => By::Expression(read(&target.place("scale"), &text)?),
-            Some(Json::Bool(false)) => By::Nothing,
+            // Python's true is 1.
+            Some(Json::Bool(_)) => By::Nothing,
             Some(Json::Number(number)) => match (number.as_i64(), number.as_f64()) {
                 (Some(0), _) => By::Nothing,
                 (Some(whole), _) => By::Whole(whole),
@@ -56,13 +57,12 @@ impl Scale {
             Some(other) => return Err(target.refuse("scale", &other, "a number or an expression")),
         };
         let most = match target.any("max") {
-            None => None,
-            Some(Json::Number(number)) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
-                (Some(count), ..) => Some(Volume::Count(count)),
-                (_, Some(whole), _) => Some(Volume::Integer(whole)),
-                (.., real) => real.map(Volume::Real),
+            None | Some(Json::Bool(false)) => None,
+            Some(Json::String(text)) if text.is_empty() => None,
+            Some(most) => match number(&most) {
+                Some(most) => Some(most),
+                None => return Err(target.refuse("max", &most, "a number")),
             },
-            Some(other) => return Err(target.refuse("max", &other, "a number")),
         };
         // As upstream, nothing is limited to zero.
         Ok(Self { by, most: most.filter(|most| most.real() != 0.0) })
@@ -89,6 +89,20 @@ impl Scale {
             Some(most) if most.real() < volume.real() => most,
             _ => volume,
         }
+    }
+}
+
+/// A number, which may be written as a text.
+fn number(value: &Json) -> Option<Volume> {
+    let number = match value {
+        Json::Number(number) => number.clone(),
+        Json::String(text) => text.trim().parse().ok()?,
+        _ => return None,
+    };
+    match (number.as_u64(), number.as_i64(), number.as_f64()) {
+        (Some(count), ..) => Some(Volume::Count(count)),
+        (_, Some(whole), _) => Some(Volume::Integer(whole)),
+        (.., real) => real.map(Volume::Real),
     }
 }
 

@@ -74,12 +74,15 @@ impl Keys {
         }
     }
 
-    /// Whether it says so under a key.
-    pub fn flag(&mut self, key: &'static str) -> Result<bool, String> {
+    /// Whether what stands under a key is true to Python, where `1` is and every text but the empty one.
+    pub fn flag(&mut self, key: &'static str) -> bool {
         match self.any(key) {
-            None => Ok(false),
-            Some(Value::Bool(flag)) => Ok(flag),
-            Some(other) => Err(self.refuse(key, &other, "true or false")),
+            None | Some(Value::Null) => false,
+            Some(Value::Bool(flag)) => flag,
+            Some(Value::Number(number)) => number.as_f64() != Some(0.0),
+            Some(Value::String(text)) => !text.is_empty(),
+            Some(Value::Array(values)) => !values.is_empty(),
+            Some(Value::Object(entries)) => !entries.is_empty(),
         }
     }
 
@@ -187,9 +190,8 @@ mod tests {
     #[test]
     fn errors_name_the_key_and_the_remedy() {
         let mut keys =
-            Keys::of(r#"{"target": {"name": [], "type": "x", "scale": 2, "typo": 1}, "size": "3", "on": 1}"#).unwrap();
+            Keys::of(r#"{"target": {"name": [], "type": "x", "scale": 2, "typo": 1}, "size": "3"}"#).unwrap();
         assert_eq!(keys.whole("size"), Ok(Some(3)));
-        assert_eq!(keys.flag("on").unwrap_err(), "on is 1; write true or false");
         let mut target = keys.keys("target").unwrap();
         assert_eq!(target.text("name").unwrap_err(), "target.name is a list; write a text");
         assert_eq!(target.kind("type").unwrap_err(), "target.type is \"x\"; write gauge, cumulative or delta");
@@ -203,5 +205,26 @@ mod tests {
             Keys::of(r#"{"rules": [1]}"#).unwrap().list("rules").unwrap_err(),
             "rules[0] is 1; write keys and values"
         );
+    }
+
+    #[test]
+    fn what_is_true_to_python_is_true() {
+        for (value, expected) in [
+            ("true", true),
+            ("false", false),
+            ("null", false),
+            ("1", true),
+            ("0.0", false),
+            (r#""True""#, true),
+            (r#""False""#, true),
+            (r#""""#, false),
+            ("[]", false),
+            ("[0]", true),
+            ("{}", false),
+        ] {
+            let mut keys = Keys::of(&format!("{{\"key\": {value}}}")).unwrap();
+            assert_eq!(keys.flag("key"), expected, "{value}");
+        }
+        assert!(!Keys::of("").unwrap().flag("key"));
     }
 }

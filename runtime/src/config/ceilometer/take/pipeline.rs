@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::polling::{self, Referred};
 use super::{Taking, known};
+use crate::config::ceilometer::meters::may_be_given;
 use crate::config::ceilometer::report::Verdict::Taken;
 use crate::config::ceilometer::settings::At;
 use crate::config::ceilometer::{PollingFile, folder};
@@ -75,7 +76,10 @@ impl Found {
             polling::meters_of(taking, &self.shown, source);
         }
         for source in &polling.sources {
-            let here = "the daemon refuses it: remove it from the source's `discovery`";
+            let here = match may_be_given(&source.meters) {
+                true => "the daemon refuses it: remove it from the source's `discovery`",
+                false => polling::OF_OTHERS,
+            };
             polling::discoveries_of(taking, &self.shown, source, here);
         }
         let file = Referred { key: "pipeline", name: NAME, path: &self.path };

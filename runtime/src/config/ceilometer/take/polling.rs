@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::Taking;
 use crate::config::ceilometer::draft::{CopiedFile, quoted};
-use crate::config::ceilometer::meters::{self, Giver};
+use crate::config::ceilometer::meters::{self, Giver, may_be_given};
 use crate::config::ceilometer::report::Verdict::{self, Different, Missing, Taken, Unknown};
 use crate::config::ceilometer::{PollingFile, folder};
 use crate::config::matching::Glob;
@@ -132,10 +132,14 @@ fn is_of_central(source: &Source) -> bool {
     !source.discovery.is_empty() && source.discovery.iter().all(|url| is_central(url))
 }
 
+/// What becomes of a source of which nothing is given here, whatever its discoveries.
+pub(super) const OF_OTHERS: &str = "nothing to do: the daemon warns of it, and goes on without the source";
+
 /// What becomes of a source with discoveries that there are not.
 fn without_discovery(source: &Source, copied: PollingFile) -> &'static str {
     match (copied, is_of_central(source), !source.discovery.iter().any(|url| plan::is_discovery(url))) {
         (PollingFile::Copied, true, _) => "the source is left out of the copy",
+        (PollingFile::Stays, ..) if !may_be_given(&source.meters) => OF_OTHERS,
         (PollingFile::Stays, true, _) => {
             "the daemon refuses it: remove the source from the file, or import with --copy, which leaves it out"
         }
