@@ -140,8 +140,8 @@ impl Drafts {
         self.0.iter().flatten()
     }
 
-    /// What of them may run, as far as it fits. They are those of this configuration; `runs_from` says from which file a
-    /// deployment runs, if it is in one.
+    /// What of them may run, as far as it fits. They are those of this configuration; `runs_from` says from which file
+    /// a deployment runs, if it is in one.
     pub fn admit<'a>(
         self,
         config: &Config,

@@ -124,7 +124,8 @@ impl Deployment {
         }
     }
 
-    /// Whether something else runs than is written in its file, and that is not on trial either: it failed, or was left.
+    /// Whether something else runs than is written in its file, and that is not on trial either: it failed, or was
+    /// left.
     pub fn differs_from_file(&self) -> bool {
         let is = |written: &Version| self.running().any(|one| one.number == written.number || one.is_like(written));
         self.written().is_some_and(|written| !is(written))

@@ -46,8 +46,10 @@
 //! | nothing failed | good | good |
 //! | some resources failed, and something came of others | good if not more of them than failed with the version before it | good |
 //! | some or all failed, nothing came of any, and it is the module's own doing | a failure | a failing slot |
-//! | some or all failed, and it is the host's doing, as when it read nothing | does not count, and the version before it runs | does not count |
+//! | some or all failed, and it is the host's doing | does not count, and the version before it runs | does not count |
 //! | it did not run: no guests, no statistics | does not count | does not count |
+//!
+//! That the host read nothing of what a module asked for is its doing, too.
 //!
 //! A dry run is neither a good slot of the trial nor one that failed. The version before it runs in it as ever.
 //!

@@ -312,8 +312,8 @@ impl Context {
         }
     }
 
-    /// What a call comes to that says so of itself. Where the host read nothing, that is nothing that the module did; but
-    /// what it could not have may as well be what a server was asked for.
+    /// What a call comes to that says so of itself. Where the host read nothing, that is nothing that the module did;
+    /// but what it could not have may as well be what a server was asked for.
     fn failure(&self, said: ModuleFailure) -> Failure {
         if let Some(key) = &self.undeclared {
             return Failure::new(Cause::Undeclared, format!("it read {key:?}, which it did not declare"));

@@ -149,8 +149,8 @@ impl Deployed {
         if self.is_broken() {
             return Some(deployment.mended(version.clone()));
         }
-        // What is written did not change, whatever was done with it since: it failed its trial, or was left. But that it
-        // could not run is over by now.
+        // What is written did not change, whatever was done with it since: it failed its trial, or was left. But that
+        // it could not run is over by now.
         let written = deployment.written().filter(|written| !deployment.life.was_refused(written.number));
         if version.file.is_some() && is(written) {
             return None;

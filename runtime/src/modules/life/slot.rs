@@ -74,7 +74,7 @@ pub struct Ran {
 /// Whether a failure is the module's own doing, so that it counts.
 pub fn is_its_own(cause: Cause) -> bool {
     match cause {
-        // The store cannot be read, the operator took a grant back, or the host could not run it or read nothing for it.
+        // The store cannot be read, the operator took a grant back, or the host could not run it, or read nothing.
         Cause::Unreadable | Cause::NotGranted | Cause::Host => false,
         // Its samples are odd, and it knows.
         Cause::Dropped => false,
