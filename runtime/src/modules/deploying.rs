@@ -153,8 +153,10 @@ impl Drafts {
         // What runs comes before what is new, however they are called.
         let mut drafts: Vec<(&DeploymentFile, _)> = config.deployments.files.iter().zip(self.0).collect();
         drafts.sort_by_key(|(deployment, _)| !fitting.admitted.has(&deployment.key));
-        let ready = drafts.iter().filter_map(|(_, prepared)| prepared.as_ref().ok());
-        let ready: Vec<(Key, Arc<Ready>)> = ready.map(|one| (one.key.clone(), Arc::clone(&one.ready))).collect();
+        let mut ready: HashMap<Tenant, Vec<(Key, Arc<Ready>)>> = HashMap::new();
+        for Prepared { key, ready: one, .. } in drafts.iter().filter_map(|(_, prepared)| prepared.as_ref().ok()) {
+            ready.entry(key.tenant.clone()).or_default().push((key.clone(), Arc::clone(one)));
+        }
         for (deployment, prepared) in drafts {
             let (mut of_file, key) = (Problems::of(Some(&deployment.written)), &deployment.key);
             let mut odd = Vec::from_iter(doubts::of_tenant(&config.tenants, &fitting.holdings, &key.tenant));
@@ -171,7 +173,8 @@ impl Drafts {
             };
             match prepared.and_then(fits) {
                 Ok(prepared) => {
-                    let own = pollsters_of(&key.tenant, ready.iter().map(|(key, ready)| (key, ready)));
+                    let own = ready.get(&key.tenant).into_iter().flatten();
+                    let own = pollsters_of(&key.tenant, own.map(|(key, ready)| (key, ready)));
                     odd.extend(doubts::of_meters(&prepared.ready, fitting.operators(), own));
                     loaded.prepared.push(prepared);
                 }

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use super::{Prepared, Refused};
 use crate::config::daemon::Quota;
-use crate::modules::deployment::{Deployment, Key};
+use crate::modules::deployment::{Deployment, Key, Tenant};
 use crate::modules::store::quota;
 use crate::modules::store::record::{self, RECORD_BYTES};
 
 /// What is there, and what was found to have room beside it.
 #[derive(Debug, Default)]
 pub struct Room {
-    kept: BTreeMap<Key, Deployment>,
+    /// By tenant: with many files, nobody is held against all others.
+    kept: BTreeMap<Tenant, BTreeMap<Key, Deployment>>,
     now: i64,
 }
 
@@ -20,13 +21,19 @@ pub struct Room {
 impl Room {
     /// Beside deployments that go on.
     pub fn beside<'a>(deployments: impl Iterator<Item = &'a Deployment>, now: i64) -> Self {
-        Self { kept: deployments.map(|deployment| (deployment.key.clone(), deployment.clone())).collect(), now }
+        let mut kept: BTreeMap<Tenant, BTreeMap<Key, Deployment>> = BTreeMap::new();
+        for deployment in deployments {
+            let own = kept.entry(deployment.key.tenant.clone()).or_default();
+            own.insert(deployment.key.clone(), deployment.clone());
+        }
+        Self { kept, now }
     }
 
     /// Counts with a version, if its tenant has room for it. One that runs already has.
     pub fn take(&mut self, prepared: &Prepared, quota: &Quota) -> Result<(), Refused> {
         let (key, version) = (&prepared.key, &prepared.version);
-        let next = match self.kept.get(key) {
+        let own = self.kept.entry(key.tenant.clone()).or_default();
+        let next = match own.get(key) {
             Some(kept) if kept.versions.iter().any(|known| known.is_like(version)) => return Ok(()),
             Some(kept) => match kept.deployed(version.clone()) {
                 Ok((next, _)) => next,
@@ -40,10 +47,9 @@ impl Room {
                 format!("it cannot be kept: with the version that runs it fills more than {RECORD_BYTES} bytes");
             return Err(Refused::new("config", message, "Shorten its configuration and grants"));
         }
-        let own = self.kept.values().filter(|kept| kept.key.tenant == key.tenant);
-        quota::fits(own, &next, quota)
+        quota::fits(own.values(), &next, quota)
             .map_err(|no_room| Refused::no_room("file", no_room.to_string(), no_room.remedy()))?;
-        self.kept.insert(key.clone(), next);
+        own.insert(key.clone(), next);
         Ok(())
     }
 }
