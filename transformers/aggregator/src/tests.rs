@@ -603,7 +603,7 @@ proptest! {
             let given = samples(&given).into_iter().map(|(_, s, r, volume)| ((s, r), volume.real()));
             let given: BTreeMap<_, _> = given.collect();
             prop_assert_eq!(given, expected);
-            prop_assert_eq!(host.waiting() as usize, left.len() + fresh.len());
+            prop_assert_eq!(host.waiting(), (left.len() + fresh.len()) as u64);
             prop_assert_eq!(host.dropped() as usize, lost);
         }
     }
