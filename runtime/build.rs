@@ -45,6 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 struct Guest {
     name: String,
     package: String,
+    is_pollster: bool,
 }
 
 fn crates(folder: &Path, kind: &str) -> Result<Vec<Guest>, Box<dyn Error>> {
@@ -53,7 +54,7 @@ fn crates(folder: &Path, kind: &str) -> Result<Vec<Guest>, Box<dyn Error>> {
         let path = entry?.path();
         if path.join("Cargo.toml").is_file() {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            found.push(Guest { package: format!("{kind}-{name}"), name });
+            found.push(Guest { package: format!("{kind}-{name}"), name, is_pollster: kind == "pollster" });
         }
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
@@ -105,7 +106,11 @@ fn table(guests: &[Guest], built: &Path) -> Result<String, Box<dyn Error>> {
     for guest in guests {
         let file = built.join(format!("{}.wasm", guest.name));
         println!("cargo:rerun-if-changed={}", file.display());
-        writeln!(table, "    ({:?}, include_bytes!({file:?})),", guest.name)?;
+        let Guest { name, is_pollster, .. } = guest;
+        writeln!(
+            table,
+            "    BuiltIn {{ name: {name:?}, is_pollster: {is_pollster}, wasm: include_bytes!({file:?}) }},"
+        )?;
     }
     table.push_str("]\n");
     Ok(table)

@@ -38,12 +38,14 @@ use crate::sandbox::{Cause, Failure, Limits, Module, Names, Sandbox, World};
 pub struct BuiltIn {
     /// Its name.
     pub name: &'static str,
+    /// Whether it is a pollster; the others are transformers.
+    pub is_pollster: bool,
     /// Its component.
     pub wasm: &'static [u8],
 }
 
 /// A constant would be in the program once for each part of it that names this.
-static BUILT_IN: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/built_in.rs"));
+static BUILT_IN: &[BuiltIn] = include!(concat!(env!("OUT_DIR"), "/built_in.rs"));
 
 /// Built-in pollsters that run only where the configuration says so: meters of old, and meters beyond Ceilometer's.
 const OFF_BY_DEFAULT: [&str; 2] = ["deep", "mitaka"];
@@ -91,7 +93,7 @@ pub struct NotLoaded {
 
 /// Every module that is part of the program.
 pub fn built_in() -> impl Iterator<Item = BuiltIn> {
-    BUILT_IN.iter().map(|(name, wasm)| BuiltIn { name, wasm })
+    BUILT_IN.iter().copied()
 }
 
 /// Whether a built-in module runs if nothing is said about it.
@@ -208,24 +210,26 @@ struct Loading<'a> {
 impl Loading<'_> {
     async fn built_in(&mut self) {
         let (sandbox, config) = (self.sandbox, self.config);
-        // Compiling is the slow part when the cache is cold; both cores can do it at once.
-        let wanted = built_in().filter_map(|module| {
+        let mut wanted = Vec::new();
+        for module in built_in() {
             let entry = config.modules.iter().find(|entry| entry.name == module.name);
-            let enabled = entry.map_or(is_on_by_default(module.name), |entry| entry.enabled);
-            enabled.then_some((module, entry))
-        });
-        let loads = wanted.map(|(module, entry)| async move { (module, entry, sandbox.load(module.wasm).await) });
-        for (module, entry, code) in futures_util::future::join_all(loads).await {
+            if !entry.map_or(is_on_by_default(module.name), |entry| entry.enabled) {
+                continue;
+            }
             if let Some(entry) = entry.filter(|entry| entry.file.is_some()) {
                 let remedy = "Give the module with a file another name";
                 let message = format!("{} is the name of a built-in module", module.name);
                 self.problems.error(entry.place, &format!("modules.{}.file", module.name), message, remedy);
-                continue;
+            } else if module.is_pollster {
+                wanted.push((module, entry));
             }
-            let is_pollster = code.as_ref().map_or(true, |code| code.manifest.world == World::Pollster);
-            if is_pollster {
-                self.configure(module.name, true, code, entry).await;
-            }
+        }
+        // Compiling is the slow part when the cache is cold; both cores can do it at once. Transformers are loaded where
+        // they are named: they are larger, and most nodes need none.
+        let loads = wanted.into_iter();
+        let loads = loads.map(|(module, entry)| async move { (module, entry, sandbox.load(module.wasm).await) });
+        for (module, entry, code) in futures_util::future::join_all(loads).await {
+            self.configure(module.name, true, code, entry).await;
         }
     }
 
