@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 use uuid::Uuid;
 
 use self::declared::Declared;
@@ -60,7 +61,8 @@ struct Known {
 /// A guest with its parts.
 #[derive(Debug)]
 struct Here {
-    vcpus: Vec<u32>,
+    /// In place, as they are looked at in every slot.
+    vcpus: SmallVec<[u32; 8]>,
     resources: Arc<GuestResources>,
 }
 
@@ -313,7 +315,7 @@ impl Known {
                 }
             }
         }
-        if let Some(here) = self.here.as_ref().filter(|here| here.vcpus == shape.vcpus) {
+        if let Some(here) = self.here.as_ref().filter(|here| here.vcpus[..] == shape.vcpus[..]) {
             return Some(Arc::clone(&here.resources));
         }
         let labels = self.labels.as_ref()?;
@@ -346,7 +348,7 @@ impl Known {
             *place = vcpus.collect();
         }
         let resources = Arc::new(GuestResources { ident: self.ident, label: Arc::clone(&labels.guest), parts });
-        self.here = Some(Here { vcpus: shape.vcpus.clone(), resources: Arc::clone(&resources) });
+        self.here = Some(Here { vcpus: shape.vcpus[..].into(), resources: Arc::clone(&resources) });
         Some(resources)
     }
 

@@ -6,7 +6,7 @@ use wasmtime::Store;
 
 use super::check::Bounds;
 use super::failure::{Cause, Failure};
-use super::host::debt::{self, Debt, SLICE};
+use super::host::debt::{self, Debt, OPERATORS_SLICE, SLICE};
 use super::host::declare::Declared;
 use super::host::http::Asking;
 use super::host::log::Lines;
@@ -20,7 +20,6 @@ use super::loading::Sandbox;
 use super::module::{Linked, Module};
 use super::price;
 use super::turns::within;
-use crate::agent::OPERATOR;
 use crate::clock::Moment;
 use crate::contract::{Batch, Column, Description, Meter, ModuleFailure, Note, Outputs, Series};
 use crate::discovery::{Resources, Snapshot, View};
@@ -200,7 +199,7 @@ impl Sandbox {
         check: impl FnOnce(Bounds<'_>, &T) -> Result<usize, Failure>,
     ) -> Called<T> {
         // Nobody closes the semaphore.
-        let slots = match *module.tenant == *OPERATOR {
+        let slots = match module.is_operators() {
             true => &self.slots,
             false if module.asks() => &self.asking_slots,
             false => &self.tenants_slots,
@@ -250,13 +249,14 @@ impl Sandbox {
     }
 
     fn store(&self, context: Context, fuel: u64) -> wasmtime::Result<Store<Context>> {
+        let slice = context.debt.slice;
         let mut store = Store::new(&self.engine, context);
         store.limiter(|context| &mut context.limiter);
         store.call_hook(debt::hook);
         store.set_hostcall_fuel(CROSSING_BYTES);
         store.set_max_component_handles(HANDLES);
         store.set_fuel(fuel)?;
-        store.fuel_async_yield_interval(Some(SLICE))?;
+        store.fuel_async_yield_interval(Some(slice))?;
         Ok(store)
     }
 }
@@ -297,7 +297,7 @@ impl Context {
             granted: Arc::clone(&module.granted),
             wasi: Wasi::new((!module.granted.clock).then_some(at)),
             limiter: Limiter::new(module.limits.memory),
-            debt: Debt::default(),
+            debt: Debt::none(if module.is_operators() { OPERATORS_SLICE } else { SLICE }),
             texts: Texts::new(input.view.resources()),
             input,
             reads: Arc::clone(&module.reads),

@@ -105,6 +105,11 @@ impl Module {
         Digest::of(all.as_bytes()).to_string()
     }
 
+    /// Whether it runs for the operator, and not for a tenant.
+    pub fn is_operators(&self) -> bool {
+        *self.tenant == *OPERATOR
+    }
+
     /// Whether it may make requests, and does.
     pub fn asks(&self) -> bool {
         self.granted.http.is_some() && self.code.manifest.asks()

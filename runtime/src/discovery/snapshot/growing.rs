@@ -156,6 +156,10 @@ impl Columns {
 
     /// Adds which of its disks are files in a format of their own, by which libvirt's statistics of them are read.
     fn formats(&mut self, root: u32, definition: &Definition, resources: &Resources) {
+        // Definitions are large and lie far apart: going through all for nothing takes longer than all else.
+        if !self.keys.is_wanted(self.keys.qcow2) {
+            return;
+        }
         let media = definition.disks.iter().filter(|disk| disk.has_source);
         for (resource, disk) in resources.parts(Part::Disk, &(root..root + 1)).zip(media) {
             if let Some(format) = &disk.file_format {
@@ -167,6 +171,9 @@ impl Columns {
 
     /// Adds what its flavour says; of a guest that has none, what is known instead.
     pub fn flavor(&mut self, root: u32, definition: &Definition) {
+        if !self.keys.flavor.iter().any(|key| self.keys.is_wanted(*key)) {
+            return;
+        }
         let Definition { nova, plain, .. } = definition;
         let values = match nova.as_ref().map(|nova| &nova.flavor) {
             Some(flavor) => [flavor.vcpus, flavor.ram, flavor.disk, flavor.ephemeral, flavor.swap].map(Some),
