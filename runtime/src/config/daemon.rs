@@ -25,7 +25,7 @@ use serde_json::Value;
 pub use self::budget::Budget;
 pub use self::control::Control;
 pub(crate) use self::deployments::try_read_deployment;
-pub use self::deployments::{DeploymentFile, Deployments, Rival};
+pub use self::deployments::{DeploymentFile, Deployments, Rival, from_anywhere};
 pub use self::fixture::Fixture;
 pub use self::guests::{GuestRules, Whose, WithoutNova};
 pub use self::metrics::{Listen, Metrics, Password, TlsFiles, User};

@@ -22,7 +22,7 @@ use super::refusal::{Reader, refusal};
 use super::registry::Unkept;
 use super::trust::{Policy, Trust, Verified};
 use super::{granting, read};
-use crate::config::daemon::{CallLimits, DeploymentFile, Rival, Tenants};
+use crate::config::daemon::{CallLimits, DeploymentFile, Rival, Tenants, from_anywhere};
 use crate::config::polling::Source;
 use crate::config::{Config, MeterFilter, Problems, Secret};
 use crate::contract::{Description, Meter};
@@ -256,7 +256,7 @@ impl Loader {
             return Err(Refused::new("digest", message, remedy));
         }
         let signature = signature(deployment)?;
-        let file = deployment.written.display().to_string();
+        let file = from_anywhere(&deployment.written).display().to_string();
         let version = Version {
             number: 0,
             digest,

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use wasmeter::digest::Digest;
 
-use crate::support::program::{Daemon, Folder, of_meter, samples_in, samples_so_far, slots, text, until};
+use crate::support::program::{Daemon, Folder, of_meter, run, samples_in, samples_so_far, slots, text, until};
 use crate::support::{hostile, resources};
 
 pub(super) const GUESTS: &str = "sim://?domains=24&seed=3&calm=true&disks=1&nics=1";
@@ -339,6 +339,8 @@ fn a_second_file_of_a_deployment_changes_nothing() {
     cloud.folder.write(other, format!("{text}config: {{parts: [other]}}\n"));
     let why = "probe-acme.yaml, so this file of it is not followed";
     cloud.folder.run("check").is(64).says("a.yaml:2:1: error: acme/probe runs from ").says(why);
+    // Wherever it is asked from.
+    run(&format!("check -c {}", cloud.folder.path("wasmeter.yaml").display())).is(64).says(why);
     daemon.signal(Signal::HUP);
     said(&daemon, why);
     // Where none is the one that it runs from, none is followed, as at the first start.

@@ -131,7 +131,8 @@ impl Tenants {
         let config::Deployments { files, unread, .. } = &config.deployments;
         let written = files.iter().map(|deployment| &deployment.key).chain(unread.values().flatten());
         let written: BTreeSet<Key> = written.cloned().collect();
-        let unread: BTreeSet<String> = unread.keys().map(|path| path.display().to_string()).collect();
+        let unread: BTreeSet<String> =
+            unread.keys().map(|path| config::from_anywhere(path).display().to_string()).collect();
         self.deployed.iter().filter(move |(key, deployed)| {
             written.contains(key) || deployed.file().is_none_or(|file| unread.contains(file))
         })

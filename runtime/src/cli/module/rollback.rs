@@ -15,9 +15,9 @@ Examples:
 A version that ran before runs at once; any other one is tried out, as by `wasmeter module deploy`,
 and on trial. See `wasmeter module show` for which there are, and `wasmeter module diff` for what is
 different.
-Exit codes: 69: no daemon answers; 70: the version is refused as things are now, or fails in the dry
-run; 1: there is no such version, it runs already, or there is no room for it. All stays as it is
-then.";
+Exit codes: 69: the daemon or the host does not answer; 70: the version is refused as things are
+now, or fails in the dry run; 1: there is no such version, it runs already, or there is no room for
+it. All stays as it is then.";
 
 /// Go back to a version of a deployment that ran before, or that is kept.
 #[derive(Debug, clap::Args)]

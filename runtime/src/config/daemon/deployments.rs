@@ -111,16 +111,22 @@ impl Deployments {
     /// Why a file of these is not followed: another one is there from which its deployment runs, or that may as well be
     /// meant.
     pub fn rival(&self, file: &DeploymentFile, runs_from: Option<&Path>) -> Option<Rival<'_>> {
-        if runs_from == Some(&file.written) {
+        let runs = |path: &Path| runs_from.is_some_and(|runs| from_anywhere(path) == runs);
+        if runs(&file.written) {
             return None;
         }
         let first = self.files.partition_point(|other| other.key < file.key);
         let of_key =
             || self.files.iter().skip(first).take_while(|other| other.key == file.key).map(|other| &*other.written);
         let unread = self.unread.keys().map(PathBuf::as_path);
-        let runs = runs_from.and_then(|runs| of_key().chain(unread).find(|other| *other == runs));
-        runs.map(Rival::Runs).or_else(|| of_key().find(|other| *other != file.written).map(Rival::Equal))
+        let other = of_key().chain(unread).find(|other| runs(other));
+        other.map(Rival::Runs).or_else(|| of_key().find(|other| *other != file.written).map(Rival::Equal))
     }
+}
+
+/// The path of a file as it is from any folder: a daemon remembers it, and others ask from elsewhere.
+pub fn from_anywhere(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// The files of a folder that end in `.yaml` or `.yml`, in the order of their names.
