@@ -1,5 +1,6 @@
 //! `wasmeter run`: samples slot by slot, whatever happens meanwhile.
 
+mod apart;
 mod chaining;
 mod crowd;
 pub mod dashboards;

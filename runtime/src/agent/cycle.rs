@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::Agent;
 use super::polling::{Poll, Polled};
 use super::report::{ModuleReport, Report};
-use super::tenants::Source;
+use super::tenants::{Room, Source};
+use super::{Agent, OPERATOR};
 use crate::clock::Moment;
 use crate::contract::Series;
 use crate::discovery::{Snapshot, View};
@@ -19,7 +19,6 @@ use crate::pipeline::chain::{Made, Surroundings};
 use crate::pipeline::sinks::Occasion;
 use crate::pipeline::sinks::share::Shares;
 use crate::pipeline::stamp::Stamper;
-use crate::sandbox::Failure;
 use crate::schedule::plan::{self, Work};
 
 /// Failures of a module in a cycle that the log says one by one.
@@ -138,14 +137,13 @@ impl Agent {
                 stamper.stamp(&mut self.directory, &work, landed);
             }
             let samples = stamper.samples.iter().skip(before).map(|samples| samples.column.len()).sum();
-            self.failed(&name, &failures);
             let roots = View::of(&snapshot.resources, work.selection().roots(&snapshot.resources, others));
             let resources = roots.resources();
             self.states.insert(Arc::clone(&name), state);
             let tenant = Arc::clone(&tenant);
             let (at, of) = (snapshot.at.wall, None);
             self.ledger.gave(&name, &tenant, samples, took, memory);
-            reports.push(ModuleReport {
+            let report = ModuleReport {
                 name,
                 tenant,
                 samples,
@@ -159,7 +157,9 @@ impl Agent {
                 lines,
                 at,
                 of,
-            });
+            };
+            self.failed(&report);
+            reports.push(report);
         }
         let (samples, declared) = stamper.finish();
         let mut slot = Slot { at: snapshot.at, resources: Arc::clone(&snapshot.resources), samples };
@@ -167,8 +167,13 @@ impl Agent {
         (slot, reports)
     }
 
-    /// Counts what came to nothing, and says the first of it.
-    fn failed(&mut self, module: &Arc<str>, failures: &[(Failure, u32)]) {
+    /// Counts what came to nothing, and says the first of it. What failed for what a tenant gave is counted only: it
+    /// shall not fill the log.
+    fn failed(&mut self, ModuleReport { name: module, tenant, failures, .. }: &ModuleReport) {
+        if **tenant != *OPERATOR {
+            self.tally.all_failed(&format!("{tenant}/{module}").into(), failures);
+            return;
+        }
         self.tally.all_failed(module, failures);
         for (failure, resources) in failures.iter().take(FAILURES_SAID) {
             let failure = failure.on_one_line();
@@ -192,7 +197,7 @@ impl Agent {
             let Made { report, samples, declared } = made;
             slot.samples.extend(samples);
             slot.declare(declared);
-            self.failed(&report.name, &report.failures);
+            self.failed(&report);
             self.ledger.gave(&report.name, &report.tenant, report.samples, report.took, report.memory);
             reports.push(report);
         }
@@ -217,11 +222,17 @@ impl Agent {
             }
         };
         let around = self.around_chains();
-        let Self { sinks, directory, ids, taps, .. } = self;
-        let reports = sinks.run(&around, directory, ids, slot, (&shares, occasion)).await;
+        let (mut room, in_sinks) = (None, self.sinks.remembered());
+        let Self { sinks, directory, ids, taps, tenants, config, .. } = self;
+        let mut admit = |tenant: &Arc<str>, before: usize, after: usize| {
+            // Mostly nobody remembers more, and looking at all that is remembered takes its time.
+            let room: &mut Room = room.get_or_insert_with(|| tenants.room_beside(in_sinks.clone(), config));
+            room.take(tenant, before, after)
+        };
+        let reports = sinks.run(&around, directory, ids, slot, (&shares, occasion), &mut admit).await;
         taps.show(sinks, slot);
         for report in &reports {
-            self.failed(&report.name, &report.failures);
+            self.failed(report);
             self.ledger.gave(&report.name, &report.tenant, report.samples, report.took, report.memory);
         }
         self.begin_chained(slot);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Agent;
+use crate::pipeline::samples::Origin;
 use crate::sandbox::host::state::State;
 use crate::spool::memory::Memory;
 
@@ -36,6 +37,7 @@ impl Agent {
     /// The last slot was kept, with what modules remember after it.
     pub fn keep(&mut self) {
         self.kept = self.all_states();
+        self.sinks.keep();
         self.tenants.keep();
     }
 
@@ -61,7 +63,9 @@ impl Agent {
         }
         self.tenants.remember(|work| self.kept.get(work).cloned());
         let remembered = self.kept.clone();
+        self.sinks.meet(&self.tenants.named().map(|(key, _)| Origin::of(key)).collect());
         self.roll_back();
+        self.sinks.let_go_of_strangers();
         self.keep();
         let forgotten = remembered.iter().filter(|(work, state)| state.names() > 0 && !self.kept.contains_key(*work));
         let (mut works, mut samples) = (0_usize, 0_u64);

@@ -85,7 +85,8 @@ impl Poll {
         let chunks = view.chunks(&snapshot.resources, chunk);
         let allowance = ledger::allowance(&module.limits, chunks.len() as u64, view.resources());
         ledger.open(&module.name, &tenant, allowance, sure);
-        let calls = Calls { module: &module, tenant: &tenant, ledger: &ledger, resources: &snapshot.resources };
+        let calls =
+            Calls { module: &module, tenant: &tenant, ledger: &ledger, resources: &snapshot.resources, inputs: 0 };
         let all = view.roots();
         let call = |view: Arc<View>, state, fuel| {
             let part = view.roots() < all;

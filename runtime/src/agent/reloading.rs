@@ -194,6 +194,7 @@ impl Agent {
         self.directory.reconfigure(Rules::of(&config));
         let old_chains = std::mem::replace(&mut self.chains, modules.chains());
         let old_sinks = std::mem::replace(&mut self.sinks, Sinks::of(config.pipeline.as_ref(), &modules.sinks));
+        self.sinks.meet(&old_sinks.origins());
         let old = old_chains.into_iter().map(|chain| chain.transformer);
         let mut old: Vec<_> = old.chain(old_sinks.into_transformers()).collect();
         let chains = self.chains.iter_mut().map(|chain| &mut chain.transformer);

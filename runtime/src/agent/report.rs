@@ -67,3 +67,25 @@ pub struct ModuleReport {
     /// Of which deployment it is, and which version of it; none if it is the operator's.
     pub of: Option<(Key, u64)>,
 }
+
+// === impl ModuleReport ===
+
+impl ModuleReport {
+    /// Adds it to others, or to the one that is about the same module for the same tenant.
+    pub fn join(self, others: &mut Vec<Self>) {
+        let Some(same) = others.iter_mut().find(|other| (&other.name, &other.tenant) == (&self.name, &self.tenant))
+        else {
+            others.push(self);
+            return;
+        };
+        same.samples += self.samples;
+        same.fuel = same.fuel.saturating_add(self.fuel);
+        same.resources = same.resources.saturating_add(self.resources);
+        same.memory = same.memory.max(self.memory);
+        same.took += self.took;
+        same.failures.extend(self.failures);
+        same.calls += self.calls;
+        same.granted = same.granted.saturating_add(self.granted);
+        same.lines.append(self.lines);
+    }
+}

@@ -22,10 +22,11 @@ pub(crate) use self::converting::{Convert, Converted};
 use self::deployed::At;
 pub use self::deployed::{Deployed, HOST, Short};
 use self::next::Input;
+pub(super) use self::room::Room;
 use self::tasks::{Task, Tasks};
 use super::report::ModuleReport;
 use crate::clock::Moment;
-use crate::config::{Problem, daemon as config};
+use crate::config::{Config, Problem, daemon as config};
 use crate::digest::Digest;
 use crate::discovery::resource::{Ident, Resource};
 use crate::modules::audit::Who;
@@ -58,7 +59,7 @@ pub struct Tenants {
     /// What somebody has not landed yet.
     waiting: Vec<Answer>,
     /// Room for what they remember, if it was looked for since the last landing.
-    room: Option<self::room::Room>,
+    room: Option<Room>,
     /// How many deployments there were. Answers to one that is gone are not another's of its name.
     deployments: u64,
     /// Resources that were forgotten while something was under way, and when.
@@ -238,6 +239,11 @@ impl Tenants {
             (tenant, Flow { rate, seconds })
         };
         ledger.flows(node, longest.into_iter().map(flow).collect());
+    }
+
+    /// The room that they leave, beside what sinks remember of what they gave.
+    pub(super) fn room_beside(&self, in_sinks: BTreeMap<Arc<str>, usize>, config: &Config) -> Room {
+        Room::beside(self.all(), in_sinks, config.spool.max_size.bytes())
     }
 
     /// What runs of a deployment, and what keeps it from running.

@@ -8,6 +8,7 @@ use super::{Agent, OPERATOR};
 use crate::clock::Moment;
 use crate::contract::{Column, Kind, Meter, Values};
 use crate::discovery::Resources;
+use crate::pipeline::samples::Origin;
 use crate::pipeline::{Route, Samples};
 use crate::sandbox::Names;
 use crate::sandbox::ledger::{Account, Accounts};
@@ -83,15 +84,26 @@ impl Agent {
         if meters.is_empty() { Usage::default() } else { Usage::of(self.ledger.accounts(), meters) }
     }
 
-    /// Forgets what modules used and lost whose deployments were removed: with each name that was ever deployed there
-    /// would be more of it.
+    /// Forgets what modules used, lost and remember whose deployments were removed: with each name that was ever
+    /// deployed there would be more of it.
     pub(super) fn forget_removed(&mut self) {
-        let there: BTreeSet<(Arc<str>, Arc<str>)> = self.tenants.all().map(Deployed::named).collect();
-        self.ledger.retain(|owner| *owner.1 == *OPERATOR || there.contains(owner));
-        let there: BTreeSet<String> = self.tenants.named().map(|(key, _)| key.to_string()).collect();
-        let chained: BTreeSet<String> = self.sinks.deployed().map(ToString::to_string).collect();
+        let Self { tenants, sinks, ledger, tally, .. } = self;
+        let named: BTreeSet<(Arc<str>, Arc<str>)> = tenants.all().map(Deployed::named).collect();
+        let is_there = |origin: &Origin| match origin {
+            Origin::Operator => true,
+            Origin::Deployment { tenant, name } => named.contains(&(Arc::clone(name), Arc::clone(tenant))),
+        };
+        for (module, samples) in sinks.forget_others(is_there) {
+            tally.forgot(&module, samples);
+        }
+        // What tenants gave is in the operator's transformers, too.
+        let transforming = sinks.transformers().map(|it| (&*it.module().name, &*it.module().payer));
+        let mut there: BTreeSet<(&str, &str)> = transforming.collect();
+        there.extend(named.iter().map(|(name, tenant)| (&**name, &**tenant)));
+        there.extend(sinks.deployed().map(|key| (key.name.as_str(), key.tenant.as_str())));
+        ledger.retain(|(name, tenant)| **tenant == *OPERATOR || there.contains(&(name, tenant)));
         // Names of the operator's modules have no slash.
-        self.tally.retain(|module| !module.contains('/') || there.contains(module) || chained.contains(module));
+        tally.retain(|module| module.split_once('/').is_none_or(|(tenant, name)| there.contains(&(name, tenant))));
     }
 
     /// The same as samples; `others` are the slot's resources that are no guests.

@@ -335,7 +335,7 @@ impl Loader {
         if inputs.is_empty() {
             return Ok(Vec::new());
         }
-        let described = self.sandbox.outputs(module, &inputs, module.limits.describing()).await;
+        let described = self.sandbox.outputs(module, &inputs, module.limits.describing(inputs.len())).await;
         described.lines.emit(&module.name, &module.tenant);
         Ok(described.result.map_err(Refused::failed(written))?.meters)
     }

@@ -20,7 +20,7 @@ use crate::discovery::Directory;
 use crate::discovery::resource::Resource;
 use crate::publish::id::Ids;
 use crate::sandbox::ledger::Ledger;
-use crate::sandbox::{Module, Names, Sandbox};
+use crate::sandbox::{Failure, Module, Names, Sandbox};
 
 /// One transformer and the meters that it is for.
 #[derive(Debug)]
@@ -56,6 +56,18 @@ pub struct Surroundings {
     pub tenant: Arc<str>,
     /// How long it takes is measured with this.
     pub clock: Arc<dyn Clock>,
+}
+
+// === impl Made ===
+
+impl Made {
+    /// Has it come to nothing, because of this.
+    pub fn refuse(&mut self, failure: Failure) {
+        self.samples.clear();
+        self.declared.clear();
+        self.report.samples = 0;
+        self.report.failures.push((failure, self.report.resources));
+    }
 }
 
 // === impl Chain ===

@@ -10,6 +10,7 @@ use crate::clock::Moment;
 use crate::contract::{self, Column, Meter, Note};
 use crate::discovery::resource::Resource;
 use crate::discovery::{Resources, View};
+use crate::modules::deployment::Key;
 use crate::publish::id::FirstId;
 use crate::sandbox::host::texts::Text;
 
@@ -51,6 +52,20 @@ pub struct Samples {
     pub sink: Option<Arc<str>>,
 }
 
+/// Whose samples are.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// The operator's.
+    Operator,
+    /// Those of a tenant's deployment.
+    Deployment {
+        /// The tenant.
+        tenant: Arc<str>,
+        /// The deployment.
+        name: Arc<str>,
+    },
+}
+
 /// A note with its texts resolved.
 #[derive(Debug, Clone)]
 pub struct NoteColumn {
@@ -74,6 +89,14 @@ impl Samples {
         }
     }
 
+    /// Whose they are.
+    pub fn origin(&self) -> Origin {
+        match &*self.tenant {
+            OPERATOR => Origin::Operator,
+            _ => Origin::Deployment { tenant: Arc::clone(&self.tenant), name: Arc::clone(&self.module) },
+        }
+    }
+
     /// Those of resources that a view sees, if there are any. Nothing of others comes along, not even a text.
     pub fn seen_by(&self, view: &View) -> Option<Self> {
         let column = view.slice(&self.column);
@@ -90,6 +113,15 @@ impl Samples {
         let (meter, at, first_id) = (Arc::clone(&self.meter), self.at, self.first_id);
         let (route, sink) = (self.route.clone(), self.sink.clone());
         Some(Self { module, tenant, meter, at, column, notes, first_id, route, sink })
+    }
+}
+
+// === impl Origin ===
+
+impl Origin {
+    /// What a deployment gives.
+    pub fn of(key: &Key) -> Self {
+        Self::Deployment { tenant: key.tenant.shared(), name: key.name.shared() }
     }
 }
 

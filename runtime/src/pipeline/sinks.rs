@@ -6,17 +6,19 @@
 //! Tenants' transformers run beside the slot. What a chain hands to one of them waits here to be taken; what that gives
 //! comes back with a slot of its own, and goes on where it left the chain.
 
+mod own;
 pub mod share;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+use self::own::Own;
 use self::share::{Held, Shares};
-use super::chain::{Handed, Made, Surroundings, Transformer};
+use super::chain::{Made, Surroundings, Transformer};
 use super::flow::Flow;
 use super::route::{Route, Tag};
-use super::samples::{Samples, Slot};
+use super::samples::{Origin, Samples, Slot};
 use crate::agent::report::ModuleReport;
 use crate::config::Pipelines;
 use crate::config::pipeline::Matcher;
@@ -24,7 +26,7 @@ use crate::discovery::Directory;
 use crate::modules::Step;
 use crate::modules::deployment::Key;
 use crate::publish::id::Ids;
-use crate::sandbox::{Module, Names};
+use crate::sandbox::Failure;
 
 /// All sinks of the configuration.
 #[derive(Debug, Default)]
@@ -61,13 +63,8 @@ enum Link {
     Deployed(Key),
 }
 
-/// A transformer of the operator's.
-#[derive(Debug)]
-struct Own {
-    transformer: Transformer,
-    /// Names of its meters. They are its own: what comes out of a sink may bear any name.
-    names: Arc<Names>,
-}
+/// Whether a tenant has room for so many bytes that are remembered in the place of so many.
+pub type Admit<'a> = dyn FnMut(&Arc<str>, usize, usize) -> Result<(), Failure> + Send + 'a;
 
 /// What chains need along their way.
 struct Along<'a> {
@@ -77,6 +74,7 @@ struct Along<'a> {
     slot: &'a mut Slot,
     shares: &'a Shares,
     held: &'a mut Held,
+    admit: &'a mut Admit<'a>,
     reports: &'a mut Vec<ModuleReport>,
 }
 
@@ -91,10 +89,12 @@ pub enum Occasion<'a> {
     Chain(&'a Key),
 }
 
-/// Samples on their way through a chain.
+/// Samples of one origin on their way through a chain.
 struct Batch {
     /// The sink.
     sink: usize,
+    /// Whose they are.
+    origin: Origin,
     /// Which of its links comes next.
     next: usize,
     samples: Vec<Samples>,
@@ -110,7 +110,6 @@ impl Sinks {
         let sinks = (0..).zip(&pipelines.sinks).map(|(number, sink): (usize, _)| {
             let outputs = sink.publishers.iter().filter_map(|publisher| publisher.output.as_deref());
             let chain = chains.get(number).unwrap_or(&nothing);
-            // Two sinks may have the same transformers, and remember different things.
             let link = |(place, step): (usize, &Step)| match step {
                 Step::Own(module) => Link::Own(Own::of(module, &sink.name, place)),
                 Step::Deployed(key) => Link::Deployed(key.clone()),
@@ -131,19 +130,61 @@ impl Sinks {
 
     /// The operator's transformers.
     pub fn transformers(&self) -> impl Iterator<Item = &Transformer> {
-        self.sinks.iter().flat_map(|sink| &sink.links).filter_map(Link::own).map(|own| &own.transformer)
+        self.own().flat_map(Own::transformers)
     }
 
     /// The same, to be changed.
     pub fn transformers_mut(&mut self) -> impl Iterator<Item = &mut Transformer> {
-        let links = self.sinks.iter_mut().flat_map(|sink| &mut sink.links);
-        links.filter_map(Link::own_mut).map(|own| &mut own.transformer)
+        self.own_mut().flat_map(Own::transformers_mut)
     }
 
     /// The same, without anything else.
     pub fn into_transformers(self) -> impl Iterator<Item = Transformer> {
         let links = self.sinks.into_iter().flat_map(|sink| sink.links);
-        links.filter_map(|link| if let Link::Own(own) = link { Some(own.transformer) } else { None })
+        let own = links.filter_map(|link| if let Link::Own(own) = link { Some(own) } else { None });
+        own.flat_map(Own::into_transformers)
+    }
+
+    /// Whose samples the operator's transformers remember something of, or may.
+    pub fn origins(&self) -> BTreeSet<Origin> {
+        self.own().flat_map(Own::origins).cloned().collect()
+    }
+
+    /// Bytes that a record has of what is remembered of tenants' samples, by tenant.
+    pub fn remembered(&self) -> BTreeMap<Arc<str>, usize> {
+        let mut all = BTreeMap::new();
+        for (tenant, bytes) in self.own().flat_map(Own::remembered) {
+            *all.entry(Arc::clone(tenant)).or_default() += bytes;
+        }
+        all
+    }
+
+    /// Has samples of these origins be remembered from now on.
+    pub fn meet(&mut self, origins: &BTreeSet<Origin>) {
+        self.own_mut().for_each(|own| origins.iter().for_each(|origin| own.meet(origin)));
+    }
+
+    /// Forgets what deployments gave that there are no more. Tells by which modules samples waited, and how many.
+    pub fn forget_others(&mut self, is_there: impl Fn(&Origin) -> bool) -> Vec<(Arc<str>, u64)> {
+        self.own_mut().map(|own| (Arc::clone(own.name()), own.forget_others(&is_there))).collect()
+    }
+
+    /// What is remembered is kept.
+    pub fn keep(&mut self) {
+        self.own_mut().for_each(Own::keep);
+    }
+
+    /// Lets go of those of whose samples nothing is remembered. They are met again.
+    pub fn let_go_of_strangers(&mut self) {
+        self.own_mut().for_each(Own::let_go_of_strangers);
+    }
+
+    fn own(&self) -> impl Iterator<Item = &Own> {
+        self.sinks.iter().flat_map(|sink| &sink.links).filter_map(Link::own)
+    }
+
+    fn own_mut(&mut self) -> impl Iterator<Item = &mut Own> {
+        self.sinks.iter_mut().flat_map(|sink| &mut sink.links).filter_map(Link::own_mut)
     }
 
     /// Deployments that stand in chains.
@@ -192,10 +233,10 @@ impl Sinks {
         handed.filter(|samples| matcher.takers(&samples.meter.name).sinks.contains(&number)).collect()
     }
 
-    /// Hands samples of a slot to the sinks that take them. Each pipeline's are handed to its chain at once: they are a
-    /// batch, and its end is where transformers that wait for more let go of what they have; where they do and nothing
-    /// comes, the batch is empty. A transformer that fails loses its own output only. `shares` says what deployments
-    /// are handed.
+    /// Hands samples of a slot to the sinks that take them. Those of each pipeline and origin are handed to its chain at
+    /// once: they are a batch, and its end is where transformers that wait for more let go of what they have; where they
+    /// do and nothing comes, the batch is empty. A transformer that fails loses its own output only. `shares` says what
+    /// deployments are handed, and `admit` what may be remembered of tenants' samples.
     pub async fn run(
         &mut self,
         around: &Surroundings,
@@ -203,6 +244,7 @@ impl Sinks {
         ids: &mut Ids,
         slot: &mut Slot,
         (shares, occasion): (&Shares, Occasion<'_>),
+        admit: &mut Admit<'_>,
     ) -> Vec<ModuleReport> {
         if self.matcher.is_none() {
             return Vec::new();
@@ -220,11 +262,12 @@ impl Sinks {
         };
         self.handed = slot.samples.len();
         let mut reports = Vec::new();
-        for Batch { sink: number, next, samples } in batches {
+        for Batch { sink: number, origin, next, samples } in batches {
             let Some(sink) = self.sinks.get_mut(number) else { continue };
-            let (held, flow) = (&mut self.held, &mut self.flow);
-            let mut along = Along { around, directory, ids, slot: &mut *slot, shares, held, reports: &mut reports };
-            let made = sink.run(&mut along, samples, next, |link, gave, failed| {
+            let (held, flow, admit) = (&mut self.held, &mut self.flow, &mut *admit);
+            let reports = &mut reports;
+            let mut along = Along { around, directory, ids, slot: &mut *slot, shares, held, admit, reports };
+            let made = sink.run(&mut along, &origin, samples, next, |link, gave, failed| {
                 flow.transformed(number, link, gave, failed);
             });
             let made = made.await;
@@ -242,14 +285,14 @@ impl Sinks {
         let (sink, link) = self.place_of(key)?;
         let count = samples.iter().map(|samples| samples.column.len()).sum();
         self.flow.transformed(sink, link, count, 0);
-        Some(Batch { sink, next: link + 1, samples })
+        Some(Batch { sink, origin: Origin::of(key), next: link + 1, samples })
     }
 
     /// What each pipeline with transformers takes. What goes to sinks without any is told so.
     fn taken(&mut self, slot: &mut Slot) -> Vec<Batch> {
         let Some(matcher) = &mut self.matcher else { return Vec::new() };
-        // Places of samples, by pipeline in their order.
-        let mut batches: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        // Places of samples, by pipeline in their order, and by whose they are.
+        let mut batches: BTreeMap<(usize, Origin), Vec<usize>> = BTreeMap::new();
         for (place, samples) in slot.samples.iter_mut().enumerate() {
             let takers = matcher.takers(&samples.meter.name);
             let mut publishers: Vec<Tag> = Vec::new();
@@ -263,26 +306,28 @@ impl Sinks {
                 samples.route = samples.route.and_to(&publishers);
             }
             for pipeline in &takers.pipelines {
-                batches.entry(*pipeline).or_default().push(place);
+                batches.entry((*pipeline, samples.origin())).or_default().push(place);
                 self.flow.took(*pipeline, samples.column.len());
             }
         }
-        let batch = |(pipeline, places): (usize, Vec<usize>)| {
+        let batch = |((pipeline, origin), places): ((usize, Origin), Vec<usize>)| {
             let sink = self.ends.get(pipeline).copied()?;
             self.sinks.get(sink).filter(|sink| !sink.links.is_empty())?;
             let samples = places.into_iter().filter_map(|place| slot.samples.get(place)).cloned().collect();
-            Some(Batch { sink, next: 0, samples })
+            Some(Batch { sink, origin, next: 0, samples })
         };
         batches.into_iter().filter_map(batch).collect()
     }
 
-    /// An empty batch for each sink to which none of these goes, and in which samples wait.
+    /// An empty batch for each sink and origin of which none of these is, and of which samples wait there.
     fn ends_without_any(&self, batches: &[Batch], shares: &Shares) -> Vec<Batch> {
-        let is_due = |(number, sink): &(usize, &Sink)| {
-            batches.iter().all(|batch| batch.sink != *number) && sink.links.iter().any(|link| link.holds(shares))
-        };
-        let due = (0..).zip(&self.sinks).filter(is_due);
-        due.map(|(sink, _)| Batch { sink, next: 0, samples: Vec::new() }).collect()
+        let there: BTreeSet<(usize, &Origin)> = batches.iter().map(|batch| (batch.sink, &batch.origin)).collect();
+        let waiting = (0..).zip(&self.sinks).flat_map(|(number, sink)| {
+            let origins: BTreeSet<Origin> = sink.links.iter().flat_map(|link| link.holding(shares)).collect();
+            origins.into_iter().map(move |origin| (number, origin))
+        });
+        let due = waiting.filter(|(sink, origin)| !there.contains(&(*sink, origin)));
+        due.map(|(sink, origin)| Batch { sink, origin, next: 0, samples: Vec::new() }).collect()
     }
 }
 
@@ -295,6 +340,7 @@ impl Sink {
     async fn run(
         &mut self,
         along: &mut Along<'_>,
+        origin: &Origin,
         mut batch: Vec<Samples>,
         next: usize,
         mut count: impl FnMut(usize, usize, u32),
@@ -303,13 +349,13 @@ impl Sink {
         for (place, link) in self.links.iter_mut().enumerate().skip(next) {
             batch.retain(|samples| !samples.column.is_empty());
             batch = match link {
-                Link::Own(own) if batch.is_empty() && !own.transformer.holds() => continue,
+                Link::Own(own) if batch.is_empty() && !own.holds(origin) => continue,
                 Link::Own(own) => {
-                    let Made { report, samples, declared } = own.run(along, &batch, &route).await;
+                    let Made { report, samples, declared } = own.run(along, origin, &batch, &route).await;
                     along.slot.declare(declared);
                     let failed = report.failures.iter().map(|(_, samples)| *samples).sum();
                     count(place, report.samples, failed);
-                    along.reports.push(report);
+                    report.join(along.reports);
                     samples
                 }
                 Link::Deployed(key) => along.shares.split(key, batch, &along.slot.resources, along.held),
@@ -340,29 +386,13 @@ impl Link {
         if let Self::Deployed(key) = self { Some(key) } else { None }
     }
 
-    /// Whether samples wait in it, so that it is to be called even if nothing comes.
-    fn holds(&self, shares: &Shares) -> bool {
+    /// Whose samples wait in it, so that it is to be called even if nothing comes. A deployment in a chain is handed the
+    /// operator's.
+    fn holding(&self, shares: &Shares) -> Vec<Origin> {
         match self {
-            Self::Own(own) => own.transformer.holds(),
-            Self::Deployed(key) => shares.holds(key),
+            Self::Own(own) => own.holding().cloned().collect(),
+            Self::Deployed(key) => shares.holds(key).then_some(Origin::Operator).into_iter().collect(),
         }
-    }
-}
-
-// === impl Own ===
-
-impl Own {
-    fn of(module: &Arc<Module>, sink: &str, place: usize) -> Self {
-        let work = [format!("pipeline:{sink}"), place.to_string()];
-        Self { transformer: Transformer::new(Arc::clone(module), &work), names: Arc::default() }
-    }
-
-    async fn run(&mut self, along: &mut Along<'_>, batch: &[Samples], route: &Route) -> Made {
-        let Self { transformer, names } = self;
-        Arc::make_mut(names).next_slot();
-        let samples: Vec<&Samples> = batch.iter().collect();
-        let handed = Handed { samples: &samples, resources: &along.slot.resources, at: along.slot.at };
-        transformer.run(along.around, along.directory, names, along.ids, handed, route).await
     }
 }
 
@@ -396,7 +426,7 @@ sinks:
             ends.iter().map(|batch| (batch.sink, batch.next, batch.samples.len())).collect()
         };
         assert_eq!(ends(&[], &shares), [(0, 0, 0)]);
-        let other = |sink| Batch { sink, next: 0, samples: Vec::new() };
+        let other = |sink| Batch { sink, origin: Origin::Operator, next: 0, samples: Vec::new() };
         assert_eq!(ends(&[other(1)], &shares), [(0, 0, 0)]);
         assert_eq!(ends(&[other(0)], &shares), []);
         assert_eq!(ends(&[], &Shares::default()), []);

@@ -304,7 +304,7 @@ impl Context {
             undeclared: None,
             missed: Groups::NONE,
             declared: Declared::after(gives),
-            state: StateAccess::to(state, &module.tenant),
+            state: StateAccess::to(state, &module.payer),
             lines: Lines::default(),
             dropped: 0,
             asking: None,

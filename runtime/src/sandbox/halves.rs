@@ -21,6 +21,8 @@ pub struct Calls<'a> {
     pub ledger: &'a Ledger,
     /// What the views are of.
     pub resources: &'a Resources,
+    /// Inputs that each of them is handed: they count as resources do.
+    pub inputs: u32,
 }
 
 /// What came of them.
@@ -55,7 +57,7 @@ impl Calls<'_> {
         size: impl Fn(&View) -> u32,
         call: impl Fn(Arc<View>, Arc<State>, u64) -> F,
     ) -> Answers<T> {
-        let Self { module, tenant, ledger, resources } = *self;
+        let Self { module, tenant, ledger, resources, inputs } = *self;
         let mut answers = Answers::none(state);
         let mut said = Lines::default();
         waiting.reverse();
@@ -64,7 +66,7 @@ impl Calls<'_> {
             if size == 0 {
                 continue;
             }
-            let Some(fuel) = ledger.draw(&module.name, tenant, module.limits.fuel(size)) else {
+            let Some(fuel) = ledger.draw(&module.name, tenant, module.limits.fuel(size.saturating_add(inputs))) else {
                 answers.failures.push((nothing_left(), size));
                 continue;
             };

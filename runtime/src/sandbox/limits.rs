@@ -72,8 +72,9 @@ pub const RESULT_BYTES: usize = 32 << 20;
 /// Names under which a module of the operator's may keep state: a few for each meter of a transformer that is for all of
 /// them.
 pub const STATE_NAMES: usize = 16_384;
-/// Names under which a tenant's module may.
-pub const TENANTS_STATE_NAMES: usize = 1_024;
+/// Names under which a tenant's module may, or the operator's for what a tenant's gives: a few for each of the meters
+/// that one may describe.
+pub const TENANTS_STATE_NAMES: usize = 4_096;
 /// Bytes of the state of a module of the operator's.
 pub const STATE_BYTES: usize = 16 << 20;
 /// Bytes of the state of a tenant's module: 65,000 numbers. Whenever some of it changes, a record has all of it, beside
@@ -107,9 +108,9 @@ impl From<CallLimits> for Limits {
 }
 
 impl Limits {
-    /// The fuel of asking a module what it gives, which is done twice.
-    pub fn describing(&self) -> u64 {
-        self.fuel(0).saturating_mul(2)
+    /// The fuel of asking a module what it gives, which is done twice: a transformer, for so many inputs.
+    pub fn describing(&self, inputs: usize) -> u64 {
+        self.fuel(u32::try_from(inputs).unwrap_or(u32::MAX)).saturating_mul(2)
     }
 
     /// The fuel of a call that is handed so many resources.

@@ -138,7 +138,9 @@ impl Sandbox {
         granted: Granted,
     ) -> Result<Module, Failure> {
         let module = Module::undescribed(name, false, code, config, limits);
-        self.described(Module { tenant: tenant.into(), granted: Arc::new(granted), ..module }).await
+        let tenant: Arc<str> = tenant.into();
+        let payer = Arc::clone(&tenant);
+        self.described(Module { tenant, payer, granted: Arc::new(granted), ..module }).await
     }
 
     async fn described(&self, module: Module) -> Result<Module, Failure> {
@@ -147,7 +149,7 @@ impl Sandbox {
             return Ok(module.that_reads_every_attribute());
         }
         let ask = |fuel| self.describe_pollster(&module, fuel);
-        let described = twice(&module, module.limits.describing(), check::description, ask).await;
+        let described = twice(&module, (module.limits.describing(0), 0), check::description, ask).await;
         described.lines.emit(&module.name, &module.tenant);
         Ok(module.described(described.result?))
     }
@@ -163,7 +165,7 @@ impl Sandbox {
         inputs: &[Meter],
     ) -> Result<(Module, Gives), Failure> {
         let module = self.configure(name, built_in, code, config, limits).await?;
-        let gives = self.outputs(&module, inputs, module.limits.describing()).await;
+        let gives = self.outputs(&module, inputs, module.limits.describing(inputs.len())).await;
         gives.lines.emit(&module.name, &module.tenant);
         Ok((module, gives.result?))
     }
@@ -171,20 +173,20 @@ impl Sandbox {
     /// What a transformer makes of these inputs, if it says the same good thing twice with so much fuel.
     pub async fn outputs(&self, module: &Module, inputs: &[Meter], fuel: u64) -> Described<Gives> {
         let ask = |fuel| self.describe_transformer(module, inputs, fuel);
-        let Described { result, fuel, lines } = twice(module, fuel, check::outputs, ask).await;
+        let Described { result, fuel, lines } = twice(module, (fuel, inputs.len()), check::outputs, ask).await;
         let result = result.map(|outputs: Outputs| Gives::new(outputs.meters, &outputs.declares));
         Described { result, fuel, lines }
     }
 }
 
-/// Asks a module twice to describe itself, with so much fuel for both, and wants the same good answer.
+/// Asks a module twice to describe itself for so many inputs, with so much fuel for both, and wants the same good answer.
 async fn twice<T: std::fmt::Debug, F: Future<Output = Called<T>>>(
     module: &Module,
-    fuel: u64,
+    (fuel, inputs): (u64, usize),
     check: fn(&T) -> Result<(), String>,
     ask: impl Fn(u64) -> F,
 ) -> Described<T> {
-    let once = module.limits.fuel(0);
+    let once = module.limits.describing(inputs) / 2;
     let Called { result, fuel: used, mut lines, .. } = ask(fuel.min(once)).await;
     // What is compared and kept is of a size that was checked.
     let first = match said(result).and_then(|first| check(&first).map(|()| first).map_err(bad)) {

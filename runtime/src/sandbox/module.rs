@@ -45,6 +45,9 @@ pub struct Module {
     pub name: Arc<str>,
     /// Whose it is.
     pub tenant: Arc<str>,
+    /// Who pays for what it uses, and has room for what it remembers: whose it is, or whose samples the operator's is
+    /// handed.
+    pub payer: Arc<str>,
     /// Whether it came with the daemon.
     pub built_in: bool,
     /// The code.
@@ -105,6 +108,11 @@ impl Module {
         Digest::of(all.as_bytes()).to_string()
     }
 
+    /// The same for what a tenant's modules give.
+    pub fn paid_by(&self, payer: Arc<str>) -> Self {
+        Self { payer, ..self.clone() }
+    }
+
     /// Whether it runs for the operator, and not for a tenant.
     pub fn is_operators(&self) -> bool {
         *self.tenant == *OPERATOR
@@ -125,6 +133,7 @@ impl Module {
         Self {
             name: name.into(),
             tenant: OPERATOR.into(),
+            payer: OPERATOR.into(),
             built_in,
             code,
             config,

@@ -12,7 +12,7 @@ use crate::sandbox::{Cause, Failure};
 
 /// Room for what tenants' modules remember.
 #[derive(Debug, Clone)]
-pub(super) struct Room {
+pub(in crate::agent) struct Room {
     /// Bytes for all of them together.
     most: usize,
     /// Bytes that each tenant's modules remember.
@@ -27,9 +27,13 @@ const LEAST: u64 = 1 << 20;
 // === impl Room ===
 
 impl Room {
-    /// What there is in a spool of this size beside what these remember.
-    pub fn beside<'a>(deployed: impl Iterator<Item = &'a Deployed>, spool: u64) -> Self {
-        let mut used: BTreeMap<Arc<str>, usize> = BTreeMap::new();
+    /// What there is in a spool of this size beside what these remember, and what sinks remember of what they gave.
+    pub fn beside<'a>(
+        deployed: impl Iterator<Item = &'a Deployed>,
+        in_sinks: BTreeMap<Arc<str>, usize>,
+        spool: u64,
+    ) -> Self {
+        let mut used = in_sinks;
         for deployed in deployed {
             let recorded = deployed.states.values().map(|state| state.recorded()).sum::<usize>();
             *used.entry(Arc::clone(&deployed.tenant)).or_default() += recorded;
@@ -56,9 +60,9 @@ impl Room {
         Some(Outcome::Failed(cause))
     }
 
-    /// Takes room for so many bytes in the place of so many. A tenant that has less than its equal share has it whatever
+    /// Takes room for so many bytes of a tenant's in the place of so many. A tenant that has less than its equal share has it whatever
     /// others have, and what does not grow is never too much.
-    fn take(&mut self, tenant: &Arc<str>, before: usize, after: usize) -> Result<(), Failure> {
+    pub fn take(&mut self, tenant: &Arc<str>, before: usize, after: usize) -> Result<(), Failure> {
         let own = self.used.entry(Arc::clone(tenant)).or_default();
         let others_before = *own;
         let wanted = own.saturating_sub(before).saturating_add(after);
@@ -116,7 +120,7 @@ mod tests {
 
     #[test]
     fn there_is_a_sixteenth_of_the_spool_and_at_least_a_mebibyte() {
-        let most = |spool: usize| Room::beside(std::iter::empty(), spool as u64).most;
+        let most = |spool: usize| Room::beside(std::iter::empty(), BTreeMap::new(), spool as u64).most;
         assert_eq!([64 * MIB, 16 * MIB, MIB].map(most), [4 * MIB, MIB, MIB]);
     }
 

@@ -274,7 +274,7 @@ impl Agent {
     /// The room that there is since the last landing: that of many trials is looked for once.
     pub(super) fn room(&mut self) -> Room {
         let room = self.tenants.room.take();
-        let room = room.unwrap_or_else(|| Room::beside(self.tenants.all(), self.config.spool.max_size.bytes()));
+        let room = room.unwrap_or_else(|| self.tenants.room_beside(self.sinks.remembered(), &self.config));
         self.tenants.room.insert(room).clone()
     }
 }

@@ -51,7 +51,7 @@ pub async fn find(sandbox: &Sandbox, config: &Config, modules: &Modules, meter: 
     let mut made: Vec<Meter> = Vec::new();
     for (feed, module) in &modules.transformers {
         let inputs: Vec<Meter> = described().filter(|meter| feed.matches(&meter.name)).cloned().collect();
-        let asked = sandbox.outputs(module, &inputs, module.limits.describing()).await;
+        let asked = sandbox.outputs(module, &inputs, module.limits.describing(inputs.len())).await;
         let Ok(outputs) = asked.result else { continue };
         // One that may declare anything passes on what it is handed.
         let declares = outputs.declares.iter().any(|glob| glob.text() != "*" && glob.matches(meter));

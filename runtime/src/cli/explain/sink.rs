@@ -32,7 +32,9 @@ pub async fn all(sandbox: &Sandbox, config: &Config, modules: &Modules, come: Ve
         let (mut gives, mut declares) = (inputs, false);
         for step in steps {
             let asked = match step {
-                Step::Own(module) => sandbox.outputs(module, &gives, module.limits.describing()).await.result.ok(),
+                Step::Own(module) => {
+                    sandbox.outputs(module, &gives, module.limits.describing(gives.len())).await.result.ok()
+                }
                 Step::Deployed(_) => None,
             };
             let asked = asked.unwrap_or_default();

@@ -108,7 +108,7 @@ impl Candidate {
     /// Holds what a transformer makes of these inputs against its grants, as a daemon does when it is deployed.
     pub async fn may_convert(&self, sandbox: &Sandbox, inputs: &[Meter]) -> Result<(), Unfit> {
         let Some(names) = self.names.as_ref().filter(|_| !inputs.is_empty()) else { return Ok(()) };
-        let gives = sandbox.outputs(&self.module, inputs, self.module.limits.describing()).await.result?;
+        let gives = sandbox.outputs(&self.module, inputs, self.module.limits.describing(inputs.len())).await.result?;
         granting::may_give(names, &self.module.granted, self.written, &gives.meters)
             .map_err(|refused| Unfit::of(&refused, self.written))
     }

@@ -122,7 +122,11 @@ fn convert(sandbox: &Sandbox, module: &Module, subject: &mut Subject, threads: &
     let first = subject.next(threads)?;
     let second = subject.next(threads)?;
     let mut tried = Tried { inputs: second.inputs, ..Tried::default() };
-    match threads.time.block_on(sandbox.outputs(module, &tried.inputs, module.limits.describing())).result {
+    match threads
+        .time
+        .block_on(sandbox.outputs(module, &tried.inputs, module.limits.describing(tried.inputs.len())))
+        .result
+    {
         Ok(gives) => {
             tried.declares = gives.declares.iter().map(|pattern| pattern.text().to_owned()).collect();
             tried.meters = gives.meters;

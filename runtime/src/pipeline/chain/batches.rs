@@ -45,6 +45,11 @@ impl Batches {
         Self { inputs, all, texts: table.texts }
     }
 
+    /// How many inputs there are.
+    pub fn count_inputs(&self) -> u32 {
+        u32::try_from(self.inputs.len()).unwrap_or(u32::MAX)
+    }
+
     /// What distinguishes these inputs from others.
     pub fn key(&self) -> Vec<String> {
         self.inputs.iter().map(|meter| format!("{meter:?}")).collect()

@@ -113,7 +113,7 @@ impl Transformer {
         let work = Work {
             sandbox: Arc::clone(&around.sandbox),
             ledger: Arc::clone(&around.ledger),
-            tenant: Arc::clone(&around.tenant),
+            tenant: Arc::clone(&self.module.payer),
             module: Arc::clone(&self.module),
             // Not taken away: a cycle that is given up must leave what there was.
             state: Arc::clone(&self.state),
@@ -123,7 +123,8 @@ impl Transformer {
             roots: vec![resources.roots()],
             names: Arc::clone(names),
             entries,
-            sure: 0,
+            // Whoever pays, the operator wants it so.
+            sure: u64::MAX,
         };
         let Done { gives, answers } = around.guests.spawn(work.run()).await.unwrap_or_else(|error| {
             let failure = Failure::new(Cause::Host, format!("its task was lost: {error}"));
@@ -142,7 +143,7 @@ impl Transformer {
         }
         let report = ModuleReport {
             name: Arc::clone(&self.module.name),
-            tenant: Arc::clone(&around.tenant),
+            tenant: Arc::clone(&self.module.payer),
             samples: made.iter().map(|samples: &Samples| samples.column.len()).sum(),
             fuel,
             resources: entries,

@@ -58,7 +58,8 @@ pub struct Done {
 impl Work {
     /// Hands over the whole slot at once, because a transformer may combine guests, and by halves if that fails.
     pub async fn run(mut self) -> Done {
-        let allowance = ledger::allowance(&self.module.limits, 1, self.entries);
+        let allowance =
+            ledger::allowance(&self.module.limits, 1, self.entries.saturating_add(self.batches.count_inputs()));
         self.ledger.open(&self.module.name, &self.tenant, allowance, self.sure);
         let Described { result: described, fuel, mut lines } = self.describe().await;
         let state = std::mem::take(&mut self.state);
@@ -91,7 +92,7 @@ impl Work {
             return unasked(Ok(Arc::clone(gives)));
         }
         let Self { ledger, tenant, module, .. } = self;
-        let Some(fuel) = ledger.draw(&module.name, tenant, module.limits.describing()) else {
+        let Some(fuel) = ledger.draw(&module.name, tenant, module.limits.describing(self.batches.inputs.len())) else {
             return unasked(Err(halves::nothing_left()));
         };
         let Described { result, fuel, lines } = self.sandbox.outputs(module, &self.batches.inputs, fuel).await;
@@ -112,7 +113,7 @@ impl Work {
         let resources: &Resources = &snapshot.resources;
         let whole = Arc::new(View::of(resources, self.roots.clone()));
         let all = whole.roots();
-        let calls = Calls { module, tenant, ledger, resources };
+        let calls = Calls { module, tenant, ledger, resources, inputs: batches.count_inputs() };
         let call = |view: Arc<View>, state, fuel| async move {
             let part = view.roots() < all;
             let cut = (part || !view.is_numbered_as_the_slot()).then(|| batches.cut(&view));

@@ -165,7 +165,10 @@ impl Writing {
     async fn hand_over(&mut self, snapshot: &Snapshot, samples: Vec<Samples>) -> (Slot, Vec<ModuleReport>) {
         let mut slot = Slot { at: snapshot.at, resources: Arc::clone(&snapshot.resources), samples };
         let Self { sinks, directory, ids, around, .. } = self;
-        let reports = sinks.run(around, directory, ids, &mut slot, (&Shares::default(), Occasion::Slot)).await;
+        // All of it is the operator's.
+        let mut admit = |_: &Arc<str>, _, _| Ok(());
+        let by = (&Shares::default(), Occasion::Slot);
+        let reports = sinks.run(around, directory, ids, &mut slot, by, &mut admit).await;
         (slot, reports)
     }
 }
