@@ -318,7 +318,7 @@ impl Loader {
         } else {
             module.description.meters.clone()
         };
-        granting::may_give(&Names::beside(Arc::clone(&self.reserved)), &module.granted, written, &gives)?;
+        granting::may_give(&Names::beside(&self.reserved), &module.granted, written, &gives)?;
         if module.code.manifest.world != World::Transformer {
             wanted(&module, &source)?;
         }

@@ -221,7 +221,7 @@ mod tests {
         let remedy = |meter: &str, granted: &[&str]| {
             let names = granted.iter().map(ToString::to_string).collect();
             let granted = Granted { names: Some(names), ..Granted::default() };
-            let names = Names::beside(Arc::clone(&operators));
+            let names = Names::beside(&operators);
             let meter = Meter { name: meter.to_owned(), unit: String::new(), kind: Kind::Gauge };
             may_give(&names, &granted, Written::Order, [&meter]).unwrap_err().remedy
         };

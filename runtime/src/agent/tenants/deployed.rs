@@ -119,7 +119,7 @@ impl Deployed {
             projects,
             ready,
             broken: None,
-            names: Arc::new(Names::beside(reserved)),
+            names: Arc::new(Names::beside(&reserved)),
             kept: states.clone(),
             states,
             tenant,

@@ -69,7 +69,7 @@ async fn try_out(around: &Surroundings, version: &Version, ready: &Ready, read: 
     let module = &ready.module;
     let roots = snapshot.resources.guests_of(|project| projects.contains(project));
     let view = Arc::new(View::of(&snapshot.resources, roots.clone()));
-    let names = Names::beside(Arc::clone(&around.names));
+    let names = Names::beside(&around.names);
     let poll = Poll {
         sandbox: Arc::clone(&around.sandbox),
         ledger: Arc::new(Ledger::silent()),
