@@ -404,12 +404,9 @@ impl Loading<'_> {
             self.sinks.push(steps);
         }
         let is_known = |name: &str| self.config.modules.iter().any(|entry| entry.name == name && entry.file.is_some());
-        let files = || self.config.deployments.files.iter().map(|deployment| &deployment.key);
-        let is_deployed = |key: &Key| files().any(|known| known == key);
-        let meant_by = |key: &Key| deploying::doubts::meant_by(key, &self.config.tenants, files());
         let file = self.config.pipeline_file.as_deref();
         let owner_of = |tenant: &Tenant| self.config.tenants.owner_of(tenant).map(str::to_owned);
-        problems.extend(pipelines.check_transformers(file, is_known, is_deployed, meant_by, owner_of));
+        problems.extend(pipelines.check_transformers(file, is_known, owner_of));
         self.problems.extend(problems);
     }
 

@@ -222,8 +222,8 @@ fn what_is_nearly_a_name_is_told() {
     cloud.deploy("acem", "probe", "resources", "grants: {names: [probe.]}");
     let check = cloud.folder.run("check").is(0);
     for words in [
-        "pipeline.yaml:6:23: warning: sink `one`: no file in the folder of deployments describes acmee/parts. \
-         Did you mean acme/parts? Unless it is deployed by an order, what is of its tenant ends there",
+        "pipeline.yaml:6:23: warning: sink `one`: acmee/parts is not deployed. Did you mean acme/parts? Until it is, \
+         what is of its tenant ends there",
         "probe-acem.yaml:2:1: warning: acem is no tenant of the configuration, and is taken for the id of a project, \
          of which no guest is here. Did you mean acme?",
         "parts-acme.yaml:2:1: warning: cpuu matches none of the meters that the operator's pollsters give, or its \
@@ -242,12 +242,43 @@ fn what_is_nearly_a_name_is_told() {
     daemon.end();
 }
 
+/// What was ordered is in the store, where it is found.
+#[test]
+fn what_was_ordered_is_known_in_chains() {
+    let cloud = chained(ONE, "");
+    let daemon = cloud.folder.start("run");
+    cloud.slots(1);
+    let deploy = |file: &str, line: &str, config: &str| {
+        let line = format!("module deploy deployments.d/{file}.wasm --tenant acme {line} --grant interval=1s");
+        cloud.folder.run_with(&line, &["--config", config]).is(0);
+    };
+    deploy("delta", "--name parts --grant name=acme. --meters cpu", "{target: {name: acme.part}}");
+    deploy("resources", "--name probe --interval 1 --grant name=probe.", "{}");
+    let check = |name: &str| {
+        cloud.folder.pipe_samples(&ONE.replace("acme/parts", name));
+        cloud.folder.run("check").is(0).stdout
+    };
+    let said = check("acme/parts");
+    assert!(!said.contains("warning: sink"), "{said}");
+    let at = "pipeline.yaml:6:23: warning: sink `one`: ";
+    for (name, words) in [
+        ("acme/prats", "acme/prats is not deployed. Did you mean acme/parts? Until it is, what is of its tenant ends"),
+        ("acme/probe", "acme/probe is a pollster, which changes nothing there. Name a transformer of its tenant's"),
+    ] {
+        let said = check(name);
+        assert!(said.contains(&format!("{at}{words}")), "no {words:?} in\n{said}");
+    }
+    daemon.end();
+}
+
 /// What is named and not there is said, and holds back what is of its tenant; a pollster's name changes nothing.
 #[test]
 fn what_is_not_there_gives_nothing() {
     let cloud = chained(ONE, "");
     let (ours, check) = (cloud.guests_of(0..2), cloud.folder.run("check").is(0));
-    check.says("pipeline.yaml:6:23: warning: sink `one`: no file in the folder of deployments describes acme/parts");
+    check.says(
+        "pipeline.yaml:6:23: warning: sink `one`: acme/parts is not deployed. Until it is, what is of its tenant",
+    );
     let daemon = cloud.folder.start("run");
     cloud.slots(2);
     let ids = || -> BTreeSet<String> {

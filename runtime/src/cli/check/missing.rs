@@ -1,8 +1,12 @@
-//! What pipelines take, or transformers calculate with, and what does not come.
+//! What pipelines take, or transformers calculate with, and what does not come; and tenants' transformers that are not
+//! there.
 
+use super::ordered::Ordered;
 use crate::config::in_vain::Given;
-use crate::config::{Config, Problems};
-use crate::modules::deploying::Ready;
+use crate::config::problem::quoted;
+use crate::config::{Config, Pipelines, Problems};
+use crate::modules::deploying::{Prepared, Ready, doubts};
+use crate::modules::deployment::Key;
 use crate::modules::starving::Starving;
 use crate::modules::{self, Modules};
 use crate::sandbox::names::built_in;
@@ -18,11 +22,17 @@ struct OfTenants<'a> {
 }
 
 /// Says so as far as it is known: what the operator's modules declare while they run is not.
-pub fn look(config: &Config, modules: &Modules, deployed: &[&Ready]) -> Problems {
+pub fn look(config: &Config, modules: &Modules, written: &[Prepared], ordered: &Ordered) -> Problems {
     let file = config.pipeline_file.as_deref();
     let mut problems = Problems::of(file);
-    let Some(pipelines) = config.pipeline.as_ref().filter(|_| !modules.declare) else { return problems };
-    let of_tenants = OfTenants::of(deployed);
+    let Some(pipelines) = &config.pipeline else { return problems };
+    let deployed: Vec<&Ready> =
+        written.iter().map(|prepared| &prepared.ready).chain(&ordered.ready).map(|ready| &**ready).collect();
+    idle(config, pipelines, &deployed, ordered, &mut problems);
+    if modules.declare {
+        return problems;
+    }
+    let of_tenants = OfTenants::of(&deployed);
     for Starving { place, key, message, remedy, .. } in modules.starving.iter().filter(|one| !of_tenants.may_feed(one))
     {
         problems.warning(*place, key, message, remedy);
@@ -33,6 +43,35 @@ pub fn look(config: &Config, modules: &Modules, deployed: &[&Ready]) -> Problems
     }
     problems.sort();
     problems
+}
+
+/// Says which tenants' deployments in chains transform nothing there. Why one does not run is said of itself.
+fn idle(config: &Config, pipelines: &Pipelines, ready: &[&Ready], ordered: &Ordered, problems: &mut Problems) {
+    let is_of = |key: &Key, ready: &Ready| {
+        (&*ready.module.tenant, &*ready.module.name) == (key.tenant.as_str(), key.name.as_str())
+    };
+    let polls = |key: &Key| ready.iter().any(|ready| is_of(key, ready) && !ready.converts());
+    let files = config.deployments.files.iter().map(|file| &file.key);
+    let files = files.chain(config.deployments.unread.values().flatten());
+    let known: Vec<&Key> = files.chain(ordered.kept.iter().map(|kept| &kept.key)).collect();
+    for (number, sink) in pipelines.sinks.iter().enumerate() {
+        for (at, transformer) in sink.transformers.iter().enumerate() {
+            let Some(Ok(key)) = transformer.deployment() else { continue };
+            let (what, remedy) = if polls(&key) {
+                ("is a pollster, which changes nothing there", "Name a transformer of its tenant's".to_owned())
+            } else if ordered.is_unseen || known.contains(&&key) {
+                continue;
+            } else {
+                let others = known.iter().copied().filter(|key| !polls(key));
+                let meant = doubts::meant_by(&key, &config.tenants, others);
+                let meant = meant.map(|meant| format!("Did you mean {meant}? ")).unwrap_or_default();
+                ("is not deployed", meant + "Until it is, what is of its tenant ends there")
+            };
+            let name = format!("sinks[{number}].transformers[{at}].name");
+            let message = format!("sink {}: {key} {what}", quoted(&sink.name));
+            problems.warning(transformer.place, &name, message, remedy);
+        }
+    }
 }
 
 /// What comes to pipelines.
