@@ -219,6 +219,7 @@ fn what_it_holds_comes_out_in_time() {
 fn what_is_nearly_a_name_is_told() {
     let cloud = chained(&ONE.replace("acme/parts", "acmee/parts"), "");
     deploy(&cloud, "parts", "delta", "cpu', 'cpuu", &json!({"target": {"name": "acme.part"}}));
+    deploy(&cloud, "idle", "delta", "disk.device.read.bytes", &json!({"target": {"name": "acme.idle"}}));
     cloud.deploy("acem", "probe", "resources", "grants: {names: [probe.]}");
     let check = cloud.folder.run("check").is(0);
     for words in [
@@ -226,8 +227,8 @@ fn what_is_nearly_a_name_is_told() {
          what is of its tenant ends there",
         "probe-acem.yaml:2:1: warning: acem is no tenant of the configuration, and is taken for the id of a project, \
          of which no guest is here. Did you mean acme?",
-        "parts-acme.yaml:2:1: warning: cpuu matches none of the meters that the operator's pollsters give, or its \
-         tenant's own that are known. Did you mean cpu?",
+        "parts-acme.yaml:2:1: warning: acme/parts: nothing gives cpuu. Did you mean `cpu`? See wasmeter module list",
+        "idle-acme.yaml:2:1: warning: acme/idle: nothing measures disk.device.read.bytes. Add what is wanted to the ",
     ] {
         assert!(check.stdout.contains(words), "no {words:?} in\n{}", check.stdout);
     }
@@ -237,8 +238,8 @@ fn what_is_nearly_a_name_is_told() {
     let ran = cloud.folder.run_with(line, &["--config", "{target: {name: acme.part}}"]).is(0);
     ran.says("note: --tenant: acmee is no tenant of the configuration, and is taken for the id of a project, of which")
         .says("no guest is here. Did you mean acme?\n")
-        .says("note: --meters: cpuu matches none of the meters that")
-        .says("known. Did you mean cpu?\n");
+        .says("note: --meters: acmee/delta matches no meter that the operator's pollsters give, or its tenant's own")
+        .says("Did you mean `cpu`? ");
     daemon.end();
 }
 

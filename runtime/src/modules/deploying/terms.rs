@@ -1,16 +1,19 @@
 //! What every deployment is held against, whoever deployed it: how often it runs, what it reads how often, and what
 //! that costs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::written::Written;
 use super::{Ready, Refused};
 use crate::config::Config;
+use crate::config::in_vain::Given;
 use crate::config::polling::Source;
 use crate::contract::{Meter, Wanted};
 use crate::discovery::holdings::Holdings;
 use crate::hypervisor::Groups;
 use crate::hypervisor::reader::cost;
+use crate::modules;
 use crate::modules::budget::{Admitted, Demand, Load};
 use crate::modules::deployment::{Key, Version};
 use crate::sandbox::{Module, World};
@@ -22,6 +25,10 @@ pub struct Operators {
     reads: Vec<(u64, Groups)>,
     /// The meters that they describe.
     pub meters: Arc<[Meter]>,
+    /// Those of them that nothing measures.
+    unmeasured: Arc<BTreeSet<String>>,
+    /// Built-in modules that are off.
+    off: Vec<&'static str>,
     /// Whether any of them declares more in a slot.
     pub declare: bool,
 }
@@ -90,9 +97,18 @@ impl Operators {
             let all = work.iter().map(|work| groups(work.module.description.reads.iter()).0);
             (interval, all.fold(Groups::STATE, |all, some| all | some))
         };
-        let meters = pollsters.iter().flat_map(|module| &module.description.meters).cloned().collect();
+        let meters: Arc<[Meter]> = pollsters.iter().flat_map(|module| &module.description.meters).cloned().collect();
+        let names = meters.iter().map(|meter| &meter.name);
+        let unmeasured = Arc::new(names.filter(|name| !config.polling.measures(name)).cloned().collect());
         let declare = pollsters.iter().any(|module| !module.description.declares.is_empty());
-        Self { reads: intervals.map(read).collect(), meters, declare }
+        Self { reads: intervals.map(read).collect(), meters, unmeasured, off: modules::off(pollsters), declare }
+    }
+
+    /// What they give.
+    pub fn given(&self) -> Given<'_> {
+        let names = self.meters.iter().map(|meter| &*meter.name);
+        let (unmeasured, meters) = names.partition(|name| self.unmeasured.contains(*name));
+        Given { meters, unmeasured, off: self.off.clone(), ..Given::default() }
     }
 
     /// What they read in every slot of an interval.
