@@ -208,6 +208,10 @@ pub struct Row {
     /// What the names of its meters may begin with.
     #[serde(default)]
     pub names: Vec<String>,
+    /// Patterns of the meters that it gives or may declare; none where that depends on what it is handed, or it cannot
+    /// run.
+    #[serde(default)]
+    pub gives: Option<Vec<String>>,
     /// How it is.
     pub state: Standing,
     /// The last slot of which something of it landed.
