@@ -144,7 +144,7 @@ pub struct DryMeter {
 pub struct Reads {
     /// Statistics, and the groups that libvirt reads them in.
     pub statistics: Vec<String>,
-    /// Those of them that were read and that none of its guests has.
+    /// Those that were read and that none of its guests has.
     #[serde(default)]
     pub absent: Vec<String>,
     /// Groups that libvirt reads for it.

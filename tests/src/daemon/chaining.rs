@@ -1,6 +1,8 @@
 //! Tenants' transformers in the chains of an operator's pipelines.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -259,6 +261,15 @@ fn what_was_ordered_is_known_in_chains() {
         cloud.folder.pipe_samples(&ONE.replace("acme/parts", name));
         cloud.folder.run("check").is(0).stdout
     };
+    // Neither gives a meter of such a name, so that nobody does is sure.
+    let mut tap =
+        cloud.folder.command("tap --meter cpuu").stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(tap.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    tap.kill().unwrap();
+    tap.wait().unwrap();
+    assert!(line.contains("the tap matches no meter of any module that is on. Did you mean `cpu`? "), "{line}");
+
     let said = check("acme/parts");
     assert!(!said.contains("warning: sink"), "{said}");
     let at = "pipeline.yaml:6:23: warning: sink `one`: ";

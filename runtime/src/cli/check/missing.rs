@@ -17,8 +17,8 @@ struct OfTenants<'a> {
     are_there: bool,
     /// Meters that they describe.
     meters: Vec<&'a str>,
-    /// Whether they may give others.
-    and_others: bool,
+    /// What the names of others begin with that they may give.
+    others: Vec<&'a str>,
 }
 
 /// Says so as far as it is known: what the operator's modules declare while they run is not.
@@ -78,7 +78,7 @@ fn idle(config: &Config, pipelines: &Pipelines, ready: &[&Ready], ordered: &Orde
 fn given<'a>(config: &Config, modules: &'a Modules, of_tenants: OfTenants<'a>) -> Given<'a> {
     let (mut meters, unmeasured) = modules.meters(config);
     meters.extend(of_tenants.meters);
-    Given { meters, unmeasured, off: modules::off(&modules.pollsters), and_others: of_tenants.and_others }
+    Given { meters, unmeasured, off: modules::off(&modules.pollsters), others: of_tenants.others }
 }
 
 // === impl OfTenants ===
@@ -89,15 +89,22 @@ impl<'a> OfTenants<'a> {
         Self {
             are_there: !deployed.is_empty(),
             meters: descriptions().flat_map(|description| &description.meters).map(|meter| &*meter.name).collect(),
-            and_others: deployed.iter().any(|ready| ready.converts())
-                || descriptions().any(|description| !description.declares.is_empty()),
+            others: deployed
+                .iter()
+                .filter(|ready| ready.converts() || !ready.module.description.declares.is_empty())
+                .flat_map(|ready| ready.module.granted.names.iter().flat_map(|names| names.iter()))
+                .map(String::as_str)
+                .collect(),
         }
     }
 
     /// Whether they may give what a transformer needs. Behind another transformer it may have had any name before.
     fn may_feed(&self, Starving { meter, is_first, .. }: &Starving) -> bool {
         match is_first {
-            true => self.meters.contains(&&**meter) || (self.and_others && !built_in::has(meter)),
+            true => {
+                let may_give = |beginning: &&str| meter.starts_with(beginning) && !built_in::has(meter);
+                self.meters.contains(&&**meter) || self.others.iter().any(may_give)
+            }
             false => self.are_there,
         }
     }

@@ -57,11 +57,7 @@ impl<'a> Deployed<'a> {
         if let (true, Some(one)) = (theirs.is_empty(), others.first()) {
             let (key, tenant) = (one.key, &one.key.tenant);
             let why = format!("{meter} may be of the deployment {key}, and {guest} is no guest of {tenant}");
-            return vec![Why::new(
-                Word::OfATenant,
-                why,
-                format!("Ask for one of its guests, or see `tenants.{tenant}`"),
-            )];
+            return vec![Why::new(Word::OfATenant, why, format!("Ask for a guest of {tenant}"))];
         }
         let said = theirs.into_iter().map(|MayGive { key, how, remedy }| {
             Why::new(Word::OfATenant, format!("{meter} may be of the deployment {key}, which {how}"), remedy)
