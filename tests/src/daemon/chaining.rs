@@ -234,6 +234,13 @@ fn what_is_nearly_a_name_is_told() {
     ] {
         assert!(check.stdout.contains(words), "no {words:?} in\n{}", check.stdout);
     }
+    // What comes to it in a chain may have other names than what is measured.
+    let rates = ONE.replace("[{name: acme/parts", "[{name: rate_of_change, parameters: {}}, {name: acme/rated");
+    cloud.folder.pipe_samples(&rates);
+    deploy(&cloud, "rated", "delta", "cpu.rate", &json!({"target": {"name": "acme.rated"}}));
+    let check = cloud.folder.run("check").is(0);
+    let is_doubted = |line: &str| line.contains("warning: ") && line.contains("acme/rated");
+    assert!(!check.stdout.lines().any(is_doubted), "{}", check.stdout);
     let daemon = cloud.folder.start("run");
     cloud.slots(1);
     let line = "module deploy deployments.d/delta.wasm --tenant acmee --grant name=acme. --meters cpuu --dry-run";

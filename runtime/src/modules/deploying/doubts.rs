@@ -85,7 +85,7 @@ fn of_inputs<'a>(ready: &Ready, operators: &Operators, own: impl Iterator<Item =
         given.meters.extend(description.meters.iter().map(|meter| &*meter.name));
         declares |= !description.declares.is_empty();
     }
-    if declares {
+    if declares || operators.is_in_a_chain(&ready.source) {
         return Vec::new();
     }
     let whose = "that the operator's pollsters give, or its tenant's own that are known";

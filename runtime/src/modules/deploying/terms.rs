@@ -31,6 +31,8 @@ pub struct Operators {
     off: Vec<&'static str>,
     /// Whether any of them declares more in a slot.
     pub declare: bool,
+    /// Tenants' deployments in chains, which are handed what comes there.
+    in_chains: Arc<BTreeSet<String>>,
 }
 
 /// What is to fit.
@@ -101,7 +103,16 @@ impl Operators {
         let names = meters.iter().map(|meter| &meter.name);
         let unmeasured = Arc::new(names.filter(|name| !config.polling.measures(name)).cloned().collect());
         let declare = pollsters.iter().any(|module| !module.description.declares.is_empty());
-        Self { reads: intervals.map(read).collect(), meters, unmeasured, off: modules::off(pollsters), declare }
+        let sinks = config.pipeline.iter().flat_map(|pipelines| &pipelines.sinks);
+        let steps = sinks.flat_map(|sink| &sink.transformers).filter_map(|step| step.deployment()?.ok());
+        let in_chains = Arc::new(steps.map(|key| key.to_string()).collect());
+        let (reads, off) = (intervals.map(read).collect(), modules::off(pollsters));
+        Self { reads, meters, unmeasured, off, declare, in_chains }
+    }
+
+    /// Whether a source is a tenant's deployment in a chain, which is handed what comes there.
+    pub fn is_in_a_chain(&self, source: &Source) -> bool {
+        self.in_chains.contains(&source.name)
     }
 
     /// What they give.
