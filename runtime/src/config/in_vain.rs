@@ -16,8 +16,8 @@ pub struct Given<'a> {
     pub unmeasured: Vec<&'a str>,
     /// Built-in modules that are off.
     pub off: Vec<&'static str>,
-    /// Whether others may come as well, by names that no built-in pollster's meters have.
-    pub and_others: bool,
+    /// What names of others that may come as well begin with. None of them is one of a built-in pollster's meters.
+    pub others: Vec<&'a str>,
 }
 
 /// What is to be said of a source.
@@ -92,8 +92,11 @@ impl Given<'_> {
     /// Why nothing comes that is meant, if that is sure.
     fn why_not(&self, glob: Option<&Glob>, is_meant: impl Fn(&str) -> bool) -> Option<Why> {
         let any = |names: &[&str]| names.iter().any(|name| is_meant(name));
-        let is_sure = !self.and_others || glob.is_some_and(|glob| built_in::has(glob.text()));
-        if any(&self.meters) || !is_sure {
+        let may_be_others = match glob {
+            Some(glob) => !built_in::has(glob.text()) && self.others.iter().any(|beginning| glob.may_begin(beginning)),
+            None => !self.others.is_empty(),
+        };
+        if any(&self.meters) || may_be_others {
             return None;
         }
         Some(match glob {
@@ -136,7 +139,7 @@ mod tests {
 
     fn given<'a>() -> Given<'a> {
         let meters = vec!["memory", "disk.device.read.bytes", "acme.load"];
-        Given { meters, unmeasured: vec!["cpu", "vcpus"], off: vec!["mitaka", "deep", "power"], and_others: false }
+        Given { meters, unmeasured: vec!["cpu", "vcpus"], off: vec!["mitaka", "deep", "power"], others: Vec::new() }
     }
 
     #[test]
@@ -169,11 +172,18 @@ mod tests {
     }
 
     #[test]
-    fn where_others_may_come_names_of_built_in_pollsters_alone_are_sure() {
-        let given = Given { and_others: true, ..given() };
-        for patterns in [&["cpuu"][..], &["other.*"], &["cpu.*"], &["!memory"]] {
+    fn what_others_may_give_is_not_in_vain() {
+        let given = Given { others: vec!["acme.", "cpu"], ..given() };
+        for patterns in [&["acme.x"][..], &["acme.*"], &["a*"], &["?cme.x"], &["cpuu"], &["cpu.*"], &["!memory"]] {
             assert_eq!(said(&given, patterns), [""; 0], "{patterns:?}");
         }
-        assert_eq!(said(&given, &["cpu", "other"]), ["source a: nothing measures cpu"]);
+        for (patterns, message) in [
+            (["cpu", "other"], "source a: nothing measures cpu"),
+            (["memory", "other.*"], "source a: nothing gives other.*"),
+            (["memory", "acme"], "source a: nothing gives acme"),
+            (["memory", "perf.*"], "source a: nothing gives perf.*"),
+        ] {
+            assert!(said(&given, &patterns).contains(&message.to_owned()), "{patterns:?}");
+        }
     }
 }

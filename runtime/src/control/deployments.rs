@@ -144,6 +144,9 @@ pub struct DryMeter {
 pub struct Reads {
     /// Statistics, and the groups that libvirt reads them in.
     pub statistics: Vec<String>,
+    /// Those that were read and that none of its guests has.
+    #[serde(default)]
+    pub absent: Vec<String>,
     /// Groups that libvirt reads for it.
     pub groups: Vec<String>,
     /// Those of them that are read for nobody else.
@@ -205,6 +208,10 @@ pub struct Row {
     /// What the names of its meters may begin with.
     #[serde(default)]
     pub names: Vec<String>,
+    /// Patterns of the meters that it gives or may declare; none where that depends on what it is handed, or it cannot
+    /// run.
+    #[serde(default)]
+    pub gives: Option<Vec<String>>,
     /// How it is.
     pub state: Standing,
     /// The last slot of which something of it landed.

@@ -10,6 +10,7 @@ use super::deployments::{Failed, InForce, Line, Log, Row, Share, Standing, Used}
 use super::time::Time;
 use crate::agent::report::ModuleReport;
 use crate::agent::tenants::{Deployed, Short, Tenants};
+use crate::contract::Description;
 use crate::modules::deploying::Ready;
 use crate::modules::deployment::{Deployment, Key, Overrides, RequestLimits};
 use crate::modules::life::{Idle, Rules, Run};
@@ -32,6 +33,8 @@ pub struct Page {
     broken: Option<String>,
     /// Whether what its file says now cannot run.
     outdated: bool,
+    /// Patterns of the meters that it gives or may declare, where they are known beforehand.
+    gives: Option<Vec<String>>,
     /// What it needs more of than its tenant has.
     short: Option<Short>,
     /// What it has for sure.
@@ -87,6 +90,7 @@ impl Journal {
             page.deployment.clone_from(&deployed.deployment);
             page.broken.clone_from(&deployed.broken);
             page.outdated = deployed.is_outdated();
+            page.gives = gives(deployed);
             page.share = share(tenants, deployed);
             page.in_force = deployed.ready.iter().map(|(number, ready)| (*number, in_force(ready))).collect();
         }
@@ -155,6 +159,7 @@ impl Page {
             deployment: deployment.clone(),
             broken: None,
             outdated: false,
+            gives: None,
             short: None,
             share: None,
             in_force: BTreeMap::new(),
@@ -212,6 +217,7 @@ impl Page {
             differs: deployment.differs_from_file(),
             interval: version.map_or(0, |version| version.interval),
             names: names.into_iter().cloned().collect(),
+            gives: self.gives.clone(),
             state: self.standing(rules, now),
             last: last.at,
             samples: last.samples,
@@ -258,6 +264,19 @@ fn share(tenants: &Tenants, deployed: &Deployed) -> Option<Share> {
     let ((name, tenant), admitted) = (deployed.named(), tenants.admitted());
     let fuel_per_second = admitted.get(&tenant, &name)?.per_second();
     Some(Share { fuel_per_second, of_tenant: admitted.budget().for_tenant(&tenant) })
+}
+
+fn gives(deployed: &Deployed) -> Option<Vec<String>> {
+    let mut all = BTreeSet::new();
+    for ready in deployed.ready.values() {
+        let Description { meters, declares, .. } = &*ready.module.description;
+        let meters = meters.iter().map(|meter| &meter.name).filter(|name| ready.source.meters.matches(name));
+        all.extend(meters.chain(declares).cloned());
+        if ready.converts() {
+            return None;
+        }
+    }
+    (!deployed.ready.is_empty()).then(|| all.into_iter().collect())
 }
 
 fn in_force(ready: &Ready) -> InForce {

@@ -56,6 +56,8 @@ pub(super) struct Seen {
     pub refused: Vec<String>,
     /// What runs of tenants' deployments.
     standing: BTreeMap<Owner, Standing>,
+    /// What names of meters begin with that tenants' deployments may give.
+    granted: Arc<BTreeSet<String>>,
     /// Modules that run: samples in the last slot, and causes of what failed in it.
     running: BTreeMap<Owner, (u64, Vec<String>)>,
 }
@@ -102,6 +104,8 @@ impl Seen {
         self.admitted = Arc::clone(agent.tenants.admitted());
         self.tally = agent.tally.clone();
         self.refused = agent.tenants.refused.iter().map(Problem::sentence).collect();
+        let versions = agent.tenants.all().flat_map(|deployed| deployed.deployment.running());
+        self.granted = Arc::new(versions.flat_map(|version| version.grants.names.iter().cloned()).collect());
         self.standing.clear();
         let before = std::mem::take(&mut self.running);
         let operators = agent.modules().pollsters.iter().map(|module| (Arc::clone(&module.name), OPERATOR.into()));
@@ -223,8 +227,8 @@ impl Seen {
         if *declare {
             return None;
         }
-        let and_others = !self.standing.is_empty();
-        Some(Given { meters: borrowed(meters), unmeasured: borrowed(unmeasured), off: off.clone(), and_others })
+        let others = self.granted.iter().map(String::as_str).collect();
+        Some(Given { meters: borrowed(meters), unmeasured: borrowed(unmeasured), off: off.clone(), others })
     }
 
     /// Who has modules that run.

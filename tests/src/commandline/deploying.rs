@@ -85,6 +85,19 @@ fn a_module_that_fails_is_not_deployed() {
     daemon.end();
 }
 
+/// One that is misspelt cannot be told from one that this hypervisor lacks, but that it has no value can be said.
+#[test]
+fn a_statistic_that_no_guest_has_is_named() {
+    let cloud = Cloud::new("");
+    let daemon = cloud.folder.start("run");
+    let line = "hostile.wasm --grant name=hostile. --grant group=cpu --dry-run";
+    let tried = cloud.deploy(line, "'describe: a key that nobody has'").is(0);
+    tried.says("\nreads       cpu.time cpu.tiem\nno value of cpu.tiem\n");
+    let refused = cloud.deploy(line, "'describe: a key of no group'").is(70);
+    refused.complains("there is no statistic \"a.key\"; one begins with state, cpu, ");
+    daemon.end();
+}
+
 /// What ran before runs at once; what did not is tried out, shown and on trial, as if it was deployed.
 #[test]
 fn each_way_back_says_what_becomes_of_it() {

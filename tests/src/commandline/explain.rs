@@ -210,6 +210,11 @@ fn meters_of_tenants_are_told_from_those_that_nobody_has() {
     explain("See wasmeter module show acme/probe");
     let said = folder.run("explain probe.up x --json").is(1).json();
     assert_eq!(said["reason"], "of-a-tenant");
+    let said =
+        folder.run("explain probe.pu x").is(64).complains("no module gives a meter probe.pu. Did you mean probe.up");
+    assert!(!said.stderr.contains("it is new"), "{}", said.stderr);
+    let other = format!("probe.up may be of the deployment acme/probe, and {GUEST} is no guest of acme. ");
+    folder.run(&format!("explain probe.up {GUEST}")).is(1).complains(&other);
     daemon.end();
     folder.run("explain prober.up x").is(64).complains("no module gives a meter prober.up");
 }

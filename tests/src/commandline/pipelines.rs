@@ -88,6 +88,26 @@ fn problems_of_pipelines_are_named() {
     folder("", &measured).run("check").is(0).says(words).says("ready to run, with warnings");
 }
 
+/// Whatever is wrong with one of a chain, those behind it are asked, too.
+#[test]
+fn all_that_is_wrong_in_a_chain_is_said_at_once() {
+    let chain = "[{name: rate_of_change, parameters: {target: {name: cpu_util}}},
+       {name: threshold, parameters: {above: x}}, {name: nothing, parameters: {}}, {name: acme/x y, parameters: {}},
+       {name: threshold, parameters: {below: x}}, {name: delta, parameters: {target: 5}}]";
+    let pipeline = CPU.replace("[{name: rate_of_change, parameters: {target: {name: cpu_util}}}]", chain);
+    let ran = folder("", &pipeline).run("check").is(64);
+    for words in [
+        "pipeline.yaml:8:39: error: the transformer threshold of the sink cpu_util: above is \"x\"",
+        "pipeline.yaml:8:52: error: sink `cpu_util`: No transformer named nothing loaded.",
+        "pipeline.yaml:8:85: error: sink `cpu_util`: \"x y\" is no name for a deployment",
+        "pipeline.yaml:9:39: error: the transformer threshold of the sink cpu_util: below is \"x\"",
+        "pipeline.yaml:9:78: error: the transformer delta of the sink cpu_util: target is 5",
+    ] {
+        assert!(ran.stdout.contains(words), "{words}\n{}", ran.stdout);
+    }
+    assert_eq!(ran.stdout.matches("error: ").count(), 5, "{}", ran.stdout);
+}
+
 /// All that a transformer refuses, each where it stands; what it does not know has no effect, as in Ceilometer.
 #[test]
 fn all_that_is_wrong_with_parameters_is_said_at_once() {

@@ -298,6 +298,7 @@ pub fn example() -> Shown {
             differs: false,
             interval: 60,
             names: vec!["acme.".into()],
+            gives: None,
             state: Standing::Trial { version: 3, good: 1, of: 3, failed: 0 },
             last: Some(time),
             samples: 2,

@@ -120,8 +120,12 @@ async fn try_out(around: &Surroundings, version: &Version, ready: &Ready, read: 
         tried.said_before(first);
     }
     let Tried { meters, failures, fuel, memory, took: ran, lines, .. } = tried;
-    let described = |key: &str| Groups::of_key(key).is_some();
-    let statistics = module.description.reads.iter().map(|wanted| wanted.key.clone()).filter(|key| described(key));
+    let reads = &module.description.reads;
+    let statistics = reads.iter().map(|wanted| wanted.key.clone()).filter(|key| Groups::of_key(key).is_some());
+    let has_value = |key: &str| snapshot.column(key).is_some_and(|column| view.count(column) > 0);
+    // What stands in for another is not read where that one is.
+    let read = reads.iter().filter(|wanted| wanted.instead_of.is_empty() && snapshot.was_read(&wanted.key));
+    let absent = read.map(|wanted| &wanted.key).filter(|key| view.roots() > 0 && !has_value(key)).cloned();
     let only_for_it = groups.names().filter(|name| !shared.names().any(|other| other == *name));
     let is_transformer = ready.converts();
     Ok(DryRun {
@@ -138,6 +142,7 @@ async fn try_out(around: &Surroundings, version: &Version, ready: &Ready, read: 
         took_seconds: ran.as_secs_f64(),
         reads: Reads {
             statistics: statistics.collect(),
+            absent: absent.collect(),
             groups: groups.names().map(str::to_owned).collect(),
             only_for_it: only_for_it.map(str::to_owned).collect(),
             attributes: module.description.attributes.clone(),

@@ -80,6 +80,7 @@ fn reads(reads: &Reads) -> String {
     let mut out = String::new();
     for (what, names) in [
         ("reads", &reads.statistics),
+        ("no value of", &reads.absent),
         ("attributes", &reads.attributes),
         ("groups", &reads.groups),
         ("for it only", &reads.only_for_it),
@@ -183,6 +184,7 @@ mod tests {
                 took_seconds: 0.000_7,
                 reads: Reads {
                     statistics: (0..20).map(|number| format!("block.*.rd.{number}")).collect(),
+                    absent: vec!["block.*.rd.7".into()],
                     groups: vec!["block".into(), "state".into()],
                     only_for_it: vec!["block".into()],
                     took_seconds: 0.002_2,
@@ -210,6 +212,7 @@ mod tests {
             "fuel        36k of 50M, less than 0.1%\n",
             "memory      1.1M\n",
             "took        0.7 ms\n",
+            "no value of block.*.rd.7\n",
             "groups      block state\n",
             "for it only block\n",
             "host took   2.2 ms\n",
