@@ -318,6 +318,7 @@ fn pipelines_may_say_what_is_measured() {
 
 /// The guest of [`SIM`].
 const GUEST: &str = "2ed8d4a5-c3eb-4c66-a727-c4f1a70e2409";
+const OTHER: &str = "965606bb-f8a5-46f9-a677-8d5d39272c4b";
 
 const CASE: &str = "pipeline: ../pipeline.yaml
 host: sim://?domains=1&calm=true
@@ -514,7 +515,9 @@ fn a_sink_with_a_tenants_transformer_is_not_compared() {
 
 /// What comes out of a chain of transformers, with the samples of a case.
 fn chained(transformers: &str, samples: &str, expected: &str) -> crate::support::program::Ran {
-    let folder = case(&format!("pipeline: ../pipeline.yaml\nhost: {SIM}\nin:\n{samples}out:\n  s:\n{expected}"));
+    let host = "sim://?domains=2&calm=true";
+    let text = format!("pipeline: ../pipeline.yaml\nhost: {host}\nin:\n{samples}out:\n  s:\n{expected}");
+    let folder = case(&text.replace("OTHER", OTHER));
     folder.write(
         "pipeline.yaml",
         format!(
@@ -560,6 +563,21 @@ fn the_end_of_a_slot_is_for_every_chain() {
     chained(add, &(two.clone() + slots), &out(6, "sum", "14.0")).is(0);
     chained(keep, &(two + slots), &(out(6, "a", "10") + &out(6, "b", "4"))).is(0);
     chained(keep, &(one + slots), "    []\n").is(0);
+}
+
+/// A link gives whole numbers now and real ones then; the other guest is absent when they change.
+#[test]
+fn whoever_is_absent_when_a_type_changes_has_a_sample_before() {
+    let chain = "  - {name: unit_conversion, parameters: {target: {scale: 0.5, max: 100}}}\n  - {name: delta}\n";
+    let samples: String = [(1, "GUEST", 300), (1, "OTHER", 300), (2, "GUEST", 50), (3, "GUEST", 60), (3, "OTHER", 80)]
+        .map(|(slot, guest, volume)| {
+            format!("  - {{slot: {slot}, meter: a, type: gauge, unit: B, resource: {guest}, volume: {volume}}}\n")
+        })
+        .concat();
+    let expected = [(2, "GUEST", "-75.0"), (3, "GUEST", "5.0"), (3, "OTHER", "-60.0")]
+        .map(|(slot, guest, volume)| format!("    - {{slot: {slot}, meter: a, resource: {guest}, volume: {volume}}}\n"))
+        .concat();
+    chained(chain, &samples, &expected).is(0);
 }
 
 /// What samples say themselves is there for what stands behind those that hold them back.

@@ -81,6 +81,16 @@ impl Clocks {
         }
     }
 
+    /// A time by both clocks, as far as it is known by the other one.
+    pub fn moment(&self, wall: i64) -> Moment {
+        Moment { wall, monotonic: self.0.get(&told(wall)).map(|known| known.monotonic) }
+    }
+
+    /// No samples are remembered any more.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
     /// How long it is to the samples of a batch.
     pub fn since(&self, batch: &Batch) -> Since<'_> {
         Since { clocks: self, now: batch.at, last: None }
