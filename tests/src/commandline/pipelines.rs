@@ -75,6 +75,18 @@ fn problems_of_pipelines_are_named() {
             "No transformer named rate_of_chnage loaded. Did you mean `rate_of_change`? Name one of",
         ),
         ("", &CPU.replace("sinks: [cpu_util,", "sinks: [cpu,"), "Dangling sink cpu from source cpu."),
+        (
+            "",
+            &CPU.replace("meters: [cpu]", "meters: [network.*.bytes]")
+                .replace(
+                    "{name: rate_of_change,",
+                    "{name: relabel, parameters: {rules: [{rename: RENAME}]}}, {name: delta,",
+                )
+                .replace("RENAME", "{from: 'incoming.|outgoing.', to: ''}"),
+            "pipeline.yaml:7:21: error: the transformer relabel of the sink cpu_util: network.incoming.bytes and \
+             network.outgoing.bytes would both come out as network.bytes, and nobody could tell their samples apart; give \
+             them other names",
+        ),
     ] {
         folder(config, pipeline).run("check").is(64).says(words).says("not ready to run");
     }

@@ -99,7 +99,34 @@ fn what_may_come_out_is_described() {
     let rename = r#"{"rename": {"from": "cpu", "to": "load"}, "when": {"project_id": "red"}}"#;
     assert_eq!(describe(rename).unwrap(), ["disk.read", "load", "cpu"]);
     assert_eq!(describe(r#"{"drop": {"name": ".*"}}"#).unwrap(), Vec::<String>::new());
-    assert_eq!(describe(r#"{"rename": {"from": ".+", "to": "x"}}"#).unwrap(), ["x"]);
+    assert_eq!(describe(r#"{"drop": {"name": "cpu"}}, {"rename": {"from": ".+", "to": "x"}}"#).unwrap(), ["x"]);
+}
+
+/// Samples of two meters come out under one name where conditions about samples keep them apart, and not otherwise.
+#[test]
+fn two_meters_of_one_name_are_refused_where_they_would_mix() {
+    for (rule, mix) in [
+        (r#"{"rename": {"from": ".+", "to": "x"}}"#, true),
+        (r#"{"rename": {"from": "^cpu$", "to": "disk.read"}}"#, true),
+        (r#"{"keep": {"project_id": "red"}}, {"rename": {"from": ".+", "to": "x"}}"#, true),
+        (r#"{"rename": {"from": ".+", "to": "x"}, "when": {"project_id": "red"}}"#, true),
+        (r#"{"rename": {"from": "^cpu$", "to": "disk.read"}, "when": {"project_id": "red"}}"#, true),
+        (
+            r#"{"drop": {"name": "cpu", "project_id": "red"}}, {"drop": {"name": "disk.*", "project_id": "blue|"}},
+               {"rename": {"from": ".+", "to": "x"}}"#,
+            false,
+        ),
+        (
+            r#"{"drop": {"name": "disk.*", "project_id": "red"}},
+               {"rename": {"from": "^cpu$", "to": "disk.read"}, "when": {"project_id": "red"}}"#,
+            false,
+        ),
+        (r#"{"set": {"a": 1}, "when": {"project_id": "red"}}, {"rename": {"from": ".+", "to": "x"}}"#, true),
+    ] {
+        let described = Relabel::describe(&rules(rule), &["disk.read", "cpu"].map(meter)).map(drop);
+        let found = described.is_err_and(|error| error.contains("disk.read and cpu would both come out as "));
+        assert_eq!(found, mix, "{rule}");
+    }
 }
 
 #[test]
@@ -189,6 +216,10 @@ proptest! {
                 }
             }
             *expected.entry((name, second, resource, volume.real().to_bits(), notes)).or_default() += 1;
+        }
+        if let Err(error) = Relabel::describe(&config, &names.map(meter)) {
+            prop_assert!(error.contains(" would both come out as "), "{}", error);
+            return Ok(());
         }
         let mut host = Host::new().config(&config).attribute("project_id", attributes);
         let made = host.convert::<Relabel>(&names.map(meter), batches).unwrap();
