@@ -168,20 +168,25 @@ impl Way {
 
 impl Rule {
     fn of(mut keys: Keys) -> Result<Self, String> {
+        let mut given = ["keep", "drop", "rename", "set"].to_vec();
+        given.retain(|key| keys.has(key));
         let (keep, drop) = (keys.keys("keep")?, keys.keys("drop")?);
         let (mut rename, set, when) = (keys.keys("rename")?, keys.keys("set")?, keys.keys("when")?);
         let place = keys.place("");
         let place = place.trim_end_matches('.');
         keys.end()?;
-        let given: Vec<&str> = [("keep", &keep), ("drop", &drop), ("rename", &rename), ("set", &set)]
-            .into_iter()
-            .filter(|(_, keys)| !keys.is_empty())
-            .map(|(key, _)| key)
-            .collect();
         let [action] = given[..] else {
             let given = if given.is_empty() { "none".to_owned() } else { given.join(" and ") };
             return Err(format!("{place} has {given}; write one of keep, drop, rename and set, with what it needs"));
         };
+        let (is_empty, needs) = match action {
+            "keep" | "drop" => (keep.is_empty() && drop.is_empty(), "conditions, each as a name and a pattern"),
+            "rename" => (rename.is_empty(), "from and to"),
+            _ => (set.is_empty(), "metadata and their values"),
+        };
+        if is_empty {
+            return Err(format!("{place}.{action} is empty; write {needs}"));
+        }
         if matches!(action, "keep" | "drop") {
             if !when.is_empty() {
                 return Err(format!("{place}.when has no meaning here; write its conditions under {action}"));

@@ -142,9 +142,12 @@ fn errors_name_the_key() {
             r#"{"keep": {"name": "a"}, "when": {"name": "a"}}"#,
             "rules[0].when has no meaning here; write its conditions under keep",
         ),
+        (r#"{"drop": {}}"#, "rules[0].drop is empty; write conditions, each as a name and a pattern"),
+        (r#"{"rename": null}"#, "rules[0].rename is empty; write from and to"),
+        (r#"{"set": {}}"#, "rules[0].set is empty; write metadata and their values"),
         (r#"{"keep": {"name": 1}}"#, "rules[0].keep.name is 1; write a pattern"),
         (
-            r#"{"keep": {"volume": "1"}}"#,
+            r#"{"keep": {"volume": 1}}"#,
             "rules[0].keep.volume: conditions are about texts; for volumes there is the transformer threshold",
         ),
         (r#"{"keep": {"a + b": "1"}}"#, "rules[0].keep.a + b: this is no name; write one as resource_metadata.status"),
@@ -160,8 +163,11 @@ fn errors_name_the_key() {
     }
     let error = Relabel::describe(&rules(r#"{"keep": {"projectid": "x"}}"#), &[meter("cpu")]).unwrap_err();
     assert!(error.starts_with("rules[0].keep.projectid: a sample has no projectid; it has name, "), "{error}");
-    let error = Relabel::describe(&rules(r#"{"keep": {"name": "("}}"#), &[meter("cpu")]).unwrap_err();
-    assert!(error.starts_with("rules[0].keep.name: "), "{error}");
+    for pattern in ["(", "a)|(b"] {
+        let rule = format!(r#"{{"keep": {{"name": "{pattern}"}}}}"#);
+        let error = Relabel::describe(&rules(&rule), &[meter("cpu")]).unwrap_err();
+        assert!(error.starts_with(&format!("rules[0].keep.name: {pattern:?} is no pattern: ")), "{error}");
+    }
 }
 
 fn volume() -> impl Strategy<Value = Volume> {
