@@ -133,12 +133,15 @@ fn all_that_is_wrong_with_parameters_is_said_at_once() {
     ] {
         assert!(ran.stdout.contains(&words), "{words}\n{}", ran.stdout);
     }
-    // What is left of a rule without what was refused is not refused once more.
-    let rules = "{rules: [{keep: {name: 5}}]}";
+    // What is left of a rule without what was refused is not refused once more, and others are named as they are written.
+    let rules = "{rules: [{keep: {name: 5}}, {set: {a: 1}}, {drop: {volume: 3}}, {drop: {}}, {rename: {from: a}}]}";
     let relabelling = CPU.replace("{name: rate_of_change, parameters: {target: {name: cpu_util}}}", "RULES");
     let relabelling = relabelling.replace("RULES", &format!("{{name: relabel, parameters: {rules}}}"));
     let ran = folder("", &relabelling).run("check").is(64).says("rules[0].keep.name is 5; write a pattern");
-    assert_eq!(ran.stdout.matches("error: ").count(), 1, "{}", ran.stdout);
+    let ran =
+        ran.says("rules[2].drop.volume: conditions are about texts").says("rules[3].drop is empty; write conditions");
+    let ran = ran.says("rules[4].rename.to is missing; write what replaces what rules[4].rename.from matches");
+    assert_eq!(ran.stdout.matches("error: ").count(), 4, "{}", ran.stdout);
     assert!(ran.stdout.contains("Give it the parameters that docs/transformers.md asks for"), "{}", ran.stdout);
     // It goes without what it does not know.
     told("{target: {name: cpu_util, typo: 1}}").is(0).says("It has no effect: remove it").says("with warnings");
@@ -580,7 +583,8 @@ fn the_end_of_a_slot_is_for_every_chain() {
 /// A link gives whole numbers now and real ones then; the other guest is absent when they change.
 #[test]
 fn whoever_is_absent_when_a_type_changes_has_a_sample_before() {
-    let chain = "  - {name: unit_conversion, parameters: {target: {scale: 0.5, max: 100}}}\n  - {name: delta}\n";
+    let chain =
+        "  - {name: unit_conversion, parameters: {target: {scale: 0.5, max: 100}}}\n  - {name: delta, parameters: }\n";
     let samples: String = [(1, "GUEST", 300), (1, "OTHER", 300), (2, "GUEST", 50), (3, "GUEST", 60), (3, "OTHER", 80)]
         .map(|(slot, guest, volume)| {
             format!("  - {{slot: {slot}, meter: a, type: gauge, unit: B, resource: {guest}, volume: {volume}}}\n")
