@@ -84,8 +84,8 @@ fn problems_of_pipelines_are_named() {
                 )
                 .replace("RENAME", "{from: 'incoming.|outgoing.', to: ''}"),
             "pipeline.yaml:7:21: error: the transformer relabel of the sink cpu_util: network.incoming.bytes and \
-             network.outgoing.bytes would both come out as network.bytes, and nobody could tell their samples apart; give \
-             them other names",
+             network.outgoing.bytes would both come out as network.bytes, and nobody could tell their samples apart; \
+             give them other names",
         ),
     ] {
         folder(config, pipeline).run("check").is(64).says(words).says("not ready to run");
@@ -133,7 +133,7 @@ fn all_that_is_wrong_with_parameters_is_said_at_once() {
     ] {
         assert!(ran.stdout.contains(&words), "{words}\n{}", ran.stdout);
     }
-    // What is left of a rule without what was refused is not refused once more, and others are named as they are written.
+    // What is left of a rule without what was refused is not refused once more, and others are named as they stand there.
     let rules = "{rules: [{keep: {name: 5}}, {set: {a: 1}}, {drop: {volume: 3}}, {drop: {}}, {rename: {from: a}}]}";
     let relabelling = CPU.replace("{name: rate_of_change, parameters: {target: {name: cpu_util}}}", "RULES");
     let relabelling = relabelling.replace("RULES", &format!("{{name: relabel, parameters: {rules}}}"));

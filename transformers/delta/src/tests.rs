@@ -71,8 +71,8 @@ fn says_what_is_wrong_with_a_configuration() {
     let mapped =
         r#"{"source": {"map_from": {"name": "(incoming|outgoing)\\."}}, "target": {"map_to": {"name": "net."}}}"#;
     let error = Delta::describe(mapped, &["incoming.bytes", "outgoing.bytes"].map(meter)).unwrap_err();
-    let text = "incoming.bytes and outgoing.bytes would both come out as net.bytes, and nobody could tell their samples \
-                apart; give them other names";
+    let text = "incoming.bytes and outgoing.bytes would both come out as net.bytes, and nobody could tell their \
+                samples apart; give them other names";
     assert_eq!(error, text);
     let other = Meter { unit: "s".into(), ..meter("cpu") };
     let error = Delta::describe(CPU, &[meter("cpu"), other]).unwrap_err();

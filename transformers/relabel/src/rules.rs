@@ -95,7 +95,7 @@ impl Rules {
         rules.into_iter().map(Rule::of).collect::<Result<_, _>>().map(Self)
     }
 
-    /// The meters that may come of these. Rules that depend on the sample may keep those of two apart that have one name.
+    /// The meters that may come of these. Rules that depend on samples may keep those of two apart that have one name.
     pub fn positions(&self, inputs: &[Meter]) -> Result<Positions, String> {
         let mut positions = Positions::default();
         let mut ways: BTreeMap<String, Vec<(&str, Way)>> = BTreeMap::new();
