@@ -61,13 +61,14 @@ impl Told<'_> {
         let mut wrong: Vec<String> = Vec::new();
         loop {
             let (code, text) = (code.clone(), parameters.config.text());
-            let failure = match sandbox.configure_for(name, *built_in, code, text, (*limits).into(), inputs).await {
+            let mut failure = match sandbox.configure_for(name, *built_in, code, text, (*limits).into(), inputs).await {
                 Ok(_) if !wrong.is_empty() => return Err(NotTold::Wrong),
                 Ok(configured) => return Ok(configured),
                 Err(failure) => failure,
             };
             let is_about_it = matches!(failure.cause, Cause::ModuleError | Cause::BadDescription);
             let named = parameters.named(&failure.detail).filter(|_| is_about_it);
+            failure.detail = parameters.as_written(&failure.detail);
             let (place, key) = match named {
                 Some(named) => (named.place, format!("{}.{}.{}", self.key, self.under, named.path)),
                 // What it lacks was refused before, and has been said.
