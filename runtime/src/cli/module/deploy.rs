@@ -117,6 +117,15 @@ impl Args {
         })
     }
 
+    /// The same at the daemon with this configuration, unless they name one.
+    #[must_use]
+    pub fn or_asking(mut self, daemon_config: Option<&Path>) -> Self {
+        if self.daemon_config.is_none() && self.socket.is_none() {
+            self.daemon_config = daemon_config.map(Path::to_owned);
+        }
+        self
+    }
+
     /// Does it.
     pub fn run(self) -> Exit {
         self.try_run().unwrap_or_else(|exit| exit)
