@@ -80,8 +80,8 @@ fn a_new_pollster_builds_tests_and_runs() {
     folder.run("once").is(0).says("made");
 
     // The deployment beside it is what its operator can use, but for the digest.
-    let digest = built["digest"].as_str().unwrap();
-    let written = fs::read_to_string(made.join("deployment.yaml")).unwrap().replace(&"0".repeat(64), digest);
+    let digest = format!("sha256:{}", built["digest"].as_str().unwrap());
+    let written = fs::read_to_string(made.join("deployment.yaml")).unwrap().replace(&"0".repeat(64), &digest);
     fs::create_dir(folder.path("deployments.d")).unwrap();
     folder.write("deployments.d/made.yaml", written);
     fs::copy(file, folder.path("deployments.d/made_traffic.wasm")).unwrap();
