@@ -25,7 +25,7 @@ use crate::modules::deploying::doubts::Doubt;
 use crate::modules::deploying::written::Written;
 use crate::modules::deploying::{self, Fault, Loader, Prepared};
 use crate::modules::deployment::{Deployment, Key, SecretSource, Signature, Version};
-use crate::modules::life::Rules;
+use crate::modules::life::{Idle, Rules, Run};
 use crate::modules::registry::{Registry, Unkept};
 use crate::modules::store;
 
@@ -228,7 +228,7 @@ impl Desk {
     async fn follow(&self, order: Order, tries: Option<(&Surroundings, Turn<'_>)>, how: How) -> Answer<Deployed> {
         let How { only_try, anyway } = how;
         let order = Arc::new(order);
-        let mut told = Deployed::of(&order.key, self.considered(&order).await?)?;
+        let mut told = Deployed::of(&order.key, self.considered(&order).await?, self.now())?;
         if let (Some((around, own)), Some((version, ready))) = (tries, order.what.tried()) {
             let trying = turn(&self.0.trying).await?;
             told.dry_run = Some(self.dry_run(around, &order.key, (version, ready), anyway).await?);
@@ -253,7 +253,7 @@ impl Desk {
             Ok(changed) => {
                 self.0.registry.tidy().await;
                 let Deployed { dry_run, doubts, .. } = told;
-                Ok(Deployed { dry_run, doubts, ..Deployed::of(&order.key, changed)? })
+                Ok(Deployed { dry_run, doubts, ..Deployed::of(&order.key, changed, self.now())? })
             }
             Err(no) => {
                 self.collect().await;
@@ -473,8 +473,9 @@ fn shown(version: &Version, page: &Page) -> VersionShown {
 
 impl Deployed {
     /// What became of a deployment, or would, of whom nothing is tried out yet.
-    fn of(key: &Key, changed: Changed) -> Answer<Self> {
+    fn of(key: &Key, changed: Changed, now: i64) -> Answer<Self> {
         let Changed { deployment, changes, doubts } = changed;
+        let run = deployment.plan(&Rules::default(), now);
         let version = leading(&deployment).ok_or_else(|| No::unknown(key))?;
         Ok(Self {
             key: key.clone(),
@@ -485,6 +486,7 @@ impl Deployed {
             on_trial: deployment.on_trial().is_some(),
             unchanged: changes.is_empty(),
             paused: deployment.paused.is_some(),
+            quarantined: matches!(run, Run::Nothing(Idle::Quarantined { .. })),
             changes,
             doubts: doubts.iter().map(said).collect(),
         })

@@ -49,6 +49,7 @@ fn a_module_is_deployed_changed_and_removed() {
     folder.run("module pause acme/probe").is(0).says("acme/probe: ");
     cloud.shows("probe", "acme/probe is paused at version 1, since 2");
     folder.run("module pause acme/probe").is(0);
+    cloud.deploy("probe.wasm", "").is(0).says("acme/probe is just so already, and does not run: it is paused. To have");
     folder.run("module resume acme/probe").is(0).says("acme/probe: ");
     let shown = folder.run("module show acme/probe --json").is(0).json();
     assert_eq!(shown["state"]["is"], "running", "{shown}");
