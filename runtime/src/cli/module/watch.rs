@@ -165,8 +165,7 @@ impl Args {
 /// What it gives; after the first time only what is another than before.
 fn shown(given: &Given, before: Option<&[String]>) -> String {
     let Some(before) = before else { return format!("{}{}", given.table, given.used) };
-    let parse = |lines: &[String]| lines::parse(&lines.join("\n")).unwrap_or_default();
-    let differences = compare::compare(&parse(before), &parse(&given.lines));
+    let differences = compare::compare(&lines::parse(before), &lines::parse(&given.lines));
     let mut out = String::new();
     differences.iter().for_each(|difference| out.push_str(&difference.text()));
     if differences.is_empty() {
