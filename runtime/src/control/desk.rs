@@ -17,7 +17,7 @@ use super::journal::{Journal, Page};
 use super::time::Time;
 use crate::agent::errands::{Changed, Errand, Order, Readied, Refused, Surroundings, What};
 use crate::clock::Clock;
-use crate::config::{Secret, hide_secrets};
+use crate::config::{Secret, closest, hide_secrets};
 use crate::digest::Digest;
 use crate::http::StatusCode;
 use crate::modules::audit::{Entry, Outcome, Who};
@@ -135,7 +135,7 @@ impl Desk {
 
     /// All about one.
     pub async fn show(&self, key: &Key) -> Answer<Shown> {
-        let page = self.0.journal.page(key).ok_or_else(|| No::unknown(key))?;
+        let page = self.0.journal.page(key).ok_or_else(|| self.unknown(key))?;
         let history = self.0.registry.history(key.clone(), HISTORY).await;
         Ok(Shown {
             row: page.row(&Rules::default(), self.now()),
@@ -148,11 +148,23 @@ impl Desk {
         })
     }
 
+    /// There is no such deployment, but maybe one that was meant.
+    fn unknown(&self, key: &Key) -> No {
+        let deployed: Vec<String> = self.rows().iter().map(|row| row.key.to_string()).collect();
+        let deployed: Vec<&str> = deployed.iter().map(String::as_str).collect();
+        match closest(&key.to_string(), &deployed) {
+            Some(meant) => {
+                No::of(StatusCode::NOT_FOUND, format!("There is no deployment {key}. Did you mean {meant}?"))
+            }
+            None => No::unknown(key),
+        }
+    }
+
     /// What one logged after so many lines. Where that is nothing, it is waited so long for more.
     pub async fn log(&self, key: &Key, after: u64, wait: Duration) -> Answer<Log> {
         let journal = &self.0.journal;
         let mut news = journal.news();
-        journal.page(key).ok_or_else(|| No::unknown(key))?;
+        journal.page(key).ok_or_else(|| self.unknown(key))?;
         let more = async {
             loop {
                 let log = journal.log(key, after)?;
@@ -181,7 +193,7 @@ impl Desk {
         let version = version(order, &file, by(who), self.now());
         version.check().map_err(|invalid| {
             let why = invalid.words(Written::Order);
-            No::of(StatusCode::BAD_REQUEST, format!("This cannot be deployed: {why}."))
+            No::of(StatusCode::BAD_REQUEST, format!("It cannot be deployed: {why}."))
         })?;
         let own = self.0.turns.take(&key.tenant).await?;
         let prepared = self.prepare(&around, &key, version, file).await??;
@@ -202,7 +214,7 @@ impl Desk {
     async fn try_roll_back(&self, who: Who, key: Key, order: &RollBack) -> Answer<Deployed> {
         let RollBack { to, dry_run, anyway } = *order;
         let how = How { only_try: dry_run, anyway };
-        let page = self.0.journal.page(&key).ok_or_else(|| No::unknown(&key))?;
+        let page = self.0.journal.page(&key).ok_or_else(|| self.unknown(&key))?;
         let (next, _) = match to {
             Some(to) => page.deployment.rolled_back_to(to),
             None => page.deployment.rolled_back(),
