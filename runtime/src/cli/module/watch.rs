@@ -129,7 +129,7 @@ impl Args {
                 threads.guests.shutdown_background();
                 return Ok(ended);
             }
-            eprintln!("waiting for a change in {}", self.folder.display());
+            print::note(format_args!("waiting for a change in {}", self.folder.display()));
         }
     }
 
