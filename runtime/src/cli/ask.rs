@@ -48,6 +48,8 @@ pub enum Unanswered {
     Refused(Exit),
 }
 
+/// A daemon runs on, on what was right when it was read.
+const UNKNOWN: &str = "So it is not known where the daemon is asked. Name its socket as well: --socket PATH";
 /// Longer than the daemon waits for its disk.
 const WITHIN: Duration = Duration::from_secs(30);
 
@@ -71,7 +73,7 @@ impl Daemon {
     /// A way to the daemon, for what may take so long.
     pub fn patient_line(&self, within: Duration) -> Result<Line, Exit> {
         let configured = match (&self.socket, &self.config) {
-            (None, Some(_)) => self.load()?.control.socket,
+            (None, Some(_)) => self.load().inspect_err(|_| print::note(UNKNOWN))?.control.socket,
             _ => None,
         };
         let usual = || default_socket().filter(|path| path.exists()).unwrap_or_else(|| SERVICE_SOCKET.into());

@@ -1,5 +1,6 @@
 //! `wasmeter check`: everything that can be wrong, before anything runs.
 
+mod control;
 mod host;
 mod missing;
 mod ordered;
@@ -31,6 +32,7 @@ Examples:
 
 It reads every file, compiles and asks every module, also of deployments that were ordered, and reads the hypervisor once.
 Nothing is measured.
+Addresses for metrics are listened on for a moment, unless a daemon runs.
 Nothing is written but compiled modules, which are kept in the cache.";
 
 /// Find out everything that can be wrong before anything runs.
@@ -109,6 +111,7 @@ impl Args {
     fn look(&self, findings: &mut Findings, config: &Config, threads: &Threads) {
         let host = host::look(config, threads);
         findings.problems.extend(outputs::check(config));
+        findings.problems.extend(control::look(config));
         findings.problems.extend(spool(config));
         match setup::sandbox(config) {
             Err(exit) => findings.exit = Some(exit),

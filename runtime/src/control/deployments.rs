@@ -65,6 +65,9 @@ pub struct Deployed {
     pub unchanged: bool,
     /// Whether it does not run, because the deployment is paused.
     pub paused: bool,
+    /// Whether it does not run just now, because the deployment is in quarantine.
+    #[serde(default)]
+    pub quarantined: bool,
     /// What is different, or would be, each a sentence without its full stop.
     pub changes: Vec<String>,
     /// What is odd about the order.

@@ -58,14 +58,14 @@ pub struct Paused {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// Nothing ran before.
-    #[error(
-        "nothing ran before version {current} of {key} that is still kept: name one of the kept ones, or deploy the one that is wanted"
-    )]
+    #[error("nothing ran before version {current} of {key} that is still kept: {remedy}")]
     NothingEarlier {
         /// Which deployment.
         key: Key,
         /// What runs.
         current: u64,
+        /// What to do instead.
+        remedy: &'static str,
     },
     /// There is no such version.
     #[error("there is no version {wanted} of {key}: the kept ones are {kept}")]
@@ -215,7 +215,13 @@ impl Deployment {
         if let Some(withdrawn) = next.life.withdraw() {
             return Ok((next, vec![withdrawn]));
         }
-        let nothing = || Refused::NothingEarlier { key: self.key.clone(), current: self.life.current().version };
+        let nothing = || {
+            let remedy = match self.versions.len() {
+                1 => "deploy the one that is wanted",
+                _ => "name one of the kept ones, or deploy the one that is wanted",
+            };
+            Refused::NothingEarlier { key: self.key.clone(), current: self.life.current().version, remedy }
+        };
         let earlier = self.life.earlier().last().ok_or_else(nothing)?;
         let changes = next.life.go_back(*earlier);
         Ok((next, changes))

@@ -482,6 +482,8 @@ fn a_quarantine_outlives_the_daemon() {
     let history = show(&cloud, "wrong").history;
     let told = history.last().and_then(|entry| entry.why.as_deref());
     assert!(told.is_some_and(|why| why.starts_with("trap: ") && why.contains("divide by zero")), "{history:?}");
+    let again = deploy(&cloud, "wrong", json!({"config": "run: divide by zero", "dry_run": true}), &hostile());
+    assert!(again.unchanged && again.quarantined, "{again:?}");
     // What is in the audit log is kept a moment later.
     let kept = || cloud.folder.read("deployed/deployments/acme@wrong.json").contains("\"quarantine\":{");
     until("it to be kept", || kept().then_some(()));

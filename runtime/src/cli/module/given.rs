@@ -179,6 +179,8 @@ impl Input {
 fn read(path: &Path) -> Result<Vec<Input>, String> {
     let bytes = files::read(path, FILE_BYTES).map_err(|error| format!("{error}; write a sample on each line"))?;
     let text = String::from_utf8(bytes).map_err(|_| "not text; save it as UTF-8".to_owned())?;
+    // Some editors put a mark of the encoding before everything else.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
     lines.map(|(number, line)| parse(line).map_err(|reason| format!("line {number}: {reason}"))).collect()
 }

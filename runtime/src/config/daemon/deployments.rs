@@ -177,9 +177,10 @@ fn of_text(text: &str, path: &Path, problems: &mut Problems) -> Option<Deploymen
     };
     let remedy = if section.get("digest").is_some() { String::new() } else { remedy() };
     let digest = section.required("digest", problems, &remedy, |node| {
-        node.text()?
-            .parse()
-            .map_err(|_| node.refuse("no digest", "Write what sha256sum says of the file, in small letters"))
+        let text = node.text()?;
+        // As we show digests.
+        let digits = text.strip_prefix("sha256:").unwrap_or(text);
+        digits.parse().map_err(|_| node.refuse("no digest", "Write what sha256sum says of the file, in small letters"))
     });
     let interval =
         section.required("interval", problems, "Write seconds, such as `interval: 60`", |node| node.integer(&INTERVAL));

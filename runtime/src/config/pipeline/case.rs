@@ -82,7 +82,7 @@ const HOST: &str = "sim://?domains=3&calm=true";
 const RECORDING: &str = "recording:";
 
 /// More than a case needs, and less than takes long.
-const SLOTS: RangeInclusive<u64> = 1..=10_000;
+pub(in crate::config) const SLOTS: RangeInclusive<u64> = 1..=10_000;
 const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
 /// As long as all slots can take, in seconds.
 const AT: RangeInclusive<f64> = 0.0..=864_000_000.0;
@@ -351,7 +351,7 @@ fn number(node: &Node) -> Result<Number, Refusal> {
 }
 
 /// A sample that comes out.
-fn output(node: &Node, path: &str, slots: Option<u64>, problems: &mut Problems) -> Option<Value> {
+pub(in crate::config) fn output(node: &Node, path: &str, slots: Option<u64>, problems: &mut Problems) -> Option<Value> {
     let known = ["slot", "meter", "type", "unit", "resource", "volume", "guest", "notes"];
     let section = Section::of(node, path, &known, Severity::Error, problems)?;
     let mut sample: Map<String, Value> =
