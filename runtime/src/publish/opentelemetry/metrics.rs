@@ -223,8 +223,10 @@ impl Group {
     }
 
     fn add(&mut self, sample: &Sample<'_>, attributes: &[u8], starts: &mut Starts) {
+        let volume = sample.volume.parse::<f64>().ok();
         let kind = match sample.kind {
-            "cumulative" => Kind::Sum,
+            // Nothing that has only grown is below zero.
+            "cumulative" if volume.is_none_or(|volume| volume >= 0.0) => Kind::Sum,
             "delta" => Kind::Delta,
             _ => Kind::Gauge,
         };
@@ -238,7 +240,6 @@ impl Group {
             kind,
             points: Vec::new(),
         });
-        let volume = sample.volume.parse::<f64>().ok();
         let start = match (kind, volume) {
             // What was delivered before and after it is not known.
             _ if sample.is_replayed() => 0,
