@@ -26,7 +26,7 @@ use crate::modules::NotLoaded;
 use crate::pipeline::Slot;
 use crate::publish::Publishers;
 use crate::publish::prometheus::{Endpoint, Intake};
-use crate::schedule::{self, Due, Next, Slots};
+use crate::schedule::{self, Due, LeftOut, Next, Slots};
 use crate::spool::log::{Error, Step};
 use crate::spool::missed::Why;
 use crate::spool::{Committed, Spool, record};
@@ -227,10 +227,10 @@ impl Run<'_> {
                         return (End::Wished, before);
                     }
                     let mut progress = Progress::Measuring;
-                    skipped(agent, &due.skipped);
+                    left_out(agent, &due.left_out);
                     let cycle = self.cycle(agent, &due, &mut said, &mut progress);
                     let (shown, wish) = listening(tell, drain, cycle, wishes).await;
-                    skipped(agent, &slots.finished(agent.clock.now()));
+                    left_out(agent, &slots.finished(agent.clock.now()));
                     self.control.counted(agent);
                     match shown {
                         Some(Ok(())) => {}
@@ -424,10 +424,13 @@ impl Run<'_> {
 }
 
 /// Counts slots that were left out, and says so.
-fn skipped(agent: &mut Agent, skipped: &[(u64, u64)]) {
-    agent.tally.skipped(skipped);
-    for (interval, slots) in skipped {
-        tracing::warn!(interval, slots, "Slots were left out: a cycle took too long, or the machine slept.");
+fn left_out(agent: &mut Agent, LeftOut { slots, is_clock_set }: &LeftOut) {
+    agent.tally.skipped(slots);
+    for (interval, slots) in slots {
+        tracing::warn!(interval, slots, "Slots were left out: a cycle took too long, or the machine stood still.");
+    }
+    if *is_clock_set {
+        tracing::warn!("The clock was set forward, or the machine slept; slots that never came are not counted.");
     }
 }
 
