@@ -9,7 +9,7 @@ pub mod spelling;
 
 use serde_json::Value;
 
-pub(super) use self::parse::parse;
+pub(super) use self::parse::{parse, parse_as_ceilometer};
 pub(super) use self::section::{Section, report};
 pub(crate) use self::spelling::closest;
 
