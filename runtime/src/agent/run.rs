@@ -18,8 +18,8 @@ use super::Agent;
 use super::errands::Errand;
 use super::report::Report;
 use super::tenants::{self, Landing};
-use crate::config::Config;
 use crate::config::daemon::Output;
+use crate::config::{Config, Problems};
 use crate::control::Control;
 use crate::hypervisor::HypervisorError;
 use crate::modules::NotLoaded;
@@ -99,7 +99,7 @@ pub struct Run<'a> {
     /// The outputs of a configuration, and those that the command line added.
     pub outputs_of: OutputsOf<'a>,
     /// Reads the configuration again.
-    pub reload: Box<dyn Fn() -> Option<Config> + 'a>,
+    pub reload: Box<dyn Fn() -> Result<Config, Problems> + 'a>,
     /// Hears how it goes.
     pub tell: fn(&News<'_>),
     /// Draws every cycle.
@@ -381,10 +381,12 @@ impl Run<'_> {
             return;
         }
         (self.tell)(&News::Reloading);
-        let Some(config) = (self.reload)() else {
-            tracing::error!("The configuration stays as it was.");
-            (self.tell)(&News::Ready);
-            return;
+        let config = match (self.reload)() {
+            Ok(config) => config,
+            Err(problems) => {
+                self.refuse(&problems);
+                return (self.tell)(&News::Ready);
+            }
         };
         if config.hypervisor.uri != agent.config().hypervisor.uri {
             tracing::warn!("The hypervisor cannot be changed without a restart; the rest is taken over.");
@@ -414,12 +416,19 @@ impl Run<'_> {
                 self.metrics.begin();
                 *slots = wanted(agent, slots);
                 self.control.begin(agent, slots);
+                self.control.reloaded(None);
                 tracing::info!("The configuration was read again and is in force.");
             }
-            Ok(Err(NotLoaded { problems, .. })) => tracing::error!("The configuration stays as it was:\n{problems}"),
+            Ok(Err(NotLoaded { problems, .. })) => self.refuse(&problems),
             Err(error) => tracing::error!(%error, "The task that made it ready was lost. The configuration stays."),
         }
         (self.tell)(&News::Ready);
+    }
+
+    /// Goes on by the configuration that is in force, and says why.
+    fn refuse(&self, problems: &Problems) {
+        self.control.reloaded(Some(problems));
+        tracing::error!("The configuration stays as it was:\n{problems}");
     }
 }
 

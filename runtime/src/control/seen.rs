@@ -44,6 +44,8 @@ pub(super) struct Seen {
     pub last: Option<LastCycle>,
     /// Why the host could not be read last, if it could not.
     pub unread: Option<String>,
+    /// Why what was read again is not in force, if it is not.
+    pub unloaded: Vec<String>,
     /// Why outputs may not be served as configured, if so.
     pub unserved: Option<String>,
     /// Why the last slot could not be kept, if it could not.
