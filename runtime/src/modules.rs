@@ -291,6 +291,7 @@ impl Loading<'_> {
             let told = Told {
                 sandbox: self.sandbox,
                 name: &name,
+                module: &transform.module,
                 built_in: named.is_none(),
                 limits,
                 inputs: &inputs,
@@ -375,6 +376,7 @@ impl Loading<'_> {
                 let told = Told {
                     sandbox: self.sandbox,
                     name: &name,
+                    module: &transformer.name,
                     built_in: named.is_none(),
                     limits,
                     inputs: &inputs,

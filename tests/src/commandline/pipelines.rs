@@ -21,7 +21,7 @@ const CPU: &str = "sources:
 sinks:
   - {name: everything, publishers: ['http://me:hunter2@host/samples']}
   - name: cpu_util
-    transformers: [{name: rate_of_change, parameters: {target: {name: cpu_util}}}]
+    transformers: [{name: rate_of_change, parameters: {target: {name: cpu_util, type: gauge}}}]
     publishers: [test, 'http://me:hunter2@host/samples']
 ";
 
@@ -102,7 +102,7 @@ fn all_that_is_wrong_with_parameters_is_said_at_once() {
     let told = |parameters: &str| {
         folder(
             "",
-            &CPU.replace("{target: {name: cpu_util}}}]", "null}]").replace(
+            &CPU.replace("{target: {name: cpu_util, type: gauge}}}]", "null}]").replace(
                 "    transformers: [{name: rate_of_change, parameters: null}]\n",
                 &format!("    transformers:\n      - name: rate_of_change\n        parameters: {parameters}\n"),
             ),
@@ -123,7 +123,8 @@ fn all_that_is_wrong_with_parameters_is_said_at_once() {
     }
     // What is left of a rule without what was refused is not refused once more.
     let rules = "{rules: [{keep: {name: 5}}]}";
-    let relabelling = CPU.replace("{name: rate_of_change, parameters: {target: {name: cpu_util}}}", "RULES");
+    let relabelling =
+        CPU.replace("{name: rate_of_change, parameters: {target: {name: cpu_util, type: gauge}}}", "RULES");
     let relabelling = relabelling.replace("RULES", &format!("{{name: relabel, parameters: {rules}}}"));
     let ran = folder("", &relabelling).run("check").is(64).says("rules[0].keep.name is 5; write a pattern");
     assert_eq!(ran.stdout.matches("error: ").count(), 1, "{}", ran.stdout);
