@@ -394,10 +394,13 @@ impl Loading<'_> {
                     }
                 };
                 if is_known {
-                    let others = others.iter().filter(|_| steps.is_empty()).copied();
-                    let mut comes: Vec<&str> = inputs.iter().map(|meter| &*meter.name).chain(others).collect();
+                    let more = others.iter().filter(|_| steps.is_empty()).copied();
+                    let mut comes: Vec<&str> = inputs.iter().map(|meter| &*meter.name).chain(more).collect();
                     comes.sort_unstable();
                     self.starving.extend(starving::needs(sink, transformer, &key, steps.is_empty(), &comes));
+                    if others.is_empty() || !steps.is_empty() {
+                        self.starving.extend(starving::fits_nothing(sink, transformer, &key, &inputs, &gives.meters));
+                    }
                 }
                 is_known &= others.is_empty() && gives.declares.is_empty();
                 inputs = gives.meters.clone();

@@ -56,10 +56,10 @@ impl<'a> OfTenants<'a> {
     }
 
     /// Whether they may give what a transformer needs. Behind another transformer it may have had any name before.
-    fn may_feed(&self, Starving { meter, is_first, .. }: &Starving) -> bool {
-        match is_first {
-            true => self.meters.contains(&&**meter) || (self.and_others && !built_in::has(meter)),
-            false => self.are_there,
+    fn may_feed(&self, Starving { meter, .. }: &Starving) -> bool {
+        match meter {
+            Some(meter) => self.meters.contains(&&**meter) || (self.and_others && !built_in::has(meter)),
+            None => self.are_there,
         }
     }
 }
