@@ -36,10 +36,11 @@ pub fn look(config: &Config, modules: &Modules, deployed: &[&Ready]) -> Problems
 }
 
 /// What comes to pipelines.
-fn given<'a>(config: &Config, modules: &'a Modules, of_tenants: OfTenants<'a>) -> Given<'a> {
+fn given<'a>(config: &'a Config, modules: &'a Modules, of_tenants: OfTenants<'a>) -> Given<'a> {
     let (mut meters, unmeasured) = modules.meters(config);
     meters.extend(of_tenants.meters);
-    Given { meters, unmeasured, off: modules::off(&modules.pollsters), and_others: of_tenants.and_others }
+    let (polling, off) = (config.polling_file.as_deref(), modules::off(&modules.pollsters));
+    Given { meters, unmeasured, polling, off, and_others: of_tenants.and_others }
 }
 
 // === impl OfTenants ===
