@@ -81,6 +81,14 @@ impl Node {
     /// What is not there.
     pub(super) const NULL: Node = Node { place: None, kind: Kind::Null, rounded: false };
 
+    /// A key's entry, if it is a mapping with this key.
+    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
+        match &self.kind {
+            Kind::Map(entries) => entries.iter().find(|entry| entry.key == key),
+            _ => None,
+        }
+    }
+
     /// A refusal of this value.
     pub(super) fn refuse(&self, reason: impl Into<String>, remedy: impl Into<String>) -> Refusal {
         let value = match &self.kind {

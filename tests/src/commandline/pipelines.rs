@@ -402,9 +402,9 @@ out:
         folder.run("pipeline test cases/case.yaml")
     };
     run(&text).is(0).says("4 slots, 3 samples of 1 sink\n");
-    run(&text.replace("27.5", "30.5")).is(64).complains("`at` is after the time of its slot");
+    run(&text.replace("27.5", "30.5")).is(64).complains("Write an earlier `at`, or a later `slot`");
     let twice = text.replace("slot: 2, meter: cpu, ", "slot: 1, meter: cpu, ");
-    run(&twice).is(64).complains(&format!("cpu comes twice of {GUEST}; take one out, or say `at`"));
+    run(&twice).is(64).complains(&format!("cpu comes twice of {GUEST}. Take one out, or say `at`"));
     run(&text.replacen("cpu_number: 4}", "cpu_number: much}", 2)).is(70).says("failed for 1");
 }
 
