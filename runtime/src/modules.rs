@@ -306,6 +306,7 @@ impl Loading<'_> {
             let told = Told {
                 sandbox: self.sandbox,
                 name: &name,
+                module: &transform.module,
                 built_in: named.is_none(),
                 limits,
                 inputs: &inputs,
@@ -378,10 +379,13 @@ impl Loading<'_> {
                     continue;
                 };
                 if is_known {
-                    let others = others.iter().filter(|_| steps.is_empty()).copied();
-                    let mut comes: Vec<&str> = inputs.iter().map(|meter| &*meter.name).chain(others).collect();
+                    let more = others.iter().filter(|_| steps.is_empty()).copied();
+                    let mut comes: Vec<&str> = inputs.iter().map(|meter| &*meter.name).chain(more).collect();
                     comes.sort_unstable();
                     self.starving.extend(starving::needs(sink, transformer, &key, steps.is_empty(), &comes));
+                    if others.is_empty() || !steps.is_empty() {
+                        self.starving.extend(starving::fits_nothing(sink, transformer, &key, &inputs, &gives.meters));
+                    }
                 }
                 is_known &= others.is_empty() && gives.declares.is_empty();
                 inputs = gives.meters.clone();
@@ -421,6 +425,7 @@ impl Loading<'_> {
         let told = Told {
             sandbox: self.sandbox,
             name,
+            module: &transformer.name,
             built_in: named.is_none(),
             limits,
             inputs,

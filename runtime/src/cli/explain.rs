@@ -257,7 +257,7 @@ impl Args {
             parts.iter().flat_map(|(module, _)| &module.description.discovery).cloned().collect();
         let sources = source::wanting(config, &wanted, &discovery);
         let added = wanted.first().unwrap_or(&self.meter);
-        let add = (source::line(config, added), source::file(config));
+        let add = source::line(config, added);
         let giver = giver(config, owner, &parts, &report);
         let empty_drives = if reads_disks(&parts) { empty_drives(definition) } else { Vec::new() };
         let mut said = Explanation { samples, statistics, sources, slots, ..self.nothing_yet() };

@@ -1,6 +1,7 @@
 //! What sources name in vain: meters that nobody gives.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::ceilometer::{is_given_elsewhere, module_of};
 use super::matching::{Glob, MeterFilter};
@@ -14,6 +15,8 @@ pub struct Given<'a> {
     pub meters: Vec<&'a str>,
     /// Meters of modules that are on, which nothing measures.
     pub unmeasured: Vec<&'a str>,
+    /// The file that says what is measured.
+    pub polling: Option<&'a Path>,
     /// Built-in modules that are off.
     pub off: Vec<&'static str>,
     /// What names of others that may come as well begin with. None of them is one of a built-in pollster's meters.
@@ -79,7 +82,7 @@ impl Given<'_> {
                 ),
                 Why::Unmeasured => (
                     format!("{who}: nothing measures {list}"),
-                    "Add what is wanted to the `meters` of a source in polling.yaml".to_owned(),
+                    format!("Add what is wanted to the `meters` of a source in {}", self.polling_file()),
                 ),
                 Why::Nobody => (format!("{who}: nothing gives {list}"), self.meant(&patterns)),
                 Why::Elsewhere => return None,
@@ -108,6 +111,10 @@ impl Given<'_> {
             },
             None => Why::Nobody,
         })
+    }
+
+    fn polling_file(&self) -> String {
+        self.polling.map_or_else(|| "polling.yaml".to_owned(), |file| file.display().to_string())
     }
 
     fn meant(&self, patterns: &[&str]) -> String {
@@ -139,7 +146,8 @@ mod tests {
 
     fn given<'a>() -> Given<'a> {
         let meters = vec!["memory", "disk.device.read.bytes", "acme.load"];
-        Given { meters, unmeasured: vec!["cpu", "vcpus"], off: vec!["mitaka", "deep", "power"], others: Vec::new() }
+        let (unmeasured, off) = (vec!["cpu", "vcpus"], vec!["mitaka", "deep", "power"]);
+        Given { meters, unmeasured, off, polling: Some(Path::new("pipeline.yaml")), others: Vec::new() }
     }
 
     #[test]
@@ -169,6 +177,9 @@ mod tests {
         let meters = MeterFilter::new(vec!["cpuu".to_owned()]).unwrap();
         let remedy = given().in_vain("source a", "of any", &meters).remove(0).remedy;
         assert!(remedy.starts_with("Did you mean `cpu`? See "), "{remedy}");
+        let meters = MeterFilter::new(vec!["cpu".to_owned(), "memory".to_owned()]).unwrap();
+        let remedy = given().in_vain("source a", "of any", &meters).remove(0).remedy;
+        assert_eq!(remedy, "Add what is wanted to the `meters` of a source in pipeline.yaml");
     }
 
     #[test]

@@ -200,7 +200,7 @@ impl Pipelines {
 
 /// All of a file, as far as it can be made out.
 fn read(text: &str, patterns: usize, is_polled_elsewhere: bool, problems: &mut Problems) -> Option<Pipelines> {
-    let root = yaml::parse(text, problems)?;
+    let root = yaml::parse_as_ceilometer(text, problems)?;
     if let Kind::List(_) = root.kind {
         // Ceilometer's files were lists of pipelines until 2014.
         problems.error(root.place, "", REQUIRED, BOTH);

@@ -9,7 +9,7 @@ pub mod spelling;
 
 use serde_json::Value;
 
-pub(super) use self::parse::parse;
+pub(super) use self::parse::{parse, parse_as_ceilometer};
 pub(super) use self::section::{Section, report};
 pub(crate) use self::spelling::closest;
 
@@ -102,6 +102,14 @@ impl Node {
             }
         };
         Self { place, kind, rounded: false }
+    }
+
+    /// A key's entry, if it is a mapping with this key.
+    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
+        match &self.kind {
+            Kind::Map(entries) => entries.iter().find(|entry| entry.key == key),
+            _ => None,
+        }
     }
 
     /// A refusal of this value.

@@ -21,7 +21,7 @@ const CPU: &str = "sources:
 sinks:
   - {name: everything, publishers: ['http://me:hunter2@host/samples']}
   - name: cpu_util
-    transformers: [{name: rate_of_change, parameters: {target: {name: cpu_util}}}]
+    transformers: [{name: rate_of_change, parameters: {target: {name: cpu_util, type: gauge}}}]
     publishers: [test, 'http://me:hunter2@host/samples']
 ";
 
@@ -134,7 +134,7 @@ fn all_that_is_wrong_with_parameters_is_said_at_once() {
     let told = |parameters: &str| {
         folder(
             "",
-            &CPU.replace("{target: {name: cpu_util}}}]", "null}]").replace(
+            &CPU.replace("{target: {name: cpu_util, type: gauge}}}]", "null}]").replace(
                 "    transformers: [{name: rate_of_change, parameters: null}]\n",
                 &format!("    transformers:\n      - name: rate_of_change\n        parameters: {parameters}\n"),
             ),
@@ -155,7 +155,8 @@ fn all_that_is_wrong_with_parameters_is_said_at_once() {
     }
     // What is left of a rule without what was refused is not refused once more, and others are named as they stand there.
     let rules = "{rules: [{keep: {name: 5}}, {set: {a: 1}}, {drop: {volume: 3}}, {drop: {}}, {rename: {from: a}}]}";
-    let relabelling = CPU.replace("{name: rate_of_change, parameters: {target: {name: cpu_util}}}", "RULES");
+    let relabelling =
+        CPU.replace("{name: rate_of_change, parameters: {target: {name: cpu_util, type: gauge}}}", "RULES");
     let relabelling = relabelling.replace("RULES", &format!("{{name: relabel, parameters: {rules}}}"));
     let ran = folder("", &relabelling).run("check").is(64).says("rules[0].keep.name is 5; write a pattern");
     let ran =
@@ -437,9 +438,9 @@ out:
         folder.run("pipeline test cases/case.yaml")
     };
     run(&text).is(0).says("4 slots, 3 samples of 1 sink\n");
-    run(&text.replace("27.5", "30.5")).is(64).complains("`at` is after the time of its slot");
+    run(&text.replace("27.5", "30.5")).is(64).complains("Write an earlier `at`, or a later `slot`");
     let twice = text.replace("slot: 2, meter: cpu, ", "slot: 1, meter: cpu, ");
-    run(&twice).is(64).complains(&format!("cpu comes twice of {GUEST}; take one out, or say `at`"));
+    run(&twice).is(64).complains(&format!("cpu comes twice of {GUEST}. Take one out, or say `at`"));
     run(&text.replacen("cpu_number: 4}", "cpu_number: much}", 2)).is(70).says("failed for 1");
 }
 

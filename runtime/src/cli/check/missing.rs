@@ -75,10 +75,11 @@ fn idle(config: &Config, pipelines: &Pipelines, ready: &[&Ready], ordered: &Orde
 }
 
 /// What comes to pipelines.
-fn given<'a>(config: &Config, modules: &'a Modules, of_tenants: OfTenants<'a>) -> Given<'a> {
+fn given<'a>(config: &'a Config, modules: &'a Modules, of_tenants: OfTenants<'a>) -> Given<'a> {
     let (mut meters, unmeasured) = modules.meters(config);
     meters.extend(of_tenants.meters);
-    Given { meters, unmeasured, off: modules::off(&modules.pollsters), others: of_tenants.others }
+    let (polling, off) = (config.polling_file.as_deref(), modules::off(&modules.pollsters));
+    Given { meters, unmeasured, polling, off, others: of_tenants.others }
 }
 
 // === impl OfTenants ===
@@ -99,13 +100,13 @@ impl<'a> OfTenants<'a> {
     }
 
     /// Whether they may give what a transformer needs. Behind another transformer it may have had any name before.
-    fn may_feed(&self, Starving { meter, is_first, .. }: &Starving) -> bool {
-        match is_first {
-            true => {
+    fn may_feed(&self, Starving { meter, .. }: &Starving) -> bool {
+        match meter {
+            Some(meter) => {
                 let may_give = |beginning: &&str| meter.starts_with(beginning) && !built_in::has(meter);
                 self.meters.contains(&&**meter) || self.others.iter().any(may_give)
             }
-            false => self.are_there,
+            None => self.are_there,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::grants::{self, SecretsIn};
@@ -86,7 +87,11 @@ pub(super) fn read(reading: &mut Reading<'_, '_>) -> Deployments {
         Err(error) => {
             let place = root.get("deployments").and_then(|node| node.place);
             let message = format!("the folder {} cannot be read: {error}", folder.display());
-            reading.problems.error(place, "deployments", message, "Create it or correct its path");
+            let remedy = match error.kind() {
+                ErrorKind::PermissionDenied => "Let the user that wasmeter runs as read it",
+                _ => "Create it or correct its path",
+            };
+            reading.problems.error(place, "deployments", message, remedy);
             return Deployments::default();
         }
     };

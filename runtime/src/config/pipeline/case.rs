@@ -154,6 +154,11 @@ fn untaken(inputs: &[Input], pipelines: &Pipelines, problems: &mut Problems) {
 
 fn one(text: &str, path: &Path, problems: &mut Problems) -> Option<Case> {
     let tree = yaml::parse(text, problems)?;
+    if tree.entry("sinks").is_some() {
+        let remedy = "Name it in a case, as `pipeline: FILE` beside `in` and `out`, and test that";
+        problems.error(tree.place, "", "this is a pipeline, not a case", remedy);
+        return None;
+    }
     let section = Section::of(&tree, "", &KEYS, Severity::Error, problems)?;
     let beside = |name: &str| path.parent().unwrap_or(Path::new("")).join(name);
     let pipeline = section.read("pipeline", problems, Node::text).map(beside);
@@ -444,6 +449,10 @@ mod tests {
             ("in: []\nout: [a]\n", ":2:6: error: `out` is a list: not a mapping"),
             ("in: []\nmeters: [cpu]\nout: {x: }\n", ":1:1: error: `meters` and `in` are both given"),
             ("in: []\nout: {x: 1}\n", ":2:10: error: `out.x` is `1`: not a list"),
+            (
+                "sources: []\nsinks: []\n",
+                ":1:1: error: this is a pipeline, not a case. Name it in a case, as `pipeline: FILE` beside",
+            ),
             ("in: []\nouts: {x: }\n", ":2:1: error: unknown key `outs`. Did you mean `out`?"),
             (
                 "in:\n  - {meter: cpu}\nout: {x: }\n",
