@@ -27,8 +27,8 @@ struct Known {
     resources: Vec<u32>,
     /// The volume of each.
     bits: Vec<u64>,
-    /// When each was read, by the wall clock, with its type where times have [bits to spare](SPARE); [`NEVER`] if it was
-    /// not.
+    /// When each was read, by the wall clock, and the volume's type where times have [bits to spare](SPARE); [`NEVER`]
+    /// if it was not.
     reads: Vec<i64>,
 }
 
@@ -113,8 +113,9 @@ impl<'a> Follow<'a> {
             if !resources.is_empty() {
                 self.clocks.hold(&reads);
                 let [volume, read] = cells(name);
-                call.save(&volume, &Column::new(resources.clone(), bits))?;
-                call.save(&read, &Column::new(resources, reads))?;
+                let volumes = Column::new(resources, bits);
+                call.save(&volume, &volumes)?;
+                call.save(&read, &Column::new(volumes.resources, reads))?;
             }
         }
         self.clocks.save(call)
@@ -142,24 +143,26 @@ fn cells(meter: &str) -> [String; 2] {
 impl Known {
     fn load(call: &Call<'_, Converting>, name: &str, resources: Vec<u32>) -> Self {
         let [volumes, reads] = cells(name).map(|name| call.load(&name, &resources));
-        let mut known = Self { bits: vec![0; resources.len()], reads: vec![NEVER; resources.len()], resources };
-        let (Values::Counts(bits), Values::Integers(times)) = (volumes.values, reads.values) else { return known };
-        // Both are written at once, or this is nothing of ours.
-        if volumes.resources != reads.resources {
+        let known = match (volumes.values, reads.values) {
+            (Values::Counts(bits), Values::Integers(times)) if volumes.resources == reads.resources => {
+                Self { resources: reads.resources, bits, reads: times }
+            }
+            // Both are written at once, so this is nothing of ours.
+            _ => Self::default(),
+        };
+        // Whatever is loaded is among what was asked for, so as many are the same.
+        if known.resources.len() == resources.len() {
             return known;
         }
-        // Whatever is loaded is among what was asked for, so as many are the same.
-        if bits.len() == known.bits.len() {
-            return Self { bits, reads: times, ..known };
-        }
+        let mut all = Self { bits: vec![0; resources.len()], reads: vec![NEVER; resources.len()], resources };
         let mut place = 0;
-        for (resource, (volume, read)) in reads.resources.iter().zip(bits.into_iter().zip(times)) {
-            if let Some(place) = at(&known.resources, *resource, &mut place) {
-                set(&mut known.bits, place, volume);
-                set(&mut known.reads, place, read);
+        for (resource, (bits, read)) in known.resources.into_iter().zip(known.bits.into_iter().zip(known.reads)) {
+            if let Some(place) = at(&all.resources, resource, &mut place) {
+                set(&mut all.bits, place, bits);
+                set(&mut all.reads, place, read);
             }
         }
-        known
+        all
     }
 
     /// The volume at a place.
