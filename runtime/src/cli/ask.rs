@@ -1,6 +1,8 @@
 //! What all subcommands that ask a daemon have in common.
 
+use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -159,11 +161,20 @@ impl Line {
                 );
                 refused(&why, Exit::Unreachable)
             }
+            Err(AskError::Unreachable { .. }) if is_something_else(&self.socket) => {
+                let why = format!("{} is no socket. Name the daemon's: its control.socket", self.socket.display());
+                refused(&why, Exit::Unreachable)
+            }
             Err(error @ AskError::Unreachable { .. }) => Err(Unanswered::Nobody(error.to_string())),
             Err(error @ AskError::Unreadable { .. }) => Err(Unanswered::BrokenOff(error.to_string())),
             Err(error @ AskError::TooLate { .. }) => refused(&error.to_string(), Exit::Unreachable),
         }
     }
+}
+
+/// Whether there is a file at which nobody can be asked.
+fn is_something_else(socket: &Path) -> bool {
+    fs::metadata(socket).is_ok_and(|found| !found.file_type().is_socket())
 }
 
 /// Whether an answer is more than a line: what was asked for, or what came of it although it was refused.

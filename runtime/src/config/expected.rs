@@ -52,7 +52,7 @@ fn check(node: &Node, problems: &mut Problems) {
 /// What is wrong, without the line and the column, which are said before.
 fn without_place(error: &serde_json::Error) -> String {
     let said = error.to_string();
-    said.rsplit_once(" at line ").map_or(said.clone(), |(what, _)| what.to_owned())
+    said.rsplit_once(" at line ").map_or(&*said, |(what, _)| what).to_owned()
 }
 
 #[cfg(test)]
@@ -61,13 +61,12 @@ mod tests {
 
     #[test]
     fn what_is_expected_is_read_as_it_is_written() {
-        let text = "\u{feff}{\"slot\": 1, \"meter\": \"a\", \"resource\": \"x\", \"volume\": -0.0, \"notes\": {\"n\": 1}}\n\n\
-                    {\"slot\": 0, \"failed\": \"module-error\", \"resources\": 0, \"detail\": \"no\"}\n";
-        let read = read(text, Path::new("expected.jsonl")).unwrap();
+        let sample = r#"{"slot":1,"meter":"a","resource":"x","volume":-0.0,"notes":{"n":1}}"#;
+        let failure = r#"{"slot": 0, "failed": "module-error", "resources": 0, "detail": "no"}"#;
+        let text = format!("\u{feff}{sample}\n\n{failure}\n");
+        let read = read(&text, Path::new("expected.jsonl")).unwrap();
         let said: Vec<String> = read.iter().map(Value::to_string).collect();
-        assert_eq!(said[0], r#"{"slot":1,"meter":"a","resource":"x","volume":-0.0,"notes":{"n":1}}"#);
-        assert_eq!(read[1]["failed"], "module-error");
-        assert_eq!(read.len(), 2);
+        assert_eq!((said.len(), &*said[0], &read[1]["failed"]), (2, sample, &"module-error".into()));
     }
 
     #[test]

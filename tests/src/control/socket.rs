@@ -126,6 +126,7 @@ fn a_daemon_is_asked_although_its_configuration_is_wrong_by_now() {
     folder.write("wasmeter.yaml", folder.read("wasmeter.yaml") + "spol: {}\n");
     folder.run("status").is(64).complains("unknown key `spol`").complains("Name its socket as well: --socket PATH");
     folder.run("status --socket control.sock").is(0);
+    folder.run("status --socket wasmeter.yaml").is(69).complains("wasmeter.yaml is no socket. Name the daemon's");
     daemon.end();
 }
 
