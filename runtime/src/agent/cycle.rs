@@ -65,7 +65,7 @@ impl Agent {
         slot.samples.extend(self.metered(&usage, &snapshot.resources, &others, at));
         self.forget(at);
         modules.extend(self.sink(&mut slot, &Source::Cycle(intervals.to_vec())).await);
-        self.begin(due.into_iter().map(|due| (due.key, due.run)), &snapshot, &slot, measured);
+        self.begin(due, &snapshot, &slot, measured);
         drop(alone);
         self.tally.cycles += 1;
         let guests = snapshot.resources.guests().end;

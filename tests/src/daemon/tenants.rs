@@ -508,7 +508,8 @@ fn what_is_read_has_its_price() {
     said(&daemon, "A deployment needs more than it was admitted with.");
     said(
         &daemon,
-        "What a deployment reads costs more than its tenant has left; it leaves out slots until there is enough.",
+        "What a version of a deployment reads costs more than its tenant has left; it leaves out slots until there is \
+         enough.",
     );
     until("both to be told", || {
         let list = cloud.folder.run("module list --tenant acme").is(0).stdout;

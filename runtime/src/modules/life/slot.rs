@@ -112,6 +112,17 @@ impl Run {
         first.into_iter().chain(then)
     }
 
+    /// All versions that may run, first that whose slots these are.
+    pub fn versions(&self) -> impl Iterator<Item = u64> + use<> {
+        let (first, then) = match *self {
+            Self::Nothing(_) => (None, None),
+            Self::Current(current) => (Some(current), None),
+            Self::DryRun { tried, current } => (Some(current), Some(tried)),
+            Self::Trial { trial, current, .. } => (Some(trial), Some(current)),
+        };
+        first.into_iter().chain(then).map(|instance| instance.version)
+    }
+
     /// What is on trial, or tried out for one.
     pub fn on_trial(&self) -> Option<Instance> {
         match *self {
