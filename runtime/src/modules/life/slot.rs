@@ -150,7 +150,7 @@ impl Outcome {
         matches!(self, Self::Good | Self::Partly { .. })
     }
 
-    /// Whether the host did its part.
+    /// Whether it was called, and the host did its part.
     pub(super) fn was_tried(self) -> bool {
         match self {
             Self::Good | Self::Partly { .. } => true,
@@ -159,12 +159,13 @@ impl Outcome {
         }
     }
 
-    /// Whether it is worse than that of a version that fails for so many resources.
+    /// Whether it is worse than that of a version that fails for so many resources. One that is not called gives nothing
+    /// where that version may give something.
     pub(super) fn falls_short(self, bar: u32) -> bool {
         match self {
-            Self::Good | Self::NotRun => false,
+            Self::Good => false,
             Self::Partly { failed, .. } => failed > bar,
-            Self::Failed(_) => true,
+            Self::Failed(_) | Self::NotRun => true,
         }
     }
 }
