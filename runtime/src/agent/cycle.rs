@@ -250,8 +250,13 @@ impl Agent {
         }
     }
 
-    /// Forgets resources that have been gone for long, here and in every module's state.
+    /// Forgets resources that have been gone for long, here and in every module's state, and in the states of tenants'
+    /// modules what is another's now.
     fn forget(&mut self, now: Moment) {
+        let moved = self.directory.moved();
+        if !moved.is_empty() {
+            self.tenants.part_with(moved, now.monotonic);
+        }
         let gone = self.directory.forget(now);
         if gone.is_empty() {
             return;

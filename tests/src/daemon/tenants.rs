@@ -633,6 +633,51 @@ fn transformers_see_what_is_their_tenants() {
     assert!(cloud.measured(&format!("{}/none", cloud.single()), "growth.of").is_empty());
 }
 
+/// Of a guest that leaves its tenant nothing is remembered for it: whoever bills by differences bills nothing that the
+/// guest did elsewhere, should it come back.
+#[test]
+fn a_guest_that_comes_back_comes_as_a_new_one() {
+    let cloud = Cloud::new("");
+    let delta = wasmeter::modules::built_in().find(|module| module.name == "delta").unwrap();
+    cloud.folder.write("deployments.d/delta.wasm", delta.wasm);
+    let growth = "meters: [cpu]\nconfig: {target: {name: growth.of}}\ngrants: {names: [growth.]}";
+    cloud.deploy("acme", "growth", "delta", growth);
+    let daemon = cloud.folder.start("run");
+    let leaving = cloud.guests_of(1..2);
+    let has_growth =
+        |guest: &str| cloud.measured("acme/growth", "growth.of").values().filter(|of| of.contains(guest)).count();
+    until("growths", || leaving.iter().all(|guest| has_growth(guest) > 0).then_some(()));
+    let (both, reloads) = (cloud.folder.read("wasmeter.yaml"), || daemon.log().matches("and is in force.").count());
+    let projects: Vec<&String> = cloud.guests.keys().collect();
+    cloud.folder.write("wasmeter.yaml", both.replace(&format!(", '{}'", projects[1]), ""));
+    daemon.signal(Signal::HUP);
+    until("it to leave", || (reloads() == 1).then_some(()));
+    cloud.slots(3);
+    let away = cloud.measured("openstack", "cpu").into_keys().next_back().unwrap();
+    let before: Vec<usize> = leaving.iter().map(|guest| has_growth(guest)).collect();
+    cloud.folder.write("wasmeter.yaml", both);
+    daemon.signal(Signal::HUP);
+    until("it to come back", || {
+        leaving.iter().zip(&before).all(|(guest, before)| has_growth(guest) > *before).then_some(())
+    });
+    daemon.end();
+
+    let samples = samples_so_far(&cloud.folder.read("samples"));
+    let of = |meter: &str, guest: &str| -> BTreeMap<String, i64> {
+        let found = samples.iter().filter(|one| one["counter_name"] == meter && text(one, "resource_id") == guest);
+        found.map(|one| (text(one, "timestamp").to_owned(), one["counter_volume"].as_i64().unwrap())).collect()
+    };
+    let mut busy = 0;
+    for guest in leaving {
+        let (used, grown) = (of("cpu", guest), of("growth.of", guest));
+        let (back, first) = grown.range(away.clone()..).next().unwrap();
+        assert!(*first <= used[back] - used[&away], "{guest} used {used:?}, of which acme has {grown:?}");
+        let (left, _) = grown.range(..away.clone()).next_back().unwrap();
+        busy += usize::from(used[left] < used[&away]);
+    }
+    assert!(busy > 0, "nobody did anything elsewhere");
+}
+
 /// What a transformer would give of the operator's meters has to be granted, before it runs.
 #[test]
 fn what_a_transformer_gives_is_granted() {
