@@ -678,6 +678,31 @@ fn a_guest_that_comes_back_comes_as_a_new_one() {
     assert!(busy > 0, "nobody did anything elsewhere");
 }
 
+/// Nova tells a tenant of no node, and neither do samples that its transformers are handed.
+#[test]
+fn a_tenants_transformer_is_not_told_the_node() {
+    let scale =
+        "0 * volume + (1 if resource_metadata.instance_host else 2) + (4 if resource_metadata.display_name else 0)";
+    let config = |name: &str| format!("config: {{target: {{name: {name}, unit: x, type: gauge, scale: {scale:?}}}}}");
+    let cloud =
+        Cloud::new(&format!("transform: [{{meters: [cpu], module: unit_conversion, {}}}]", config("operators.view")));
+    let converts = wasmeter::modules::built_in().find(|module| module.name == "unit_conversion").unwrap();
+    cloud.folder.write("deployments.d/converts.wasm", converts.wasm);
+    let more = format!("meters: [cpu]\n{}\ngrants: {{names: [tenants.]}}", config("tenants.view"));
+    cloud.deploy("acme", "view", "converts", &more);
+    let daemon = cloud.folder.start("run");
+    until("a view", || (!cloud.measured("acme/view", "tenants.view").is_empty()).then_some(()));
+    daemon.end();
+    let samples = samples_so_far(&cloud.folder.read("samples"));
+    for (meter, seen) in [("operators.view", 5.0), ("tenants.view", 6.0)] {
+        let views = of_meter(&samples, meter);
+        assert!(
+            !views.is_empty() && views.iter().all(|view| view["counter_volume"].as_f64() == Some(seen)),
+            "{views:?}"
+        );
+    }
+}
+
 /// What a transformer would give of the operator's meters has to be granted, before it runs.
 #[test]
 fn what_a_transformer_gives_is_granted() {
