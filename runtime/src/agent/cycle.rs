@@ -65,7 +65,7 @@ impl Agent {
         slot.samples.extend(self.metered(&usage, &snapshot.resources, &others, at));
         self.forget(at);
         modules.extend(self.sink(&mut slot, &Source::Cycle(intervals.to_vec())).await);
-        self.begin(due.into_iter().map(|due| (due.key, due.run)), &snapshot, &slot, measured);
+        self.begin(due, &snapshot, &slot, measured);
         drop(alone);
         self.tally.cycles += 1;
         let guests = snapshot.resources.guests().end;
@@ -250,8 +250,13 @@ impl Agent {
         }
     }
 
-    /// Forgets resources that have been gone for long, here and in every module's state.
+    /// Forgets resources that have been gone for long, here and in every module's state, and in the states of tenants'
+    /// modules what is another's now.
     fn forget(&mut self, now: Moment) {
+        let moved = self.directory.moved();
+        if !moved.is_empty() {
+            self.tenants.part_with(moved, now.monotonic);
+        }
         let gone = self.directory.forget(now);
         if gone.is_empty() {
             return;

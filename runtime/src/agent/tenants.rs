@@ -28,6 +28,7 @@ use super::report::ModuleReport;
 use crate::clock::Moment;
 use crate::config::{Config, Problem, daemon as config};
 use crate::digest::Digest;
+use crate::discovery::moved::Moved;
 use crate::discovery::resource::{Ident, Resource};
 use crate::modules::audit::Who;
 use crate::modules::budget::Admitted;
@@ -64,6 +65,8 @@ pub struct Tenants {
     deployments: u64,
     /// Resources that were forgotten while something was under way, and when.
     gone: Vec<(u64, Ident)>,
+    /// Guests that may be another tenant's since something was under way, and since when.
+    moved: Vec<(u64, Arc<Moved>)>,
     /// What those remembered that were removed since the last slot that was kept: nothing any more.
     forgotten: BTreeMap<String, Arc<State>>,
     /// Those that differ from what is kept of them.
@@ -144,6 +147,14 @@ pub enum Source {
     Chain(Key, Arc<str>),
 }
 
+/// Forgets what is remembered of guests that are none of these projects' any more.
+fn part_with(state: &mut Arc<State>, moved: &Moved, own: &BTreeSet<String>) {
+    let others: Vec<Ident> = state.idents().filter(|ident| moved.is_anothers(*ident, own)).collect();
+    if !others.is_empty() {
+        Arc::make_mut(state).forget(&others);
+    }
+}
+
 /// Says what became of a deployment, a line for each change.
 pub fn say(key: &Key, changes: &[Change], why: Option<&str>) {
     for change in changes {
@@ -193,6 +204,7 @@ impl Tenants {
             room: None,
             deployments: 0,
             gone: Vec::new(),
+            moved: Vec::new(),
             forgotten: BTreeMap::new(),
             unsaved: BTreeSet::new(),
             happened: Vec::new(),
@@ -354,16 +366,29 @@ impl Tenants {
         self.let_go();
     }
 
-    /// Lets go of forgotten resources that nothing under way knew: their numbers may be others' by the next slot.
+    /// Forgets what tenants' modules remember of guests that are not their tenants' any more: should one come back, it
+    /// comes as a new one.
+    pub fn part_with(&mut self, moved: Moved, now: u64) {
+        for Deployed { states, kept, projects, .. } in self.deployed.values_mut() {
+            states.values_mut().chain(kept.values_mut()).for_each(|state| part_with(state, &moved, projects));
+        }
+        self.moved.push((now, Arc::new(moved)));
+        self.let_go();
+    }
+
+    /// Lets go of forgotten resources that nothing under way knew: their numbers may be others' by the next slot. And of
+    /// guests that nothing under way knows as another tenant's.
     fn let_go(&mut self) {
-        if self.gone.is_empty() {
+        if self.gone.is_empty() && self.moved.is_empty() {
             return;
         }
         let waiting = self.waiting.iter().map(|answer| answer.at.monotonic);
         let queued = self.queued.iter().filter_map(|key| self.deployed.get(key));
         let next = queued.flat_map(|deployed| &deployed.next).map(|next| next.at.monotonic);
         let oldest = self.tasks.read_at().chain(waiting).chain(next).min();
-        self.gone.retain(|(at, _)| oldest.is_some_and(|oldest| *at > oldest));
+        let is_known = |at: u64| oldest.is_some_and(|oldest| at > oldest);
+        self.gone.retain(|(at, _)| is_known(*at));
+        self.moved.retain(|(at, _)| is_known(*at));
     }
 
     /// Waits until something is done, and never if nothing is under way. Waiting can be given up and taken up again.

@@ -164,7 +164,7 @@ impl Module {
     /// A transformer cannot know what it reads before it knows its inputs; attributes cost nothing to have.
     pub(super) fn that_reads_every_attribute(mut self) -> Self {
         let attributes = Label::ATTRIBUTES.map(String::from).to_vec();
-        self.reads = Arc::new(Reads { attributes, stats: Vec::new(), metadata: true });
+        self.reads = Arc::new(Reads { attributes, stats: Vec::new(), metadata: true, node: self.is_operators() });
         self
     }
 
@@ -172,7 +172,7 @@ impl Module {
     pub(super) fn described(mut self, description: Description) -> Self {
         let stats = description.reads.iter().map(|wanted| wanted.key.clone()).collect();
         let attributes = description.attributes.clone();
-        self.reads = Arc::new(Reads { stats, attributes, metadata: false });
+        self.reads = Arc::new(Reads { stats, attributes, metadata: false, node: false });
         self.gives = Arc::new(Gives::new(description.meters.clone(), &description.declares));
         self.description = Arc::new(description);
         self

@@ -10,7 +10,6 @@ use super::next::{Input, Next};
 use crate::agent::reloading::Verdict;
 use crate::clock::Moment;
 use crate::config::MeterFilter;
-use crate::contract::Wanted;
 use crate::modules::deploying::{Fault, Ready, Refused};
 use crate::modules::deployment::{self, Deployment, Version};
 use crate::modules::life::{Change, Run, StateId};
@@ -54,8 +53,8 @@ pub struct Deployed {
     pub(super) skipped: u64,
     /// Whether it needs more than fits.
     pub(super) exceeds: bool,
-    /// Whether what it reads costs more than it has.
-    pub(super) unpaid: bool,
+    /// Its versions of which what they read costs more than its tenant has.
+    pub(super) unpaid: BTreeSet<u64>,
     /// Whether what its file says now cannot run, so that it goes on as it was.
     pub(super) outdated: bool,
     /// What it has for sure of an interval's fuel.
@@ -130,7 +129,7 @@ impl Deployed {
             next: VecDeque::new(),
             skipped: 0,
             exceeds: false,
-            unpaid: false,
+            unpaid: BTreeSet::new(),
             outdated: false,
             sure: 0,
             entries: 0,
@@ -230,6 +229,7 @@ impl Deployed {
         self.kept.retain(|id, _| states.contains(id));
         self.ready.retain(|number, _| versions.contains(number));
         self.described.retain(|number, _| versions.contains(number));
+        self.unpaid.retain(|number| versions.contains(number));
         match self.ready.is_empty() {
             true => drop(self.broken.get_or_insert_with(|| NO_VERSION.to_owned())),
             false => self.broken = None,
@@ -332,11 +332,6 @@ impl Deployed {
         described.insert(inputs, gives);
     }
 
-    /// The statistics that it reads, whichever version of it runs.
-    pub(super) fn reads(&self) -> impl Iterator<Item = &Wanted> + Clone {
-        self.ready.values().flat_map(|ready| &ready.module.description.reads)
-    }
-
     /// Fuel that a version of it may use for so many resources, if it runs.
     pub fn fuel(&self, version: u64, resources: u32) -> Option<u64> {
         Some(self.ready.get(&version)?.module.limits.fuel(resources))
@@ -376,11 +371,10 @@ impl Deployed {
 
     /// What it needs more of than its tenant has, if anything.
     pub fn short(&self) -> Option<Short> {
-        match (self.unpaid, self.exceeds) {
-            (true, _) => Some(Short::Reads),
-            (false, true) => Some(Short::Fuel),
-            (false, false) => None,
+        if !self.ready.is_empty() && self.ready.keys().all(|version| self.unpaid.contains(version)) {
+            return Some(Short::Reads);
         }
+        self.exceeds.then_some(Short::Fuel)
     }
 
     /// Whether what its file says now cannot run, so that it goes on as it was.
