@@ -24,6 +24,7 @@ pub use self::deployed::{Deployed, HOST, Short};
 use self::next::Input;
 pub(super) use self::room::Room;
 use self::tasks::{Task, Tasks};
+use super::reloading::Running;
 use super::report::ModuleReport;
 use crate::clock::Moment;
 use crate::config::{Config, Problem, daemon as config};
@@ -209,9 +210,13 @@ impl Tenants {
     }
 
     /// Versions that run, or would if they could.
-    pub fn running(&self) -> Vec<(Key, Vec<Arc<Version>>)> {
-        let versions = |deployed: &Deployed| deployed.deployment.running().cloned().collect();
-        self.deployed.iter().map(|(key, deployed)| (key.clone(), versions(deployed))).collect()
+    pub fn running(&self) -> Vec<(Key, Vec<Running>)> {
+        let running = |deployed: &Deployed| {
+            let with_ready =
+                |version: &Arc<Version>| (Arc::clone(version), deployed.ready.get(&version.number).cloned());
+            deployed.deployment.running().map(with_ready).collect()
+        };
+        self.deployed.iter().map(|(key, deployed)| (key.clone(), running(deployed))).collect()
     }
 
     /// This is what they need of what there is.

@@ -30,6 +30,8 @@ pub struct Page {
     pub deployment: Deployment,
     /// Why it cannot run, if it cannot.
     broken: Option<String>,
+    /// What it lacks to run again after a restart, if anything.
+    lacks: Option<String>,
     /// Whether what its file says now cannot run.
     outdated: bool,
     /// What it needs more of than its tenant has.
@@ -86,6 +88,7 @@ impl Journal {
             let page = pages.entry(key.clone()).or_insert_with(|| Page::of(&deployed.deployment));
             page.deployment.clone_from(&deployed.deployment);
             page.broken.clone_from(&deployed.broken);
+            page.lacks = deployed.lacks().cloned();
             page.outdated = deployed.is_outdated();
             page.share = share(tenants, deployed);
             page.in_force = deployed.ready.iter().map(|(number, ready)| (*number, in_force(ready))).collect();
@@ -109,6 +112,7 @@ impl Journal {
             let Some(page) = pages.get_mut(key) else { continue };
             if let Some(deployed) = tenants.get(key) {
                 page.deployment.clone_from(&deployed.deployment);
+                page.lacks = deployed.lacks().cloned();
                 page.used.skipped = deployed.skipped();
                 if let Some(fuel) = deployed.fuel(*version, report.resources) {
                     page.used.fuel_granted = fuel;
@@ -154,6 +158,7 @@ impl Page {
         Self {
             deployment: deployment.clone(),
             broken: None,
+            lacks: None,
             outdated: false,
             short: None,
             share: None,
@@ -208,6 +213,7 @@ impl Page {
             version: current,
             digest: version.map(|version| version.digest).unwrap_or_else(|| crate::digest::Digest::of(b"")),
             file: deployment.file.clone(),
+            lacks: self.lacks.clone(),
             outdated: self.outdated,
             differs: deployment.differs_from_file(),
             interval: version.map_or(0, |version| version.interval),

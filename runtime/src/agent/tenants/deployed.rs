@@ -32,6 +32,8 @@ pub struct Deployed {
     pub ready: BTreeMap<u64, Arc<Ready>>,
     /// Why its current version cannot run, if it cannot.
     pub broken: Option<String>,
+    /// What versions that run need to be made ready again and is missing: they go on until something else ends them.
+    pub(super) lacking: BTreeMap<u64, String>,
     /// Names that its versions gave their meters, beside the operator's.
     pub names: Arc<Names>,
     /// What it remembers.
@@ -119,6 +121,7 @@ impl Deployed {
             projects,
             ready,
             broken: None,
+            lacking: BTreeMap::new(),
             names: Arc::new(Names::beside(reserved)),
             kept: states.clone(),
             states,
@@ -145,7 +148,9 @@ impl Deployed {
     /// for one, or what runs goes on without another one that is.
     pub fn followed(&self, version: &Version) -> Option<Result<(Deployment, Vec<Change>), deployment::Refused>> {
         let Self { deployment, .. } = self;
-        let is = |known: Option<&Arc<Version>>| known.is_some_and(|known| known.is_like(version));
+        // What is missing of one that runs may come with the same once more.
+        let is_whole = |known: &Arc<Version>| !self.lacking.contains_key(&known.number);
+        let is = |known: Option<&Arc<Version>>| known.is_some_and(|known| known.is_like(version) && is_whole(known));
         if self.is_broken() {
             return Some(deployment.mended(version.clone()));
         }
@@ -182,15 +187,17 @@ impl Deployed {
     }
 
     /// Has versions that run be as they were made ready just now, and gives back those that cannot run. What runs needs
-    /// nothing that is missing just now.
+    /// nothing that is missing just now; that is remembered, as it would not run after a restart.
     pub(super) fn hold_to(&mut self, verdicts: Vec<Verdict>) -> Vec<(u64, Refused)> {
         let (key, mut refused) = (&self.deployment.key, Vec::new());
+        self.lacking.clear();
         let runs = |number: u64| self.deployment.running().any(|version| version.number == number);
         for (version, verdict) in verdicts.into_iter().filter(|(version, _)| runs(*version)) {
             match verdict {
                 Ok(ready) => drop(self.ready.insert(version, ready)),
                 Err(why) if why.fault == Fault::Missing && self.ready.contains_key(&version) => {
                     tracing::error!(%key, version, %why, remedy = why.remedy, "A deployment goes on as it was.");
+                    self.lacking.insert(version, why.to_string());
                 }
                 Err(why) => {
                     tracing::error!(%key, version, %why, remedy = why.remedy, "A version of a deployment cannot run.");
@@ -230,6 +237,7 @@ impl Deployed {
         self.kept.retain(|id, _| states.contains(id));
         self.ready.retain(|number, _| versions.contains(number));
         self.described.retain(|number, _| versions.contains(number));
+        self.lacking.retain(|number, _| versions.contains(number));
         match self.ready.is_empty() {
             true => drop(self.broken.get_or_insert_with(|| NO_VERSION.to_owned())),
             false => self.broken = None,
@@ -386,6 +394,11 @@ impl Deployed {
     /// Whether what its file says now cannot run, so that it goes on as it was.
     pub fn is_outdated(&self) -> bool {
         self.outdated
+    }
+
+    /// What it lacks to run again after a restart, if anything.
+    pub fn lacks(&self) -> Option<&String> {
+        self.lacking.values().next()
     }
 
     /// The operator's file that it is written in, if it is in one.
