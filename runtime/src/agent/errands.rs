@@ -427,7 +427,7 @@ impl Agent {
         if let Some(ready) = ready {
             fitting.admit(key, ready).map_err(Refused::DoesNotFit)?;
         }
-        self.registry.fits(deployment.clone(), self.config.tenants.quota_of(&key.tenant)).await?;
+        let deployment = self.registry.fit(deployment, self.config.tenants.quota_of(&key.tenant)).await?;
         let (is_new, admitted) = (known.is_none(), fitting.admitted);
         Ok(Next::Other(Box::new(Other { deployment, is_new, changes, ready: ready.cloned(), admitted })))
     }
