@@ -48,6 +48,8 @@ impl Agent {
             let chunk = u32::try_from(self.config.sandbox.chunk).unwrap_or(u32::MAX);
             self.tenants.bear(&self.directory.holdings(), chunk);
         }
+        // What they need changes with their guests.
+        self.tenants.flow_into(&self.ledger);
         let read = self.since(began);
         let undefined = self.directory.unknown(&reading.records).len();
         let usage = self.usage(intervals);

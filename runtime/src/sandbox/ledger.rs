@@ -331,7 +331,7 @@ mod tests {
     }
 
     fn flow(rate: u64) -> Flow {
-        Flow { rate, seconds: 10 }
+        Flow { rate, most: 10 * rate }
     }
 
     /// Runs until nothing is left, and tells what it had.

@@ -371,12 +371,6 @@ impl Deployed {
         self.interval().is_some_and(|interval| intervals.contains(&interval))
     }
 
-    /// The most seconds from slot to slot that there may be without anybody's doing. None if it cannot run.
-    pub fn longest_interval(&self) -> Option<u64> {
-        let longest = self.deployment.running().map(|version| version.interval).max()?;
-        (!self.is_broken()).then_some(longest)
-    }
-
     /// Whether its current version cannot run.
     pub fn is_broken(&self) -> bool {
         self.broken.is_some()
