@@ -368,7 +368,8 @@ impl Agent {
         let all =
             self.tenants.named().flat_map(|(key, deployed)| deployed.ready.values().map(move |ready| (key, ready)));
         let meters = doubts::of_meters(ready, &operators, deploying::pollsters_of(&key.tenant, all));
-        tenant.into_iter().chain(meters).collect()
+        let chain = doubts::of_chain(key, ready, &self.config, &operators);
+        tenant.into_iter().chain(meters).chain(chain).collect()
     }
 
     /// What an order comes to, or why it is refused. Whoever only tries something out is told the same.

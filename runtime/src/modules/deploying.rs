@@ -176,6 +176,7 @@ impl Drafts {
                     let own = ready.get(&key.tenant).into_iter().flatten();
                     let own = pollsters_of(&key.tenant, own.map(|(key, ready)| (key, ready)));
                     odd.extend(doubts::of_meters(&prepared.ready, fitting.operators(), own));
+                    odd.extend(doubts::of_chain(key, &prepared.ready, config, fitting.operators()));
                     loaded.prepared.push(prepared);
                 }
                 Err(Refused { key: place, message, remedy, .. }) => {

@@ -17,6 +17,7 @@ use crate::modules::life::{Change, Run, StateId};
 use crate::sandbox::Names;
 use crate::sandbox::host::Gives;
 use crate::sandbox::host::state::State;
+use crate::sandbox::ledger::Sure;
 
 /// The version of the host, with which a module may work that did not with another one.
 pub const HOST: &str = env!("CARGO_PKG_VERSION");
@@ -61,7 +62,7 @@ pub struct Deployed {
     /// Whether what its file says now cannot run, so that it goes on as it was.
     pub(super) outdated: bool,
     /// What it has for sure of an interval's fuel.
-    pub(super) sure: u64,
+    pub(super) sure: Sure,
     /// Samples that it was last handed, if it is a transformer.
     pub(super) entries: u32,
     /// What its versions said that they give, by their inputs, if it is a transformer.
@@ -135,7 +136,7 @@ impl Deployed {
             exceeds: false,
             unpaid: false,
             outdated: false,
-            sure: 0,
+            sure: Sure::default(),
             entries: 0,
             described: BTreeMap::new(),
             deployment,

@@ -13,6 +13,7 @@ use crate::modules::deploying::terms::Operators;
 use crate::modules::deployment::{Key, Version};
 use crate::modules::life::Run;
 use crate::sandbox::Cause;
+use crate::sandbox::ledger::Sure;
 
 /// A deployment whose slot it is.
 #[derive(Debug)]
@@ -131,7 +132,7 @@ impl Deployed {
         holding: &Holding,
         chunk: u32,
     ) -> u64 {
-        self.sure = 0;
+        self.sure = Sure::default();
         let Some((now, most)) = self.needs(operators, holding, chunk) else { return 0 };
         let before = admitted.get(&most.tenant, &most.module);
         let (sure, refused) = match before == Some(&most) {
@@ -150,7 +151,8 @@ impl Deployed {
             tracing::warn!(tenant, deployment, why, remedy, "A deployment needs more than it was admitted with.");
         }
         self.exceeds = refused.is_some();
-        self.sure = sure.as_ref().map_or(0, |sure| sure.calls);
+        let of_calls = |sure: &Demand| Sure { fuel: sure.calls, interval: sure.interval };
+        self.sure = sure.as_ref().map(of_calls).unwrap_or_default();
         sure.map_or(0, |sure| sure.reads)
     }
 
