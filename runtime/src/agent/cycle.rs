@@ -19,6 +19,7 @@ use crate::pipeline::chain::{Made, Surroundings};
 use crate::pipeline::sinks::Occasion;
 use crate::pipeline::sinks::share::Shares;
 use crate::pipeline::stamp::Stamper;
+use crate::sandbox::ledger::Sure;
 use crate::schedule::plan::{self, Work};
 
 /// Failures of a module in a cycle that the log says one by one.
@@ -48,6 +49,8 @@ impl Agent {
             let chunk = u32::try_from(self.config.sandbox.chunk).unwrap_or(u32::MAX);
             self.tenants.bear(&self.directory.holdings(), chunk);
         }
+        // What they need changes with their guests.
+        self.tenants.flow_into(&self.ledger);
         let read = self.since(began);
         let undefined = self.directory.unknown(&reading.records).len();
         let usage = self.usage(intervals);
@@ -90,7 +93,7 @@ impl Agent {
                 chunk: u32::try_from(self.config.sandbox.chunk).unwrap_or(u32::MAX),
                 // Not taken away: a cycle that is given up must leave what there was.
                 state: self.states.get(&work.module.name).cloned().unwrap_or_default(),
-                sure: 0,
+                sure: Sure::default(),
                 clock: Arc::clone(&self.clock),
             };
             running.spawn_on(async move { (place, poll.run().await) }, &self.guests);

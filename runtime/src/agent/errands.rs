@@ -368,7 +368,8 @@ impl Agent {
         let all =
             self.tenants.named().flat_map(|(key, deployed)| deployed.ready.values().map(move |ready| (key, ready)));
         let meters = doubts::of_meters(ready, &operators, deploying::pollsters_of(&key.tenant, all));
-        tenant.into_iter().chain(meters).collect()
+        let chain = doubts::of_chain(key, ready, &self.config, &operators);
+        tenant.into_iter().chain(meters).chain(chain).collect()
     }
 
     /// What an order comes to, or why it is refused. Whoever only tries something out is told the same.
@@ -427,7 +428,7 @@ impl Agent {
         if let Some(ready) = ready {
             fitting.admit(key, ready).map_err(Refused::DoesNotFit)?;
         }
-        self.registry.fits(deployment.clone(), self.config.tenants.quota_of(&key.tenant)).await?;
+        let deployment = self.registry.fit(deployment, self.config.tenants.quota_of(&key.tenant)).await?;
         let (is_new, admitted) = (known.is_none(), fitting.admitted);
         Ok(Next::Other(Box::new(Other { deployment, is_new, changes, ready: ready.cloned(), admitted })))
     }

@@ -24,6 +24,7 @@ pub use self::deployed::{Deployed, HOST, Short};
 use self::next::Input;
 pub(super) use self::room::Room;
 use self::tasks::{Task, Tasks};
+use super::reloading::Running;
 use super::report::ModuleReport;
 use crate::clock::Moment;
 use crate::config::{Config, Problem, daemon as config};
@@ -38,7 +39,7 @@ use crate::modules::life::{Change, Idle, Rules, Run, StateId};
 use crate::pipeline::{Samples, Slot};
 use crate::sandbox::Names;
 use crate::sandbox::host::state::State;
-use crate::sandbox::ledger::{Flow, Ledger, SAVED};
+use crate::sandbox::ledger::Ledger;
 use crate::sandbox::turns::{Closed, Gate};
 
 /// All tenants' modules.
@@ -221,9 +222,13 @@ impl Tenants {
     }
 
     /// Versions that run, or would if they could.
-    pub fn running(&self) -> Vec<(Key, Vec<Arc<Version>>)> {
-        let versions = |deployed: &Deployed| deployed.deployment.running().cloned().collect();
-        self.deployed.iter().map(|(key, deployed)| (key.clone(), versions(deployed))).collect()
+    pub fn running(&self) -> Vec<(Key, Vec<Running>)> {
+        let running = |deployed: &Deployed| {
+            let with_ready =
+                |version: &Arc<Version>| (Arc::clone(version), deployed.ready.get(&version.number).cloned());
+            deployed.deployment.running().map(with_ready).collect()
+        };
+        self.deployed.iter().map(|(key, deployed)| (key.clone(), running(deployed))).collect()
     }
 
     /// This is what they need of what there is.
@@ -236,21 +241,10 @@ impl Tenants {
         &self.admitted
     }
 
-    /// Has fuel flow to them as the budget says. What can be saved up is enough for all that a module may use of its
-    /// longest interval at once.
+    /// Has fuel flow to them as the budget says, and as they need it.
     pub fn flow_into(&self, ledger: &Ledger) {
-        let mut longest: BTreeMap<Arc<str>, u64> = BTreeMap::new();
-        for deployed in self.deployed.values() {
-            let seconds = longest.entry(Arc::clone(&deployed.tenant)).or_insert(SAVED);
-            *seconds = deployed.longest_interval().unwrap_or_default().max(*seconds);
-        }
-        let budget = self.admitted.budget();
-        let node = Flow { rate: budget.node, seconds: longest.values().copied().max().unwrap_or(SAVED) };
-        let flow = |(tenant, seconds): (Arc<str>, u64)| {
-            let rate = budget.for_tenant(&tenant);
-            (tenant, Flow { rate, seconds })
-        };
-        ledger.flows(node, longest.into_iter().map(flow).collect());
+        let (node, tenants) = self.admitted.flows(self.deployed.values().map(|deployed| Arc::clone(&deployed.tenant)));
+        ledger.flows(node, tenants);
     }
 
     /// The room that they leave, beside what sinks remember of what they gave.

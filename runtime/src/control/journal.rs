@@ -31,6 +31,8 @@ pub struct Page {
     pub deployment: Deployment,
     /// Why it cannot run, if it cannot.
     broken: Option<String>,
+    /// What it lacks to run again after a restart, if anything.
+    lacks: Option<String>,
     /// Whether what its file says now cannot run.
     outdated: bool,
     /// Patterns of the meters that it gives or may declare, where they are known beforehand.
@@ -89,6 +91,7 @@ impl Journal {
             let page = pages.entry(key.clone()).or_insert_with(|| Page::of(&deployed.deployment));
             page.deployment.clone_from(&deployed.deployment);
             page.broken.clone_from(&deployed.broken);
+            page.lacks = deployed.lacks().cloned();
             page.outdated = deployed.is_outdated();
             page.gives = gives(deployed);
             page.share = share(tenants, deployed);
@@ -113,6 +116,7 @@ impl Journal {
             let Some(page) = pages.get_mut(key) else { continue };
             if let Some(deployed) = tenants.get(key) {
                 page.deployment.clone_from(&deployed.deployment);
+                page.lacks = deployed.lacks().cloned();
                 page.used.skipped = deployed.skipped();
                 if let Some(fuel) = deployed.fuel(*version, report.resources) {
                     page.used.fuel_granted = fuel;
@@ -158,6 +162,7 @@ impl Page {
         Self {
             deployment: deployment.clone(),
             broken: None,
+            lacks: None,
             outdated: false,
             gives: None,
             short: None,
@@ -213,6 +218,7 @@ impl Page {
             version: current,
             digest: version.map(|version| version.digest).unwrap_or_else(|| crate::digest::Digest::of(b"")),
             file: deployment.file.clone(),
+            lacks: self.lacks.clone(),
             outdated: self.outdated,
             differs: deployment.differs_from_file(),
             interval: version.map_or(0, |version| version.interval),

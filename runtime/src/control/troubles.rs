@@ -90,6 +90,10 @@ pub(super) fn of(status: &Status, seen: &Seen, deployments: Deployments) -> Vec<
         say(format!("{}.", bare(why)));
     }
     for row in deployments.rows {
+        if let Some(why) = &row.lacks {
+            let (key, why) = (&row.key, bare(why));
+            say(format!("{key} would not run after a restart: {why}. Send SIGHUP once that is mended."));
+        }
         match row.state {
             Standing::Broken { why } => say(format!("{} cannot run: {}.", row.key, bare(&why))),
             Standing::Quarantined { until, cause } if row.last.is_none() => {

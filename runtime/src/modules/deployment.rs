@@ -162,8 +162,8 @@ impl Deployment {
     /// What is ordered was tried out before. What is written in a file was not, so that comes first.
     ///
     /// It takes the place of one that is on trial already, and ends a quarantine; a pause goes on. When there are more
-    /// than [`VERSIONS`], or they would fill more than a file, the oldest goes that neither runs nor is the next to go
-    /// back to; and that one too if it has to.
+    /// than [`VERSIONS`], or they would fill more than a file, [the oldest](Self::forget_oldest) go. They do as well
+    /// where their tenant has [no room](super::store::quota::fit) for them.
     pub fn deployed(&self, version: Version) -> Result<(Self, Vec<Change>), Refused> {
         let was_tried_out = version.file.is_none();
         self.with(version, was_tried_out)
@@ -181,22 +181,22 @@ impl Deployment {
         next.written = version.file.is_some().then_some(number);
         next.versions.push(Arc::new(Version { number, ..version }));
         let changes = next.life.try_out(number, was_tried_out);
-        next.forget_oldest();
+        while (next.versions.len() > VERSIONS || !record::has_room(&next)) && next.forget_oldest() {}
         Ok((next, changes))
     }
 
-    fn forget_oldest(&mut self) {
-        while self.versions.len() > VERSIONS || !record::has_room(self) {
-            let trial = self.life.trial().map(|trial| trial.instance.version);
-            let wanted = [Some(self.life.current().version), trial, self.life.earlier().last().copied()];
-            let oldest_but = |wanted: &[Option<u64>]| {
-                self.versions.iter().position(|version| !wanted.contains(&Some(version.number)))
-            };
-            let [current, trial, _] = wanted;
-            let Some(oldest) = oldest_but(&wanted).or_else(|| oldest_but(&[current, trial])) else { return };
-            let number = self.versions.remove(oldest).number;
-            self.life.forget(number);
-        }
+    /// Forgets the oldest version that neither runs nor is the next to go back to, and if there is none that one.
+    /// Whether there was any.
+    pub fn forget_oldest(&mut self) -> bool {
+        let trial = self.life.trial().map(|trial| trial.instance.version);
+        let wanted = [Some(self.life.current().version), trial, self.life.earlier().last().copied()];
+        let oldest_but =
+            |wanted: &[Option<u64>]| self.versions.iter().position(|version| !wanted.contains(&Some(version.number)));
+        let [current, trial, _] = wanted;
+        let Some(oldest) = oldest_but(&wanted).or_else(|| oldest_but(&[current, trial])) else { return false };
+        let number = self.versions.remove(oldest).number;
+        self.life.forget(number);
+        true
     }
 
     /// Without the version on trial, which cannot run any more.

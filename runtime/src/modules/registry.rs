@@ -152,13 +152,13 @@ impl Registry {
         self.with(move |store| Ok(store.put(&file)?)).await
     }
 
-    /// Whether a deployment as it is to become can be kept, and its tenant has room for it.
-    pub async fn fits(&self, deployment: Deployment, quota: Quota) -> Result<(), Unkept> {
-        let fits = move |store: &mut Store| {
+    /// A deployment as it is to become, with as many of its versions as its tenant has room for, if it can be kept.
+    pub async fn fit(&self, deployment: Deployment, quota: Quota) -> Result<Deployment, Unkept> {
+        let fit = move |store: &mut Store| {
             store.may_keep(&deployment)?;
-            Ok(store.fits(&deployment, &quota).map(drop)?)
+            Ok(store.fit(deployment, &quota)?)
         };
-        self.with(fits).await
+        self.with(fit).await
     }
 
     /// Keeps a deployment as it is to become.

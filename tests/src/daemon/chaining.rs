@@ -149,6 +149,20 @@ sinks:
     - {name: plain, publishers: ['file://FOLDER/plain?json']}
 ";
 
+/// What it may use for sure is counted by its interval, and what it uses by that of what comes to it.
+#[test]
+fn an_interval_longer_than_that_of_what_comes_is_odd() {
+    let cloud = chained(ONE, "");
+    let parts = json!({"pattern": "acme.*", "meter": "acme.part", "parts": ["left", "right"]});
+    deploy(&cloud, "parts", "parting", "cpu", &parts);
+    let words = "samples come to it in sink one every 1 s, and it has fuel for sure once in 60 s";
+    let checked = cloud.folder.run("check").is(0);
+    assert!(!checked.stdout.contains(words), "{}", checked.stdout);
+    let file = "deployments.d/parts-acme.yaml";
+    cloud.folder.write(file, cloud.folder.read(file).replace("interval: 1\n", "interval: 60\n"));
+    cloud.folder.run("check").is(0).says(words).says("Write 1");
+}
+
 /// Its parts are its own, its samples name it, and a failure costs its tenant alone, in this sink.
 #[test]
 fn it_is_walled_like_a_pollster() {

@@ -444,6 +444,20 @@ fn what_was_admitted_is_there_whatever_others_burn() {
     cloud.has_every_slot("acme/probe", "probe.up", &cloud.guests_of(0..2));
 }
 
+/// One module of a day does not let its tenant save up a day's fuel.
+#[test]
+fn no_more_is_saved_up_than_is_needed_at_once() {
+    let cloud = Cloud::new("");
+    cloud.deploy("acme", "daily", "resources", PROBE);
+    let file = "deployments.d/daily-acme.yaml";
+    cloud.folder.write(file, cloud.folder.read(file).replace("interval: 1\n", "interval: 86400\n"));
+    let daemon = cloud.folder.start("run");
+    cloud.slots(6);
+    let saved = cloud.folder.run("status --json").is(0).json()["budgets"]["tenants"]["acme"]["saved"].as_u64().unwrap();
+    assert!((9_000_000_000..11_000_000_000).contains(&saved), "ten seconds of a tenth of a core: {saved}");
+    daemon.end();
+}
+
 /// Whoever asks is answered, and samples are delivered slot by slot, while modules burn all that they can.
 #[test]
 fn burning_keeps_nothing_from_whoever_asks_or_waits_for_samples() {

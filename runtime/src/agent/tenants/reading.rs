@@ -14,6 +14,7 @@ use crate::modules::deploying::terms::Operators;
 use crate::modules::deployment::{Key, Version};
 use crate::modules::life::Run;
 use crate::sandbox::Cause;
+use crate::sandbox::ledger::Sure;
 
 /// A deployment whose slot it is.
 #[derive(Debug)]
@@ -124,7 +125,7 @@ impl Deployed {
         holding: &Holding,
         chunk: u32,
     ) -> [u64; 2] {
-        self.sure = 0;
+        self.sure = Sure::default();
         let Some((now, other)) = self.needs(operators, holding, chunk) else { return [0, 0] };
         let most = other.as_ref().filter(|other| other.per_second() > now.per_second()).unwrap_or(&now);
         let before = admitted.get(&most.tenant, &most.module).cloned();
@@ -144,7 +145,8 @@ impl Deployed {
             tracing::warn!(tenant, deployment, why, remedy, "A deployment needs more than it was admitted with.");
         }
         self.exceeds = refused.is_some();
-        self.sure = now.as_ref().map_or(0, |sure| sure.calls);
+        let of_calls = |sure: &Demand| Sure { fuel: sure.calls, interval: sure.interval };
+        self.sure = now.as_ref().map(of_calls).unwrap_or_default();
         [now, other].map(|sure| sure.map_or(0, |sure| sure.reads))
     }
 

@@ -190,10 +190,11 @@ fn state(row: &Row, now: Time) -> String {
         Standing::Quarantined { until, cause } => format!("in quarantine for {}: {cause}", age(until.since(now))),
         Standing::Broken { why } => format!("cannot run: {why}"),
     };
-    match (row.outdated, row.differs) {
-        (true, _) => format!("{state}; its file cannot be followed"),
-        (false, true) => format!("{state}; not what its file says"),
-        (false, false) => state,
+    match (&row.lacks, row.outdated, row.differs) {
+        (Some(why), ..) => format!("{state}; would not run after a restart: {why}"),
+        (None, true, _) => format!("{state}; its file cannot be followed"),
+        (None, false, true) => format!("{state}; not what its file says"),
+        (None, false, false) => state,
     }
 }
 
@@ -226,7 +227,8 @@ mod tests {
             rows.push(Row { state, ..row.clone() });
         }
         let runs = Row { failing: Vec::new(), state: Standing::Running, differs: true, ..row.clone() };
-        rows.extend([Row { outdated: true, ..runs.clone() }, runs]);
+        let lacking = Row { lacks: Some("gone\u{7}".into()), ..runs.clone() };
+        rows.extend([lacking, Row { outdated: true, ..runs.clone() }, runs]);
         let (digest, odd) = (start(&row.digest), "\u{fffd}");
         let expected = format!(
             "DEPLOYMENT  VERSION  MODULE        FROM    EVERY  LAST  SAMPLES  FUEL  STATE\n\
@@ -238,6 +240,7 @@ mod tests {
              acme/probe        2  {digest}  file      60s     -        2   36k  paused by uid 0\n\
              acme/probe        2  {digest}  file      60s     -        2   36k  waits, as its reads cost more than is left\n\
              acme/probe        2  {digest}  file      60s     -        2   36k  runs on what others leave of the budget\n\
+             acme/probe        2  {digest}  file      60s     -        2   36k  runs; would not run after a restart: gone{odd}\n\
              acme/probe        2  {digest}  file      60s     -        2   36k  runs; its file cannot be followed\n\
              acme/probe        2  {digest}  file      60s     -        2   36k  runs; not what its file says\n"
         );

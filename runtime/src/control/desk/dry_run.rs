@@ -21,7 +21,7 @@ use crate::http::StatusCode;
 use crate::hypervisor::Groups;
 use crate::modules::deploying::Ready;
 use crate::modules::deployment::{Key, Version};
-use crate::sandbox::ledger::Ledger;
+use crate::sandbox::ledger::{Ledger, Sure};
 use crate::sandbox::{Failure, Module, Names};
 
 /// Reads that slots may cut short before nothing more is tried: each begins with up to twice the time of the one before, and
@@ -80,7 +80,7 @@ async fn try_out(around: &Surroundings, version: &Version, ready: &Ready, read: 
         view: Arc::clone(&view),
         chunk: u32::try_from(around.config.sandbox.chunk).unwrap_or(u32::MAX),
         state,
-        sure: 0,
+        sure: Sure::default(),
         clock: Arc::clone(&around.clock),
     };
     let (mut run, handed) = if ready.converts() {
@@ -101,7 +101,7 @@ async fn try_out(around: &Surroundings, version: &Version, ready: &Ready, read: 
                 roots,
                 at: snapshot.at,
                 samples: Arc::default(),
-                sure: 0,
+                sure: Sure::default(),
                 clock: Arc::clone(&poll.clock),
             },
         };

@@ -6,7 +6,9 @@ use std::fmt;
 use super::{Ready, names_of};
 use crate::config::daemon::Tenants;
 use crate::config::in_vain::InVain;
-use crate::config::{Glob, closest};
+use crate::config::pipeline::{Sink, Transformer};
+use crate::config::polling::Source;
+use crate::config::{Config, Glob, closest};
 use crate::contract::{Description, Meter};
 use crate::discovery::holdings::Holdings;
 use crate::modules::deploying::terms::Operators;
@@ -116,6 +118,30 @@ fn of_outputs(ready: &Ready) -> Option<Doubt> {
     Some(Doubt { key: "meters", message, remedy })
 }
 
+/// A transformer in a chain to which samples come more often than its budget counts with.
+pub fn of_chain(key: &Key, ready: &Ready, config: &Config, operators: &Operators) -> Option<Doubt> {
+    let pipelines = config.pipeline.as_ref().filter(|_| ready.converts())?;
+    let is_it = |transformer: &Transformer| transformer.deployment().is_some_and(|named| named.as_ref() == Ok(key));
+    let stands_in = |(_, sink): &(usize, &Sink)| sink.transformers.iter().any(is_it);
+    let (number, sink) = (0..).zip(&pipelines.sinks).find(stands_in)?;
+    let leading = pipelines.leading_to(number);
+    let comes = |meter: &&str| ready.source.meters.matches(meter) && leading.iter().any(|source| source.matches(meter));
+    let meters: Vec<&str> = operators.meters.iter().map(|meter| &*meter.name).filter(comes).collect();
+    let measures = |source: &&Source| meters.iter().any(|meter| source.meters.matches(meter));
+    let often = config.polling.sources.iter().filter(measures).map(|source| source.interval).min()?;
+    let own = ready.source.interval;
+    if own <= often {
+        return None;
+    }
+    let (own, often) = (own.as_secs(), often.as_secs());
+    let message = format!(
+        "samples come to it in sink {} every {often} s, and it has fuel for sure once in {own} s: beyond that it runs on \
+         what others leave of the budget",
+        sink.name
+    );
+    Some(Doubt { key: "interval", message, remedy: format!("Write {often}") })
+}
+
 // === impl Doubt ===
 
 /// As it is told of an order.
@@ -130,7 +156,6 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::config::Config;
 
     const HERE: &str = "5d7b60047a9a234138bda7f890cb50bf";
 
