@@ -200,8 +200,8 @@ pub struct Row {
     pub digest: Digest,
     /// The operator's file that it is written in; otherwise it came through the socket.
     pub file: Option<String>,
-    /// What is missing of what it needs to be made ready again, if anything: it goes on as it was, and would not run after
-    /// a restart.
+    /// What is missing of what it needs to be made ready again, if anything: it goes on as it was, and would not run
+    /// after a restart.
     #[serde(default)]
     pub lacks: Option<String>,
     /// Whether what that file says now cannot run, so that it goes on as it was.

@@ -161,8 +161,8 @@ impl Ledger {
         gone.retain(|_, pool| !pool.is_as_new());
     }
 
-    /// Opens a slot of this moment, in nanoseconds, for a module in a tenant, which has so much of it for sure as far as
-    /// that was not used before in the same interval.
+    /// Opens a slot of this moment, in nanoseconds, for a module in a tenant, which has so much of it for sure as far
+    /// as that was not used before in the same interval.
     pub fn open(&self, module: &Arc<str>, tenant: &Arc<str>, granted: u64, slot: u64, sure: Sure) {
         let mut books = self.lock();
         let account = books.accounts.entry((Arc::clone(module), Arc::clone(tenant))).or_default();
@@ -299,8 +299,8 @@ impl Sure {
 // === impl Turn ===
 
 impl Turn {
-    /// Whether what is for sure is all there in this slot: if it is the first one of an interval, as which one counts that
-    /// comes half of it early; and, as another version may run in it as well, if it is that slot once more.
+    /// Whether what is for sure is all there in this slot: if it is the first one of an interval, as which one counts
+    /// that comes half of it early; and, as another version may run in it as well, if it is that slot once more.
     fn is_of(&mut self, slot: u64, interval: Duration) -> bool {
         let interval = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
         let early = |at: u64| at.saturating_sub(interval / 2);

@@ -135,8 +135,8 @@ pub fn of_chain(key: &Key, ready: &Ready, config: &Config, operators: &Operators
     }
     let (own, often) = (own.as_secs(), often.as_secs());
     let message = format!(
-        "samples come to it in sink {} every {often} s, and it has fuel for sure once in {own} s: beyond that it runs on \
-         what others leave of the budget",
+        "samples come to it in sink {} every {often} s, and it has fuel for sure once in {own} s: beyond that it runs \
+         on what others leave of the budget",
         sink.name
     );
     Some(Doubt { key: "interval", message, remedy: format!("Write {often}") })

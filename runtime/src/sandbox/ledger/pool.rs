@@ -24,8 +24,8 @@ pub struct Flow {
     pub most: u64,
 }
 
-/// Seconds of a budget that a new pool begins with, and that are saved up for what nobody was admitted with: what a module
-/// needs that looks for an odd guest comes at once.
+/// Seconds of a budget that a new pool begins with, and that are saved up for what nobody was admitted with: what a
+/// module needs that looks for an odd guest comes at once.
 pub const SAVED: u64 = 10;
 
 // === impl Pool ===
