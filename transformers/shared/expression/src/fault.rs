@@ -30,9 +30,7 @@ impl Node {
                     let what = format!("`{}` takes numbers, and this is {}", operator.sign(), odd.word());
                     return Err(Fault::new(odd.at, what));
                 }
-                if let (Some(reason), true) =
-                    (operator.refusal_of_reals(), parts.iter().any(|part| part.is_real(slots)))
-                {
+                if let (Some(reason), true) = (operator.refusal_of_reals(), parts.iter().any(Self::is_real)) {
                     return Err(Fault::new(self.at, reason));
                 }
                 let [_, right] = &**parts;
@@ -86,15 +84,14 @@ impl Node {
     }
 
     /// Whether it is a real number for every sample for which it is a number.
-    fn is_real(&self, slots: &[Says]) -> bool {
-        let is_real = |part: &Self| part.is_real(slots);
+    fn is_real(&self) -> bool {
         match &self.what {
             What::Constant(value) => matches!(value, Value::Float(_)),
-            What::Unary(Unary::Minus | Unary::Plus, part) => is_real(part),
+            What::Unary(Unary::Minus | Unary::Plus, part) => part.is_real(),
             What::Binary(Binary::Divide, _) | What::Call(Function::Float, _) => true,
-            What::Binary(_, parts) => parts.iter().any(is_real),
-            What::And(parts) | What::Or(parts) => parts.iter().all(is_real),
-            What::If(parts) => parts.iter().skip(1).all(is_real),
+            What::Binary(_, parts) => parts.iter().any(Self::is_real),
+            What::And(parts) | What::Or(parts) => parts.iter().all(Self::is_real),
+            What::If(parts) => parts.iter().skip(1).all(Self::is_real),
             _ => false,
         }
     }
