@@ -35,7 +35,7 @@ use crate::modules::audit::Who;
 use crate::modules::budget::Admitted;
 use crate::modules::deploying::terms::Operators;
 use crate::modules::deployment::{Deployment, Key, Version};
-use crate::modules::life::{Change, Idle, Rules, Run, StateId};
+use crate::modules::life::{Change, Idle, Rules, Run};
 use crate::pipeline::{Samples, Slot};
 use crate::sandbox::Names;
 use crate::sandbox::host::state::State;
@@ -331,11 +331,9 @@ impl Tenants {
     /// What was landed is kept.
     pub fn keep(&mut self) {
         for Deployed { states, kept, .. } in self.deployed.values_mut() {
-            let is_same = |(one, other): ((&StateId, &Arc<State>), (&StateId, &Arc<State>))| {
-                one.0 == other.0 && Arc::ptr_eq(one.1, other.1)
-            };
+            let are_same = states.values().zip(kept.values()).all(|(one, other)| Arc::ptr_eq(one, other));
             // Most remember what they did before.
-            if states.len() != kept.len() || !states.iter().zip(&*kept).all(is_same) {
+            if !are_same || !states.keys().eq(kept.keys()) {
                 kept.clone_from(states);
             }
         }
