@@ -71,6 +71,8 @@ type Texts = Vec<(String, bool)>;
 /// One call: what the module said of itself, and what it did so far.
 #[derive(Debug, Default)]
 struct Session {
+    /// The slot that it is of, if it is known which one.
+    slot: Option<Moment>,
     /// Statistics that it may read.
     stats: Vec<String>,
     /// Attributes that it may read; a transformer may read all.
@@ -239,7 +241,7 @@ impl Host {
         let handed = batches.iter().flat_map(|batch| &batch.column.resources);
         let after_handed = handed.max().map_or(0, |last| last.saturating_add(1));
         let slot = self.read_at.or_else(|| youngest(&batches));
-        self.begin(Session { meters, declares, after_handed, ..Session::default() });
+        self.begin(Session { slot, meters, declares, after_handed, ..Session::default() });
         let batches = crate::run_transformer::<T>(self, &self.config, inputs, batches)?;
         let (meters, words) = self.end();
         check::batches(&batches, &meters, &words, slot);

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use self::keeping::Kept;
-use self::reloading::{Follow, Verdict};
+use self::reloading::{Follow, Running, Verdict};
 use self::saving::Saving;
 use self::tally::Tally;
 use self::tenants::{Around, Tenants};
@@ -30,7 +30,7 @@ use crate::hypervisor::reader::Reader;
 use crate::modules::budget::{Admitted, Budget};
 use crate::modules::deploying::Loader;
 use crate::modules::deploying::terms::Operators;
-use crate::modules::deployment::{Deployment, Version};
+use crate::modules::deployment::Deployment;
 use crate::modules::registry::Registry;
 use crate::modules::{Modules, NotLoaded};
 use crate::pipeline::tap::Taps;
@@ -110,7 +110,7 @@ pub(crate) type Restored = (Deployment, Vec<Verdict>);
 async fn restore(loader: &mut Loader, registry: &Registry, kept: Vec<Deployment>) -> Vec<Restored> {
     let mut restored = Vec::new();
     for deployment in kept {
-        let versions: Vec<Arc<Version>> = deployment.running().cloned().collect();
+        let versions: Vec<Running> = deployment.running().map(|version| (Arc::clone(version), None)).collect();
         let verdicts = reloading::judge(loader, registry, &deployment.key, &versions).await;
         restored.push((deployment, verdicts));
     }

@@ -73,7 +73,8 @@ pub enum Command {
 impl Line {
     /// Reads the command line.
     pub fn read() -> Result<Self, clap::Error> {
-        let matches = help::flowing(Self::command()).try_get_matches()?;
+        let matches = help::flowing(Self::command()).try_get_matches();
+        let matches = matches.map_err(|error| help::placed(error, &Self::command()))?;
         Self::from_arg_matches(&matches).map_err(|error| error.format(&mut Self::command()))
     }
 }

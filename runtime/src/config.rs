@@ -8,6 +8,7 @@
 pub mod ceilometer;
 pub mod daemon;
 pub mod duration;
+pub mod expected;
 pub mod in_vain;
 pub mod matching;
 pub mod pipeline;

@@ -44,6 +44,7 @@ use self::troubles::Deployments;
 use crate::agent::Agent;
 use crate::agent::report::{ModuleReport, Report};
 use crate::clock::Clock;
+use crate::config::{Problem, Problems, Severity};
 use crate::hypervisor::HypervisorError;
 use crate::pipeline::tap::Taps;
 use crate::publish::Publishers;
@@ -112,6 +113,13 @@ impl Control {
     /// Something was counted.
     pub fn counted(&self, agent: &Agent) {
         self.note(|seen| seen.tally = agent.tally.clone());
+    }
+
+    /// What was read again is in force, or is not, for these reasons.
+    pub fn reloaded(&self, refused: Option<&Problems>) {
+        let errors = refused.into_iter().flatten().filter(|problem| problem.severity == Severity::Error);
+        let errors = errors.map(Problem::sentence).collect();
+        self.note(|seen| seen.unloaded = errors);
     }
 
     /// Outputs are served as configured, or may not be, for this reason.

@@ -9,6 +9,7 @@ pub mod guest;
 pub mod holdings;
 pub mod identity;
 pub mod label;
+pub mod moved;
 pub mod owner;
 pub mod resource;
 pub mod snapshot;

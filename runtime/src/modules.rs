@@ -25,10 +25,12 @@ use self::starving::Starving;
 use self::told::{NotTold, Told};
 use crate::agent::usage;
 use crate::config::daemon::{Config, ModuleEntry, Transform};
+use crate::config::pipeline::{Sink, Transformer};
 use crate::config::{MeterFilter, Place, Problems, Severity};
 use crate::contract::Meter;
 use crate::files;
 use crate::pipeline::Chain;
+use crate::sandbox::host::Gives;
 use crate::sandbox::limits::FILE_BYTES;
 use crate::sandbox::module::Code;
 use crate::sandbox::{Cause, Failure, Limits, Module, Names, Sandbox, World};
@@ -205,6 +207,19 @@ struct Loading<'a> {
     starving: Vec<Starving>,
 }
 
+/// A transformer of the operator's in the chain of a sink.
+#[derive(Debug, Clone, Copy)]
+struct Link<'a> {
+    sink: &'a Sink,
+    transformer: &'a Transformer,
+    /// Where it stands.
+    key: &'a str,
+    /// What it is called in the ledger and in the log.
+    name: &'a str,
+    /// What comes to it, as far as that is known.
+    inputs: &'a [Meter],
+}
+
 // === impl Loading ===
 
 impl Loading<'_> {
@@ -291,6 +306,7 @@ impl Loading<'_> {
             let told = Told {
                 sandbox: self.sandbox,
                 name: &name,
+                module: &transform.module,
                 built_in: named.is_none(),
                 limits,
                 inputs: &inputs,
@@ -349,53 +365,27 @@ impl Loading<'_> {
                         is_known = false;
                         continue;
                     }
-                    Some(Err(_)) => break,
+                    Some(Err(_)) => {
+                        (inputs, is_known) = (Vec::new(), false);
+                        continue;
+                    }
                     None => {}
                 }
                 let name = link_name(&sink.name, &transformer.name, &mut taken);
-                let who = format!("the transformer {} of the sink {}", transformer.name, sink.name);
-                let named = self.config.modules.iter().find(|entry| entry.name == transformer.name);
-                let limits = named.map_or(self.config.sandbox.limits, |entry| entry.limits);
-                let code = match self.transformer(&transformer.name).await {
-                    // The names of all are checked at once.
-                    None => break,
-                    Some(Ok(code)) if code.manifest.world != World::Transformer => {
-                        let message = format!("{} is a pollster", transformer.name);
-                        problems.error(transformer.place, &key, message, "Name a transformer, such as rate_of_change");
-                        break;
-                    }
-                    Some(Ok(code)) => code,
-                    Some(Err(failure)) => {
-                        self.refused = true;
-                        let (why, remedy) = refusal(&failure, Reader::Operator(Settings::OF_MODULES));
-                        problems.error(transformer.place, &key, format!("{who}: {why}"), remedy);
-                        break;
-                    }
-                };
-                let told = Told {
-                    sandbox: self.sandbox,
-                    name: &name,
-                    built_in: named.is_none(),
-                    limits,
-                    inputs: &inputs,
-                    who,
-                    place: transformer.place,
-                    key: key.clone(),
-                    under: "parameters",
-                    unknown: Severity::Warning,
-                };
-                let (module, gives) = match told.ask(&code, transformer.parameters.clone(), &mut problems).await {
-                    Ok(configured) => configured,
-                    Err(why) => {
-                        self.refused |= why == NotTold::Refused;
-                        break;
-                    }
+                let link = Link { sink, transformer, key: &key, name: &name, inputs: &inputs };
+                let Some((module, gives)) = self.link(link, &mut problems).await else {
+                    // What is wrong with those behind it is said as well, as far as it is not about what comes to them.
+                    (inputs, is_known) = (Vec::new(), false);
+                    continue;
                 };
                 if is_known {
-                    let others = others.iter().filter(|_| steps.is_empty()).copied();
-                    let mut comes: Vec<&str> = inputs.iter().map(|meter| &*meter.name).chain(others).collect();
+                    let more = others.iter().filter(|_| steps.is_empty()).copied();
+                    let mut comes: Vec<&str> = inputs.iter().map(|meter| &*meter.name).chain(more).collect();
                     comes.sort_unstable();
                     self.starving.extend(starving::needs(sink, transformer, &key, steps.is_empty(), &comes));
+                    if others.is_empty() || !steps.is_empty() {
+                        self.starving.extend(starving::fits_nothing(sink, transformer, &key, &inputs, &gives.meters));
+                    }
                 }
                 is_known &= others.is_empty() && gives.declares.is_empty();
                 inputs = gives.meters.clone();
@@ -404,13 +394,49 @@ impl Loading<'_> {
             self.sinks.push(steps);
         }
         let is_known = |name: &str| self.config.modules.iter().any(|entry| entry.name == name && entry.file.is_some());
-        let files = || self.config.deployments.files.iter().map(|deployment| &deployment.key);
-        let is_deployed = |key: &Key| files().any(|known| known == key);
-        let meant_by = |key: &Key| deploying::doubts::meant_by(key, &self.config.tenants, files());
         let file = self.config.pipeline_file.as_deref();
         let owner_of = |tenant: &Tenant| self.config.tenants.owner_of(tenant).map(str::to_owned);
-        problems.extend(pipelines.check_transformers(file, is_known, is_deployed, meant_by, owner_of));
+        problems.extend(pipelines.check_transformers(file, is_known, owner_of));
+        problems.sort();
         self.problems.extend(problems);
+    }
+
+    /// A transformer of the operator's in a chain, and what it makes of what comes to it; none if it cannot run.
+    async fn link(&mut self, link: Link<'_>, problems: &mut Problems) -> Option<(Module, Gives)> {
+        let Link { sink, transformer, key, name, inputs } = link;
+        let who = format!("the transformer {} of the sink {}", transformer.name, sink.name);
+        let named = self.config.modules.iter().find(|entry| entry.name == transformer.name);
+        let limits = named.map_or(self.config.sandbox.limits, |entry| entry.limits);
+        // The names of all are checked at once.
+        let code = match self.transformer(&transformer.name).await? {
+            Ok(code) if code.manifest.world != World::Transformer => {
+                let message = format!("{} is a pollster", transformer.name);
+                problems.error(transformer.place, key, message, "Name a transformer, such as rate_of_change");
+                return None;
+            }
+            Ok(code) => code,
+            Err(failure) => {
+                self.refused = true;
+                let (why, remedy) = refusal(&failure, Reader::Operator(Settings::OF_MODULES));
+                problems.error(transformer.place, key, format!("{who}: {why}"), remedy);
+                return None;
+            }
+        };
+        let told = Told {
+            sandbox: self.sandbox,
+            name,
+            module: &transformer.name,
+            built_in: named.is_none(),
+            limits,
+            inputs,
+            who,
+            place: transformer.place,
+            key: key.to_owned(),
+            under: "parameters",
+            unknown: Severity::Warning,
+        };
+        let asked = told.ask(&code, transformer.parameters.clone(), problems).await;
+        asked.inspect_err(|why| self.refused |= *why == NotTold::Refused).ok()
     }
 
     /// The meters that are known beforehand and that are measured.

@@ -35,6 +35,8 @@ struct Row {
     interval: i64,
     /// The number of the last slot that ran or was left out; `None` before anybody asked.
     last: Option<i64>,
+    /// When that was noted, on the clock that only runs forwards.
+    noted: u64,
     /// Whether any ran.
     begun: bool,
     /// When it ran, on the clock that only runs forwards.
@@ -59,8 +61,17 @@ pub enum Next {
 pub struct Due {
     /// The intervals in seconds, ascending.
     pub intervals: Vec<u64>,
-    /// Slots that were left out since the last cycle, by interval: the machine slept, or its clock was set.
-    pub skipped: Vec<(u64, u64)>,
+    /// Slots that were left out since the last cycle.
+    pub left_out: LeftOut,
+}
+
+/// Slots that did not run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// How many there was time for, by interval in seconds.
+    pub slots: Vec<(u64, u64)>,
+    /// Whether there are others: the wall clock went over them, and no such time passed.
+    pub is_clock_set: bool,
 }
 
 /// The offset of a host in nanoseconds: the same after each start, different from host to host.
@@ -86,7 +97,7 @@ impl Slots {
         sorted.dedup();
         let row = |seconds: u64| {
             let interval = i64::try_from(seconds).unwrap_or(i64::MAX / SECOND).saturating_mul(SECOND).max(SECOND);
-            Row { interval, last: None, begun: false, ran: 0, set_back: false, running: false }
+            Row { interval, last: None, noted: 0, begun: false, ran: 0, set_back: false, running: false }
         };
         Self { offset, operators: operators.to_vec(), rows: sorted.into_iter().map(row).collect() }
     }
@@ -104,10 +115,10 @@ impl Slots {
         new
     }
 
-    /// The cycle that ran is over. Slots that began meanwhile are left out, by interval: the next cycle comes in its
-    /// slot, not late in this one.
-    pub fn finished(&mut self, now: Moment) -> Vec<(u64, u64)> {
-        let mut skipped = Vec::new();
+    /// The cycle that ran is over. Slots that began meanwhile are left out: the next cycle comes in its slot, not late
+    /// in this one.
+    pub fn finished(&mut self, now: Moment) -> LeftOut {
+        let mut left_out = LeftOut::default();
         for row in &mut self.rows {
             if !std::mem::take(&mut row.running) {
                 continue;
@@ -115,11 +126,11 @@ impl Slots {
             let slot = row.slot(now, self.offset);
             let overrun = row.last.map_or(0, |last| slot.saturating_sub(last));
             if overrun > 0 {
-                row.last = Some(slot);
-                skipped.push((row.seconds(), overrun.unsigned_abs()));
+                left_out.add(row.seconds(), overrun, row.had_time_for(now, self.offset));
+                row.note(slot, now);
             }
         }
-        skipped
+        left_out
     }
 
     /// The next slot of each interval after this moment, in seconds and in nanoseconds since 1970.
@@ -141,11 +152,9 @@ impl Slots {
             let divides = |other: &&u64| **other < seconds && seconds.is_multiple_of(**other);
             let may_begin = self.operators.iter().filter(divides).all(|other| due.intervals.contains(other));
             match row.due(now, self.offset, may_begin) {
-                Some(skipped) => {
+                Some((passed, in_time)) => {
                     due.intervals.push(seconds);
-                    if skipped > 0 {
-                        due.skipped.push((seconds, skipped));
-                    }
+                    due.left_out.add(seconds, passed, in_time);
                 }
                 None => wait = wait.min(row.wait(now, self.offset)),
             }
@@ -154,20 +163,37 @@ impl Slots {
     }
 }
 
+// === impl LeftOut ===
+
+impl LeftOut {
+    /// Adds slots that the wall clock passed, as far as there was time for them.
+    fn add(&mut self, seconds: u64, passed: i64, in_time: i64) {
+        let slots = passed.min(in_time).max(0);
+        self.is_clock_set |= slots < passed;
+        if slots > 0 {
+            self.slots.push((seconds, slots.unsigned_abs()));
+        }
+    }
+}
+
 // === impl Row ===
 
 impl Row {
-    /// Whether a slot is due, and how many before it were left out. The first one may come between its others.
-    fn due(&mut self, now: Moment, offset: i64, may_begin: bool) -> Option<u64> {
+    /// Whether a slot is due, how many before it the wall clock passed, and how many of them there was time for. The
+    /// first one may come between its others.
+    fn due(&mut self, now: Moment, offset: i64, may_begin: bool) -> Option<(i64, i64)> {
         let slot = self.slot(now, offset);
         if may_begin && !self.begun {
             self.run(slot, now);
-            return Some(0);
+            return Some((0, 0));
         }
-        let last = *self.last.get_or_insert(slot);
+        let Some(last) = self.last else {
+            self.note(slot, now);
+            return None;
+        };
         if slot < last {
             // The clock went back. Go on from here, instead of waiting for it to come round again.
-            self.last = Some(slot);
+            self.note(slot, now);
             self.set_back = true;
             return None;
         }
@@ -177,15 +203,28 @@ impl Row {
         let again = std::mem::take(&mut self.set_back)
             && now.monotonic.saturating_sub(self.ran) < self.interval.unsigned_abs() / 2;
         if again {
-            self.last = Some(slot);
+            self.note(slot, now);
             return None;
         }
+        let in_time = self.had_time_for(now, offset);
         self.run(slot, now);
-        Some((slot - last - 1).unsigned_abs())
+        Some((slot - last - 1, in_time - 1))
+    }
+
+    fn note(&mut self, slot: i64, now: Moment) {
+        (self.last, self.noted) = (Some(slot), now.monotonic);
+    }
+
+    /// How many slots began, by the wall clock as it is set now, since the last one was noted.
+    fn had_time_for(&self, now: Moment, offset: i64) -> i64 {
+        let since = i64::try_from(now.monotonic.saturating_sub(self.noted)).unwrap_or(i64::MAX);
+        let noted = Moment { wall: now.wall.saturating_sub(since), monotonic: self.noted };
+        self.slot(now, offset).saturating_sub(self.slot(noted, offset))
     }
 
     fn run(&mut self, slot: i64, now: Moment) {
-        (self.last, self.begun) = (Some(slot), true);
+        self.note(slot, now);
+        self.begun = true;
         self.ran = now.monotonic;
         self.set_back = false;
         self.running = true;

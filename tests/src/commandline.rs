@@ -55,6 +55,8 @@ fn wrong_command_lines_are_told_from_everything_else() {
     for (line, words) in [
         ("", "Usage: wasmeter"),
         ("ruin", "similar"),
+        ("deploy probe.wasm", "'module deploy'"),
+        ("graph", "'pipeline graph'"),
         ("run --cycles many", "'many'"),
         ("run --cycles -1", "'-1'"),
         ("run --nonsense", "--nonsense"),
@@ -62,6 +64,7 @@ fn wrong_command_lines_are_told_from_everything_else() {
         ("once --hypervisor", "--hypervisor"),
         ("explain cpu", "GUEST"),
         ("record", "FILE"),
+        ("record x --slots 0", "0 is not in 1..="),
         ("record x --interval 10", "not a duration such as 500ms, 2.5s, 2m or 1h"),
         ("pipeline", "Usage: wasmeter pipeline"),
         ("pipeline graph --format xml", "possible values: text, dot, json"),
@@ -79,6 +82,7 @@ fn wrong_command_lines_are_told_from_everything_else() {
         ("module bench disk --meters cpu", "disk is a pollster, which is handed no meters"),
         ("module watch nowhere", "nowhere has no Cargo.toml"),
         ("module run disk --slots x", "'x'"),
+        ("module run disk --slots 0", "0 is not in 1..="),
         ("completion tcsh", "possible values: bash"),
     ] {
         let ran = run(line).is(64).complains(words);
@@ -172,6 +176,11 @@ fn nobody_has_to_read_what_is_printed() {
         assert_eq!(code, Some(0), "{line}: {words}");
         assert!(!words.contains("panicked"), "{line}: {words}");
     }
+    // Nor what is complained of.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut refused = folder.command("module inspect delta --meters cpu");
+    assert_eq!(refused.stdout(writer.try_clone().unwrap()).stderr(writer).status().unwrap().code(), Some(70));
 }
 
 /// What has no end, or waits for somebody, is not read.

@@ -36,7 +36,7 @@ async fn one_is_not_taken_for_the_other() {
     let failure = poll(&transformer, &input).await.result.unwrap_err();
     assert_eq!(failure.cause, Cause::AbiMismatch);
     let pollster = module(&Forge::pollster().component(), "", LIMITS).await.unwrap();
-    let failure = sandbox().outputs(&pollster, &[], LIMITS.describing()).await.result.unwrap_err();
+    let failure = sandbox().outputs(&pollster, &[], LIMITS.describing(0)).await.result.unwrap_err();
     assert_eq!(failure.cause, Cause::AbiMismatch);
 }
 
@@ -82,7 +82,7 @@ async fn notes_and_texts_are_paid_for() {
 async fn describing_is_paid_for() {
     let wasm = std::fs::read(parting()).unwrap();
     let module = module(&wasm, r#"{"pattern": "a.*", "meter": "a.b", "parts": []}"#, LIMITS).await.unwrap();
-    let needed = sandbox().outputs(&module, &[], LIMITS.describing()).await.fuel;
+    let needed = sandbox().outputs(&module, &[], LIMITS.describing(0)).await.fuel;
     for fuel in [0, needed / 4, needed / 2, needed * 9 / 10] {
         let described = sandbox().outputs(&module, &[], fuel).await;
         assert_eq!(described.result.unwrap_err().cause, Cause::OutOfFuel, "{fuel} of {needed}");

@@ -89,7 +89,7 @@ impl Answers for Host {
     }
 
     fn time(&self) -> Moment {
-        self.read_at.unwrap_or_else(|| moment(0))
+        self.read_at.or(self.call.borrow().slot).unwrap_or_else(|| moment(0))
     }
 
     fn load(&self, name: &str, resources: &[u32]) -> Option<Column> {

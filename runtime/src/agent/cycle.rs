@@ -19,6 +19,7 @@ use crate::pipeline::chain::{Made, Surroundings};
 use crate::pipeline::sinks::Occasion;
 use crate::pipeline::sinks::share::Shares;
 use crate::pipeline::stamp::Stamper;
+use crate::sandbox::ledger::Sure;
 use crate::schedule::plan::{self, Work};
 
 /// Failures of a module in a cycle that the log says one by one.
@@ -48,6 +49,8 @@ impl Agent {
             let chunk = u32::try_from(self.config.sandbox.chunk).unwrap_or(u32::MAX);
             self.tenants.bear(&self.directory.holdings(), chunk);
         }
+        // What they need changes with their guests.
+        self.tenants.flow_into(&self.ledger);
         let read = self.since(began);
         let undefined = self.directory.unknown(&reading.records).len();
         let usage = self.usage(intervals);
@@ -65,7 +68,7 @@ impl Agent {
         slot.samples.extend(self.metered(&usage, &snapshot.resources, &others, at));
         self.forget(at);
         modules.extend(self.sink(&mut slot, &Source::Cycle(intervals.to_vec())).await);
-        self.begin(due.into_iter().map(|due| (due.key, due.run)), &snapshot, &slot, measured);
+        self.begin(due, &snapshot, &slot, measured);
         drop(alone);
         self.tally.cycles += 1;
         let guests = snapshot.resources.guests().end;
@@ -90,7 +93,7 @@ impl Agent {
                 chunk: u32::try_from(self.config.sandbox.chunk).unwrap_or(u32::MAX),
                 // Not taken away: a cycle that is given up must leave what there was.
                 state: self.states.get(&work.module.name).cloned().unwrap_or_default(),
-                sure: 0,
+                sure: Sure::default(),
                 clock: Arc::clone(&self.clock),
             };
             running.spawn_on(async move { (place, poll.run().await) }, &self.guests);
@@ -250,8 +253,13 @@ impl Agent {
         }
     }
 
-    /// Forgets resources that have been gone for long, here and in every module's state.
+    /// Forgets resources that have been gone for long, here and in every module's state, and in the states of tenants'
+    /// modules what is another's now.
     fn forget(&mut self, now: Moment) {
+        let moved = self.directory.moved();
+        if !moved.is_empty() {
+            self.tenants.part_with(moved, now.monotonic);
+        }
         let gone = self.directory.forget(now);
         if gone.is_empty() {
             return;

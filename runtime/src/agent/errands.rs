@@ -11,7 +11,6 @@ use tokio::time::timeout;
 use super::tenants::{Around, HOST};
 use super::{Agent, saving};
 use crate::clock::Clock;
-use crate::config::daemon::Quota;
 use crate::config::{Config, MeterFilter};
 use crate::discovery::Snapshot;
 use crate::hypervisor::reader::{Reading, Want};
@@ -23,6 +22,7 @@ use crate::modules::deploying::{self, Prepared, Ready};
 use crate::modules::deployment::{Deployment, Key, Version};
 use crate::modules::life::Change;
 use crate::modules::registry::{Registry, Unkept};
+use crate::modules::store::quota;
 use crate::sandbox::host::state::State;
 use crate::sandbox::turns::Gate;
 use crate::sandbox::{Names, Sandbox};
@@ -239,10 +239,10 @@ fn tell<T: Send + 'static>(asks: Sender<T>, answer: T) -> Tell {
     Box::new(move || drop(asks.send(answer)))
 }
 
-/// Keeps what an order comes to, if there is room for it: a deployment as it is to become, or that there is none.
-async fn keep(registry: Registry, order: Arc<Order>, next: Option<Deployment>, quota: Quota) -> Result<(), Unkept> {
+/// Keeps what an order comes to: a deployment as it is to become, or that there is none.
+async fn keep(registry: Registry, order: Arc<Order>, next: Option<Deployment>) -> Result<(), Unkept> {
     if let Some(next) = &next {
-        registry.fits(next.clone(), quota).await?;
+        registry.may_keep(next.clone()).await?;
     }
     // Held until a deployment that names it is kept.
     let _held = match &order.what {
@@ -271,15 +271,15 @@ impl Agent {
             }
             Errand::Consider(order, asks) => {
                 let considered = self.consider(&order);
-                let (doubts, registry, quota) = (self.doubts(&order), self.registry.clone(), self.quota_of(&order));
-                let fitting = async move {
+                let (doubts, registry) = (self.doubts(&order), self.registry.clone());
+                let answer = async move {
                     let next = considered?;
                     if let Next::Other(other) = &next {
-                        registry.fits(other.deployment.clone(), quota).await?;
+                        registry.may_keep(other.deployment.clone()).await?;
                     }
                     Ok::<_, Refused>(Changed { doubts, ..next.told() })
                 };
-                Box::new(move || drop(tokio::spawn(async move { drop(asks.send(fitting.await)) })))
+                Box::new(move || drop(tokio::spawn(async move { drop(asks.send(answer.await)) })))
             }
             Errand::Change(order, asks) => return self.change(order, asks),
         })
@@ -372,7 +372,7 @@ impl Agent {
             Ok(Next::Gone(_)) => None,
             same_or_refused => return Some(tell(asks, same_or_refused.map(|next| next.told()))),
         };
-        let keeping = keep(self.registry.clone(), Arc::clone(&order), next.clone(), self.quota_of(&order));
+        let keeping = keep(self.registry.clone(), Arc::clone(&order), next.clone());
         self.saving.follow(Following { order, asks, stage: Stage::Order(next) }, keeping);
         None
     }
@@ -453,10 +453,6 @@ impl Agent {
         self.tenants.admit(admitted);
     }
 
-    fn quota_of(&self, order: &Order) -> Quota {
-        self.config.tenants.quota_of(&order.key.tenant)
-    }
-
     /// What is odd about an order that another version is to run by.
     fn doubts(&self, Order { key, what, .. }: &Order) -> Vec<Doubt> {
         let Some((_, ready)) = what.tried() else { return Vec::new() };
@@ -465,11 +461,12 @@ impl Agent {
         let all =
             self.tenants.named().flat_map(|(key, deployed)| deployed.ready.values().map(move |ready| (key, ready)));
         let meters = doubts::of_meters(ready, &operators, deploying::pollsters_of(&key.tenant, all));
-        tenant.into_iter().chain(meters).collect()
+        let chain = doubts::of_chain(key, ready, &self.config, &operators);
+        tenant.into_iter().chain(meters).chain(chain).collect()
     }
 
-    /// What an order comes to, or why it is refused, but for the room in the store: that waits for the disk. Whoever
-    /// only tries something out is told the same.
+    /// What an order comes to, or why it is refused, but for what the store says, which waits for the disk. Whoever only
+    /// tries something out is told the same.
     fn consider(&self, Order { key, what, by, at, rules }: &Order) -> Result<Next, Refused> {
         if rules.is_some_and(|rules| rules != self.rules) {
             return Err(Refused::Reloaded);
@@ -525,6 +522,10 @@ impl Agent {
         if let Some(ready) = ready {
             fitting.admit(key, ready).map_err(Refused::DoesNotFit)?;
         }
+        let own = self.tenants.all().map(|deployed| &deployed.deployment);
+        let own: Vec<&Deployment> = own.filter(|own| own.key.tenant == key.tenant).collect();
+        let quota = self.config.tenants.quota_of(&key.tenant);
+        let deployment = quota::fit(own.into_iter(), deployment, &quota).map_err(Unkept::from)?;
         let (is_new, admitted) = (known.is_none(), fitting.admitted);
         Ok(Next::Other(Box::new(Other { deployment, is_new, changes, ready: ready.cloned(), admitted })))
     }

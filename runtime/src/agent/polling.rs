@@ -10,7 +10,7 @@ use crate::sandbox::halves::{Answers, Calls};
 use crate::sandbox::host::Input;
 use crate::sandbox::host::log::Lines;
 use crate::sandbox::host::state::State;
-use crate::sandbox::ledger::{self, Ledger};
+use crate::sandbox::ledger::{self, Ledger, Sure};
 use crate::sandbox::turns;
 use crate::sandbox::{Failure, Landed, Module, Names, Sandbox};
 
@@ -36,7 +36,7 @@ pub struct Poll {
     /// What it remembers.
     pub state: Arc<State>,
     /// What it has for sure of its tenant's fuel.
-    pub sure: u64,
+    pub sure: Sure,
     /// How long it takes is measured with this.
     pub clock: Arc<dyn Clock>,
 }
@@ -84,7 +84,7 @@ impl Poll {
         let Self { sandbox, ledger, tenant, module, snapshot, names, view, chunk, state, sure, clock } = self;
         let chunks = view.chunks(&snapshot.resources, chunk);
         let allowance = ledger::allowance(&module.limits, chunks.len() as u64, view.resources());
-        ledger.open(&module.name, &tenant, allowance, sure);
+        ledger.open(&module.name, &tenant, allowance, snapshot.at.monotonic, sure);
         let calls =
             Calls { module: &module, tenant: &tenant, ledger: &ledger, resources: &snapshot.resources, inputs: 0 };
         let all = view.roots();

@@ -12,7 +12,7 @@ use crate::config::{Config, Severity};
 use crate::discovery::Rules;
 use crate::discovery::holdings::Holdings;
 use crate::modules::deploying::terms::Operators;
-use crate::modules::deploying::{self, Drafts, Loaded, Loader, Ready, Refused};
+use crate::modules::deploying::{self, Drafts, Fault, Loaded, Loader, Ready, Refused};
 use crate::modules::deployment::{Key, Version};
 use crate::modules::registry::Registry;
 use crate::modules::store::Pinned;
@@ -39,6 +39,9 @@ pub(super) struct Follow {
     verdicts: Vec<(Key, Vec<Verdict>)>,
 }
 
+/// A version that is to run, and what runs of it until now, if anything does.
+pub(crate) type Running = (Arc<Version>, Option<Arc<Ready>>);
+
 /// A version by its number: what runs of it, or why it cannot.
 pub(crate) type Verdict = (u64, Result<Arc<Ready>, Refused>);
 
@@ -59,7 +62,7 @@ impl Follow {
         mut loader: Loader,
         registry: &Registry,
         config: &Config,
-        running: Vec<(Key, Vec<Arc<Version>>)>,
+        running: Vec<(Key, Vec<Running>)>,
     ) -> Self {
         let drafts = deploying::prepare(&mut loader, config).await;
         // So that what is written now can be gone back to when the files say something else.
@@ -79,8 +82,8 @@ impl Follow {
         let mut verdicts = Vec::with_capacity(running.len());
         for (key, mut versions) in running {
             let same = written.get(&key).and_then(|written| {
-                let place = versions.iter().position(|version| written.version.is_like(version))?;
-                Some((versions.remove(place).number, Ok(Arc::clone(&written.ready))))
+                let place = versions.iter().position(|(version, _)| written.version.is_like(version))?;
+                Some((versions.remove(place).0.number, Ok(Arc::clone(&written.ready))))
             });
             let mut of_key = judge(&mut loader, registry, &key, &versions).await;
             of_key.extend(same);
@@ -116,20 +119,22 @@ impl Follow {
     }
 }
 
-/// Makes versions of a deployment ready by the rules of a loader, from what is in the store.
-pub(super) async fn judge(
-    loader: &mut Loader,
-    registry: &Registry,
-    key: &Key,
-    versions: &[Arc<Version>],
-) -> Vec<Verdict> {
+/// Makes versions of a deployment ready by the rules of a loader, from what is in the store. What something is missing
+/// of is held against those rules that can be told without.
+pub(super) async fn judge(loader: &mut Loader, registry: &Registry, key: &Key, versions: &[Running]) -> Vec<Verdict> {
     let mut verdicts = Vec::with_capacity(versions.len());
-    for version in versions {
+    for (version, runs) in versions {
         let prepared = match registry.read(version.digest).await {
             Ok(file) => loader.prepare(key.clone(), Version::clone(version), file.into()).await,
             Err(error) => Err(error.into()),
         };
-        verdicts.push((version.number, prepared.map(|prepared| prepared.ready)));
+        let verdict = match (prepared, runs) {
+            (Err(why), Some(ready)) if why.fault == Fault::Missing => {
+                loader.may_go_on(key, version, ready).and(Err(why))
+            }
+            (prepared, _) => prepared.map(|prepared| prepared.ready),
+        };
+        verdicts.push((version.number, verdict));
     }
     verdicts
 }

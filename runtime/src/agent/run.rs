@@ -18,15 +18,15 @@ use super::Agent;
 use super::errands::{Errand, Tell};
 use super::report::Report;
 use super::tenants::{self, Landing};
-use crate::config::Config;
 use crate::config::daemon::Output;
+use crate::config::{Config, Problems};
 use crate::control::Control;
 use crate::hypervisor::HypervisorError;
 use crate::modules::NotLoaded;
 use crate::pipeline::Slot;
 use crate::publish::Publishers;
 use crate::publish::prometheus::{Endpoint, Intake};
-use crate::schedule::{self, Due, Next, Slots};
+use crate::schedule::{self, Due, LeftOut, Next, Slots};
 use crate::spool::log::{Error, Step};
 use crate::spool::missed::Why;
 use crate::spool::{Committed, Spool, record};
@@ -99,7 +99,7 @@ pub struct Run<'a> {
     /// The outputs of a configuration, and those that the command line added.
     pub outputs_of: OutputsOf<'a>,
     /// Reads the configuration again.
-    pub reload: Box<dyn Fn() -> Option<Config> + 'a>,
+    pub reload: Box<dyn Fn() -> Result<Config, Problems> + 'a>,
     /// Hears how it goes.
     pub tell: fn(&News<'_>),
     /// Draws every cycle.
@@ -236,10 +236,10 @@ impl Run<'_> {
                         return (End::Wished, before);
                     }
                     let mut progress = Progress::Measuring;
-                    skipped(agent, &due.skipped);
+                    left_out(agent, &due.left_out);
                     let cycle = self.cycle(agent, &due, &mut said, &mut progress);
                     let (shown, wish) = listening(tell, drain, cycle, wishes).await;
-                    skipped(agent, &slots.finished(agent.clock.now()));
+                    left_out(agent, &slots.finished(agent.clock.now()));
                     self.control.counted(agent);
                     match shown {
                         Some(Ok(())) => {}
@@ -398,10 +398,12 @@ impl Run<'_> {
             return;
         }
         (self.tell)(&News::Reloading);
-        let Some(config) = (self.reload)() else {
-            tracing::error!("The configuration stays as it was.");
-            (self.tell)(&News::Ready);
-            return;
+        let config = match (self.reload)() {
+            Ok(config) => config,
+            Err(problems) => {
+                self.refuse(&problems);
+                return (self.tell)(&News::Ready);
+            }
         };
         if config.hypervisor.uri != agent.config().hypervisor.uri {
             tracing::warn!("The hypervisor cannot be changed without a restart; the rest is taken over.");
@@ -431,20 +433,30 @@ impl Run<'_> {
                 self.metrics.begin();
                 *slots = wanted(agent, slots);
                 self.control.begin(agent, slots);
+                self.control.reloaded(None);
                 tracing::info!("The configuration was read again and is in force.");
             }
-            Ok(Err(NotLoaded { problems, .. })) => tracing::error!("The configuration stays as it was:\n{problems}"),
+            Ok(Err(NotLoaded { problems, .. })) => self.refuse(&problems),
             Err(error) => tracing::error!(%error, "The task that made it ready was lost. The configuration stays."),
         }
         (self.tell)(&News::Ready);
     }
+
+    /// Goes on by the configuration that is in force, and says why.
+    fn refuse(&self, problems: &Problems) {
+        self.control.reloaded(Some(problems));
+        tracing::error!("The configuration stays as it was:\n{problems}");
+    }
 }
 
 /// Counts slots that were left out, and says so.
-fn skipped(agent: &mut Agent, skipped: &[(u64, u64)]) {
-    agent.tally.skipped(skipped);
-    for (interval, slots) in skipped {
-        tracing::warn!(interval, slots, "Slots were left out: a cycle took too long, or the machine slept.");
+fn left_out(agent: &mut Agent, LeftOut { slots, is_clock_set }: &LeftOut) {
+    agent.tally.skipped(slots);
+    for (interval, slots) in slots {
+        tracing::warn!(interval, slots, "Slots were left out: a cycle took too long, or the machine stood still.");
+    }
+    if *is_clock_set {
+        tracing::warn!("The clock was set forward, or the machine slept; slots that never came are not counted.");
     }
 }
 

@@ -24,20 +24,22 @@ pub use self::deployed::{Deployed, HOST, Short};
 use self::next::Input;
 pub(super) use self::room::Room;
 use self::tasks::{Task, Tasks};
+use super::reloading::Running;
 use super::report::ModuleReport;
 use crate::clock::Moment;
 use crate::config::{Config, Problem, daemon as config};
 use crate::digest::Digest;
+use crate::discovery::moved::Moved;
 use crate::discovery::resource::{Ident, Resource};
 use crate::modules::audit::Who;
 use crate::modules::budget::Admitted;
 use crate::modules::deploying::terms::Operators;
 use crate::modules::deployment::{Deployment, Key, Version};
-use crate::modules::life::{Change, Idle, Rules, Run};
+use crate::modules::life::{Change, Idle, Rules, Run, StateId};
 use crate::pipeline::{Samples, Slot};
 use crate::sandbox::Names;
 use crate::sandbox::host::state::State;
-use crate::sandbox::ledger::{Flow, Ledger, SAVED};
+use crate::sandbox::ledger::Ledger;
 use crate::sandbox::turns::{Closed, Gate};
 
 /// All tenants' modules.
@@ -64,6 +66,8 @@ pub struct Tenants {
     deployments: u64,
     /// Resources that were forgotten while something was under way, and when.
     gone: Vec<(u64, Ident)>,
+    /// Guests that may be another tenant's since something was under way, and since when.
+    moved: Vec<(u64, Arc<Moved>)>,
     /// What those remembered that were removed since the last slot that was kept: nothing any more.
     forgotten: BTreeMap<String, Arc<State>>,
     /// Those that differ from what is kept of them.
@@ -144,6 +148,14 @@ pub enum Source {
     Chain(Key, Arc<str>),
 }
 
+/// Forgets what is remembered of guests that are none of these projects' any more.
+fn part_with(state: &mut Arc<State>, moved: &Moved, own: &BTreeSet<String>) {
+    let others: Vec<Ident> = state.idents().filter(|ident| moved.is_anothers(*ident, own)).collect();
+    if !others.is_empty() {
+        Arc::make_mut(state).forget(&others);
+    }
+}
+
 /// Says what became of a deployment, a line for each change.
 pub fn say(key: &Key, changes: &[Change], why: Option<&str>) {
     for change in changes {
@@ -193,6 +205,7 @@ impl Tenants {
             room: None,
             deployments: 0,
             gone: Vec::new(),
+            moved: Vec::new(),
             forgotten: BTreeMap::new(),
             unsaved: BTreeSet::new(),
             happened: Vec::new(),
@@ -209,9 +222,13 @@ impl Tenants {
     }
 
     /// Versions that run, or would if they could.
-    pub fn running(&self) -> Vec<(Key, Vec<Arc<Version>>)> {
-        let versions = |deployed: &Deployed| deployed.deployment.running().cloned().collect();
-        self.deployed.iter().map(|(key, deployed)| (key.clone(), versions(deployed))).collect()
+    pub fn running(&self) -> Vec<(Key, Vec<Running>)> {
+        let running = |deployed: &Deployed| {
+            let with_ready =
+                |version: &Arc<Version>| (Arc::clone(version), deployed.ready.get(&version.number).cloned());
+            deployed.deployment.running().map(with_ready).collect()
+        };
+        self.deployed.iter().map(|(key, deployed)| (key.clone(), running(deployed))).collect()
     }
 
     /// This is what they need of what there is.
@@ -224,21 +241,10 @@ impl Tenants {
         &self.admitted
     }
 
-    /// Has fuel flow to them as the budget says. What can be saved up is enough for all that a module may use of its
-    /// longest interval at once.
+    /// Has fuel flow to them as the budget says, and as they need it.
     pub fn flow_into(&self, ledger: &Ledger) {
-        let mut longest: BTreeMap<Arc<str>, u64> = BTreeMap::new();
-        for deployed in self.deployed.values() {
-            let seconds = longest.entry(Arc::clone(&deployed.tenant)).or_insert(SAVED);
-            *seconds = deployed.longest_interval().unwrap_or_default().max(*seconds);
-        }
-        let budget = self.admitted.budget();
-        let node = Flow { rate: budget.node, seconds: longest.values().copied().max().unwrap_or(SAVED) };
-        let flow = |(tenant, seconds): (Arc<str>, u64)| {
-            let rate = budget.for_tenant(&tenant);
-            (tenant, Flow { rate, seconds })
-        };
-        ledger.flows(node, longest.into_iter().map(flow).collect());
+        let (node, tenants) = self.admitted.flows(self.deployed.values().map(|deployed| Arc::clone(&deployed.tenant)));
+        ledger.flows(node, tenants);
     }
 
     /// The room that they leave, beside what sinks remember of what they gave.
@@ -324,7 +330,15 @@ impl Tenants {
 
     /// What was landed is kept.
     pub fn keep(&mut self) {
-        self.deployed.values_mut().for_each(|deployed| deployed.kept = deployed.states.clone());
+        for Deployed { states, kept, .. } in self.deployed.values_mut() {
+            let is_same = |(one, other): ((&StateId, &Arc<State>), (&StateId, &Arc<State>))| {
+                one.0 == other.0 && Arc::ptr_eq(one.1, other.1)
+            };
+            // Most remember what they did before.
+            if states.len() != kept.len() || !states.iter().zip(&*kept).all(is_same) {
+                kept.clone_from(states);
+            }
+        }
         self.forgotten.clear();
     }
 
@@ -346,16 +360,29 @@ impl Tenants {
         self.let_go();
     }
 
-    /// Lets go of forgotten resources that nothing under way knew: their numbers may be others' by the next slot.
+    /// Forgets what tenants' modules remember of guests that are not their tenants' any more: should one come back, it
+    /// comes as a new one.
+    pub fn part_with(&mut self, moved: Moved, now: u64) {
+        for Deployed { states, kept, projects, .. } in self.deployed.values_mut() {
+            states.values_mut().chain(kept.values_mut()).for_each(|state| part_with(state, &moved, projects));
+        }
+        self.moved.push((now, Arc::new(moved)));
+        self.let_go();
+    }
+
+    /// Lets go of forgotten resources that nothing under way knew: their numbers may be others' by the next slot. And of
+    /// guests that nothing under way knows as another tenant's.
     fn let_go(&mut self) {
-        if self.gone.is_empty() {
+        if self.gone.is_empty() && self.moved.is_empty() {
             return;
         }
         let waiting = self.waiting.iter().map(|answer| answer.at.monotonic);
         let queued = self.queued.iter().filter_map(|key| self.deployed.get(key));
         let next = queued.flat_map(|deployed| &deployed.next).map(|next| next.at.monotonic);
         let oldest = self.tasks.read_at().chain(waiting).chain(next).min();
-        self.gone.retain(|(at, _)| oldest.is_some_and(|oldest| *at > oldest));
+        let is_known = |at: u64| oldest.is_some_and(|oldest| at > oldest);
+        self.gone.retain(|(at, _)| is_known(*at));
+        self.moved.retain(|(at, _)| is_known(*at));
     }
 
     /// Waits until something is done, and never if nothing is under way. Waiting can be given up and taken up again.

@@ -1,6 +1,8 @@
 //! What all subcommands that ask a daemon have in common.
 
+use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -48,6 +50,8 @@ pub enum Unanswered {
     Refused(Exit),
 }
 
+/// A daemon runs on, on what was right when it was read.
+const UNKNOWN: &str = "So it is not known where the daemon is asked. Name its socket as well: --socket PATH";
 /// Longer than the daemon waits for its disk.
 const WITHIN: Duration = Duration::from_secs(30);
 
@@ -71,7 +75,7 @@ impl Daemon {
     /// A way to the daemon, for what may take so long.
     pub fn patient_line(&self, within: Duration) -> Result<Line, Exit> {
         let configured = match (&self.socket, &self.config) {
-            (None, Some(_)) => self.load()?.control.socket,
+            (None, Some(_)) => self.load().inspect_err(|_| print::note(UNKNOWN))?.control.socket,
             _ => None,
         };
         let usual = || default_socket().filter(|path| path.exists()).unwrap_or_else(|| SERVICE_SOCKET.into());
@@ -157,11 +161,20 @@ impl Line {
                 );
                 refused(&why, Exit::Unreachable)
             }
+            Err(AskError::Unreachable { .. }) if is_something_else(&self.socket) => {
+                let why = format!("{} is no socket. Name the daemon's: its control.socket", self.socket.display());
+                refused(&why, Exit::Unreachable)
+            }
             Err(error @ AskError::Unreachable { .. }) => Err(Unanswered::Nobody(error.to_string())),
             Err(error @ AskError::Unreadable { .. }) => Err(Unanswered::BrokenOff(error.to_string())),
             Err(error @ AskError::TooLate { .. }) => refused(&error.to_string(), Exit::Unreachable),
         }
     }
+}
+
+/// Whether there is a file at which nobody can be asked.
+fn is_something_else(socket: &Path) -> bool {
+    fs::metadata(socket).is_ok_and(|found| !found.file_type().is_socket())
 }
 
 /// Whether an answer is more than a line: what was asked for, or what came of it although it was refused.

@@ -1,5 +1,6 @@
 //! `wasmeter check`: everything that can be wrong, before anything runs.
 
+mod control;
 mod host;
 mod missing;
 mod ordered;
@@ -18,7 +19,7 @@ use crate::modules::Modules;
 use crate::modules::budget::{Admitted, Budget};
 use crate::modules::deploying::room::Room;
 use crate::modules::deploying::terms::{Fitting, Operators};
-use crate::modules::deploying::{self, Loader, Ready, doubts};
+use crate::modules::deploying::{self, Loader, doubts};
 use crate::modules::deployment::{Key, Tenant};
 use crate::publish::outputs;
 use crate::schedule::plan;
@@ -31,6 +32,7 @@ Examples:
 
 It reads every file, compiles and asks every module, also of deployments that were ordered, and reads the hypervisor once.
 Nothing is measured.
+Addresses for metrics are listened on for a moment, unless a daemon runs.
 Nothing is written but compiled modules, which are kept in the cache.";
 
 /// Find out everything that can be wrong before anything runs.
@@ -109,6 +111,7 @@ impl Args {
     fn look(&self, findings: &mut Findings, config: &Config, threads: &Threads) {
         let host = host::look(config, threads);
         findings.problems.extend(outputs::check(config));
+        findings.problems.extend(control::look(config));
         findings.problems.extend(spool(config));
         match setup::sandbox(config) {
             Err(exit) => findings.exit = Some(exit),
@@ -132,9 +135,7 @@ impl Args {
                     let mut room = Room::beside(ordered.kept.iter(), SystemClock.now().wall);
                     let runs_from = |key: &Key| ordered.kept.iter().find(|kept| kept.key == *key)?.file.as_deref();
                     let loaded = drafts.admit(config, &mut fitting, &mut room, runs_from);
-                    let written = loaded.prepared.iter().map(|prepared| &prepared.ready);
-                    let deployed: Vec<&Ready> = written.chain(&ordered.ready).map(|ready| &**ready).collect();
-                    findings.problems.extend(missing::look(config, &modules, &deployed));
+                    findings.problems.extend(missing::look(config, &modules, &loaded.prepared, &ordered));
                     findings.problems.extend(odd);
                     let written = loaded.prepared.iter().map(|prepared| &prepared.key);
                     findings.deployments = written.chain(&ordered.running).map(Key::to_string).collect();

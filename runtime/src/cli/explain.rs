@@ -22,6 +22,7 @@ use self::measure::{Measured, Meters};
 use self::owner::{Found, Owner};
 use self::reason::{Case, Failed, Why, Word};
 use self::statistic::Scene;
+use self::tenant::Deployed;
 use super::setup::{Threads, Where};
 use super::{Exit, logging, print};
 use crate::agent::report::Report;
@@ -127,9 +128,14 @@ impl Args {
                 return Ok(Explanation { reasons, ..self.nothing_yet() });
             }
             Found::Nobody(near) => {
-                let reasons = tenant::reasons(config, threads, &self.meter);
+                let deployed = Deployed::ask(config, threads);
+                let project = meters.project_of(&self.guest);
+                let reasons = deployed.reasons(&self.meter, &self.guest, project.as_deref());
                 return Ok(match reasons.is_empty() {
-                    true => self.unknown_meter(near),
+                    true => {
+                        let names = near.into_iter().chain(deployed.meters().cloned());
+                        self.unknown_meter(owner::near(&self.meter, names.collect()))
+                    }
                     false => Explanation { reasons, ..self.nothing_yet() },
                 });
             }
@@ -251,7 +257,7 @@ impl Args {
             parts.iter().flat_map(|(module, _)| &module.description.discovery).cloned().collect();
         let sources = source::wanting(config, &wanted, &discovery);
         let added = wanted.first().unwrap_or(&self.meter);
-        let add = (source::line(config, added), source::file(config));
+        let add = source::line(config, added);
         let giver = giver(config, owner, &parts, &report);
         let empty_drives = if reads_disks(&parts) { empty_drives(definition) } else { Vec::new() };
         let mut said = Explanation { samples, statistics, sources, slots, ..self.nothing_yet() };

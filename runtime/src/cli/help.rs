@@ -1,6 +1,7 @@
 //! What the help says behind the options: it is written in lines, and wrapped where it is shown.
 
 use clap::Command;
+use clap::error::{ContextKind, ContextValue, Error};
 
 /// A command and those below it, with a line for each paragraph.
 pub fn flowing(command: Command) -> Command {
@@ -9,6 +10,18 @@ pub fn flowing(command: Command) -> Command {
         Some(text) => command.after_help(flow(&text)),
         None => command,
     }
+}
+
+/// The same error, with where a word has its place that is no subcommand here and one of another.
+pub fn placed(mut error: Error, command: &Command) -> Error {
+    if let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) {
+        let groups = command.get_subcommands().filter(|group| group.find_subcommand(word).is_some());
+        let places: Vec<String> = groups.map(|group| format!("{} {word}", group.get_name())).collect();
+        if !places.is_empty() {
+            error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(places));
+        }
+    }
+    error
 }
 
 /// Lines of a paragraph as one. What is indented stays as it is, and so does what ends with a full stop or a colon.

@@ -64,17 +64,21 @@ impl Args {
             Exit::Unreachable
         })?;
         if report.nobodys > 0 {
-            eprintln!(
+            print::note(format_args!(
                 "Guests that are not metered: {}. Nova did not create them, and the configuration does not say whose \
                  they are (`guests.without_nova`).",
                 report.nobodys
-            );
+            ));
         }
         if self.format != Format::Table {
             // The table says so itself.
-            report.missing.iter().for_each(|why| eprintln!("Statistics of all guests are missing: {why}."));
+            report
+                .missing
+                .iter()
+                .for_each(|why| print::note(format_args!("Statistics of all guests are missing: {why}.")));
             if !report.stuck.is_empty() {
-                eprintln!("Guests that gave only what needs no process of theirs: {}.", report.stuck.len());
+                let stuck = report.stuck.len();
+                print::note(format_args!("Guests that gave only what needs no process of theirs: {stuck}."));
             }
         }
         if let Some(glob) = &self.meters {
@@ -82,7 +86,7 @@ impl Args {
             report.slot.samples.retain(|samples| glob.matches(&samples.meter.name));
             if report.slot.samples.is_empty() {
                 let all: Vec<String> = measured.into_iter().collect();
-                eprintln!("No meter that was measured matches. There are: {}", all.join(" "));
+                print::note(format_args!("No meter that was measured matches. There are: {}", all.join(" ")));
             }
         }
         let text = self.text(&report, &agent);

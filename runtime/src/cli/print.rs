@@ -58,17 +58,17 @@ pub fn json_text(value: &serde_json::Value) -> String {
 
 /// Says what failed.
 pub fn error(error: impl Display) {
-    eprintln!("error: {}", plain(&error.to_string()));
+    note(format_args!("error: {error}"));
 }
 
 /// Says what is wrong with a configuration, a line each.
 pub fn problems(problems: impl Display) {
-    eprintln!("{}", plain(&problems.to_string()));
+    note(problems);
 }
 
-/// Says something beside what is printed.
+/// Says something beside what is printed. Where nobody reads it, nothing can be said.
 pub fn note(words: impl Display) {
-    eprintln!("{}", plain(&words.to_string()));
+    let _ = writeln!(io::stderr(), "{}", plain(&words.to_string()));
 }
 
 /// The lines of a text, each behind so many blanks, so that none passes for one of ours.

@@ -34,7 +34,7 @@ pub struct Args {
     #[command(flatten)]
     at: Where,
     /// How many slots.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     slots: u32,
     /// The time between two slots.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]
@@ -72,7 +72,7 @@ impl Args {
             })?;
             mask.apply(&mut recorded);
             write_slot(&mut out, &recorded).and_then(|()| out.flush()).map_err(cannot)?;
-            eprintln!("slot {slot} of {}: {} guests", self.slots, recorded.guests.len());
+            print::note(format_args!("slot {slot} of {}: {} guests", self.slots, recorded.guests.len()));
         }
         Ok(())
     }

@@ -198,18 +198,15 @@ impl Args {
         outputs
     }
 
-    fn reload(&self, endpoint: &Endpoint) -> Option<Config> {
-        let read = self.at.read().inspect(|(_, warnings)| warn(warnings));
-        let read = read.and_then(|(config, _)| {
-            let problems = outputs::check(&config);
-            if problems.has_errors() {
-                return Err(problems);
-            }
-            warn(&problems);
-            endpoint.prepare(&config).map(|()| config)
-        });
-        let read = read.map_err(|problems| tracing::error!("The configuration cannot be used:\n{problems}"));
-        read.ok()
+    fn reload(&self, endpoint: &Endpoint) -> Result<Config, Problems> {
+        let (config, warnings) = self.at.read()?;
+        warn(&warnings);
+        let problems = outputs::check(&config);
+        if problems.has_errors() {
+            return Err(problems);
+        }
+        warn(&problems);
+        endpoint.prepare(&config).map(|()| config)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What sources name in vain: meters that nobody gives.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::ceilometer::{is_given_elsewhere, module_of};
 use super::matching::{Glob, MeterFilter};
@@ -14,10 +15,12 @@ pub struct Given<'a> {
     pub meters: Vec<&'a str>,
     /// Meters of modules that are on, which nothing measures.
     pub unmeasured: Vec<&'a str>,
+    /// The file that says what is measured.
+    pub polling: Option<&'a Path>,
     /// Built-in modules that are off.
     pub off: Vec<&'static str>,
-    /// Whether others may come as well, by names that no built-in pollster's meters have.
-    pub and_others: bool,
+    /// What names of others that may come as well begin with. None of them is one of a built-in pollster's meters.
+    pub others: Vec<&'a str>,
 }
 
 /// What is to be said of a source.
@@ -79,7 +82,7 @@ impl Given<'_> {
                 ),
                 Why::Unmeasured => (
                     format!("{who}: nothing measures {list}"),
-                    "Add what is wanted to the `meters` of a source in polling.yaml".to_owned(),
+                    format!("Add what is wanted to the `meters` of a source in {}", self.polling_file()),
                 ),
                 Why::Nobody => (format!("{who}: nothing gives {list}"), self.meant(&patterns)),
                 Why::Elsewhere => return None,
@@ -92,8 +95,11 @@ impl Given<'_> {
     /// Why nothing comes that is meant, if that is sure.
     fn why_not(&self, glob: Option<&Glob>, is_meant: impl Fn(&str) -> bool) -> Option<Why> {
         let any = |names: &[&str]| names.iter().any(|name| is_meant(name));
-        let is_sure = !self.and_others || glob.is_some_and(|glob| built_in::has(glob.text()));
-        if any(&self.meters) || !is_sure {
+        let may_be_others = match glob {
+            Some(glob) => !built_in::has(glob.text()) && self.others.iter().any(|beginning| glob.may_begin(beginning)),
+            None => !self.others.is_empty(),
+        };
+        if any(&self.meters) || may_be_others {
             return None;
         }
         Some(match glob {
@@ -105,6 +111,10 @@ impl Given<'_> {
             },
             None => Why::Nobody,
         })
+    }
+
+    fn polling_file(&self) -> String {
+        self.polling.map_or_else(|| "polling.yaml".to_owned(), |file| file.display().to_string())
     }
 
     fn meant(&self, patterns: &[&str]) -> String {
@@ -136,7 +146,8 @@ mod tests {
 
     fn given<'a>() -> Given<'a> {
         let meters = vec!["memory", "disk.device.read.bytes", "acme.load"];
-        Given { meters, unmeasured: vec!["cpu", "vcpus"], off: vec!["mitaka", "deep", "power"], and_others: false }
+        let (unmeasured, off) = (vec!["cpu", "vcpus"], vec!["mitaka", "deep", "power"]);
+        Given { meters, unmeasured, off, polling: Some(Path::new("pipeline.yaml")), others: Vec::new() }
     }
 
     #[test]
@@ -166,14 +177,24 @@ mod tests {
         let meters = MeterFilter::new(vec!["cpuu".to_owned()]).unwrap();
         let remedy = given().in_vain("source a", "of any", &meters).remove(0).remedy;
         assert!(remedy.starts_with("Did you mean `cpu`? See "), "{remedy}");
+        let meters = MeterFilter::new(vec!["cpu".to_owned(), "memory".to_owned()]).unwrap();
+        let remedy = given().in_vain("source a", "of any", &meters).remove(0).remedy;
+        assert_eq!(remedy, "Add what is wanted to the `meters` of a source in pipeline.yaml");
     }
 
     #[test]
-    fn where_others_may_come_names_of_built_in_pollsters_alone_are_sure() {
-        let given = Given { and_others: true, ..given() };
-        for patterns in [&["cpuu"][..], &["other.*"], &["cpu.*"], &["!memory"]] {
+    fn what_others_may_give_is_not_in_vain() {
+        let given = Given { others: vec!["acme.", "cpu"], ..given() };
+        for patterns in [&["acme.x"][..], &["acme.*"], &["a*"], &["?cme.x"], &["cpuu"], &["cpu.*"], &["!memory"]] {
             assert_eq!(said(&given, patterns), [""; 0], "{patterns:?}");
         }
-        assert_eq!(said(&given, &["cpu", "other"]), ["source a: nothing measures cpu"]);
+        for (patterns, message) in [
+            (["cpu", "other"], "source a: nothing measures cpu"),
+            (["memory", "other.*"], "source a: nothing gives other.*"),
+            (["memory", "acme"], "source a: nothing gives acme"),
+            (["memory", "perf.*"], "source a: nothing gives perf.*"),
+        ] {
+            assert!(said(&given, &patterns).contains(&message.to_owned()), "{patterns:?}");
+        }
     }
 }

@@ -22,7 +22,7 @@ use super::matching::{FEWER_PATTERNS, MOST_PATTERNS, MeterFilter};
 use super::polling::Polling;
 use super::problem::{Place, Problems, Severity, quoted, shown};
 use super::yaml::{self, Kind, Section};
-use crate::modules::deployment::{Key, Tenant};
+use crate::modules::deployment::Tenant;
 use crate::pipeline::route::MOST_PUBLISHERS;
 
 pub use self::matcher::{Matcher, Takers};
@@ -142,14 +142,11 @@ impl Pipelines {
     }
 
     /// Reports each transformer of a sink that is none: neither of [`TRANSFORMERS`] nor known otherwise. `file` is the
-    /// one that this was read from; `is_deployed`, `meant_by` and `owner_of` say what is known of tenants' deployments,
-    /// which of them was meant by another name, and whose a project is.
+    /// one that this was read from; `owner_of` says whose a project is.
     pub fn check_transformers(
         &self,
         file: Option<&Path>,
         is_known: impl Fn(&str) -> bool,
-        is_deployed: impl Fn(&Key) -> bool,
-        meant_by: impl Fn(&Key) -> Option<String>,
         owner_of: impl Fn(&Tenant) -> Option<String>,
     ) -> Problems {
         let mut problems = Problems::of(file);
@@ -175,14 +172,6 @@ impl Pipelines {
                             let message = format!("{who}: {tenant} is a project of the tenant {owner}");
                             let remedy = format!("Write {owner}/{}", deployment.name);
                             problems.error(place, &format!("{key}.name"), message, remedy);
-                        } else if !is_deployed(&deployment) {
-                            let message = format!("{who}: no file in the folder of deployments describes {deployment}");
-                            let ends = "Unless it is deployed by an order, what is of its tenant ends there";
-                            let remedy = match meant_by(&deployment) {
-                                Some(meant) => format!("Did you mean {meant}? {ends}"),
-                                None => ends.to_owned(),
-                            };
-                            problems.warning(place, &format!("{key}.name"), message, remedy);
                         }
                         if !deployments.insert(deployment.clone()) {
                             let message = format!("{who}: {deployment} stands in a chain already");
@@ -211,7 +200,7 @@ impl Pipelines {
 
 /// All of a file, as far as it can be made out.
 fn read(text: &str, patterns: usize, is_polled_elsewhere: bool, problems: &mut Problems) -> Option<Pipelines> {
-    let root = yaml::parse(text, problems)?;
+    let root = yaml::parse_as_ceilometer(text, problems)?;
     if let Kind::List(_) = root.kind {
         // Ceilometer's files were lists of pipelines until 2014.
         problems.error(root.place, "", REQUIRED, BOTH);

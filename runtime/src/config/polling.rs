@@ -51,7 +51,7 @@ impl Polling {
 }
 
 fn sources(text: &str, mut patterns: usize, problems: &mut Problems) -> Vec<Source> {
-    let Some(root) = yaml::parse(text, problems) else { return Vec::new() };
+    let Some(root) = yaml::parse_as_ceilometer(text, problems) else { return Vec::new() };
     let Some(file) = Section::of(&root, "", &["sources"], Severity::Warning, problems) else { return Vec::new() };
     let Some(entry) = file.entry("sources").filter(|entry| entry.value.kind != Kind::Null) else {
         let place = file.entry("sources").map_or(root.place, |entry| entry.place);

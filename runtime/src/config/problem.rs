@@ -164,7 +164,7 @@ impl fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 /// A name or value as a message quotes it.
-pub(super) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     format!("`{}`", shown(text))
 }
 

@@ -9,7 +9,7 @@ pub mod spelling;
 
 use serde_json::Value;
 
-pub(super) use self::parse::parse;
+pub(super) use self::parse::{parse, parse_as_ceilometer};
 pub(super) use self::section::{Section, report};
 pub(crate) use self::spelling::closest;
 
@@ -80,6 +80,37 @@ impl Kind {
 impl Node {
     /// What is not there.
     pub(super) const NULL: Node = Node { place: None, kind: Kind::Null, rounded: false };
+
+    /// A value of JSON, all of which stands at one place.
+    pub(super) fn of_json(value: &Value, place: Option<Place>) -> Self {
+        let kind = match value {
+            Value::Null => Kind::Null,
+            Value::Bool(value) => Kind::Bool(*value),
+            Value::Number(number) => match number.as_i128() {
+                Some(number) => Kind::Integer(number),
+                None => Kind::Real(number.as_f64().unwrap_or_default()),
+            },
+            Value::String(text) => Kind::Text(text.clone()),
+            Value::Array(values) => Kind::List(values.iter().map(|value| Self::of_json(value, place)).collect()),
+            Value::Object(entries) => {
+                let entry = |(key, value): (&String, &Value)| Entry {
+                    key: key.clone(),
+                    place,
+                    value: Self::of_json(value, place),
+                };
+                Kind::Map(entries.iter().map(entry).collect())
+            }
+        };
+        Self { place, kind, rounded: false }
+    }
+
+    /// A key's entry, if it is a mapping with this key.
+    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
+        match &self.kind {
+            Kind::Map(entries) => entries.iter().find(|entry| entry.key == key),
+            _ => None,
+        }
+    }
 
     /// A refusal of this value.
     pub(super) fn refuse(&self, reason: impl Into<String>, remedy: impl Into<String>) -> Refusal {

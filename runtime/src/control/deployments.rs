@@ -65,6 +65,9 @@ pub struct Deployed {
     pub unchanged: bool,
     /// Whether it does not run, because the deployment is paused.
     pub paused: bool,
+    /// Whether it does not run just now, because the deployment is in quarantine.
+    #[serde(default)]
+    pub quarantined: bool,
     /// What is different, or would be, each a sentence without its full stop.
     pub changes: Vec<String>,
     /// What is odd about the order.
@@ -144,6 +147,9 @@ pub struct DryMeter {
 pub struct Reads {
     /// Statistics, and the groups that libvirt reads them in.
     pub statistics: Vec<String>,
+    /// Those that were read and that none of its guests has.
+    #[serde(default)]
+    pub absent: Vec<String>,
     /// Groups that libvirt reads for it.
     pub groups: Vec<String>,
     /// Those of them that are read for nobody else.
@@ -194,6 +200,10 @@ pub struct Row {
     pub digest: Digest,
     /// The operator's file that it is written in; otherwise it came through the socket.
     pub file: Option<String>,
+    /// What is missing of what it needs to be made ready again, if anything: it goes on as it was, and would not run
+    /// after a restart.
+    #[serde(default)]
+    pub lacks: Option<String>,
     /// Whether what that file says now cannot run, so that it goes on as it was.
     #[serde(default)]
     pub outdated: bool,
@@ -205,6 +215,10 @@ pub struct Row {
     /// What the names of its meters may begin with.
     #[serde(default)]
     pub names: Vec<String>,
+    /// Patterns of the meters that it gives or may declare; none where that depends on what it is handed, or it cannot
+    /// run.
+    #[serde(default)]
+    pub gives: Option<Vec<String>>,
     /// How it is.
     pub state: Standing,
     /// The last slot of which something of it landed.

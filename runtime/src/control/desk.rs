@@ -17,7 +17,7 @@ use super::journal::{Journal, Page};
 use super::time::Time;
 use crate::agent::errands::{Changed, Errand, Order, Readied, Refused, Surroundings, What};
 use crate::clock::Clock;
-use crate::config::{Secret, hide_secrets};
+use crate::config::{Secret, closest, hide_secrets};
 use crate::digest::Digest;
 use crate::http::StatusCode;
 use crate::modules::audit::{Entry, Outcome, Who};
@@ -25,7 +25,7 @@ use crate::modules::deploying::doubts::Doubt;
 use crate::modules::deploying::written::Written;
 use crate::modules::deploying::{self, Fault, Loader, Prepared};
 use crate::modules::deployment::{Deployment, Key, SecretSource, Signature, Version};
-use crate::modules::life::Rules;
+use crate::modules::life::{Idle, Rules, Run};
 use crate::modules::registry::{Registry, Unkept};
 use crate::modules::store;
 
@@ -135,7 +135,7 @@ impl Desk {
 
     /// All about one.
     pub async fn show(&self, key: &Key) -> Answer<Shown> {
-        let page = self.0.journal.page(key).ok_or_else(|| No::unknown(key))?;
+        let page = self.0.journal.page(key).ok_or_else(|| self.unknown(key))?;
         let history = self.0.registry.history(key.clone(), HISTORY).await;
         Ok(Shown {
             row: page.row(&Rules::default(), self.now()),
@@ -148,11 +148,23 @@ impl Desk {
         })
     }
 
+    /// There is no such deployment, but maybe one that was meant.
+    fn unknown(&self, key: &Key) -> No {
+        let deployed: Vec<String> = self.rows().iter().map(|row| row.key.to_string()).collect();
+        let deployed: Vec<&str> = deployed.iter().map(String::as_str).collect();
+        match closest(&key.to_string(), &deployed) {
+            Some(meant) => {
+                No::of(StatusCode::NOT_FOUND, format!("There is no deployment {key}. Did you mean {meant}?"))
+            }
+            None => No::unknown(key),
+        }
+    }
+
     /// What one logged after so many lines. Where that is nothing, it is waited so long for more.
     pub async fn log(&self, key: &Key, after: u64, wait: Duration) -> Answer<Log> {
         let journal = &self.0.journal;
         let mut news = journal.news();
-        journal.page(key).ok_or_else(|| No::unknown(key))?;
+        journal.page(key).ok_or_else(|| self.unknown(key))?;
         let more = async {
             loop {
                 let log = journal.log(key, after)?;
@@ -181,7 +193,7 @@ impl Desk {
         let version = version(order, &file, by(who), self.now());
         version.check().map_err(|invalid| {
             let why = invalid.words(Written::Order);
-            No::of(StatusCode::BAD_REQUEST, format!("This cannot be deployed: {why}."))
+            No::of(StatusCode::BAD_REQUEST, format!("It cannot be deployed: {why}."))
         })?;
         let own = self.0.turns.take(&key.tenant).await?;
         let prepared = self.prepare(&around, &key, version, file).await??;
@@ -202,7 +214,7 @@ impl Desk {
     async fn try_roll_back(&self, who: Who, key: Key, order: &RollBack) -> Answer<Deployed> {
         let RollBack { to, dry_run, anyway } = *order;
         let how = How { only_try: dry_run, anyway };
-        let page = self.0.journal.page(&key).ok_or_else(|| No::unknown(&key))?;
+        let page = self.0.journal.page(&key).ok_or_else(|| self.unknown(&key))?;
         let (next, _) = match to {
             Some(to) => page.deployment.rolled_back_to(to),
             None => page.deployment.rolled_back(),
@@ -228,7 +240,7 @@ impl Desk {
     async fn follow(&self, order: Order, tries: Option<(&Surroundings, Turn<'_>)>, how: How) -> Answer<Deployed> {
         let How { only_try, anyway } = how;
         let order = Arc::new(order);
-        let mut told = Deployed::of(&order.key, self.considered(&order).await?)?;
+        let mut told = Deployed::of(&order.key, self.considered(&order).await?, self.now())?;
         if let (Some((around, own)), Some((version, ready))) = (tries, order.what.tried()) {
             let trying = turn(&self.0.trying).await?;
             told.dry_run = Some(self.dry_run(around, &order.key, (version, ready), anyway).await?);
@@ -253,7 +265,7 @@ impl Desk {
             Ok(changed) => {
                 self.0.registry.tidy().await;
                 let Deployed { dry_run, doubts, .. } = told;
-                Ok(Deployed { dry_run, doubts, ..Deployed::of(&order.key, changed)? })
+                Ok(Deployed { dry_run, doubts, ..Deployed::of(&order.key, changed, self.now())? })
             }
             Err(no) => {
                 self.collect().await;
@@ -473,8 +485,9 @@ fn shown(version: &Version, page: &Page) -> VersionShown {
 
 impl Deployed {
     /// What became of a deployment, or would, of whom nothing is tried out yet.
-    fn of(key: &Key, changed: Changed) -> Answer<Self> {
+    fn of(key: &Key, changed: Changed, now: i64) -> Answer<Self> {
         let Changed { deployment, changes, doubts } = changed;
+        let run = deployment.plan(&Rules::default(), now);
         let version = leading(&deployment).ok_or_else(|| No::unknown(key))?;
         Ok(Self {
             key: key.clone(),
@@ -485,6 +498,7 @@ impl Deployed {
             on_trial: deployment.on_trial().is_some(),
             unchanged: changes.is_empty(),
             paused: deployment.paused.is_some(),
+            quarantined: matches!(run, Run::Nothing(Idle::Quarantined { .. })),
             changes,
             doubts: doubts.iter().map(said).collect(),
         })

@@ -10,6 +10,7 @@ use super::deployments::{Failed, InForce, Line, Log, Row, Share, Standing, Used}
 use super::time::Time;
 use crate::agent::report::ModuleReport;
 use crate::agent::tenants::{Deployed, Short, Tenants};
+use crate::contract::Description;
 use crate::modules::deploying::Ready;
 use crate::modules::deployment::{Deployment, Key, Overrides, RequestLimits};
 use crate::modules::life::{Idle, Rules, Run};
@@ -30,8 +31,12 @@ pub struct Page {
     pub deployment: Deployment,
     /// Why it cannot run, if it cannot.
     broken: Option<String>,
+    /// What it lacks to run again after a restart, if anything.
+    lacks: Option<String>,
     /// Whether what its file says now cannot run.
     outdated: bool,
+    /// Patterns of the meters that it gives or may declare, where they are known beforehand.
+    gives: Option<Vec<String>>,
     /// What it needs more of than its tenant has.
     short: Option<Short>,
     /// What it has for sure.
@@ -86,7 +91,9 @@ impl Journal {
             let page = pages.entry(key.clone()).or_insert_with(|| Page::of(&deployed.deployment));
             page.deployment.clone_from(&deployed.deployment);
             page.broken.clone_from(&deployed.broken);
+            page.lacks = deployed.lacks().cloned();
             page.outdated = deployed.is_outdated();
+            page.gives = gives(deployed);
             page.share = share(tenants, deployed);
             page.in_force = deployed.ready.iter().map(|(number, ready)| (*number, in_force(ready))).collect();
         }
@@ -109,6 +116,7 @@ impl Journal {
             let Some(page) = pages.get_mut(key) else { continue };
             if let Some(deployed) = tenants.get(key) {
                 page.deployment.clone_from(&deployed.deployment);
+                page.lacks = deployed.lacks().cloned();
                 page.used.skipped = deployed.skipped();
                 if let Some(fuel) = deployed.fuel(*version, report.resources) {
                     page.used.fuel_granted = fuel;
@@ -154,7 +162,9 @@ impl Page {
         Self {
             deployment: deployment.clone(),
             broken: None,
+            lacks: None,
             outdated: false,
+            gives: None,
             short: None,
             share: None,
             in_force: BTreeMap::new(),
@@ -208,10 +218,12 @@ impl Page {
             version: current,
             digest: version.map(|version| version.digest).unwrap_or_else(|| crate::digest::Digest::of(b"")),
             file: deployment.file.clone(),
+            lacks: self.lacks.clone(),
             outdated: self.outdated,
             differs: deployment.differs_from_file(),
             interval: version.map_or(0, |version| version.interval),
             names: names.into_iter().cloned().collect(),
+            gives: self.gives.clone(),
             state: self.standing(rules, now),
             last: last.at,
             samples: last.samples,
@@ -258,6 +270,19 @@ fn share(tenants: &Tenants, deployed: &Deployed) -> Option<Share> {
     let ((name, tenant), admitted) = (deployed.named(), tenants.admitted());
     let fuel_per_second = admitted.get(&tenant, &name)?.per_second();
     Some(Share { fuel_per_second, of_tenant: admitted.budget().for_tenant(&tenant) })
+}
+
+fn gives(deployed: &Deployed) -> Option<Vec<String>> {
+    let mut all = BTreeSet::new();
+    for ready in deployed.ready.values() {
+        let Description { meters, declares, .. } = &*ready.module.description;
+        let meters = meters.iter().map(|meter| &meter.name).filter(|name| ready.source.meters.matches(name));
+        all.extend(meters.chain(declares).cloned());
+        if ready.converts() {
+            return None;
+        }
+    }
+    (!deployed.ready.is_empty()).then(|| all.into_iter().collect())
 }
 
 fn in_force(ready: &Ready) -> InForce {

@@ -1,6 +1,7 @@
 //! What the loop leaves for those who ask.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +45,8 @@ pub(super) struct Seen {
     pub last: Option<LastCycle>,
     /// Why the host could not be read last, if it could not.
     pub unread: Option<String>,
+    /// Why what was read again is not in force, if it is not.
+    pub unloaded: Vec<String>,
     /// Why outputs may not be served as configured, if so.
     pub unserved: Option<String>,
     /// Why the last slot could not be kept, if it could not.
@@ -56,6 +59,8 @@ pub(super) struct Seen {
     pub refused: Vec<String>,
     /// What runs of tenants' deployments.
     standing: BTreeMap<Owner, Standing>,
+    /// What names of meters begin with that tenants' deployments may give.
+    granted: Arc<BTreeSet<String>>,
     /// Modules that run: samples in the last slot, and causes of what failed in it.
     running: BTreeMap<Owner, (u64, Vec<String>)>,
 }
@@ -66,6 +71,8 @@ struct Known {
     meters: Vec<String>,
     /// Those that would come if they were measured.
     unmeasured: Vec<String>,
+    /// The file that says what is measured.
+    polling: Option<PathBuf>,
     /// Built-in modules that are off.
     off: Vec<&'static str>,
     /// Whether others may be declared in any slot.
@@ -79,8 +86,8 @@ impl Known {
         let modules = agent.modules();
         let (meters, unmeasured) = modules.meters(agent.config());
         let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
-        let off = modules::off(&modules.pollsters);
-        Self { meters: owned(meters), unmeasured: owned(unmeasured), off, declare: modules.declare }
+        let (polling, off) = (agent.config().polling_file.clone(), modules::off(&modules.pollsters));
+        Self { meters: owned(meters), unmeasured: owned(unmeasured), polling, off, declare: modules.declare }
     }
 }
 
@@ -102,6 +109,8 @@ impl Seen {
         self.admitted = Arc::clone(agent.tenants.admitted());
         self.tally = agent.tally.clone();
         self.refused = agent.tenants.refused.iter().map(Problem::sentence).collect();
+        let versions = agent.tenants.all().flat_map(|deployed| deployed.deployment.running());
+        self.granted = Arc::new(versions.flat_map(|version| version.grants.names.iter().cloned()).collect());
         self.standing.clear();
         let before = std::mem::take(&mut self.running);
         let operators = agent.modules().pollsters.iter().map(|module| (Arc::clone(&module.name), OPERATOR.into()));
@@ -218,13 +227,15 @@ impl Seen {
 
     /// What is given, if that is known; what tenants' modules give besides is not.
     pub fn given(&self) -> Option<Given<'_>> {
-        let Known { meters, unmeasured, off, declare } = self.known.as_deref()?;
+        let Known { meters, unmeasured, polling, off, declare } = self.known.as_deref()?;
         // The operator's own modules may give any name, those of modules that are off among them.
         if *declare {
             return None;
         }
-        let and_others = !self.standing.is_empty();
-        Some(Given { meters: borrowed(meters), unmeasured: borrowed(unmeasured), off: off.clone(), and_others })
+        let polling = polling.as_deref();
+        let others = self.granted.iter().map(String::as_str).collect();
+        let (meters, unmeasured) = (borrowed(meters), borrowed(unmeasured));
+        Some(Given { meters, unmeasured, polling, off: off.clone(), others })
     }
 
     /// Who has modules that run.

@@ -2,6 +2,7 @@
 //! question has a bound, so that none keeps the daemon from measuring or from answering others.
 
 mod about_deployments;
+mod beforehand;
 mod place;
 
 use std::fs::{self, DirBuilder};
@@ -23,6 +24,7 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 
+pub use self::beforehand::{check, is_answered};
 use self::place::{Place, Wait, Waiting};
 use super::Control;
 use super::desk::Desk;
@@ -89,6 +91,17 @@ pub enum Unusable {
     /// Something else is there.
     #[error("{} is there already and is no socket", .0.display())]
     NoSocket(PathBuf),
+    /// There is no folder for it, and none can be made.
+    #[error("the folder {} of the socket cannot be made: {error}", folder.display())]
+    NoFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// Only who is in a group gives it something.
+    #[error("the socket cannot be given to the group {0}, as this user is not in it")]
+    NoMember(String),
     /// The operating system does not let us.
     #[error("the socket {} cannot be made: {error}", path.display())]
     Failed {
@@ -107,6 +120,8 @@ impl Unusable {
         match self {
             Self::Taken(_) => "End it, or give each daemon a file of its own as control.socket",
             Self::NoSocket(_) => "Remove it, or name another file as control.socket",
+            Self::NoFolder { .. } => "Make it, and give it to the daemon's user, or name another as control.socket",
+            Self::NoMember(_) => "Add the daemon's user to it, as `usermod -aG` does, or name another as control.group",
             Self::Failed { .. } => "Name a file in a folder that the daemon's user can write as control.socket",
         }
     }
@@ -119,15 +134,20 @@ impl Socket {
     pub fn take(path: &Path, group: Option<&str>) -> Result<Self, Unusable> {
         let failed = |error| Unusable::Failed { path: path.to_owned(), error };
         let no_group = || io::Error::other("there is no such group");
-        let number = |group| group_number(group).ok_or_else(no_group);
-        let group = group.map(number).transpose().map_err(failed)?;
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            let is_new = !folder.exists();
+        let number_of = |group| group_number(group).ok_or_else(no_group);
+        let number = group.map(number_of).transpose().map_err(failed)?;
+        let give = |path: &Path| {
+            chown(path, None, number).map_err(|error| match (error.kind(), group) {
+                (io::ErrorKind::PermissionDenied, Some(group)) => Unusable::NoMember(group.to_owned()),
+                _ => failed(error),
+            })
+        };
+        let folder = folder_of(path);
+        if !folder.exists() {
             let mode = if group.is_some() { 0o750 } else { 0o700 };
-            DirBuilder::new().recursive(true).mode(mode).create(folder).map_err(failed)?;
-            if is_new {
-                chown(folder, None, group).map_err(failed)?;
-            }
+            let made = DirBuilder::new().recursive(true).mode(mode).create(folder);
+            made.map_err(|error| Unusable::NoFolder { folder: folder.to_owned(), error })?;
+            give(folder)?;
         }
         match fs::symlink_metadata(path) {
             Ok(found) if !found.file_type().is_socket() => return Err(Unusable::NoSocket(path.to_owned())),
@@ -151,12 +171,12 @@ impl Socket {
         rustix::process::umask(usual);
         let listener = listener.map_err(failed)?;
         if group.is_some() {
-            chown(path, None, group).map_err(failed)?;
+            give(path)?;
             fs::set_permissions(path, fs::Permissions::from_mode(0o660)).map_err(failed)?;
         }
         listener.set_nonblocking(true).map_err(failed)?;
         let inode = inode(path).map_err(failed)?;
-        Ok(Self { listener, name: Name { path: path.to_owned(), inode }, group })
+        Ok(Self { listener, name: Name { path: path.to_owned(), inode }, group: number })
     }
 
     /// Answers there from now on.
@@ -189,6 +209,10 @@ impl Drop for Name {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn inode(path: &Path) -> io::Result<u64> {

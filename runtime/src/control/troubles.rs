@@ -29,9 +29,13 @@ pub(super) struct Deployments {
 /// All of it, the worst first.
 pub(super) fn of(status: &Status, seen: &Seen, deployments: Deployments) -> Vec<String> {
     let (mut troubles, unread) = (Vec::new(), seen.unread.as_deref().map(bare));
-    let mut say = |trouble: String| troubles.push(trouble);
+    let mut say = |trouble: String| troubles.push(ended(trouble));
     if let Some(why) = unread {
         say(format!("The hypervisor is not read: {why}."));
+    }
+    if let Some((why, more)) = seen.unloaded.split_first() {
+        let more = if more.is_empty() { String::new() } else { format!(" (and {} more)", more.len()) };
+        say(format!("The configuration stays as it was before the last reload{more}: {}.", bare(why)));
     }
     if let Some(why) = seen.unserved.as_deref().map(bare) {
         say(format!("Outputs may not be served as configured: {why}. Mend the disk; every slot tries again."));
@@ -86,6 +90,10 @@ pub(super) fn of(status: &Status, seen: &Seen, deployments: Deployments) -> Vec<
         say(format!("{}.", bare(why)));
     }
     for row in deployments.rows {
+        if let Some(why) = &row.lacks {
+            let (key, why) = (&row.key, bare(why));
+            say(format!("{key} would not run after a restart: {why}. Send SIGHUP once that is mended."));
+        }
         match row.state {
             Standing::Broken { why } => say(format!("{} cannot run: {}.", row.key, bare(&why))),
             Standing::Quarantined { until, cause } if row.last.is_none() => {
@@ -112,6 +120,14 @@ pub(super) fn of(status: &Status, seen: &Seen, deployments: Deployments) -> Vec<
     troubles
 }
 
+/// A sentence has one end: a remedy may be a question.
+fn ended(mut sentence: String) -> String {
+    if sentence.ends_with("?.") {
+        sentence.pop();
+    }
+    sentence
+}
+
 /// Without a full stop, which brokers and libvirt put behind some of what they say.
 fn bare(why: &str) -> &str {
     why.trim_end_matches('.')
@@ -130,5 +146,7 @@ mod tests {
     fn sentences_end_once() {
         let said = "Login was refused. For details see the broker logfile";
         assert_eq!([bare(&format!("{said}.")), bare(said)], [said; 2]);
+        let ended = |sentence: &str| ended(sentence.to_owned());
+        assert_eq!([ended("Did you mean `a`?."), ended("It is so.")], ["Did you mean `a`?", "It is so."]);
     }
 }

@@ -2,7 +2,7 @@
 
 mod declared;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -14,6 +14,7 @@ use super::guest::{self, Labels};
 use super::holdings::Holdings;
 use super::identity::{Identity, Idents};
 use super::label::Label;
+use super::moved::Moved;
 use super::owner::{Owner, Rules};
 use super::resource::{GuestResources, Ident, Part, Resources};
 use crate::clock::Moment;
@@ -37,6 +38,8 @@ pub struct Directory {
     /// Until when what an earlier run remembered may come, once time is known.
     expected_until: Option<u64>,
     retired: Vec<Ident>,
+    /// Guests of which something may be remembered by whoever had them before.
+    moved: HashSet<Uuid>,
     numbered: Numbered,
 }
 
@@ -109,6 +112,7 @@ impl Directory {
             idents: Idents::default(),
             expected_until: None,
             retired: Vec::new(),
+            moved: HashSet::new(),
             numbered: Numbered::default(),
         }
     }
@@ -116,6 +120,8 @@ impl Directory {
     /// Follows a change of configuration; labels are written anew when they are next used.
     pub fn reconfigure(&mut self, rules: Rules) {
         self.rules = rules;
+        // Tenants may have other projects now.
+        self.moved.extend(self.known.keys());
         for known in self.known.values_mut() {
             known.owner = Owner::of(&known.definition, &self.rules.guests);
             known.labels = None;
@@ -180,6 +186,9 @@ impl Directory {
         let definition = Arc::new(definition);
         let owner = Owner::of(&definition, &self.rules.guests);
         if let Some(known) = self.known.get_mut(&definition.uuid) {
+            if known.project() != owner.as_ref().map(|owner| &owner.project) {
+                self.moved.insert(definition.uuid);
+            }
             known.definition = definition;
             known.owner = owner;
             known.revision = revision;
@@ -187,6 +196,10 @@ impl Directory {
             return;
         }
         let uuid = definition.uuid;
+        // In an earlier run it may have been another's.
+        if self.idents.expect_any() {
+            self.moved.insert(uuid);
+        }
         let ident = self.idents.meet(Identity::Guest(uuid));
         let (devices, vcpus) = (HashMap::new(), HashMap::new());
         let (seen, state, labels, here) = (0, -1, None, None);
@@ -267,9 +280,7 @@ impl Directory {
             self.retired.extend(gone.map(|(_, (ident, _))| ident));
         }
         for (_, known) in self.known.extract_if(|_, known| is_old(known.seen)) {
-            self.retired.push(known.ident);
-            self.retired.extend(known.devices.values().map(|(ident, _)| *ident));
-            self.retired.extend(known.vcpus.values().map(|(ident, _)| *ident));
+            self.retired.extend(known.idents());
             self.retired.extend(self.declared.forget_guest(known.ident));
         }
         self.retired.extend(self.declared.forget(now.monotonic, remembered));
@@ -279,6 +290,16 @@ impl Directory {
         }
         self.idents.release(&self.retired);
         std::mem::take(&mut self.retired)
+    }
+
+    /// Guests that may be another tenant's than when this was last asked.
+    pub fn moved(&mut self) -> Moved {
+        let mut moved = Moved::default();
+        for guest in std::mem::take(&mut self.moved) {
+            let Some(known) = self.known.get(&guest) else { continue };
+            moved.add(known.project(), known.idents().chain(self.declared.of_guest(known.ident)));
+        }
+        moved
     }
 
     /// The identity of what an earlier run remembered. It is kept as long as that of a resource that is gone.
@@ -350,6 +371,17 @@ impl Known {
         let resources = Arc::new(GuestResources { ident: self.ident, label: Arc::clone(&labels.guest), parts });
         self.here = Some(Here { vcpus: shape.vcpus[..].into(), resources: Arc::clone(&resources) });
         Some(resources)
+    }
+
+    /// Its project, if it is somebody's.
+    fn project(&self) -> Option<&Arc<str>> {
+        self.owner.as_ref().map(|owner| &owner.project)
+    }
+
+    /// Its own identity, and those of its devices and virtual CPUs.
+    fn idents(&self) -> impl Iterator<Item = Ident> {
+        let parts = self.devices.values().map(|(ident, _)| *ident).chain(self.vcpus.values().map(|(ident, _)| *ident));
+        std::iter::once(self.ident).chain(parts)
     }
 
     fn has_devices_that_are_gone(&self) -> bool {

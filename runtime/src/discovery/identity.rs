@@ -57,6 +57,11 @@ impl Idents {
         }
     }
 
+    /// Whether anything is expected that did not come yet.
+    pub fn expect_any(&self) -> bool {
+        !self.expected.is_empty()
+    }
+
     /// What was expected and did not come.
     pub fn missed(&mut self) -> Vec<Ident> {
         std::mem::take(&mut self.expected).into_values().collect()

@@ -18,6 +18,8 @@ pub const TAKEN: &str = "block.*.taken";
 pub const QCOW2: &str = "block.*.qcow2";
 /// Statistics that are ours among those of libvirt's groups.
 pub const OURS: [&str; 3] = [LENGTH, TAKEN, QCOW2];
+/// What a guest's flavor says, which no group has.
+pub const FLAVOR: [&str; 5] = ["flavor.vcpus", "flavor.ram", "flavor.disk", "flavor.ephemeral", "flavor.swap"];
 
 /// A statistic's name as a number, the same for the whole life of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]

@@ -21,7 +21,7 @@ pub use refusal::{Bound, DoesNotFit};
 use super::deployment::Key;
 use crate::config::Config;
 use crate::sandbox::Limits;
-use crate::sandbox::ledger;
+use crate::sandbox::ledger::{self, Flow, SAVED};
 
 mod refusal;
 
@@ -237,6 +237,25 @@ impl Admitted {
     /// All that was admitted.
     pub fn all(&self) -> impl Iterator<Item = &Demand> {
         self.demands.values()
+    }
+
+    /// How fuel flows to all modules of tenants, and to those of each of these. What they save up is enough for some
+    /// seconds, and for what is needed at once in longer intervals than that; no more, however long these are.
+    pub fn flows(&self, tenants: impl Iterator<Item = Arc<str>>) -> (Flow, BTreeMap<Arc<str>, Flow>) {
+        let mut at_once: BTreeMap<Arc<str>, u64> = tenants.map(|tenant| (tenant, 0)).collect();
+        let mut of_all = 0_u64;
+        for demand in self.demands.values().filter(|demand| demand.interval > Duration::from_secs(SAVED)) {
+            of_all = of_all.saturating_add(demand.fuel());
+            if let Some(of_tenant) = at_once.get_mut(&demand.tenant) {
+                *of_tenant = of_tenant.saturating_add(demand.fuel());
+            }
+        }
+        let flow = |rate: u64, more: u64| Flow { rate, most: rate.saturating_mul(SAVED).saturating_add(more) };
+        let of_tenant = |(tenant, more): (Arc<str>, u64)| {
+            let rate = self.budget.for_tenant(&tenant);
+            (tenant, flow(rate, more))
+        };
+        (flow(self.budget.node, of_all), at_once.into_iter().map(of_tenant).collect())
     }
 
     /// How much more modules of a tenant can have in a second.

@@ -20,7 +20,7 @@ use super::deployment::{Key, Signature, Tenant, Version};
 use super::life::is_its_own;
 use super::refusal::{Reader, refusal};
 use super::registry::Unkept;
-use super::trust::{Policy, Trust, Verified};
+use super::trust::{self, Policy, Trust, Verified};
 use super::{granting, read};
 use crate::config::daemon::{CallLimits, DeploymentFile, Rival, Tenants, from_anywhere};
 use crate::config::polling::Source;
@@ -176,6 +176,7 @@ impl Drafts {
                     let own = ready.get(&key.tenant).into_iter().flatten();
                     let own = pollsters_of(&key.tenant, own.map(|(key, ready)| (key, ready)));
                     odd.extend(doubts::of_meters(&prepared.ready, fitting.operators(), own));
+                    odd.extend(doubts::of_chain(key, &prepared.ready, config, fitting.operators()));
                     loaded.prepared.push(prepared);
                 }
                 Err(Refused { key: place, message, remedy, .. }) => {
@@ -278,9 +279,16 @@ impl Loader {
 
     /// Who signed a module, if somebody had to or did.
     fn verify(&self, key: &Key, version: &Version, file: &[u8]) -> Result<Option<Verified>, Refused> {
-        let signed = version.signature.as_ref().map(|signature| signature.text.as_bytes());
-        let verified = self.policy.check(&self.trust, key.tenant.as_str(), file, signed);
-        verified.map_err(|refused| Refused::new("signature", refused.to_string(), refused.remedy()))
+        Ok(self.policy.check(&self.trust, key.tenant.as_str(), file, signed(version))?)
+    }
+
+    /// Whether what runs of a version may go on by these rules while its file, or a secret, is missing: as far as that
+    /// can be told without.
+    pub fn may_go_on(&self, key: &Key, version: &Version, ready: &Ready) -> Result<(), Refused> {
+        whose(&self.tenants, key)?;
+        self.policy.check_again(&self.trust, key.tenant.as_str(), signed(version))?;
+        let covered = self.operators.in_slots_of(version.interval);
+        terms::may_run(self.shortest_interval, covered, version, &ready.module)
     }
 
     /// Makes a version ready to run: its module is compiled, its signature verified, what it describes held against
@@ -318,7 +326,7 @@ impl Loader {
         } else {
             module.description.meters.clone()
         };
-        granting::may_give(&Names::beside(Arc::clone(&self.reserved)), &module.granted, written, &gives)?;
+        granting::may_give(&Names::beside(&self.reserved), &module.granted, written, &gives)?;
         if module.code.manifest.world != World::Transformer {
             wanted(&module, &source)?;
         }
@@ -346,6 +354,11 @@ fn whose(tenants: &Tenants, key: &Key) -> Result<(), Refused> {
     let Some(owner) = tenants.owner_of(&key.tenant) else { return Ok(()) };
     let message = format!("{} is a project of the tenant {owner}, whose rules hold for it", key.tenant);
     Err(Refused::new("tenant", message, format!("Write the tenant {owner}")))
+}
+
+/// The signature of a version's module, if it has one.
+fn signed(version: &Version) -> Option<&[u8]> {
+    version.signature.as_ref().map(|signature| signature.text.as_bytes())
 }
 
 /// Whether anything that a pollster gives is wanted. What it declares in a slot is not known before.
@@ -429,6 +442,12 @@ impl From<Unkept> for Refused {
     fn from(unkept: Unkept) -> Self {
         let remedy = "Send SIGHUP to the daemon once that is mended, or deploy it once more";
         Self::missing("file", unkept.to_string(), remedy)
+    }
+}
+
+impl From<trust::Refused> for Refused {
+    fn from(refused: trust::Refused) -> Self {
+        Self::new("signature", refused.to_string(), refused.remedy())
     }
 }
 

@@ -58,14 +58,14 @@ pub struct Paused {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// Nothing ran before.
-    #[error(
-        "nothing ran before version {current} of {key} that is still kept: name one of the kept ones, or deploy the one that is wanted"
-    )]
+    #[error("nothing ran before version {current} of {key} that is still kept: {remedy}")]
     NothingEarlier {
         /// Which deployment.
         key: Key,
         /// What runs.
         current: u64,
+        /// What to do instead.
+        remedy: &'static str,
     },
     /// There is no such version.
     #[error("there is no version {wanted} of {key}: the kept ones are {kept}")]
@@ -162,8 +162,8 @@ impl Deployment {
     /// What is ordered was tried out before. What is written in a file was not, so that comes first.
     ///
     /// It takes the place of one that is on trial already, and ends a quarantine; a pause goes on. When there are more
-    /// than [`VERSIONS`], or they would fill more than a file, the oldest goes that neither runs nor is the next to go
-    /// back to; and that one too if it has to.
+    /// than [`VERSIONS`], or they would fill more than a file, [the oldest](Self::forget_oldest) go. They do as well
+    /// where their tenant has [no room](super::store::quota::fit) for them.
     pub fn deployed(&self, version: Version) -> Result<(Self, Vec<Change>), Refused> {
         let was_tried_out = version.file.is_none();
         self.with(version, was_tried_out)
@@ -181,22 +181,22 @@ impl Deployment {
         next.written = version.file.is_some().then_some(number);
         next.versions.push(Arc::new(Version { number, ..version }));
         let changes = next.life.try_out(number, was_tried_out);
-        next.forget_oldest();
+        while (next.versions.len() > VERSIONS || !record::has_room(&next)) && next.forget_oldest() {}
         Ok((next, changes))
     }
 
-    fn forget_oldest(&mut self) {
-        while self.versions.len() > VERSIONS || !record::has_room(self) {
-            let trial = self.life.trial().map(|trial| trial.instance.version);
-            let wanted = [Some(self.life.current().version), trial, self.life.earlier().last().copied()];
-            let oldest_but = |wanted: &[Option<u64>]| {
-                self.versions.iter().position(|version| !wanted.contains(&Some(version.number)))
-            };
-            let [current, trial, _] = wanted;
-            let Some(oldest) = oldest_but(&wanted).or_else(|| oldest_but(&[current, trial])) else { return };
-            let number = self.versions.remove(oldest).number;
-            self.life.forget(number);
-        }
+    /// Forgets the oldest version that neither runs nor is the next to go back to, and if there is none that one.
+    /// Whether there was any.
+    pub fn forget_oldest(&mut self) -> bool {
+        let trial = self.life.trial().map(|trial| trial.instance.version);
+        let wanted = [Some(self.life.current().version), trial, self.life.earlier().last().copied()];
+        let oldest_but =
+            |wanted: &[Option<u64>]| self.versions.iter().position(|version| !wanted.contains(&Some(version.number)));
+        let [current, trial, _] = wanted;
+        let Some(oldest) = oldest_but(&wanted).or_else(|| oldest_but(&[current, trial])) else { return false };
+        let number = self.versions.remove(oldest).number;
+        self.life.forget(number);
+        true
     }
 
     /// Without the version on trial, which cannot run any more.
@@ -215,7 +215,13 @@ impl Deployment {
         if let Some(withdrawn) = next.life.withdraw() {
             return Ok((next, vec![withdrawn]));
         }
-        let nothing = || Refused::NothingEarlier { key: self.key.clone(), current: self.life.current().version };
+        let nothing = || {
+            let remedy = match self.versions.len() {
+                1 => "deploy the one that is wanted",
+                _ => "name one of the kept ones, or deploy the one that is wanted",
+            };
+            Refused::NothingEarlier { key: self.key.clone(), current: self.life.current().version, remedy }
+        };
         let earlier = self.life.earlier().last().ok_or_else(nothing)?;
         let changes = next.life.go_back(*earlier);
         Ok((next, changes))

@@ -221,7 +221,7 @@ mod tests {
         let remedy = |meter: &str, granted: &[&str]| {
             let names = granted.iter().map(ToString::to_string).collect();
             let granted = Granted { names: Some(names), ..Granted::default() };
-            let names = Names::beside(Arc::clone(&operators));
+            let names = Names::beside(&operators);
             let meter = Meter { name: meter.to_owned(), unit: String::new(), kind: Kind::Gauge };
             may_give(&names, &granted, Written::Order, [&meter]).unwrap_err().remedy
         };
@@ -245,7 +245,7 @@ mod tests {
             (http(&many), "grants.http", "there are 101 entries, and at most 100 are taken"),
             (Grants::default(), "grants.http", "it imports wasmeter:plugin/http, which was not granted"),
             (secret("short"), "grants.secrets", "it has fewer than 8 bytes"),
-            (secret("with\nan end of a line"), "grants.secrets", "characters that a header cannot have"),
+            (secret("with\nan end of a line"), "grants.secrets", "it is not visible ASCII"),
             (
                 Grants { addresses: vec!["all".to_owned()], ..http(&["http://a.example/"]) },
                 "grants.addresses",

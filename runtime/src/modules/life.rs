@@ -10,18 +10,20 @@
 //! A new version that nobody tried out before is tried out in its first slot: it runs beside the version before it, on a
 //! copy of what that remembers, and whatever comes of it is dropped. If it does well, which is no worse than the version
 //! before it in the same slot, its trial begins with the next slot; if it fails it is given up at once. If it could not
-//! run, it is tried out in the slot after that.
+//! run, or nothing was for it, it is tried out in the slot after that.
 //!
 //! # A trial
 //!
 //! Then it runs on trial, on a copy of the state. While it does well its samples count, and the version before
 //! it does not run. When it fails in a slot, nothing of what it gave there counts; the version before it runs in that
-//! same slot, on the old state. So of each slot one version's samples land, and no slot is lost. After
-//! [`Rules::trial_slots`] good slots in a row the new version takes over with its state, and the old state is dropped;
-//! after [`Rules::trial_failures`] failures in all it is given up and its state is dropped. One that is still at a slot when
-//! the next one comes failed in it, in a dry run, too. One that may not run any more, by rules that changed, is given up at
-//! once, as long as there is a version to go on with; that is remembered, as it may be tried again once it may run.
-//! Nobody waits for one when the daemon ends, and that slot says nothing of it.
+//! same slot, on the old state, and so it does where nothing is for the new one. So of each slot one version's samples
+//! land, and no slot is lost. After [`Rules::trial_slots`] good slots in a row the new version takes over with its
+//! state, and the old state is dropped; after [`Rules::trial_failures`] failures in all it is given up and its state is
+//! dropped, and so it is, in a dry run, too, after [`Rules::trial_untried`] slots in a row in which only the version
+//! before it could run. One that is still at a slot when the next one comes failed in it, in a dry run, too. One that
+//! may not run any more, by rules that changed, is given up at once, as long as there is a version to go on with; that
+//! is remembered, as it may be tried again once it may run. Nobody waits for one when the daemon ends, and that slot
+//! says nothing of it.
 //!
 //! # Going back
 //!
@@ -47,7 +49,7 @@
 //! | some resources failed, and something came of others | good if not more of them than failed with the version before it | good |
 //! | some or all failed, nothing came of any, and it is the module's own doing | a failure | a failing slot |
 //! | some or all failed, and it is the host's doing | does not count, and the version before it runs | does not count |
-//! | it did not run: no guests, no statistics | does not count | does not count |
+//! | it did not run: nothing was for it | does not count, and the version before it runs | does not count |
 //!
 //! That the host read nothing of what a module asked for is its doing, too.
 //!
@@ -128,7 +130,7 @@ pub struct Trial {
     pub good: u32,
     /// In how many slots it failed.
     pub failed: u32,
-    /// In how many slots in a row the host could not run it, but could run the version before it.
+    /// In how many slots in a row it was not run or called, and the version before it was.
     pub untried: u32,
 }
 
@@ -304,7 +306,6 @@ impl Life {
     fn judge(&mut self, outcome: Outcome, current: Option<Outcome>, bar: u32, rules: &Rules) -> Option<Change> {
         let trial = self.trial.as_mut()?;
         match outcome {
-            Outcome::NotRun => None,
             outcome if trial.dry && !outcome.falls_short(bar) => {
                 (trial.dry, trial.untried) = (false, 0);
                 Some(Change::DryRunPassed { trial: trial.instance, copy_of: self.current.state })
@@ -321,10 +322,11 @@ impl Life {
                 trial.failed = trial.failed.saturating_add(1);
                 (trial.failed >= rules.trial_failures).then(|| self.give_up(GivenUp::Failed(cause)))?
             }
-            // It is the host's doing, unless it happens with this version only.
-            _ if current.is_some_and(Outcome::was_tried) => {
+            // It is the host's doing, or nobody's, unless it happens with this version only.
+            outcome if current.is_some_and(Outcome::was_tried) => {
                 trial.untried = trial.untried.saturating_add(1);
-                (trial.untried >= rules.trial_untried).then(|| self.give_up(GivenUp::Untried))?
+                let why = if outcome == Outcome::NotRun { GivenUp::NotCalled } else { GivenUp::Untried };
+                (trial.untried >= rules.trial_untried).then(|| self.give_up(why))?
             }
             _ => None,
         }

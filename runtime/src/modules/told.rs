@@ -3,7 +3,7 @@
 use super::refusal::{Reader, Settings, refusal};
 use crate::config::daemon::CallLimits;
 use crate::config::{Parameters, Place, Problems, Severity};
-use crate::contract::Meter;
+use crate::contract::{Kind, Meter};
 use crate::sandbox::host::Gives;
 use crate::sandbox::module::Code;
 use crate::sandbox::{Cause, Failure, Module, Sandbox};
@@ -15,6 +15,8 @@ pub(super) struct Told<'a> {
     pub sandbox: &'a Sandbox,
     /// What it is called in the ledger and the log.
     pub name: &'a str,
+    /// What it is called where it is written.
+    pub module: &'a str,
     /// Whether it is part of the program.
     pub built_in: bool,
     /// What one call of it may use.
@@ -45,6 +47,9 @@ pub(super) enum NotTold {
 /// What an error begins with that is about a key which is not known.
 const UNKNOWN: &str = "there is no key ";
 
+/// Transformers of whose results nobody knows whether they only grow as what comes in does.
+const CALCULATE: [&str; 2] = ["arithmetic", "rate_of_change"];
+
 // === impl Told ===
 
 impl Told<'_> {
@@ -61,13 +66,17 @@ impl Told<'_> {
         let mut wrong: Vec<String> = Vec::new();
         loop {
             let (code, text) = (code.clone(), parameters.config.text());
-            let failure = match sandbox.configure_for(name, *built_in, code, text, (*limits).into(), inputs).await {
+            let mut failure = match sandbox.configure_for(name, *built_in, code, text, (*limits).into(), inputs).await {
                 Ok(_) if !wrong.is_empty() => return Err(NotTold::Wrong),
-                Ok(configured) => return Ok(configured),
+                Ok((module, gives)) => {
+                    self.growing(&parameters, &gives.meters, problems);
+                    return Ok((module, gives));
+                }
                 Err(failure) => failure,
             };
             let is_about_it = matches!(failure.cause, Cause::ModuleError | Cause::BadDescription);
             let named = parameters.named(&failure.detail).filter(|_| is_about_it);
+            failure.detail = parameters.as_written(&failure.detail);
             let (place, key) = match named {
                 Some(named) => (named.place, format!("{}.{}.{}", self.key, self.under, named.path)),
                 // What it lacks was refused before, and has been said.
@@ -95,6 +104,18 @@ impl Told<'_> {
                 None => return Err(NotTold::Wrong),
             }
         }
+    }
+
+    /// Says so of a result that is a counter only because what comes in is one.
+    fn growing(&self, parameters: &Parameters, gives: &[Meter], problems: &mut Problems) {
+        let is_told = parameters.config.value().pointer("/target/type").is_some();
+        let grows = gives.iter().find(|meter| meter.kind == Kind::Cumulative);
+        let Some(meter) = grows.filter(|_| CALCULATE.contains(&self.module) && !is_told) else { return };
+        let place = parameters.named("target").map_or(self.place, |target| target.place);
+        let key = format!("{}.{}.target.type", self.key, self.under);
+        let message = format!("{}: {} stays cumulative as what comes in is, as if it never fell", self.who, meter.name);
+        let remedy = "Write `type: gauge` under `target`, or `type: cumulative` if it never does";
+        problems.warning(place, &key, message, remedy);
     }
 
     fn does_without(&self, failure: &Failure) -> bool {

@@ -53,13 +53,8 @@ pub struct Verified {
 impl Trust {
     /// Whether a file is what one of the keys signed. The signature is a file of minisign's, as it is.
     pub fn verify(&self, file: &[u8], signature: &[u8]) -> Result<Verified, Untrusted> {
-        if self.folder.as_os_str().is_empty() {
-            return Err(Untrusted::NoFolder);
-        }
-        let signature = Signature::parse(signature)?;
-        let Some(key) = self.keys.iter().find(|key| key.id == signature.key_id) else {
-            return Err(Untrusted::UnknownKey { key_id: signature.key_id, folder: self.folder.clone() });
-        };
+        let signature = self.parse(signature)?;
+        let key = self.key_of(&signature)?;
         match key.public.verify(file, &signature.whole, false) {
             Ok(()) => Ok(Verified {
                 key_name: Arc::clone(&key.name),
@@ -70,6 +65,23 @@ impl Trust {
             Err(_) if signature.is_whole(key) => Err(Untrusted::OtherFile { key_name: Arc::clone(&key.name) }),
             Err(_) => Err(Untrusted::Changed { key_name: Arc::clone(&key.name) }),
         }
+    }
+
+    /// The name of the key that a signature names. It says nothing of a file: that was verified with it before.
+    pub fn signer(&self, signature: &[u8]) -> Result<&Arc<str>, Untrusted> {
+        self.key_of(&self.parse(signature)?).map(|key| &key.name)
+    }
+
+    fn parse(&self, signature: &[u8]) -> Result<Signature, Untrusted> {
+        match self.folder.as_os_str().is_empty() {
+            true => Err(Untrusted::NoFolder),
+            false => Signature::parse(signature),
+        }
+    }
+
+    fn key_of(&self, signature: &Signature) -> Result<&Key, Untrusted> {
+        let key = self.keys.iter().find(|key| key.id == signature.key_id);
+        key.ok_or_else(|| Untrusted::UnknownKey { key_id: signature.key_id, folder: self.folder.clone() })
     }
 
     /// Where the keys are.

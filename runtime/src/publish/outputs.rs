@@ -53,7 +53,9 @@ fn look_at(output: &Output, written: Written, key: &str, problems: &mut Problems
 /// Whether the file can be written, and others beside it.
 fn unwritable(file: &FileOutput, key: &str, problems: &mut Problems) {
     let folder = file.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let (path, shown) = (file.file.display(), folder.display());
+    // `.` at the end of a sentence is none.
+    let whole = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let (path, shown) = (file.file.display(), whole.display());
     let is_closed = |path: &Path| rustix::fs::access(path, Access::WRITE_OK).is_err();
     let (message, remedy) = if file.file.is_dir() {
         (format!("{path} is a folder"), "Write the path of a file, such as one in it")

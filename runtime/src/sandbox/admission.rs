@@ -230,19 +230,23 @@ impl Outline {
                     .and_then(|rest| rest.strip_prefix('/'))
                     .is_some_and(|rest| world.interfaces().contains(&rest))
         };
-        let refused: Vec<String> = self
-            .imports
-            .iter()
-            .filter(|import| !granted(import))
-            .map(|import| match reason(import) {
-                Some(reason) => format!("{import} ({reason})"),
-                None => import.clone(),
-            })
-            .collect();
+        // Whoever uses one function of std::net imports many interfaces, all for one reason.
+        let mut refused: Vec<(Option<&str>, Vec<&str>)> = Vec::new();
+        for import in self.imports.iter().filter(|import| !granted(import)) {
+            let reason = reason(import);
+            match refused.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, imports)) => imports.push(import),
+                None => refused.push((reason, vec![import])),
+            }
+        }
         if refused.is_empty() {
             return Ok(());
         }
-        let detail = format!("it imports what nothing grants: {}", refused.join(", "));
+        let words = refused.into_iter().map(|(reason, imports)| {
+            let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+            format!("{}{reason}", imports.join(", "))
+        });
+        let detail = format!("it imports what nothing grants: {}", words.collect::<Vec<_>>().join(", "));
         Err(Failure::new(Cause::NotGranted, detail))
     }
 
@@ -325,11 +329,13 @@ mod tests {
             r#"(component
                 (import "wasi:cli/exit@0.2.6" (instance))
                 (import "wasi:sockets/tcp@0.2.6" (instance))
+                (import "wasi:sockets/udp@0.2.6" (instance))
                 (import "wasmeter:plugin/stats@0.1.0" (instance))
                 (instance $i) (export "wasmeter:plugin/converter@0.1.0" (instance $i)))"#,
         );
         assert_eq!(failure.cause, Cause::NotGranted);
-        assert!(failure.detail.starts_with("it imports what nothing grants: wasi:sockets/tcp@0.2.6 (the network: "));
+        let once = "it imports what nothing grants: wasi:sockets/tcp@0.2.6, wasi:sockets/udp@0.2.6 (the network: ";
+        assert!(failure.detail.starts_with(once), "{failure}");
         assert!(failure.detail.contains("; a pollster makes requests with wasmeter:plugin/http), "), "{failure}");
         assert!(failure.detail.contains("wasmeter:plugin/stats@0.1.0 (an interface"), "{failure}");
         assert!(!failure.detail.contains("wasi:cli"), "{failure}");

@@ -57,7 +57,11 @@ pub enum CacheError {
         source: std::io::Error,
     },
     /// Others can write there.
-    #[error("{} is open to others: {what}; compiled code from there is not trusted", path.display())]
+    #[error(
+        "{} is open to others: {what}, and code from there is not trusted; give the daemon a folder of its own with mode \
+         0700 (sandbox.cache)",
+        path.display()
+    )]
     Open {
         /// Which.
         path: PathBuf,

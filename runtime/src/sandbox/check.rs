@@ -10,10 +10,12 @@ use super::limits::{
     METERS, NAME_BYTES, NOTE_BYTES, NOTES, PATTERNS, READS, RESULT_BYTES, SAMPLES_BASE, SAMPLES_PER_RESOURCE,
 };
 use crate::clock::SECOND;
-use crate::config::Glob;
+use crate::config::{Glob, closest};
 use crate::contract::{Batch, Column, Description, Meter, Moment, Note, Outputs, Series, Values};
 use crate::discovery::label::OWN_KEYS;
 use crate::discovery::{Label, view::Forged};
+use crate::hypervisor::Groups;
+use crate::hypervisor::key::FLAVOR;
 
 /// Discoveries that there are.
 pub const DISCOVERIES: [&str; 2] = ["local_instances", "local_node"];
@@ -122,6 +124,7 @@ pub fn description(described: &Description) -> Result<(), String> {
     }
     for wanted in &described.reads {
         name("a statistic's key", &wanted.key)?;
+        statistic(&wanted.key)?;
         for instead in &wanted.instead_of {
             name("a statistic's key", instead)?;
             let read = described.reads.iter().any(|other| other.key == *instead && other.instead_of.is_empty());
@@ -145,6 +148,23 @@ pub fn description(described: &Description) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Whether there may be a statistic of this name. What is in a group differs between versions of the hypervisor.
+fn statistic(key: &str) -> Result<(), String> {
+    if Groups::of_key(key).is_some() || FLAVOR.contains(&key) {
+        return Ok(());
+    }
+    let groups: Vec<&str> = Groups::keys().collect();
+    let word = key.split('.').next().unwrap_or_default();
+    let in_a_group = || closest(word, &groups).map(|group| key.replacen(word, group, 1));
+    Err(match closest(key, &FLAVOR).map(str::to_owned).or_else(in_a_group) {
+        Some(meant) => format!("there is no statistic {key:?}; {meant} may be meant"),
+        None => {
+            let (groups, flavor) = (groups.join(", "), FLAVOR.join(", "));
+            format!("there is no statistic {key:?}; one begins with {groups}, or is one of {flavor}")
+        }
+    })
 }
 
 /// What a number takes in a sample, about.
@@ -314,5 +334,30 @@ impl Bounds<'_> {
     fn text(&self, number: u32) -> Result<&Text, Failure> {
         let detail = || format!("it gave text {number}, which it was not handed");
         self.texts.get(number).ok_or_else(|| Failure::new(Cause::Forged, detail()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_no_group_is_no_statistic() {
+        for key in ["net.*.rx.bytes", "net.*.rx.what-came-later", "state", "flavor.swap", "block.*.qcow2"] {
+            assert_eq!(statistic(key), Ok(()), "{key}");
+        }
+        for (key, said) in [
+            ("nt.*.rx.bytes", "net.*.rx.bytes may be meant"),
+            ("blocks.*.rd.bytes", "block.*.rd.bytes may be meant"),
+            ("flavour.disk", "flavor.disk may be meant"),
+            ("flavor.disks", "flavor.disk may be meant"),
+            (
+                "flavor.id",
+                "one begins with state, cpu, balloon, vcpu, net, block, perf, iothread, memory, dirtyrate, vm, \
+              or is one of flavor.vcpus, flavor.ram, flavor.disk, flavor.ephemeral, flavor.swap",
+            ),
+        ] {
+            assert_eq!(statistic(key), Err(format!("there is no statistic {key:?}; {said}")));
+        }
     }
 }

@@ -93,6 +93,8 @@ pub struct Reads {
     pub attributes: Vec<String>,
     /// Whether it may read entries of metadata, whatever they are.
     pub metadata: bool,
+    /// Whether that includes which node a resource is on.
+    pub node: bool,
 }
 
 /// What a module said that it gives.

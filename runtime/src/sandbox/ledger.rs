@@ -2,9 +2,9 @@
 //!
 //! A tenant's module has its account for an interval, and beside that there is what its tenant and all tenants together
 //! may have: pools into which fuel comes at the rate of a budget. What was admitted of the budget is a module's for sure
-//! in each interval, so nobody can take it away; what it needs beyond that, to look for an odd guest or for guests that
-//! came later, it has as far as both pools have some. All that is used comes out of both. The operator's modules have
-//! no pools.
+//! in each interval, so nobody can take it away; what it needs beyond that, to look for an odd guest, for guests that
+//! came later, or because it is called more often than once in its interval, it has as far as both pools have some. All
+//! that is used comes out of both. The operator's modules have no pools.
 
 mod pool;
 
@@ -78,9 +78,32 @@ pub struct Account {
     /// What it has for sure of what is left of this interval.
     #[serde(skip)]
     sure: u64,
+    /// When that was last all that it has for sure, and when it is again.
+    #[serde(skip)]
+    turn: Turn,
     /// What the call that runs was given: in all, and of what is for sure.
     #[serde(skip)]
     drawn: (u64, u64),
+}
+
+/// What a module has for sure.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sure {
+    /// So much fuel,
+    pub fuel: u64,
+    /// once in so long a time.
+    pub interval: Duration,
+}
+
+/// The interval that a module has what is for sure of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Turn {
+    /// How long it is, in nanoseconds.
+    interval: u64,
+    /// The slot that it began with.
+    slot: u64,
+    /// When the next one begins.
+    next: u64,
 }
 
 /// Lines that a tenant's module may log, which are saved up like fuel.
@@ -138,14 +161,15 @@ impl Ledger {
         gone.retain(|_, pool| !pool.is_as_new());
     }
 
-    /// Opens an interval for a module in a tenant, with so much of it for sure.
-    pub fn open(&self, module: &Arc<str>, tenant: &Arc<str>, granted: u64, sure: u64) {
+    /// Opens a slot of this moment, in nanoseconds, for a module in a tenant, which has so much of it for sure as far
+    /// as that was not used before in the same interval.
+    pub fn open(&self, module: &Arc<str>, tenant: &Arc<str>, granted: u64, slot: u64, sure: Sure) {
         let mut books = self.lock();
         let account = books.accounts.entry((Arc::clone(module), Arc::clone(tenant))).or_default();
         account.granted = granted;
         account.used = 0;
         account.stopped = false;
-        account.sure = sure;
+        account.sure = if account.turn.is_of(slot, sure.interval) { sure.fuel } else { account.sure.min(sure.fuel) };
         account.drawn = (0, 0);
     }
 
@@ -265,6 +289,32 @@ impl Ledger {
     }
 }
 
+// === impl Sure ===
+
+impl Sure {
+    /// All that is granted, as often as it is.
+    pub const ALL: Self = Self { fuel: u64::MAX, interval: Duration::ZERO };
+}
+
+// === impl Turn ===
+
+impl Turn {
+    /// Whether what is for sure is all there in this slot: if it is the first one of an interval, as which one counts
+    /// that comes half of it early; and, as another version may run in it as well, if it is that slot once more.
+    fn is_of(&mut self, slot: u64, interval: Duration) -> bool {
+        let interval = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
+        let early = |at: u64| at.saturating_sub(interval / 2);
+        // With another interval another version runs.
+        if self.interval != interval {
+            *self = Self { interval, slot, next: slot.saturating_add(interval) };
+        } else if slot >= early(self.next) {
+            // Who was late is not early with the next one, and who is early each time has no more of them.
+            *self = Self { interval, slot, next: self.next.max(early(slot)).saturating_add(interval) };
+        }
+        self.slot == slot
+    }
+}
+
 // === impl Words ===
 
 impl Default for Words {
@@ -306,7 +356,7 @@ mod tests {
     fn what_is_empty_stays_stopped_until_the_next_interval() {
         let (ledger, module, tenant) = (Ledger::default(), Arc::from("m"), Arc::from("t"));
         assert_eq!(ledger.draw(&module, &tenant, 5), None);
-        ledger.open(&module, &tenant, 10, 0);
+        ledger.open(&module, &tenant, 10, 0, sure(0));
         assert_eq!(ledger.draw(&module, &tenant, 7), Some(7));
         ledger.book(&module, &tenant, 7, None);
         assert_eq!(ledger.draw(&module, &tenant, 7), Some(3));
@@ -315,14 +365,14 @@ mod tests {
         let account = &ledger.accounts()[&(module.clone(), tenant.clone())];
         assert!(account.stopped);
         assert_eq!((account.used_in_all, account.calls, account.failures["out-of-fuel"]), (10, 2, 1));
-        ledger.open(&module, &tenant, 10, 0);
+        ledger.open(&module, &tenant, 10, 0, sure(0));
         assert_eq!(ledger.draw(&module, &tenant, 7), Some(7));
     }
 
     #[test]
     fn a_call_that_is_given_up_used_all_that_it_was_given() {
         let (ledger, module, tenant) = (Ledger::default(), Arc::from("m"), Arc::from("t"));
-        ledger.open(&module, &tenant, 10, 0);
+        ledger.open(&module, &tenant, 10, 0, sure(0));
         assert_eq!(ledger.draw(&module, &tenant, 7), Some(7));
         assert_eq!(ledger.give_up(&module, &tenant, Cause::Deadline), 7);
         let account = &ledger.accounts()[&(module.clone(), tenant.clone())];
@@ -331,7 +381,12 @@ mod tests {
     }
 
     fn flow(rate: u64) -> Flow {
-        Flow { rate, seconds: 10 }
+        Flow { rate, most: 10 * rate }
+    }
+
+    /// So much for sure in each slot.
+    fn sure(fuel: u64) -> Sure {
+        Sure { fuel, ..Sure::ALL }
     }
 
     /// Runs until nothing is left, and tells what it had.
@@ -351,20 +406,46 @@ mod tests {
         ledger.flows(flow(10), BTreeMap::from([(tenant.clone(), flow(5)), (other.clone(), flow(20))]));
         ledger.fill(0);
         // A tenant has what it saved up and no more, whatever its module was granted.
-        ledger.open(&greedy, &tenant, 1_000, 20);
+        ledger.open(&greedy, &tenant, 1_000, 0, sure(20));
         assert_eq!(burn(&ledger, &greedy, &tenant), 50);
         assert!(ledger.accounts()[&(greedy.clone(), tenant.clone())].stopped);
-        ledger.open(&module, &tenant, 1_000, 30);
+        ledger.open(&module, &tenant, 1_000, 0, sure(30));
         assert_eq!(burn(&ledger, &module, &tenant), 30, "what is for sure");
         // And so have all of them together, of which 80 are gone.
-        ledger.open(&greedy, &other, 1_000, 0);
+        ledger.open(&greedy, &other, 1_000, 0, sure(0));
         assert_eq!(burn(&ledger, &greedy, &other), 20);
         ledger.fill(crate::clock::SECOND.unsigned_abs() * 7);
         assert_eq!(ledger.saved(), (70, BTreeMap::from([(tenant.clone(), 5), (other.clone(), 200)])));
         // The operator's are held to nothing but their own.
-        ledger.open(&module, &Arc::from("operator"), 1_000, 0);
+        ledger.open(&module, &Arc::from("operator"), 1_000, 0, sure(0));
         assert_eq!(burn(&ledger, &module, &Arc::from("operator")), 1_000);
         assert_eq!(ledger.saved().0, 70);
+    }
+
+    /// In a chain a module is called as often as samples come to it.
+    #[test]
+    fn what_is_for_sure_comes_once_in_an_interval() {
+        let (ledger, module, tenant): (_, Arc<str>, Arc<str>) = (Ledger::default(), "m".into(), "t".into());
+        ledger.flows(flow(0), BTreeMap::from([(tenant.clone(), flow(0))]));
+        let call = |at: u64, interval: u64, fuel: u64| {
+            let sure = Sure { fuel, interval: Duration::from_nanos(interval) };
+            ledger.open(&module, &tenant, 1_000, at, sure);
+            burn(&ledger, &module, &tenant)
+        };
+        assert_eq!((call(1_000, 100, 30), call(1_000, 100, 30)), (30, 30), "a version, and the one before it");
+        assert_eq!((1_001..1_050).map(|at| call(at, 100, 30)).sum::<u64>(), 0);
+        // Slots come early and late.
+        for at in [1_060, 1_240, 1_301, 1_399, 1_502, 1_590, 1_650] {
+            assert_eq!(call(at, 100, 30), 30, "{at}");
+        }
+        let all = (1_650..11_650).map(|at| call(at, 100, 30)).sum::<u64>();
+        assert!(all <= 101 * 30, "{all}");
+        // What is left of it is there until then, and no more than there would be now.
+        assert_eq!((call(20_000, 100, 30), call(20_060, 100, 30)), (30, 30));
+        ledger.open(&module, &tenant, 10, 20_100, Sure { fuel: 30, interval: Duration::from_nanos(100) });
+        assert_eq!(burn(&ledger, &module, &tenant), 10);
+        assert_eq!((call(20_110, 100, 15), call(20_120, 100, 30)), (15, 0));
+        assert_eq!(call(20_121, 1, 5), 5, "another version has its own");
     }
 
     #[test]
@@ -375,7 +456,7 @@ mod tests {
         let (left, second) = (|| ledger.saved().1.get(&tenant).copied(), SECOND.unsigned_abs());
         ledger.flows(flow(100), comes.clone());
         ledger.fill(0);
-        ledger.open(&module, &tenant, 1_000, 70);
+        ledger.open(&module, &tenant, 1_000, 0, sure(70));
         assert_eq!(burn(&ledger, &module, &tenant), 70, "20 of them are owed");
         for (seconds, there) in [(0, 0), (6, 10), (9, 25)] {
             ledger.flows(flow(100), goes.clone());
@@ -390,7 +471,7 @@ mod tests {
     fn what_a_call_did_not_use_is_put_back() {
         let (ledger, module, tenant): (_, Arc<str>, Arc<str>) = (Ledger::default(), "m".into(), "t".into());
         ledger.flows(flow(1), BTreeMap::from([(tenant.clone(), flow(1))]));
-        ledger.open(&module, &tenant, 100, 5);
+        ledger.open(&module, &tenant, 100, 0, sure(5));
         assert_eq!(ledger.draw(&module, &tenant, 8), Some(8));
         assert_eq!(ledger.saved().0, 2);
         ledger.book(&module, &tenant, 1, None);
@@ -405,8 +486,8 @@ mod tests {
     fn an_account_that_is_forgotten_pays_for_nothing_more() {
         let (ledger, module, tenant): (_, Arc<str>, Arc<str>) = (Ledger::default(), "m".into(), "t".into());
         ledger.flows(flow(10), BTreeMap::from([(tenant.clone(), flow(10))]));
-        ledger.open(&module, &tenant, 100, 0);
-        ledger.open(&module, &Arc::from("other"), 100, 0);
+        ledger.open(&module, &tenant, 100, 0, sure(0));
+        ledger.open(&module, &Arc::from("other"), 100, 0, sure(0));
         assert_eq!(ledger.draw(&module, &tenant, 8), Some(8));
         ledger.retain(|(_, tenant)| **tenant != *"t");
         // What runs on until it notices has no account of its own any more.

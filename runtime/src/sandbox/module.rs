@@ -1,7 +1,7 @@
 //! A module that was loaded: linked, configured, and asked what it gives and needs.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Number, Value};
 use wasmtime::component::{Component, Linker};
@@ -63,6 +63,8 @@ pub struct Module {
     pub(super) reads: Arc<Reads>,
     /// Likewise.
     pub(super) gives: Arc<Gives>,
+    /// What its work is called if it is for no meters, once somebody asked: after each slot it is asked for.
+    pub(super) work: OnceLock<String>,
 }
 
 // === impl Code ===
@@ -101,6 +103,13 @@ impl Module {
     /// it is for.
     /// What it remembers belongs to its work, whichever code does it: another version goes on with it.
     pub fn work(&self, meters: &[String]) -> String {
+        match meters {
+            [] => self.work.get_or_init(|| self.work_for(meters)).clone(),
+            meters => self.work_for(meters),
+        }
+    }
+
+    fn work_for(&self, meters: &[String]) -> String {
         // The number tells those of one name from each other, and changes when one of them goes.
         let name = self.name.split('#').next().unwrap_or_default();
         let mut all = format!("{name}\0{}", meaning(&self.config));
@@ -148,13 +157,14 @@ impl Module {
             }),
             reads: Arc::default(),
             gives: Arc::default(),
+            work: OnceLock::new(),
         }
     }
 
     /// A transformer cannot know what it reads before it knows its inputs; attributes cost nothing to have.
     pub(super) fn that_reads_every_attribute(mut self) -> Self {
         let attributes = Label::ATTRIBUTES.map(String::from).to_vec();
-        self.reads = Arc::new(Reads { attributes, stats: Vec::new(), metadata: true });
+        self.reads = Arc::new(Reads { attributes, stats: Vec::new(), metadata: true, node: self.is_operators() });
         self
     }
 
@@ -162,7 +172,7 @@ impl Module {
     pub(super) fn described(mut self, description: Description) -> Self {
         let stats = description.reads.iter().map(|wanted| wanted.key.clone()).collect();
         let attributes = description.attributes.clone();
-        self.reads = Arc::new(Reads { stats, attributes, metadata: false });
+        self.reads = Arc::new(Reads { stats, attributes, metadata: false, node: false });
         self.gives = Arc::new(Gives::new(description.meters.clone(), &description.declares));
         self.description = Arc::new(description);
         self

@@ -15,15 +15,15 @@ pub mod built_in;
 #[derive(Debug, Default, Clone)]
 pub struct Names {
     owners: HashMap<String, Owner>,
-    /// The same as they are on `/metrics`.
-    metrics: HashSet<String>,
+    /// The same as they are on `/metrics`. Every deployment holds those of the operator's.
+    metrics: Arc<HashSet<String>>,
     /// When names of a module were looked through last for those of earlier slots.
     swept: HashMap<Arc<str>, u64>,
     /// How many names of a module were declared.
     declared: HashMap<Arc<str>, usize>,
     slot: u64,
     /// The operator's names, which no deployment of a tenant's gives.
-    reserved: Option<Arc<Names>>,
+    reserved: Option<Arc<HashSet<String>>>,
 }
 
 /// Who gives a meter: a module by its name, and what it was granted.
@@ -66,20 +66,20 @@ fn beginnings(granted: &[String]) -> String {
 
 impl Names {
     /// Names of a tenant's deployment: none is one of the operator's or one that a built-in pollster gives, on or off.
-    pub fn beside(reserved: Arc<Self>) -> Self {
-        Self { reserved: Some(reserved), ..Self::default() }
+    pub fn beside(reserved: &Self) -> Self {
+        Self { reserved: Some(Arc::clone(&reserved.metrics)), ..Self::default() }
     }
 
     /// The operator's names from now on, which no deployment of a tenant's gives.
-    pub fn reserve(&mut self, reserved: &Arc<Self>) {
-        self.reserved = Some(Arc::clone(reserved));
+    pub fn reserve(&mut self, reserved: &Self) {
+        self.reserved = Some(Arc::clone(&reserved.metrics));
     }
 
     /// Whether a name may be had at all by whom this was granted, whoever has it.
     pub fn allow(&self, granted: &Granted, name: &str) -> Result<(), NotAllowed> {
         if let Some(reserved) = &self.reserved {
             let metric = metric(name);
-            if metric.starts_with(HOSTS) || built_in::has_metric(&metric) || reserved.metrics.contains(&metric) {
+            if metric.starts_with(HOSTS) || built_in::has_metric(&metric) || reserved.contains(&metric) {
                 return Err(NotAllowed::Operators(name.to_owned()));
             }
         }
@@ -184,7 +184,7 @@ impl Names {
     }
 
     fn own(&mut self, name: &str, owner: Owner) {
-        self.metrics.insert(metric(name));
+        Arc::make_mut(&mut self.metrics).insert(metric(name));
         self.owners.insert(name.to_owned(), owner);
     }
 
@@ -197,7 +197,7 @@ impl Names {
         let old = |owner: &Owner| owner.module == *module && owner.declared.is_some_and(|last| last < slot);
         let forgotten = self.owners.extract_if(|_, owner| old(owner)).count();
         if forgotten > 0 {
-            self.metrics = self.owners.keys().map(|name| metric(name)).collect();
+            self.metrics = Arc::new(self.owners.keys().map(|name| metric(name)).collect());
         }
         if let Some(declared) = self.declared.get_mut(module) {
             *declared = declared.saturating_sub(forgotten);

@@ -8,7 +8,11 @@ fn at(wall_seconds: f64, monotonic_seconds: f64) -> Moment {
 }
 
 fn run(intervals: &[u64], skipped: &[(u64, u64)]) -> Next {
-    Next::Run(Due { intervals: intervals.to_vec(), skipped: skipped.to_vec() })
+    Next::Run(Due { intervals: intervals.to_vec(), left_out: left_out(skipped) })
+}
+
+fn left_out(slots: &[(u64, u64)]) -> LeftOut {
+    LeftOut { slots: slots.to_vec(), is_clock_set: false }
 }
 
 #[test]
@@ -25,16 +29,16 @@ fn one_cycle_at_once_and_then_aligned() {
 fn an_overrun_skips_slots_and_counts_them() {
     let mut slots = Slots::new(&[10, 60], &[], 0);
     assert_eq!(slots.next(at(1050.0, 0.0)), run(&[10, 60], &[]));
-    assert_eq!(slots.finished(at(1052.0, 2.0)), []);
+    assert_eq!(slots.finished(at(1052.0, 2.0)), left_out(&[]));
     assert_eq!(slots.next(at(1060.0, 10.0)), run(&[10], &[]));
-    assert_eq!(slots.finished(at(1084.0, 34.0)), [(10, 2)], "those of 1070 and 1080");
+    assert_eq!(slots.finished(at(1084.0, 34.0)), left_out(&[(10, 2)]), "those of 1070 and 1080");
     assert_eq!(slots.next(at(1084.0, 34.0)), run(&[60], &[]), "late, because it did not run itself");
-    assert_eq!(slots.finished(at(1085.0, 35.0)), []);
+    assert_eq!(slots.finished(at(1085.0, 35.0)), left_out(&[]));
     assert_eq!(slots.next(at(1090.0, 40.0)), run(&[10], &[]));
 }
 
 #[test]
-fn a_machine_that_slept_skips_slots_and_counts_them() {
+fn a_machine_that_stood_still_skips_slots_and_counts_them() {
     let mut slots = Slots::new(&[10], &[], 0);
     slots.next(at(1000.0, 0.0));
     slots.finished(at(1001.0, 1.0));
@@ -57,8 +61,13 @@ fn a_clock_that_is_set_back_causes_no_stall_and_no_repetition() {
 fn a_clock_that_is_set_forward_causes_one_cycle() {
     let mut slots = Slots::new(&[10], &[], 0);
     slots.next(at(1000.0, 0.0));
-    assert_eq!(slots.next(at(5001.0, 1.0)), run(&[10], &[(10, 399)]));
+    let set = |slots: &[(u64, u64)]| LeftOut { is_clock_set: true, ..left_out(slots) };
+    let due = |slots| Next::Run(Due { intervals: vec![10], left_out: set(slots) });
+    assert_eq!(slots.next(at(5001.0, 1.0)), due(&[]));
     assert!(matches!(slots.next(at(5001.0, 1.0)), Next::Sleep(_)));
+    assert_eq!(slots.finished(at(9009.0, 2.0)), set(&[]), "while it ran");
+    assert_eq!(slots.next(at(9010.0, 3.0)), run(&[10], &[]));
+    assert_eq!(slots.next(at(10_045.0, 38.0)), due(&[(10, 2)]), "there was time for those of 10020 and 10030");
 }
 
 #[test]
@@ -111,10 +120,10 @@ fn what_comes_later_begins_in_a_slot_of_its_own_at_the_latest() {
         let now = at(1000.0 + f64::from(second), f64::from(second) - 3.0);
         assert_eq!(slots.next(now), run(&[due], &[]));
         if second < 6 {
-            assert_eq!(slots.finished(now), []);
+            assert_eq!(slots.finished(now), left_out(&[]));
         }
     }
-    assert_eq!(slots.finished(at(1008.5, 5.5)), [(2, 1)], "that of 1008, which is one of all three");
+    assert_eq!(slots.finished(at(1008.5, 5.5)), left_out(&[(2, 1)]), "that of 1008, which is one of all three");
     assert_eq!(slots.next(at(1008.5, 5.5)), run(&[3, 6], &[]));
 }
 

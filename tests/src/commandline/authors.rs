@@ -80,8 +80,8 @@ fn a_new_pollster_builds_tests_and_runs() {
     folder.run("once").is(0).says("made");
 
     // The deployment beside it is what its operator can use, but for the digest.
-    let digest = built["digest"].as_str().unwrap();
-    let written = fs::read_to_string(made.join("deployment.yaml")).unwrap().replace(&"0".repeat(64), digest);
+    let digest = format!("sha256:{}", built["digest"].as_str().unwrap());
+    let written = fs::read_to_string(made.join("deployment.yaml")).unwrap().replace(&"0".repeat(64), &digest);
     fs::create_dir(folder.path("deployments.d")).unwrap();
     folder.write("deployments.d/made.yaml", written);
     fs::copy(file, folder.path("deployments.d/made_traffic.wasm")).unwrap();
@@ -231,7 +231,7 @@ fn each_build_is_deployed_to_a_daemon() {
     let mut watch = of_author(cloud.folder.command("module watch --builds 4"));
     watch.arg(&made).args(["--", "--tenant", "acme", "--interval", "1", "--grant", "name=made-deployed."]);
     let [out, complaints] = ["out", "complaints"].map(|name| fs::File::create(cloud.folder.path(name)).unwrap());
-    let mut watch = watch.args(["-c", "wasmeter.yaml"]).stdout(out).stderr(complaints).spawn().unwrap();
+    let mut watch = watch.stdout(out).stderr(complaints).spawn().unwrap();
     let shown = |file: &str, words: &str| {
         until(words, || cloud.folder.read(file).contains(words).then_some(()));
     };
@@ -262,7 +262,9 @@ fn each_build_is_deployed_to_a_daemon() {
     assert_eq!(ended.code(), Some(0));
     measured("samples of the third", |volume| volume < -1e11);
     daemon.end();
-    let line = "module watch --config told.yaml -- --tenant acme";
-    cloud.folder.run(line).is(64).complains("cannot be used with");
+    for option in ["--config told.yaml", "--meters cpu", "--once-host sim://", "--slots 3", "--interval 1s"] {
+        let line = format!("module watch {option} -- --tenant acme");
+        cloud.folder.run(&line).is(64).complains("cannot be used with");
+    }
     cloud.folder.run("module watch -- --tenant").is(64).complains("a value is required for '--tenant");
 }

@@ -110,7 +110,13 @@ fn cases_that_cannot_be_run_say_why() {
     for (text, expected, code, words) in [
         ("slots: 1\n", "", 64, "case.yaml:1:1: error: `host` is missing"),
         ("host: sim://\nslot: 1\n", "", 64, "unknown key `slot`. Did you mean `slots`?"),
-        ("host: sim://?calm=true\n", "{", 64, "expected.jsonl: line 1 is no JSON"),
+        ("host: sim://?calm=true\n", "{", 64, "expected.jsonl:1:1: error: this is no JSON"),
+        (
+            "host: sim://?calm=true\n",
+            "{\"slot\": 1, \"metre\": \"cpu\", \"resource\": \"x\"}",
+            64,
+            "expected.jsonl:1:1: error: unknown key `metre`. Did you mean `meter`?",
+        ),
         ("host: recording:nowhere\n", "", 69, "nowhere"),
         ("host: sim://?domain=3\n", "", 64, "no parameter \"domain\""),
         ("host: sim://?calm=true\nmeters: [cpu]\n", "", 64, "hostile is a pollster, which is handed no meters"),

@@ -1,11 +1,19 @@
 //! `wasmeter check`: everything that can be wrong, before anything runs.
 
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::process::Command;
 
-use crate::support::program::Folder;
+use rustix::process::geteuid;
+
+use crate::support::program::{Folder, Ran};
 use crate::support::resources;
 
 const SIM: &str = "sim://?domains=3&calm=true";
+
+/// Nobody, who has no groups.
+const NOBODY: u32 = 65_534;
 
 /// A folder whose source has meters, and whatever else.
 fn folder(config: &str, source: &str) -> Folder {
@@ -212,4 +220,85 @@ fn a_file_that_cannot_be_is_a_warning() {
         folder.write("pipeline.yaml", format!("{sources}\nsinks: [{{name: b, publishers: ['{url}']}}]\n"));
         folder.run("check").is(0).says(words);
     }
+}
+
+/// As another user, whose this folder is.
+fn as_nobody(folder: &Folder, line: &str) -> Ran {
+    let mut command = Command::new("setpriv");
+    command.args([format!("--reuid={NOBODY}"), format!("--regid={NOBODY}"), "--clear-groups".to_owned()]);
+    command.arg(folder.path("program")).args(line.split_whitespace()).args(["-c", "wasmeter.yaml"]);
+    Ran::of(&command.current_dir(folder.path("")).output().unwrap())
+}
+
+#[test]
+fn what_stands_where_the_socket_should_be_is_said_before() {
+    let folder = folder("control: {socket: control.sock}", "meters: [cpu]");
+    fs::create_dir(folder.path("control.sock")).unwrap();
+    let words = "error: control.sock is there already and is no socket. Remove it, or name another file";
+    folder.run("check").is(64).says(words).says("not ready to run");
+    folder.run("run --cycles 1").is(64).complains(words);
+}
+
+/// Tests of another user than root cannot become one.
+#[test]
+fn a_socket_that_this_user_cannot_make_is_said_before() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let folder = folder("", "meters: [cpu]");
+    fs::copy(crate::support::daemon(), folder.path("program")).unwrap();
+    fs::create_dir(folder.path("closed")).unwrap();
+    for path in ["", "polling.yaml", "program"] {
+        chown(folder.path(path), Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    let configure = |control: &str| {
+        let others = ["disk", "flavor", "memory", "network", "perf", "power"];
+        let off: Vec<String> = others.map(|module| format!("{module}: {{enabled: false}}")).to_vec();
+        let config = format!(
+            "hypervisor: {SIM}\npolling: polling.yaml\nspool: {{path: spool}}\nsandbox: {{cache: cache, deadline: 1m}}\n\
+             modules: {{{}}}\ncontrol: {{{control}}}\n",
+            off.join(", ")
+        );
+        folder.write("wasmeter.yaml", config);
+    };
+    for (control, words, remedy) in [
+        (
+            "socket: closed/control.sock",
+            "the socket closed/control.sock cannot be made: Permission denied",
+            "Name a file in a folder that the daemon's user can write",
+        ),
+        (
+            "socket: /nowhere/control.sock",
+            "the folder /nowhere of the socket cannot be made: Permission denied",
+            "Make it, and give it to the daemon's user",
+        ),
+        (
+            "socket: control.sock, group: root",
+            "the socket cannot be given to the group root, as this user is not in it",
+            "Add the daemon's user to it, as `usermod -aG` does",
+        ),
+    ] {
+        configure(control);
+        as_nobody(&folder, "check").is(64).says(words).says(remedy);
+        as_nobody(&folder, "run --cycles 1").is(1).complains(words).complains(remedy);
+    }
+    // Whoever starts a daemon makes its folder there.
+    configure("socket: /run/nowhere/control.sock");
+    as_nobody(&folder, "check").is(0).says("ready to run\n");
+}
+
+/// Unless a daemon runs: it may be the one that listens.
+#[test]
+fn an_address_that_is_anothers_is_said_before() {
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = folder("", "meters: [cpu]");
+    let daemon = folder.start("run");
+    daemon.logs("Measuring.");
+    let address = other.local_addr().unwrap();
+    let config = format!("hypervisor: {SIM}\npolling: polling.yaml\nmetrics: {{listen: '{address}'}}");
+    folder.configure(&config);
+    folder.run("check").is(0).says("ready to run\n");
+    daemon.end();
+    let words = format!("wasmeter.yaml:3:19: error: {address} cannot be listened on: Address already in use");
+    folder.run("check").is(64).says(&words).says("End who listens there");
 }

@@ -33,6 +33,8 @@ fn a_module_is_deployed_changed_and_removed() {
     assert_eq!(table.lines().count(), 2, "{table}");
     folder.run("module list --tenant other").is(0).says("nothing is deployed");
     cloud.shows("probe", "acme/probe runs version 1\n");
+    folder.run("module list --tenant acm").is(0).says("nothing is deployed for acm. Did you mean acme?");
+    folder.run("module show acme/prob").is(1).complains("There is no deployment acme/prob. Did you mean acme/probe?");
     folder.run("module diff acme/probe").is(64).complains("nothing ran before version 1 of acme/probe");
     folder.run("module diff acme/probe --file probe.wasm --exit-code").is(0).says("are the same");
     folder.run("module diff acme/probe --file hostile.wasm --exit-code").is(1).says("+ module  sha256:");
@@ -49,6 +51,7 @@ fn a_module_is_deployed_changed_and_removed() {
     folder.run("module pause acme/probe").is(0).says("acme/probe: ");
     cloud.shows("probe", "acme/probe is paused at version 1, since 2");
     folder.run("module pause acme/probe").is(0);
+    cloud.deploy("probe.wasm", "").is(0).says("acme/probe is just so already, and does not run: it is paused. To have");
     folder.run("module resume acme/probe").is(0).says("acme/probe: ");
     let shown = folder.run("module show acme/probe --json").is(0).json();
     assert_eq!(shown["state"]["is"], "running", "{shown}");
@@ -82,6 +85,19 @@ fn a_module_that_fails_is_not_deployed() {
     cloud.deploy(&format!("{line} --anyway"), "panic.yaml").is(0).says("poll is told to panic").says("version 1 of");
     let said = cloud.shows("hostile", "\nfailures\n  2");
     assert!(said.contains("version 1, trap, ") && said.contains("poll is told to panic"), "{said}");
+    daemon.end();
+}
+
+/// One that is misspelt cannot be told from one that this hypervisor lacks, but that it has no value can be said.
+#[test]
+fn a_statistic_that_no_guest_has_is_named() {
+    let cloud = Cloud::new("");
+    let daemon = cloud.folder.start("run");
+    let line = "hostile.wasm --grant name=hostile. --grant group=cpu --dry-run";
+    let tried = cloud.deploy(line, "'describe: a key that nobody has'").is(0);
+    tried.says("\nreads       cpu.time cpu.tiem\nno value of cpu.tiem\n");
+    let refused = cloud.deploy(line, "'describe: a key of no group'").is(70);
+    refused.complains("there is no statistic \"a.key\"; one begins with state, cpu, ");
     daemon.end();
 }
 
@@ -226,6 +242,13 @@ fn what_a_module_logs_is_followed() {
     // Whoever read is gone now, so there is nobody to go on for.
     let ended = until("it ends", || child.try_wait().unwrap());
     assert_eq!(ended.code(), Some(0));
+    let mut follow = folder.command("module logs acme/probe --follow --json");
+    let mut child = follow.stdout(Stdio::piped()).spawn().unwrap();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines().take(2) {
+        let answer: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        assert!(answer["lines"].as_array().is_some_and(|lines| !lines.is_empty()), "{answer}");
+    }
+    until("it ends", || child.try_wait().unwrap());
     daemon.end();
 }
 

@@ -188,6 +188,27 @@ sinks:
     near.complains("no module gives a meter cpu_alram. Did you mean cpu_alarm");
 }
 
+/// What goes to a sink with transformers may be refused by them.
+#[test]
+fn the_line_that_adds_a_source_breaks_nothing() {
+    let pipeline = "sources: [{name: s, interval: 1, meters: [cpu], sinks: [k]}]
+sinks:
+  - {name: k, publishers: [test], transformers: [{name: rate_of_change, parameters: {target: {name: x, type: gauge}}}]}
+";
+    let folder = Folder::new("hypervisor: sim://?domains=4&calm=true\npipeline: pipeline.yaml\n");
+    for (more, line) in [
+        ("  - {name: raw, publishers: [test]}\n", r#"sinks: ["raw"]}` to pipeline.yaml, under `sources:`"#),
+        (
+            "",
+            "sinks: [\"memory\"]}` to pipeline.yaml, under `sources:`, and a sink such as `- {name: \"memory\", \
+             publishers: [notifier://]}` under `sinks:`",
+        ),
+    ] {
+        folder.write("pipeline.yaml", format!("{pipeline}{more}"));
+        folder.run(&format!("explain memory {GUEST}")).is(1).says(line);
+    }
+}
+
 /// They are told by the names that they were granted; how they are, the daemon knows.
 #[test]
 fn meters_of_tenants_are_told_from_those_that_nobody_has() {
@@ -210,6 +231,11 @@ fn meters_of_tenants_are_told_from_those_that_nobody_has() {
     explain("See wasmeter module show acme/probe");
     let said = folder.run("explain probe.up x --json").is(1).json();
     assert_eq!(said["reason"], "of-a-tenant");
+    let said =
+        folder.run("explain probe.pu x").is(64).complains("no module gives a meter probe.pu. Did you mean probe.up");
+    assert!(!said.stderr.contains("it is new"), "{}", said.stderr);
+    let other = format!("probe.up may be of the deployment acme/probe, and {GUEST} is no guest of acme. ");
+    folder.run(&format!("explain probe.up {GUEST}")).is(1).complains(&other);
     daemon.end();
     folder.run("explain prober.up x").is(64).complains("no module gives a meter prober.up");
 }

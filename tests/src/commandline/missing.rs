@@ -103,6 +103,58 @@ fn a_meter_that_does_not_come_to_an_expression_is_told() {
     folder(delta, &["cpu"], "'cpu*'", &both).run("check").is(0).says("\nready to run\n");
 }
 
+#[test]
+fn a_unit_or_a_name_that_nothing_has_which_comes_is_told() {
+    let told = |name: &str, parameters: &str| {
+        let transformer = format!("{{name: {name}, parameters: {{{parameters}}}}}");
+        let ran = folder("", &["*"], "cpu, memory", &transformer).run("check").is(0);
+        warnings(&ran).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let said = |name: &str, what: &str| {
+        let who = format!("the transformer {name} of the sink k");
+        vec![format!("{who}: nothing that comes to it {what}. Write what comes, or take it out")]
+    };
+    let (unit, rate) = ("unit_conversion", "rate_of_change");
+    assert_eq!(told(unit, "source: {unit: NS}, target: {name: x}"), said(unit, "is in \"NS\", but MiB, ns"));
+    let mapped = |key: &str, from: &str| {
+        format!("source: {{map_from: {{{key}: '{from}'}}}}, target: {{type: gauge, map_to: {{{key}: '\\1.x'}}}}")
+    };
+    let no_name = "has a name that fits `source.map_from.name`, but cpu, memory";
+    assert_eq!(told(rate, &mapped("name", "^(cqu)$")), said(rate, no_name));
+    assert_eq!(
+        told(rate, &mapped("unit", "(request)")),
+        said(rate, "has a unit that fits `source.map_from.unit`, but MiB, ns")
+    );
+    let fits = [(unit, "source: {unit: ns}, target: {name: x}"), (rate, &*mapped("name", "^(cpu)$"))];
+    fits.iter().for_each(|(name, parameters)| assert_eq!(told(name, parameters), [""; 0], "{name}"));
+}
+
+#[test]
+fn a_rate_that_stays_a_counter_is_told() {
+    let told = |taken: &str, transformer: &str| {
+        let ran = folder("", &["*"], taken, transformer).run("check").is(0);
+        warnings(&ran).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let said = |name: &str| {
+        let who = format!("the transformer {name} of the sink k: x stays cumulative as what comes in is");
+        vec![format!(
+            "{who}, as if it never fell. Write `type: gauge` under `target`, or `type: cumulative` if it never does"
+        )]
+    };
+    let of = |name: &str, more: &str| format!("{{name: {name}, parameters: {{target: {{name: x{more}}}}}}}");
+    assert_eq!(told("cpu", &of("rate_of_change", "")), said("rate_of_change"));
+    let difference = ", expr: 100 - $(cpu)";
+    assert_eq!(told("cpu", &of("arithmetic", difference)), said("arithmetic"));
+    for (taken, transformer) in [
+        ("cpu", of("rate_of_change", ", type: gauge")),
+        ("cpu", of("arithmetic", &format!("{difference}, type: cumulative"))),
+        ("memory", of("rate_of_change", "")),
+        ("cpu", of("unit_conversion", ", scale: 2")),
+    ] {
+        assert_eq!(told(taken, &transformer), [""; 0], "{transformer}");
+    }
+}
+
 /// What a deployment gives may be any of the names that it was granted, and none of a built-in pollster's.
 #[test]
 fn what_tenants_may_give_is_not_missed() {

@@ -21,7 +21,7 @@ const CPU: &str = "sources:
 sinks:
   - {name: everything, publishers: ['http://me:hunter2@host/samples']}
   - name: cpu_util
-    transformers: [{name: rate_of_change, parameters: {target: {name: cpu_util}}}]
+    transformers: [{name: rate_of_change, parameters: {target: {name: cpu_util, type: gauge}}}]
     publishers: [test, 'http://me:hunter2@host/samples']
 ";
 
@@ -75,6 +75,18 @@ fn problems_of_pipelines_are_named() {
             "No transformer named rate_of_chnage loaded. Did you mean `rate_of_change`? Name one of",
         ),
         ("", &CPU.replace("sinks: [cpu_util,", "sinks: [cpu,"), "Dangling sink cpu from source cpu."),
+        (
+            "",
+            &CPU.replace("meters: [cpu]", "meters: [network.*.bytes]")
+                .replace(
+                    "{name: rate_of_change,",
+                    "{name: relabel, parameters: {rules: [{rename: RENAME}]}}, {name: delta,",
+                )
+                .replace("RENAME", "{from: 'incoming.|outgoing.', to: ''}"),
+            "pipeline.yaml:7:21: error: the transformer relabel of the sink cpu_util: network.incoming.bytes and \
+             network.outgoing.bytes would both come out as network.bytes, and nobody could tell their samples apart; \
+             give them other names",
+        ),
     ] {
         folder(config, pipeline).run("check").is(64).says(words).says("not ready to run");
     }
@@ -86,6 +98,26 @@ fn problems_of_pipelines_are_named() {
     let words =
         "pipeline.yaml:2:6: warning: source `all`: `interval` has no effect: polling.yaml says what is measured";
     folder("", &measured).run("check").is(0).says(words).says("ready to run, with warnings");
+}
+
+/// Whatever is wrong with one of a chain, those behind it are asked, too.
+#[test]
+fn all_that_is_wrong_in_a_chain_is_said_at_once() {
+    let chain = "[{name: rate_of_change, parameters: {target: {name: cpu_util}}},
+       {name: threshold, parameters: {above: x}}, {name: nothing, parameters: {}}, {name: acme/x y, parameters: {}},
+       {name: threshold, parameters: {below: x}}, {name: delta, parameters: {target: 5}}]";
+    let pipeline = CPU.replace("[{name: rate_of_change, parameters: {target: {name: cpu_util}}}]", chain);
+    let ran = folder("", &pipeline).run("check").is(64);
+    for words in [
+        "pipeline.yaml:8:39: error: the transformer threshold of the sink cpu_util: above is \"x\"",
+        "pipeline.yaml:8:52: error: sink `cpu_util`: No transformer named nothing loaded.",
+        "pipeline.yaml:8:85: error: sink `cpu_util`: \"x y\" is no name for a deployment",
+        "pipeline.yaml:9:39: error: the transformer threshold of the sink cpu_util: below is \"x\"",
+        "pipeline.yaml:9:78: error: the transformer delta of the sink cpu_util: target is 5",
+    ] {
+        assert!(ran.stdout.contains(words), "{words}\n{}", ran.stdout);
+    }
+    assert_eq!(ran.stdout.matches("error: ").count(), 5, "{}", ran.stdout);
 }
 
 /// All that a transformer refuses, each where it stands; what it does not know has no effect, as in Ceilometer.
@@ -102,7 +134,7 @@ fn all_that_is_wrong_with_parameters_is_said_at_once() {
     let told = |parameters: &str| {
         folder(
             "",
-            &CPU.replace("{target: {name: cpu_util}}}]", "null}]").replace(
+            &CPU.replace("{target: {name: cpu_util, type: gauge}}}]", "null}]").replace(
                 "    transformers: [{name: rate_of_change, parameters: null}]\n",
                 &format!("    transformers:\n      - name: rate_of_change\n        parameters: {parameters}\n"),
             ),
@@ -121,12 +153,16 @@ fn all_that_is_wrong_with_parameters_is_said_at_once() {
     ] {
         assert!(ran.stdout.contains(&words), "{words}\n{}", ran.stdout);
     }
-    // What is left of a rule without what was refused is not refused once more.
-    let rules = "{rules: [{keep: {name: 5}}]}";
-    let relabelling = CPU.replace("{name: rate_of_change, parameters: {target: {name: cpu_util}}}", "RULES");
+    // What is left of a rule without what was refused is not refused once more, and others are named as they stand there.
+    let rules = "{rules: [{keep: {name: 5}}, {set: {a: 1}}, {drop: {volume: 3}}, {drop: {}}, {rename: {from: a}}]}";
+    let relabelling =
+        CPU.replace("{name: rate_of_change, parameters: {target: {name: cpu_util, type: gauge}}}", "RULES");
     let relabelling = relabelling.replace("RULES", &format!("{{name: relabel, parameters: {rules}}}"));
     let ran = folder("", &relabelling).run("check").is(64).says("rules[0].keep.name is 5; write a pattern");
-    assert_eq!(ran.stdout.matches("error: ").count(), 1, "{}", ran.stdout);
+    let ran =
+        ran.says("rules[2].drop.volume: conditions are about texts").says("rules[3].drop is empty; write conditions");
+    let ran = ran.says("rules[4].rename.to is missing; write what replaces what rules[4].rename.from matches");
+    assert_eq!(ran.stdout.matches("error: ").count(), 4, "{}", ran.stdout);
     assert!(ran.stdout.contains("Give it the parameters that docs/transformers.md asks for"), "{}", ran.stdout);
     // It goes without what it does not know.
     told("{target: {name: cpu_util, typo: 1}}").is(0).says("It has no effect: remove it").says("with warnings");
@@ -318,6 +354,7 @@ fn pipelines_may_say_what_is_measured() {
 
 /// The guest of [`SIM`].
 const GUEST: &str = "2ed8d4a5-c3eb-4c66-a727-c4f1a70e2409";
+const OTHER: &str = "965606bb-f8a5-46f9-a677-8d5d39272c4b";
 
 const CASE: &str = "pipeline: ../pipeline.yaml
 host: sim://?domains=1&calm=true
@@ -401,9 +438,9 @@ out:
         folder.run("pipeline test cases/case.yaml")
     };
     run(&text).is(0).says("4 slots, 3 samples of 1 sink\n");
-    run(&text.replace("27.5", "30.5")).is(64).complains("`at` is after the time of its slot");
+    run(&text.replace("27.5", "30.5")).is(64).complains("Write an earlier `at`, or a later `slot`");
     let twice = text.replace("slot: 2, meter: cpu, ", "slot: 1, meter: cpu, ");
-    run(&twice).is(64).complains(&format!("cpu comes twice of {GUEST}; take one out, or say `at`"));
+    run(&twice).is(64).complains(&format!("cpu comes twice of {GUEST}. Take one out, or say `at`"));
     run(&text.replacen("cpu_number: 4}", "cpu_number: much}", 2)).is(70).says("failed for 1");
 }
 
@@ -514,7 +551,9 @@ fn a_sink_with_a_tenants_transformer_is_not_compared() {
 
 /// What comes out of a chain of transformers, with the samples of a case.
 fn chained(transformers: &str, samples: &str, expected: &str) -> crate::support::program::Ran {
-    let folder = case(&format!("pipeline: ../pipeline.yaml\nhost: {SIM}\nin:\n{samples}out:\n  s:\n{expected}"));
+    let host = "sim://?domains=2&calm=true";
+    let text = format!("pipeline: ../pipeline.yaml\nhost: {host}\nin:\n{samples}out:\n  s:\n{expected}");
+    let folder = case(&text.replace("OTHER", OTHER));
     folder.write(
         "pipeline.yaml",
         format!(
@@ -560,6 +599,22 @@ fn the_end_of_a_slot_is_for_every_chain() {
     chained(add, &(two.clone() + slots), &out(6, "sum", "14.0")).is(0);
     chained(keep, &(two + slots), &(out(6, "a", "10") + &out(6, "b", "4"))).is(0);
     chained(keep, &(one + slots), "    []\n").is(0);
+}
+
+/// A link gives whole numbers now and real ones then; the other guest is absent when they change.
+#[test]
+fn whoever_is_absent_when_a_type_changes_has_a_sample_before() {
+    let chain =
+        "  - {name: unit_conversion, parameters: {target: {scale: 0.5, max: 100}}}\n  - {name: delta, parameters: }\n";
+    let samples: String = [(1, "GUEST", 300), (1, "OTHER", 300), (2, "GUEST", 50), (3, "GUEST", 60), (3, "OTHER", 80)]
+        .map(|(slot, guest, volume)| {
+            format!("  - {{slot: {slot}, meter: a, type: gauge, unit: B, resource: {guest}, volume: {volume}}}\n")
+        })
+        .concat();
+    let expected = [(2, "GUEST", "-75.0"), (3, "GUEST", "5.0"), (3, "OTHER", "-60.0")]
+        .map(|(slot, guest, volume)| format!("    - {{slot: {slot}, meter: a, resource: {guest}, volume: {volume}}}\n"))
+        .concat();
+    chained(chain, &samples, &expected).is(0);
 }
 
 /// What samples say themselves is there for what stands behind those that hold them back.

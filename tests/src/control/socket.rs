@@ -117,6 +117,19 @@ fn a_dead_daemons_socket_is_taken_over_and_a_living_ones_is_not() {
     folder.run("run --cycles 1").is(1).complains("another daemon answers");
 }
 
+/// What the daemon runs on was right when it was read.
+#[test]
+fn a_daemon_is_asked_although_its_configuration_is_wrong_by_now() {
+    let folder = Folder::measuring(CALM, OUTPUTS);
+    let daemon = folder.start("run");
+    measured(&folder, &daemon, 1);
+    folder.write("wasmeter.yaml", folder.read("wasmeter.yaml") + "spol: {}\n");
+    folder.run("status").is(64).complains("unknown key `spol`").complains("Name its socket as well: --socket PATH");
+    folder.run("status --socket control.sock").is(0);
+    folder.run("status --socket wasmeter.yaml").is(69).complains("wasmeter.yaml is no socket. Name the daemon's");
+    daemon.end();
+}
+
 #[test]
 fn what_is_not_there_is_said_and_what_hangs_hurts_nobody() {
     let folder = Folder::measuring(CALM, OUTPUTS);

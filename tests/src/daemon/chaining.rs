@@ -1,6 +1,8 @@
 //! Tenants' transformers in the chains of an operator's pipelines.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -147,6 +149,20 @@ sinks:
     - {name: plain, publishers: ['file://FOLDER/plain?json']}
 ";
 
+/// What it may use for sure is counted by its interval, and what it uses by that of what comes to it.
+#[test]
+fn an_interval_longer_than_that_of_what_comes_is_odd() {
+    let cloud = chained(ONE, "");
+    let parts = json!({"pattern": "acme.*", "meter": "acme.part", "parts": ["left", "right"]});
+    deploy(&cloud, "parts", "parting", "cpu", &parts);
+    let words = "samples come to it in sink one every 1 s, and it has fuel for sure once in 60 s";
+    let checked = cloud.folder.run("check").is(0);
+    assert!(!checked.stdout.contains(words), "{}", checked.stdout);
+    let file = "deployments.d/parts-acme.yaml";
+    cloud.folder.write(file, cloud.folder.read(file).replace("interval: 1\n", "interval: 60\n"));
+    cloud.folder.run("check").is(0).says(words).says("Write 1");
+}
+
 /// Its parts are its own, its samples name it, and a failure costs its tenant alone, in this sink.
 #[test]
 fn it_is_walled_like_a_pollster() {
@@ -219,26 +235,72 @@ fn what_it_holds_comes_out_in_time() {
 fn what_is_nearly_a_name_is_told() {
     let cloud = chained(&ONE.replace("acme/parts", "acmee/parts"), "");
     deploy(&cloud, "parts", "delta", "cpu', 'cpuu", &json!({"target": {"name": "acme.part"}}));
+    deploy(&cloud, "idle", "delta", "disk.device.read.bytes", &json!({"target": {"name": "acme.idle"}}));
     cloud.deploy("acem", "probe", "resources", "grants: {names: [probe.]}");
     let check = cloud.folder.run("check").is(0);
     for words in [
-        "pipeline.yaml:6:23: warning: sink `one`: no file in the folder of deployments describes acmee/parts. \
-         Did you mean acme/parts? Unless it is deployed by an order, what is of its tenant ends there",
+        "pipeline.yaml:6:23: warning: sink `one`: acmee/parts is not deployed. Did you mean acme/parts? Until it is, \
+         what is of its tenant ends there",
         "probe-acem.yaml:2:1: warning: acem is no tenant of the configuration, and is taken for the id of a project, \
          of which no guest is here. Did you mean acme?",
-        "parts-acme.yaml:2:1: warning: cpuu matches none of the meters that the operator's pollsters give, or its \
-         tenant's own that are known. Did you mean cpu?",
+        "parts-acme.yaml:2:1: warning: acme/parts: nothing gives cpuu. Did you mean `cpu`? See wasmeter module list",
+        "idle-acme.yaml:2:1: warning: acme/idle: nothing measures disk.device.read.bytes. Add what is wanted to the ",
     ] {
         assert!(check.stdout.contains(words), "no {words:?} in\n{}", check.stdout);
     }
+    // What comes to it in a chain may have other names than what is measured.
+    let rates = ONE.replace("[{name: acme/parts", "[{name: rate_of_change, parameters: {}}, {name: acme/rated");
+    cloud.folder.pipe_samples(&rates);
+    deploy(&cloud, "rated", "delta", "cpu.rate", &json!({"target": {"name": "acme.rated"}}));
+    let check = cloud.folder.run("check").is(0);
+    let is_doubted = |line: &str| line.contains("warning: ") && line.contains("acme/rated");
+    assert!(!check.stdout.lines().any(is_doubted), "{}", check.stdout);
     let daemon = cloud.folder.start("run");
     cloud.slots(1);
     let line = "module deploy deployments.d/delta.wasm --tenant acmee --grant name=acme. --meters cpuu --dry-run";
     let ran = cloud.folder.run_with(line, &["--config", "{target: {name: acme.part}}"]).is(0);
     ran.says("note: --tenant: acmee is no tenant of the configuration, and is taken for the id of a project, of which")
         .says("no guest is here. Did you mean acme?\n")
-        .says("note: --meters: cpuu matches none of the meters that")
-        .says("known. Did you mean cpu?\n");
+        .says("note: --meters: acmee/delta matches no meter that the operator's pollsters give, or its tenant's own")
+        .says("Did you mean `cpu`? ");
+    daemon.end();
+}
+
+/// What was ordered is in the store, where it is found.
+#[test]
+fn what_was_ordered_is_known_in_chains() {
+    let cloud = chained(ONE, "");
+    let daemon = cloud.folder.start("run");
+    cloud.slots(1);
+    let deploy = |file: &str, line: &str, config: &str| {
+        let line = format!("module deploy deployments.d/{file}.wasm --tenant acme {line} --grant interval=1s");
+        cloud.folder.run_with(&line, &["--config", config]).is(0);
+    };
+    deploy("delta", "--name parts --grant name=acme. --meters cpu", "{target: {name: acme.part}}");
+    deploy("resources", "--name probe --interval 1 --grant name=probe.", "{}");
+    let check = |name: &str| {
+        cloud.folder.pipe_samples(&ONE.replace("acme/parts", name));
+        cloud.folder.run("check").is(0).stdout
+    };
+    // Neither gives a meter of such a name, so that nobody does is sure.
+    let mut tap =
+        cloud.folder.command("tap --meter cpuu").stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(tap.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    tap.kill().unwrap();
+    tap.wait().unwrap();
+    assert!(line.contains("the tap matches no meter of any module that is on. Did you mean `cpu`? "), "{line}");
+
+    let said = check("acme/parts");
+    assert!(!said.contains("warning: sink"), "{said}");
+    let at = "pipeline.yaml:6:23: warning: sink `one`: ";
+    for (name, words) in [
+        ("acme/prats", "acme/prats is not deployed. Did you mean acme/parts? Until it is, what is of its tenant ends"),
+        ("acme/probe", "acme/probe is a pollster, which changes nothing there. Name a transformer of its tenant's"),
+    ] {
+        let said = check(name);
+        assert!(said.contains(&format!("{at}{words}")), "no {words:?} in\n{said}");
+    }
     daemon.end();
 }
 
@@ -247,7 +309,9 @@ fn what_is_nearly_a_name_is_told() {
 fn what_is_not_there_gives_nothing() {
     let cloud = chained(ONE, "");
     let (ours, check) = (cloud.guests_of(0..2), cloud.folder.run("check").is(0));
-    check.says("pipeline.yaml:6:23: warning: sink `one`: no file in the folder of deployments describes acme/parts");
+    check.says(
+        "pipeline.yaml:6:23: warning: sink `one`: acme/parts is not deployed. Until it is, what is of its tenant",
+    );
     let daemon = cloud.folder.start("run");
     cloud.slots(2);
     let ids = || -> BTreeSet<String> {

@@ -78,6 +78,42 @@ fn probe() -> Vec<u8> {
     std::fs::read(resources()).unwrap()
 }
 
+/// Modules of versions that neither run nor are the next to go back to make room for others, ordered or written.
+#[test]
+fn versions_that_nobody_needs_leave_their_room() {
+    let module = |number: u8| {
+        // A section of its own, which nobody reads.
+        [probe(), vec![0, 3, 1, b'x', number]].concat()
+    };
+    let two_and_a_half = probe().len() * 5 / 2 / 1024;
+    let cloud = Cloud::new(&format!("store: {{module_bytes: {two_and_a_half}KiB}}"));
+    let write = |number: u8| {
+        cloud.folder.write("deployments.d/numbered.wasm", module(number));
+        cloud.deploy(cloud.single(), "written", "numbered", PROBE);
+    };
+    write(1);
+    let daemon = cloud.folder.start("run");
+    cloud.slots(1);
+    for number in 1..=3 {
+        assert_eq!(deploy(&cloud, "probe", json!({}), &module(number)).version, Some(number.into()));
+    }
+    // Which one goes beside them depends on whether the second one took over.
+    let keeps_two = |path: &str| {
+        let shown: Shown = serde_json::from_str(&ask(&cloud.folder, "GET", path, b"").1).unwrap();
+        let kept: Vec<u64> = shown.versions.iter().map(|version| version.number).collect();
+        (kept.len() == 2 && kept.last() == Some(&3)).then_some(())
+    };
+    assert_eq!(keeps_two("/deployments/acme/probe"), Some(()));
+    for number in 2..=3 {
+        write(number);
+        daemon.signal(Signal::HUP);
+        said(&daemon, &format!("Deployment: version {number} is tried out beside "));
+    }
+    until("the third version", || keeps_two(&format!("/deployments/{}/written", cloud.single())));
+    assert_eq!(refused(&cloud, "another", json!({}), &module(4)).0, 507);
+    daemon.end();
+}
+
 /// Tried out, deployed, upgraded, taken back, paused, resumed, restarted, removed: no slot is lost that need not be.
 #[test]
 fn a_deployment_lives_through_all_that_can_be_ordered() {
@@ -483,6 +519,8 @@ fn a_quarantine_outlives_the_daemon() {
     let history = show(&cloud, "wrong").history;
     let told = history.last().and_then(|entry| entry.why.as_deref());
     assert!(told.is_some_and(|why| why.starts_with("trap: ") && why.contains("divide by zero")), "{history:?}");
+    let again = deploy(&cloud, "wrong", json!({"config": "run: divide by zero", "dry_run": true}), &hostile());
+    assert!(again.unchanged && again.quarantined, "{again:?}");
     // What is in the audit log is kept a moment later.
     let kept = || cloud.folder.read("deployed/deployments/acme@wrong.json").contains("\"quarantine\":{");
     until("it to be kept", || kept().then_some(()));

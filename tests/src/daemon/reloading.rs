@@ -60,12 +60,34 @@ fn a_wrong_file_changes_nothing_and_is_named() {
     let daemon = folder.start("run --output samples");
     measures(&folder, "cpu", 0);
     folder.write("polling.yaml", "sources:\n  - name: a\n    interval: soon\n    meters: [memory.usage]\n");
-    reload(&daemon, "The configuration stays as it was.");
+    reload(&daemon, "The configuration stays as it was");
     assert!(daemon.log().contains("polling.yaml:3:15: error: source `a`: Invalid interval value"), "{}", daemon.log());
     let before = lines(&folder);
     measures(&folder, "cpu", before);
     let log = daemon.end();
     assert!(folder.samples("samples").iter().all(|sample| sample["counter_name"] == "cpu"), "{log}");
+}
+
+#[test]
+fn a_refused_file_is_a_trouble_until_one_is_taken() {
+    let folder = Folder::measuring(CALM, "");
+    folder.poll(&["cpu"]);
+    let daemon = folder.start("run --output samples");
+    measures(&folder, "cpu", 0);
+    let config = folder.read("wasmeter.yaml");
+    for (wrong, why) in [
+        ("hosts: a\n", "unknown key `hosts`. Did you mean `host`?\n"),
+        ("modules: {mine: {file: gone.wasm}}\n", "the module mine was refused"),
+    ] {
+        folder.write("wasmeter.yaml", format!("{config}{wrong}"));
+        reload(&daemon, "The configuration stays as it was");
+        let said = folder.run("status --socket control.sock").is(0).says("something is wrong");
+        said.says("The configuration stays as it was before the last reload: ").says(why);
+    }
+    folder.write("wasmeter.yaml", config);
+    reload(&daemon, "The configuration was read again and is in force.");
+    folder.run("status").is(0).says("all is well");
+    daemon.end();
 }
 
 /// In a log for programs every line is one of theirs.

@@ -444,6 +444,20 @@ fn what_was_admitted_is_there_whatever_others_burn() {
     cloud.has_every_slot("acme/probe", "probe.up", &cloud.guests_of(0..2));
 }
 
+/// One module of a day does not let its tenant save up a day's fuel.
+#[test]
+fn no_more_is_saved_up_than_is_needed_at_once() {
+    let cloud = Cloud::new("");
+    cloud.deploy("acme", "daily", "resources", PROBE);
+    let file = "deployments.d/daily-acme.yaml";
+    cloud.folder.write(file, cloud.folder.read(file).replace("interval: 1\n", "interval: 86400\n"));
+    let daemon = cloud.folder.start("run");
+    cloud.slots(6);
+    let saved = cloud.folder.run("status --json").is(0).json()["budgets"]["tenants"]["acme"]["saved"].as_u64().unwrap();
+    assert!((9_000_000_000..11_000_000_000).contains(&saved), "ten seconds of a tenth of a core: {saved}");
+    daemon.end();
+}
+
 /// Whoever asks is answered, and samples are delivered slot by slot, while modules burn all that they can.
 #[test]
 fn burning_keeps_nothing_from_whoever_asks_or_waits_for_samples() {
@@ -508,7 +522,8 @@ fn what_is_read_has_its_price() {
     said(&daemon, "A deployment needs more than it was admitted with.");
     said(
         &daemon,
-        "What a deployment reads costs more than its tenant has left; it leaves out slots until there is enough.",
+        "What a version of a deployment reads costs more than its tenant has left; it leaves out slots until there is \
+         enough.",
     );
     until("both to be told", || {
         let list = cloud.folder.run("module list --tenant acme").is(0).stdout;
@@ -630,6 +645,76 @@ fn transformers_see_what_is_their_tenants() {
     assert!(parts.values().flatten().all(|id| id.ends_with("-acme/probe/own")), "{parts:?}");
     assert_eq!(parts.values().last().unwrap().len(), cloud.guests_of(0..2).len());
     assert!(cloud.measured(&format!("{}/none", cloud.single()), "growth.of").is_empty());
+}
+
+/// Of a guest that leaves its tenant nothing is remembered for it: whoever bills by differences bills nothing that the
+/// guest did elsewhere, should it come back.
+#[test]
+fn a_guest_that_comes_back_comes_as_a_new_one() {
+    let cloud = Cloud::new("");
+    let delta = wasmeter::modules::built_in().find(|module| module.name == "delta").unwrap();
+    cloud.folder.write("deployments.d/delta.wasm", delta.wasm);
+    let growth = "meters: [cpu]\nconfig: {target: {name: growth.of}}\ngrants: {names: [growth.]}";
+    cloud.deploy("acme", "growth", "delta", growth);
+    let daemon = cloud.folder.start("run");
+    let leaving = cloud.guests_of(1..2);
+    let has_growth =
+        |guest: &str| cloud.measured("acme/growth", "growth.of").values().filter(|of| of.contains(guest)).count();
+    until("growths", || leaving.iter().all(|guest| has_growth(guest) > 0).then_some(()));
+    let (both, reloads) = (cloud.folder.read("wasmeter.yaml"), || daemon.log().matches("and is in force.").count());
+    let projects: Vec<&String> = cloud.guests.keys().collect();
+    cloud.folder.write("wasmeter.yaml", both.replace(&format!(", '{}'", projects[1]), ""));
+    daemon.signal(Signal::HUP);
+    until("it to leave", || (reloads() == 1).then_some(()));
+    cloud.slots(3);
+    let away = cloud.measured("openstack", "cpu").into_keys().next_back().unwrap();
+    let before: Vec<usize> = leaving.iter().map(|guest| has_growth(guest)).collect();
+    cloud.folder.write("wasmeter.yaml", both);
+    daemon.signal(Signal::HUP);
+    until("it to come back", || {
+        leaving.iter().zip(&before).all(|(guest, before)| has_growth(guest) > *before).then_some(())
+    });
+    daemon.end();
+
+    let samples = samples_so_far(&cloud.folder.read("samples"));
+    let of = |meter: &str, guest: &str| -> BTreeMap<String, i64> {
+        let found = samples.iter().filter(|one| one["counter_name"] == meter && text(one, "resource_id") == guest);
+        found.map(|one| (text(one, "timestamp").to_owned(), one["counter_volume"].as_i64().unwrap())).collect()
+    };
+    let mut busy = 0;
+    for guest in leaving {
+        let (used, grown) = (of("cpu", guest), of("growth.of", guest));
+        let (back, first) = grown.range(away.clone()..).next().unwrap();
+        assert!(*first <= used[back] - used[&away], "{guest} used {used:?}, of which acme has {grown:?}");
+        let (left, _) = grown.range(..away.clone()).next_back().unwrap();
+        busy += usize::from(used[left] < used[&away]);
+    }
+    assert!(busy > 0, "nobody did anything elsewhere");
+}
+
+/// Nova tells a tenant of no node, and neither do samples that its transformers are handed.
+#[test]
+fn a_tenants_transformer_is_not_told_the_node() {
+    let scale =
+        "0 * volume + (1 if resource_metadata.instance_host else 2) + (4 if resource_metadata.display_name else 0)";
+    let config = |name: &str| format!("config: {{target: {{name: {name}, unit: x, type: gauge, scale: {scale:?}}}}}");
+    let cloud =
+        Cloud::new(&format!("transform: [{{meters: [cpu], module: unit_conversion, {}}}]", config("operators.view")));
+    let converts = wasmeter::modules::built_in().find(|module| module.name == "unit_conversion").unwrap();
+    cloud.folder.write("deployments.d/converts.wasm", converts.wasm);
+    let more = format!("meters: [cpu]\n{}\ngrants: {{names: [tenants.]}}", config("tenants.view"));
+    cloud.deploy("acme", "view", "converts", &more);
+    let daemon = cloud.folder.start("run");
+    until("a view", || (!cloud.measured("acme/view", "tenants.view").is_empty()).then_some(()));
+    daemon.end();
+    let samples = samples_so_far(&cloud.folder.read("samples"));
+    for (meter, seen) in [("operators.view", 5.0), ("tenants.view", 6.0)] {
+        let views = of_meter(&samples, meter);
+        assert!(
+            !views.is_empty() && views.iter().all(|view| view["counter_volume"].as_f64() == Some(seen)),
+            "{views:?}"
+        );
+    }
 }
 
 /// What a transformer would give of the operator's meters has to be granted, before it runs.

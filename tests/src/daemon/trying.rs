@@ -81,6 +81,27 @@ fn a_version_from_a_file_is_tried_out_and_no_slot_is_lost() {
     }
 }
 
+/// What it reads when it is tried out is dear, and fits at its own interval: the one before it does not go without.
+#[test]
+fn a_version_that_reads_dearly_now_and_then_loses_no_slot() {
+    let cloud = Cloud::new("budget: {tenant: 0.05%}");
+    let (guests, small) = (cloud.guests_of(0..2), "fuel_base: 2_000_000");
+    assert!(guests.len() * 13 > 10 * 5, "it costs more than is saved up: {}", guests.len());
+    cloud.deploy("acme", "probe", "resources", &format!("{PROBE}\n{small}"));
+    let daemon = cloud.folder.start("run");
+    cloud.slots(3);
+    let more = format!("grants: {{names: [hostile.]}}\nconfig: 'run: divide by zero'\n{small}");
+    cloud.deploy("acme", "probe", "hostile", &more);
+    let written = "deployments.d/probe-acme.yaml";
+    cloud.folder.write(written, cloud.folder.read(written).replace("interval: 1\n", "interval: 3600\n"));
+    daemon.signal(Signal::HUP);
+    said(&daemon, "Deployment: version 2 is tried out beside 1, and nothing of it counts.");
+    said(&daemon, "Deployment: version 2 is given up, and 1 goes on: it failed with trap when it was tried out.");
+    cloud.slots(2);
+    daemon.end();
+    cloud.has_every_slot("acme/probe", "probe.up", &guests);
+}
+
 /// For what it would remember on trial there is no room beside what the one before it does: that one runs in those slots.
 #[test]
 fn a_version_that_would_remember_too_much_on_trial_loses_no_slot() {

@@ -4,6 +4,7 @@ use wasmeter::digest::Digest;
 
 use super::world::World;
 use super::*;
+use crate::support::resources;
 
 /// Most of what a tenant has if it is burnt every second.
 const FUEL: u64 = 1_200_000_000;
@@ -63,6 +64,43 @@ fn what_goes_back_to_a_shorter_interval_has_what_it_had() {
             assert_eq!(tenants.get(&key("one")).unwrap().short(), None, "{tries}");
             assert_eq!((tenants.admitted().used(), tenants.get(&key("two")).is_none()), (before, true), "{tries}");
         }
+    });
+}
+
+/// What can be read for the version before it is, if what a new one reads on top of that cannot be paid for.
+#[test]
+fn a_version_that_cannot_be_paid_for_loses_no_slot() {
+    runtime().block_on(async {
+        let mut world = World::new().await;
+        std::fs::copy(resources(), world.path("deployments.d/resources.wasm")).unwrap();
+        for (file, name) in [("resources.wasm", "probe."), ("2.wasm", "hostile.")] {
+            let digest = Digest::of(&std::fs::read(world.path("deployments.d").join(file)).unwrap());
+            let text = format!(
+                "tenant: acme\nname: one\nfile: {file}\ndigest: {digest}\ninterval: 1\nfuel_base: 500_000\n\
+                 fuel_per_resource: 1_000\ngrants: {{names: [{name}], groups: [cpu]}}\n"
+            );
+            std::fs::write(world.path("deployments.d/one.yaml"), text).unwrap();
+            world.reload().await;
+            if name == "probe." {
+                slot(&mut world).await;
+            }
+        }
+        // Nobody saves up what one read of a guest costs.
+        world.budget = "{tenant: 0.01%}";
+        world.configure("");
+        world.restart(End::Clean).await;
+        let trial = |world: &mut World| {
+            let life = &world.agent().tenants.get(&key("one")).unwrap().deployment.life;
+            life.trial().map(|trial| trial.dry)
+        };
+        assert_eq!(trial(&mut world), Some(true));
+        for slots in 0..22 {
+            let second = world.cycle().await;
+            let landed = world.land().await;
+            assert!(landed.contains_key(&(key("one"), second)), "{slots}: {landed:?}");
+            world.keep(true);
+        }
+        assert_eq!((trial(&mut world), world.agent().tenants.get(&key("one")).unwrap().short()), (None, None));
     });
 }
 

@@ -135,6 +135,8 @@ const GUEST: &[(&str, Ends)] = &[
     ("describe: an unknown discovery", Configuring(BadDescription)),
     ("describe: many discoveries", Configuring(BadDescription)),
     ("describe: many keys", Configuring(BadDescription)),
+    ("describe: a key that nobody has", Landing),
+    ("describe: a key of no group", Configuring(BadDescription)),
     ("describe: a key instead of none", Configuring(BadDescription)),
     ("describe: a key instead of many", Configuring(BadDescription)),
     ("describe: many patterns", Configuring(BadDescription)),

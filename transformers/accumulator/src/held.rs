@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use scaling::{ByName, CELL_BYTES, CHANGED, GONE, LATE, LONGEST, Losses, OLDEST, Said, at, clear, remembered, word};
 use wasmeter_sdk::config::{Deserialize, serde};
-use wasmeter_sdk::{Batch, Call, Column, Converting, Failure, Kind, Meter, Values};
+use wasmeter_sdk::{Batch, Call, Column, Converting, Failure, Kind, Meter, Moment, Values};
 
 /// Batches that are held back.
 #[derive(Debug, Default, Deserialize)]
@@ -33,6 +33,7 @@ struct Kept {
     mark: i64,
     /// The meter's name, type and unit.
     meter: (String, String, String),
+    /// When it was read, by the clocks as they are now.
     wall: i64,
     monotonic: Option<u64>,
     samples: u64,
@@ -60,7 +61,11 @@ impl Held {
     pub fn load(call: &Call<'_, Converting>) -> Self {
         let bytes = call.load_bytes(LIST).unwrap_or_default();
         let text = std::str::from_utf8(&bytes).unwrap_or_default();
-        Self { before: bytes.clone(), ..wasmeter_sdk::config::parse(text).unwrap_or_default() }
+        let mut held: Self = wasmeter_sdk::config::parse(text).unwrap_or_default();
+        for kept in &mut held.batches {
+            Moment { wall: kept.wall, monotonic: kept.monotonic } = remembered(call, kept.at());
+        }
+        Self { before: bytes, ..held }
     }
 
     /// Whether there are none.
@@ -211,7 +216,7 @@ impl Held {
                 }
                 _ => Vec::new(),
             };
-            given.push(Batch { meter, at: remembered(call, kept.wall, kept.monotonic), column, notes });
+            given.push(Batch { meter, at: kept.at(), column, notes });
         }
         if self.samples_of(marks) > 0 {
             // Whoever was looked at need not be again; whoever got something must not be, and has its room.
@@ -327,8 +332,12 @@ impl Held {
 impl Kept {
     /// Whether this is of the same meter and moment as another, and in the same words.
     fn is_cut_from(&self, other: &Self) -> bool {
-        let of = |kept: &Self| (kept.wall, kept.monotonic);
-        of(self) == of(other) && self.meter == other.meter && self.says == other.says && self.letter == other.letter
+        self.at() == other.at() && self.meter == other.meter && self.says == other.says && self.letter == other.letter
+    }
+
+    /// When it was read.
+    fn at(&self) -> Moment {
+        Moment { wall: self.wall, monotonic: self.monotonic }
     }
 
     fn meter(&self) -> Meter {

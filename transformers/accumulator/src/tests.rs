@@ -165,6 +165,28 @@ fn no_time_is_later_than_the_slot() {
     assert_eq!((there.dropped(), there.waiting()), (0, 0));
 }
 
+/// What waits when the clock is set has the times that the clock would have shown as it is now.
+#[test]
+fn a_clock_that_is_set_costs_nothing() {
+    let moment =
+        |wall: i64, monotonic: u64| Moment { wall: wall * 1_000_000_000, monotonic: Some(monotonic * 1_000_000_000) };
+    const DAY: i64 = 24 * 3_600;
+    for set_by in [-7_200, -5, 0, 5, 10 * DAY] {
+        let mut there = Host::new().config(r#"{"size": 4}"#).attribute("id", (0..).zip(IDS));
+        let mut convert = |at: Moment, volume| {
+            let batch = Batch { at, ..batches(&[count(0, 0, 1, volume)]).remove(0) };
+            let given = there.convert::<Accumulator>(&inputs(), vec![batch]).unwrap().batches;
+            given.iter().map(|batch| batch.at).collect::<Vec<_>>()
+        };
+        for (at, volume) in [(moment(100_000, 10), 1), (moment(100_010, 20), 2), (moment(100_020 + set_by, 30), 3)] {
+            assert_eq!(convert(at, volume), [], "{set_by}");
+        }
+        let expected = [10_u64, 20, 30, 40].map(|seconds| moment(99_990 + set_by + seconds.cast_signed(), seconds));
+        assert_eq!(convert(moment(100_030 + set_by, 40), 4), expected, "{set_by}");
+        assert_eq!((there.dropped(), there.waiting()), (0, 0));
+    }
+}
+
 /// Each sample that was left is given up for its own age.
 #[test]
 fn what_was_left_lately_waits_on() {

@@ -33,6 +33,8 @@ pub struct Aggregate {
 pub struct Found {
     /// Their resources, ascending.
     pub resources: Vec<u32>,
+    /// When they were read.
+    pub times: Vec<i64>,
     /// How many aggregates and samples they are, by the flush that they waited for.
     pub rounds: BTreeMap<u64, (usize, u64)>,
 }
@@ -106,10 +108,11 @@ impl Found {
         self.rounds.values().map(|(_, samples)| samples).sum()
     }
 
-    fn push(&mut self, resource: u32, round: u64, samples: u64) {
+    fn push(&mut self, resource: u32, round: u64, aggregate: &Aggregate) {
         self.resources.push(resource);
+        self.times.push(aggregate.time);
         let (aggregates, known) = self.rounds.entry(round).or_default();
-        (*aggregates, *known) = (*aggregates + 1, known.saturating_add(samples));
+        (*aggregates, *known) = (*aggregates + 1, known.saturating_add(aggregate.count));
     }
 }
 
@@ -132,6 +135,11 @@ impl Aggregates {
     /// The resources that it has.
     pub fn resources(&self) -> Vec<u32> {
         self.all.iter().map(|(resource, _)| *resource).collect()
+    }
+
+    /// When they were read.
+    pub fn times(&self) -> Vec<i64> {
+        self.all.iter().map(|(_, aggregate)| aggregate.time).collect()
     }
 
     /// How many samples became these.
@@ -189,7 +197,7 @@ impl Aggregates {
             self.says |= is_said;
             let said = if is_said { said % SAYINGS } else { 0 };
             let mut aggregate = Aggregate { total, count: number % COUNTS, time: *time, said };
-            found.push(*resource, round, aggregate.count);
+            found.push(*resource, round, &aggregate);
             while let Some(before) = new.next_if(|(other, _)| other < resource) {
                 self.all.push(before);
             }
@@ -208,8 +216,7 @@ impl Aggregates {
             return Ok(());
         }
         let (mut totals, mut counts) = (Vec::with_capacity(self.len()), Vec::with_capacity(self.len()));
-        let mut times = Vec::with_capacity(self.len());
-        for (_, Aggregate { total, count, time, .. }) in &self.all {
+        for (_, Aggregate { total, count, .. }) in &self.all {
             let (kind, bits) = match *total {
                 Volume::Count(volume) => (0, volume),
                 Volume::Integer(volume) => (1, volume.cast_unsigned()),
@@ -217,9 +224,8 @@ impl Aggregates {
             };
             totals.push(bits);
             counts.push(round * ROUNDS + kind * COUNTS + count);
-            times.push(*time);
         }
-        let resources = self.resources();
+        let (resources, times) = (self.resources(), self.times());
         let [total, count, time, said] = cells(number);
         if self.says {
             let sayings: Vec<u64> = self.all.iter().map(|(_, aggregate)| round * SAYINGS + aggregate.said).collect();

@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use scaling::{GONE, LONGEST, Losses, word};
-use wasmeter_sdk::{Call, Converting, Failure, Kind, Meter};
+use scaling::{Clocks, GONE, LONGEST, Losses, remembered, word};
+use wasmeter_sdk::{Batch, Call, Converting, Failure, Kind, Meter, Moment};
 
 use crate::aggregate::Found;
 use crate::left::{Left, hour};
+use crate::moments;
 
 /// What is remembered beside the aggregates.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Book {
     /// When the first sample that waits was read, of those that came since others came out.
-    since: Option<i64>,
+    since: Option<Moment>,
+    /// The times of aggregates that are kept, by both clocks.
+    clocks: Clocks,
     /// Samples that did not come out with the others, because their resources were absent; the earliest first.
     left: Vec<Left>,
     /// Aggregates that are kept, of all meters and resources.
@@ -53,16 +56,19 @@ const LEFT_BYTES: u64 = 24;
 // === impl Book ===
 
 impl Book {
-    pub fn load(call: &Call<'_, Converting>) -> Self {
+    /// What is remembered, by the clocks as they are now, before some batches.
+    pub fn load(call: &Call<'_, Converting>, batches: &[Batch]) -> Self {
         let before = call.load_bytes(NAME).unwrap_or_default();
         let mut lines = std::str::from_utf8(&before).unwrap_or_default().lines();
         let mut head = lines.next().unwrap_or_default().split(' ');
+        let since = head.next().and_then(moments::read).map(|since| remembered(call, since));
         let mut number = || head.next().and_then(|number| number.parse::<i64>().ok());
-        let (since, round, used, aggregates, open) = (number(), number(), number(), number(), number());
+        let (round, used, aggregates, open) = (number(), number(), number(), number());
         let whole = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok());
         let count = |number| whole(number).and_then(|number| usize::try_from(number).ok()).unwrap_or(0);
         let mut book = Self {
             since,
+            clocks: Clocks::of(call, batches),
             left: Vec::new(),
             aggregates: count(aggregates),
             // No cell is of round 0.
@@ -75,7 +81,7 @@ impl Book {
         };
         for line in lines {
             match Left::read(line) {
-                Some(left) => book.left.push(left),
+                Some(left) => book.left.push(Left { at: remembered(call, left.at), ..left }),
                 None => book.push(Waiting::read(line)),
             }
         }
@@ -120,9 +126,9 @@ impl Book {
     }
 
     /// More samples of a meter wait.
-    pub fn count(&mut self, number: usize, samples: u64, time: i64) {
+    pub fn count(&mut self, number: usize, samples: u64, at: Moment) {
         if samples > 0 {
-            self.since.get_or_insert(time);
+            self.since.get_or_insert(at);
         }
         if let Some(waiting) = self.meters.get_mut(number) {
             waiting.samples = waiting.samples.saturating_add(samples);
@@ -177,7 +183,22 @@ impl Book {
 
     /// How long the first of those has waited.
     pub fn age(&self, now: i64) -> i64 {
-        self.since.map_or(0, |since| now.saturating_sub(since))
+        self.since.map_or(0, |since| now.saturating_sub(since.wall))
+    }
+
+    /// A time that an aggregate has, by the clocks as they are now.
+    pub fn moment(&self, call: &Call<'_, Converting>, time: i64) -> Moment {
+        remembered(call, self.clocks.moment(time))
+    }
+
+    /// Aggregates of these times are kept.
+    pub fn hold(&mut self, times: &[i64]) {
+        self.clocks.hold(times);
+    }
+
+    /// These were kept, and are so no longer.
+    pub fn release(&mut self, found: &Found) {
+        self.clocks.release(&found.times);
     }
 
     /// The meter of a number.
@@ -201,16 +222,16 @@ impl Book {
     }
 
     /// Everything came out but what waits of resources that were absent.
-    pub fn leave(&mut self, now: i64) {
+    pub fn leave(&mut self, now: Moment) {
         let before = |number: usize| -> u64 { self.left.iter().filter_map(|left| left.samples.get(&number)).sum() };
         let samples = self.meters().map(|(number, waiting)| (number, waiting.samples.saturating_sub(before(number))));
         let new = Left {
-            hour: hour(now),
+            at: now,
             last: self.round,
             aggregates: self.aggregates.saturating_sub(self.left.iter().map(|left| left.aggregates).sum()),
             samples: samples.filter(|(_, samples)| *samples > 0).collect(),
         };
-        match self.left.last_mut().filter(|last| last.hour == new.hour) {
+        match self.left.last_mut().filter(|last| last.hour() == new.hour()) {
             Some(last) => last.add(new),
             None => self.left.extend(Some(new).filter(|new| !new.samples.is_empty())),
         }
@@ -220,6 +241,7 @@ impl Book {
 
     /// Samples of a meter that were left came out.
     pub fn take_left(&mut self, number: usize, found: &Found) {
+        self.release(found);
         self.take_kept(number, found.samples());
         self.remove(found.resources.len());
         for (round, (aggregates, samples)) in &found.rounds {
@@ -232,10 +254,8 @@ impl Book {
 
     /// What was left a day ago, or nearly, waits no longer.
     pub fn give_up_old(&mut self, now: i64, losses: &mut Losses) {
-        // A clock that was set back makes nothing wait for longer.
-        self.left.iter_mut().for_each(|left| left.hour = left.hour.min(hour(now)));
         let first = hour(now.saturating_sub(LONGEST));
-        let old = self.left.iter().take_while(|left| left.hour < first).count();
+        let old = self.left.iter().take_while(|left| left.hour() < first).count();
         for Left { last, aggregates, samples, .. } in self.left.drain(..old).collect::<Vec<_>>() {
             self.open = last + 1;
             self.remove(aggregates);
@@ -255,6 +275,7 @@ impl Book {
         self.meters.clear();
         self.numbers.clear();
         self.left.clear();
+        self.clocks.clear();
         (self.since, self.aggregates) = (None, 0);
     }
 
@@ -268,12 +289,15 @@ impl Book {
         let mut text = String::new();
         if self.used > 0 {
             let Self { since, round, used, aggregates, open, .. } = &self;
-            let since = since.map_or_else(|| "-".to_owned(), |at| at.to_string());
+            let since = since.map_or_else(|| "-".to_owned(), moments::write);
             text = format!("{since} {round} {used} {aggregates} {open}");
             self.left.iter().for_each(|left| left.write(&mut text));
             self.meters.iter().for_each(|waiting| waiting.write(&mut text));
         }
-        if text.as_bytes() == self.before { Ok(()) } else { call.save_bytes(NAME, text.as_bytes()) }
+        if text.as_bytes() != self.before {
+            call.save_bytes(NAME, text.as_bytes())?;
+        }
+        self.clocks.save(call)
     }
 }
 

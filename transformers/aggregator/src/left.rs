@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use wasmeter_sdk::Moment;
+
+use crate::moments;
+
 /// Samples that were left when others came out, within an hour.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Left {
-    /// The hour since 1970.
-    pub hour: i64,
+    /// When the first of them were.
+    pub at: Moment,
     /// The last flush that left any of them.
     pub last: u64,
     /// How many aggregates they are.
@@ -31,19 +35,24 @@ impl Left {
     /// From a line, if it is of such.
     pub fn read(line: &str) -> Option<Self> {
         let mut words = line.strip_prefix(WORD)?.split(' ');
-        let (hour, last, aggregates) = (words.next()?, words.next()?, words.next()?);
+        let (at, last, aggregates) = (moments::read(words.next()?)?, words.next()?, words.next()?);
         let of_meter = |word: &str| {
             let (number, samples) = word.split_once(':')?;
             Some((number.parse().ok()?, samples.parse().ok()?))
         };
         let samples = words.filter_map(of_meter).collect();
-        Some(Self { hour: hour.parse().ok()?, last: last.parse().ok()?, aggregates: aggregates.parse().ok()?, samples })
+        Some(Self { at, last: last.parse().ok()?, aggregates: aggregates.parse().ok()?, samples })
     }
 
     pub fn write(&self, text: &mut String) {
-        let Self { hour, last, aggregates, samples } = self;
-        text.push_str(&format!("\n{WORD}{hour} {last} {aggregates}"));
+        let Self { at, last, aggregates, samples } = self;
+        text.push_str(&format!("\n{WORD}{} {last} {aggregates}", moments::write(*at)));
         samples.iter().for_each(|(number, samples)| text.push_str(&format!(" {number}:{samples}")));
+    }
+
+    /// The hour since 1970 in which they were left.
+    pub fn hour(&self) -> i64 {
+        hour(self.at.wall)
     }
 
     /// More of them were left.

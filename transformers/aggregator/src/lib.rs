@@ -12,12 +12,13 @@ mod aggregate;
 mod book;
 mod config;
 mod left;
+mod moments;
 
 use std::collections::BTreeMap;
 
 use scaling::{
     ByName, CELL_BYTES, CHANGED, Facts, GONE, LATE, LONGEST, Losses, OLDEST, Positions, Said, Volumes, clear,
-    is_enough, merged, remembered,
+    is_enough, merged,
 };
 use wasmeter_sdk::{
     Batch, Call, Converting, Failure, Kind, Meter, Moment, Outputs, Transformer, Values, register_transformer,
@@ -41,17 +42,15 @@ impl Transformer for Aggregator {
     fn convert(call: &Call<'_, Converting>, inputs: &[Meter], batches: Vec<Batch>) -> Result<Vec<Batch>, Failure> {
         let config = Config::of(call.config())?;
         let outputs = Positions::named(&config.naming, inputs)?.0.into_meters();
-        let now = batches.last().map_or_else(|| call.read_at().wall, |last| last.at.wall);
+        let now = batches.last().map_or_else(|| call.read_at(), |last| last.at);
         let (batches, facts) = (merged(batches), Facts::of(call));
-        let (mut book, mut said) = (Book::load(call), Said::load(call));
+        let (mut book, mut said) = (Book::load(call, &batches), Said::load(call));
         let mut losses = Losses::default();
         let mut meters: BTreeMap<usize, Aggregates> = BTreeMap::new();
-        let mut moments: BTreeMap<i64, Moment> = BTreeMap::new();
         let mut new = 0;
         for (batch, input) in batches.iter().filter_map(|batch| Some((batch, inputs.get(batch.meter as usize)?))) {
             let number = book.number(input);
             let aggregates = meters.entry(number).or_default();
-            moments.entry(batch.at.wall).or_insert(batch.at);
             let sayings = match config.metadata {
                 Policy::Drop => vec![0; batch.column.len()],
                 Policy::First | Policy::Last => said.numbers(call, batch)?,
@@ -68,23 +67,23 @@ impl Transformer for Aggregator {
                     Err(error) => losses.count(&input.name, || format!("target.scale: {error}")),
                 }
             }
-            book.count(number, samples, batch.at.wall);
+            book.count(number, samples, batch.at);
             new += samples;
         }
         let outputs = ByName::of(&outputs);
-        let mut flush = Flush { call, config: &config, outputs, moments, said: &said, now, gives_up: false };
+        let mut flush = Flush { call, config: &config, outputs, said: &said, now, gives_up: false };
         let mut given = flush.give_left(&mut book, &mut losses)?;
         // What a part lacks is another part's.
         if !call.is_part() {
-            book.give_up_old(now, &mut losses);
+            book.give_up_old(now.wall, &mut losses);
         }
         let is_full = config.size.is_some_and(|size| is_enough(call, size, book.fresh(), new));
         let patience = if call.is_part() { 2 } else { 1 };
         let is_expired =
-            config.retention.is_some_and(|most| book.age(now) >= most.saturating_mul(patience).min(LONGEST));
+            config.retention.is_some_and(|most| book.age(now.wall) >= most.saturating_mul(patience).min(LONGEST));
         let has_room = has_room(call, &meters, &book, &said);
         flush.gives_up = !call.is_part() && !has_room;
-        if is_full || is_expired || book.age(now) >= LONGEST || !has_room {
+        if is_full || is_expired || book.age(now.wall) >= LONGEST || !has_room {
             given.extend(flush.give(&mut book, meters, &mut losses)?);
             if book.samples() == 0 {
                 said.clear();
@@ -103,6 +102,8 @@ impl Transformer for Aggregator {
                     false => Found::default(),
                 };
                 book.add(aggregates.len() - found.resources.len());
+                book.release(&found);
+                book.hold(&aggregates.times());
                 aggregates.save(call, (number, *book.next().start()))?;
             }
             book.keep();
@@ -120,10 +121,8 @@ struct Flush<'a> {
     call: &'a Call<'a, Converting>,
     config: &'a Config,
     outputs: ByName<'a>,
-    /// When the samples of this slot were read, by the wall clock.
-    moments: BTreeMap<i64, Moment>,
     said: &'a Said,
-    now: i64,
+    now: Moment,
     /// Whether what waits of resources that are absent waits no longer.
     gives_up: bool,
 }
@@ -159,7 +158,7 @@ impl Flush<'_> {
             let found = left.join_kept(call, (number, &rounds), &resources, config.how(meter.kind));
             book.take_left(number, &found);
             Aggregates::forget(call, number, found.resources)?;
-            self.put(&meter, left, &mut given, losses)?;
+            self.put(&meter, left, book, &mut given, losses)?;
         }
         Ok(given)
     }
@@ -185,8 +184,9 @@ impl Flush<'_> {
                 _ => aggregates.join_kept(call, (number, &book.next()), &resources, config.how(meter.kind)),
             };
             book.discount(number, samples.saturating_sub(kept).saturating_add(found.samples()));
+            book.release(&found);
             out.push((number, found.resources));
-            self.put(&meter, aggregates, &mut given, losses)?;
+            self.put(&meter, aggregates, book, &mut given, losses)?;
         }
         if self.gives_up {
             for (_, Waiting { meter, samples, .. }) in book.meters() {
@@ -212,10 +212,11 @@ impl Flush<'_> {
         &self,
         meter: &Meter,
         aggregates: Aggregates,
+        book: &Book,
         given: &mut Vec<Batch>,
         losses: &mut Losses,
     ) -> Result<(), Failure> {
-        let Self { call, config, outputs, moments, said, now, .. } = self;
+        let Self { call, config, outputs, said, now, .. } = self;
         if aggregates.len() == 0 {
             return Ok(());
         }
@@ -225,7 +226,8 @@ impl Flush<'_> {
             return Ok(());
         };
         for (time, aggregates) in aggregates.by_time() {
-            if now.saturating_sub(time) > OLDEST {
+            let at = book.moment(call, time);
+            if now.wall.saturating_sub(at.wall) > OLDEST {
                 let samples = aggregates.iter().map(|(_, aggregate)| aggregate.samples()).sum();
                 losses.count_many(samples, &meter.name, || LATE.into());
                 continue;
@@ -236,8 +238,6 @@ impl Flush<'_> {
             for (resource, aggregate) in aggregates {
                 volumes.push(resource, config.scale.limited(aggregate.volume(output.kind)));
             }
-            // By both clocks if it is one of this slot.
-            let at = moments.get(&time).copied().unwrap_or_else(|| remembered(call, time, None));
             given.push(Batch { meter: place, at, column: volumes.into_column(), notes: said.notes(call, &sayings)? });
         }
         Ok(())

@@ -41,6 +41,62 @@ fn no_time_is_later_than_the_slot() {
     assert_eq!(convert(&mut there, &[(0, 900, 2, 7)]), [(0, 900, 2, 7.0), (0, 900, 1, 5.0)]);
 }
 
+/// A slot in which resources are there, each with one sample, by clocks in seconds.
+fn slot(host: &mut Host, wall: i64, monotonic: Option<u64>, resources: &[u32]) -> Vec<Moment> {
+    let at = Moment { wall: wall * SECOND, monotonic: monotonic.map(|seconds| seconds * SECOND.cast_unsigned()) };
+    let column = resources.iter().map(|resource| (*resource, 5_u64)).collect();
+    let batch = Batch { meter: 1, at, column, notes: Vec::new() };
+    let given = host.convert::<Aggregator>(&inputs(), vec![batch]).unwrap().batches;
+    given.into_iter().map(|batch| batch.at).collect()
+}
+
+const SECOND: i64 = 1_000_000_000;
+const DAY: i64 = 24 * 3_600;
+
+/// What comes out has the time that the clock would have shown as it is now.
+#[test]
+fn a_clock_that_is_set_makes_nothing_wait_for_longer_or_shorter() {
+    for set_by in [-7_200, -5, 0, 5, 10 * DAY] {
+        for (policy, read) in [("first", 10), ("last", 40)] {
+            let config = format!(r#"{{"size": 0, "retention_time": 30, "timestamp": "{policy}"}}"#);
+            let mut host = Host::new().config(&config).attribute("id", (0..).zip(IDS));
+            for (wall, monotonic) in [(100_000, 10), (100_010, 20), (100_020 + set_by, 30)] {
+                assert_eq!(slot(&mut host, wall, Some(monotonic), &[1]), [], "{set_by}");
+            }
+            let wall = (99_990 + set_by + read) * SECOND;
+            let expected = Moment { wall, monotonic: Some((read * SECOND).cast_unsigned()) };
+            assert_eq!(slot(&mut host, 100_030 + set_by, Some(40), &[1]), [expected], "{set_by}");
+            assert_eq!((host.dropped(), host.waiting()), (0, 0));
+        }
+    }
+}
+
+/// It waits for as long again, and not until the clock shows the old time.
+#[test]
+fn without_the_other_clock_waiting_begins_anew_when_one_is_set_back() {
+    let mut host = Host::new().config(r#"{"size": 0, "retention_time": 30}"#).attribute("id", (0..).zip(IDS));
+    for wall in [100_000, 100_010, 5_000, 5_010, 5_020] {
+        assert_eq!(slot(&mut host, wall, None, &[1]), [], "{wall}");
+    }
+    assert_eq!(slot(&mut host, 5_030, None, &[1]).len(), 1);
+    assert_eq!((host.dropped(), host.waiting()), (0, 0));
+}
+
+#[test]
+fn a_clock_that_is_set_forward_gives_nothing_up_that_was_left() {
+    let all = || (0..).zip(IDS);
+    let mut host = Host::new().config(r#"{"size": 2}"#).attribute("id", all());
+    assert_eq!(slot(&mut host, 100_000, Some(10), &[1]), []);
+    host = host.attribute("id", all().take(1));
+    assert_eq!(slot(&mut host, 100_010, Some(20), &[0]).len(), 1);
+    assert_eq!(slot(&mut host, 100_020 + 10 * DAY, Some(30), &[0]), []);
+    assert_eq!((host.dropped(), host.waiting()), (0, 2));
+    host = host.attribute("id", all());
+    let given = slot(&mut host, 100_030 + 10 * DAY, Some(40), &[0]);
+    let walls: Vec<i64> = given.iter().map(|at| at.wall / SECOND - 10 * DAY).collect();
+    assert_eq!((walls, host.dropped(), host.waiting()), (vec![100_000, 100_020], 0, 0));
+}
+
 #[test]
 fn there_are_enough_samples_of_all_resources_together() {
     let mut host = host(r#"{"size": "4", "timestamp": "last"}"#);
@@ -66,8 +122,10 @@ fn the_first_waits_so_long() {
 #[test]
 fn windows_have_as_many_slots() {
     let mut host = host(r#"{"size": 0, "retention_time": 3}"#);
-    let slot =
-        |number: i64| Moment { wall: number * 1_000_000_000 + (number * 7 % 5 - 2) * 40_000_000, monotonic: Some(0) };
+    let slot = |number: i64| {
+        let wall = number * 1_000_000_000 + (number * 7 % 5 - 2) * 40_000_000;
+        Moment { wall, monotonic: u64::try_from(number * 1_000_000_000).ok() }
+    };
     let mut ends = Vec::new();
     for number in 0..40 {
         let mut given = batches(&[(0, 0, 1, Volume::Count(1))]);

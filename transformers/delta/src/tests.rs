@@ -68,6 +68,12 @@ fn says_what_is_wrong_with_a_configuration() {
         error.starts_with("target.name is cpu.delta, but cpu, disk.read.bytes and perhaps others come in"),
         "{error}"
     );
+    let mapped =
+        r#"{"source": {"map_from": {"name": "(incoming|outgoing)\\."}}, "target": {"map_to": {"name": "net."}}}"#;
+    let error = Delta::describe(mapped, &["incoming.bytes", "outgoing.bytes"].map(meter)).unwrap_err();
+    let text = "incoming.bytes and outgoing.bytes would both come out as net.bytes, and nobody could tell their \
+                samples apart; give them other names";
+    assert_eq!(error, text);
     let other = Meter { unit: "s".into(), ..meter("cpu") };
     let error = Delta::describe(CPU, &[meter("cpu"), other]).unwrap_err();
     assert!(error.contains("cpu.delta would come out both as delta in \"ns\" and as delta in \"s\""), "{error}");
@@ -130,6 +136,23 @@ fn reals_stay_reals() {
     assert_eq!(convert(&mut host, vec![batch(40, &[(0, 5_u64)])]), [grown(40, [(0, 3)])]);
 }
 
+/// The type of a meter's numbers is what the samples at hand need, whoever has samples before.
+#[test]
+fn types_of_numbers_are_each_samples_own() {
+    let reals = |seconds, cells: &[(u32, f64)]| vec![batch(seconds, cells)];
+    let grown_by = |seconds, cells: &[(u32, f64)]| [(seconds, cells.iter().copied().collect::<Column>())];
+    let mut host = Host::new().config("{}");
+    convert(&mut host, vec![batch(10, &[(0, 100_u64), (1, u64::MAX)])]);
+    assert_eq!(convert(&mut host, reals(20, &[(0, 100.5)])), grown_by(20, &[(0, 0.5)]));
+    let given = convert(&mut host, vec![batch(30, &[(0, 101_u64), (1, u64::MAX - 1)])]);
+    assert_eq!(given, grown_by(30, &[(0, 0.5), (1, -1.0)]), "of the second nothing was forgotten");
+    // A call that is cut by halves: one has reals, and the other one has none.
+    for seconds in [40, 50, 60] {
+        assert_eq!(convert(&mut host, reals(seconds, &[(0, 101.5)])).len(), 1, "{seconds}");
+        assert_eq!(convert(&mut host, vec![batch(seconds, &[(1, -5_i64)])]).len(), 1, "{seconds}");
+    }
+}
+
 #[test]
 fn meters_do_not_mix() {
     let mut host = Host::new();
@@ -151,27 +174,29 @@ fn model(known: &mut BTreeMap<(u32, u32), (u32, Volume)>, sample: Sample, growth
     }
     known.insert((meter, resource), (now, volume));
     let (_, before) = before?;
-    let growth = match (volume, before) {
-        (Volume::Real(now), Volume::Real(before)) => Volume::Real((now - before).clamp(f64::MIN, f64::MAX)),
-        (now, before) => Volume::of(now.whole()? - before.whole()?),
+    let growth = match (volume.whole(), before.whole()) {
+        (Some(now), Some(before)) => Volume::of(now - before),
+        _ => Volume::Real((volume.real() - before.real()).clamp(f64::MIN, f64::MAX)),
     };
     (!growth_only || growth.real() >= 0.0).then_some((meter, now, resource, growth))
 }
 
 fn volume(meter: u32) -> BoxedStrategy<Volume> {
+    let counts = prop_oneof![0_u64..5, Just(i64::MAX.unsigned_abs()), Just(u64::MAX), 0..1_u64 << 62];
+    let integers = prop_oneof![-5_i64..5, Just(i64::MIN), Just(i64::MAX)];
+    let reals = prop_oneof![-2.0..2.0, -1e300..1e300, Just(f64::MAX), Just(-f64::MAX), Just(5e-324)];
+    let (counts, integers, reals) =
+        (counts.prop_map(Volume::Count), integers.prop_map(Volume::Integer), reals.prop_map(Volume::Real));
     match meter {
-        0 => prop_oneof![0_u64..5, Just(i64::MAX.unsigned_abs()), Just(u64::MAX), 0..1_u64 << 62]
-            .prop_map(Volume::Count)
-            .boxed(),
-        1 => prop_oneof![-5_i64..5, Just(i64::MIN), Just(i64::MAX)].prop_map(Volume::Integer).boxed(),
-        _ => prop_oneof![-2.0..2.0, -1e300..1e300, Just(f64::MAX), Just(-f64::MAX), Just(5e-324)]
-            .prop_map(Volume::Real)
-            .boxed(),
+        0 => counts.boxed(),
+        1 => integers.boxed(),
+        2 => reals.boxed(),
+        _ => prop_oneof![counts, integers, reals].boxed(),
     }
 }
 
 fn slots() -> impl Strategy<Value = Vec<Vec<Sample>>> {
-    let sample = (0_u32..3).prop_flat_map(|meter| (Just(meter), 0_u32..12, 0_u32..5, volume(meter)));
+    let sample = (0_u32..4).prop_flat_map(|meter| (Just(meter), 0_u32..12, 0_u32..5, volume(meter)));
     prop::collection::vec(prop::collection::vec(sample, 0..25), 1..8)
 }
 
@@ -185,7 +210,7 @@ proptest! {
             let batches = batches(&slot);
             let expected: Vec<_> =
                 samples(&batches).into_iter().filter_map(|sample| model(&mut known, sample, growth_only)).collect();
-            let given = host.convert::<Delta>(&["a", "b", "c"].map(meter), batches).unwrap();
+            let given = host.convert::<Delta>(&["a", "b", "c", "d"].map(meter), batches).unwrap();
             // One type holds all of a column.
             let reals = |samples: Vec<Sample>| -> Vec<_> {
                 samples.into_iter().map(|(m, s, r, volume)| (m, s, r, volume.real())).collect()

@@ -241,6 +241,7 @@ fn model(known: &mut BTreeMap<(u32, u32), (u32, Volume)>, sample: Sample, kind: 
     let growth = match (volume.whole(), before.whole()) {
         (Some(volume), Some(before)) if before > volume && kind == Kind::Cumulative => volume as f64,
         (Some(volume), Some(before)) => (volume - before) as f64,
+        _ if before.real() > volume.real() && kind == Kind::Cumulative => volume.real(),
         _ => volume.real() - before.real(),
     };
     let rate = if now == then { 0.0 } else { growth / f64::from(now - then) };
@@ -248,20 +249,32 @@ fn model(known: &mut BTreeMap<(u32, u32), (u32, Volume)>, sample: Sample, kind: 
 }
 
 fn slots() -> impl Strategy<Value = Vec<Vec<Sample>>> {
-    let volume = |meter| match meter {
-        0 => prop_oneof![0_u64..5, 0..u64::MAX, Just(u64::MAX)].prop_map(Volume::Count).boxed(),
-        1 => prop_oneof![any::<i64>(), Just(i64::MIN), Just(i64::MAX)].prop_map(Volume::Integer).boxed(),
-        _ => prop_oneof![-2.0..2.0, Just(f64::MAX), Just(-f64::MAX), Just(5e-324)].prop_map(Volume::Real).boxed(),
+    let volume = |meter| {
+        let counts = prop_oneof![0_u64..5, 0..u64::MAX, Just(u64::MAX)].prop_map(Volume::Count);
+        let integers = prop_oneof![any::<i64>(), Just(i64::MIN), Just(i64::MAX)].prop_map(Volume::Integer);
+        let reals = prop_oneof![-2.0..2.0, Just(f64::MAX), Just(-f64::MAX), Just(5e-324)].prop_map(Volume::Real);
+        match meter {
+            0 => counts.boxed(),
+            1 => integers.boxed(),
+            2 => reals.boxed(),
+            _ => prop_oneof![counts, integers, reals].boxed(),
+        }
     };
-    let sample = (0_u32..3).prop_flat_map(move |meter| (Just(meter), 0_u32..12, 0_u32..5, volume(meter)));
+    let sample = (0_u32..4).prop_flat_map(move |meter| (Just(meter), 0_u32..12, 0_u32..5, volume(meter)));
     prop::collection::vec(prop::collection::vec(sample, 0..25), 1..8)
+}
+
+/// What these are of.
+fn inputs() -> [Meter; 4] {
+    let cumulative = |name| meter(name, Kind::Cumulative, "ns");
+    [cumulative("cpu"), meter("b", Kind::Gauge, "B"), meter("c", Kind::Delta, "B"), cumulative("d")]
 }
 
 proptest! {
     /// Late, repeated, missing and huge samples, several times in a slot, and counters that were reset.
     #[test]
     fn it_is_what_a_plain_model_says(slots in slots()) {
-        let inputs = [cpu(), meter("b", Kind::Gauge, "B"), meter("c", Kind::Delta, "B")];
+        let inputs = inputs();
         let (mut host, mut known) = (Host::new(), BTreeMap::new());
         for slot in slots {
             let batches = batches(&slot);
@@ -301,7 +314,7 @@ proptest! {
             Some(most) => format!(r#"{{"target": {{"scale": {scale}, "max": {most}}}}}"#),
             None => format!(r#"{{"target": {{"scale": {scale}}}}}"#),
         };
-        let inputs = [cpu(), meter("b", Kind::Gauge, "B"), meter("c", Kind::Delta, "B")];
+        let inputs = inputs();
         let texts = numbers.map(|(resource, number)| (resource, number.to_string()));
         let told = texts.iter().map(|(resource, number)| (*resource, number.as_str()));
         let mut host = Host::new().config(&config).attribute("resource_metadata.cpu_number", told);

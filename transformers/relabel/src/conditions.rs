@@ -23,6 +23,15 @@ enum Whole {
     Pattern(Texts),
 }
 
+/// What a condition is about.
+#[derive(Debug)]
+enum About {
+    /// The meter, and so all of its samples.
+    Meter(Field),
+    /// What each sample says under this path.
+    Sample(Expression),
+}
+
 /// What a meter has.
 #[derive(Debug, Clone, Copy)]
 enum Field {
@@ -49,20 +58,15 @@ impl Conditions {
         let mut conditions = Self { of_meters: Vec::new(), of_samples: Vec::new() };
         for (key, value) in keys.rest() {
             let here = format!("{place}{key}");
+            let about = About::of(&here, &key)?;
             let serde_json::Value::String(pattern) = &value else {
                 return Err(format!("{here} is {value}; write a pattern"));
             };
             let pattern = Whole::of(&here, pattern)?;
-            let field = match key.as_str() {
-                "name" => Field::Name,
-                "unit" => Field::Unit,
-                "type" => Field::Kind,
-                _ => {
-                    conditions.of_samples.push((path(&here, &key)?, pattern));
-                    continue;
-                }
-            };
-            conditions.of_meters.push((field, pattern));
+            match about {
+                About::Meter(field) => conditions.of_meters.push((field, pattern)),
+                About::Sample(path) => conditions.of_samples.push((path, pattern)),
+            }
         }
         Ok(conditions)
     }
@@ -108,6 +112,19 @@ impl Conditions {
     }
 }
 
+// === impl About ===
+
+impl About {
+    fn of(place: &str, key: &str) -> Result<Self, String> {
+        Ok(match key {
+            "name" => Self::Meter(Field::Name),
+            "unit" => Self::Meter(Field::Unit),
+            "type" => Self::Meter(Field::Kind),
+            _ => Self::Sample(path(place, key)?),
+        })
+    }
+}
+
 // === impl Whole ===
 
 impl Whole {
@@ -116,6 +133,8 @@ impl Whole {
         if pattern.chars().all(plain) {
             return Ok(Self::Words(pattern.split('|').map(str::to_owned).collect()));
         }
+        // What it opens, it has to close itself.
+        regex(place, pattern)?;
         regex(place, &format!("^(?:{pattern})$")).map(Self::Pattern)
     }
 

@@ -34,20 +34,12 @@ struct Group {
 
 impl Transformer for Relabel {
     fn describe(config: &str, inputs: &[Meter]) -> Result<Outputs, String> {
-        let rules = Rules::of(config)?;
-        let mut positions = Positions::default();
-        for meter in inputs.iter().flat_map(|input| rules.names(input)) {
-            positions.of(meter)?;
-        }
-        Ok(positions.into_meters().into())
+        Ok(Rules::of(config)?.positions(inputs)?.into_meters().into())
     }
 
     fn convert(call: &Call<'_, Converting>, inputs: &[Meter], batches: Vec<Batch>) -> Result<Vec<Batch>, Failure> {
         let rules = Rules::of(call.config())?;
-        let mut positions = Positions::default();
-        for meter in inputs.iter().flat_map(|input| rules.names(input)) {
-            positions.of(meter)?;
-        }
+        let mut positions = rules.positions(inputs)?;
         let mut given = Vec::with_capacity(batches.len());
         let facts = Facts::of(call);
         for batch in merged(batches) {

@@ -1,6 +1,8 @@
 //! Rules, as they are written.
 
-use scaling::{Keys, Pattern};
+use std::collections::BTreeMap;
+
+use scaling::{Keys, Pattern, Positions, mixed};
 use serde_json::Value;
 use wasmeter_sdk::Meter;
 
@@ -28,6 +30,15 @@ pub enum Action {
     Rename(Pattern),
     /// They carry more metadata: keys, and values as JSON.
     Set(Vec<(String, String)>),
+}
+
+/// On what it depends that a sample comes out under a name.
+#[derive(Debug, Clone, PartialEq)]
+enum Way {
+    /// On what these rules make of it, by their places: whether their conditions hold.
+    Through(Vec<(usize, bool)>),
+    /// There are several ways.
+    Several,
 }
 
 /// More rules are nobody's intention, and every sample goes through all of them.
@@ -84,29 +95,49 @@ impl Rules {
         rules.into_iter().map(Rule::of).collect::<Result<_, _>>().map(Self)
     }
 
-    /// The meters that may come of one.
-    pub fn names(&self, input: &Meter) -> Vec<Meter> {
-        let mut meters = vec![input.clone()];
-        for rule in &self.0 {
-            let mut after: Vec<Meter> = Vec::new();
-            for meter in meters {
-                let (hit, missed) = match rule.conditions.of_meter(&meter) {
-                    Held::Always => (true, false),
-                    Held::Never => (false, true),
-                    Held::Depends => (true, true),
-                };
+    /// The meters that may come of these. Rules that depend on samples may keep those of two apart that have one name.
+    pub fn positions(&self, inputs: &[Meter]) -> Result<Positions, String> {
+        let mut positions = Positions::default();
+        let mut ways: BTreeMap<String, Vec<(&str, Way)>> = BTreeMap::new();
+        for input in inputs {
+            for (meter, way) in self.names(input) {
+                let others = ways.entry(meter.name.clone()).or_default();
+                let mut others_of = others.iter().filter(|(other, _)| *other != input.name);
+                if let Some((other, _)) = others_of.find(|(_, other)| way.meets(other)) {
+                    return Err(mixed(other, &input.name, &meter.name));
+                }
+                others.push((&input.name, way));
+                positions.of(meter)?;
+            }
+        }
+        Ok(positions)
+    }
+
+    /// The meters that may come of one, and the way to each.
+    fn names(&self, input: &Meter) -> Vec<(Meter, Way)> {
+        let mut meters = vec![(input.clone(), Way::Through(Vec::new()))];
+        for (place, rule) in self.0.iter().enumerate() {
+            let mut after: Vec<(Meter, Way)> = Vec::new();
+            for (meter, way) in meters {
+                let held = rule.conditions.of_meter(&meter);
                 let (hit, missed) = match &rule.action {
-                    Action::Keep => (hit.then(|| meter.clone()), None),
-                    Action::Drop => (None, missed.then(|| meter.clone())),
+                    Action::Keep => (Some(meter), None),
+                    Action::Drop => (None, Some(meter)),
                     Action::Rename(pattern) => {
-                        let renamed = || Meter { name: pattern.replace(&meter.name), ..meter.clone() };
-                        (hit.then(renamed), missed.then(|| meter.clone()))
+                        (Some(Meter { name: pattern.replace(&meter.name), ..meter.clone() }), Some(meter))
                     }
-                    Action::Set(_) => (Some(meter.clone()), None),
+                    Action::Set(_) => (Some(meter.clone()), Some(meter)),
                 };
-                for meter in hit.into_iter().chain(missed) {
-                    if !after.contains(&meter) {
-                        after.push(meter);
+                let outcomes = match held {
+                    Held::Always => vec![(hit, way)],
+                    Held::Never => vec![(missed, way)],
+                    Held::Depends if hit == missed => vec![(hit, way)],
+                    Held::Depends => vec![(hit, way.through(place, true)), (missed, way.through(place, false))],
+                };
+                for (meter, way) in outcomes.into_iter().filter_map(|(meter, way)| Some((meter?, way))) {
+                    match after.iter_mut().find(|(known, _)| *known == meter) {
+                        Some((_, known)) => *known = Way::Several,
+                        None => after.push((meter, way)),
                     }
                 }
             }
@@ -116,24 +147,46 @@ impl Rules {
     }
 }
 
+// === impl Way ===
+
+impl Way {
+    fn through(&self, rule: usize, holds: bool) -> Self {
+        match self {
+            Self::Through(rules) => Self::Through(rules.iter().copied().chain([(rule, holds)]).collect()),
+            Self::Several => Self::Several,
+        }
+    }
+
+    /// Whether some samples go both ways: those of the one that depends on all that the other depends on.
+    fn meets(&self, other: &Self) -> bool {
+        let (Self::Through(a), Self::Through(b)) = (self, other) else { return false };
+        a.iter().all(|rule| b.contains(rule)) || b.iter().all(|rule| a.contains(rule))
+    }
+}
+
 // === impl Rule ===
 
 impl Rule {
     fn of(mut keys: Keys) -> Result<Self, String> {
+        let mut given = ["keep", "drop", "rename", "set"].to_vec();
+        given.retain(|key| keys.has(key));
         let (keep, drop) = (keys.keys("keep")?, keys.keys("drop")?);
         let (mut rename, set, when) = (keys.keys("rename")?, keys.keys("set")?, keys.keys("when")?);
         let place = keys.place("");
         let place = place.trim_end_matches('.');
         keys.end()?;
-        let given: Vec<&str> = [("keep", &keep), ("drop", &drop), ("rename", &rename), ("set", &set)]
-            .into_iter()
-            .filter(|(_, keys)| !keys.is_empty())
-            .map(|(key, _)| key)
-            .collect();
         let [action] = given[..] else {
             let given = if given.is_empty() { "none".to_owned() } else { given.join(" and ") };
             return Err(format!("{place} has {given}; write one of keep, drop, rename and set, with what it needs"));
         };
+        let (is_empty, needs) = match action {
+            "keep" | "drop" => (keep.is_empty() && drop.is_empty(), "conditions, each as a name and a pattern"),
+            "rename" => (rename.is_empty(), "from and to"),
+            _ => (set.is_empty(), "metadata and their values"),
+        };
+        if is_empty {
+            return Err(format!("{place}.{action} is empty; write {needs}"));
+        }
         if matches!(action, "keep" | "drop") {
             if !when.is_empty() {
                 return Err(format!("{place}.when has no meaning here; write its conditions under {action}"));

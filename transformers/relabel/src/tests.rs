@@ -99,7 +99,34 @@ fn what_may_come_out_is_described() {
     let rename = r#"{"rename": {"from": "cpu", "to": "load"}, "when": {"project_id": "red"}}"#;
     assert_eq!(describe(rename).unwrap(), ["disk.read", "load", "cpu"]);
     assert_eq!(describe(r#"{"drop": {"name": ".*"}}"#).unwrap(), Vec::<String>::new());
-    assert_eq!(describe(r#"{"rename": {"from": ".+", "to": "x"}}"#).unwrap(), ["x"]);
+    assert_eq!(describe(r#"{"drop": {"name": "cpu"}}, {"rename": {"from": ".+", "to": "x"}}"#).unwrap(), ["x"]);
+}
+
+/// Samples of two meters come out under one name where conditions about samples keep them apart, and not otherwise.
+#[test]
+fn two_meters_of_one_name_are_refused_where_they_would_mix() {
+    for (rule, mix) in [
+        (r#"{"rename": {"from": ".+", "to": "x"}}"#, true),
+        (r#"{"rename": {"from": "^cpu$", "to": "disk.read"}}"#, true),
+        (r#"{"keep": {"project_id": "red"}}, {"rename": {"from": ".+", "to": "x"}}"#, true),
+        (r#"{"rename": {"from": ".+", "to": "x"}, "when": {"project_id": "red"}}"#, true),
+        (r#"{"rename": {"from": "^cpu$", "to": "disk.read"}, "when": {"project_id": "red"}}"#, true),
+        (
+            r#"{"drop": {"name": "cpu", "project_id": "red"}}, {"drop": {"name": "disk.*", "project_id": "blue|"}},
+               {"rename": {"from": ".+", "to": "x"}}"#,
+            false,
+        ),
+        (
+            r#"{"drop": {"name": "disk.*", "project_id": "red"}},
+               {"rename": {"from": "^cpu$", "to": "disk.read"}, "when": {"project_id": "red"}}"#,
+            false,
+        ),
+        (r#"{"set": {"a": 1}, "when": {"project_id": "red"}}, {"rename": {"from": ".+", "to": "x"}}"#, true),
+    ] {
+        let described = Relabel::describe(&rules(rule), &["disk.read", "cpu"].map(meter)).map(drop);
+        let found = described.is_err_and(|error| error.contains("disk.read and cpu would both come out as "));
+        assert_eq!(found, mix, "{rule}");
+    }
 }
 
 #[test]
@@ -115,9 +142,12 @@ fn errors_name_the_key() {
             r#"{"keep": {"name": "a"}, "when": {"name": "a"}}"#,
             "rules[0].when has no meaning here; write its conditions under keep",
         ),
+        (r#"{"drop": {}}"#, "rules[0].drop is empty; write conditions, each as a name and a pattern"),
+        (r#"{"rename": null}"#, "rules[0].rename is empty; write from and to"),
+        (r#"{"set": {}}"#, "rules[0].set is empty; write metadata and their values"),
         (r#"{"keep": {"name": 1}}"#, "rules[0].keep.name is 1; write a pattern"),
         (
-            r#"{"keep": {"volume": "1"}}"#,
+            r#"{"keep": {"volume": 1}}"#,
             "rules[0].keep.volume: conditions are about texts; for volumes there is the transformer threshold",
         ),
         (r#"{"keep": {"a + b": "1"}}"#, "rules[0].keep.a + b: this is no name; write one as resource_metadata.status"),
@@ -133,8 +163,11 @@ fn errors_name_the_key() {
     }
     let error = Relabel::describe(&rules(r#"{"keep": {"projectid": "x"}}"#), &[meter("cpu")]).unwrap_err();
     assert!(error.starts_with("rules[0].keep.projectid: a sample has no projectid; it has name, "), "{error}");
-    let error = Relabel::describe(&rules(r#"{"keep": {"name": "("}}"#), &[meter("cpu")]).unwrap_err();
-    assert!(error.starts_with("rules[0].keep.name: "), "{error}");
+    for pattern in ["(", "a)|(b"] {
+        let rule = format!(r#"{{"keep": {{"name": "{pattern}"}}}}"#);
+        let error = Relabel::describe(&rules(&rule), &[meter("cpu")]).unwrap_err();
+        assert!(error.starts_with(&format!("rules[0].keep.name: {pattern:?} is no pattern: ")), "{error}");
+    }
 }
 
 fn volume() -> impl Strategy<Value = Volume> {
@@ -189,6 +222,10 @@ proptest! {
                 }
             }
             *expected.entry((name, second, resource, volume.real().to_bits(), notes)).or_default() += 1;
+        }
+        if let Err(error) = Relabel::describe(&config, &names.map(meter)) {
+            prop_assert!(error.contains(" would both come out as "), "{}", error);
+            return Ok(());
         }
         let mut host = Host::new().config(&config).attribute("project_id", attributes);
         let made = host.convert::<Relabel>(&names.map(meter), batches).unwrap();

@@ -121,7 +121,7 @@ impl Config {
         let mut positions = Positions::default();
         let of = |input: &Meter| {
             let name = self.name.clone().unwrap_or_else(|| format!("{}.threshold", input.name));
-            positions.of(Meter { name, kind: Kind::Gauge, unit: self.unit.clone() })
+            positions.of_input(input, Meter { name, kind: Kind::Gauge, unit: self.unit.clone() })
         };
         let places = inputs.iter().map(of).collect::<Result<_, _>>()?;
         Ok((positions, places))

@@ -75,8 +75,8 @@ impl Config {
     fn positions(&self, inputs: &[Meter]) -> Result<(Positions, Vec<u32>), String> {
         self.naming.suffices(inputs.iter().filter(|input| self.is_for(input)))?;
         let mut positions = Positions::default();
-        let of =
-            |input: &Meter| positions.of(if self.is_for(input) { self.naming.meter(input) } else { input.clone() });
+        let named = |input: &Meter| if self.is_for(input) { self.naming.meter(input) } else { input.clone() };
+        let of = |input: &Meter| positions.of_input(input, named(input));
         let places = inputs.iter().map(of).collect::<Result<_, _>>()?;
         Ok((positions, places))
     }

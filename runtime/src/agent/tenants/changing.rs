@@ -17,6 +17,7 @@ use crate::modules::deploying::terms::Fitting;
 use crate::modules::deploying::{Fault, Prepared, Ready, Refused};
 use crate::modules::deployment::{Deployment, Key};
 use crate::modules::life::Change;
+use crate::modules::store::quota;
 
 /// Calls of one tenant at once. More would keep instances from others while they wait for their turns.
 const CALLS: usize = 2;
@@ -94,6 +95,14 @@ impl Tenants {
             if next == deployed.deployment {
                 continue;
             }
+            let own = self.deployed.values().map(|own| &own.deployment).filter(|own| own.key.tenant == key.tenant);
+            let next = match quota::fit(own, next, &config.tenants.quota_of(&key.tenant)) {
+                Ok(next) => next,
+                Err(error) => {
+                    tracing::error!(%error, "A deployment stays as it is.");
+                    continue;
+                }
+            };
             say(&key, &changes, None);
             if !changes.is_empty() {
                 self.happened.push(Happened::by_file(&next, "deploy"));

@@ -18,7 +18,7 @@ use crate::pipeline::chain::{Batches, Done, Work};
 use crate::sandbox::halves::Answers;
 use crate::sandbox::host::Gives;
 use crate::sandbox::host::state::State;
-use crate::sandbox::ledger::{self, Ledger};
+use crate::sandbox::ledger::{self, Ledger, Sure};
 use crate::sandbox::{Landed, Module, Names, Sandbox, turns};
 
 /// What a version of a transformer said and gave.
@@ -47,7 +47,7 @@ pub(crate) struct Convert {
     pub roots: Vec<Range<u32>>,
     pub at: Moment,
     pub samples: Arc<Vec<Samples>>,
-    pub sure: u64,
+    pub sure: Sure,
     pub clock: Arc<dyn Clock>,
 }
 

@@ -10,13 +10,13 @@ use super::next::{Input, Next};
 use crate::agent::reloading::Verdict;
 use crate::clock::Moment;
 use crate::config::MeterFilter;
-use crate::contract::Wanted;
 use crate::modules::deploying::{Fault, Ready, Refused};
 use crate::modules::deployment::{self, Deployment, Version};
 use crate::modules::life::{Change, Run, StateId};
 use crate::sandbox::Names;
 use crate::sandbox::host::Gives;
 use crate::sandbox::host::state::State;
+use crate::sandbox::ledger::Sure;
 
 /// The version of the host, with which a module may work that did not with another one.
 pub const HOST: &str = env!("CARGO_PKG_VERSION");
@@ -32,6 +32,8 @@ pub struct Deployed {
     pub ready: BTreeMap<u64, Arc<Ready>>,
     /// Why its current version cannot run, if it cannot.
     pub broken: Option<String>,
+    /// What versions that run need to be made ready again and is missing: they go on until something else ends them.
+    pub(super) lacking: BTreeMap<u64, String>,
     /// Names that its versions gave their meters, beside the operator's.
     pub names: Arc<Names>,
     /// What it remembers.
@@ -54,12 +56,12 @@ pub struct Deployed {
     pub(super) skipped: u64,
     /// Whether it needs more than fits.
     pub(super) exceeds: bool,
-    /// Whether what it reads costs more than it has.
-    pub(super) unpaid: bool,
+    /// Its versions of which what they read costs more than its tenant has.
+    pub(super) unpaid: BTreeSet<u64>,
     /// Whether what its file says now cannot run, so that it goes on as it was.
     pub(super) outdated: bool,
     /// What it has for sure of an interval's fuel.
-    pub(super) sure: u64,
+    pub(super) sure: Sure,
     /// Samples that it was last handed, if it is a transformer.
     pub(super) entries: u32,
     /// What its versions said that they give, by their inputs, if it is a transformer.
@@ -119,7 +121,8 @@ impl Deployed {
             projects,
             ready,
             broken: None,
-            names: Arc::new(Names::beside(reserved)),
+            lacking: BTreeMap::new(),
+            names: Arc::new(Names::beside(&reserved)),
             kept: states.clone(),
             states,
             tenant,
@@ -130,9 +133,9 @@ impl Deployed {
             next: VecDeque::new(),
             skipped: 0,
             exceeds: false,
-            unpaid: false,
+            unpaid: BTreeSet::new(),
             outdated: false,
-            sure: 0,
+            sure: Sure::default(),
             entries: 0,
             described: BTreeMap::new(),
             deployment,
@@ -145,7 +148,9 @@ impl Deployed {
     /// for one, or what runs goes on without another one that is.
     pub fn followed(&self, version: &Version) -> Option<Result<(Deployment, Vec<Change>), deployment::Refused>> {
         let Self { deployment, .. } = self;
-        let is = |known: Option<&Arc<Version>>| known.is_some_and(|known| known.is_like(version));
+        // What is missing of one that runs may come with the same once more.
+        let is_whole = |known: &Arc<Version>| !self.lacking.contains_key(&known.number);
+        let is = |known: Option<&Arc<Version>>| known.is_some_and(|known| known.is_like(version) && is_whole(known));
         if self.is_broken() {
             return Some(deployment.mended(version.clone()));
         }
@@ -182,15 +187,17 @@ impl Deployed {
     }
 
     /// Has versions that run be as they were made ready just now, and gives back those that cannot run. What runs needs
-    /// nothing that is missing just now.
+    /// nothing that is missing just now; that is remembered, as it would not run after a restart.
     pub(super) fn hold_to(&mut self, verdicts: Vec<Verdict>) -> Vec<(u64, Refused)> {
         let (key, mut refused) = (&self.deployment.key, Vec::new());
+        self.lacking.clear();
         let runs = |number: u64| self.deployment.running().any(|version| version.number == number);
         for (version, verdict) in verdicts.into_iter().filter(|(version, _)| runs(*version)) {
             match verdict {
                 Ok(ready) => drop(self.ready.insert(version, ready)),
                 Err(why) if why.fault == Fault::Missing && self.ready.contains_key(&version) => {
                     tracing::error!(%key, version, %why, remedy = why.remedy, "A deployment goes on as it was.");
+                    self.lacking.insert(version, why.to_string());
                 }
                 Err(why) => {
                     tracing::error!(%key, version, %why, remedy = why.remedy, "A version of a deployment cannot run.");
@@ -230,6 +237,8 @@ impl Deployed {
         self.kept.retain(|id, _| states.contains(id));
         self.ready.retain(|number, _| versions.contains(number));
         self.described.retain(|number, _| versions.contains(number));
+        self.unpaid.retain(|number| versions.contains(number));
+        self.lacking.retain(|number, _| versions.contains(number));
         match self.ready.is_empty() {
             true => drop(self.broken.get_or_insert_with(|| NO_VERSION.to_owned())),
             false => self.broken = None,
@@ -332,11 +341,6 @@ impl Deployed {
         described.insert(inputs, gives);
     }
 
-    /// The statistics that it reads, whichever version of it runs.
-    pub(super) fn reads(&self) -> impl Iterator<Item = &Wanted> + Clone {
-        self.ready.values().flat_map(|ready| &ready.module.description.reads)
-    }
-
     /// Fuel that a version of it may use for so many resources, if it runs.
     pub fn fuel(&self, version: u64, resources: u32) -> Option<u64> {
         Some(self.ready.get(&version)?.module.limits.fuel(resources))
@@ -363,12 +367,6 @@ impl Deployed {
         self.interval().is_some_and(|interval| intervals.contains(&interval))
     }
 
-    /// The most seconds from slot to slot that there may be without anybody's doing. None if it cannot run.
-    pub fn longest_interval(&self) -> Option<u64> {
-        let longest = self.deployment.running().map(|version| version.interval).max()?;
-        (!self.is_broken()).then_some(longest)
-    }
-
     /// Whether its current version cannot run.
     pub fn is_broken(&self) -> bool {
         self.broken.is_some()
@@ -376,16 +374,20 @@ impl Deployed {
 
     /// What it needs more of than its tenant has, if anything.
     pub fn short(&self) -> Option<Short> {
-        match (self.unpaid, self.exceeds) {
-            (true, _) => Some(Short::Reads),
-            (false, true) => Some(Short::Fuel),
-            (false, false) => None,
+        if !self.ready.is_empty() && self.ready.keys().all(|version| self.unpaid.contains(version)) {
+            return Some(Short::Reads);
         }
+        self.exceeds.then_some(Short::Fuel)
     }
 
     /// Whether what its file says now cannot run, so that it goes on as it was.
     pub fn is_outdated(&self) -> bool {
         self.outdated
+    }
+
+    /// What it lacks to run again after a restart, if anything.
+    pub fn lacks(&self) -> Option<&String> {
+        self.lacking.values().next()
     }
 
     /// The operator's file that it is written in, if it is in one.

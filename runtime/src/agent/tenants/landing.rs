@@ -6,11 +6,12 @@ use std::sync::Arc;
 use super::answer::{Answer, Chained, Gave};
 use super::converting::Converted;
 use super::deployed::At;
-use super::{Deployed, Happened, Landing, Source};
+use super::{Deployed, Happened, Landing, Source, part_with};
 use crate::agent::Agent;
 use crate::agent::polling::Polled;
 use crate::agent::report::ModuleReport;
 use crate::contract::{Batch, Series};
+use crate::discovery::moved::Moved;
 use crate::discovery::resource::Ident;
 use crate::modules::deployment::Key;
 use crate::modules::life::{Instance, Run, StateId};
@@ -108,6 +109,8 @@ impl Agent {
         let (mut reports, mut changes, mut removed) = (Vec::new(), Vec::new(), false);
         let since = self.tenants.gone.iter().filter(|(when, _)| *when > at.monotonic);
         let gone: Vec<Ident> = since.map(|(_, ident)| *ident).collect();
+        let since = self.tenants.moved.iter().filter(|(when, _)| *when > at.monotonic);
+        let moved: Vec<Arc<Moved>> = since.map(|(_, moved)| Arc::clone(moved)).collect();
         for answer in answers {
             let (key, number, began) = (answer.key.clone(), answer.number, stamper.samples.len());
             gave.push((key.clone(), number, began..began));
@@ -155,6 +158,7 @@ impl Agent {
             if !gone.is_empty() {
                 Arc::make_mut(&mut state).forget(&gone);
             }
+            moved.iter().for_each(|moved| part_with(&mut state, moved, &deployed.projects));
             deployed.goes_on_with(instance, state, run);
             // What ran may have been withdrawn meanwhile.
             if has_changed || deployed.deployment.life.states().all(|id| id != instance.state) {

@@ -28,7 +28,7 @@ pub(super) struct Next {
     pub waits: BTreeSet<(Key, u64)>,
     /// What is to run.
     pub run: Run,
-    /// Versions that run, whatever becomes of them until it begins.
+    /// Versions that run, whatever becomes of them until it begins, and for which was read what they read.
     pub ready: BTreeMap<u64, Arc<Ready>>,
     /// What these remembered when the slot came.
     pub states: BTreeMap<StateId, Arc<State>>,

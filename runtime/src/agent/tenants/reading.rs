@@ -1,9 +1,10 @@
 //! What is read for tenants' modules, and what they pay for it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Deployed, Tenants};
+use super::{Deployed, Short, Tenants};
 use crate::agent::Agent;
 use crate::discovery::holdings::{Holding, Holdings};
 use crate::hypervisor::Groups;
@@ -13,6 +14,7 @@ use crate::modules::deploying::terms::Operators;
 use crate::modules::deployment::{Key, Version};
 use crate::modules::life::Run;
 use crate::sandbox::Cause;
+use crate::sandbox::ledger::Sure;
 
 /// A deployment whose slot it is.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub struct Due {
     pub key: Key,
     /// What of it runs.
     pub run: Run,
+    /// Versions of it for which nothing was read, as that could not be paid for: they leave out this slot.
+    pub unpaid: BTreeSet<u64>,
     /// What its tenant has here.
     holding: Arc<Holding>,
     /// Groups that stand in for others that it reads.
@@ -30,8 +34,8 @@ pub struct Due {
 // === impl Agent ===
 
 impl Agent {
-    /// Wants what those read that are due, of their tenants' guests, and has them pay for it. Those that cannot leave
-    /// out this slot.
+    /// Wants what those read that are due, of their tenants' guests, and has them pay for it. What cannot be paid for
+    /// leaves out this slot: a version beside another one that can, or the deployment.
     pub(in crate::agent) fn want(&mut self, due: Vec<(Key, Run)>, want: &mut Want) -> Vec<Due> {
         if due.is_empty() {
             return Vec::new();
@@ -56,23 +60,25 @@ impl Agent {
             // One that is still at its last slot reads nothing.
             if deployed.has_time() {
                 let sure = deployed.bears(admitted, operators, &holding, chunk);
-                let (always, instead) = deployed
-                    .ready
-                    .values()
-                    .fold((Groups::NONE, Groups::NONE), |all, ready| (all.0 | ready.reads, all.1 | ready.instead));
-                let price = cost::price(always.but(read_anyway | Groups::STATE)).saturating_mul(holding.present.into());
-                let paid = price == 0 || self.ledger.charge(&key.name.shared(), &deployed.tenant, price, sure);
-                if std::mem::replace(&mut deployed.unpaid, !paid) == paid {
-                    say_unpaid(&key, paid);
+                let mut covered = read_anyway | Groups::STATE;
+                // What counts comes first, and each pays for what it adds.
+                for (version, sure) in run.versions().zip(sure) {
+                    let Some(ready) = deployed.ready.get(&version) else { continue };
+                    let price = cost::price(ready.reads.but(covered)).saturating_mul(holding.present.into());
+                    let paid = price == 0 || self.ledger.charge(&key.name.shared(), &deployed.tenant, price, sure);
+                    if paid {
+                        want.add_of(ready.module.description.reads.iter(), &holding.guests);
+                        covered = covered | ready.reads;
+                        stand_in = stand_in | ready.instead.but(read_anyway);
+                    }
+                    deployed.pays(version, paid);
                 }
-                if !paid {
+                if deployed.short() == Some(Short::Reads) {
                     self.tally.failed(&deployed.owner, Cause::OutOfFuel.word(), holding.resources);
                     continue;
                 }
-                want.add_of(deployed.reads(), &holding.guests);
-                stand_in = instead.but(read_anyway);
             }
-            all.push(Due { key, run, holding, stand_in });
+            all.push(Due { key, run, unpaid: deployed.unpaid.clone(), holding, stand_in });
         }
         want.know(holdings.into_known());
         all
@@ -94,19 +100,6 @@ impl Agent {
     }
 }
 
-fn say_unpaid(key: &Key, paid: bool) {
-    let (tenant, deployment) = (key.tenant.as_str(), key.name.as_str());
-    if paid {
-        tracing::info!(tenant, deployment, "What a deployment reads can be paid for again.");
-    } else {
-        tracing::warn!(
-            tenant,
-            deployment,
-            "What a deployment reads costs more than its tenant has left; it leaves out slots until there is enough."
-        );
-    }
-}
-
 // === impl Tenants ===
 
 impl Tenants {
@@ -123,49 +116,66 @@ impl Tenants {
 
 impl Deployed {
     /// It has so much to do. Where that is more than it was admitted with and does not fit, it has for sure what it had;
-    /// the rest it has as far as anybody leaves some. Tells what it has for sure for what it reads.
+    /// the rest it has as far as anybody leaves some. Tells what is for sure of what is read: for the version whose
+    /// slots these are, and for the other one. That both are read for is for a short time only, and does not count.
     pub(super) fn bears(
         &mut self,
         admitted: &mut Arc<Admitted>,
         operators: &Operators,
         holding: &Holding,
         chunk: u32,
-    ) -> u64 {
-        self.sure = 0;
-        let Some((now, most)) = self.needs(operators, holding, chunk) else { return 0 };
-        let before = admitted.get(&most.tenant, &most.module);
-        let (sure, refused) = match before == Some(&most) {
-            true => (Some(now), None),
-            false => match admitted.admit(&most) {
-                Ok(()) => {
-                    Arc::make_mut(admitted).put(most);
-                    (Some(now), None)
-                }
-                Err(refused) => (before.map(|before| now.within(before)), Some(refused)),
-            },
+    ) -> [u64; 2] {
+        self.sure = Sure::default();
+        let Some((now, other)) = self.needs(operators, holding, chunk) else { return [0, 0] };
+        let most = other.as_ref().filter(|other| other.per_second() > now.per_second()).unwrap_or(&now);
+        let before = admitted.get(&most.tenant, &most.module).cloned();
+        let is_as_before = before.as_ref() == Some(most);
+        let refused = if is_as_before { None } else { admitted.admit(most).err() };
+        if !is_as_before && refused.is_none() {
+            Arc::make_mut(admitted).put(most.clone());
+        }
+        let sure = |demand: &Demand| match &refused {
+            None => Some(demand.clone()),
+            Some(_) => before.as_ref().map(|before| demand.within(before)),
         };
+        let (now, other) = (sure(&now), other.as_ref().and_then(sure));
         if let (Some(refused), false) = (&refused, self.exceeds) {
             let (tenant, deployment) = (&*self.tenant, self.deployment.key.name.as_str());
             let (why, remedy) = (refused.to_string(), refused.remedy());
             tracing::warn!(tenant, deployment, why, remedy, "A deployment needs more than it was admitted with.");
         }
         self.exceeds = refused.is_some();
-        self.sure = sure.as_ref().map_or(0, |sure| sure.calls);
-        sure.map_or(0, |sure| sure.reads)
+        let of_calls = |sure: &Demand| Sure { fuel: sure.calls, interval: sure.interval };
+        self.sure = now.as_ref().map(of_calls).unwrap_or_default();
+        [now, other].map(|sure| sure.map_or(0, |sure| sure.reads))
     }
 
-    /// What it needs in its slots, and the most that it may need in a second before anybody deploys another version:
-    /// until a trial ends, its slots may be those of either version at any time.
-    fn needs(&self, operators: &Operators, holding: &Holding, chunk: u32) -> Option<(Demand, Demand)> {
+    /// Notes whether what a version reads was paid for.
+    fn pays(&mut self, version: u64, paid: bool) {
+        let (tenant, deployment) = (&*self.tenant, self.deployment.key.name.as_str());
+        if !paid && self.unpaid.insert(version) {
+            tracing::warn!(
+                tenant,
+                deployment,
+                version,
+                "What a version of a deployment reads costs more than its tenant has left; it leaves out slots until \
+                 there is enough."
+            );
+        } else if paid && self.unpaid.remove(&version) {
+            tracing::info!(tenant, deployment, version, "What a version of a deployment reads can be paid for again.");
+        }
+    }
+
+    /// What it needs in its slots, and in those of the other version that runs, if there is one: until a trial ends its
+    /// slots may become those of either, before anybody deploys another one.
+    fn needs(&self, operators: &Operators, holding: &Holding, chunk: u32) -> Option<(Demand, Option<Demand>)> {
         let leading = self.deployment.leading().filter(|_| !self.is_broken())?;
         let current = self.deployment.current()?;
         let alone = self.demand(&[current], operators, holding, chunk);
-        let Some(trial) = self.deployment.on_trial() else { return alone.map(|alone| (alone.clone(), alone)) };
+        let Some(trial) = self.deployment.on_trial() else { return alone.map(|alone| (alone, None)) };
         let on_trial = self.demand(&[current, trial], operators, holding, chunk);
         let (now, other) = if leading.number == trial.number { (on_trial, alone) } else { (alone, on_trial) };
-        let now = now?;
-        let most = other.filter(|other| other.per_second() > now.per_second()).unwrap_or_else(|| now.clone());
-        Some((now, most))
+        Some((now?, other))
     }
 
     /// What is enough for any of these versions in slots of the last one.

@@ -12,6 +12,7 @@ use super::answer::{Answer, Chained, Job, Jobs, Unawaited, jobs};
 use super::converting::Convert;
 use super::deployed::At;
 use super::next::{Given, Input, Next};
+use super::reading::Due;
 use super::room::Room;
 use super::tasks::Task;
 use crate::agent::Agent;
@@ -55,19 +56,13 @@ pub(super) type Running<'a> = (&'a BTreeMap<u64, Arc<Ready>>, &'a BTreeMap<State
 impl Agent {
     /// Has tenants' modules that are due begin with what was read, and transformers wait with what the operator's
     /// pollsters `measured`. One that is still at an earlier slot does not, unless that is a version on trial.
-    pub(in crate::agent) fn begin(
-        &mut self,
-        due: impl Iterator<Item = (Key, Run)>,
-        snapshot: &Arc<Snapshot>,
-        slot: &Slot,
-        measured: usize,
-    ) {
+    pub(in crate::agent) fn begin(&mut self, due: Vec<Due>, snapshot: &Arc<Snapshot>, slot: &Slot, measured: usize) {
         self.begin_next();
         let (mut pollsters, mut transformers): (Vec<(Key, u64)>, Vec<Key>) = Default::default();
         // All that a tenant deployed sees the same.
         let by_project = LazyCell::new(|| snapshot.resources.by_project());
         let mut views: HashMap<Arc<str>, Arc<View>> = HashMap::new();
-        for (key, run) in due {
+        for Due { key, run, unpaid, .. } in due {
             let Some(deployed) = self.tenants.deployed.get(&key) else { continue };
             // What stands in a chain begins when samples come to it there.
             if deployed.converts() && self.sinks.sink_of(&key).is_some() {
@@ -85,10 +80,15 @@ impl Agent {
                 Input::Read(Arc::clone(snapshot), Arc::clone(view))
             };
             let (converts, number) = (deployed.converts(), deployed.number);
-            match (self.tenants.queue(&key, slot.at, run, input), converts) {
-                (false, _) => {}
-                (true, true) => transformers.push(key),
-                (true, false) => pollsters.push((key, number)),
+            if !self.tenants.queue(&key, slot.at, run, input) {
+                continue;
+            }
+            if let Some(next) = self.tenants.deployed.get_mut(&key).and_then(|deployed| deployed.next.back_mut()) {
+                next.ready.retain(|version, _| !unpaid.contains(version));
+            }
+            match converts {
+                true => transformers.push(key),
+                false => pollsters.push((key, number)),
             }
         }
         for key in transformers {

@@ -15,6 +15,8 @@ use crate::modules::store::{Oddity, Survey};
 pub struct Ordered {
     /// Deployments that are kept and go on.
     pub kept: Vec<Deployment>,
+    /// Whether there may be more, as the store could not be looked at.
+    pub is_unseen: bool,
     /// Those that were ordered and would run.
     pub running: Vec<Key>,
     /// What runs of them, which holds places for requests as long as it is there.
@@ -37,7 +39,7 @@ pub async fn look(config: &Config, loader: &mut Loader, fitting: &mut Fitting) -
         Err(error) => {
             let message = format!("deployments that were ordered cannot be looked at: {}", error.with_cause());
             of_store.warning(None, "store.path", message, "Ask as the daemon's user");
-            return Ordered { problems: of_store, ..found };
+            return Ordered { problems: of_store, is_unseen: true, ..found };
         }
     };
     for oddity in &survey.oddities {

@@ -12,7 +12,7 @@ use crate::agent::{Agent, Parts};
 use crate::cli::setup::{self, Threads};
 use crate::cli::{Exit, print};
 use crate::clock::{Clock, SystemClock};
-use crate::config::daemon::{AutoDuration, ModuleEntry};
+use crate::config::daemon::{AutoDuration, Deployments, ModuleEntry};
 use crate::config::polling::Source;
 use crate::config::{Config, Polling};
 use crate::contract::Kind;
@@ -51,6 +51,8 @@ impl<'a> Meters<'a> {
     /// Loads the modules of a configuration.
     pub fn open(config: &Config, hypervisor: Arc<dyn Hypervisor>, threads: &'a Threads) -> Result<Self, Exit> {
         let mut config = config.clone();
+        // Tenants' modules run in the daemon alone.
+        config.deployments = Deployments::default();
         // It follows the shortest interval, which is another one in here.
         config.reader.watchdog = AutoDuration::Fixed(config.watchdog());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -104,6 +106,16 @@ impl<'a> Meters<'a> {
     /// Measures a slot.
     pub fn next(&mut self) -> Result<Report, HypervisorError> {
         self.threads.time.block_on(self.agent.cycle(&[INTERVAL.as_secs()]))
+    }
+
+    /// The project of the guest that goes by this, as far as the host tells. Nothing is measured for it.
+    pub fn project_of(&mut self, guest: &str) -> Option<String> {
+        self.agent.poll_instead(Polling { sources: Vec::new() });
+        let report = self.next().ok()?;
+        let guests = self.guests(&report);
+        let resources = &report.snapshot.resources;
+        let root = guest::root(resources, guest::find(&guests, guest).ok()?.uuid)?;
+        resources.get(root)?.label.project.as_deref().map(str::to_owned)
     }
 
     /// Guests that are known.

@@ -108,7 +108,7 @@ async fn off(sandbox: &Sandbox, config: &Config, modules: &Modules) -> Vec<Modul
 }
 
 /// Names that are like another, the likest first.
-fn near(word: &str, names: Vec<String>) -> Vec<String> {
+pub fn near(word: &str, names: Vec<String>) -> Vec<String> {
     let mut like: Vec<(usize, String)> = names.into_iter().map(|name| (likeness(word, &name), name)).collect();
     like.retain(|(likeness, _)| *likeness >= LIKE);
     like.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::config::pipeline::Sink;
 use crate::config::polling::Source;
 use crate::config::{Config, MeterFilter};
 use crate::schedule::plan::Selection;
@@ -43,28 +44,40 @@ fn wanted_by(sources: &[Source], meters: &[String], discovery: &[String]) -> Vec
     sources.iter().filter(wants).map(of).collect()
 }
 
-/// A line that adds a source of a meter to the file that says what is measured, under a name that no source has.
-pub fn line(config: &Config, meter: &str) -> String {
+/// A line that adds a source of a meter to the file that says what is measured, under a name that no source has, and
+/// where that goes.
+pub fn line(config: &Config, meter: &str) -> (String, String) {
+    let file = match &config.polling_file {
+        Some(file) => format!("{}, under `sources:`", file.display()),
+        None => "a file under `sources:`, and name that file as `polling:` in wasmeter.yaml".to_owned(),
+    };
     // Where pipeline.yaml says what is measured, a source has a sink.
     let pipelines = config.pipeline.as_ref().filter(|_| config.polling_file == config.pipeline_file);
-    let sink = pipelines.and_then(|pipelines| pipelines.sinks.first()).map(|sink| sink.name.as_str());
-    new_line(&config.polling.sources, sink, meter)
+    let Some(sinks) = pipelines.map(|pipelines| &*pipelines.sinks) else {
+        return (new_line(&config.polling.sources, None, meter), file);
+    };
+    // Transformers are for what comes to them already, and may take nothing else.
+    let (sink, more) = match sinks.iter().find(|sink| sink.transformers.is_empty()) {
+        Some(Sink { name, .. }) => (name.clone(), String::new()),
+        None => {
+            let name = free(meter, |name| sinks.iter().any(|sink| sink.name == name));
+            let more = format!(", and a sink such as `- {{name: {name:?}, publishers: [notifier://]}}` under `sinks:`");
+            (name, more)
+        }
+    };
+    (new_line(&config.polling.sources, Some(&sink), meter), file + &more)
 }
 
 fn new_line(sources: &[Source], sink: Option<&str>, meter: &str) -> String {
-    let taken = |name: &String| sources.iter().any(|source| source.name == *name);
-    let numbered = std::iter::once(meter.to_owned()).chain((2_u64..).map(|n| format!("{meter}-{n}")));
-    let name = numbered.into_iter().find(|name| !taken(name)).unwrap_or_default();
+    let name = free(meter, |name| sources.iter().any(|source| source.name == name));
     let sinks = sink.map(|sink| format!(", sinks: [{sink:?}]")).unwrap_or_default();
     format!("  - {{name: {name:?}, interval: {INTERVAL}, meters: [{:?}]{sinks}}}", literal(meter))
 }
 
-/// Where such a line goes.
-pub fn file(config: &Config) -> String {
-    match &config.polling_file {
-        Some(file) => format!("{}, under `sources:`", file.display()),
-        None => "a file under `sources:`, and name that file as `polling:` in wasmeter.yaml".to_owned(),
-    }
+/// A meter's name, or one like it that is not taken.
+fn free(meter: &str, is_taken: impl Fn(&str) -> bool) -> String {
+    let mut all = std::iter::once(meter.to_owned()).chain((2_u64..).map(|n| format!("{meter}-{n}")));
+    all.find(|name| !is_taken(name)).unwrap_or_default()
 }
 
 /// A filter for meters of exactly this name.

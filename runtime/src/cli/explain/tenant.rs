@@ -1,55 +1,99 @@
-//! Tenants' deployments that a meter may be of: what names they were granted says so. They run in the daemon alone, so
-//! how they are is asked there.
+//! Tenants' deployments that a meter may be of: what they give says so, or else the names that they were granted. They
+//! run in the daemon alone, so how they are is asked there.
 
 use std::time::Duration;
 
 use super::reason::{Why, Word};
 use crate::cli::module::show::standing;
 use crate::cli::setup::Threads;
-use crate::config::Config;
 use crate::config::daemon::default_socket;
 use crate::config::daemon::machine::SERVICE_SOCKET;
+use crate::config::{Config, Glob};
 use crate::control::deployments::Row;
 use crate::http::client::Client;
+use crate::modules::deployment::{Key, Tenant};
 
 /// How long the daemon may take to answer.
 const WITHIN: Duration = Duration::from_secs(5);
 /// Deployments that are named.
 const MOST: usize = 5;
 
-/// Why there is no value of a meter that only tenants' modules may give.
-pub fn reasons(config: &Config, threads: &Threads, meter: &str) -> Vec<Why> {
-    let rows = threads.time.block_on(rows(config));
-    let may = |names: &[String]| names.iter().any(|name| meter.starts_with(name));
-    let running = rows.iter().flatten().filter(|row| may(&row.names));
-    let mut all: Vec<Why> = running
-        .map(|row| {
+/// Tenants' deployments, as far as they are known.
+pub struct Deployed<'a> {
+    config: &'a Config,
+    /// All of the daemon, if one answers.
+    rows: Option<Vec<Row>>,
+}
+
+/// Those that a meter may be of.
+struct MayGive<'a> {
+    key: &'a Key,
+    /// How it is.
+    how: String,
+    remedy: String,
+}
+
+// === impl Deployed ===
+
+impl<'a> Deployed<'a> {
+    /// Asks the daemon.
+    pub fn ask(config: &'a Config, threads: &Threads) -> Self {
+        Self { config, rows: threads.time.block_on(rows(config)) }
+    }
+
+    /// Names of meters that they give.
+    pub fn meters(&self) -> impl Iterator<Item = &String> {
+        let patterns = self.rows.iter().flatten().filter_map(|row| row.gives.as_ref()).flatten();
+        patterns.filter(|pattern| !pattern.contains(['*', '?', '[']))
+    }
+
+    /// Why there is no value of a meter that only tenants' modules may give, of a guest with its project, if that is
+    /// known.
+    pub fn reasons(&self, meter: &str, guest: &str, project: Option<&str>) -> Vec<Why> {
+        let all = self.may_give(meter);
+        let is_of =
+            |tenant: &Tenant| project.is_none_or(|project| self.config.tenants.projects_of(tenant).contains(project));
+        let (theirs, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| is_of(&one.key.tenant));
+        if let (true, Some(one)) = (theirs.is_empty(), others.first()) {
+            let (key, tenant) = (one.key, &one.key.tenant);
+            let why = format!("{meter} may be of the deployment {key}, and {guest} is no guest of {tenant}");
+            return vec![Why::new(Word::OfATenant, why, format!("Ask for a guest of {tenant}"))];
+        }
+        let said = theirs.into_iter().map(|MayGive { key, how, remedy }| {
+            Why::new(Word::OfATenant, format!("{meter} may be of the deployment {key}, which {how}"), remedy)
+        });
+        said.take(MOST).collect()
+    }
+
+    fn may_give(&self, meter: &str) -> Vec<MayGive<'_>> {
+        let granted = |names: &[String]| names.iter().any(|name| meter.starts_with(name));
+        let fits = |pattern: &String| Glob::new(pattern).is_ok_and(|glob| glob.matches(meter));
+        let gives = |row: &&Row| match &row.gives {
+            Some(patterns) => patterns.iter().any(fits),
+            None => granted(&row.names),
+        };
+        let running = self.rows.iter().flatten().filter(gives).map(|row| {
             let key = &row.key;
             let gave = match row.last {
                 Some(at) => format!("; it gave {} samples at {at}", row.samples),
                 None => String::new(),
             };
-            let failing = if row.failing.is_empty() {
-                String::new()
-            } else {
-                format!(", and failed with {}", row.failing.join(", "))
+            let failing = match row.failing.as_slice() {
+                [] => String::new(),
+                causes => format!(", and failed with {}", causes.join(", ")),
             };
-            let why = format!("{meter} may be of the deployment {key}, which {}{gave}{failing}", standing(row));
-            Why::new(Word::OfATenant, why, format!("See wasmeter module show {key}, and wasmeter module logs {key}"))
-        })
-        .collect();
-    let known = |key| rows.iter().flatten().any(|row| row.key == key);
-    for file in config.deployments.files.iter().filter(|file| may(&file.grants.names) && !known(file.key.clone())) {
-        let place = file.written.display();
-        let how = match rows {
-            Some(_) => "does not run",
-            None => "no daemon was found to run",
-        };
-        let why = format!("{meter} may be of the deployment {}, which is written in {place} and {how}", file.key);
-        all.push(Why::new(Word::OfATenant, why, "See wasmeter check, and the daemon's log"));
+            let remedy = format!("See wasmeter module show {key}, and wasmeter module logs {key}");
+            MayGive { key, how: format!("{}{gave}{failing}", standing(row)), remedy }
+        });
+        let known = |key: &Key| self.rows.iter().flatten().any(|row| row.key == *key);
+        let files = self.config.deployments.files.iter();
+        let written = files.filter(|file| granted(&file.grants.names) && !known(&file.key)).map(|file| {
+            let runs = if self.rows.is_some() { "does not run" } else { "no daemon was found to run" };
+            let how = format!("is written in {} and {runs}", file.written.display());
+            MayGive { key: &file.key, how, remedy: "See wasmeter check, and the daemon's log".to_owned() }
+        });
+        running.chain(written).collect()
     }
-    all.truncate(MOST);
-    all
 }
 
 /// All deployments of the daemon, if one answers.

@@ -17,8 +17,12 @@ const PLAIN: u32 = 0o640;
 /// Why it was not written.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NotWritten {
-    #[error("{} is there already; write over it with --force, or name another place", .0.display())]
-    Exists(PathBuf),
+    #[error(
+        "{} is there already{}; write over it with --force, or name another place",
+        path.display(),
+        beside(path, config)
+    )]
+    Exists { path: PathBuf, config: PathBuf },
     #[error("{} is not written: {source}. {}", path.display(), remedy(path, source))]
     Io { path: PathBuf, source: io::Error },
 }
@@ -38,7 +42,7 @@ pub(super) fn all(draft: &Draft, yaml: &str, output: &Path, force: bool) -> Resu
     let copied = draft.copied.iter().map(|file| (folder.join(file.name), file.text.as_str(), PLAIN));
     let files: Vec<_> = secrets.chain(copied).chain([(config.clone(), yaml, PLAIN)]).collect();
     if let Some((path, _, _)) = files.iter().find(|(path, _, _)| !force && path.symlink_metadata().is_ok()) {
-        return Err(NotWritten::Exists(path.clone()));
+        return Err(NotWritten::Exists { path: path.clone(), config });
     }
     let mut new = Vec::new();
     for (path, text, mode) in files {
@@ -46,6 +50,11 @@ pub(super) fn all(draft: &Draft, yaml: &str, output: &Path, force: bool) -> Resu
     }
     // The configuration is the last, so that what it refers to is there.
     new.into_iter().map(New::put).collect()
+}
+
+/// Where a file stands that is not the configuration itself, which may have been meant as a folder.
+fn beside(path: &Path, config: &Path) -> String {
+    if path == config { String::new() } else { format!(", beside the file {}", config.display()) }
 }
 
 /// What the operator can do.
@@ -66,7 +75,7 @@ impl NotWritten {
     /// How the program ends.
     pub(super) fn exit(&self) -> Exit {
         match self {
-            Self::Exists(_) => Exit::Usage,
+            Self::Exists { .. } => Exit::Usage,
             Self::Io { .. } => Exit::Failed,
         }
     }

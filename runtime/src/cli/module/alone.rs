@@ -19,7 +19,7 @@ use crate::pipeline::Slot;
 use crate::pipeline::stamp::Stamper;
 use crate::publish::id::Ids;
 use crate::sandbox::host::state::State;
-use crate::sandbox::ledger::Ledger;
+use crate::sandbox::ledger::{Ledger, Sure};
 use crate::sandbox::{Module, Names, Sandbox};
 use crate::schedule::plan::Work;
 
@@ -151,7 +151,7 @@ impl Poll {
             view: Arc::new(view),
             chunk: u32::try_from(config.sandbox.chunk).unwrap_or(u32::MAX),
             state: Arc::<State>::default(),
-            sure: 0,
+            sure: Sure::default(),
             clock: Arc::clone(clock),
         }
     }

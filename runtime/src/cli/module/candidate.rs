@@ -92,7 +92,7 @@ impl Draft<'_> {
         let granted = granting::granted((requests, &BTreeSet::new()), name, grants, written, asking).map_err(unfit)?;
         let module = sandbox.configure_of((TENANT, name), code, config, limits, granted).await?;
         // What the operator's modules are somewhere is not known here, but for those that are built in.
-        let names = Names::beside(Arc::default());
+        let names = Names::beside(&Names::default());
         granting::may_give(&names, &module.granted, written, &module.description.meters).map_err(unfit)?;
         Ok(Candidate { module: Arc::new(module), names: Some(Arc::new(names)), written })
     }

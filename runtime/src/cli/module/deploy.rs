@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::FromArgMatches;
 
 use super::candidate::Unfit;
+use super::trial::pattern;
 use super::{Terms, amount, named, usage};
 use crate::cli::ask::{Daemon, Unanswered};
 use crate::cli::{Exit, print};
@@ -53,7 +54,7 @@ pub struct Args {
     interval: u64,
     /// Meters that are wanted of it, with * ? and [], or with ! those that are not; with commas between them. Without
     /// this, all.
-    #[arg(long, value_name = "PATTERNS", value_delimiter = ',')]
+    #[arg(long, value_name = "PATTERNS", value_delimiter = ',', value_parser = pattern)]
     meters: Vec<String>,
     /// Fuel that every call has, such as 50M.
     #[arg(long, value_name = "FUEL", value_parser = amount::fuel)]
@@ -115,6 +116,15 @@ impl Args {
             let _ = error.print();
             Exit::Usage
         })
+    }
+
+    /// The same at the daemon with this configuration, unless they name one.
+    #[must_use]
+    pub fn or_asking(mut self, daemon_config: Option<&Path>) -> Self {
+        if self.daemon_config.is_none() && self.socket.is_none() {
+            self.daemon_config = daemon_config.map(Path::to_owned);
+        }
+        self
     }
 
     /// Does it.

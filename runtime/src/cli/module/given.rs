@@ -11,7 +11,7 @@ use crate::agent::OPERATOR;
 use crate::cli::module::amount;
 use crate::cli::module::candidate::{Candidate, Unfit};
 use crate::cli::module::trial::Tried;
-use crate::cli::module::written::{Written, samples};
+use crate::cli::module::written::{Odd, Written, samples};
 use crate::cli::setup::{self, Threads};
 use crate::cli::{Exit, print};
 use crate::clock::{Clock, SystemClock};
@@ -112,8 +112,8 @@ impl Given {
             print::error(error);
             Exit::Unreachable
         })?;
-        let handed = self.samples(&snapshot).map_err(|reason| {
-            print::error(format_args!("slot {}: {reason}", self.slot));
+        let handed = self.samples(&snapshot).map_err(|Odd { message, remedy, .. }| {
+            print::error(format_args!("slot {}: {message}. {remedy}", self.slot));
             Exit::Usage
         })?;
         let measured = handed.len();
@@ -140,10 +140,10 @@ impl Given {
     }
 
     /// The samples of this slot.
-    fn samples(&mut self, snapshot: &Snapshot) -> Result<Vec<Samples>, String> {
+    fn samples(&mut self, snapshot: &Snapshot) -> Result<Vec<Samples>, Odd> {
         let inputs: Vec<Written> =
             self.inputs.iter().filter(|input| input.slot == self.slot).map(Input::written).collect();
-        samples(&inputs, snapshot, &mut self.ids).map_err(|(_, reason)| reason)
+        samples(&inputs, snapshot, &mut self.ids)
     }
 }
 
@@ -179,6 +179,8 @@ impl Input {
 fn read(path: &Path) -> Result<Vec<Input>, String> {
     let bytes = files::read(path, FILE_BYTES).map_err(|error| format!("{error}; write a sample on each line"))?;
     let text = String::from_utf8(bytes).map_err(|_| "not text; save it as UTF-8".to_owned())?;
+    // Some editors put a mark of the encoding before everything else.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
     lines.map(|(number, line)| parse(line).map_err(|reason| format!("line {number}: {reason}"))).collect()
 }

@@ -7,6 +7,7 @@ use crate::cli::ask::{Daemon, Unanswered};
 use crate::cli::setup::{Host, Where};
 use crate::cli::{Exit, logging, print};
 use crate::clock::{Clock, SystemClock};
+use crate::config::closest;
 use crate::config::daemon::LogFormat;
 use crate::control::deployments::{Row, Standing};
 use crate::control::text::age;
@@ -54,8 +55,13 @@ impl Args {
 
     fn try_run(&self) -> Result<(), Exit> {
         if self.deployed || self.tenant.is_some() {
-            let rows = self.rows().map_err(Unanswered::say)?;
-            return print::asked(&rows, self.json, |rows| deployed(rows, Time(SystemClock.now().wall)));
+            let all = self.rows().map_err(Unanswered::say)?;
+            let is_wanted = |row: &Row| self.tenant.as_ref().is_none_or(|tenant| row.key.tenant == *tenant);
+            let rows: Vec<&Row> = all.iter().filter(|row| is_wanted(row)).collect();
+            return print::asked(&rows, self.json, |rows| match &self.tenant {
+                Some(tenant) if rows.is_empty() => nothing(tenant, &all),
+                _ => deployed(rows.iter().copied(), Time(SystemClock.now().wall)),
+            });
         }
         let built_in = self.load()?;
         if self.built_in {
@@ -69,7 +75,7 @@ impl Args {
             print::text(&format!("{}\n", table(&built_in)))?;
         }
         let (below, rows) = match self.rows() {
-            Ok(rows) => (deployed(&rows, Time(SystemClock.now().wall)), Some(rows)),
+            Ok(rows) => (deployed(rows.iter(), Time(SystemClock.now().wall)), Some(rows)),
             Err(Unanswered::Nobody(why)) => (format!("{why}, so what is deployed is not known\n"), None),
             Err(refused) => return Err(refused.say()),
         };
@@ -82,9 +88,7 @@ impl Args {
 
     fn rows(&self) -> Result<Vec<Row>, Unanswered> {
         let line = self.daemon.line().map_err(Unanswered::Refused)?;
-        let mut rows: Vec<Row> = line.get("/deployments")?;
-        rows.retain(|row| self.tenant.as_ref().is_none_or(|tenant| row.key.tenant == *tenant));
-        Ok(rows)
+        line.get("/deployments")
     }
 
     fn load(&self) -> Result<Vec<Module>, Exit> {
@@ -137,7 +141,14 @@ fn describe(module: &Module) -> serde_json::Value {
     })
 }
 
-fn deployed(rows: &[Row], now: Time) -> String {
+/// Who has nothing, and who was probably meant.
+fn nothing(tenant: &Tenant, all: &[Row]) -> String {
+    let tenants: Vec<&str> = all.iter().map(|row| row.key.tenant.as_str()).collect();
+    let meant = closest(tenant.as_str(), &tenants).map(|meant| format!(". Did you mean {meant}?")).unwrap_or_default();
+    format!("nothing is deployed for {tenant}{meant}\n")
+}
+
+fn deployed<'a>(rows: impl Iterator<Item = &'a Row>, now: Time) -> String {
     let mut table = Columns::new([
         ("DEPLOYMENT", Side::Left),
         ("VERSION", Side::Right),
@@ -179,10 +190,11 @@ fn state(row: &Row, now: Time) -> String {
         Standing::Quarantined { until, cause } => format!("in quarantine for {}: {cause}", age(until.since(now))),
         Standing::Broken { why } => format!("cannot run: {why}"),
     };
-    match (row.outdated, row.differs) {
-        (true, _) => format!("{state}; its file cannot be followed"),
-        (false, true) => format!("{state}; not what its file says"),
-        (false, false) => state,
+    match (&row.lacks, row.outdated, row.differs) {
+        (Some(why), ..) => format!("{state}; would not run after a restart: {why}"),
+        (None, true, _) => format!("{state}; its file cannot be followed"),
+        (None, false, true) => format!("{state}; not what its file says"),
+        (None, false, false) => state,
     }
 }
 
@@ -215,7 +227,8 @@ mod tests {
             rows.push(Row { state, ..row.clone() });
         }
         let runs = Row { failing: Vec::new(), state: Standing::Running, differs: true, ..row.clone() };
-        rows.extend([Row { outdated: true, ..runs.clone() }, runs]);
+        let lacking = Row { lacks: Some("gone\u{7}".into()), ..runs.clone() };
+        rows.extend([lacking, Row { outdated: true, ..runs.clone() }, runs]);
         let (digest, odd) = (start(&row.digest), "\u{fffd}");
         let expected = format!(
             "DEPLOYMENT  VERSION  MODULE        FROM    EVERY  LAST  SAMPLES  FUEL  STATE\n\
@@ -227,10 +240,14 @@ mod tests {
              acme/probe        2  {digest}  file      60s     -        2   36k  paused by uid 0\n\
              acme/probe        2  {digest}  file      60s     -        2   36k  waits, as its reads cost more than is left\n\
              acme/probe        2  {digest}  file      60s     -        2   36k  runs on what others leave of the budget\n\
+             acme/probe        2  {digest}  file      60s     -        2   36k  runs; would not run after a restart: gone{odd}\n\
              acme/probe        2  {digest}  file      60s     -        2   36k  runs; its file cannot be followed\n\
              acme/probe        2  {digest}  file      60s     -        2   36k  runs; not what its file says\n"
         );
-        assert_eq!(deployed(&rows, now), expected);
-        assert_eq!(deployed(&[], now), "nothing is deployed\n");
+        assert_eq!(deployed(rows.iter(), now), expected);
+        assert_eq!(deployed([].iter(), now), "nothing is deployed\n");
+        let nobody = |tenant: &str| nothing(&tenant.parse().unwrap(), &rows);
+        assert_eq!(nobody("acm"), "nothing is deployed for acm. Did you mean acme?\n");
+        assert_eq!(nobody("shop"), "nothing is deployed for shop\n");
     }
 }

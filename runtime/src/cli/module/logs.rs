@@ -5,10 +5,13 @@ use std::mem::replace;
 use std::thread::sleep;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::named::Named;
 use crate::cli::ask::{Line as ToDaemon, Unanswered};
 use crate::cli::{Exit, print};
 use crate::control::deployments::{Line, Log};
+use crate::json;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,7 +33,7 @@ pub struct Args {
     /// Only so many of the last lines that are there.
     #[arg(long, value_name = "N")]
     lines: Option<usize>,
-    /// For programs: an object for each answer.
+    /// For programs: an object; with --follow one for each answer, on a line of its own.
     #[arg(long)]
     json: bool,
 }
@@ -92,7 +95,8 @@ impl Args {
     /// Returns whether anybody still reads.
     fn print(&self, log: &Log, is_first: bool) -> Result<bool, Exit> {
         let text = match self.json {
-            true => print::json_text(&serde_json::to_value(log).unwrap_or_default()),
+            true if self.follow => format!("{}\n", json::without_odd(&of_json(log).to_string())),
+            true => print::json_text(&of_json(log)),
             false => print::plain(&text(log, is_first)),
         };
         match print::try_text(&text) {
@@ -104,6 +108,10 @@ impl Args {
             }
         }
     }
+}
+
+fn of_json(log: &Log) -> Value {
+    serde_json::to_value(log).unwrap_or_default()
 }
 
 fn text(log: &Log, is_first: bool) -> String {

@@ -146,6 +146,10 @@ fn check(name: &str) -> Result<(), String> {
     if !is_module_name(name) {
         return Err("write small letters, digits, - and _, at most 64, beginning with a letter".to_owned());
     }
+    let library = scaffold::library(name);
+    if library == "wasmeter" || library.starts_with("wasmeter_") {
+        return Err("its meters would be the daemon's own; begin with another word, such as my-".to_owned() + name);
+    }
     if RESERVED.contains(&name) {
         return Err("it is a word of Rust; add another one, such as my-".to_owned() + name);
     }
@@ -169,6 +173,7 @@ fn write(folder: &Path, name: &str, kind: Kind) -> Result<(), (PathBuf, io::Erro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::daemon::try_read_deployment;
 
     #[test]
     fn names_that_a_crate_and_a_module_can_have() {
@@ -180,6 +185,8 @@ mod tests {
         {
             assert!(check(name).unwrap_err().contains(words), "{name}");
         }
+        assert!(check("wasmeter").unwrap_err().contains("my-wasmeter"));
+        assert!(check("wasmeter-disks").unwrap_err().contains("my-wasmeter-disks"));
         assert!(check("match").unwrap_err().contains("my-match"));
         assert!(check("wit-bindgen").unwrap_err().contains("my-wit-bindgen"));
     }
@@ -191,6 +198,21 @@ mod tests {
                 assert!(!text.contains("%name%") && !text.contains("%lib%"), "{path}");
                 assert!(!path.starts_with('/') && !path.contains(".."), "{path}");
             }
+        }
+    }
+
+    /// As it is, but for the tenant and the digest; its name is the one that it has if the module's file is deployed.
+    #[test]
+    fn each_kind_can_be_deployed() {
+        for (kind, handed) in [(Kind::Pollster, "anything"), (Kind::Transformer, "network.incoming.bytes")] {
+            let files = scaffold::files("some-name", kind);
+            let (_, text) = files.iter().find(|(path, _)| path == "deployment.yaml").unwrap();
+            let read = try_read_deployment(text, Path::new("some-name/deployment.yaml")).unwrap();
+            assert_eq!(read.key.to_string(), "acme/some_name");
+            assert_eq!(read.file, Path::new("some-name/some_name.wasm"));
+            assert_eq!(read.grants.names, ["some-name."]);
+            assert!(read.meters.matches(handed), "{text}");
+            assert_eq!(read.meters.matches("disk.device.read.bytes"), kind == Kind::Pollster);
         }
     }
 

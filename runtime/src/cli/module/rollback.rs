@@ -90,6 +90,7 @@ mod tests {
             on_trial: false,
             unchanged: false,
             paused: false,
+            quarantined: false,
             changes: vec!["version 1 runs again".to_owned(), "b\n\u{7}".to_owned()],
             doubts: Vec::new(),
         };

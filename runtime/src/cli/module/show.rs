@@ -56,6 +56,9 @@ fn text(shown: &Shown, now: Time) -> String {
     let mut out = format!("{} {}\n", row.key, print::line(&standing(row)));
     let from = row.file.as_deref().map_or_else(|| "the control socket".to_owned(), print::line);
     out += &format!("from         {from}\n");
+    if let Some(why) = &row.lacks {
+        out += &format!("lacks        {}, so it would not run after a restart\n", print::line(why));
+    }
     if row.outdated {
         out += "             which cannot be followed as it is now, so it goes on as it was: see wasmeter check\n";
     } else if row.differs {
@@ -294,10 +297,12 @@ pub fn example() -> Shown {
             version: 2,
             digest: Digest::of(b"module"),
             file: None,
+            lacks: None,
             outdated: false,
             differs: false,
             interval: 60,
             names: vec!["acme.".into()],
+            gives: None,
             state: Standing::Trial { version: 3, good: 1, of: 3, failed: 0 },
             last: Some(time),
             samples: 2,

@@ -1,6 +1,7 @@
 //! Trying a transformer: pollsters measure a host, and it is handed what matches.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ pub struct Inputs {
     /// Meters that a transformer is handed, with * ? and [], or with ! those that it is not; with commas between them.
     ///
     /// They are measured by the pollsters that are on: the built-in ones, or those of the configuration.
-    #[arg(long, value_name = "PATTERNS", value_delimiter = ',')]
+    #[arg(long, value_name = "PATTERNS", value_delimiter = ',', value_parser = pattern)]
     meters: Vec<String>,
 }
 
@@ -46,6 +47,11 @@ pub struct Tried {
     pub report: Option<ModuleReport>,
     /// What failed in it and in pollsters, in words.
     pub failures: Vec<String>,
+}
+
+/// A pattern as it stands between commas, behind which people write blanks.
+pub fn pattern(text: &str) -> Result<String, Infallible> {
+    Ok(text.trim().to_owned())
 }
 
 /// How often sources are measured; a trial decides itself when.
@@ -147,4 +153,24 @@ impl Trial {
 pub fn everything(meters: MeterFilter) -> Source {
     let (resources, discovery) = (Vec::new(), Vec::new());
     Source { name: "--meters".to_owned(), interval: INTERVAL, meters, resources, discovery, place: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        inputs: Inputs,
+    }
+
+    #[test]
+    fn blanks_behind_commas_are_nobodys() {
+        let line = Line::parse_from(["run", "--meters", "cpu, disk.*"]);
+        let meters = line.inputs.filter().unwrap().unwrap();
+        assert!(meters.matches("cpu") && meters.matches("disk.usage"));
+    }
 }

@@ -40,7 +40,7 @@ pub struct Args {
     #[command(flatten)]
     host: Host,
     /// How many slots; a simulated host lives on between them, a recording goes to its next slot.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     slots: u32,
     /// The time between two slots of a host that lives; a recording goes on at once.
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration::parse)]

@@ -33,8 +33,8 @@ After each build the module runs on a simulated host, from its first slot on. Ti
 there but for the step from slot to slot: what has changed in the samples, the code has changed.
 
 With options of `wasmeter module deploy` behind -- each build is deployed instead, to a daemon
-that runs here: it is tried out on its guests, and what comes of that is shown. Then it is on
-trial there beside the build before it.";
+that runs here, the one of -c if there is no other behind --: it is tried out on its guests, and
+what comes of that is shown. Then it is on trial there beside the build before it.";
 
 /// Build a crate again whenever a file of it changes, and show what its module gives now.
 #[derive(Debug, clap::Args)]
@@ -62,7 +62,12 @@ pub struct Args {
     #[command(flatten)]
     rules: Rules,
     /// Options of `wasmeter module deploy`, by which each build is deployed to a daemon.
-    #[arg(last = true, value_name = "DEPLOY OPTIONS", conflicts_with_all = ["told", "grants", "secrets"])]
+    // What says how it is tried here says nothing of how it is deployed.
+    #[arg(
+        last = true,
+        value_name = "DEPLOY OPTIONS",
+        conflicts_with_all = ["told", "grants", "secrets", "meters", "once_host", "slots", "interval"]
+    )]
     deploy: Vec<OsString>,
 }
 
@@ -94,7 +99,7 @@ impl Args {
         let sandbox = Arc::new(sandbox);
         if !self.deploy.is_empty() {
             // Before anything is built for it.
-            deploy::Args::of(Path::new("module.wasm"), &self.deploy)?;
+            self.order(Path::new("module.wasm"))?;
         }
         let source = Source::at(&self.folder);
         let (mut seen, mut before, mut builds) = (None, None, 0);
@@ -106,7 +111,7 @@ impl Args {
             }
             seen = Some(now);
             let ended = match build::file(&self.folder) {
-                Ok(file) if !self.deploy.is_empty() => deploy::Args::of(&file, &self.deploy)?.run(),
+                Ok(file) if !self.deploy.is_empty() => self.order(&file)?.run(),
                 Ok(file) => {
                     let given = self.give(&file, &sandbox, &config, &threads);
                     let shown = given.and_then(|given| {
@@ -124,8 +129,13 @@ impl Args {
                 threads.guests.shutdown_background();
                 return Ok(ended);
             }
-            eprintln!("waiting for a change in {}", self.folder.display());
+            print::note(format_args!("waiting for a change in {}", self.folder.display()));
         }
+    }
+
+    /// The order that has a build deployed, to the daemon whose rules hold here unless it names another.
+    fn order(&self, file: &Path) -> Result<deploy::Args, Exit> {
+        Ok(deploy::Args::of(file, &self.deploy)?.or_asking(self.rules.daemon_config.as_deref()))
     }
 
     /// What the module gives now, on the host that stands in for a daemon's.
@@ -155,8 +165,7 @@ impl Args {
 /// What it gives; after the first time only what is another than before.
 fn shown(given: &Given, before: Option<&[String]>) -> String {
     let Some(before) = before else { return format!("{}{}", given.table, given.used) };
-    let parse = |lines: &[String]| lines::parse(&lines.join("\n")).unwrap_or_default();
-    let differences = compare::compare(&parse(before), &parse(&given.lines));
+    let differences = compare::compare(&lines::parse(before), &lines::parse(&given.lines));
     let mut out = String::new();
     differences.iter().for_each(|difference| out.push_str(&difference.text()));
     if differences.is_empty() {

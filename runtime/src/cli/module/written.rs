@@ -31,8 +31,16 @@ pub struct Written {
     pub place: Option<Place>,
 }
 
-/// Where something wrong stands, and what it is.
-type Odd = (Option<Place>, String);
+/// What is wrong with a sample.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Odd {
+    /// Where it stands.
+    pub place: Option<Place>,
+    /// What it is, without a full stop.
+    pub message: String,
+    /// What to do, without a full stop.
+    pub remedy: &'static str,
+}
 
 /// Samples of one meter and one time, by their resources.
 struct Group<'a> {
@@ -44,8 +52,7 @@ struct Group<'a> {
 /// What gives the samples.
 const GIVER: &str = "inputs";
 
-/// Samples as they are written, meter by meter in the order in which they are. What is wrong with one comes with its
-/// place.
+/// Samples as they are written, meter by meter in the order in which they are.
 pub fn samples(written: &[Written], snapshot: &Snapshot, ids: &mut Ids) -> Result<Vec<Samples>, Odd> {
     let groups = groups(written, snapshot)?;
     let samples = groups.into_iter().map(|group| {
@@ -73,20 +80,22 @@ fn groups<'a>(written: &'a [Written], snapshot: &Snapshot) -> Result<Vec<Group<'
     for one in written {
         let number = *numbers.get(one.resource.as_str()).ok_or_else(|| {
             let ids: Vec<&str> = numbers.keys().copied().take(3).collect();
-            (one.place, format!("the host has no resource {}; it has {} and others", one.resource, ids.join(", ")))
+            let message = format!("the host has no resource {}; it has {} and others", one.resource, ids.join(", "));
+            Odd { place: one.place, message, remedy: "Write one that it has, or name another host" }
         })?;
         let at = one.at.unwrap_or(snapshot.at);
         let is_later = at.wall > snapshot.at.wall || at.monotonic > snapshot.at.monotonic;
         if is_later {
-            return Err((one.place, "`at` is after the time of its slot, which is over by then".to_owned()));
+            let message = "`at` is after the time of its slot, which is over by then".to_owned();
+            return Err(Odd { place: one.place, message, remedy: "Write an earlier `at`, or a later `slot`" });
         }
         let group = groups.iter().rposition(|group| group.is_of(&one.meter, at));
         let group = group.and_then(|place| groups.get_mut(place));
         match group {
             // Who gives the time means that it comes twice.
             Some(group) if group.cells.contains_key(&number) && one.at.is_none() => {
-                let (meter, resource) = (&one.meter.name, &one.resource);
-                return Err((one.place, format!("{meter} comes twice of {resource}; take one out, or say `at`")));
+                let message = format!("{} comes twice of {}", one.meter.name, one.resource);
+                return Err(Odd { place: one.place, message, remedy: "Take one out, or say `at`" });
             }
             Some(group) if !group.cells.contains_key(&number) => {
                 group.cells.insert(number, one);
@@ -129,10 +138,8 @@ fn notes(cells: &BTreeMap<u32, &Written>) -> Result<Vec<NoteColumn>, Odd> {
         let is_number = values().next().is_some_and(|(.., value)| value.is_number());
         if let Some((_, odd, _)) = values().find(|(.., value)| value.is_number() != is_number) {
             let meter = &odd.meter.name;
-            return Err((
-                odd.place,
-                format!("the note {key} of {meter} is a number of one resource and a text of another"),
-            ));
+            let message = format!("the note {key} of {meter} is a number of one resource and a text of another");
+            return Err(Odd { place: odd.place, message, remedy: "Write numbers of all of them, or texts" });
         }
         let key = key.as_str().into();
         if is_number {
@@ -182,7 +189,7 @@ mod tests {
         assert_eq!(shown, ["n [0, 2] 0", "t [0] 1"]);
         assert!(matches!(&read[0].column.values, Values::Counts(values) if values == &[4, 2]));
         let mixed = [one(serde_json::json!({"n": 4})), one(serde_json::json!({"n": "x"}))];
-        let (_, said) = notes(&(0..).zip(&mixed).collect()).unwrap_err();
-        assert_eq!(said, "the note n of cpu is a number of one resource and a text of another");
+        let odd = notes(&(0..).zip(&mixed).collect()).unwrap_err();
+        assert_eq!(odd.message, "the note n of cpu is a number of one resource and a text of another");
     }
 }

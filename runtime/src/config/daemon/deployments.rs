@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::grants::{self, SecretsIn};
@@ -86,7 +87,11 @@ pub(super) fn read(reading: &mut Reading<'_, '_>) -> Deployments {
         Err(error) => {
             let place = root.get("deployments").and_then(|node| node.place);
             let message = format!("the folder {} cannot be read: {error}", folder.display());
-            reading.problems.error(place, "deployments", message, "Create it or correct its path");
+            let remedy = match error.kind() {
+                ErrorKind::PermissionDenied => "Let the user that wasmeter runs as read it",
+                _ => "Create it or correct its path",
+            };
+            reading.problems.error(place, "deployments", message, remedy);
             return Deployments::default();
         }
     };
@@ -177,9 +182,10 @@ fn of_text(text: &str, path: &Path, problems: &mut Problems) -> Option<Deploymen
     };
     let remedy = if section.get("digest").is_some() { String::new() } else { remedy() };
     let digest = section.required("digest", problems, &remedy, |node| {
-        node.text()?
-            .parse()
-            .map_err(|_| node.refuse("no digest", "Write what sha256sum says of the file, in small letters"))
+        let text = node.text()?;
+        // As we show digests.
+        let digits = text.strip_prefix("sha256:").unwrap_or(text);
+        digits.parse().map_err(|_| node.refuse("no digest", "Write what sha256sum says of the file, in small letters"))
     });
     let interval =
         section.required("interval", problems, "Write seconds, such as `interval: 60`", |node| node.integer(&INTERVAL));

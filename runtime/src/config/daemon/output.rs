@@ -166,11 +166,25 @@ impl Output {
         outputs
     }
 
-    /// The file that it writes, however it is spelt. Links are not followed.
+    /// The file that it writes, however its folder is spelt. A link in its own place is not followed.
     pub(in crate::config) fn file(&self) -> Option<PathBuf> {
-        match self {
-            Self::File(FileOutput { file, .. }) => Some(std::path::absolute(file).unwrap_or_else(|_| file.clone())),
-            _ => None,
+        let Self::File(FileOutput { file, .. }) = self else { return None };
+        let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
+        let folder = file.parent().and_then(|folder| folder.canonicalize().ok());
+        Some(folder.zip(file.file_name()).map(|(folder, name)| folder.join(name)).unwrap_or(file))
+    }
+
+    /// Whether it leads to where another one leads, however that is spelt.
+    pub(in crate::config) fn leads_where(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Http { http: one }, Self::Http { http: other }) => one.server.url.is_like(&other.server.url),
+            (Self::OpenTelemetry { opentelemetry: one }, Self::OpenTelemetry { opentelemetry: other }) => {
+                one.protocol == other.protocol && one.server.url.is_like(&other.server.url)
+            }
+            (Self::Udp { udp: one }, Self::Udp { udp: other }) | (Self::Tcp { tcp: one }, Self::Tcp { tcp: other }) => {
+                one.port == other.port && one.host.eq_ignore_ascii_case(&other.host)
+            }
+            _ => false,
         }
     }
 

@@ -49,6 +49,12 @@ impl Glob {
         if self.is_name { *self.text == *name } else { fits(&self.text, name) }
     }
 
+    /// Whether names that begin so may fit. It says so of some of which none does.
+    pub fn may_begin(&self, beginning: &str) -> bool {
+        let head = self.text.split(['*', '?', '[']).next().unwrap_or_default();
+        head.starts_with(beginning) || (!self.is_name && beginning.starts_with(head))
+    }
+
     /// How many bytes of the pattern may be compared again at each character of a name, at most: what stands behind
     /// the first star. All of it is compared once beside that.
     pub fn width(&self) -> usize {

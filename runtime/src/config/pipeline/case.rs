@@ -82,7 +82,7 @@ const HOST: &str = "sim://?domains=3&calm=true";
 const RECORDING: &str = "recording:";
 
 /// More than a case needs, and less than takes long.
-const SLOTS: RangeInclusive<u64> = 1..=10_000;
+pub(in crate::config) const SLOTS: RangeInclusive<u64> = 1..=10_000;
 const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
 /// As long as all slots can take, in seconds.
 const AT: RangeInclusive<f64> = 0.0..=864_000_000.0;
@@ -154,6 +154,11 @@ fn untaken(inputs: &[Input], pipelines: &Pipelines, problems: &mut Problems) {
 
 fn one(text: &str, path: &Path, problems: &mut Problems) -> Option<Case> {
     let tree = yaml::parse(text, problems)?;
+    if tree.entry("sinks").is_some() {
+        let remedy = "Name it in a case, as `pipeline: FILE` beside `in` and `out`, and test that";
+        problems.error(tree.place, "", "this is a pipeline, not a case", remedy);
+        return None;
+    }
     let section = Section::of(&tree, "", &KEYS, Severity::Error, problems)?;
     let beside = |name: &str| path.parent().unwrap_or(Path::new("")).join(name);
     let pipeline = section.read("pipeline", problems, Node::text).map(beside);
@@ -351,7 +356,7 @@ fn number(node: &Node) -> Result<Number, Refusal> {
 }
 
 /// A sample that comes out.
-fn output(node: &Node, path: &str, slots: Option<u64>, problems: &mut Problems) -> Option<Value> {
+pub(in crate::config) fn output(node: &Node, path: &str, slots: Option<u64>, problems: &mut Problems) -> Option<Value> {
     let known = ["slot", "meter", "type", "unit", "resource", "volume", "guest", "notes"];
     let section = Section::of(node, path, &known, Severity::Error, problems)?;
     let mut sample: Map<String, Value> =
@@ -444,6 +449,10 @@ mod tests {
             ("in: []\nout: [a]\n", ":2:6: error: `out` is a list: not a mapping"),
             ("in: []\nmeters: [cpu]\nout: {x: }\n", ":1:1: error: `meters` and `in` are both given"),
             ("in: []\nout: {x: 1}\n", ":2:10: error: `out.x` is `1`: not a list"),
+            (
+                "sources: []\nsinks: []\n",
+                ":1:1: error: this is a pipeline, not a case. Name it in a case, as `pipeline: FILE` beside",
+            ),
             ("in: []\nouts: {x: }\n", ":2:1: error: unknown key `outs`. Did you mean `out`?"),
             (
                 "in:\n  - {meter: cpu}\nout: {x: }\n",

@@ -100,6 +100,7 @@ impl Pipelines {
                 problems.warning(sink.place, &format!("sinks[{number}]"), message, "Name another publisher");
             }
         }
+        self.led_twice(problems);
         self.arriving_twice(defaults.outputs, problems);
     }
 
@@ -107,6 +108,29 @@ impl Pipelines {
     pub fn urls(&self) -> BTreeMap<String, String> {
         let publishers = self.sinks.iter().flat_map(|sink| &sink.publishers);
         publishers.filter_map(|publisher| Some((publisher.output.clone()?, publisher.to_string()))).collect()
+    }
+
+    /// Says which publishers of a sink lead to one place that is spelt in two ways: for Ceilometer, too, they are two.
+    /// Who spells it in one, and asks for other things behind it, means two.
+    fn led_twice(&self, problems: &mut Problems) {
+        let outputs: HashMap<&str, &Output> = self.outputs.iter().map(|output| (output.name(), output)).collect();
+        for (number, sink) in self.sinks.iter().enumerate() {
+            let mut before: Vec<(&Publisher, &Output)> = Vec::new();
+            for (at, publisher) in sink.publishers.iter().enumerate() {
+                let Some(output) = publisher.output.as_deref().and_then(|name| outputs.get(name)) else { continue };
+                let is_the_same = |(written, other): &&(&Publisher, &Output)| {
+                    output.leads_where(other) && place_written(written) != place_written(publisher)
+                };
+                if let Some((other, _)) = before.iter().find(is_the_same) {
+                    let sink = quoted(&sink.name);
+                    let message =
+                        format!("sink {sink}: `{publisher}` leads to where `{other}` does: samples are there twice");
+                    let key = format!("sinks[{number}].publishers[{at}]");
+                    problems.warning(publisher.place, &key, message, "Remove one of the two");
+                }
+                before.push((publisher, output));
+            }
+        }
     }
 
     /// Says which publishers send what is measured to a queue to which an output sends all of it already.
@@ -188,6 +212,11 @@ impl Publisher {
         let digest = Digest::of(all.as_bytes()).to_string();
         format!("{OF_PIPELINES}{shown}~{}", digest.get(..DIGITS).unwrap_or_default())
     }
+}
+
+/// Where a publisher leads, as it is written.
+fn place_written(publisher: &Publisher) -> &str {
+    publisher.url().expose().split(['?', '#']).next().unwrap_or_default()
 }
 
 /// Where a URL leads: what there is of it without login and options.

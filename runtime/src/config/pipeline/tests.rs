@@ -58,7 +58,7 @@ fn mitakas_file_is_read_as_it_is() {
     let intervals: Vec<u64> = polling.sources.iter().map(|source| source.interval.as_secs()).collect();
     assert_eq!(intervals, [600; 4]);
     assert_eq!(pipelines.publishers().len(), 1);
-    assert!(pipelines.check_transformers(None, |_| false, |_| false, |_| None, |_| None).is_empty());
+    assert!(pipelines.check_transformers(None, |_| false, |_| None).is_empty());
 }
 
 #[test]
@@ -66,11 +66,9 @@ fn transformers_that_there_are_not_are_named() {
     let built_in: Vec<&str> = crate::modules::built_in().map(|module| module.name).collect();
     assert!(TRANSFORMERS.iter().all(|name| built_in.contains(name)), "{built_in:?}");
     let pipelines = fine(&MITAKA.replace("\"delta\"", "mine"));
-    assert!(pipelines.check_transformers(None, |name| name == "mine", |_| false, |_| None, |_| None).is_empty());
+    assert!(pipelines.check_transformers(None, |name| name == "mine", |_| None).is_empty());
     assert_eq!(
-        pipelines
-            .check_transformers(Some(Path::new("pipeline.yaml")), |name| name == "cpu", |_| false, |_| None, |_| None)
-            .to_string(),
+        pipelines.check_transformers(Some(Path::new("pipeline.yaml")), |name| name == "cpu", |_| None).to_string(),
         "pipeline.yaml:56:13: error: sink `cpu_delta_sink`: No transformer named mine loaded. Name one of accumulator, \
          aggregator, arithmetic, delta, rate_of_change, relabel, threshold, unit_conversion, a module that has a \
          file under `modules` in wasmeter.yaml, or a tenant's deployment as TENANT/NAME",
@@ -84,9 +82,8 @@ fn deployments_stand_in_one_place_and_are_told_nothing() {
             "sources: [{{name: a, meters: ['*'], sinks: [b]}}]\nsinks:\n- name: b\n  transformers: {transformers}\n  \
              publishers: [test://]\n"
         ));
-        let is_deployed = |key: &Key| key.to_string() == "acme/growth";
         let owner_of = |tenant: &Tenant| (tenant.as_str() == "5d7b").then(|| "acme".to_owned());
-        pipelines.check_transformers(None, |_| false, is_deployed, |_| None, owner_of).to_string()
+        pipelines.check_transformers(None, |_| false, owner_of).to_string()
     };
     assert_eq!(chain("[{name: acme/growth, parameters: {}}]"), "");
     for (transformers, expected) in [
@@ -100,10 +97,6 @@ fn deployments_stand_in_one_place_and_are_told_nothing() {
         (
             "[{name: 5d7b/growth, parameters: {}}]",
             "error: sink `b`: 5d7b is a project of the tenant acme. Write acme/growth",
-        ),
-        (
-            "[{name: acme/other, parameters: {}}]",
-            "warning: sink `b`: no file in the folder of deployments describes acme/other",
         ),
     ] {
         let said = chain(transformers);

@@ -1,6 +1,6 @@
 //! From text to tree.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -8,7 +8,7 @@ use serde_yaml::options::DuplicateKeyPolicy;
 use serde_yaml::{Location, MessageFormatter, Options, Spanned};
 
 use super::{Entry, Kind, Node};
-use crate::config::problem::{Place, Problems, quoted};
+use crate::config::problem::{Place, Problems, Severity, quoted};
 
 /// How deep lists and mappings nest. A level takes 45 KiB of stack without optimisation, of which threads have 2 MiB.
 const DEEPEST: usize = 16;
@@ -19,8 +19,18 @@ const REPLAYED: usize = 200_000;
 /// Below this, whole numbers fit into 64 bits, with a sign or without.
 const SMALLEST_ROUNDED: f64 = 9_223_372_036_854_775_808.0;
 
-/// Parses a file's one document; an empty one is null. Duplicate keys are errors, yet the tree is still worth reading.
+/// Parses a file's one document; an empty one is null. Keys that are repeated are errors, yet the tree is still worth
+/// reading.
 pub(in crate::config) fn parse(text: &str, problems: &mut Problems) -> Option<Node> {
+    read(text, Severity::Error, problems)
+}
+
+/// The same of a file of Ceilometer's, whose parser has the last of keys that are repeated count.
+pub(in crate::config) fn parse_as_ceilometer(text: &str, problems: &mut Problems) -> Option<Node> {
+    read(text, Severity::Warning, problems)
+}
+
+fn read(text: &str, repeated: Severity, problems: &mut Problems) -> Option<Node> {
     let lines: Vec<&str> = text.lines().collect();
     let marked = |mut node: Node| {
         mark_rounded(&mut node, &lines);
@@ -29,11 +39,11 @@ pub(in crate::config) fn parse(text: &str, problems: &mut Problems) -> Option<No
     match document(text, DuplicateKeyPolicy::Error) {
         Ok(node) => Some(marked(node)),
         Err(serde_yaml::Error::DuplicateMappingKey { key, location }) => {
-            let node = document(text, DuplicateKeyPolicy::LastWins).ok();
-            if node.as_ref().map_or(0, |node| report_duplicates(node, "", problems)) == 0 {
+            let mut node = document(text, DuplicateKeyPolicy::LastWins).ok();
+            if node.as_mut().map_or(0, |node| take_last(node, "", repeated, problems)) == 0 {
                 // Keys that are numbers are merged before they can be compared.
-                let key = quoted(&key.unwrap_or_default());
-                problems.error(place(location), "", format!("the key {key} is repeated"), "Remove one of the two");
+                let message = format!("the key {} is repeated", quoted(&key.unwrap_or_default()));
+                problems.add(repeated, place(location), "", message, remove_one(repeated));
             }
             node.map(marked)
         }
@@ -87,28 +97,41 @@ fn is_whole_number(place: Place, lines: &[&str]) -> bool {
     digits > 0 && !matches!(written.peek(), Some('.' | 'e' | 'E'))
 }
 
-/// Reports each duplicate where it stands, and says how many there are.
-fn report_duplicates(node: &Node, path: &str, problems: &mut Problems) -> usize {
-    match &node.kind {
+/// Leaves the last of keys that are repeated, reports each of these where it stands, and says how many there are.
+fn take_last(node: &mut Node, path: &str, repeated: Severity, problems: &mut Problems) -> usize {
+    match &mut node.kind {
         Kind::List(nodes) => {
-            let entries = nodes.iter().enumerate();
-            entries.map(|(number, node)| report_duplicates(node, &format!("{path}[{number}]"), problems)).sum()
+            let entries = nodes.iter_mut().enumerate();
+            entries.map(|(number, node)| take_last(node, &format!("{path}[{number}]"), repeated, problems)).sum()
         }
         Kind::Map(entries) => {
             let mut first = HashMap::new();
             let mut found = 0;
-            for entry in entries {
+            for entry in &mut *entries {
                 let path = if path.is_empty() { entry.key.clone() } else { format!("{path}.{}", entry.key) };
-                found += report_duplicates(&entry.value, &path, problems);
-                let Some(line) = first.insert(&entry.key, entry.place.map_or(0, |place| place.line)) else { continue };
+                found += take_last(&mut entry.value, &path, repeated, problems);
+                let line = entry.place.map_or(0, |place| place.line);
+                let Some(line) = first.insert(entry.key.clone(), line) else { continue };
                 found += 1;
                 let message = format!("the key {} repeats that of line {line}", quoted(&entry.key));
-                problems.error(entry.place, &path, message, "Remove one of the two");
+                problems.add(repeated, entry.place, &path, message, remove_one(repeated));
             }
+            let mut taken = HashSet::new();
+            entries.reverse();
+            entries.retain(|entry| taken.insert(entry.key.clone()));
+            entries.reverse();
             found
         }
         _ => 0,
     }
+}
+
+fn remove_one(repeated: Severity) -> String {
+    let remedy = match repeated {
+        Severity::Error => "Remove one of the two",
+        Severity::Warning => "Remove one of the two; the last one counts, as for Ceilometer",
+    };
+    remedy.to_owned()
 }
 
 /// The parser's words and a remedy. None of the file's text is repeated: a line that does not parse may hold a secret.

@@ -21,7 +21,7 @@ use crate::http::StatusCode;
 use crate::hypervisor::Groups;
 use crate::modules::deploying::Ready;
 use crate::modules::deployment::{Key, Version};
-use crate::sandbox::ledger::Ledger;
+use crate::sandbox::ledger::{Ledger, Sure};
 use crate::sandbox::{Failure, Module, Names};
 
 /// Reads that slots may cut short before nothing more is tried: each begins with up to twice the time of the one before, and
@@ -69,7 +69,7 @@ async fn try_out(around: &Surroundings, version: &Version, ready: &Ready, read: 
     let module = &ready.module;
     let roots = snapshot.resources.guests_of(|project| projects.contains(project));
     let view = Arc::new(View::of(&snapshot.resources, roots.clone()));
-    let names = Names::beside(Arc::clone(&around.names));
+    let names = Names::beside(&around.names);
     let poll = Poll {
         sandbox: Arc::clone(&around.sandbox),
         ledger: Arc::new(Ledger::silent()),
@@ -80,7 +80,7 @@ async fn try_out(around: &Surroundings, version: &Version, ready: &Ready, read: 
         view: Arc::clone(&view),
         chunk: u32::try_from(around.config.sandbox.chunk).unwrap_or(u32::MAX),
         state,
-        sure: 0,
+        sure: Sure::default(),
         clock: Arc::clone(&around.clock),
     };
     let (mut run, handed) = if ready.converts() {
@@ -101,7 +101,7 @@ async fn try_out(around: &Surroundings, version: &Version, ready: &Ready, read: 
                 roots,
                 at: snapshot.at,
                 samples: Arc::default(),
-                sure: 0,
+                sure: Sure::default(),
                 clock: Arc::clone(&poll.clock),
             },
         };
@@ -120,8 +120,12 @@ async fn try_out(around: &Surroundings, version: &Version, ready: &Ready, read: 
         tried.said_before(first);
     }
     let Tried { meters, failures, fuel, memory, took: ran, lines, .. } = tried;
-    let described = |key: &str| Groups::of_key(key).is_some();
-    let statistics = module.description.reads.iter().map(|wanted| wanted.key.clone()).filter(|key| described(key));
+    let reads = &module.description.reads;
+    let statistics = reads.iter().map(|wanted| wanted.key.clone()).filter(|key| Groups::of_key(key).is_some());
+    let has_value = |key: &str| snapshot.column(key).is_some_and(|column| view.count(column) > 0);
+    // What stands in for another is not read where that one is.
+    let read = reads.iter().filter(|wanted| wanted.instead_of.is_empty() && snapshot.was_read(&wanted.key));
+    let absent = read.map(|wanted| &wanted.key).filter(|key| view.roots() > 0 && !has_value(key)).cloned();
     let only_for_it = groups.names().filter(|name| !shared.names().any(|other| other == *name));
     let is_transformer = ready.converts();
     Ok(DryRun {
@@ -138,6 +142,7 @@ async fn try_out(around: &Surroundings, version: &Version, ready: &Ready, read: 
         took_seconds: ran.as_secs_f64(),
         reads: Reads {
             statistics: statistics.collect(),
+            absent: absent.collect(),
             groups: groups.names().map(str::to_owned).collect(),
             only_for_it: only_for_it.map(str::to_owned).collect(),
             attributes: module.description.attributes.clone(),

@@ -48,6 +48,11 @@ impl Declared {
         part.ident
     }
 
+    /// Identities of a guest's parts.
+    pub fn of_guest(&self, guest: Ident) -> impl Iterator<Item = Ident> {
+        self.guests.get(&guest).into_iter().flat_map(|parts| parts.values().map(|part| part.ident))
+    }
+
     /// Forgets a guest. These were the identities of its parts.
     pub fn forget_guest(&mut self, guest: Ident) -> impl Iterator<Item = Ident> + use<> {
         self.guests.remove(&guest).unwrap_or_default().into_values().map(|part| part.ident)

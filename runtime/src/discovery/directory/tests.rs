@@ -66,6 +66,48 @@ fn identities_outlast_new_definitions_and_configurations() {
 }
 
 #[test]
+fn guests_that_may_be_another_tenants_are_named_with_their_parts() {
+    let mut host = Host::new();
+    let snapshot = host.slot(1);
+    assert!(host.directory.moved().is_empty(), "nothing is remembered of whoever is new");
+    let all = idents(&snapshot);
+    let guest = snapshot.resources.get(0).unwrap();
+    let declared = host.directory.declared(&"module".into(), guest.ident, "part");
+    let own: BTreeSet<String> = guest.label.project.iter().map(|project| project.to_string()).collect();
+    // With another configuration tenants may have other projects.
+    host.directory.reconfigure(Rules { host: "here".to_owned(), ..Rules::default() });
+    let moved = host.directory.moved();
+    let others = |own: &BTreeSet<String>| {
+        all.iter().chain([&declared]).copied().filter(|ident| moved.is_anothers(*ident, own)).collect::<BTreeSet<_>>()
+    };
+    let guests = snapshot.resources.guests().end;
+    let parts = (0..snapshot.resources.len()).filter_map(|number| snapshot.resources.get(number));
+    let of_guests = parts.filter(|one| one.root < guests);
+    let expected: BTreeSet<Ident> = of_guests.clone().map(|one| one.ident).chain([declared]).collect();
+    assert_eq!(others(&BTreeSet::new()), expected, "of nobody");
+    let is_own = |one: &&crate::discovery::resource::Resource| {
+        snapshot
+            .resources
+            .get(one.root)
+            .is_some_and(|guest| guest.label.project.as_ref().is_some_and(|p| own.contains(&**p)))
+    };
+    let theirs: BTreeSet<Ident> = of_guests.filter(|one| !is_own(one)).map(|one| one.ident).collect();
+    assert_eq!(others(&own), theirs);
+    assert!(host.directory.moved().is_empty(), "it is said once");
+    // And one may go over to another project.
+    let records =
+        host.connection.read(&Request { groups: Groups::STATE, keys: KeySet::All, guests: Guests::All }).unwrap();
+    let mut definition = host.connection.define(records[0].guest).unwrap().unwrap();
+    host.directory.learn(definition.clone(), 2);
+    assert!(host.directory.moved().is_empty(), "it is whose it was");
+    definition.nova.as_mut().unwrap().project_id = "another".to_owned();
+    host.directory.learn(definition, 3);
+    let moved = host.directory.moved();
+    assert!(moved.is_anothers(guest.ident, &own) && moved.is_anothers(declared, &own));
+    assert!(!moved.is_anothers(guest.ident, &BTreeSet::from(["another".to_owned()])));
+}
+
+#[test]
 fn devices_are_forgotten_when_they_have_been_gone_for_as_long_as_is_said() {
     let mut host = Host::new();
     let guests = GuestRules { remember: std::time::Duration::from_secs(90), ..GuestRules::default() };

@@ -58,7 +58,7 @@ impl Keys {
     /// Looks up what there is to know, and which of all keys are wanted.
     pub fn find(wanted: impl Fn(KeyId) -> bool) -> Self {
         let known = |name: &str| KeyId::of(name).unwrap_or_default();
-        let flavor = ["vcpus", "ram", "disk", "ephemeral", "swap"].map(|name| known(&format!("flavor.{name}")));
+        let flavor = key::FLAVOR.map(known);
         let (state, disk_name, nic_name) = (known("state.state"), known("block.*.name"), known("net.*.name"));
         let part = |name: &str| match name.split_once(".*") {
             Some(("block", _)) => Some(Part::Disk),

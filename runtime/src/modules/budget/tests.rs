@@ -122,6 +122,19 @@ fn what_was_admitted_for_a_long_interval_is_not_had_in_each_short_one() {
     assert_eq!(seldom.within(&admitted), seldom);
 }
 
+/// A module of a day does not let its tenant save up a day.
+#[test]
+fn what_is_saved_up_is_for_some_seconds_and_for_what_is_needed_at_once() {
+    let admitted = there(&budget(), &[demand("acme", "daily", 600, 86_400), demand("acme", "often", 30, 10)]);
+    let [acme, other]: [Arc<str>; 2] = ["acme", "other"].map(Into::into);
+    let (node, tenants) = admitted.flows([acme.clone(), other.clone()].into_iter());
+    let flow = |rate: u64, more: u64| Flow { rate, most: 10 * rate + more };
+    let Budget { node: all, .. } = budget();
+    assert_eq!(node, flow(all, 600));
+    let [of_acme, of_other] = [&acme, &other].map(|tenant| budget().for_tenant(tenant));
+    assert_eq!(tenants, BTreeMap::from([(acme, flow(of_acme, 600)), (other, flow(of_other, 0))]));
+}
+
 fn demands() -> impl Strategy<Value = Vec<Demand>> {
     let one = (0..4_u8, 0..6_u8, 0..400_000_000_u64, 1..7_u64);
     let one = one.prop_map(|(tenant, module, fuel, interval)| {

@@ -5,8 +5,11 @@ use std::fmt;
 
 use super::{Ready, names_of};
 use crate::config::daemon::Tenants;
-use crate::config::{Glob, closest};
-use crate::contract::Description;
+use crate::config::in_vain::InVain;
+use crate::config::pipeline::{Sink, Transformer};
+use crate::config::polling::Source;
+use crate::config::{Config, Glob, closest};
+use crate::contract::{Description, Meter};
 use crate::discovery::holdings::Holdings;
 use crate::modules::deploying::terms::Operators;
 use crate::modules::deployment::{Key, Tenant};
@@ -69,26 +72,34 @@ pub fn meant_by<'a>(key: &Key, tenants: &Tenants, deployed: impl Iterator<Item =
     closest(&key.to_string(), &deployed).map(str::to_owned).or_else(of_tenant)
 }
 
-/// Patterns of meters that match nothing: of a pollster none that it says it gives, of a transformer none that the
-/// operator's pollsters say they give, or its tenant's own. Who declares more in a slot may give anything.
-pub fn of_meters<'a>(
-    ready: &Ready,
-    operators: &Operators,
-    own: impl Iterator<Item = &'a Description>,
-) -> Option<Doubt> {
-    let (mut meters, mut declares) = (Vec::new(), false);
-    if ready.converts() {
-        meters.extend(operators.meters.iter());
-        declares = operators.declare;
-        for description in own {
-            meters.extend(&description.meters);
-            declares |= !description.declares.is_empty();
-        }
-    } else {
-        meters.extend(&ready.module.description.meters);
-        declares |= !ready.module.description.declares.is_empty();
+/// Patterns of meters that match nothing. Who declares more in a slot may give anything.
+pub fn of_meters<'a>(ready: &Ready, operators: &Operators, own: impl Iterator<Item = &'a Description>) -> Vec<Doubt> {
+    match ready.converts() {
+        true => of_inputs(ready, operators, own),
+        false => Vec::from_iter(of_outputs(ready)),
     }
-    if declares || meters.is_empty() {
+}
+
+/// Of a transformer: what nothing measures that it could be handed, and what nobody could hand to it.
+fn of_inputs<'a>(ready: &Ready, operators: &Operators, own: impl Iterator<Item = &'a Description>) -> Vec<Doubt> {
+    let (mut given, mut declares) = (operators.given(), operators.declare);
+    for description in own {
+        given.meters.extend(description.meters.iter().map(|meter| &*meter.name));
+        declares |= !description.declares.is_empty();
+    }
+    if declares || operators.is_in_a_chain(&ready.source) {
+        return Vec::new();
+    }
+    let whose = "that the operator's pollsters give, or its tenant's own that are known";
+    let in_vain = given.in_vain(&ready.source.name, whose, &ready.source.meters).into_iter();
+    in_vain.map(|InVain { message, remedy }| Doubt { key: "meters", message, remedy }).collect()
+}
+
+/// Of a pollster: what is none of the meters that it says it gives.
+fn of_outputs(ready: &Ready) -> Option<Doubt> {
+    let Description { meters, declares, .. } = &*ready.module.description;
+    let meters: Vec<&Meter> = meters.iter().collect();
+    if !declares.is_empty() || meters.is_empty() {
         return None;
     }
     let is_idle = |pattern: &&str| {
@@ -99,15 +110,36 @@ pub fn of_meters<'a>(
     let idle: Vec<&str> = patterns.filter(is_idle).collect();
     let first = idle.first()?;
     let names: Vec<&str> = meters.iter().map(|meter| &*meter.name).collect();
-    let of_whom = match ready.converts() {
-        true => "that the operator's pollsters give, or its tenant's own that are known".to_owned(),
-        false => format!("that it gives: {}", names_of(&meters)),
-    };
     let remedy = match closest(first.trim_start_matches('!'), &names) {
         Some(meant) => format!("Did you mean {meant}?"),
         None => "Correct the pattern, or leave it out".to_owned(),
     };
-    Some(Doubt { key: "meters", message: format!("{} matches none of the meters {of_whom}", idle.join(", ")), remedy })
+    let message = format!("{} matches none of the meters that it gives: {}", idle.join(", "), names_of(&meters));
+    Some(Doubt { key: "meters", message, remedy })
+}
+
+/// A transformer in a chain to which samples come more often than its budget counts with.
+pub fn of_chain(key: &Key, ready: &Ready, config: &Config, operators: &Operators) -> Option<Doubt> {
+    let pipelines = config.pipeline.as_ref().filter(|_| ready.converts())?;
+    let is_it = |transformer: &Transformer| transformer.deployment().is_some_and(|named| named.as_ref() == Ok(key));
+    let stands_in = |(_, sink): &(usize, &Sink)| sink.transformers.iter().any(is_it);
+    let (number, sink) = (0..).zip(&pipelines.sinks).find(stands_in)?;
+    let leading = pipelines.leading_to(number);
+    let comes = |meter: &&str| ready.source.meters.matches(meter) && leading.iter().any(|source| source.matches(meter));
+    let meters: Vec<&str> = operators.meters.iter().map(|meter| &*meter.name).filter(comes).collect();
+    let measures = |source: &&Source| meters.iter().any(|meter| source.meters.matches(meter));
+    let often = config.polling.sources.iter().filter(measures).map(|source| source.interval).min()?;
+    let own = ready.source.interval;
+    if own <= often {
+        return None;
+    }
+    let (own, often) = (own.as_secs(), often.as_secs());
+    let message = format!(
+        "samples come to it in sink {} every {often} s, and it has fuel for sure once in {own} s: beyond that it runs \
+         on what others leave of the budget",
+        sink.name
+    );
+    Some(Doubt { key: "interval", message, remedy: format!("Write {often}") })
 }
 
 // === impl Doubt ===
@@ -124,7 +156,6 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::config::Config;
 
     const HERE: &str = "5d7b60047a9a234138bda7f890cb50bf";
 

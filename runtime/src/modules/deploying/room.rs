@@ -47,7 +47,7 @@ impl Room {
                 format!("it cannot be kept: with the version that runs it fills more than {RECORD_BYTES} bytes");
             return Err(Refused::new("config", message, "Shorten its configuration and grants"));
         }
-        quota::fits(own.values(), &next, quota)
+        let next = quota::fit(own.values(), next, quota)
             .map_err(|no_room| Refused::no_room("file", no_room.to_string(), no_room.remedy()))?;
         own.insert(key.clone(), next);
         Ok(())

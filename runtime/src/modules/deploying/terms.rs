@@ -1,16 +1,19 @@
 //! What every deployment is held against, whoever deployed it: how often it runs, what it reads how often, and what
 //! that costs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::written::Written;
 use super::{Ready, Refused};
 use crate::config::Config;
+use crate::config::in_vain::Given;
 use crate::config::polling::Source;
 use crate::contract::{Meter, Wanted};
 use crate::discovery::holdings::Holdings;
 use crate::hypervisor::Groups;
 use crate::hypervisor::reader::cost;
+use crate::modules;
 use crate::modules::budget::{Admitted, Demand, Load};
 use crate::modules::deployment::{Key, Version};
 use crate::sandbox::{Module, World};
@@ -22,8 +25,14 @@ pub struct Operators {
     reads: Vec<(u64, Groups)>,
     /// The meters that they describe.
     pub meters: Arc<[Meter]>,
+    /// Those of them that nothing measures.
+    unmeasured: Arc<BTreeSet<String>>,
+    /// Built-in modules that are off.
+    off: Vec<&'static str>,
     /// Whether any of them declares more in a slot.
     pub declare: bool,
+    /// Tenants' deployments in chains, which are handed what comes there.
+    in_chains: Arc<BTreeSet<String>>,
 }
 
 /// What is to fit.
@@ -90,9 +99,27 @@ impl Operators {
             let all = work.iter().map(|work| groups(work.module.description.reads.iter()).0);
             (interval, all.fold(Groups::STATE, |all, some| all | some))
         };
-        let meters = pollsters.iter().flat_map(|module| &module.description.meters).cloned().collect();
+        let meters: Arc<[Meter]> = pollsters.iter().flat_map(|module| &module.description.meters).cloned().collect();
+        let names = meters.iter().map(|meter| &meter.name);
+        let unmeasured = Arc::new(names.filter(|name| !config.polling.measures(name)).cloned().collect());
         let declare = pollsters.iter().any(|module| !module.description.declares.is_empty());
-        Self { reads: intervals.map(read).collect(), meters, declare }
+        let sinks = config.pipeline.iter().flat_map(|pipelines| &pipelines.sinks);
+        let steps = sinks.flat_map(|sink| &sink.transformers).filter_map(|step| step.deployment()?.ok());
+        let in_chains = Arc::new(steps.map(|key| key.to_string()).collect());
+        let (reads, off) = (intervals.map(read).collect(), modules::off(pollsters));
+        Self { reads, meters, unmeasured, off, declare, in_chains }
+    }
+
+    /// Whether a source is a tenant's deployment in a chain, which is handed what comes there.
+    pub fn is_in_a_chain(&self, source: &Source) -> bool {
+        self.in_chains.contains(&source.name)
+    }
+
+    /// What they give.
+    pub fn given(&self) -> Given<'_> {
+        let names = self.meters.iter().map(|meter| &*meter.name);
+        let (unmeasured, meters) = names.partition(|name| self.unmeasured.contains(*name));
+        Given { meters, unmeasured, off: self.off.clone(), ..Given::default() }
     }
 
     /// What they read in every slot of an interval.

@@ -21,12 +21,14 @@ pub const TIME: RangeInclusive<Duration> = Duration::from_millis(10)..=DEADLINE_
 pub const PER_MINUTE: RangeInclusive<u64> = 1..=6_000;
 
 /// What beginnings of names are.
-pub const BEGINNINGS: &str = "whole words with a point behind, such as `acme.`";
+pub const BEGINNINGS: &str = "whole words with a point behind, of letters, digits, _ and -, such as `acme.`";
 
-/// Whether a text is a beginning of names: whole words, each with a point behind. `ac` would grant names of `acme.` too,
+/// Whether a text is a beginning of names: whole words as meters have them, each with a point behind. `ac` would grant names of `acme.` too,
 /// and a text without words every name there is.
 pub fn is_beginning(text: &str) -> bool {
-    text.strip_suffix('.').is_some_and(|words| words.split('.').all(|word| !word.is_empty()))
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(is_plain);
+    text.strip_suffix('.').is_some_and(|words| words.split('.').all(is_word))
 }
 
 /// Whether a text is a group of statistics.

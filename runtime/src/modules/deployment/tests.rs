@@ -191,6 +191,8 @@ fn rolling_back_twice_goes_back_twice() {
     assert_eq!((standing(&two).0, standing(&one).0), (2, 1));
     let nothing = "nothing ran before version 1 of t/n that is still kept: name one of the kept ones, or deploy the one that is wanted";
     assert_eq!(one.rolled_back().unwrap_err().to_string(), nothing);
+    let only = "nothing ran before version 1 of t/n that is still kept: deploy the one that is wanted";
+    assert_eq!(with(1).rolled_back().unwrap_err().to_string(), only);
     let unknown = "there is no version 9 of t/n: the kept ones are 1, 2, 3";
     assert_eq!(one.rolled_back_to(9).unwrap_err().to_string(), unknown);
     assert_eq!(standing(&back_to(&three, 1)), (1, None, &[][..]));

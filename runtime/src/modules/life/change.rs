@@ -80,6 +80,8 @@ pub enum GivenUp {
     Failed(Cause),
     /// The host could run the version before it, and not this one.
     Untried,
+    /// The version before it was called, and this one was not.
+    NotCalled,
     /// It cannot run any more, such as by rules that changed.
     CannotRun,
     /// Somebody wanted the version before it.
@@ -108,9 +110,7 @@ impl Change {
     pub fn is_by_failing(&self) -> bool {
         match self {
             Self::Quarantined { .. } => true,
-            Self::TrialGivenUp { why, .. } => {
-                matches!(why, GivenUp::FailedDryRun(_) | GivenUp::Failed(_) | GivenUp::Untried | GivenUp::CannotRun)
-            }
+            Self::TrialGivenUp { why, .. } => !matches!(why, GivenUp::Withdrawn | GivenUp::Replaced),
             _ => false,
         }
     }
@@ -155,6 +155,7 @@ impl fmt::Display for GivenUp {
             Self::FailedDryRun(cause) => write!(f, "it failed with {cause} when it was tried out"),
             Self::Failed(cause) => write!(f, "it failed with {cause}"),
             Self::Untried => f.write_str("the host could not run it"),
+            Self::NotCalled => f.write_str("nothing came that it is for, and the version before it was called"),
             Self::CannotRun => f.write_str("it cannot run any more"),
             Self::Withdrawn => f.write_str("it was withdrawn"),
             Self::Replaced => f.write_str("another one takes its place"),

@@ -9,8 +9,8 @@ pub struct Rules {
     pub trial_slots: u32,
     /// Slots in which a version on trial may fail until it is given up.
     pub trial_failures: u32,
-    /// Slots in a row in which the host could not run what is on trial, but what was there before, until it is given
-    /// up: what only happens with one version is not the host's doing.
+    /// Slots in a row in which the host could not run what is on trial, or nothing was for it, but what was there before
+    /// ran, until it is given up: what only happens with one version is not the host's doing.
     pub trial_untried: u32,
     /// Failing slots in a row until a quarantine begins.
     pub failing_slots: u32,

@@ -112,6 +112,17 @@ impl Run {
         first.into_iter().chain(then)
     }
 
+    /// All versions that may run, first that whose slots these are.
+    pub fn versions(&self) -> impl Iterator<Item = u64> + use<> {
+        let (first, then) = match *self {
+            Self::Nothing(_) => (None, None),
+            Self::Current(current) => (Some(current), None),
+            Self::DryRun { tried, current } => (Some(current), Some(tried)),
+            Self::Trial { trial, current, .. } => (Some(trial), Some(current)),
+        };
+        first.into_iter().chain(then).map(|instance| instance.version)
+    }
+
     /// What is on trial, or tried out for one.
     pub fn on_trial(&self) -> Option<Instance> {
         match *self {
@@ -139,7 +150,7 @@ impl Outcome {
         matches!(self, Self::Good | Self::Partly { .. })
     }
 
-    /// Whether the host did its part.
+    /// Whether it was called, and the host did its part.
     pub(super) fn was_tried(self) -> bool {
         match self {
             Self::Good | Self::Partly { .. } => true,
@@ -148,12 +159,13 @@ impl Outcome {
         }
     }
 
-    /// Whether it is worse than that of a version that fails for so many resources.
+    /// Whether it is worse than that of a version that fails for so many resources. One that is not called gives nothing
+    /// where that version may give something.
     pub(super) fn falls_short(self, bar: u32) -> bool {
         match self {
-            Self::Good | Self::NotRun => false,
+            Self::Good => false,
             Self::Partly { failed, .. } => failed > bar,
-            Self::Failed(_) => true,
+            Self::Failed(_) | Self::NotRun => true,
         }
     }
 }

@@ -39,9 +39,13 @@ impl<S: Storage> Store<S> {
 
     /// The same, if deployments let go of any since.
     pub fn collect_let_go(&mut self) -> Result<Collected, Error> {
-        match std::mem::take(&mut self.has_let_go) {
-            true => self.collect(),
-            false => Ok(Collected::default()),
+        if !self.has_let_go {
+            return Ok(Collected::default());
         }
+        // What is held just now, and what the disk keeps, is looked for again.
+        let is_held = !self.pins.held().is_empty();
+        let collected = self.collect()?;
+        self.has_let_go = is_held;
+        Ok(collected)
     }
 }

@@ -37,16 +37,28 @@ pub struct NoRoom {
     pub limit: u64,
 }
 
-/// Whether a tenant that keeps these has room for a deployment as it is to become. Gives what would be used.
+/// A deployment as it is to become, with as many of its versions as a tenant has room for that keeps these: the oldest
+/// that are not needed go, before one is refused that is.
 ///
-/// One that makes nothing larger has, even if the limit was lowered below what is used.
-pub fn fits<'a>(
+/// What makes nothing larger has room, even if the limit was lowered below what is used.
+pub fn fit<'a>(
     own: impl Iterator<Item = &'a Deployment> + Clone,
-    deployment: &'a Deployment,
+    mut deployment: Deployment,
     quota: &Quota,
-) -> Result<Used, NoRoom> {
+) -> Result<Deployment, NoRoom> {
     let used = Used::by(own.clone());
-    let wanted = Used::by(own.filter(|other| other.key != deployment.key).chain([deployment]));
+    let others: Vec<&Deployment> = own.filter(|other| other.key != deployment.key).collect();
+    loop {
+        match check(used, &others, &deployment, quota) {
+            Ok(()) => return Ok(deployment),
+            Err(no_room) if !deployment.forget_oldest() => return Err(no_room),
+            Err(_) => {}
+        }
+    }
+}
+
+fn check(used: Used, others: &[&Deployment], deployment: &Deployment, quota: &Quota) -> Result<(), NoRoom> {
+    let wanted = Used::by(others.iter().copied().chain([deployment]));
     for (key, unit, wanted, used, limit) in [
         (DEPLOYMENTS_KEY, "deployments", wanted.deployments, used.deployments, quota.deployments),
         (BYTES_KEY, "bytes of modules", wanted.bytes, used.bytes, quota.module_bytes.bytes()),
@@ -55,7 +67,7 @@ pub fn fits<'a>(
             return Err(NoRoom { tenant: deployment.key.tenant.clone(), key, unit, wanted, used, limit });
         }
     }
-    Ok(wanted)
+    Ok(())
 }
 
 // === impl NoRoom ===
@@ -78,9 +90,10 @@ impl<S: Storage> Store<S> {
         Used::by(self.of(tenant))
     }
 
-    /// Whether a tenant has room for a deployment as it is to become: see [`fits`].
-    pub fn fits(&self, deployment: &Deployment, quota: &Quota) -> Result<Used, NoRoom> {
-        fits(self.of(&deployment.key.tenant), deployment, quota)
+    /// A deployment as it is to become, as far as its tenant has room for it: see [`fit`].
+    pub fn fit(&self, deployment: Deployment, quota: &Quota) -> Result<Deployment, NoRoom> {
+        let tenant = deployment.key.tenant.clone();
+        fit(self.of(&tenant), deployment, quota)
     }
 }
 

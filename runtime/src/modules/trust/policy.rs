@@ -53,19 +53,37 @@ impl Policy {
         file: &[u8],
         signature: Option<&[u8]>,
     ) -> Result<Option<Verified>, Refused> {
-        let rule = self.of(tenant);
-        let Some(signature) = signature else {
-            return match rule.signatures {
-                Signatures::Optional => Ok(None),
-                Signatures::Required => Err(Refused::Unsigned { tenant: tenant.to_owned(), keys: rule.keys.clone() }),
-            };
-        };
+        let Some(signature) = self.signature(tenant, signature)? else { return Ok(None) };
         let verified = trust.verify(file, signature)?;
-        match &rule.keys {
-            Some(keys) if !keys.contains(&verified.key_name) => {
-                Err(Refused::NotTheirKey { tenant: tenant.to_owned(), key_name: verified.key_name, keys: keys.clone() })
-            }
-            _ => Ok(Some(verified)),
+        self.may_sign(tenant, &verified.key_name)?;
+        Ok(Some(verified))
+    }
+
+    /// The same of a file that is not at hand, and was found to be what was signed when it was.
+    pub fn check_again(&self, trust: &Trust, tenant: &str, signature: Option<&[u8]>) -> Result<(), Refused> {
+        match self.signature(tenant, signature)? {
+            Some(signature) => self.may_sign(tenant, trust.signer(signature)?),
+            None => Ok(()),
+        }
+    }
+
+    /// The signature that there is, unless there has to be one.
+    fn signature<'a>(&self, tenant: &str, signature: Option<&'a [u8]>) -> Result<Option<&'a [u8]>, Refused> {
+        let Rule { signatures, keys } = self.of(tenant);
+        match (signature, signatures) {
+            (None, Signatures::Required) => Err(Refused::Unsigned { tenant: tenant.to_owned(), keys: keys.clone() }),
+            (signature, _) => Ok(signature),
+        }
+    }
+
+    fn may_sign(&self, tenant: &str, key_name: &Arc<str>) -> Result<(), Refused> {
+        match &self.of(tenant).keys {
+            Some(keys) if !keys.contains(key_name) => Err(Refused::NotTheirKey {
+                tenant: tenant.to_owned(),
+                key_name: Arc::clone(key_name),
+                keys: keys.clone(),
+            }),
+            _ => Ok(()),
         }
     }
 

@@ -124,7 +124,7 @@ impl Transformer {
             names: Arc::clone(names),
             entries,
             // Whoever pays, the operator wants it so.
-            sure: u64::MAX,
+            sure: ledger::Sure::ALL,
         };
         let Done { gives, answers } = around.guests.spawn(work.run()).await.unwrap_or_else(|error| {
             let failure = Failure::new(Cause::Host, format!("its task was lost: {error}"));

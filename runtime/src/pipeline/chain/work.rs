@@ -11,7 +11,7 @@ use crate::sandbox::halves::{self, Answers, Calls};
 use crate::sandbox::host::log::Lines;
 use crate::sandbox::host::state::State;
 use crate::sandbox::host::{Gives, Input};
-use crate::sandbox::ledger::{self, Ledger};
+use crate::sandbox::ledger::{self, Ledger, Sure};
 use crate::sandbox::loading::Described;
 use crate::sandbox::{Cause, Failure, Module, Names, Sandbox};
 
@@ -41,7 +41,7 @@ pub struct Work {
     /// How many samples there are.
     pub entries: u32,
     /// What it has for sure of its tenant's fuel.
-    pub sure: u64,
+    pub sure: Sure,
 }
 
 /// What came of them.
@@ -60,7 +60,7 @@ impl Work {
     pub async fn run(mut self) -> Done {
         let allowance =
             ledger::allowance(&self.module.limits, 1, self.entries.saturating_add(self.batches.count_inputs()));
-        self.ledger.open(&self.module.name, &self.tenant, allowance, self.sure);
+        self.ledger.open(&self.module.name, &self.tenant, allowance, self.snapshot.at.monotonic, self.sure);
         let Described { result: described, fuel, mut lines } = self.describe().await;
         let state = std::mem::take(&mut self.state);
         let failed = |state, failure| Answers::failed(state, failure, self.entries);

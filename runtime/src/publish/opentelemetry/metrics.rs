@@ -223,8 +223,10 @@ impl Group {
     }
 
     fn add(&mut self, sample: &Sample<'_>, attributes: &[u8], starts: &mut Starts) {
+        let volume = sample.volume.parse::<f64>().ok();
         let kind = match sample.kind {
-            "cumulative" => Kind::Sum,
+            // Nothing that has only grown is below zero.
+            "cumulative" if volume.is_none_or(|volume| volume >= 0.0) => Kind::Sum,
             "delta" => Kind::Delta,
             _ => Kind::Gauge,
         };
@@ -238,7 +240,6 @@ impl Group {
             kind,
             points: Vec::new(),
         });
-        let volume = sample.volume.parse::<f64>().ok();
         let start = match (kind, volume) {
             // What was delivered before and after it is not known.
             _ if sample.is_replayed() => 0,
@@ -298,21 +299,40 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::publish::opentelemetry::protobuf::Fields;
     use crate::spool::record::Content;
+
+    /// A request of samples of these types and volumes, which are delivered again.
+    fn request(metrics: &mut Metrics, samples: &[(&str, &str)]) -> Vec<u8> {
+        let sample = |(kind, volume): &(&str, &str)| {
+            format!(
+                r#"{{"source": "openstack", "counter_name": "cpu", "counter_type": "{kind}", "counter_unit": "ns",
+                 "counter_volume": {volume}, "resource_id": "a", "timestamp": "2026-01-01T00:00:00"}}"#
+            )
+        };
+        let content = Content::Replayed { only: None, samples: samples.iter().map(sample).collect() };
+        let record = Delivery { sequence: Sequence(1), time: 5, checksum: 0, content };
+        let mut out = Vec::new();
+        metrics.write(&mut out, &record, 0..samples.len());
+        out
+    }
+
+    #[test]
+    fn what_falls_below_zero_is_no_sum_that_only_grows() {
+        let is_sum = |volume: &str| {
+            let out = request(&mut Metrics::default(), &[("cumulative", volume)]);
+            let metric = Fields::of(Fields::of(Fields::of(Fields::of(&out).bytes(1)).bytes(2)).bytes(2));
+            let [gauge, sum] = [5, 7].map(|field| !metric.bytes(field).is_empty());
+            assert_ne!(gauge, sum);
+            sum
+        };
+        assert_eq!(["5", "0", "-0.5", "-96"].map(is_sum), [true, true, false, false]);
+    }
 
     #[test]
     fn what_is_delivered_again_has_a_writer_of_its_own_that_knows_no_starts() {
-        let sample = |kind: &str| {
-            format!(
-                r#"{{"source": "openstack", "counter_name": "cpu", "counter_type": "{kind}", "counter_unit": "ns",
-                 "counter_volume": 5, "resource_id": "a", "timestamp": "2026-01-01T00:00:00"}}"#
-            )
-        };
-        let samples = vec![sample("cumulative"), sample("delta")];
-        let content = Content::Replayed { only: None, samples };
-        let record = Delivery { sequence: Sequence(1), time: 5, checksum: 0, content };
-        let (mut metrics, mut out) = (Metrics::default(), Vec::new());
-        metrics.write(&mut out, &record, 0..2);
+        let mut metrics = Metrics::default();
+        let out = request(&mut metrics, &[("cumulative", "5"), ("delta", "5")]);
         // The scope has it, and each point.
         let mut said = Vec::new();
         attribute(&mut said, 7, "replayed", Some("true"));

@@ -51,8 +51,9 @@ struct Kept {
     deltas: Vec<(u64, Delta)>,
 }
 
-/// A time of the last point of a series.
+/// The times of the last point of a series.
 trait Seen {
+    fn start(&self) -> i64;
     fn at(&self) -> i64;
 }
 
@@ -75,25 +76,24 @@ impl Starts {
     pub fn of_sum(&mut self, sample: &Sample<'_>, volume: f64) -> i64 {
         let seen = Sum { start: sample.at, at: sample.at, volume, is_stale: false };
         let seen = self.sums.seen(sample, seen, self.now);
-        if sample.at < seen.at {
+        if sample.at < seen.at && volume < seen.volume {
             // It comes again, or late.
-            return seen.start.min(sample.at);
+            return seen.start;
         }
         if sample.at > seen.at && volume < seen.volume {
             // Two sequences of points must not overlap, so that this one begins with itself if it is not known when the
             // other one ended.
             seen.start = if seen.is_stale { sample.at } else { seen.at };
         }
-        (seen.at, seen.volume, seen.is_stale) = (sample.at, volume, false);
+        // What has grown after a later time was measured by a clock that was set back; it goes on from there.
+        seen.is_stale &= sample.at < seen.at;
+        (seen.at, seen.volume) = (sample.at, volume);
         seen.start
     }
 
     /// Since when this difference has grown: since the one before.
     pub fn of_delta(&mut self, sample: &Sample<'_>) -> i64 {
         let seen = self.deltas.seen(sample, Delta { start: sample.at, at: sample.at }, self.now);
-        if sample.at < seen.at {
-            return seen.start.min(sample.at);
-        }
         if sample.at > seen.at {
             (seen.start, seen.at) = (seen.at, sample.at);
         }
@@ -135,8 +135,8 @@ impl<T: Seen + Copy> Series<T> {
             self.full = 2 * self.seen.len();
         }
         let seen = self.seen.entry(series(sample)).or_insert(first);
-        // Otherwise all would be late until the clock is there.
-        if sample.at < seen.at() && seen.at() > now.saturating_add(AHEAD) {
+        // A clock that was set back begins anew; otherwise all would be late until it is there.
+        if sample.at < seen.start() || (sample.at < seen.at() && seen.at() > now.saturating_add(AHEAD)) {
             *seen = first;
         }
         seen
@@ -150,12 +150,20 @@ impl<T> Default for Series<T> {
 }
 
 impl Seen for Sum {
+    fn start(&self) -> i64 {
+        self.start
+    }
+
     fn at(&self) -> i64 {
         self.at
     }
 }
 
 impl Seen for Delta {
+    fn start(&self) -> i64 {
+        self.start
+    }
+
     fn at(&self) -> i64 {
         self.at
     }
@@ -205,15 +213,35 @@ mod tests {
         assert_eq!([of("a", 10, 5.0), of("a", 20, 6.0), of("a", 20, 6.0)], [10, 10, 10]);
         assert_eq!(of("b", 20, 1.0), 20);
         assert_eq!([of("a", 30, 1.0), of("a", 30, 1.0), of("a", 40, 2.0)], [20, 20, 20], "it fell");
-        assert_eq!(of("a", 15, 5.5), 15, "it comes late");
-        assert_eq!(of("a", 50, 3.0), 20);
+        assert_eq!([of("a", 25, 0.5), of("a", 50, 3.0)], [20, 20], "it comes late");
     }
 
     #[test]
     fn differences_follow_each_other() {
         let mut starts = Starts::default();
         let mut of = |at| starts.of_delta(&sample("a", at));
-        assert_eq!([of(10), of(20), of(20), of(35), of(10)], [10, 10, 10, 20, 10]);
+        assert_eq!([of(10), of(20), of(20), of(35), of(30), of(40)], [10, 10, 10, 20, 20, 35]);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_begins_one_series_anew() {
+        let mut starts = Starts::default();
+        let mut sum = |at, volume| starts.of_sum(&sample("a", at), volume);
+        assert_eq!([sum(100, 5.0), sum(110, 6.0)], [100, 100]);
+        assert_eq!([sum(50, 7.0), sum(60, 8.0), sum(70, 9.0), sum(120, 10.0)], [50; 4], "to before it began");
+        assert_eq!([sum(80, 11.0), sum(90, 12.0)], [50, 50], "not so far");
+        assert_eq!([sum(100, 1.0), sum(110, 2.0)], [90, 90], "it falls while the time is not there yet");
+        let mut delta = |at| starts.of_delta(&sample("a", at));
+        assert_eq!([delta(100), delta(110), delta(50), delta(60), delta(70)], [100, 100, 50, 50, 60]);
+    }
+
+    #[test]
+    fn what_is_delivered_again_has_the_starts_that_it_had() {
+        let mut starts = Starts::default();
+        let mut all =
+            || [(10, 5.0), (20, 6.0), (30, 1.0), (40, 2.0)].map(|(at, volume)| starts.of_sum(&sample("a", at), volume));
+        assert_eq!(all(), [10, 10, 20, 20]);
+        assert_eq!(all(), [10, 10, 20, 20]);
     }
 
     #[test]

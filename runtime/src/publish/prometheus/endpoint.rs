@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use super::Exporter;
 use super::page::CONTENT_TYPE;
 use crate::clock::Clock;
-use crate::config::daemon::{Metrics, Password, User};
+use crate::config::daemon::{Listen, Metrics, Password, User};
 use crate::config::{Config, Place, Problems};
 use crate::files;
 use crate::http::auth::Users;
@@ -64,6 +64,22 @@ pub fn check(config: &Config) -> Problems {
     problems
 }
 
+/// Which addresses cannot be listened on as things are. Each is listened on for a moment.
+pub fn check_addresses(config: &Config) -> Problems {
+    let mut problems = Problems::of(config.file.as_deref());
+    for listen in &config.metrics.listen {
+        if let Err(error) = TcpListener::bind(listen.address) {
+            unusable(listen, &error, &mut problems);
+        }
+    }
+    problems
+}
+
+fn unusable(listen: &Listen, error: &io::Error, problems: &mut Problems) {
+    let message = format!("{} cannot be listened on: {error}", listen.address);
+    problems.error(listen.place, "metrics.listen", message, remedy(error));
+}
+
 // === impl Endpoint ===
 
 impl Endpoint {
@@ -97,10 +113,7 @@ impl Endpoint {
         for listen in &config.metrics.listen {
             match state.socket(listen.address) {
                 Ok(socket) => sockets.push((listen.address, socket)),
-                Err(error) => {
-                    let message = format!("{} cannot be listened on: {error}", listen.address);
-                    problems.error(listen.place, "metrics.listen", message, remedy(&error));
-                }
+                Err(error) => unusable(listen, &error, &mut problems),
             }
         }
         if problems.has_errors() {

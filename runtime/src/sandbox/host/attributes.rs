@@ -9,18 +9,21 @@ use crate::sandbox::price;
 
 /// What the key of an entry of metadata begins with.
 const METADATA: &str = "resource_metadata.";
+/// The entry that names the node. Nova does not tell tenants either.
+const NODE: &str = "instance_host";
 
 impl Context {
     /// An entry of the metadata of those resources that have it, as JSON.
     async fn metadata(&mut self, path: &str) -> Column {
         let (snapshot, view) = (self.input.snapshot.clone(), self.input.view.clone());
         let (mut resources, mut interned, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let may_read = path != NODE || self.reads.node;
         for (own, number) in (0..).zip(view.numbers()) {
             let Some(metadata) = snapshot.resources.get(number).map(|resource| &resource.label.metadata) else {
                 continue;
             };
             bytes += metadata.len();
-            if let Some(entry) = metadata.entry(path) {
+            if let Some(entry) = metadata.entry(path).filter(|_| may_read) {
                 interned.push(self.texts.hand_out(&entry));
                 resources.push(own);
             }

@@ -20,21 +20,21 @@ pub struct Pool {
 pub struct Flow {
     /// Fuel in a second.
     pub rate: u64,
-    /// The seconds that are saved up.
-    pub seconds: u64,
+    /// The most that is saved up, and owed.
+    pub most: u64,
 }
 
-/// Seconds of a budget that are saved up at least, and that a new pool begins with: what a module needs that looks for an
-/// odd guest comes at once.
+/// Seconds of a budget that a new pool begins with, and that are saved up for what nobody was admitted with: what a
+/// module needs that looks for an odd guest comes at once.
 pub const SAVED: u64 = 10;
 
 // === impl Pool ===
 
 impl Pool {
     /// Follows a change.
-    pub fn flow(&mut self, Flow { rate, seconds }: Flow) {
+    pub fn flow(&mut self, Flow { rate, most }: Flow) {
         self.rate = rate;
-        self.most = signed(rate.saturating_mul(seconds));
+        self.most = signed(most);
         self.level = if self.filled.is_none() { self.first() } else { self.level.min(self.most) };
     }
 
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn nothing_is_there_before_it_came() {
-        let (mut pool, day) = (Pool::default(), Flow { rate: 10, seconds: 86_400 });
+        let (mut pool, day) = (Pool::default(), Flow { rate: 10, most: 864_000 });
         pool.flow(day);
         pool.fill(5 * NANOS);
         assert_eq!(pool.left(), 10 * SAVED, "what it begins with");
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn what_is_not_used_is_saved_up_to_a_bound() {
         let mut pool = Pool::default();
-        pool.flow(Flow { rate: 10, seconds: 3 });
+        pool.flow(Flow { rate: 10, most: 30 });
         assert_eq!(pool.left(), 30, "a new one has no more than is saved up");
         pool.fill(5 * NANOS);
         pool.take(25);
@@ -114,7 +114,7 @@ mod tests {
         pool.put_back(1);
         pool.fill(100 * NANOS);
         assert_eq!(pool.left(), 30);
-        pool.flow(Flow { rate: 1, seconds: 3 });
+        pool.flow(Flow { rate: 1, most: 3 });
         assert_eq!(pool.left(), 3);
         pool.fill(0);
         assert_eq!(pool.left(), 3, "a clock that goes back fills nothing");
@@ -124,7 +124,7 @@ mod tests {
         #[test]
         fn no_more_is_taken_than_came(rate in 0..1_000_u64, takes in prop::collection::vec((0..5_000_u64, 0..3 * NANOS), 0..60)) {
             let mut pool = Pool::default();
-            pool.flow(Flow { rate, seconds: 2 });
+            pool.flow(Flow { rate, most: 2 * rate });
             let (mut now, mut taken) = (0, 0_u128);
             pool.fill(now);
             for (wanted, later) in takes {

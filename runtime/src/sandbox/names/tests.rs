@@ -96,7 +96,7 @@ fn a_tenants_names_are_those_that_were_granted() {
     let mut operators = Names::default();
     operators.describe(&ours, "cpu").unwrap();
     operators.describe(&ours, "acme.taken").unwrap();
-    let (mut names, granted_some) = (Names::beside(Arc::new(operators.clone())), granted(&["acme.", "web."]));
+    let (mut names, granted_some) = (Names::beside(&operators), granted(&["acme.", "web."]));
     let giver = (&theirs, &granted_some);
     let (given, refused) = land(&mut names, giver, &["acme.load", "cpu", "acme.taken", "acme", "xacme.load", "web.a"]);
     assert_eq!(given, [0, 5]);
@@ -113,7 +113,7 @@ fn a_tenants_names_are_those_that_were_granted() {
     let granted_less = granted(&["web."]);
     let (given, refused) = land(&mut names, (&theirs, &granted_less), &["acme.other", "web.a"]);
     assert_eq!((given, refused), (vec![1], vec![(Cause::Forged, 0)]));
-    let nobodys = Names::beside(Arc::default());
+    let nobodys = Names::beside(&Names::default());
     for name in ["wasmeter.module.anything", "wasmeter_module.anything"] {
         assert_eq!(nobodys.allow(&granted(&["wasmeter."]), name), Err(NotAllowed::Operators(name.to_owned())));
     }
@@ -125,7 +125,7 @@ fn a_tenants_names_are_those_that_were_granted() {
 #[test]
 fn meters_of_built_in_pollsters_that_are_off_are_the_operators() {
     assert!(built_in::METERS.is_sorted_by(|one, next| one < next));
-    let (tenants, granted) = (Names::beside(Arc::default()), granted(&["disk.", "cpu", "cpu."]));
+    let (tenants, granted) = (Names::beside(&Names::default()), granted(&["disk.", "cpu", "cpu."]));
     // Some are others by a letter that `/metrics` does not tell from theirs.
     let taken = ["disk.read.bytes", "cpu.steal", "cpu_l3_cache", "disk.root.size", "cpu"];
     for name in taken.into_iter().chain(["disk.read_bytes", "disk.device-read.bytes", "cpu.l3.cache"]) {

@@ -88,7 +88,8 @@ fn a_module_that_was_damaged_is_named_and_runs_when_it_is_back() {
     cloud.has_every_slot("acme/two", "hostile.time", &cloud.guests_of(0..2));
 }
 
-/// One that is damaged while it runs goes on as it was, and by the rules of then once it is mended.
+/// One that is damaged while it runs goes on as it was, which is said, and by the rules of then once it is mended: by a
+/// backup, or by the same module that is deployed once more.
 #[test]
 fn a_module_that_is_damaged_while_it_runs_goes_on() {
     let cloud = Cloud::new("");
@@ -106,9 +107,20 @@ fn a_module_that_is_damaged_while_it_runs_goes_on() {
     said(&daemon, "A deployment goes on as it was.");
     measured(&cloud);
     assert_eq!(granted(), before);
+    let trouble = "acme/one would not run after a restart: modules/";
+    let is_said = || cloud.folder.run("status").is(0).stdout.contains(trouble);
+    assert!(is_said());
     cloud.folder.write(&file, probe());
     daemon.signal(Signal::HUP);
     until("another limit", || (granted() > before).then_some(()));
+    assert!(!is_said());
+    measured(&cloud);
+    cloud.folder.write(&file, "else");
+    daemon.signal(Signal::HUP);
+    until("what is wrong", || is_said().then_some(()));
+    assert_eq!(deploy(&cloud, "one", json!({}), &probe()).version, Some(2));
+    until("another version", || (!is_said()).then_some(()));
+    assert_eq!(std::fs::read(cloud.folder.path(&file)).unwrap(), probe());
     measured(&cloud);
     daemon.end();
 }

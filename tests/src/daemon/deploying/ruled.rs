@@ -3,6 +3,7 @@
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use wasmeter::control::deployments::Standing;
+use wasmeter::digest::Digest;
 
 use super::{ask, deploy, order, probe, show, tell};
 use crate::daemon::tenants::{Cloud, PROBE, said, sign};
@@ -105,6 +106,55 @@ fn a_version_from_a_file_that_may_run_again_is_tried_out_again() {
     rule(&cloud, &daemon, &keys("release, other"));
     said(&daemon, "Deployment: version 3 is tried out beside 1, and nothing of it counts.");
     said(&daemon, "Deployment: version 3 did well when it was tried out, and is on trial.");
+    daemon.end();
+}
+
+/// What it lacks excuses nothing that can be told without it: who signed it, and how often it runs.
+#[test]
+fn what_lacks_something_is_held_to_other_rules() {
+    let cloud = Cloud::new("trust: trust.d");
+    let keys = requiring(&cloud);
+    cloud.folder.write("wasmeter.yaml", keys("release"));
+    sign(&cloud, "release", "resources");
+    let signature: Value = cloud.folder.read("deployments.d/resources.minisig").into();
+    cloud.deploy("acme", "tells", "resources", &format!("{PROBE}\nsignature: resources.minisig"));
+    let remove = |file: &str| std::fs::remove_file(cloud.folder.path(file)).unwrap();
+    let daemon = cloud.folder.start("run");
+    cloud.slots(1);
+    deploy(&cloud, "probe", json!({"signature": signature}), &probe());
+    measures(&cloud, "acme/probe");
+    remove(&format!("deployed/modules/{}.wasm", Digest::of(&probe())));
+    remove("deployments.d/resources.wasm");
+    rule(&cloud, &daemon, &keys("release"));
+    let status = cloud.folder.run("status").is(0).says("acme/probe would not run after a restart: modules/");
+    status.says("acme/tells would not run after a restart: modules/").says("Send SIGHUP once that is mended.");
+    measures(&cloud, "acme/probe");
+    measures(&cloud, "acme/tells");
+    remove("trust.d/release.pub");
+    rule(&cloud, &daemon, &keys("release"));
+    let status = cloud.folder.run("status").is(0).says("acme/probe cannot run: it is signed with the key ");
+    status.says("acme/tells cannot run: it is signed with the key ");
+    daemon.end();
+}
+
+/// A secret that is missing excuses no rule either.
+#[test]
+fn what_lacks_a_secret_is_held_to_other_rules() {
+    let cloud = Cloud::new("");
+    let config = cloud.folder.read("wasmeter.yaml");
+    cloud.folder.write("deployments.d/token", "hunter2-and-more");
+    let grants = "grants: {names: [probe.], http: ['http://metrics.example:9100/x'], secrets: {t: {file: token}}}";
+    cloud.deploy("acme", "probe", "resources", grants);
+    let daemon = cloud.folder.start("run");
+    measures(&cloud, "acme/probe");
+    std::fs::remove_file(cloud.folder.path("deployments.d/token")).unwrap();
+    rule(&cloud, &daemon, &config);
+    cloud.folder.run("status").is(0).says("acme/probe would not run after a restart: the secret t: ");
+    cloud.folder.run("module list --deployed").is(0).says("runs; would not run after a restart: the secret");
+    cloud.folder.run("module show acme/probe").is(0).says("lacks        the secret t: ");
+    measures(&cloud, "acme/probe");
+    rule(&cloud, &daemon, &format!("{config}\nbudget: {{shortest_interval: 9}}\n"));
+    cloud.folder.run("status").is(0).says("acme/probe cannot run: it runs every 1 s, and may every 9 s");
     daemon.end();
 }
 

@@ -72,6 +72,23 @@ fn a_transformer_is_tried_out_on_what_the_operator_measures() {
     daemon.end();
 }
 
+/// The version before it goes on where nobody measures what a new one is for.
+#[test]
+fn a_transformer_that_is_handed_nothing_on_trial_loses_no_slot() {
+    let cloud = Cloud::new("");
+    let daemon = cloud.folder.start("run");
+    cloud.slots(1);
+    deploy(&cloud, "growth", growth("cpu", false), &delta());
+    let growths = || cloud.measured("acme/growth", "growth.of").len();
+    until("a growth", || (growths() > 0).then_some(()));
+    assert_eq!(deploy(&cloud, "growth", growth("disk.device.usage", false), &delta()).version, Some(2));
+    let before = growths();
+    until("more growths", || (growths() > before + 2).then_some(()));
+    cloud.slots(1);
+    daemon.end();
+    cloud.has_every_slot("acme/growth", "growth.of", &cloud.guests_of(0..2));
+}
+
 /// What fails for all that it is handed is not deployed; what fails for some is.
 #[test]
 fn a_transformer_that_fails_is_not_deployed() {

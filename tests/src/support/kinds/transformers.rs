@@ -50,7 +50,7 @@ pub async fn convert_noted(
     texts: &[Text],
 ) -> Result<Called<Vec<Batch>>, Failure> {
     let inputs = [Meter { name: "cpu".into(), kind: MeterKind::Cumulative, unit: "ns".into() }];
-    let gives = Arc::new(sandbox().outputs(module, &inputs, module.limits.describing()).await.result?);
+    let gives = Arc::new(sandbox().outputs(module, &inputs, module.limits.describing(inputs.len())).await.result?);
     let column = Column { resources: vec![0], values: Values::Counts(vec![7]) };
     let batch = Batch { meter: 0, at: Moment { wall: START, monotonic: None }, column, notes };
     let work = Conversion { inputs: &inputs, gives: &gives, batches: &[batch], texts };

@@ -2,7 +2,10 @@
 
 use crate::error::{Fault, Result};
 use crate::expression::Says;
+use crate::functions::Function;
+use crate::number::BY_ZERO;
 use crate::tree::{Binary, Node, Unary, What};
+use crate::value::Value;
 
 // === impl Node ===
 
@@ -26,6 +29,13 @@ impl Node {
                 if let Some(odd) = parts.iter().find(|part| part.is_no_number(slots)).filter(|_| !may_join) {
                     let what = format!("`{}` takes numbers, and this is {}", operator.sign(), odd.word());
                     return Err(Fault::new(odd.at, what));
+                }
+                if let (Some(reason), true) = (operator.refusal_of_reals(), parts.iter().any(Self::is_real)) {
+                    return Err(Fault::new(self.at, reason));
+                }
+                let [_, right] = &**parts;
+                if operator.divides() && right.is_constant() && right.evaluate(&[])?.float() == Some(0.0) {
+                    return Err(Fault::new(self.at, BY_ZERO));
                 }
             }
             What::Index(parts) => parts.iter().try_for_each(|part| part.fault(slots))?,
@@ -69,6 +79,19 @@ impl Node {
             What::Slot(slot) => slots.get(*slot) == Some(&Says::Number),
             What::Unary(..) | What::Compare(..) => true,
             What::Binary(operator, parts) => *operator != Binary::Add || parts.iter().any(|part| part.is_number(slots)),
+            _ => false,
+        }
+    }
+
+    /// Whether it is a real number for every sample for which it is a number.
+    fn is_real(&self) -> bool {
+        match &self.what {
+            What::Constant(value) => matches!(value, Value::Float(_)),
+            What::Unary(Unary::Minus | Unary::Plus, part) => part.is_real(),
+            What::Binary(Binary::Divide, _) | What::Call(Function::Float, _) => true,
+            What::Binary(_, parts) => parts.iter().any(Self::is_real),
+            What::And(parts) | What::Or(parts) => parts.iter().all(Self::is_real),
+            What::If(parts) => parts.iter().skip(1).all(Self::is_real),
             _ => false,
         }
     }

@@ -20,7 +20,8 @@ pub type Reason = &'static str;
 
 type Result<T = Value> = std::result::Result<T, Reason>;
 
-const BY_ZERO: Reason = "division by zero";
+/// There is no quotient.
+pub const BY_ZERO: Reason = "division by zero";
 
 /// Whole numbers up to here are reals, exactly.
 const EXACT: u64 = 1 << 53;
@@ -303,7 +304,7 @@ fn reals(operator: Binary, a: f64, b: f64) -> Result {
         Binary::Remainder => real_divided(a, b).1,
         Binary::Power => power(a, b)?,
         Binary::And | Binary::Or | Binary::Xor | Binary::Left | Binary::Right => {
-            return Err("this operator takes whole numbers");
+            return Err(operator.refusal_of_reals().unwrap_or_default());
         }
     }))
 }

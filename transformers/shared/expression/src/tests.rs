@@ -145,8 +145,24 @@ fn what_fails_for_every_sample_is_refused() {
         ("1 < int('x') < volume", Some("\"x\" is no whole number, at column 5: `int('x')`")),
         ("1 / 0 if volume else 2", None),
         ("volume or 1 / 0", None),
-        ("volume / 0", None),
+        ("volume / 0", Some("division by zero, at column 1: `volume / 0`")),
+        ("1 + volume % 0", Some("division by zero, at column 5: `volume % 0`")),
+        ("volume // (1 - 1.0)", Some("division by zero, at column 1: `volume // (1 - 1.0)`")),
         ("0 and 1 / 0", None),
+        ("volume / (0 or volume)", None),
+        (
+            "volume / 10^9",
+            Some("`^` is exclusive or, and takes whole numbers; a power is `**`, at column 1: `volume / 10^9`"),
+        ),
+        ("volume & 1.0", Some("this operator takes whole numbers, at column 1: `volume & 1.0`")),
+        ("-(volume * 0.5) << 1", Some("this operator takes whole numbers, at column 1: `-(volume * 0.5) << 1`")),
+        (
+            "1 | (2.0 if volume else float(3))",
+            Some("this operator takes whole numbers, at column 1: `1 | (2.0 if volume else float(3))`"),
+        ),
+        ("volume // 10 ^ 9", None),
+        ("int(volume / 10) ^ 9", None),
+        ("1 | (2.0 if volume else 2)", None),
     ] {
         let error = Expression::parse(source).err().map(|error| error.to_string());
         assert_eq!(error.as_deref(), expected, "{source}");

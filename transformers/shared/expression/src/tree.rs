@@ -89,6 +89,20 @@ impl Binary {
         ("%", Self::Remainder, 6),
     ];
 
+    /// Whether it has no result where the second operand is zero.
+    pub fn divides(self) -> bool {
+        matches!(self, Self::Divide | Self::FloorDivide | Self::Remainder)
+    }
+
+    /// Why it has no result where an operand is a real number, if it has none.
+    pub fn refusal_of_reals(self) -> Option<&'static str> {
+        match self {
+            Self::Xor => Some("`^` is exclusive or, and takes whole numbers; a power is `**`"),
+            Self::And | Self::Or | Self::Left | Self::Right => Some("this operator takes whole numbers"),
+            _ => None,
+        }
+    }
+
     /// As it is written.
     pub fn sign(self) -> &'static str {
         Self::ALL.iter().find(|(_, binary, _)| *binary == self).map_or("**", |(sign, ..)| sign)

@@ -6,7 +6,8 @@ use wasmeter_sdk::{Batch, Call, Converting, Failure, Moment};
 
 /// When remembered samples were read, by both clocks: one that was set makes nothing older or younger.
 ///
-/// A sample is remembered with its time by the wall clock. That time is kept here as long as any sample has it.
+/// A sample is remembered with its time by the wall clock. That time is kept here as long as any sample has it. What
+/// stands in the [bits](SPARE) of it that tell no times apart is whoever's that remembers it.
 #[derive(Debug, Default)]
 pub struct Clocks(BTreeMap<i64, Reading>);
 
@@ -27,6 +28,8 @@ pub struct Since<'c> {
     last: Option<(i64, i64)>,
 }
 
+/// Nanoseconds that no two readings are apart. These bits of a time can hold something else.
+pub const SPARE: i64 = 0b11;
 /// Times that are kept. Nobody releases samples of resources that are gone: of too many times the oldest go.
 const TIMES: usize = 64;
 /// The name under which they are kept.
@@ -50,6 +53,7 @@ impl Clocks {
     /// What is known from before the machine was started says nothing any more.
     fn learn(&mut self, Moment { wall, monotonic }: Moment) {
         let Some(monotonic) = monotonic else { return };
+        let wall = told(wall);
         if self.0.get(&wall).is_some_and(|known| known.monotonic == monotonic) {
             return;
         }
@@ -70,11 +74,21 @@ impl Clocks {
     }
 
     fn count(&mut self, times: &[i64], change: impl Fn(u64, u64) -> u64) {
-        for alike in times.chunk_by(PartialEq::eq) {
-            if let Some(known) = alike.first().and_then(|time| self.0.get_mut(time)) {
+        for alike in times.chunk_by(|a, b| told(*a) == told(*b)) {
+            if let Some(known) = alike.first().and_then(|time| self.0.get_mut(&told(*time))) {
                 known.samples = change(known.samples, alike.len() as u64);
             }
         }
+    }
+
+    /// A time by both clocks, as far as it is known by the other one.
+    pub fn moment(&self, wall: i64) -> Moment {
+        Moment { wall, monotonic: self.0.get(&told(wall)).map(|known| known.monotonic) }
+    }
+
+    /// No samples are remembered any more.
+    pub fn clear(&mut self) {
+        self.0.clear();
     }
 
     /// How long it is to the samples of a batch.
@@ -114,9 +128,14 @@ impl Since<'_> {
     }
 
     fn between(&self, before: i64) -> i64 {
-        match (self.clocks.0.get(&before), self.now.monotonic) {
+        match (self.clocks.0.get(&told(before)), self.now.monotonic) {
             (Some(then), Some(now)) => i64::try_from(i128::from(now) - i128::from(then.monotonic)).unwrap_or(i64::MAX),
-            _ => self.now.wall.saturating_sub(before),
+            _ => told(self.now.wall).saturating_sub(told(before)),
         }
     }
+}
+
+/// A time as far as times are told apart.
+fn told(time: i64) -> i64 {
+    time & !SPARE
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use expression::Volume;
 use wasmeter_sdk::{Batch, Call, Column, Converting, Failure, Meter, Values};
 
-use crate::clocks::{Clocks, Since};
-use crate::volumes::{Numbers as _, Volumes, at};
+use crate::clocks::{Clocks, SPARE, Since};
+use crate::volumes::{Numbers as _, at};
 
 /// The last samples of the meters of a call.
 #[derive(Debug)]
@@ -18,18 +18,26 @@ pub struct Follow<'a> {
 }
 
 /// The last sample of each resource of the call, if there is one.
-#[derive(Debug)]
+///
+/// Samples of a meter may be whole numbers now and real ones then, and those of some resources these and of others those.
+/// Cells are of one type, so volumes are kept as bits.
+#[derive(Debug, Default)]
 struct Known {
-    /// As many numbers as there are resources.
-    column: Column,
-    /// When each was read, by the wall clock; [`NEVER`] if it was not.
-    times: Vec<i64>,
-    /// The type of what comes in.
-    like: Values,
+    /// Ascending.
+    resources: Vec<u32>,
+    /// The volume of each.
+    bits: Vec<u64>,
+    /// When each was read, by the wall clock, and the volume's type where times have [bits to spare](SPARE); [`NEVER`]
+    /// if it was not.
+    reads: Vec<i64>,
 }
 
 /// No sample has this time.
 const NEVER: i64 = i64::MIN;
+/// Types of volumes, beside their times.
+const COUNT: i64 = 0;
+const INTEGER: i64 = 1;
+const REAL: i64 = 2;
 
 /// A sample that has one before it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -63,8 +71,8 @@ impl<'a> Follow<'a> {
     pub fn begin(call: &Call<'_, Converting>, inputs: &'a [Meter], batches: &[Batch]) -> Self {
         let mut follow = Self { clocks: Clocks::of(call, batches), names: Vec::new(), meters: Vec::new() };
         let mut places: BTreeMap<&str, usize> = BTreeMap::new();
-        // Resources and batches by name.
-        let mut of_names: Vec<(Vec<u32>, Vec<&Batch>)> = Vec::new();
+        // Resources by name.
+        let mut of_names: Vec<Vec<u32>> = Vec::new();
         for input in inputs {
             let place = *places.entry(&input.name).or_insert(follow.meters.len());
             follow.names.push(place);
@@ -75,15 +83,14 @@ impl<'a> Follow<'a> {
         }
         for batch in batches {
             let name = follow.names.get(batch.meter as usize);
-            if let Some((resources, of_name)) = name.and_then(|name| of_names.get_mut(*name)) {
+            if let Some(resources) = name.and_then(|name| of_names.get_mut(*name)) {
                 unite(resources, &batch.column.resources);
-                of_name.push(batch);
             }
         }
-        for ((name, known), (resources, of_name)) in follow.meters.iter_mut().zip(of_names) {
+        for ((name, known), resources) in follow.meters.iter_mut().zip(of_names) {
             if !resources.is_empty() {
-                *known = Known::load(call, name, resources, of_name.into_iter());
-                follow.clocks.release(&known.times);
+                *known = Known::load(call, name, resources);
+                follow.clocks.release(&known.reads);
             }
         }
         follow
@@ -95,19 +102,20 @@ impl<'a> Follow<'a> {
         let known = self.names.get(batch.meter as usize).and_then(|name| self.meters.get_mut(*name));
         let (known, since) = (known.map(|(_, known)| known), self.clocks.since(batch));
         let first = batch.column.resources.first().copied().unwrap_or(0);
-        let place = known.as_ref().map_or(0, |known| known.column.resources.partition_point(|known| *known < first));
+        let place = known.as_ref().map_or(0, |known| known.resources.partition_point(|known| *known < first));
         Steps { known, since, batch, row: 0, place }
     }
 
     /// Keeps what was remembered for the next call.
     pub fn save(mut self, call: &Call<'_, Converting>) -> Result<(), Failure> {
         for (name, known) in self.meters {
-            let (column, times) = known.kept();
-            if !column.is_empty() {
-                self.clocks.hold(&times);
-                let [volume, time] = cells(name);
-                call.save(&volume, &column)?;
-                call.save(&time, &Column::new(column.resources, times))?;
+            let Known { resources, bits, reads } = known.without_unread();
+            if !resources.is_empty() {
+                self.clocks.hold(&reads);
+                let [volume, read] = cells(name);
+                let volumes = Column::new(resources, bits);
+                call.save(&volume, &volumes)?;
+                call.save(&read, &Column::new(volumes.resources, reads))?;
             }
         }
         self.clocks.save(call)
@@ -127,112 +135,72 @@ fn unite(all: &mut Vec<u32>, more: &[u32]) {
 
 /// The names under which the last samples of a meter are remembered.
 fn cells(meter: &str) -> [String; 2] {
-    ["value", "time"].map(|what| format!("{what} {meter}"))
+    ["last", "read"].map(|what| format!("{what} {meter}"))
 }
 
 // === impl Known ===
 
-impl Default for Known {
-    fn default() -> Self {
-        Self { column: Column::default(), times: Vec::new(), like: Values::Counts(Vec::new()) }
-    }
-}
-
 impl Known {
-    fn load<'b>(
-        call: &Call<'_, Converting>,
-        name: &str,
-        resources: Vec<u32>,
-        mut batches: impl Iterator<Item = &'b Batch>,
-    ) -> Self {
-        let like = batches.next().map_or(Values::Counts(Vec::new()), |first| empty(&first.column.values));
-        let alike = |values: &Values| std::mem::discriminant(values) == std::mem::discriminant(&like);
-        let all_alike = batches.all(|batch| alike(&batch.column.values));
-        let [volumes, times] = cells(name).map(|name| call.load(&name, &resources));
-        let (volumes, times) = match times.values {
-            // Whatever is loaded is among what was asked for, so as many are the same.
-            Values::Integers(moments)
-                if all_alike && moments.len() == resources.len() && volumes.len() == resources.len() =>
-            {
-                if alike(&volumes.values) {
-                    return Self { column: volumes, times: moments, like };
-                }
-                (volumes, moments)
+    fn load(call: &Call<'_, Converting>, name: &str, resources: Vec<u32>) -> Self {
+        let [volumes, reads] = cells(name).map(|name| call.load(&name, &resources));
+        let known = match (volumes.values, reads.values) {
+            (Values::Counts(bits), Values::Integers(times)) if volumes.resources == reads.resources => {
+                Self { resources: reads.resources, bits, reads: times }
             }
-            Values::Integers(moments) if times.resources == volumes.resources => (volumes, moments),
             // Both are written at once, so this is nothing of ours.
-            _ => (Column::default(), Vec::new()),
+            _ => Self::default(),
         };
-        let one_type = all_alike && (volumes.is_empty() || alike(&volumes.values));
-        let wide = if one_type { empty(&like) } else { Values::Reals(Vec::new()) };
-        let mut filled = Volumes::like(&wide, resources.len());
-        let (mut moments, mut place) = (Vec::with_capacity(resources.len()), 0);
-        for resource in resources {
-            let known = at(&volumes.resources, resource, &mut place);
-            let volume = known.and_then(|place| volumes.values.number(place));
-            let time = known.and_then(|place| times.get(place).copied());
-            moments.push(time.filter(|_| volume.is_some()).unwrap_or(NEVER));
-            filled.push(
-                resource,
-                volume.unwrap_or(match wide {
-                    Values::Integers(_) => Volume::Integer(0),
-                    _ => Volume::Count(0),
-                }),
-            );
+        // Whatever is loaded is among what was asked for, so as many are the same.
+        if known.resources.len() == resources.len() {
+            return known;
         }
-        Self { column: filled.into_column(), times: moments, like }
+        let mut all = Self { bits: vec![0; resources.len()], reads: vec![NEVER; resources.len()], resources };
+        let mut place = 0;
+        for (resource, (bits, read)) in known.resources.into_iter().zip(known.bits.into_iter().zip(known.reads)) {
+            if let Some(place) = at(&all.resources, resource, &mut place) {
+                set(&mut all.bits, place, bits);
+                set(&mut all.reads, place, read);
+            }
+        }
+        all
     }
 
-    /// Puts another volume in the place of one.
+    /// The volume at a place.
+    #[inline]
+    fn volume(&self, place: usize, read: i64) -> Option<Volume> {
+        let bits = *self.bits.get(place)?;
+        Some(match read & SPARE {
+            COUNT => Volume::Count(bits),
+            INTEGER => Volume::Integer(bits.cast_signed()),
+            _ => Volume::Real(f64::from_bits(bits)),
+        })
+    }
+
+    /// Puts another sample in the place of one.
     #[inline]
     fn replace(&mut self, place: usize, volume: Volume, time: i64) {
-        if let Some(at) = self.times.get_mut(place) {
-            *at = time;
-        }
-        match (&mut self.column.values, volume) {
-            (Values::Counts(values), Volume::Count(volume)) => set(values, place, volume),
-            (Values::Integers(values), Volume::Integer(volume)) => set(values, place, volume),
-            (Values::Reals(values), volume) => set(values, place, volume.real()),
-            // All that comes has the type of the column, or the column is one of reals.
-            _ => {}
-        }
+        let (bits, kind) = match volume {
+            Volume::Count(volume) => (volume, COUNT),
+            Volume::Integer(volume) => (volume.cast_unsigned(), INTEGER),
+            Volume::Real(volume) => (volume.to_bits(), REAL),
+        };
+        set(&mut self.bits, place, bits);
+        set(&mut self.reads, place, time & !SPARE | kind);
     }
 
-    /// Without resources that have no sample yet, and in whole numbers where whole numbers come in.
-    fn kept(self) -> (Column, Vec<i64>) {
-        let Self { column, times, like } = self;
-        if std::mem::discriminant(&like) == std::mem::discriminant(&column.values) && !times.contains(&NEVER) {
-            return (column, times);
+    /// The same without resources that have no sample yet.
+    fn without_unread(self) -> Self {
+        if !self.reads.contains(&NEVER) {
+            return self;
         }
-        let volume = |row| column.values.number(row).map(|volume| (volume, whole(volume)));
-        let rows = || (0..column.len()).filter(|row| times.get(*row).is_some_and(|time| *time != NEVER));
-        let all_whole = rows().filter_map(volume).all(|(_, whole)| whole.is_some());
-        let like = if all_whole { like } else { empty(&column.values) };
-        let mut volumes = Volumes::like(&like, column.len());
-        for row in rows() {
-            if let (Some(resource), Some((volume, whole))) = (column.resources.get(row), volume(row)) {
-                volumes.push(*resource, whole.filter(|_| all_whole).unwrap_or(volume));
-            }
+        let rows = self.resources.into_iter().zip(self.bits).zip(self.reads).filter(|(_, read)| *read != NEVER);
+        let mut known = Self::default();
+        for ((resource, bits), read) in rows {
+            known.resources.push(resource);
+            known.bits.push(bits);
+            known.reads.push(read);
         }
-        (volumes.into_column(), rows().filter_map(|row| times.get(row).copied()).collect())
-    }
-}
-
-/// A volume as one of a whole type, if it is one or was one: after a meter has changed its type.
-fn whole(volume: Volume) -> Option<Volume> {
-    match volume {
-        #[allow(clippy::cast_possible_truncation, reason = "it is in range")]
-        Volume::Real(real) => (real.fract() == 0.0 && real.abs() < 2f64.powi(63)).then(|| Volume::of(real as i128)),
-        volume => Some(volume),
-    }
-}
-
-/// No values of the same type.
-fn empty(values: &Values) -> Values {
-    match values {
-        Values::Integers(_) => Values::Integers(Vec::new()),
-        Values::Reals(_) => Values::Reals(Vec::new()),
-        Values::Counts(_) | Values::Interned(_) => Values::Counts(Vec::new()),
+        known
     }
 }
 
@@ -255,15 +223,15 @@ impl Iterator for Steps<'_> {
             let row = self.row;
             let resource = *self.batch.column.resources.get(row)?;
             self.row += 1;
-            let Some(place) = at(&known.column.resources, resource, &mut self.place) else { continue };
-            let time = known.times.get(place).copied().unwrap_or(NEVER);
-            let (before, now) = (known.column.values.number(place)?, self.batch.column.values.number(row)?);
-            let nanos = if time == NEVER { 0 } else { self.since.nanos(time) };
+            let Some(place) = at(&known.resources, resource, &mut self.place) else { continue };
+            let (read, now) = (*known.reads.get(place)?, self.batch.column.values.number(row)?);
+            let before = known.volume(place, read)?;
+            let nanos = if read == NEVER { 0 } else { self.since.nanos(read) };
             if nanos < 0 {
                 continue;
             }
             known.replace(place, now, self.batch.at.wall);
-            if time != NEVER {
+            if read != NEVER {
                 return Some(Step { row, resource, before, now, nanos });
             }
         }

@@ -12,14 +12,17 @@ pub const LONGEST: i64 = 23 * 3_600 * 1_000_000_000;
 /// Samples that are older cannot come out any more.
 pub const OLDEST: i64 = 24 * 3_600 * 1_000_000_000 - 60 * 1_000_000_000;
 
-/// The time of what waited, as one that comes out now may have. Since then a machine that was restarted counts anew, and
-/// its clock may have been set back.
-pub fn remembered(call: &Call<'_, Converting>, wall: i64, monotonic: Option<u64>) -> Moment {
+/// Clocks that are read one after the other, and that nobody sets, are apart by less, in nanoseconds.
+const APART: u64 = 1_000_000_000;
+
+/// A time of before by the clocks as they are now, as what comes out may have it. Since then the clock on the wall may
+/// have been set: the one that is never set knows by how much. A machine that was restarted counts anew.
+pub fn remembered(call: &Call<'_, Converting>, then: Moment) -> Moment {
     let now = call.read_at();
-    Moment {
-        wall: wall.min(now.wall),
-        monotonic: monotonic.filter(|then| now.monotonic.is_some_and(|now| *then <= now)),
-    }
+    let passed = then.monotonic.zip(now.monotonic).and_then(|(then, now)| now.checked_sub(then));
+    let wall = passed.map_or(then.wall, |passed| now.wall.saturating_sub_unsigned(passed));
+    let wall = if wall.abs_diff(then.wall) < APART { then.wall } else { wall };
+    Moment { wall: wall.min(now.wall), monotonic: then.monotonic.filter(|_| passed.is_some()) }
 }
 
 /// Whether enough samples wait, of which some are new.

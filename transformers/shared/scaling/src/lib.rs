@@ -28,7 +28,7 @@ pub use self::follow::{Follow, Step};
 pub use self::hold::{ByName, CELL_BYTES, LONGEST, OLDEST, clear, is_enough, remembered};
 pub use self::losses::{CHANGED, GONE, LATE, Losses};
 pub use self::merge::merged;
-pub use self::naming::{Naming, Pattern, Positions, regex, word};
+pub use self::naming::{Naming, Pattern, Positions, mixed, regex, word};
 pub use self::said::Said;
 pub use self::sampled::{Facts, Noted, Sampled, check, check_number, timestamp};
 pub use self::scale::Scale;

@@ -41,6 +41,8 @@ pub struct Positions {
     meters: Vec<Meter>,
     /// The place of each by its name.
     places: BTreeMap<String, usize>,
+    /// The name of what comes out as one, by its place.
+    inputs: BTreeMap<usize, String>,
 }
 
 // === impl Naming ===
@@ -181,6 +183,13 @@ impl Pattern {
     }
 }
 
+/// Why two meters cannot come out as one.
+pub fn mixed(a: &str, b: &str, name: &str) -> String {
+    format!(
+        "{a} and {b} would both come out as {name}, and nobody could tell their samples apart; give them other names"
+    )
+}
+
 /// Type and unit, in an error.
 fn manner(meter: &Meter) -> String {
     format!("{} in {:?}", word(meter.kind), meter.unit)
@@ -224,11 +233,22 @@ impl Positions {
         Ok(u32::try_from(place).unwrap_or(u32::MAX))
     }
 
+    /// The position of what a meter comes out as. Two cannot come out as one.
+    pub fn of_input(&mut self, input: &Meter, meter: Meter) -> Result<u32, String> {
+        let place = self.places.get(&meter.name).copied().unwrap_or(self.meters.len());
+        let known = self.inputs.entry(place).or_insert_with(|| input.name.clone());
+        if *known != input.name {
+            return Err(mixed(known, &input.name, &meter.name));
+        }
+        self.of(meter)
+    }
+
     /// The meters that a naming makes of these, and the position of each.
     pub fn named(naming: &Naming, inputs: &[Meter]) -> Result<(Self, Vec<u32>), String> {
         naming.suffices(inputs.iter())?;
         let mut positions = Self::default();
-        let places = inputs.iter().map(|input| positions.of(naming.meter(input))).collect::<Result<_, _>>()?;
+        let places =
+            inputs.iter().map(|input| positions.of_input(input, naming.meter(input))).collect::<Result<_, _>>()?;
         Ok((positions, places))
     }
 

@@ -80,6 +80,7 @@ fn reads(reads: &Reads) -> String {
     let mut out = String::new();
     for (what, names) in [
         ("reads", &reads.statistics),
+        ("no value of", &reads.absent),
         ("attributes", &reads.attributes),
         ("groups", &reads.groups),
         ("for it only", &reads.only_for_it),
@@ -131,12 +132,17 @@ fn meters(meters: &[DryMeter]) -> String {
 
 /// What is so now.
 fn next(deployed: &Deployed, only_tried: bool) -> String {
-    let Deployed { key, version, on_trial, unchanged, paused, .. } = deployed;
+    let Deployed { key, version, on_trial, unchanged, paused, quarantined, .. } = deployed;
     let show = format!("wasmeter module show {key}");
+    let resume = format!("To have it run, wasmeter module resume {key}");
     match version {
         None if deployed.failed().is_some() => {
             let is = if only_tried { "would not be" } else { "is not" };
             format!("{key} {is} deployed, because the dry run failed. Mend it, or deploy it with --anyway")
+        }
+        _ if *unchanged && *paused => format!("{key} is just so already, and does not run: it is paused. {resume}"),
+        _ if *unchanged && *quarantined => {
+            format!("{key} is just so already, and does not run: it is in quarantine. {resume}")
         }
         _ if *unchanged => format!("{key} runs just so already, and stays as it is. See {show}"),
         Some(version) if *paused => {
@@ -183,6 +189,7 @@ mod tests {
                 took_seconds: 0.000_7,
                 reads: Reads {
                     statistics: (0..20).map(|number| format!("block.*.rd.{number}")).collect(),
+                    absent: vec!["block.*.rd.7".into()],
                     groups: vec!["block".into(), "state".into()],
                     only_for_it: vec!["block".into()],
                     took_seconds: 0.002_2,
@@ -195,6 +202,7 @@ mod tests {
             on_trial: true,
             unchanged: false,
             paused: false,
+            quarantined: false,
             changes: Vec::new(),
             doubts: Vec::new(),
         }
@@ -210,6 +218,7 @@ mod tests {
             "fuel        36k of 50M, less than 0.1%\n",
             "memory      1.1M\n",
             "took        0.7 ms\n",
+            "no value of block.*.rd.7\n",
             "groups      block state\n",
             "for it only block\n",
             "host took   2.2 ms\n",
@@ -264,6 +273,7 @@ mod tests {
     fn each_end_has_its_words() {
         let deployed = example();
         let trial = |version, on_trial, unchanged| Deployed { version, on_trial, unchanged, ..deployed.clone() };
+        let still = |paused, quarantined| Deployed { paused, quarantined, ..trial(Some(1), false, true) };
         let fails = |version, samples| {
             let mut fails = trial(version, false, false);
             let why = "the module failed\nfailures\n".to_owned();
@@ -276,6 +286,12 @@ mod tests {
             (trial(Some(1), false, false), false, "version 1 of acme/probe runs from the next slot on."),
             (trial(Some(2), false, true), false, "acme/probe runs just so already"),
             (trial(None, false, true), true, "acme/probe runs just so already"),
+            (
+                still(true, false),
+                false,
+                "acme/probe is just so already, and does not run: it is paused. To have it run, wasmeter module resume",
+            ),
+            (still(false, true), false, "does not run: it is in quarantine. To have it run, wasmeter module resume"),
             (trial(None, false, false), true, "is not deployed yet. To have that, leave out --dry-run"),
             (fails(None, 0), true, "would not be deployed, because the dry run failed. Mend it"),
             (fails(None, 0), false, "is not deployed, because the dry run failed. Mend it"),

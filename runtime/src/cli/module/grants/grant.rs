@@ -49,7 +49,9 @@ pub enum InvalidGrant {
     #[error("it says nothing behind the sign =")]
     Empty,
     /// A name that is no beginning of names.
-    #[error("no beginning of names: write whole words with a point behind, such as name=acme.")]
+    #[error(
+        "no beginning of names: write whole words with a point behind, of letters, digits, _ and -, such as name=acme."
+    )]
     Name,
     /// Not what a request may take.
     #[error("no limit of requests: write rate=60 (in a minute), body=1MiB or time=5s")]
@@ -183,6 +185,9 @@ mod tests {
             ("origin=token", InvalidGrant::Kind),
             ("name=acme", InvalidGrant::Name),
             ("name=.", InvalidGrant::Name),
+            ("name=acme.,idle.", InvalidGrant::Name),
+            ("name=gu est.", InvalidGrant::Name),
+            ("name=acme.*.", InvalidGrant::Name),
             ("interval=fast", InvalidGrant::Interval(InvalidSeconds)),
             ("interval=500ms", InvalidGrant::Interval(InvalidSeconds)),
         ] {

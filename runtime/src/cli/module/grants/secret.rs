@@ -23,6 +23,8 @@ pub struct InvalidSecret;
 /// What is kept of one.
 const LARGEST: u64 = 4 << 10;
 
+const REMEDY: &str = "Name a file that you may read and that has the secret alone";
+
 // === impl SecretFile ===
 
 impl SecretFile {
@@ -30,12 +32,12 @@ impl SecretFile {
     pub fn read(&self) -> Result<String, String> {
         let path = self.path.display();
         let bytes = files::read(&self.path, LARGEST)
-            .map_err(|error| format!("the secret {} cannot be read from {path}: {error}", self.name))?;
+            .map_err(|error| format!("the secret {} cannot be read from {path}: {error}. {REMEDY}", self.name))?;
         let mut text = String::from_utf8(bytes)
             .map_err(|_| format!("the secret {} in {path} is not UTF-8 text. Save it as UTF-8", self.name))?;
         text.truncate(text.trim_end_matches(['\r', '\n']).len());
         if text.is_empty() {
-            return Err(format!("the secret {} in {path} is empty", self.name));
+            return Err(format!("the secret {} in {path} is empty. {REMEDY}", self.name));
         }
         Ok(text)
     }
@@ -66,7 +68,10 @@ mod tests {
         assert_eq!(secret.name, "token");
         for (content, read) in [("s3cret\n", Some("s3cret")), ("two\nlines\r\n", Some("two\nlines")), ("\n", None)] {
             std::fs::write(&path, content).unwrap();
-            assert_eq!(secret.read().ok().as_deref(), read);
+            match read {
+                Some(text) => assert_eq!(secret.read().unwrap(), text),
+                None => assert!(secret.read().unwrap_err().ends_with(REMEDY)),
+            }
         }
         std::fs::write(&path, [b'x'; 5_000]).unwrap();
         assert!(secret.read().unwrap_err().contains("larger than 4096 bytes"));

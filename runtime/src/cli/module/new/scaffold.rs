@@ -18,7 +18,7 @@ const COMMON: [(&str, &str); 2] =
 const POLLSTER: [(&str, &str); 8] = [
     ("src/lib.rs", include_str!("pollster/lib.rs.txt")),
     ("README.md", include_str!("pollster/README.md.txt")),
-    ("deployment.yaml", include_str!("deployment.yaml.txt")),
+    ("deployment.yaml", include_str!("pollster/deployment.yaml.txt")),
     ("tests/cases/recorded/case.yaml", include_str!("pollster/recorded.case.yaml.txt")),
     ("tests/cases/recorded/host.jsonl", include_str!("host.jsonl")),
     ("tests/cases/recorded/expected.jsonl", include_str!("pollster/recorded.expected.jsonl.txt")),
@@ -26,9 +26,10 @@ const POLLSTER: [(&str, &str); 8] = [
     ("tests/cases/simulated/expected.jsonl", include_str!("pollster/simulated.expected.jsonl.txt")),
 ];
 
-const TRANSFORMER: [(&str, &str); 9] = [
+const TRANSFORMER: [(&str, &str); 10] = [
     ("src/lib.rs", include_str!("transformer/lib.rs.txt")),
     ("README.md", include_str!("transformer/README.md.txt")),
+    ("deployment.yaml", include_str!("transformer/deployment.yaml.txt")),
     ("wasmeter.yaml", include_str!("wasmeter.yaml.txt")),
     ("tests/cases/recorded/case.yaml", include_str!("transformer/recorded.case.yaml.txt")),
     ("tests/cases/recorded/host.jsonl", include_str!("host.jsonl")),

@@ -15,7 +15,7 @@ use crate::cli::module::time::HostTime;
 use crate::cli::setup::Threads;
 use crate::cli::{Exit, print};
 use crate::config::daemon::Fixture;
-use crate::config::{Config, Problems};
+use crate::config::{Config, Problems, expected};
 use crate::modules::deploying::written::Written;
 use crate::modules::deployment::Grants;
 use crate::sandbox::host::http::answers::Question;
@@ -165,19 +165,21 @@ impl Case {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Ran::New { slots: came.slots, lines: came.lines, failed: came.failed };
             }
-            Err(error) => Err(error.to_string()),
-            Ok(text) => lines::parse(&text),
+            Err(error) => {
+                let remedy = "Correct it, or have it written with --accept";
+                print::error(format_args!("{} cannot be read: {error}. {remedy}", path.display()));
+                return Ran::Unusable(Exit::Usage);
+            }
+            Ok(text) => text,
         };
-        let came_lines = lines::parse(&came.lines.join("\n"));
-        match (expected, came_lines) {
-            (Ok(expected), Ok(lines)) => {
-                let differences = compare::compare(&expected, &lines);
+        match expected::read(&expected, &path) {
+            Ok(expected) => {
+                let differences = compare::compare(&expected, &lines::parse(&came.lines));
                 let failed = differences.iter().any(Difference::is_failure);
                 Ran::Done { slots: came.slots, differences, failed }
             }
-            (Err(reason), _) | (_, Err(reason)) => {
-                let remedy = "correct it, or have it written with --accept";
-                print::error(format_args!("{}: {reason}; {remedy}", path.display()));
+            Err(problems) => {
+                print::problems(&problems);
                 Ran::Unusable(Exit::Usage)
             }
         }

@@ -173,9 +173,7 @@ impl cases::Outcome for Outcome {
             Ran::Done { differences, .. } => {
                 ("differences", differences.iter().map(Difference::json).collect::<Vec<_>>().into())
             }
-            Ran::New { lines, .. } => {
-                ("came", lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect::<Vec<Value>>().into())
-            }
+            Ran::New { lines, .. } => ("came", super::lines::parse(lines).into()),
             Ran::Accepted { samples, .. } => ("accepted", (*samples).into()),
             Ran::Unusable(exit) => ("exit_code", (*exit as u8).into()),
         };

@@ -8,7 +8,7 @@ use crate::agent::report::ModuleReport;
 use crate::agent::{Agent, OPERATOR, Parts};
 use crate::cli::module::time::{HostTime, later};
 use crate::cli::module::trial::{INTERVAL, everything};
-use crate::cli::module::written::{Written, samples};
+use crate::cli::module::written::{Odd, Written, samples};
 use crate::cli::{Exit, print, setup};
 use crate::clock::{Moment, SystemClock};
 use crate::config::daemon::AutoDuration;
@@ -154,9 +154,9 @@ impl Writing {
                 place: *place,
             })
             .collect();
-        samples(&written, snapshot, &mut self.ids).map_err(|(place, reason)| {
+        samples(&written, snapshot, &mut self.ids).map_err(|Odd { place, message, remedy }| {
             let mut problems = Problems::of(Some(&self.file));
-            problems.error(place, "in", reason, "Correct it, or name another host");
+            problems.error(place, "in", message, remedy);
             print::problems(&problems);
             Exit::Usage
         })

@@ -96,6 +96,12 @@ impl Endpoint {
         Ok(Self { secure, host, port, target: Secret::new(target), login })
     }
 
+    /// Whether another one is the same, however its host is spelt.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let host = other.host.clone();
+        self.host.eq_ignore_ascii_case(&host) && Self { host, ..self.clone() } == *other
+    }
+
     /// Has a query, as somebody wrote it, be asked besides.
     pub(super) fn ask(&mut self, query: &str) {
         if !query.is_empty() {

@@ -60,6 +60,31 @@ fn a_name_follows_from_the_url_alone() {
 }
 
 #[test]
+fn two_ways_to_spell_a_place_are_told() {
+    for (one, other) in [
+        ("http://h/in", "HTTP://h/in"),
+        ("http://h/in", "http://H:80/in?timeout=5"),
+        ("opentelemetryhttp://h", "opentelemetryhttp://h:4318/"),
+        ("udp://h", "udp://h:4952"),
+        ("tcp://h", "tcp://H"),
+    ] {
+        let (outputs, said) = opened(&[one, "test", other]);
+        assert_eq!(outputs.into_iter().flatten().count(), 3);
+        let words =
+            format!("sink `k`: `{other}` leads to where `{one}` does: samples are there twice. Remove one of the two");
+        assert!(said.contains(&words), "{said}");
+    }
+    for (one, other) in [
+        ("http://h/in", "https://h/in"),
+        ("http://h/in", "http://h/in?x=1"),
+        ("http://me:p@h/in", "http://you:p@h/in"),
+        ("udp://h", "tcp://h"),
+    ] {
+        assert!(!opened(&[one, other]).1.contains("twice"), "{one} {other}");
+    }
+}
+
+#[test]
 fn another_password_is_no_other_publisher() {
     assert_eq!(name("http://me:old@h/in?token=a"), name("http://me:new@h/in?token=b"));
     assert_eq!(name("http://old@h/in"), name("http://new@h/in"));

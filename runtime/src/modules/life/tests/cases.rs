@@ -191,6 +191,38 @@ fn what_the_host_cannot_run_of_one_version_only_is_given_up() {
 }
 
 #[test]
+fn what_is_not_called_loses_no_slot_and_is_given_up() {
+    for (written, beside) in [(false, Outcome::Good), (false, partly(1)), (true, Outcome::Good)] {
+        let mut world = World::new(Rules::default());
+        if written {
+            world.write()
+        } else {
+            world.deploy()
+        }
+        for _ in 0..100 {
+            assert!(slot(&mut world, Outcome::NotRun, Outcome::NotRun).is_empty(), "nothing is for either");
+        }
+        for _ in 0..20 {
+            assert!(world.trial().is_some());
+            assert_eq!(slot(&mut world, Outcome::NotRun, beside), [1]);
+        }
+        let given_up = "version 2 is given up, and 1 goes on: nothing came that it is for, and the version before it was \
+                        called";
+        assert_eq!(world.said()[1], given_up);
+    }
+    // Every now and then is enough.
+    let mut world = World::new(Rules::default());
+    world.deploy();
+    for _ in 0..3 {
+        for _ in 0..19 {
+            assert_eq!(slot(&mut world, Outcome::NotRun, Outcome::Good), [1]);
+        }
+        assert_eq!(slot(&mut world, Outcome::Good, Outcome::Good), [2]);
+    }
+    assert_eq!(world.current(), 2);
+}
+
+#[test]
 fn a_guest_that_no_version_can_read_does_not_keep_a_new_one_from_taking_over() {
     let mut world = World::new(Rules::default());
     slot(&mut world, TRAP, partly(2));

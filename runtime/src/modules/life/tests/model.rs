@@ -20,7 +20,7 @@ pub enum Mark {
     Failed,
     /// It did well when nothing of it counted, now or before it was ordered.
     TriedOut,
-    /// It failed, and it was the host's doing, who did its part for the version before.
+    /// It was not called, or failed by the host's doing, who did its part for the version before.
     Untried,
     /// It paused from then on.
     Paused(i64),
@@ -136,7 +136,6 @@ impl Model {
         match must {
             Must::Nothing => None,
             Must::Current | Must::DryRun => currents,
-            Must::Trial if trial == Outcome::NotRun => None,
             Must::Trial if self.is_as_good(trial) => self.trial.as_ref().map(|trial| trial.version),
             Must::Trial => currents,
         }
@@ -158,7 +157,7 @@ impl Model {
             Must::Current | Must::Trial => {}
         }
         let as_good = self.is_as_good(trial);
-        if *must == Must::Current || (trial != Outcome::NotRun && !as_good) {
+        if *must == Must::Current || !as_good {
             self.current.marks.extend(mark(current));
         }
         let Some(on_trial) = &mut self.trial else {
@@ -171,7 +170,6 @@ impl Model {
         };
         let tried = mark(current).is_some();
         on_trial.marks.extend(match trial {
-            Outcome::NotRun => None,
             Outcome::Partly { failed, .. } if as_good => Some(Mark::Landed(failed)),
             Outcome::Good => Some(Mark::Landed(0)),
             Outcome::Partly { cause, .. } | Outcome::Failed(cause) if is_its_own(cause) => Some(Mark::Failed),
@@ -204,7 +202,6 @@ impl Model {
             return tried.marks.push(Mark::TriedOut);
         }
         let is_given_up = match trial {
-            Outcome::NotRun => false,
             Outcome::Partly { cause, .. } | Outcome::Failed(cause) if is_its_own(cause) => true,
             _ => {
                 tried.marks.extend(mark(current).map(|_| Mark::Untried));

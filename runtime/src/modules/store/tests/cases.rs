@@ -12,7 +12,7 @@ use super::super::*;
 use super::disk::Disk;
 use crate::config::ByteSize;
 use crate::modules::deployment::VERSIONS;
-use crate::modules::deployment::tests::{deployed, first, key, version};
+use crate::modules::deployment::tests::{deployed, first, key, trial_passed, version};
 
 pub fn dir(folder: &Path) -> Dir {
     Dir::open_ambient_dir(folder, ambient_authority()).unwrap()
@@ -148,26 +148,60 @@ fn a_tenant_has_room_for_what_its_quota_says() {
     deploy(&mut store, one.clone(), b"123456");
     let two = first(key("acme", "two"), b"123456");
     // The same module counts once, in versions and in deployments, and others' do not count.
-    assert_eq!(store.fits(&two, &quota), Ok(Used { deployments: 2, bytes: 6 }));
+    assert_eq!(store.fit(two.clone(), &quota), Ok(two.clone()));
     deploy(&mut store, two.key.clone(), b"123456");
     assert_eq!(store.used(&acme), Used { deployments: 2, bytes: 6 });
     let three = first(key("acme", "three"), b"123456");
     assert_eq!(
-        store.fits(&three, &quota).unwrap_err().to_string(),
+        store.fit(three, &quota).unwrap_err().to_string(),
         "there is no room for this in acme: with it there would be 3 deployments, 2 are used, 0 are free, and 2 \
          is the limit"
     );
     let more = deployed(store.get(&one).unwrap(), b"12345");
     assert_eq!(
-        store.fits(&more, &quota).unwrap_err().to_string(),
+        store.fit(more.clone(), &quota).unwrap_err().to_string(),
         "there is no room for this in acme: with it there would be 11 bytes of modules, 6 are used, 4 are free, and 10 \
          is the limit"
     );
     // Under a limit that was lowered, what makes nothing larger goes on.
     let lowered = Quota { deployments: 1, module_bytes: ByteSize::new(5) };
-    assert!(store.fits(&store.get(&one).unwrap().paused(1, "me").0, &lowered).is_ok());
-    assert!(store.fits(&deployed(store.get(&one).unwrap(), b"123456"), &lowered).is_ok());
-    assert_eq!(store.fits(&more, &lowered).unwrap_err().key, "module_bytes");
+    for next in [store.get(&one).unwrap().paused(1, "me").0, deployed(store.get(&one).unwrap(), b"123456")] {
+        assert_eq!(store.fit(next.clone(), &lowered), Ok(next));
+    }
+    assert_eq!(store.fit(more, &lowered).unwrap_err().key, "module_bytes");
+}
+
+#[test]
+fn versions_that_nobody_needs_leave_their_room() {
+    let folder = TempDir::new().unwrap();
+    let mut store = open(folder.path());
+    let one = key("acme", "one");
+    let quota = |bytes| Quota { deployments: 2, module_bytes: ByteSize::new(bytes) };
+    // Version 1 is not needed, 2 is the next to go back to, and 3 runs.
+    let mut runs = deploy(&mut store, one.clone(), b"1");
+    for module in [b"22", b"33"] {
+        runs = trial_passed(&deployed(&runs, module)).unwrap();
+        store.put(module).unwrap();
+        store.save(&runs).unwrap();
+    }
+    deploy(&mut store, key("acme", "two"), b"else");
+    let next = deployed(&runs, b"55555");
+    let kept = |bytes: u64| {
+        let fitting = store.fit(next.clone(), &quota(bytes)).ok()?;
+        fitting.check().unwrap();
+        Some(fitting.versions.iter().map(|version| version.number).collect::<Vec<_>>())
+    };
+    for (bytes, numbers) in [
+        (14, Some(vec![1, 2, 3, 4])),
+        (13, Some(vec![2, 3, 4])),
+        (12, Some(vec![3, 4])),
+        (11, Some(vec![3, 4])),
+        (10, None),
+    ] {
+        assert_eq!(kept(bytes), numbers, "{bytes}");
+    }
+    // What makes nothing larger costs no version.
+    assert_eq!(store.fit(runs.paused(1, "me").0, &quota(5)).unwrap().versions, runs.versions);
 }
 
 #[test]

@@ -41,6 +41,7 @@ fn what_has_to_be_signed_is_refused_without_and_with_anothers_key() {
     let signed = signers.sign("beta", b"file", &[]);
     let refused = |tenant: &str, signature: Option<&[u8]>| {
         let refused = policy.check(&trust, tenant, b"file", signature).unwrap_err();
+        assert_eq!(policy.check_again(&trust, tenant, signature), Err(refused.clone()));
         format!("{refused}. {}", refused.remedy())
     };
     assert_eq!(
@@ -69,10 +70,13 @@ fn what_has_to_be_signed_is_refused_without_and_with_anothers_key() {
 fn a_key_that_is_taken_away_takes_what_it_signed_along() {
     let signers = Signers::new(&["acme-release"]);
     let signed = signers.sign("acme-release", b"file", &[]);
+    let again = || policy().check_again(&signers.trust(), "acme", Some(&signed));
     policy().check(&signers.trust(), "acme", b"file", Some(&signed)).unwrap();
+    assert_eq!(again(), Ok(()));
     std::fs::remove_file(signers.public("acme-release")).unwrap();
     let refused = policy().check(&signers.trust(), "acme", b"file", Some(&signed)).unwrap_err();
     assert!(matches!(refused, Refused::Untrusted(Untrusted::UnknownKey { .. })), "{refused}");
+    assert_eq!(again(), Err(refused));
 }
 
 #[test]

@@ -129,7 +129,9 @@ impl FromStr for Grant {
                     methods.push(name.parse().map_err(|error| InvalidGrant::Method { at, error })?);
                     at += name.chars().count() + 1;
                 }
-                url
+                let begins = url.trim_start_matches(' ');
+                at += url.len() - begins.len();
+                begins
             }
             None => {
                 methods.extend(DEFAULT);

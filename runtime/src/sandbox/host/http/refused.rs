@@ -48,7 +48,7 @@ pub enum Refused {
         origin: String,
     },
     /// There is no such secret.
-    #[error("header {header}: there is no secret {name}; `grants.secrets` has to name it")]
+    #[error("header {header}: there is no secret {name}; `grants.secrets` has to name it, or --secret {name}=@FILE")]
     UnknownSecret {
         /// Where it was to be filled in.
         header: String,

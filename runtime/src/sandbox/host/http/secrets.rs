@@ -51,7 +51,10 @@ pub enum InvalidSecret {
         name: String,
     },
     /// It cannot stand in a header.
-    #[error("secret {name}: it has characters that a header cannot have, such as the end of a line; remove them")]
+    #[error(
+        "secret {name}: it is not visible ASCII from its first character to its last, as a header has to be; remove ends \
+         of lines, blanks around it, and marks of an encoding"
+    )]
     Characters {
         /// The name.
         name: String,

@@ -82,6 +82,11 @@ impl State {
         Writes { cells: cells.collect(), bytes }
     }
 
+    /// The identities of all cells, once for each name.
+    pub fn idents(&self) -> impl Iterator<Item = Ident> {
+        self.cells.values().flat_map(|cells| cells.idents.all.iter().copied())
+    }
+
     /// Forgets cells whose identities will be somebody else's.
     pub fn forget(&mut self, gone: &[Ident]) {
         self.cells.retain(|_, cells| {

@@ -47,6 +47,7 @@ fn a_grant_covers_its_prefix_and_nothing_beside_it() {
 #[test]
 fn methods_are_granted_by_name() {
     let (plain, named) = (grant("http://a/"), grant("POST,GET,POST http://a/"));
+    assert_eq!(grant("GET   http://a/"), grant("GET http://a/"));
     let covered = |grant: &Grant| {
         Method::ALL.into_iter().filter(|method| grant.covers(*method, &url("http://a/"))).collect::<Vec<_>>()
     };

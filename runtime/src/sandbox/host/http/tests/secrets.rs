@@ -85,7 +85,10 @@ async fn secrets_go_to_their_origins_only() {
     let (word, said) = lab.refused(with_header(&url, "x-key", "{{secret:kez}}")).await;
     assert_eq!(
         (word, said.as_str()),
-        ("unknown-secret", "header x-key: there is no secret kez; `grants.secrets` has to name it")
+        (
+            "unknown-secret",
+            "header x-key: there is no secret kez; `grants.secrets` has to name it, or --secret kez=@FILE"
+        )
     );
     assert_eq!(server.requests().len(), 0);
     assert!(!format!("{:?}", lab.permissions()).contains(SECRET));
