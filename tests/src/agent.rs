@@ -64,7 +64,7 @@ impl Connection for SlowConnection {
 /// What it takes to have a module of a tenant's read what needs guests' processes.
 async fn prepared(agent: &mut Agent, key: &Key) -> Arc<Ready> {
     let (sender, around) = oneshot::channel();
-    let tell = agent.run_errand(Errand::Surroundings(sender), Duration::MAX).await;
+    let tell = agent.run_errand(Errand::Surroundings(sender), Duration::MAX).await.unwrap();
     tell();
     let around = around.await.unwrap();
     let file = hostile();
@@ -96,7 +96,7 @@ async fn what_is_read_for_an_order_waits_for_no_frozen_guest() {
     let ready = prepared(&mut agent, &key).await;
     for (until, is_read) in [(Duration::from_millis(200), false), (Duration::MAX, true)] {
         let (sender, read) = oneshot::channel();
-        let tell = agent.run_errand(Errand::Read(key.clone(), Arc::clone(&ready), sender), until).await;
+        let tell = agent.run_errand(Errand::Read(key.clone(), Arc::clone(&ready), sender), until).await.unwrap();
         tell();
         match read.await.unwrap() {
             Ok(read) => assert!(is_read && read.missing.is_none(), "{:?}", read.missing),

@@ -36,6 +36,8 @@ enum Event {
     Meanwhile(Meanwhile),
     /// An order for which everything was made ready a slot before.
     Late(usize, Wish, Slot),
+    /// An order that is kept while slots go by.
+    Slow(usize, Wish, Slot),
     Restart(End),
 }
 
@@ -124,6 +126,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (1..100_u64).prop_map(Event::Wait),
         6 => meanwhile().prop_map(Event::Meanwhile),
         1 => (0..KEYS.len(), wish(), slot()).prop_map(|(key, wish, slot)| Event::Late(key, wish, slot)),
+        2 => (0..KEYS.len(), wish(), slot()).prop_map(|(key, wish, slot)| Event::Slow(key, wish, slot)),
         1 => prop::sample::select(vec![End::Clean, End::Killed, End::Behind]).prop_map(Event::Restart),
     ]
 }
@@ -170,6 +173,10 @@ impl Both {
                 self.slot(slot).await;
                 self.give(given).await;
             }
+            Event::Slow(place, wish, slot) => {
+                let given = self.make_ready(place, wish).await;
+                self.give_slowly(given, slot).await;
+            }
             Event::Restart(end) => {
                 self.world.restart(end).await;
                 self.model.restart(end);
@@ -205,8 +212,24 @@ impl Both {
     }
 
     async fn give(&mut self, Given { key, order, ready, what }: Given) {
-        let said = self.world.order(&key, what).await;
+        let answer = self.world.begin_order(&key, what).await;
+        let said = self.world.end_order(answer).await;
         assert_eq!(said, self.model.order(&key, order, ready.as_slice()), "{key}: {order:?}");
+    }
+
+    /// The same, and a slot goes by while it is kept. What comes to nothing is told at once.
+    async fn give_slowly(&mut self, Given { key, order, ready, what }: Given, mut slot: Slot) {
+        // Other orders, and files that are read again, wait for it.
+        slot.meanwhile.retain(|meanwhile| matches!(meanwhile, Meanwhile::Slot { .. }));
+        (slot.checkpoint, slot.killed) = (false, false);
+        let answer = self.world.begin_order(&key, what).await;
+        if self.world.agent().is_following() {
+            self.slot(slot).await;
+        }
+        let said = self.world.end_order(answer).await;
+        assert_eq!(said, self.model.order(&key, order, ready.as_slice()), "{key}: {order:?}");
+        self.world.save().await;
+        self.model.save();
     }
 
     async fn slot(&mut self, slot: Slot) {

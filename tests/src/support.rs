@@ -1,6 +1,7 @@
 //! What tests share: a sandbox, a simulated host's slots, modules, the program itself.
 
 pub mod cloud;
+pub mod disk;
 pub mod forge;
 pub mod kinds;
 pub mod program;

@@ -8,8 +8,8 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot::Sender;
 use tokio::time::timeout;
 
-use super::Agent;
 use super::tenants::{Around, HOST};
+use super::{Agent, saving};
 use crate::clock::Clock;
 use crate::config::{Config, MeterFilter};
 use crate::discovery::Snapshot;
@@ -21,7 +21,8 @@ use crate::modules::deploying::terms::Operators;
 use crate::modules::deploying::{self, Prepared, Ready};
 use crate::modules::deployment::{Deployment, Key, Version};
 use crate::modules::life::Change;
-use crate::modules::registry::Unkept;
+use crate::modules::registry::{Registry, Unkept};
+use crate::modules::store::quota;
 use crate::sandbox::host::state::State;
 use crate::sandbox::turns::Gate;
 use crate::sandbox::{Names, Sandbox};
@@ -170,6 +171,24 @@ struct Other {
     admitted: Admitted,
 }
 
+/// An order that is being kept, and whoever waits for what comes of it.
+#[derive(Debug)]
+pub(super) struct Following {
+    order: Arc<Order>,
+    asks: Sender<Result<Changed, Refused>>,
+    stage: Stage,
+}
+
+/// What is being kept because of an order.
+#[derive(Debug)]
+enum Stage {
+    /// What it came to when it was first considered: the deployment as it is to become, or that there is none.
+    Order(Option<Deployment>),
+    /// What goes on, as that has changed meanwhile, so that the order does not come to anything any more. This is told
+    /// then.
+    Instead(Result<Changed, Refused>),
+}
+
 /// Why an order is not followed.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
@@ -185,6 +204,12 @@ pub enum Refused {
     /// Another version is next to go back to than the one that was made ready.
     #[error("{0} has changed meanwhile: see wasmeter module show, and say it again if it is still wanted")]
     Meanwhile(Key),
+    /// The same, and the disk does not take back what it had kept of the order.
+    #[error(
+        "{0} has changed meanwhile, and until the disk answers again it may be as it was ordered after a crash: see \
+         wasmeter module show, and say it again if it is still wanted: {1}"
+    )]
+    Unsettled(Key, Unkept),
     /// It is not in a state for that.
     #[error(transparent)]
     Never(#[from] crate::modules::deployment::Refused),
@@ -214,13 +239,27 @@ fn tell<T: Send + 'static>(asks: Sender<T>, answer: T) -> Tell {
     Box::new(move || drop(asks.send(answer)))
 }
 
+/// Keeps what an order comes to: a deployment as it is to become, or that there is none.
+async fn keep(registry: Registry, order: Arc<Order>, next: Option<Deployment>) -> Result<(), Unkept> {
+    if let Some(next) = &next {
+        registry.may_keep(next.clone()).await?;
+    }
+    // Held until a deployment that names it is kept.
+    let _held = match &order.what {
+        What::Deploy(prepared) => Some(registry.put(prepared.file.clone()).await?),
+        _ => None,
+    };
+    saving::keep(registry, order.key.clone(), next).await
+}
+
 // === impl Agent ===
 
 impl Agent {
-    /// Does it. What is given back tells so whoever waits for it, who shall then see what was done wherever they look.
-    /// The host is read for so long at most: a tenant's guest that is frozen delays nobody's slot.
-    pub async fn run_errand(&mut self, errand: Errand, until: Duration) -> Tell {
-        match errand {
+    /// Does it. What is given back tells so whoever waits for it, who shall then see what was done wherever they look;
+    /// of an order that is to be kept [`Agent::followed`] gives that. The host is read for so long at most: a tenant's
+    /// guest that is frozen delays nobody's slot.
+    pub async fn run_errand(&mut self, errand: Errand, until: Duration) -> Option<Tell> {
+        Some(match errand {
             Errand::Surroundings(asks) => tell(asks, self.surroundings()),
             Errand::Read(key, ready, asks) => {
                 let read = timeout(until, self.read_for(&key, &ready)).await;
@@ -231,12 +270,19 @@ impl Agent {
                 tell(asks, read)
             }
             Errand::Consider(order, asks) => {
-                let considered = self.consider(&order).await;
-                let doubts = self.doubts(&order);
-                tell(asks, considered.map(|next| Changed { doubts, ..next.told() }))
+                let considered = self.consider(&order);
+                let (doubts, registry) = (self.doubts(&order), self.registry.clone());
+                let answer = async move {
+                    let next = considered?;
+                    if let Next::Other(other) = &next {
+                        registry.may_keep(other.deployment.clone()).await?;
+                    }
+                    Ok::<_, Refused>(Changed { doubts, ..next.told() })
+                };
+                Box::new(move || drop(tokio::spawn(async move { drop(asks.send(answer.await)) })))
             }
-            Errand::Change(order, asks) => tell(asks, self.change(&order).await),
-        }
+            Errand::Change(order, asks) => return self.change(order, asks),
+        })
     }
 
     fn surroundings(&self) -> Surroundings {
@@ -319,45 +365,92 @@ impl Agent {
         read.or_else(|| self.tenants.get(key)?.file().map(str::to_owned))
     }
 
-    /// Follows an order, which is durable before anything changes.
-    async fn change(&mut self, order: &Order) -> Result<Changed, Refused> {
-        // What is being kept just now is older.
-        self.saved().await;
-        let (key, next) = (&order.key, self.consider(order).await?);
-        let told = next.told();
-        match next {
-            Next::Same(_) => return Ok(told),
-            Next::Gone(_) => {
-                self.registry.remove(key.clone()).await?;
-                self.tenants.remove(key);
-                self.forget_removed();
-                // It may have been waited for.
-                self.begin_next();
-            }
-            Next::Other(other) => {
-                let Other { deployment, is_new, changes, ready, admitted } = *other;
-                // Held until a deployment that names it is kept.
-                let held = match &order.what {
-                    What::Deploy(prepared) => Some(self.registry.put(prepared.file.clone()).await?),
-                    _ => None,
-                };
-                self.registry.save(deployment.clone()).await?;
-                drop(held);
-                match ready.as_ref().filter(|_| is_new) {
-                    Some(ready) => {
-                        let operators = Operators::of(&self.config, &self.modules.pollsters);
-                        let (tenants, reserved) = (&self.config.tenants, &self.names);
-                        let around = Around { tenants, reserved, operators: &operators, now: order.at };
-                        self.tenants.add(deployment, Arc::clone(ready), &around);
-                    }
-                    None => self.tenants.go_on(key, deployment, &changes, ready),
-                }
-                self.tenants.admit(admitted);
+    /// Has an order kept beside the slots; it is followed when it is. What comes to nothing is told at once.
+    fn change(&mut self, order: Arc<Order>, asks: Sender<Result<Changed, Refused>>) -> Option<Tell> {
+        let next = match self.consider(&order) {
+            Ok(Next::Other(other)) => Some(other.deployment),
+            Ok(Next::Gone(_)) => None,
+            same_or_refused => return Some(tell(asks, same_or_refused.map(|next| next.told()))),
+        };
+        let keeping = keep(self.registry.clone(), Arc::clone(&order), next.clone());
+        self.saving.follow(Following { order, asks, stage: Stage::Order(next) }, keeping);
+        None
+    }
+
+    /// Waits until the order that is being kept is, and is followed; of none there is nothing to tell. Waiting can be
+    /// given up and taken up again.
+    pub async fn followed(&mut self) -> Option<Tell> {
+        while self.saving.is_following() {
+            self.saving.kept().await;
+            if let Some(tell) = self.follow().await {
+                return Some(tell);
             }
         }
+        None
+    }
+
+    /// Follows the order that is kept, and has what landed meanwhile be kept after it.
+    pub(super) async fn follow(&mut self) -> Option<Tell> {
+        self.saved().await;
+        let tell = self.take_effect();
+        self.save().await;
+        tell
+    }
+
+    /// Follows the order that is kept, as things are by now. By what landed meanwhile it may come to nothing any more:
+    /// then what goes on is kept in its place before that is told.
+    fn take_effect(&mut self) -> Option<Tell> {
+        let (Following { order, asks, stage }, kept) = self.saving.take()?;
+        let key = &order.key;
+        let written = match (stage, kept) {
+            (Stage::Order(written), Ok(())) => written,
+            (Stage::Order(_), Err(unkept)) => return Some(tell(asks, Err(unkept.into()))),
+            (Stage::Instead(answer), Ok(())) => return Some(tell(asks, answer)),
+            (Stage::Instead(_), Err(unkept)) => {
+                self.tenants.unsaved.insert(key.clone());
+                return Some(tell(asks, Err(Refused::Unsettled(key.clone(), unkept))));
+            }
+        };
+        let (told, next) = match self.consider(&order) {
+            Ok(next @ (Next::Gone(_) | Next::Other(_))) => (next.told(), next),
+            same_or_refused => {
+                let stage = Stage::Instead(same_or_refused.map(|next| next.told()));
+                let now = self.tenants.get(key).map(|deployed| deployed.deployment.clone());
+                let keeping = saving::keep(self.registry.clone(), key.clone(), now);
+                self.saving.follow(Following { order, asks, stage }, keeping);
+                return None;
+            }
+        };
         self.tenants.unsaved.remove(key);
+        if let Next::Other(other) = next {
+            // Of what landed meanwhile.
+            if written.is_none_or(|written| other.deployment.is_worth_saving(&written)) {
+                self.tenants.unsaved.insert(key.clone());
+            }
+            self.go_on(&order, *other);
+        } else {
+            self.tenants.remove(key);
+            self.forget_removed();
+            // It may have been waited for.
+            self.begin_next();
+        }
         self.tenants.flow_into(&self.ledger);
-        Ok(told)
+        Some(tell(asks, Ok(told)))
+    }
+
+    /// Has a deployment go on as an order has it.
+    fn go_on(&mut self, Order { key, at, .. }: &Order, other: Other) {
+        let Other { deployment, is_new, changes, ready, admitted } = other;
+        match ready.as_ref().filter(|_| is_new) {
+            Some(ready) => {
+                let operators = Operators::of(&self.config, &self.modules.pollsters);
+                let (tenants, reserved) = (&self.config.tenants, &self.names);
+                let around = Around { tenants, reserved, operators: &operators, now: *at };
+                self.tenants.add(deployment, Arc::clone(ready), &around);
+            }
+            None => self.tenants.go_on(key, deployment, &changes, ready),
+        }
+        self.tenants.admit(admitted);
     }
 
     /// What is odd about an order that another version is to run by.
@@ -372,8 +465,9 @@ impl Agent {
         tenant.into_iter().chain(meters).chain(chain).collect()
     }
 
-    /// What an order comes to, or why it is refused. Whoever only tries something out is told the same.
-    async fn consider(&self, Order { key, what, by, at, rules }: &Order) -> Result<Next, Refused> {
+    /// What an order comes to, or why it is refused, but for what the store says, which waits for the disk. Whoever only
+    /// tries something out is told the same.
+    fn consider(&self, Order { key, what, by, at, rules }: &Order) -> Result<Next, Refused> {
         if rules.is_some_and(|rules| rules != self.rules) {
             return Err(Refused::Reloaded);
         }
@@ -428,7 +522,10 @@ impl Agent {
         if let Some(ready) = ready {
             fitting.admit(key, ready).map_err(Refused::DoesNotFit)?;
         }
-        let deployment = self.registry.fit(deployment, self.config.tenants.quota_of(&key.tenant)).await?;
+        let own = self.tenants.all().map(|deployed| &deployed.deployment);
+        let own: Vec<&Deployment> = own.filter(|own| own.key.tenant == key.tenant).collect();
+        let quota = self.config.tenants.quota_of(&key.tenant);
+        let deployment = quota::fit(own.into_iter(), deployment, &quota).map_err(Unkept::from)?;
         let (is_new, admitted) = (known.is_none(), fitting.admitted);
         Ok(Next::Other(Box::new(Other { deployment, is_new, changes, ready: ready.cloned(), admitted })))
     }

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use self::meanwhile::{Meanwhile, Prepared, UnderWay};
 use self::said::Said;
 use super::Agent;
-use super::errands::Errand;
+use super::errands::{Errand, Tell};
 use super::report::Report;
 use super::tenants::{self, Landing};
 use crate::config::daemon::Output;
@@ -148,6 +148,9 @@ impl Run<'_> {
         }
         self.publishers.end(ENDS_WITHIN).await;
         let kept = async {
+            if let Some(tell) = agent.followed().await {
+                tell();
+            }
             agent.saved().await;
             agent.save().await;
             agent.saved().await;
@@ -155,8 +158,9 @@ impl Run<'_> {
         if timeout(SETTLES_WITHIN, kept).await.is_err() {
             tracing::warn!("What became of deployments in the last slots is not kept.");
         }
-        // Where it is not known whether the last slot is kept, records alone say what modules remember.
-        let memory = (!self.unsure).then(|| agent.memory());
+        // Where it is not known whether the last slot is kept, or an order, records alone say what modules remember.
+        let is_sure = !self.unsure && !agent.saving.is_following();
+        let memory = is_sure.then(|| agent.memory());
         let (spool, now) = (self.spool, agent.clock.now().wall);
         let settled = spawn_blocking(move || {
             let kept = memory.map_or(Ok(()), |memory| spool.checkpoint(memory));
@@ -188,12 +192,14 @@ impl Run<'_> {
                 Next::Sleep(duration) => {
                     let (operators, tenants) = intervals(agent);
                     let shortest = Duration::from_secs(operators.into_iter().chain(tenants).min().unwrap_or(1));
+                    let is_followed = agent.saving.is_following();
                     let next = tokio::select! {
                         biased;
                         wish = wishes.recv() => Meanwhile::Wish(wish.or(Some(Wish::Stop))),
                         () = sleep(duration) => Meanwhile::Wish(None),
                         () = agent.tenants.done() => Meanwhile::Done,
-                        next = under_way.next(&mut self.errands, duration, shortest) => next,
+                        () = agent.saving.kept() => Meanwhile::Kept,
+                        next = under_way.next(&mut self.errands, duration, shortest, is_followed) => next,
                     };
                     match next {
                         Meanwhile::Wish(wish) => wish,
@@ -202,10 +208,13 @@ impl Run<'_> {
                             let (began, until) = (Instant::now(), until_next(&slots, agent));
                             let (answer, wish) = listening(tell, drain, agent.run_errand(errand, until), wishes).await;
                             under_way.took(began.elapsed());
-                            self.control.begin(agent, &slots);
-                            self.follow(agent, &mut slots);
-                            answer.into_iter().for_each(|answer| answer());
+                            self.answer(agent, &mut slots, answer.flatten());
                             wish
+                        }
+                        Meanwhile::Kept => {
+                            let answer = agent.follow().await;
+                            self.answer(agent, &mut slots, answer);
+                            under_way.is_to_be_read_again().then_some(Wish::Reload)
                         }
                         Meanwhile::Reloaded(prepared) => {
                             let taken_over = self.take_over(agent, &mut slots, *prepared);
@@ -313,6 +322,13 @@ impl Run<'_> {
         wish
     }
 
+    /// Tells what came of an errand, once it shows wherever whoever asked may look.
+    fn answer(&self, agent: &Agent, slots: &mut Slots, answer: Option<Tell>) {
+        self.control.begin(agent, slots);
+        self.follow(agent, slots);
+        answer.into_iter().for_each(|answer| answer());
+    }
+
     /// Has slots be those that deployments want now.
     fn follow(&self, agent: &Agent, slots: &mut Slots) {
         let wanted = wanted(agent, slots);
@@ -364,7 +380,8 @@ impl Run<'_> {
     }
 
     async fn checkpoint(&self, agent: &Agent) {
-        if !self.spool.wants_checkpoint() {
+        // As long as an order is being kept, a crash may have a deployment go on with what only records know any more.
+        if !self.spool.wants_checkpoint() || agent.saving.is_following() {
             return;
         }
         let (spool, memory) = (self.spool.clone(), agent.memory());
@@ -377,7 +394,7 @@ impl Run<'_> {
 
     /// Reads the configuration again, and has it made ready. Files that change meanwhile are read once more.
     fn reload(&mut self, agent: &Agent, under_way: &mut UnderWay) {
-        if under_way.is_reloading() {
+        if under_way.puts_off_reload(agent.saving.is_following()) {
             return;
         }
         (self.tell)(&News::Reloading);

@@ -568,6 +568,7 @@ impl From<Refused> for No {
                 let by_old_rules = matches!(refused, Refused::Reloaded);
                 Self { by_old_rules, ..Self::of(StatusCode::CONFLICT, sentence(&refused.to_string())) }
             }
+            Refused::Unsettled(..) => Self::of(StatusCode::INTERNAL_SERVER_ERROR, sentence(&refused.to_string())),
             Refused::Never(refused) => refused.into(),
             Refused::Unkept(unkept) => unkept.into(),
             Refused::DoesNotFit(refused) => refused.into(),

@@ -14,7 +14,7 @@ use tokio::task::spawn_blocking;
 use super::audit::{self, Audit, AuditError, Begun, Entry};
 use super::deployment::{Deployment, Key};
 use super::store::{self, NoRoom, Oddity, Pinned, Step, Store};
-use crate::config::daemon::{self, Quota};
+use crate::config::daemon;
 use crate::control::time::Time;
 use crate::digest::Digest;
 
@@ -152,13 +152,9 @@ impl Registry {
         self.with(move |store| Ok(store.put(&file)?)).await
     }
 
-    /// A deployment as it is to become, with as many of its versions as its tenant has room for, if it can be kept.
-    pub async fn fit(&self, deployment: Deployment, quota: Quota) -> Result<Deployment, Unkept> {
-        let fit = move |store: &mut Store| {
-            store.may_keep(&deployment)?;
-            Ok(store.fit(deployment, &quota)?)
-        };
-        self.with(fit).await
+    /// Whether a deployment as it is to become can be kept. Whether its tenant has room for it is asked before.
+    pub async fn may_keep(&self, deployment: Deployment) -> Result<(), Unkept> {
+        self.with(move |store| Ok(store.may_keep(&deployment)?)).await
     }
 
     /// Keeps a deployment as it is to become.

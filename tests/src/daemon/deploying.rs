@@ -1,6 +1,7 @@
 //! Modules that are deployed through the control socket.
 
 mod damaged;
+mod hanging;
 mod killed;
 mod ruled;
 mod transformers;

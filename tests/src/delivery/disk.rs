@@ -1,17 +1,15 @@
 //! The spool's disk: full, read-only, damaged.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use rustix::process::geteuid;
 use wasmeter::spool::checkpoint;
 use wasmeter::spool::log::{Account, Store};
-use wasmeter_rig::{CannotRun, Proxy, Rabbit, or_say};
+use wasmeter_rig::{Proxy, Rabbit, or_say};
 
 use super::killed::{VERBOSE, grew_as_counted, reported};
 use super::{
@@ -19,99 +17,13 @@ use super::{
     until_said,
 };
 use crate::support::Random;
-use crate::support::program::{Daemon, Folder, until};
+use crate::support::disk::{Disk, Frozen};
+use crate::support::program::until;
 
 const GUESTS: &str = "sim://?domains=40&seed=1&calm=true&disks=1&nics=2";
 /// Whoever asks is answered within this, whatever the disk does, on a busy machine.
 const ANSWER: Duration = Duration::from_secs(10);
 const UNKEPT: &str = "The spool cannot keep samples";
-
-/// A small disk that only those who enter see. It is gone with this.
-struct Disk {
-    holder: Child,
-    folder: PathBuf,
-}
-
-// === impl Disk ===
-
-impl Disk {
-    /// A disk in memory, of so many bytes, at `disk` in this folder.
-    fn in_memory(folder: &Folder, bytes: u64) -> Result<Self, CannotRun> {
-        Self::mounted(folder, &format!("mount -t tmpfs -o size={bytes} tmpfs disk"))
-    }
-
-    /// A disk in a file.
-    fn in_a_file(folder: &Folder) -> Result<Self, CannotRun> {
-        Self::mounted(
-            folder,
-            "truncate -s 16M image && PATH=$PATH:/usr/sbin:/sbin mkfs.ext4 -q image && mount -o loop image disk",
-        )
-    }
-
-    fn mounted(folder: &Folder, script: &str) -> Result<Self, CannotRun> {
-        let path = folder.path("");
-        fs::create_dir(folder.path("disk"))?;
-        let mut holder = Command::new("unshare");
-        if !geteuid().is_root() {
-            holder.args(["--user", "--map-root-user"]);
-        }
-        // It ends with the test.
-        let script = format!("({script}) 2>&1 && echo mounted && exec cat");
-        holder.args(["--mount", "sh", "-c", &script]).current_dir(&path);
-        let mut holder = holder.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        let mut said = String::new();
-        BufReader::new(holder.stdout.as_mut().unwrap()).read_line(&mut said)?;
-        let disk = Self { holder, folder: path };
-        if said == "mounted\n" { Ok(disk) } else { Err(CannotRun::Namespaces(said)) }
-    }
-
-    /// A line for the shell that does something where the disk is.
-    fn enter(&self, script: &str) -> String {
-        let user = if geteuid().is_root() { "" } else { "--user --preserve-credentials " };
-        let (pid, folder) = (self.holder.id(), self.folder.display());
-        format!("exec nsenter {user}--target {pid} --mount sh -c 'cd {folder} && {script}'")
-    }
-
-    fn does(&self, script: &str) -> bool {
-        Command::new("sh").args(["-c", &self.enter(script)]).status().unwrap().success()
-    }
-
-    fn start(&self, folder: &Folder) -> Daemon {
-        folder.start_by_shell(&self.enter(VERBOSE))
-    }
-
-    /// Where the spool is, seen from outside.
-    fn spool(&self) -> PathBuf {
-        let inside = self.folder.join("disk/spool");
-        Path::new("/proc").join(self.holder.id().to_string()).join("root").join(inside.strip_prefix("/").unwrap())
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = self.holder.kill();
-        let _ = self.holder.wait();
-    }
-}
-
-/// A disk on which whatever is written waits, as long as this is there.
-struct Frozen<'a>(&'a Disk);
-
-// === impl Frozen ===
-
-impl<'a> Frozen<'a> {
-    fn new(disk: &'a Disk) -> Self {
-        assert!(disk.does("PATH=$PATH:/usr/sbin:/sbin fsfreeze --freeze disk"));
-        Self(disk)
-    }
-}
-
-impl Drop for Frozen<'_> {
-    fn drop(&mut self) {
-        // Whoever writes there cannot be killed before this, either.
-        self.0.does("PATH=$PATH:/usr/sbin:/sbin fsfreeze --unfreeze disk");
-    }
-}
 
 /// The samples that a daemon said it measured, when it ended.
 fn measured_in_all(log: &str) -> u64 {
@@ -141,7 +53,7 @@ fn on_a_full_disk_the_oldest_goes_and_is_counted() {
     let config = format!("{GROWTH}\nspool: {{path: disk/spool, max_size: 4MiB}}");
     let folder = publishing_of(GUESTS, &vhost.url_at(proxy.port()), "", &config);
     let Some(disk) = or_say(Disk::in_memory(&folder, 3 << 20)) else { return };
-    let daemon = disk.start(&folder);
+    let daemon = disk.start(&folder, VERBOSE);
     until_said(&daemon, LOST, 1);
     until_measured(&folder, 4);
     // Whatever the daemon gives up is taken by somebody else.
@@ -150,7 +62,7 @@ fn on_a_full_disk_the_oldest_goes_and_is_counted() {
         daemon.log().contains(UNKEPT).then_some(())
     });
     let slots = said(&daemon.log(), "Kept.");
-    fs::remove_file(disk.spool().join("../others")).unwrap();
+    fs::remove_file(disk.path("spool").join("../others")).unwrap();
     daemon.logs("The spool keeps samples again.");
     until_said(&daemon, "Kept.", slots + 2);
     proxy.heal().unwrap();
@@ -162,9 +74,9 @@ fn on_a_full_disk_the_oldest_goes_and_is_counted() {
     let written = folder.samples("samples");
     arrived.is_part(&written);
     for output in ["notifier", "file:samples"] {
-        let books = account(&disk.spool(), output);
+        let books = account(&disk.path("spool"), output);
         assert!(books.balances() && books.held.records == 0, "{books:?}");
-        let missed = missed(&disk.spool(), output);
+        let missed = missed(&disk.path("spool"), output);
         assert_eq!(books.appended.counts.samples() + missed, measured_in_all(&log), "{output}: {missed} {books:?}");
         let came = if output == "notifier" { &arrived.samples } else { &written };
         is_delivered(came.len(), &books);
@@ -183,20 +95,20 @@ fn started_on_a_full_disk_it_delivers_what_it_has() {
     let config = "spool: {path: disk/spool, max_size: 4MiB}";
     let folder = publishing_of(GUESTS, &vhost.url_at(proxy.port()), "", config);
     let Some(disk) = or_say(Disk::in_memory(&folder, 3 << 20)) else { return };
-    let daemon = disk.start(&folder);
+    let daemon = disk.start(&folder, VERBOSE);
     until_said(&daemon, "Kept.", 3);
     let kept = reported(&daemon.kill()).unwrap();
     disk.does("cat /dev/zero >> disk/others 2>&-; true");
     proxy.heal().unwrap();
-    let daemon = disk.start(&folder);
+    let daemon = disk.start(&folder, VERBOSE);
     until_said(&daemon, CONNECTED, 1);
     until("what it had", || vhost.queue_length(QUEUE).is_ok_and(|messages| messages > 0).then_some(()));
-    fs::remove_file(disk.spool().join("../others")).unwrap();
+    fs::remove_file(disk.path("spool").join("../others")).unwrap();
     until_said(&daemon, "Kept.", 2);
     daemon.end();
     let arrived = Arrived::of(&vhost.drain(QUEUE).unwrap());
     arrived.is_part(&samples_of_killed(&folder.read("samples"), 1));
-    let books = account(&disk.spool(), "notifier");
+    let books = account(&disk.path("spool"), "notifier");
     assert!(books.balances() && books.held.records == 0, "{books:?}");
     is_delivered(arrived.samples.len(), &books);
     assert!(books.appended.records > kept, "{books:?}");
@@ -209,7 +121,7 @@ fn a_disk_that_becomes_read_only_costs_only_what_comes_after() {
     let config = format!("{GROWTH}\nspool: {{path: disk/spool}}");
     let folder = publishing_of(GUESTS, &vhost.url(), "", &config);
     let Some(disk) = or_say(Disk::in_a_file(&folder)) else { return };
-    let daemon = disk.start(&folder);
+    let daemon = disk.start(&folder, VERBOSE);
     until_said(&daemon, "Kept.", 3);
     // Some systems give this an exit code.
     disk.does("mount -o remount,abort disk");
@@ -226,14 +138,14 @@ fn a_disk_that_becomes_read_only_costs_only_what_comes_after() {
     assert!(!output.status.success() && said_there.contains("Read-only"), "{said_there}");
 
     assert!(disk.does("umount disk && mount -o loop image disk"));
-    let daemon = disk.start(&folder);
+    let daemon = disk.start(&folder, VERBOSE);
     until_said(&daemon, "Kept.", 2);
     daemon.end();
     let arrived = Arrived::of(&vhost.drain(QUEUE).unwrap());
     let measured = samples_of_killed(&folder.read("samples"), 1);
     arrived.is_all(&measured);
     grew_as_counted(&measured);
-    let books = account(&disk.spool(), "notifier");
+    let books = account(&disk.path("spool"), "notifier");
     assert!(books.balances() && books.acknowledged == books.appended, "{books:?}");
     assert!(books.appended.records > kept && arrived.times().len() as u64 == books.appended.records, "{books:?}");
 }
@@ -246,7 +158,7 @@ fn a_disk_that_hangs_keeps_nobody_from_asking() {
     let config = format!("{GROWTH}\nspool: {{path: disk/spool}}\ncontrol: {{socket: socket}}");
     let folder = publishing_of(GUESTS, &vhost.url(), "", &config);
     let Some(disk) = or_say(Disk::in_a_file(&folder)) else { return };
-    let daemon = disk.start(&folder);
+    let daemon = disk.start(&folder, VERBOSE);
     until_said(&daemon, "Kept.", 3);
     let frozen = Frozen::new(&disk);
     let trouble = until("trouble", || {
@@ -266,7 +178,7 @@ fn a_disk_that_hangs_keeps_nobody_from_asking() {
     let measured = folder.samples("samples");
     arrived.is_all(&measured);
     grew_as_counted(&measured);
-    let books = account(&disk.spool(), "notifier");
+    let books = account(&disk.path("spool"), "notifier");
     assert!(books.balances() && books.acknowledged == books.appended, "{books:?}");
     println!("{trouble}");
 }

@@ -1,7 +1,16 @@
 //! What went wrong once.
 
+use std::sync::mpsc;
+use std::time::Duration;
+
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
 use super::model::{Delivered, Module, Program, Written};
 use super::*;
+
+/// However busy the machine is.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 const fn program(mark: u64, fails: (u64, u64)) -> Program {
     Program { module: Module::Remembering { file: 0, mark }, fails }
@@ -296,6 +305,51 @@ fn modules_that_no_deployment_names_any_more_go() {
         both.happen(Event::Meanwhile(Meanwhile::Reload(vec![(0, None, false)]))).await;
         assert_eq!(modules(&both), 0);
     });
+}
+
+/// The one thread for the disk hangs. What is ordered is in force once it is kept, and slots go on meanwhile.
+#[test]
+fn an_order_keeps_no_slot_waiting() {
+    let runtime = Builder::new_multi_thread().worker_threads(2).max_blocking_threads(1).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut both = Both::new().await;
+        both.happen(Event::Meanwhile(deploy(1))).await;
+        let Given { key, order, what, .. } = both.ready_for(key(0), Order::Pause).await;
+        let (disk, hangs) = mpsc::channel::<()>();
+        spawn_blocking(move || hangs.recv());
+        let answer = timeout(PATIENCE, both.world.begin_order(&key, what)).await.expect("nobody waits for the disk");
+        assert!(both.world.agent().is_following());
+        both.cycle().await;
+        both.keep(true);
+        let landed = both.world.land().await;
+        assert_eq!((landed.len(), &landed), (1, &both.model.land(&both.rules)));
+        both.keep(true);
+        assert!(both.world.agent().tenants.get(&key).unwrap().deployment.paused.is_none());
+        drop(disk);
+        assert_eq!(both.world.end_order(answer).await, both.model.order(&key, order, &[]));
+        both.check();
+    });
+}
+
+/// By the time that it is kept, what it was about has happened by itself, so that it comes to something else: what is in
+/// force then, and in the store, is what was told.
+#[test]
+fn an_order_is_of_the_time_when_it_is_kept() {
+    let slow = |wish| Event::Slow(0, wish, slot(Vec::new()));
+    let on_trial = |mark| [order(Wish::Deploy(program(mark, NEVER)))].map(Event::Meanwhile);
+    for (passed, wish) in [
+        (2, Wish::RollBack),
+        (2, Wish::Deploy(program(1, NEVER))),
+        (2, Wish::Deploy(program(3, NEVER))),
+        (2, Wish::Pause),
+        (2, Wish::Remove),
+        (1, Wish::RollBack),
+    ] {
+        let first = on_trial(1).into_iter().chain(slots(1));
+        let second = on_trial(2).into_iter().chain(slots(passed)).chain([slow(wish)]);
+        let after = slots(2).chain([Event::Restart(End::Killed)]).chain(slots(2));
+        follow(first.chain(second).chain(after).collect());
+    }
 }
 
 /// Modules that nobody names are removed whenever somebody removes a deployment, so also just now.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use wasmeter::agent::errands::{Errand, Readied, What};
+use wasmeter::agent::errands::{Changed, Errand, Readied, Refused, What};
 use wasmeter::agent::tenants::Landing;
 use wasmeter::agent::{self, Agent, Parts};
 use wasmeter::clock::{Clock, ManualClock, SECOND};
@@ -49,6 +49,9 @@ static FILES: LazyLock<[Vec<u8>; 5]> = LazyLock::new(|| {
     let converts = wasmeter::modules::built_in().find(|module| module.name == "unit_conversion").unwrap();
     [remembering, another, hostile(), converts.wasm.to_vec(), std::fs::read(parting()).unwrap()]
 });
+
+/// What comes of an order.
+pub type Answer = oneshot::Receiver<Result<Changed, Refused>>;
 
 pub struct World {
     pub clock: Arc<ManualClock>,
@@ -251,7 +254,7 @@ impl World {
 
     async fn ask<T>(&mut self, errand: impl FnOnce(oneshot::Sender<T>) -> Errand) -> T {
         let (sender, answer) = oneshot::channel();
-        let tell = self.agent().run_errand(errand(sender), Duration::MAX).await;
+        let tell = self.agent().run_errand(errand(sender), Duration::MAX).await.unwrap();
         tell();
         answer.await.unwrap()
     }
@@ -304,11 +307,21 @@ impl World {
         }
     }
 
-    pub async fn order(&mut self, key: &Key, what: What) -> Result<(), No> {
+    /// Gives an order, which may be answered at once.
+    pub async fn begin_order(&mut self, key: &Key, what: What) -> Answer {
         let (key, by, at) = (key.clone(), "me".to_owned(), self.clock.now().wall);
         let order = Arc::new(agent::errands::Order { key, what, by, at, rules: None });
-        let said = self.ask(|answer| Errand::Change(order, answer)).await;
-        said.map(drop).map_err(|no| match no.to_string() {
+        let (sender, answer) = oneshot::channel();
+        let tell = self.agent().run_errand(Errand::Change(order, sender), Duration::MAX).await;
+        tell.into_iter().for_each(|tell| tell());
+        answer
+    }
+
+    /// Has the order that was begun be followed.
+    pub async fn end_order(&mut self, answer: Answer) -> Result<(), No> {
+        let tell = self.agent().followed().await;
+        tell.into_iter().for_each(|tell| tell());
+        answer.await.unwrap().map(drop).map_err(|no| match no.to_string() {
             no if no.contains("see wasmeter module list") => No::Unknown,
             no if no.contains("which comes first") => No::Written,
             no if no.contains("changed meanwhile") => No::Meanwhile,

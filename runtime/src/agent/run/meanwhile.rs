@@ -19,6 +19,8 @@ pub(super) enum Meanwhile {
     /// A module of a tenant is done.
     Done,
     Errand(Errand),
+    /// An order is kept, or could not be.
+    Kept,
     /// What was read anew is ready.
     Reloaded(Box<Prepared>),
 }
@@ -31,9 +33,9 @@ pub(super) type Prepared = Result<Result<Reloaded, NotLoaded>, JoinError>;
 pub(super) struct UnderWay {
     /// A configuration that is read anew and not in force yet.
     reload: Option<JoinHandle<Result<Reloaded, NotLoaded>>>,
-    /// Whether files changed since.
+    /// Whether files changed since, or while an order was being kept.
     again: bool,
-    /// Orders that wait for it: what they are prepared by may not hold any more.
+    /// Orders that wait for it, as what they are prepared by may not hold any more, or for one that is being kept.
     orders: VecDeque<Errand>,
     /// How long errands took lately.
     took: Duration,
@@ -54,13 +56,14 @@ impl UnderWay {
         self.reload = Some(task);
     }
 
-    /// Whether another configuration is being made ready, which is then to be read again.
-    pub(super) fn is_reloading(&mut self) -> bool {
-        self.again = self.reload.is_some();
+    /// Whether another configuration cannot be made ready yet, but is to be read later: one is being made ready, or an
+    /// order is being kept, by which other versions are to be made ready.
+    pub(super) fn puts_off_reload(&mut self, is_following: bool) -> bool {
+        self.again = self.reload.is_some() || is_following;
         self.again
     }
 
-    /// Whether it is to be read again, now that one is in force.
+    /// Whether it is to be read again, now that one is in force or the order is followed.
     pub(super) fn is_to_be_read_again(&mut self) -> bool {
         std::mem::take(&mut self.again)
     }
@@ -76,22 +79,28 @@ impl UnderWay {
         self.urgent = !std::mem::take(&mut self.begun) && (is_any_waiting || !self.orders.is_empty());
     }
 
-    /// Waits for what is next, `until` a slot is due. Errands wait for a disk or the host. So none is begun so shortly
-    /// before a slot that this would have to wait, as they take about as long as others did, unless one has waited since
-    /// the slot before.
+    /// Waits for what is next, `until` a slot is due. Errands wait for the host. So none is begun so shortly before a
+    /// slot that this would have to wait, as they take about as long as others did, unless one has waited since the slot
+    /// before. While an order `is_followed`, which waits for the disk, others wait for it.
     pub(super) async fn next(
         &mut self,
         errands: &mut Receiver<Errand>,
         until: Duration,
         interval: Duration,
+        is_followed: bool,
     ) -> Meanwhile {
         let pause = (self.took * 2).max(SHORTEST_PAUSE).min(interval / 2);
         let pause = if self.urgent { Duration::ZERO } else { pause };
         let ends = Instant::now() + until.saturating_sub(pause);
-        let is_time = || Instant::now() < ends;
-        if self.reload.is_none()
-            && is_time()
-            && let Some(order) = self.orders.pop_front()
+        let is_reloading = self.reload.is_some();
+        let waits = |errand: &Errand| match errand {
+            Errand::Surroundings(_) | Errand::Consider(..) => is_reloading,
+            Errand::Change(..) => is_reloading || is_followed,
+            Errand::Read(..) => false,
+        };
+        if Instant::now() < ends
+            && let Some(first) = self.orders.iter().position(|order| !waits(order))
+            && let Some(order) = self.orders.remove(first)
         {
             return Meanwhile::Errand(order);
         }
@@ -108,11 +117,9 @@ impl UnderWay {
                     self.reload = None;
                     return Meanwhile::Reloaded(Box::new(prepared));
                 }
-                errand = errand => match errand {
-                    Errand::Surroundings(_) | Errand::Consider(..) | Errand::Change(..) if reload.is_some() => {
-                        orders.push_back(errand);
-                    }
-                    errand => return Meanwhile::Errand(errand),
+                errand = errand => match waits(&errand) {
+                    true => orders.push_back(errand),
+                    false => return Meanwhile::Errand(errand),
                 },
             }
         }
@@ -137,9 +144,13 @@ async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, JoinError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use tokio::sync::{mpsc, oneshot};
 
     use super::*;
+    use crate::agent::errands::{Order, What};
+    use crate::modules::deployment::Key;
 
     const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -156,7 +167,7 @@ mod tests {
             // Not closed before the slot.
             tokio::time::sleep(INTERVAL).await;
         });
-        let begun = timeout(INTERVAL, under_way.next(&mut errands, INTERVAL, INTERVAL)).await.is_ok();
+        let begun = timeout(INTERVAL, under_way.next(&mut errands, INTERVAL, INTERVAL, false)).await.is_ok();
         tokio::task::yield_now().await;
         under_way.slot(!begun);
         begun
@@ -180,5 +191,20 @@ mod tests {
         under_way.took(milliseconds(3_000));
         under_way.slot(false);
         assert!(!begins(&mut under_way, milliseconds(450)).await);
+    }
+
+    /// Orders are kept one after the other, and all else goes on.
+    #[tokio::test(start_paused = true)]
+    async fn an_order_waits_for_the_one_before_it() {
+        let key = Key::new("acme".parse().unwrap(), "one".parse().unwrap());
+        let order = Arc::new(Order { key, what: What::Pause, by: "me".to_owned(), at: 0, rules: None });
+        let (sender, mut errands) = mpsc::channel(2);
+        sender.send(Errand::Change(order, oneshot::channel().0)).await.unwrap();
+        sender.send(errand()).await.unwrap();
+        let mut under_way = UnderWay::default();
+        let first = under_way.next(&mut errands, INTERVAL, INTERVAL, true).await;
+        assert!(matches!(first, Meanwhile::Errand(Errand::Surroundings(_))), "{first:?}");
+        let second = under_way.next(&mut errands, INTERVAL, INTERVAL, false).await;
+        assert!(matches!(second, Meanwhile::Errand(Errand::Change(..))), "{second:?}");
     }
 }
