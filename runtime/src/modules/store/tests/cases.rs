@@ -131,8 +131,11 @@ fn what_deployments_let_go_of_goes() {
     assert_eq!(store.collect_let_go().unwrap().modules, 0);
     deploy(&mut store, one.clone(), b"one more");
     assert_eq!(store.collect_let_go().unwrap().modules, 1);
-    // Nothing is looked for as long as nobody lets go of anything.
+    // What was held is looked for again, and nothing as long as nobody lets go of anything.
     drop(held);
+    assert_eq!(store.collect_let_go().unwrap().modules, 1);
+    let unknown = store.put(b"unknown").unwrap();
+    drop(unknown);
     assert_eq!(store.collect_let_go().unwrap().modules, 0);
     store.remove(&one).unwrap();
     assert_eq!(store.collect_let_go().unwrap().modules, VERSIONS + 1);
