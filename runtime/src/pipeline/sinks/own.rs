@@ -9,7 +9,7 @@ use crate::pipeline::chain::{Handed, Made, Transformer};
 use crate::pipeline::route::Route;
 use crate::pipeline::samples::{Origin, Samples};
 use crate::sandbox::limits::{TENANTS_STATE_BYTES, TENANTS_STATE_NAMES};
-use crate::sandbox::{Cause, Module, Names};
+use crate::sandbox::{Cause, Failure, Module, Names};
 
 /// A transformer of the operator's.
 #[derive(Debug)]
@@ -134,7 +134,10 @@ impl Own {
             && made.report.failures.iter().any(|(failure, _)| failure.cause == Cause::ModuleError)
         {
             // With ever new names there would never be room again as long as the guests are there.
+            let waited = u32::try_from(after.waiting()).unwrap_or(u32::MAX);
             transformer.set_state(Arc::default());
+            let why = "what it remembered of these meters took all room, and is forgotten";
+            made.report.failures.push((Failure::new(Cause::TooMuch, why), waited));
         }
         made
     }
@@ -157,7 +160,7 @@ impl Own {
     }
 }
 
-/// Whether so many names and bytes are about as much as may be remembered of what a deployment gives.
+/// Whether so many names and bytes leave less room than there may be need of at once for what a deployment gives.
 fn is_full(names: usize, bytes: usize) -> bool {
-    names > TENANTS_STATE_NAMES / 4 * 3 || bytes > TENANTS_STATE_BYTES / 4 * 3
+    names > TENANTS_STATE_NAMES / 2 || bytes > TENANTS_STATE_BYTES / 2
 }
