@@ -21,7 +21,7 @@ pub struct Calls<'a> {
     pub ledger: &'a Ledger,
     /// What the views are of.
     pub resources: &'a Resources,
-    /// Inputs that each of them is handed: they count as resources do.
+    /// As how many resources the inputs of each of them count.
     pub inputs: u32,
 }
 

@@ -26,6 +26,10 @@ struct Table {
     numbers: HashMap<Text, u32>,
 }
 
+/// An input takes as much fuel as so many resources: a name is made of its name, and what is remembered of it is loaded
+/// and kept.
+const INPUT: u32 = 5;
+
 // === impl Batches ===
 
 impl Batches {
@@ -45,9 +49,9 @@ impl Batches {
         Self { inputs, all, texts: table.texts }
     }
 
-    /// How many inputs there are.
-    pub fn count_inputs(&self) -> u32 {
-        u32::try_from(self.inputs.len()).unwrap_or(u32::MAX)
+    /// As how many resources its inputs count.
+    pub fn inputs_as_resources(&self) -> u32 {
+        u32::try_from(self.inputs.len()).unwrap_or(u32::MAX).saturating_mul(INPUT)
     }
 
     /// What distinguishes these inputs from others.

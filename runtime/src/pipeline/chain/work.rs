@@ -59,7 +59,7 @@ impl Work {
     /// Hands over the whole slot at once, because a transformer may combine guests, and by halves if that fails.
     pub async fn run(mut self) -> Done {
         let allowance =
-            ledger::allowance(&self.module.limits, 1, self.entries.saturating_add(self.batches.count_inputs()));
+            ledger::allowance(&self.module.limits, 1, self.entries.saturating_add(self.batches.inputs_as_resources()));
         self.ledger.open(&self.module.name, &self.tenant, allowance, self.snapshot.at.monotonic, self.sure);
         let Described { result: described, fuel, mut lines } = self.describe().await;
         let state = std::mem::take(&mut self.state);
@@ -113,7 +113,7 @@ impl Work {
         let resources: &Resources = &snapshot.resources;
         let whole = Arc::new(View::of(resources, self.roots.clone()));
         let all = whole.roots();
-        let calls = Calls { module, tenant, ledger, resources, inputs: batches.count_inputs() };
+        let calls = Calls { module, tenant, ledger, resources, inputs: batches.inputs_as_resources() };
         let call = |view: Arc<View>, state, fuel| async move {
             let part = view.roots() < all;
             let cut = (part || !view.is_numbered_as_the_slot()).then(|| batches.cut(&view));
