@@ -106,7 +106,7 @@ fn all_that_is_wrong_in_a_chain_is_said_at_once() {
     let chain = "[{name: rate_of_change, parameters: {target: {name: cpu_util}}},
        {name: threshold, parameters: {above: x}}, {name: nothing, parameters: {}}, {name: acme/x y, parameters: {}},
        {name: threshold, parameters: {below: x}}, {name: delta, parameters: {target: 5}}]";
-    let pipeline = CPU.replace("[{name: rate_of_change, parameters: {target: {name: cpu_util}}}]", chain);
+    let pipeline = CPU.replace("[{name: rate_of_change, parameters: {target: {name: cpu_util, type: gauge}}}]", chain);
     let ran = folder("", &pipeline).run("check").is(64);
     for words in [
         "pipeline.yaml:8:39: error: the transformer threshold of the sink cpu_util: above is \"x\"",
