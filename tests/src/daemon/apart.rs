@@ -59,6 +59,7 @@ fn what_tenants_give_goes_through_the_operators_chains_apart() {
     let cloud = Cloud { folder: Folder::measuring(GUESTS, config), guests };
     cloud.folder.poll(&["cpu"]);
     cloud.folder.pipe_samples(FOR_ALL);
+    std::fs::create_dir(cloud.folder.path("deployments.d")).unwrap();
     cloud.folder.write("deployments.d/resources.wasm", std::fs::read(resources()).unwrap());
     let tenants: Vec<&String> = cloud.guests.keys().collect();
     let [ours, other] = tenants[..2] else { panic!("{tenants:?}") };
